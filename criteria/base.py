@@ -1,0 +1,101 @@
+"""What a pruning criterion is: state it keeps, gradients it watches, scores it gives.
+
+A criterion is pure mathematics on tensors. It never sees a model, a task, a schedule or a mask file: the harness ranks its
+scores, applies the masks and trains. So a plain criterion is a docstring and one method:
+
+    @dataclass(frozen=True)
+    class Magnitude(Criterion):
+        def score(self, state, weight):
+            return weight.abs()
+
+Hyperparameters are the fields of the frozen dataclass, statistics live in `State`, data are arguments.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+State = dict[str, Tensor]
+"""Named statistics of one weight tensor, kept by the caller and saved in checkpoints. Tensors only."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where training stands: optimizer steps taken and planned, the rate of the coming one, and the sparsity schedule."""
+
+    index: int
+    total: int
+    lr: float
+    sparsity: float = 0.0
+    target: float = 0.0
+
+    @property
+    def progress(self) -> float:
+        """The share of the target sparsity that the schedule has reached, in [0, 1]."""
+        return min(1.0, self.sparsity / self.target) if self.target > 0 else 0.0
+
+
+class Criterion(ABC):
+    """Ranks weights: the higher the score, the longer a weight is kept.
+
+    `weight` is one fp32 tensor: the whole model's prunable weights as one vector [n] where `elementwise`, else one matrix
+    [out, in] a call. `grad` has its shape. Methods with a default of "nothing" are optional; the harness pays for layer inputs,
+    per-example gradients or Hessian products only when the method that takes them is overridden.
+    """
+
+    elementwise: ClassVar[bool] = True
+    """Each score depends on its own weight's history alone: the flat vector and the matrices give the same scores."""
+
+    latent: ClassVar[bool] = False
+    """Pruned weights keep a value underneath: the forward pass uses weight * gate, and `grad` is taken at that product."""
+
+    calibration: ClassVar[int] = 8
+    """How many training batches to show to `observe_inputs`, `observe_example` or `observe_hessian` before each masking."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether the harness prunes exactly the requested count by rank; if not, `keep` decides and sparsity is an outcome."""
+        return True
+
+    def init(self, weight: Tensor, generator: torch.Generator) -> State:
+        """Statistics before the first step; any randomness comes from `generator` (on the CPU)."""
+        return {}
+
+    def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
+        """Update `state` in place, once a step: after backward and clipping, before the optimizer moves `weight`."""
+
+    @abstractmethod
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        """Finite scores shaped like `weight`, from the statistics and the weights as they are when masks are recomputed."""
+
+    # What some criteria need besides the training gradient. Override to ask for it.
+
+    def observe_inputs(self, state: State, weight: Tensor, inputs: Tensor) -> None:
+        """Calibration: `inputs` [tokens, in] is what the layer of the matrix `weight` [out, in] was fed (needs matrices)."""
+
+    def observe_example(self, state: State, weight: Tensor, grad: Tensor) -> None:
+        """Calibration: `grad` is the loss gradient of one single training example, shaped like `weight`."""
+
+    def observe_hessian(self, state: State, weight: Tensor, grad: Tensor, product: Tensor) -> None:
+        """Calibration: `grad` g of one batch and `product` H g, the Hessian of all prunable weights times g."""
+
+    def begin_calibration(self, state: State, weight: Tensor) -> None:
+        """Called before the first calibration batch of each masking: the place to reset what calibration accumulates."""
+
+    def gate(self, state: State, weight: Tensor, mask: Tensor, training: bool) -> Tensor:
+        """Latent criteria: what multiplies the weight in the forward pass; the mask itself unless gates are soft or random."""
+        return mask
+
+    def keep(self, state: State, weight: Tensor, step: Step) -> Tensor:
+        """Criteria that are not `exact`: the mask (bool, True = kept) that their own rule gives at this step."""
+        return torch.ones_like(weight, dtype=torch.bool)
+
+    def compensate(self, state: State, weight: Tensor, mask: Tensor) -> None:
+        """Adjust the kept weights in place for the loss of the others, just before those are zeroed (needs matrices)."""
+
+    def overrides(self, method: str) -> bool:
+        """Whether this criterion defines the optional `method` itself, that is, asks the harness for what it takes."""
+        return getattr(type(self), method) is not getattr(Criterion, method)

@@ -1,0 +1,48 @@
+"""What a regularizer is: it turns a batch's task losses into the scalar that is minimised. The base class is the null object.
+
+A task's output is a list of decisions: one per example in classification and regression, one per unpadded token in tagging
+and generation, two (start, end) per window in span extraction. Everything here is per decision, so one formula serves all.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+Batch = Mapping[str, Tensor]
+Forward = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]
+"""(model, batch) -> losses [decisions], logits [decisions, classes] (one class: regression)."""
+
+
+@dataclass
+class Regularizer:
+    """No regularization: the mean task loss over the batch's decisions.
+
+    Fields are hyperparameters; whatever lives across steps (a teacher) is an attribute set by `begin` and `evaluated`.
+    """
+
+    needs_teacher: ClassVar[bool] = False
+    """Wants a dense model fine-tuned on the same task and seed, given to `begin`."""
+
+    @property
+    def needs_score(self) -> bool:
+        """Wants held-out scores in `evaluated`; without it the score may be None."""
+        return False
+
+    def begin(self, forward: Forward, teacher: nn.Module | None) -> None:
+        """Before the first step: the task's forward, to run other models on a batch, and the dense teacher if asked for."""
+
+    def loss(self, losses: Tensor, logits: Tensor, model: nn.Module, batch: Batch) -> Tensor:
+        """The scalar to minimise from `losses` [decisions] and `logits` [decisions, classes] of `model` on `batch`."""
+        return losses.mean()
+
+    def evaluated(self, model: nn.Module, score: float | None, sparsity: float) -> None:
+        """At each checkpoint: the model with its mask applied, its held-out score (higher is better) and measured sparsity."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint must hold to resume bitwise (a teacher's weights); tensors only."""
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor], model: nn.Module) -> None:
+        """Take back what `state` gave; `model` is the student, to copy the architecture of."""

@@ -1,0 +1,125 @@
+"""What a task is: data, a model head, a loss per decision, and metrics computed from per-example outcomes.
+
+    task = Glue("rte")                              # options only: a frozen dataclass, nothing read yet
+    prepared = task.prepare(Setting(data="mini", model="mini"))
+    model = prepared.build(seed=0)
+    for batch in prepared.batches("train", size=16, seed=0): losses, logits = prepared.forward(model, batch)
+    prepared.evaluate(model, "reported").metrics
+
+The harness sees only these two classes. Nothing here knows that models get pruned.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Batch = dict[str, Tensor]
+"""Padded tensors, first dimension the batch; `index` [batch] holds each example's position in its split."""
+
+Outcomes = dict[str, NDArray[Any]]
+"""Per-example numbers, arrays of one first dimension: whatever the metrics sum over, never text."""
+
+
+class TaskError(ValueError):
+    """Data, a model or an option that does not fit; the message says what was found, where, and what was expected."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where a task's data and model come from, and how much of them is used."""
+
+    data: str = "mini"
+    """`mini` (embedded), `hub` (datasets library), or a folder in the benchmark's own file format."""
+    model: str = "mini"
+    """`mini` (the embedded encoder or decoder, as the task needs), a hub id, or a local folder."""
+    max_length: int = 128
+    heldout: float = 0.0
+    """Share of the training examples carved out by `seed` for selection; they are never trained on."""
+    seed: int = 0
+    train_examples: int | None = None
+    """At most so many training examples, the first of a fixed shuffle (the same for every seed)."""
+    eval_examples: int | None = None
+    """At most so many reported examples, chosen likewise: a declared sample, never comparable with published scores."""
+    cache: Path | None = None
+    """Folder of tokenized data, keyed by content; None keeps it in memory."""
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation: `metrics` in percent, higher is better; `outcomes` per example; `predictions` as text."""
+
+    metrics: dict[str, float]
+    outcomes: Outcomes
+    predictions: list[str] = field(default_factory=list)
+
+
+class Prepared(ABC):
+    """A task opened on data and a checkpoint. Attributes are facts for the record."""
+
+    metric: str
+    """Headline metric: a key of every evaluation's `metrics`."""
+    splits: dict[str, str]
+    """What `train`, `heldout` and `reported` were read from, for instance {"train": "train.tsv", "reported": "dev.tsv"}."""
+    counts: dict[str, int]
+    """Examples in each split, after limits and carving."""
+    data_fingerprint: str
+    """Hash of the files (or hub ids and revisions) read."""
+    model_fingerprint: str
+    """Hash of the checkpoint's files."""
+
+    @abstractmethod
+    def build(self, seed: int) -> nn.Module:
+        """The pretrained model with this task's head, in fp32 on the CPU; `seed` draws what the checkpoint lacks."""
+
+    @abstractmethod
+    def batches(self, split: str, size: int, seed: int | None) -> Iterator[Batch]:
+        """One pass over `split` in batches of at most `size`: grouped by length in a seeded shuffle, or in order (None)."""
+
+    @abstractmethod
+    def forward(self, model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """losses [decisions] and logits [decisions, classes] of a batch; a decision is an example, an unpadded token (tagging,
+        generation) or a span end. Logits have one column in regression. Loss and logits are fp32 and finite."""
+
+    @abstractmethod
+    def evaluate(self, model: nn.Module, split: str) -> Evaluation:
+        """Metrics, per-example outcomes and predictions of `model` (put in eval mode, then back) on `heldout` or `reported`."""
+
+    @abstractmethod
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Write model and tokenizer as a Hugging Face folder that `from_pretrained` opens."""
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """A task's options; `variant` is what follows the slash of `family/variant`, empty where a family has none."""
+
+    variants: ClassVar[tuple[str, ...]] = ()
+    headline: ClassVar[str] = ""
+    """Name of the headline metric where all variants share one."""
+
+    variant: str = ""
+
+    @property
+    def metric(self) -> str:
+        """The headline metric of this task."""
+        return self.headline
+
+    @abstractmethod
+    def prepare(self, setting: Setting) -> Prepared:
+        """Read, check and tokenize the data; TaskError names file and line of what is wrong."""
+
+    @abstractmethod
+    def aggregate(self, outcomes: Outcomes) -> dict[str, float]:
+        """Metrics in percent from per-example outcomes: what `evaluate` reports, and what paired tests resample."""
+
+
+def resample(outcomes: Outcomes, index: NDArray[np.intp]) -> Outcomes:
+    """The outcomes of the examples at `index` (repeats allowed): one bootstrap sample."""
+    return {name: values[index] for name, values in outcomes.items()}
