@@ -1,0 +1,15 @@
+"""Fixtures of all tests: the shared folder of real data, where it is at hand."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data and models beside the checkout (or $PRUNEBENCH_SHARED); skips where there is none."""
+    folder = Path(os.environ.get("PRUNEBENCH_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+    if not folder.is_dir():
+        pytest.skip("no shared real data beside this checkout (set PRUNEBENCH_SHARED)")
+    return folder
