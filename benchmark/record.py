@@ -1,0 +1,206 @@
+"""Record: what one finished run leaves behind; its schema, its atomic save and its checked load.
+
+records/<id>.json           spec, metrics, measured sparsity, curve, cost, provenance
+records/<id>.npz            per-example outcomes: numbers only, so that paired tests need neither text nor model
+records/<id>.failed.json    the reason of a run that failed; never counted as a record
+"""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from benchmark.atomic import write_bytes, write_text
+from benchmark.errors import PrunebenchError
+from benchmark.spec import RunSpec, Strict
+
+SCHEMA = 1
+
+
+class RecordError(PrunebenchError):
+    """A record that cannot be read or does not hold together."""
+
+
+class Layer(Strict):
+    """One prunable matrix: zeros of its entries, counted on the final weights."""
+
+    name: str
+    size: int
+    zeros: int
+
+
+class Sparsity(Strict):
+    """Requested and measured sparsity of the final weights."""
+
+    requested: float
+    scheduled: float
+    """What the schedule asked for at the last step."""
+    measured: float
+    """zeros / prunable."""
+    prunable: int
+    zeros: int
+    exact: bool
+    """Whether the criterion promises the exact count (otherwise sparsity is an outcome)."""
+    met: bool
+    """Whether zeros is exactly the requested count."""
+    layers: list[Layer]
+
+
+class Point(Strict):
+    """One point of the training curve; loss is the mean since the point before."""
+
+    step: int
+    loss: float | None
+    lr: float
+    sparsity: float
+    score: float | None = None
+    """Held-out (or dev, under best_dev) score where one was taken."""
+
+
+class Cost(Strict):
+    """What the run cost, seconds by the wall clock."""
+
+    total_seconds: float
+    train_seconds: float
+    evaluate_seconds: float
+    step_seconds: float
+    """Median over the training steps."""
+    criterion_seconds: float
+    """Spent in observing, scoring and masking, all steps together."""
+    peak_bytes: int
+    """Peak memory: CUDA allocations, or resident memory on a CPU."""
+    steps: int
+
+
+class Selected(Strict):
+    """Which weights were reported."""
+
+    protocol: Literal["last", "heldout", "best_dev"]
+    step: int
+    score: float | None = None
+    """The score that selected them."""
+    optimistic: bool = False
+    """Selected on the reported split itself."""
+
+
+class Record(Strict):
+    """One finished run. Metrics are percentages, higher is better, unless the task says otherwise."""
+
+    schema_version: Annotated[int, Field(alias="schema")] = SCHEMA
+    id: str
+    spec: RunSpec
+    metric: str
+    """The headline metric, a key of `metrics`."""
+    metrics: dict[str, float]
+    floor: dict[str, float] = {}
+    """Metrics of the trivial predictor (majority answer or mean) where the task defines one."""
+    signatures: dict[str, str] = {}
+    """How metrics were computed, for instance sacrebleu's signature."""
+    sparsity: Sparsity
+    selected: Selected
+    curve: list[Point]
+    cost: Cost
+    splits: dict[str, str]
+    counts: dict[str, int]
+    data_fingerprint: str
+    model_fingerprint: str
+    environment: dict[str, str]
+    teacher: str | None = None
+    """Id of the dense run that taught this one."""
+    outcomes_sha256: str
+    notes: list[str] = []
+    """What a reader must know: a sample instead of the whole split, a missed sparsity."""
+
+    @property
+    def score(self) -> float:
+        """The headline metric's value in percent."""
+        return self.metrics[self.metric]
+
+
+def record_path(folder: Path, run_id: str) -> Path:
+    """Where the record of `run_id` lies in a board's records folder."""
+    return folder / f"{run_id}.json"
+
+
+def outcomes_path(folder: Path, run_id: str) -> Path:
+    """Where the per-example outcomes of `run_id` lie."""
+    return folder / f"{run_id}.npz"
+
+
+def failure_path(folder: Path, run_id: str) -> Path:
+    """Where the failure of `run_id` lies, if it failed."""
+    return folder / f"{run_id}.failed.json"
+
+
+def pack_outcomes(outcomes: dict[str, NDArray[Any]]) -> bytes:
+    """Outcomes as compressed npz bytes, the same bytes for the same numbers; refuses anything but numbers."""
+    for name, values in outcomes.items():
+        if values.dtype.kind not in "biuf":
+            raise ValueError(f"outcome '{name}' must be numbers, found dtype {values.dtype}")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **{name: outcomes[name] for name in sorted(outcomes)})
+    return buffer.getvalue()
+
+
+def save_record(folder: Path, record: Record, outcomes: bytes) -> Path:
+    """Write outcomes, then the record (whose presence means finished), then drop an old failure; returns the record's path."""
+    path = record_path(folder, record.id)
+    write_bytes(outcomes_path(folder, record.id), outcomes)
+    text = json.dumps(record.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+    failure_path(folder, record.id).unlink(missing_ok=True)
+    return path
+
+
+def load_record(path: Path) -> Record:
+    """Read and check one record; RecordError says what is wrong with which file."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: not a readable record ({error or type(error).__name__})") from error
+    version = raw.get("schema") if isinstance(raw, dict) else None
+    if version != SCHEMA:
+        raise RecordError(f"{path}: record schema {version!r}, this version reads schema {SCHEMA}")
+    try:
+        record = Record.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RecordError(f"{path}: field '{where}': {first['msg']}") from error
+    if record.id != record.spec.id or path.stem != record.id:
+        raise RecordError(f"{path}: file, id ({record.id}) and spec ({record.spec.id}) do not belong together")
+    if record.metric not in record.metrics:
+        raise RecordError(f"{path}: headline metric '{record.metric}' is not among {sorted(record.metrics)}")
+    return record
+
+
+def load_outcomes(folder: Path, record: Record) -> dict[str, NDArray[Any]]:
+    """The per-example outcomes of a record, checked against its checksum."""
+    path = outcomes_path(folder, record.id)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"{path}: per-example outcomes are missing ({error.strerror})") from error
+    if hashlib.sha256(data).hexdigest() != record.outcomes_sha256:
+        raise RecordError(f"{path}: checksum differs from the one in {record.id}.json")
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def load_records(folder: Path) -> tuple[list[Record], list[RecordError]]:
+    """All records of a folder sorted by id, and what could not be read (those never count, and are never touched)."""
+    records: list[Record] = []
+    problems: list[RecordError] = []
+    for path in sorted(folder.glob("*.json")):
+        if path.name.endswith(".failed.json"):
+            continue
+        try:
+            records.append(load_record(path))
+        except RecordError as error:
+            problems.append(error)
+    return records, problems

@@ -1,0 +1,146 @@
+"""RunSpec: every choice that can change a result, and the stable id made of them."""
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import PurePath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Selection = Literal["last", "heldout", "best_dev"]
+CallPoint = Literal["before", "after"]
+
+DENSE = "dense"
+"""The criterion of unpruned runs: no plugin, nothing is ranked."""
+
+MODES = ("mini", "hub")
+"""Data sources that are not folders."""
+
+
+class Strict(BaseModel):
+    """Immutable, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Training(Strict):
+    """The budget and the optimizer, shared by every cell of a board. Lengths: a share of all steps below 1, else steps."""
+
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    """Passes over the training split; exactly one of epochs and steps (3 epochs if neither is given)."""
+    steps: Annotated[int, Field(gt=0)] | None = None
+    """Optimizer steps."""
+    batch_size: Annotated[int, Field(gt=0)] = 32
+    lr: Annotated[float, Field(gt=0)] = 5e-5
+    """Peak learning rate: linear warm-up, then linear decay to zero."""
+    warmup: Annotated[float, Field(ge=0)] = 0.1
+    optimizer: Literal["adamw", "adamax"] = "adamw"
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Decoupled, on weight matrices only."""
+    clip: Annotated[float, Field(gt=0)] | None = 1.0
+    """Largest gradient norm."""
+    max_length: Annotated[int, Field(gt=0)] = 128
+    """Longest input in tokens."""
+    checkpoints: Annotated[int, Field(gt=0)] = 10
+    """Evenly spaced moments at which regularizers may adopt a teacher and, where the protocol needs it, held-out data is scored."""
+    train_examples: Annotated[int, Field(gt=0)] | None = None
+    """Train on at most so many examples."""
+    eval_examples: Annotated[int, Field(gt=0)] | None = None
+    """Report on at most so many examples: a declared sample."""
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> "Training":
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError(f"give epochs or steps, not both (epochs={self.epochs}, steps={self.steps})")
+        return self
+
+    def total(self, examples: int) -> int:
+        """Optimizer steps for a training split of `examples`."""
+        if self.steps is not None:
+            return self.steps
+        per_epoch = -(-examples // self.batch_size)
+        return max(1, round((self.epochs or 3.0) * per_epoch))
+
+
+class RunSpec(Strict):
+    """One cell of a board: task x model x criterion x regularizer x sparsity x seed, under one protocol."""
+
+    task: str
+    model: str = "mini"
+    data: str = "mini"
+    criterion: str = DENSE
+    regularizer: str = "none"
+    sparsity: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the prunable weights to remove; 0 is the dense model."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    schedule: str = "cubic"
+    scope: str = "global"
+    """Where scores compete: global, layer, row, n:m, block[h,w], erk, published."""
+    selection: Selection = "last"
+    """Which weights are reported: those after the last step, the best on held-out training data, or the best on the
+    reported split itself (optimistic, flagged)."""
+    heldout: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Share of the training split kept for selection."""
+    call_point: CallPoint = "before"
+    """Criteria observe before the optimizer step (after clipping) or after it, with the same gradient."""
+    training: Training = Training()
+
+    @model_validator(mode="after")
+    def _dense_is_dense(self) -> "RunSpec":
+        if (self.sparsity == 0) != (self.criterion == DENSE):
+            raise ValueError(
+                f"sparsity 0 and criterion '{DENSE}' go together: found {self.criterion} at sparsity {self.sparsity}"
+            )
+        if self.selection == "heldout" and self.heldout == 0:
+            raise ValueError("selection 'heldout' needs heldout > 0")
+        return self
+
+    @cached_property
+    def id(self) -> str:
+        """16 hex digits over everything that differs from the defaults; where model and data lie does not count."""
+        keyed = self.model_dump(exclude_defaults=True, mode="json") | {
+            "model": portable(self.model),
+            "data": self.data if self.data in MODES else "files",
+        }
+        if keyed["model"] == "mini":
+            del keyed["model"]
+        if keyed["data"] == "mini":
+            del keyed["data"]
+        text = json.dumps(keyed, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether nothing is pruned."""
+        return self.sparsity == 0
+
+    @property
+    def cell(self) -> str:
+        """A readable name: task, criterion, regularizer, sparsity and seed."""
+        regularizer = "" if self.regularizer == "none" else f"+{self.regularizer}"
+        sparsity = "" if self.is_dense else f" {self.sparsity:g}"
+        return f"{self.task} {self.criterion}{regularizer}{sparsity} seed {self.seed}"
+
+    def dense(self) -> "RunSpec":
+        """The dense run with the same task, data, seed and budget: the teacher that distillation asks for."""
+        return self.model_copy(
+            update={
+                "criterion": DENSE,
+                "regularizer": "none",
+                "sparsity": 0.0,
+                "schedule": "cubic",
+                "scope": "global",
+                "call_point": "before",
+            }
+        )
+
+    def recorded(self) -> "RunSpec":
+        """This spec without machine paths: the model by its name, a data folder as 'files'. The id is unchanged."""
+        data = self.data if self.data in MODES else "files"
+        return self.model_copy(update={"model": portable(self.model), "data": data})
+
+
+def portable(model: str) -> str:
+    """A model's name: the last part of its hub id or path, so that one board has the same ids on every machine."""
+    return PurePath(model).name
