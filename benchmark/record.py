@@ -97,9 +97,9 @@ class Record(Strict):
     metric: str
     """The headline metric, a key of `metrics`."""
     metrics: dict[str, float]
-    floor: dict[str, float] = {}
+    floor: Annotated[dict[str, float], Field(default_factory=dict)]
     """Metrics of the trivial predictor (majority answer or mean) where the task defines one."""
-    signatures: dict[str, str] = {}
+    signatures: Annotated[dict[str, str], Field(default_factory=dict)]
     """How metrics were computed, for instance sacrebleu's signature."""
     sparsity: Sparsity
     selected: Selected
@@ -113,7 +113,7 @@ class Record(Strict):
     teacher: str | None = None
     """Id of the dense run that taught this one."""
     outcomes_sha256: str
-    notes: list[str] = []
+    notes: Annotated[list[str], Field(default_factory=list)]
     """What a reader must know: a sample instead of the whole split, a missed sparsity."""
 
     @property
@@ -148,7 +148,7 @@ def pack_outcomes(outcomes: dict[str, NDArray[Any]]) -> bytes:
 
 
 def save_record(folder: Path, record: Record, outcomes: bytes) -> Path:
-    """Write outcomes, then the record (whose presence means finished), then drop an old failure; returns the record's path."""
+    """Write outcomes, then the record (its presence means finished), then drop an old failure; returns the record's path."""
     path = record_path(folder, record.id)
     write_bytes(outcomes_path(folder, record.id), outcomes)
     text = json.dumps(record.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False, allow_nan=False)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from functools import cached_property
 from pathlib import PurePath
 from typing import Annotated, Literal
 
@@ -25,7 +24,7 @@ class Strict(BaseModel):
 
 
 class Training(Strict):
-    """The budget and the optimizer, shared by every cell of a board. Lengths: a share of all steps below 1, else steps."""
+    """The budget and the optimizer, shared by every cell of a board."""
 
     epochs: Annotated[float, Field(gt=0)] | None = None
     """Passes over the training split; exactly one of epochs and steps (3 epochs if neither is given)."""
@@ -35,6 +34,7 @@ class Training(Strict):
     lr: Annotated[float, Field(gt=0)] = 5e-5
     """Peak learning rate: linear warm-up, then linear decay to zero."""
     warmup: Annotated[float, Field(ge=0)] = 0.1
+    """A share of all steps below 1, else steps."""
     optimizer: Literal["adamw", "adamax"] = "adamw"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Decoupled, on weight matrices only."""
@@ -43,7 +43,7 @@ class Training(Strict):
     max_length: Annotated[int, Field(gt=0)] = 128
     """Longest input in tokens."""
     checkpoints: Annotated[int, Field(gt=0)] = 10
-    """Evenly spaced moments at which regularizers may adopt a teacher and, where the protocol needs it, held-out data is scored."""
+    """Evenly spaced moments at which regularizers may adopt a teacher and the protocol may score held-out data."""
     train_examples: Annotated[int, Field(gt=0)] | None = None
     """Train on at most so many examples."""
     eval_examples: Annotated[int, Field(gt=0)] | None = None
@@ -96,7 +96,7 @@ class RunSpec(Strict):
             raise ValueError("selection 'heldout' needs heldout > 0")
         return self
 
-    @cached_property
+    @property
     def id(self) -> str:
         """16 hex digits over everything that differs from the defaults; where model and data lie does not count."""
         keyed = self.model_dump(exclude_defaults=True, mode="json") | {

@@ -20,7 +20,7 @@ class Schedule(ABC):
         """Whether masks are recomputed after step `step`."""
 
     def rewind(self, step: int, total: int) -> int | None:
-        """After step `step`: the earlier step to whose weights the kept ones return, or None (all but rewinding schedules)."""
+        """After step `step`: the earlier step to whose weights the kept ones return; None for all but rewinding schedules."""
         return None
 
 
