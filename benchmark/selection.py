@@ -1,0 +1,77 @@
+"""Exact selection: keep all but the k lowest scores, ties by position. Never a full sort.
+
+On a CPU introselect finds the k-th lowest value; on a GPU a radix selection over the float bits does, in four passes of eight
+bits with no host synchronisation. Both give the same mask, bit for bit.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+DIGIT = 8
+BINS = 1 << DIGIT
+
+
+def keep_highest(scores: Tensor, k: int) -> Tensor:
+    """Mask (bool, like `scores` [n] fp32, finite) that is False for exactly the `k` lowest; among equals the first go."""
+    n = scores.numel()
+    if not 0 <= k <= n:
+        raise ValueError(f"k must lie in [0, {n}], found {k}")
+    if k == 0:
+        return torch.ones(n, dtype=torch.bool, device=scores.device)
+    if scores.is_cuda:
+        return _keep_above(scores, _radix_kth(scores, k), k)
+    return _keep_above_host(scores, _introselect_kth(scores, k), k)
+
+
+def _introselect_kth(scores: Tensor, k: int) -> float:
+    """The k-th lowest value (k from 1), by numpy's introselect."""
+    return float(np.partition(scores.numpy(), k - 1)[k - 1])
+
+
+def _radix_kth(scores: Tensor, k: int) -> Tensor:
+    """The k-th lowest value (k from 1) as a 0-d tensor: the key's four digits are fixed from the highest down."""
+    keys = _sortable(scores)
+    prefix = torch.zeros((), dtype=torch.int64, device=scores.device)
+    left = torch.full((), k, dtype=torch.int64, device=scores.device)
+    for shift in (24, 16, 8, 0):
+        # Keys agree with the prefix so far where nothing remains above the current digit; the others count as -1.
+        offset = (keys >> shift) - (prefix << DIGIT)
+        inside = (offset >= 0) & (offset < BINS)
+        digits = torch.where(inside, offset, -1).to(torch.float32)
+        counts = torch.histc(digits, bins=BINS, min=0, max=BINS).to(torch.int64)
+        below = counts.cumsum(0)
+        digit = (below < left).sum()
+        left = left - torch.where(digit > 0, below[(digit - 1).clamp(min=0)], 0)
+        prefix = (prefix << DIGIT) + digit
+    return _from_sortable(prefix)
+
+
+def _sortable(scores: Tensor) -> Tensor:
+    """Non-negative int64 keys in the order of the floats: 2^31 + magnitude or 2^31 - magnitude, so that -0.0 equals 0.0."""
+    bits = scores.view(torch.int32).to(torch.int64)
+    return torch.where(bits >= 0, bits + (1 << 31), -bits)
+
+
+def _from_sortable(key: Tensor) -> Tensor:
+    """The float whose key this is."""
+    bits = torch.where(key >= (1 << 31), key - (1 << 31), -key)
+    return bits.to(torch.int32).view(torch.float32)
+
+
+def _keep_above(scores: Tensor, threshold: Tensor, k: int) -> Tensor:
+    """Everything above the k-th value, and of its ties all but the first few; no synchronisation."""
+    keep = scores > threshold
+    tied = scores == threshold
+    strictly_below = scores.numel() - keep.sum() - tied.sum()
+    return keep | (tied & (tied.cumsum(0) > k - strictly_below))
+
+
+def _keep_above_host(scores: Tensor, threshold: float, k: int) -> Tensor:
+    """As `_keep_above`; on a CPU it is cheaper to look at the ties alone."""
+    keep = scores > threshold
+    surplus = scores.numel() - int(keep.sum()) - k
+    if surplus:
+        tied = (scores == threshold).nonzero().squeeze(1)
+        keep[tied[len(tied) - surplus :]] = True
+    return keep
