@@ -2,28 +2,112 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from math import isfinite
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
 class Schedule(ABC):
     """A configured schedule; steps count from 0, `total` is the number of optimizer steps planned.
 
-    `due` is asked after every optimizer step; the harness always applies one last exact mask after the final step.
+    `due` is asked after every optimizer step; the harness always applies one last exact mask after the final step:
+    freshly ranked, or, under `hold`, the mask in force.
     """
+
+    hold: ClassVar[bool] = False
+    """Between maskings the mask in force is applied again after every step, without ranking; else weights may regrow."""
 
     @abstractmethod
     def sparsity(self, step: int, total: int, target: float) -> float:
-        """The sparsity in [0, target] in force after step `step`."""
+        """The sparsity in [0, target] that a masking after step `step` leaves; the target itself at step total - 1."""
 
     @abstractmethod
     def due(self, step: int, total: int) -> bool:
         """Whether masks are recomputed after step `step`."""
 
     def rewind(self, step: int, total: int) -> int | None:
-        """After step `step`: the earlier step to whose weights the kept ones return; None for all but rewinding schedules."""
+        """After masking at `step`: kept weights return to their values after so many optimizer steps (0: the initial ones).
+
+        None in all but rewinding schedules. Which weights to remember is known beforehand: ask about every step.
+        """
         return None
+
+
+@dataclass(frozen=True)
+class Ramp(Schedule):
+    """The published two-phase form, whatever the shape of the ramp: with t_i = initial, t_f = final, T = total,
+
+        t <= t_i            nothing is masked
+        t_i < t <= T - t_f  sparsity climbs by `climb`((t - t_i)/(T - t_i - t_f)); masks at multiples of `window`
+        t >  T - t_f        sparsity is the target; masks at multiples of `final_every`
+
+    t counts from 0, as published. Two additions: the last step always masks, and at the target, also where t_f = 0.
+    """
+
+    initial: float = 0.1
+    """Length of the warm-up without pruning: a share of the run below 1, steps from 1 on."""
+    final: float = 0.3
+    """Length of the final phase at the target sparsity: a share of the run below 1, steps from 1 on."""
+    window: int = 10
+    """Steps between maskings while the sparsity climbs."""
+    final_every: int = 1
+    """Steps between maskings in the final phase (published: 1); equal to `window` it keeps one pace throughout."""
+    start: float = 0.0
+    """Sparsity from which the ramp climbs, where it is below the target."""
+
+    def __post_init__(self) -> None:
+        for name in ("initial", "final"):
+            require_length(name, getattr(self, name))
+        for name in ("window", "final_every"):
+            require_count(name, getattr(self, name))
+        if not 0 <= self.start < 1:
+            raise ValueError(f"start = {self.start!r}: expected a sparsity in [0, 1)")
+        if self.initial < 1 and self.final < 1 and self.initial + self.final >= 1:
+            raise ValueError(
+                f"initial = {self.initial} and final = {self.final} leave no ramp between them: expected a sum below 1"
+            )
+
+    @abstractmethod
+    def climb(self, progress: float, start: float, target: float) -> float:
+        """The sparsity at `progress` in (0, 1] of the ramp from `start` to `target`."""
+
+    def sparsity(self, step: int, total: int, target: float) -> float:
+        first, last = self.phases(total)
+        if step >= min(last, total - 1):
+            return target
+        if step <= first:
+            return 0.0
+        return self.climb((step - first) / (last - first), min(self.start, target), target)
+
+    def due(self, step: int, total: int) -> bool:
+        first, last = self.phases(total)
+        if step == total - 1:
+            return True
+        return step > first and step % (self.window if step <= last else self.final_every) == 0
+
+    def phases(self, total: int) -> tuple[int, int]:
+        """The last steps of the warm-up, t_i, and of the ramp, T - t_f; ValueError where the run is too short."""
+        first, last = steps(self.initial, total), total - steps(self.final, total)
+        if first >= last:
+            raise ValueError(
+                f"a run of {total} steps leaves no ramp between initial = {self.initial} and final = {self.final} "
+                f"({first} and {total - last} steps): expected them to sum to less than the run"
+            )
+        return first, last
 
 
 def steps(amount: float, total: int) -> int:
     """A length given as a share of the run (below 1) or in steps (1 and above), in whole steps."""
     return round(amount * total) if amount < 1 else round(amount)
+
+
+def require_length(name: str, value: float) -> None:
+    """ValueError unless `value` is a share of the run or a number of steps: finite and not negative."""
+    if isinstance(value, bool) or not (isfinite(value) and value >= 0):
+        raise ValueError(f"{name} = {value!r}: expected a share of the run in [0, 1), or a number of steps from 1 on")
+
+
+def require_count(name: str, value: int) -> None:
+    """ValueError unless `value` is a whole number from 1 on."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} = {value!r}: expected a whole number from 1 on")
