@@ -1,0 +1,28 @@
+"""Walks long vectors in blocks that stay in the processor's cache, so that several small operations cost one pass.
+
+A step of a smoothed criterion is six operations on six vectors. On whole vectors of ten million weights each would travel
+to main memory and back; on blocks the temporaries never leave the cache, and no temporary of the model's size is needed.
+An accelerator prefers one launch over whole vectors, so there the block is everything.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+BLOCK = 1 << 17
+"""Elements a block on the CPU: 512 KiB of fp32; measured best from 2^16 to 2^18."""
+
+
+def blocks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield matching flat views of `tensors` (all of one shape), block by block, preceded by a scratch of that length.
+
+    Writing to a yielded view writes to its tensor, which must then be contiguous; others may be copied to be read.
+    """
+    first = tensors[0]
+    size = BLOCK if first.device.type == "cpu" else max(first.numel(), 1)
+    scratch = torch.empty(min(size, first.numel()), dtype=torch.float32, device=first.device)
+    flat = [tensor.reshape(-1) for tensor in tensors]
+    for start in range(0, first.numel(), size):
+        views = [vector[start : start + size] for vector in flat]
+        yield scratch[: views[0].numel()], *views

@@ -1,0 +1,38 @@
+"""Trains the learned scores S of a criterion by its own optimizer: what movement, soft_movement and l0 share.
+
+    sgd    S <- S - alpha d                                 d the gradient of the loss with respect to S
+    adam   p <- .9 p + .1 d;   q <- .999 q + .001 d^2       S <- S - alpha (p / (1 - .9^t)) / (sqrt(q / (1 - .999^t)) + 1e-8)
+
+Reference: Kingma & Ba, Adam, ICLR 2015, https://arxiv.org/abs/1412.6980
+"""
+
+import torch
+from torch import Tensor
+
+from criteria.base import State
+from criteria.blocks import blocks
+
+NAMES = ("sgd", "adam")
+
+DECAY_P, DECAY_Q, EPSILON = 0.9, 0.999, 1e-8
+
+
+def start(scores: Tensor, optimizer: str) -> State:
+    """S = `scores`, the moments p and q at zero for adam, and t, the updates so far (on the CPU)."""
+    moments = {name: torch.zeros_like(scores) for name in ("p", "q")} if optimizer == "adam" else {}
+    return {"S": scores, **moments, "t": torch.zeros((), dtype=torch.int64)}
+
+
+def descend(state: State, gradient: Tensor, alpha: float) -> None:
+    """One step of S against `gradient` (shaped like S), in place; adam where the state holds its moments."""
+    state["t"] += 1
+    if "p" not in state:
+        state["S"].sub_(gradient, alpha=alpha)
+        return
+    t = int(state["t"])
+    rate, spread = alpha / (1 - DECAY_P**t), (1 - DECAY_Q**t) ** 0.5
+    for out, s, d, p, q in blocks(state["S"], gradient, state["p"], state["q"]):
+        p.lerp_(d, 1 - DECAY_P)
+        q.mul_(DECAY_Q).addcmul_(d, d, value=1 - DECAY_Q)
+        torch.sqrt(q, out=out).div_(spread).add_(EPSILON)
+        s.addcdiv_(p, out, value=-rate)
