@@ -1,0 +1,76 @@
+"""Smoothing of a noisy importance over training, with its uncertainty as a bonus: what PLATON and PINS share.
+
+    I      the importance of this step (sensitivity: |theta g|; principled: |S|)
+    k      = step % window;  M the running mean of I over the window:  M <- (M k + I)/(k + 1)
+    at k = 0, first, with the previous window's M:
+           A <- beta1 A + (1 - beta1) M
+           U <- beta2 U + (1 - beta2) |M - A|        (A already updated)
+           then M <- I
+    score  = A U                                     (no uncertainty, or beta2 = 1: A)
+
+Until the first window closes A and U are 0 and rank nothing; the published pruners never mask so early. Here M, scaled down
+by 2^-64 (below the rounding of any later score), ranks until then, and |theta| before anything was observed.
+
+Reference: Zhang et al., PLATON, ICML 2022, https://arxiv.org/abs/2206.12562 (equations 6-9 and the released code)
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from criteria.base import State
+from criteria.blocks import blocks
+
+Importance = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(out, weight, grad) -> out, filled with the importance of these weights; all three are flat views of one length."""
+
+EARLY = 2.0**-64
+"""The scale of the running mean while it stands in for the score."""
+
+
+def start(weight: Tensor, *, smooth: bool, uncertainty: bool) -> State:
+    """Statistics at zero, fp32: M, A and U (no U without `uncertainty`, M alone unless `smooth`).
+
+    "seen" holds [observations, closed windows] and stays on the CPU, so that reading it never waits for an accelerator.
+    """
+    names = ["M"] + ["A"] * smooth + ["U"] * (smooth and uncertainty)
+    state = {name: torch.zeros(weight.shape, device=weight.device) for name in names}
+    return {**state, "seen": torch.zeros(2, dtype=torch.int64)}
+
+
+def update(
+    state: State, weight: Tensor, grad: Tensor, importance: Importance, *, k: int, beta1: float, beta2: float
+) -> None:
+    """One step, in place: `k` is the position in the window (0 unless smoothed); `weight` and `grad` have one shape."""
+    started = bool(state["seen"][0])
+    closing = started and k == 0 and "A" in state
+    statistics = [state[name] for name in ("M", "A", "U") if name in state]
+    for out, theta, g, mean, *smoothed in blocks(weight, grad, *statistics):
+        if closing:
+            _close(out, mean, *smoothed, beta1=beta1, beta2=beta2)
+        importance(out, theta, g)
+        if k and started:
+            mean.lerp_(out, 1 / (k + 1))
+        else:
+            mean.copy_(out)
+    state["seen"] += torch.tensor([1, int(closing)])
+
+
+def _close(out: Tensor, mean: Tensor, average: Tensor, *uncertainty: Tensor, beta1: float, beta2: float) -> None:
+    """Fold the mean of the window that ends into A and, if there is one, U; `out` is scratch."""
+    average.lerp_(mean, 1 - beta1)
+    for spread in uncertainty:
+        spread.lerp_(torch.sub(mean, average, out=out).abs_(), 1 - beta2)
+
+
+def score(state: State, weight: Tensor) -> Tensor:
+    """A U, or A, or the last I where nothing is smoothed; the module says what ranks before the first window closes."""
+    observations, closed = state["seen"].tolist()
+    if not observations:
+        return weight.abs()
+    if "A" not in state:
+        return state["M"].clone()
+    if not closed:
+        return state["M"] * EARLY
+    return state["A"] * state["U"] if "U" in state else state["A"].clone()
