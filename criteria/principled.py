@@ -1,0 +1,73 @@
+"""Keeps the weights whose loss would rise most if the coming update pruned them: a 0-1 integer linear program (PINS).
+
+The next pruned iterate is (theta - eta g) m. To first order
+    L((theta - eta g) m) = const + sum_i m_i (g_i theta_i - eta g_i^2)
+and the minimum over m in {0,1}^n with sum_i m_i = K keeps the K largest
+    S = -theta g + eta g^2 = -g (theta - eta g)       g the gradient at theta, eta the rate of the coming step
+    I = |S|   (signed: S)
+    score = A U     A, U: the moving average and uncertainty of I's window means (criteria/smoothing.py)
+
+The published code ranks |S|, which this does by default; `signed=True` is the program as it is stated, and it keeps quite other
+weights. `signed=True, smooth=False` is its exact solution for one step. The eta g^2 term is tiny beside |theta g| except for
+weights that are exactly zero, where it alone decides.
+
+Departures: none at the published call point (before the optimizer), which the tests hold against a trace. The text of the paper
+beyond its abstract could not be read: the derivation above is ours, the formula is what the released code computes.
+
+Reference: Ren & Zhu, Pruning Pre-trained Language Models with Principled Importance and Self-regularization, Findings of
+           ACL 2023, https://arxiv.org/abs/2305.12394
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from criteria import smoothing
+from criteria.base import Criterion, State, Step
+from criteria.options import require_at_least, require_range
+
+
+@dataclass(frozen=True)
+class Principled(Criterion):
+    """|g (theta - eta g)|, averaged over windows, times its uncertainty."""
+
+    beta1: float = 0.85
+    """Decay of the moving average A of the window means."""
+    beta2: float = 0.99
+    """Decay of the moving uncertainty U; 1 switches it off."""
+    window: int = 10
+    """Steps whose importance is averaged before it enters A."""
+    signed: bool = False
+    """Rank S, the literal integer linear program, in place of the published |S|."""
+    uncertainty: bool = True
+    """Multiply A by U; without it the score is A."""
+    lr_term: bool = True
+    """Keep the eta g^2 term; without it S = -theta g."""
+    smooth: bool = True
+    """Smooth at all; without it the score is the last step's importance."""
+
+    def __post_init__(self) -> None:
+        """Refuse options outside their ranges."""
+        require_range("beta1", self.beta1, 0, 1, open_high=True)
+        require_range("beta2", self.beta2, 0, 1)
+        require_at_least("window", self.window, 1)
+
+    def init(self, weight: Tensor, generator: torch.Generator) -> State:
+        """M, A, U at zero; M alone where nothing is smoothed."""
+        return smoothing.start(weight, smooth=self.smooth, uncertainty=self.uncertainty and self.beta2 < 1)
+
+    def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
+        """Fold this step's importance into the window."""
+        eta = step.lr if self.lr_term else 0.0
+
+        def importance(out: Tensor, theta: Tensor, g: Tensor) -> Tensor:
+            torch.sub(theta, g, alpha=eta, out=out).mul_(g)
+            return out.neg_() if self.signed else out.abs_()
+
+        k = step.index % self.window if self.smooth else 0
+        smoothing.update(state, weight, grad, importance, k=k, beta1=self.beta1, beta2=self.beta2)
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        """A U, or A, or the last importance."""
+        return smoothing.score(state, weight)
