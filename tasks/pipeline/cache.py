@@ -1,0 +1,64 @@
+"""Tokenized data once per content: kept in memory within a process, and in a folder shared by several processes."""
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from filelock import FileLock
+
+from tasks.pipeline.features import Features
+
+T = TypeVar("T")
+
+
+class Memo(Generic[T]):
+    """The values of the `size` keys used last. Keys name content, so that a value found is the value wanted."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.values: OrderedDict[Hashable, T] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The value of `key`, made where it is not at hand."""
+        if key not in self.values:
+            self.values[key] = make()
+        self.values.move_to_end(key)
+        while len(self.values) > self.size:
+            self.values.popitem(last=False)
+        return self.values[key]
+
+
+_features: Memo[Features] = Memo(32)
+
+
+def cached(key: str, folder: Path | None, make: Callable[[], Features]) -> Features:
+    """The features named by `key`, a hash of all that decides their content; `make` runs once, however many processes ask."""
+    if folder is None:
+        return _features.get(key, make)
+    return _features.get(key, lambda: _from_folder(folder / f"{key}.safetensors", make))
+
+
+def _from_folder(path: Path, make: Callable[[], Features]) -> Features:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        found = _load(path)
+        if found is not None:
+            return found
+        features = make()
+        # A rename is atomic: a process killed while it writes leaves no half file under the final name.
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        features.save(partial)
+        partial.replace(path)
+    return features
+
+
+def _load(path: Path) -> Features | None:
+    """The cached features, or None where there are none, or a damaged file that will be written anew."""
+    from safetensors import SafetensorError
+
+    try:
+        return Features.load(path) if path.is_file() else None
+    except (SafetensorError, KeyError):
+        return None

@@ -1,0 +1,261 @@
+"""`PreparedTask`: all that tasks share of a `Prepared`, so that a task file says only what is its own.
+
+A task fills in
+
+    read_file(path, split)      one of the benchmark's own files -> examples        (TaskError with file:line)
+    read_rows(rows, where, split)   rows of the hub's schema -> examples
+    encode(examples)            examples -> for each, one or more rows of integers  (several: windows, references)
+    settings()                  the configuration its head needs
+    forward(model, batch)       losses [decisions], logits [decisions, classes]
+    outcomes(model, split)      per-example numbers and predicted texts
+
+and gets reading, limits, the held-out part, tokenizing once, batches, model building, evaluation and saving.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tasks.base import Batch, Evaluation, Outcomes, Prepared, Setting, Task, TaskError
+from tasks.pipeline.batching import Rows, budgeted, carve, grouped, in_order, sample
+from tasks.pipeline.cache import Memo, cached
+from tasks.pipeline.checkpoints import open_checkpoint
+from tasks.pipeline.features import Feature, Features, collate, pack
+from tasks.sources import Files, Layout, Row, hash_text, open_source
+
+E = TypeVar("E")
+
+CHUNK = 2000
+"""Examples handed to the tokenizer at once."""
+
+EVALUATION_ROWS, EVALUATION_TOKENS = 256, 16384
+"""Bounds of an evaluation batch, in rows and in padded tokens."""
+
+_examples: Memo[tuple[Any, ...]] = Memo(16)
+
+
+@dataclass(frozen=True)
+class Split(Generic[E]):
+    """The examples of a split after limits and carving, and their tokenized rows."""
+
+    examples: Sequence[E]
+    features: Features
+
+
+class PreparedTask(Prepared, Generic[E]):
+    """A task opened on data and a checkpoint; see the module for what a task fills in."""
+
+    auto: str = "AutoModelForSequenceClassification"
+    """The transformers class that builds model and head."""
+    embedded: ClassVar[str] = "encoder"
+    """What `model: mini` stands for: the folder of that name below tasks/mini."""
+    version: ClassVar[int] = 1
+    """Raised when `encode` changes, so that no cache of an older encoding is read."""
+    only_encoders: ClassVar[bool] = True
+    """Refuse encoder-decoders, whose heads read a decoder's states."""
+
+    def __init__(self, task: Task, setting: Setting, layout: Layout) -> None:
+        self.task, self.setting = task, setting
+        self.metric = task.metric
+        self.checkpoint = open_checkpoint(setting.model, self.embedded, setting.trust_remote_code)
+        self.model_fingerprint = self.checkpoint.fingerprint
+        self.tokenizer = self.checkpoint.tokenizer
+        self.check_model()
+        self.inputs = self.checkpoint.inputs(self.auto)
+        self.source = open_source(setting.data, layout)
+        self.data_fingerprint = hash_text(self.source.fingerprint("train") + self.source.fingerprint("reported"))
+        self.read_counts: dict[str, int] = {}
+        """Examples that each split's files hold, before limits and carving."""
+        self._splits = self._open()
+        self.counts = {name: len(split.examples) for name, split in self._splits.items()}
+        self.splits = self._describe()
+        self.notes = self._notes(layout)
+        """What a reader of the numbers must know: samples of a benchmark, limits."""
+
+    # What a task fills in.
+
+    def read_file(self, path: Path, split: str) -> Iterable[E]:
+        """The examples of one of the benchmark's own files."""
+        raise NotImplementedError
+
+    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[E]:
+        """The examples of rows in the hub's schema; `where` names their place in error messages."""
+        raise NotImplementedError
+
+    def encode(self, examples: Sequence[E]) -> Iterable[Sequence[Feature]]:
+        """For each example its tokenized rows, all with the same columns."""
+        raise NotImplementedError
+
+    def settings(self) -> dict[str, Any]:
+        """What the model's configuration must say: number of labels and the like."""
+        return {}
+
+    def outcomes(self, model: nn.Module, split: str) -> tuple[Outcomes, list[str]]:
+        """Per-example numbers and predicted texts of a model in eval mode, gradients off."""
+        raise NotImplementedError
+
+    def check_model(self) -> None:
+        """TaskError where the checkpoint does not fit the task; called before any data are read."""
+        config, name = self.checkpoint.config, self.setting.model
+        if self.only_encoders and getattr(config, "is_encoder_decoder", False):
+            raise TaskError(f"model {name!r} is an encoder-decoder ({config.model_type}); this task needs an encoder")
+        self.checkpoint.model_class(self.auto)
+        bound = self.checkpoint.positions
+        if bound is not None and self.setting.max_length > bound:
+            raise TaskError(f"max_length is {self.setting.max_length}, but model {name!r} takes at most {bound} tokens")
+
+    @property
+    def encoding(self) -> Mapping[str, Any]:
+        """What `encode` depends on besides examples and tokenizer: the cache's key. All options, unless a task knows better."""
+        return {"options": asdict(self.task), "max_length": self.setting.max_length}
+
+    @property
+    def pads(self) -> Mapping[str, int]:
+        """Ragged columns that go into a batch, with their padding."""
+        known = {
+            "input_ids": self.tokenizer.pad_token_id,
+            "token_type_ids": getattr(self.tokenizer, "pad_token_type_id", 0),
+            "labels": -100,
+        }
+        columns = self._splits["train"].features.ragged
+        return {name: pad for name, pad in known.items() if name in columns and name in self.inputs | {"labels"}}
+
+    @property
+    def floor(self) -> dict[str, float]:
+        """Metrics, in percent, of the best answer that does not read the input (majority or mean of train); may be empty."""
+        return {}
+
+    # What a task gets.
+
+    def examples(self, split: str) -> Sequence[E]:
+        """The examples of `train`, `heldout` or `reported`; a batch's rows belong to them by `features(split).example`."""
+        return self._split(split).examples
+
+    def features(self, split: str) -> Features:
+        """The tokenized rows of a split; a batch's `index` counts them (an example's windows each count)."""
+        return self._split(split).features
+
+    def build(self, seed: int) -> nn.Module:
+        """The checkpoint with this task's head, fp32 on the CPU; what the files lack is drawn under `seed`."""
+        return self.checkpoint.build(self.auto, seed, **self.settings())
+
+    def batches(self, split: str, size: int, seed: int | None) -> Iterator[Batch]:
+        """One pass over the rows of `split`; `seed` decides alone, so every cell of that seed sees the same batches."""
+        features = self.features(split)
+        order = in_order(len(features), size) if seed is None else grouped(features.lengths(), size, seed)
+        return (self.collate(features, rows) for rows in order)
+
+    def evaluation_batches(self, split: str) -> Iterator[Batch]:
+        """One pass in batches of like length, as large as the budget of tokens allows."""
+        features = self.features(split)
+        return (
+            self.collate(features, rows)
+            for rows in budgeted(features.lengths(), EVALUATION_ROWS, EVALUATION_TOKENS)
+        )  # fmt: skip
+
+    def collate(self, features: Features, rows: Rows) -> Batch:
+        """A padded batch of rows."""
+        return collate(features, rows, self.pads)
+
+    def model_inputs(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What of a batch the model's `forward` takes, labels left out: losses are the task's."""
+        wanted = self.inputs & {"input_ids", "attention_mask", "token_type_ids"}
+        return {name: tensor for name, tensor in batch.items() if name in wanted}
+
+    def evaluate(self, model: nn.Module, split: str) -> Evaluation:
+        """Metrics, outcomes and predictions on `heldout` or `reported`; the model is put in eval mode, then back."""
+        with evaluating(model):
+            outcomes, predictions = self.outcomes(model, split)
+        return Evaluation(self.task.aggregate(outcomes), outcomes, predictions)
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Write model and tokenizer as a Hugging Face folder."""
+        model.save_pretrained(folder)  # type: ignore[operator]
+        self.tokenizer.save_pretrained(folder)
+
+    def _split(self, name: str) -> Split[E]:
+        if name not in self._splits:
+            hint = "; it needs heldout > 0" if name == "heldout" else ""
+            raise TaskError(f"no split {name!r}{hint}; there are: {', '.join(self._splits)}")
+        return self._splits[name]
+
+    def _open(self) -> dict[str, Split[E]]:
+        pool = self._encoded("train", self.setting.train_examples)
+        kept, held = carve(len(pool.examples), self.setting.heldout, self.setting.seed)
+        splits = {"train": _part(pool, kept), "reported": self._encoded("reported", self.setting.eval_examples)}
+        return splits | ({"heldout": _part(pool, held)} if len(held) else {})
+
+    def _encoded(self, split: str, limit: int | None) -> Split[E]:
+        """The examples of a split's files up to `limit`, read and tokenized once per content."""
+        content = (self.source.fingerprint(split), repr(self.task), type(self).__qualname__, split)
+        everything = _examples.get(content, lambda: tuple(self._read(split)))
+        self.read_counts[split] = len(everything)
+        positions = sample(len(everything), limit)
+        examples = everything if len(positions) == len(everything) else [everything[at] for at in positions]
+        parts = (*content, len(positions), self.checkpoint.tokenizer_fingerprint, dict(self.encoding), self.version)
+        features = cached(hash_text(repr(parts)), self.setting.cache, lambda: pack(self._encode(examples)))
+        return Split(examples, features)
+
+    def _read(self, split: str) -> list[E]:
+        if isinstance(self.source, Files):
+            read = [example for path in self.source.paths(split) for example in self.read_file(path, split)]
+        else:
+            parts = self.source.parts(split)
+            read = [example for where, rows in parts for example in self.read_rows(rows, where, split)]
+        if not read:
+            raise TaskError(f"no examples in {self.source.describe(split)} ({split}, data: {self.setting.data})")
+        return read
+
+    def _encode(self, examples: Sequence[E]) -> Iterator[Sequence[Feature]]:
+        for start in range(0, len(examples), CHUNK):
+            yield from self.encode(examples[start : start + CHUNK])
+
+    def _describe(self) -> dict[str, str]:
+        splits = {name: self.source.describe(name) for name in ("train", "reported")}
+        if "heldout" in self._splits:
+            share, seed = self.setting.heldout, self.setting.seed
+            splits["heldout"] = f"{share:g} of {splits['train']}, by seed {seed}"
+        return splits
+
+    def _notes(self, layout: Layout) -> list[str]:
+        notes = []
+        for split, expected in layout.published.items() if self.setting.data != "mini" else ():
+            if self.read_counts[split] != expected:
+                held = self.read_counts[split]
+                notes.append(f"{self.splits[split]} holds {held} examples, the published benchmark {expected}")
+        for split, limit in (("train", self.setting.train_examples), ("reported", self.setting.eval_examples)):
+            if limit is not None and limit < self.read_counts[split]:
+                notes.append(f"{split}: a fixed sample of {limit} of {self.read_counts[split]} examples")
+        return notes
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in eval mode without gradients, then in the mode it was in."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+def to_device(batch: Mapping[str, Tensor], model: nn.Module) -> Batch:
+    """The batch where the model's weights are."""
+    device = next(model.parameters()).device
+    return {name: tensor.to(device) for name, tensor in batch.items()}
+
+
+def _part(split: Split[E], positions: Rows) -> Split[E]:
+    """The examples at `positions`, ascending, and their rows."""
+    if len(positions) == len(split.examples):
+        return split
+    examples = [split.examples[int(at)] for at in positions]
+    return Split(examples, split.features.take(np.asarray(positions)))
