@@ -1,0 +1,1 @@
+"""Small data sets and tiny checkpoints written by this project, in the benchmarks' own formats."""

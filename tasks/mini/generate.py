@@ -1,0 +1,121 @@
+"""Writes the mini data sets; the same command always writes the same bytes.
+
+python -m tasks.mini.generate [FOLDER]
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator
+from io import StringIO
+from pathlib import Path
+from random import Random
+
+from tasks.mini import chronicle, inns, news, reviews
+from tasks.mini.words import Names
+
+SIZES = {"sst2": (2400, 300), "squad": (420, 100), "conll2003": (220, 50, 60), "e2e": (900, 60, 70)}
+"""Training examples, then evaluation ones: reviews, passages, documents, meaning representations."""
+UNSEEN = 0.5
+"""Share of reserved names in evaluation texts."""
+
+
+def source(key: str) -> Random:
+    """The random numbers of one part: seeded by its name, so parts never shift each other."""
+    return Random(f"mini/{key}")
+
+
+def distinct(make: Callable[[], str], count: int, taken: set[str]) -> Iterator[str]:
+    """`count` new texts, none of them in `taken`, which grows."""
+    while count:
+        text = make()
+        if text not in taken:
+            taken.add(text)
+            count -= 1
+            yield text
+
+
+def sst2() -> dict[str, str]:
+    """`glue/SST-2/*.tsv`: sentence and label under a header."""
+    files, taken = {}, set[str]()
+    for split, count in zip(("dev", "train"), reversed(SIZES["sst2"]), strict=True):
+        rng, names = source(f"sst2/{split}"), Names(UNSEEN if split == "dev" else 0)
+        rows = distinct(lambda rng=rng, names=names: "{} \t{}\n".format(*reviews.review(rng, names)), count, taken)
+        files[f"glue/SST-2/{split}.tsv"] = "sentence\tlabel\n" + "".join(rows)
+    return files
+
+
+def squad() -> dict[str, str]:
+    """`squad/*-v1.1.json`: ten passages an article."""
+    files = {}
+    for split, count in zip(("train", "dev"), SIZES["squad"], strict=True):
+        rng, names = source(f"squad/{split}"), Names(UNSEEN if split == "dev" else 0)
+        paragraphs = [paragraph(rng, names, f"{split[0]}{number}") for number in range(count)]
+        articles = [
+            {"title": f"Chronicle_{first // 10 + 1}", "paragraphs": paragraphs[first : first + 10]}
+            for first in range(0, count, 10)
+        ]
+        text = json.dumps({"data": articles, "version": "1.1"}, separators=(",", ":"))
+        files[f"squad/{split}-v1.1.json"] = text + "\n"
+    return files
+
+
+def paragraph(rng: Random, names: Names, key: str) -> dict[str, object]:
+    """One passage with three questions."""
+    context, questions = chronicle.passage(rng, names, 3)
+    qas = [
+        {"answers": [{"answer_start": q.start, "text": q.answer}], "question": q.text, "id": f"{key}-{number}"}
+        for number, q in enumerate(questions)
+    ]
+    return {"context": context, "qas": qas}
+
+
+def conll2003() -> dict[str, str]:
+    """`conll2003/eng.*`: four columns, a blank line after each sentence, documents begun by -DOCSTART-."""
+    files = {}
+    for split, count in zip(("train", "testa", "testb"), SIZES["conll2003"], strict=True):
+        rng, names = source(f"conll2003/{split}"), Names(0 if split == "train" else UNSEEN)
+        start = "-DOCSTART- -X- -X- O\n\n" if split == "testb" else "-DOCSTART- -X- O O\n\n"
+        files[f"conll2003/eng.{split}"] = "".join(
+            start + "".join(lines(sentence) + "\n" for sentence in news.document(rng, names)) for _ in range(count)
+        )
+    return files
+
+
+def lines(sentence: list[news.Token]) -> str:
+    """A sentence's rows."""
+    return "".join(" ".join(token) + "\n" for token in sentence)
+
+
+def e2e() -> dict[str, str]:
+    """`e2e/*.csv`: one wording of each training record, every wording of each evaluation record."""
+    files, taken = {}, set[str]()
+    parts = zip(("trainset", "devset", "testset_w_refs"), SIZES["e2e"], ("\r\n", "\r\n", "\n"), strict=True)
+    for split, count, newline in parts:
+        rng, train = source(f"e2e/{split}"), split == "trainset"
+        names, out = Names(0 if train else UNSEEN), StringIO()
+        writer = csv.writer(
+            out, lineterminator=newline, quoting=csv.QUOTE_MINIMAL if newline == "\r\n" else csv.QUOTE_ALL
+        )
+        writer.writerow(("mr", "ref"))
+        while count:
+            slots = inns.inn(rng, names, reserved=not train)
+            if inns.meaning(slots) not in taken:
+                taken.add(inns.meaning(slots))
+                count -= 1
+                texts = [inns.wording(rng, slots)] if train else inns.realizations(slots)
+                writer.writerows((inns.meaning(slots), text) for text in texts)
+        files[f"e2e/{split}.csv"] = out.getvalue()
+    return files
+
+
+def write(folder: Path) -> None:
+    """Write every file of every set under `folder`."""
+    for name, text in (sst2() | squad() | conll2003() | e2e()).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode())
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
