@@ -69,10 +69,24 @@ class Prepared(ABC):
     """What `train`, `heldout` and `reported` were read from, for instance {"train": "train.tsv", "reported": "dev.tsv"}."""
     counts: dict[str, int]
     """Examples in each split, after limits and carving."""
+    rows: dict[str, int]
+    """Rows that a pass over each split yields: more than examples where a long one makes several windows."""
+    notes: list[str]
+    """What a reader of the numbers must know: a sampled benchmark, limits."""
     data_fingerprint: str
     """Hash of the files (or hub ids and revisions) read."""
     model_fingerprint: str
     """Hash of the checkpoint's files."""
+
+    @property
+    def floor(self) -> dict[str, float]:
+        """Metrics of the best answer that does not read the input (majority or mean); empty where there is none."""
+        return {}
+
+    @property
+    def signatures(self) -> dict[str, str]:
+        """How metrics were computed, for instance {"bleu": sacrebleu's signature}."""
+        return {}
 
     @abstractmethod
     def build(self, seed: int) -> nn.Module:

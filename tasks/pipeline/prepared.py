@@ -74,6 +74,7 @@ class PreparedTask(Prepared, Generic[E]):
         """Examples that each split's files hold, before limits and carving."""
         self._splits = self._open()
         self.counts = {name: len(split.examples) for name, split in self._splits.items()}
+        self.rows = {name: len(split.features) for name, split in self._splits.items()}
         self.splits = self._describe()
         self.notes = self._notes(layout)
         """What a reader of the numbers must know: samples of a benchmark, limits."""

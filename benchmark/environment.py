@@ -1,0 +1,123 @@
+"""The machine a run happens on: device, precision, seeds, memory, versions, commit. Read once, stored in every record."""
+
+import platform
+import random
+import resource
+import subprocess
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmark.errors import PrunebenchError, choices
+
+PACKAGES = (
+    "prunebench",
+    "torch",
+    "transformers",
+    "datasets",
+    "numpy",
+    "scikit-learn",
+    "seqeval",
+    "sacrebleu",
+    "rouge-score",
+)
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` is CUDA where there is one, else the CPU; PrunebenchError for what this machine lacks."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise PrunebenchError(f"unknown device '{name}'; {choices(name, ('auto', 'cpu', 'cuda'))}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise PrunebenchError("device 'cuda' was asked for, but torch finds no CUDA device here; choices: auto, cpu")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+def prepare_device(device: torch.device) -> None:
+    """TF32 for what autocast leaves in fp32 on CUDA; a CPU stays exact fp32."""
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+
+
+def autocast(device: torch.device) -> AbstractContextManager[object]:
+    """bf16 autocast on CUDA; nothing on a CPU."""
+    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
+
+
+def seed_everything(seed: int) -> None:
+    """The one place where global generators are set: dropout inside the models draws from torch's."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def reset_peak(device: torch.device) -> None:
+    """Start measuring peak memory anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with suppress(OSError):  # Linux only; elsewhere the peak is the process's
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_bytes(device: torch.device) -> int:
+    """Peak since `reset_peak`: CUDA allocations, or resident memory of this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def describe(device: torch.device) -> dict[str, str]:
+    """What a record says of the machine."""
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
+        "precision": "bf16 autocast" if device.type == "cuda" else "fp32",
+        "threads": str(torch.get_num_threads()),
+        "commit": git_commit(),
+        **{name: _version(name) for name in PACKAGES},
+    }
+
+
+@cache
+def git_commit() -> str:
+    """The commit of this package's checkout, '+' for local changes; 'none' outside one (an installed wheel)."""
+    here = Path(__file__).resolve()
+    if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
+        return "none"
+    commit = _git(here.parent, "rev-parse", "--short=12", "HEAD") or "none"
+    return commit + ("+" if _git(here.parent, "status", "--porcelain", "--", "*.py") else "")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+@cache
+def _cpu_name() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@cache
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"

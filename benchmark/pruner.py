@@ -1,0 +1,274 @@
+"""Pruner: one model's criterion state, schedule and mask. Works in any training loop:
+
+    pruner = Pruner(model, criterion, schedule, sparsity=0.8, total=1000)
+    ...  loss.backward()
+         pruner.observe(lr)          # after clipping, before the optimizer
+         optimizer.step()
+         pruner.prune()              # recomputes and applies the mask when the schedule says so
+    pruner.finish()                  # one last exact mask
+
+Elementwise criteria see the whole model as one flat vector, the others one [out, in] matrix at a time. Weights are zeroed in
+place and may regrow until the next masking (as in PLATON and PINS) unless the schedule holds its mask; latent criteria keep a
+value underneath and the forward pass sees weight * gate.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.errors import PrunebenchError
+from benchmark.flat import PrunableWeights
+from benchmark.masks import make_mask, parse_scope
+from benchmark.prunable import find_prunable
+from benchmark.schedules.base import Schedule
+from criteria.base import Criterion, State, Step
+
+
+class Pruner:
+    """Prunes `model` to `sparsity` in [0, 1) over `total` optimizer steps."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        criterion: Criterion,
+        schedule: Schedule,
+        *,
+        sparsity: float,
+        total: int,
+        scope: str = "global",
+        seed: int = 0,
+        weights: PrunableWeights | None = None,
+    ) -> None:
+        self.scope = parse_scope(scope)
+        self.weights = weights or PrunableWeights(find_prunable(model, biases=scope == "published"))
+        self.scope.check(self.weights.shapes, sparsity)
+        self.criterion, self.schedule = criterion, schedule
+        self.target, self.total, self.taken = sparsity, total, 0
+        self.mask = torch.ones_like(self.weights.vector, dtype=torch.bool)
+        self.effective = self._separate() if criterion.latent else self.weights.vector.data
+        generator = torch.Generator().manual_seed(seed)
+        self.states: list[State] = [criterion.init(part, generator) for part in self._shown(self.weights.vector.data)]
+        self.calibrate: Callable[[Pruner], None] | None = None
+        """Shows the criterion calibration batches before each masking; set by whoever owns the data."""
+        self.masked: tuple[int, float] | None = None
+        """Steps taken and sparsity at the last masking."""
+        self.remembered: dict[int, Tensor] = {}
+        self._wanted = {schedule.rewind(step, total) for step in range(total)}
+        self.seconds = 0.0
+        """Time spent in the criterion and in masking."""
+        self._remember()
+
+    @property
+    def scheduled(self) -> float:
+        """Sparsity in force after the last step taken."""
+        return self.schedule.sparsity(max(self.taken - 1, 0), self.total, self.target)
+
+    def step(self, lr: float = 0.0) -> Step:
+        """The coming optimizer step, as criteria see it."""
+        return Step(self.taken, self.total, lr, self.scheduled if self.taken else 0.0, self.target)
+
+    def observe(self, lr: float) -> None:
+        """Show the criterion weights and gradients; `lr` is the learning rate of the coming optimizer step."""
+        with self._clock():
+            grad, step = self.weights.collect(), self.step(lr)
+            gates = (
+                self._gates(training=True) if self.criterion.latent else None
+            )  # the forward's own, before states move on
+            for state, weight, part in zip(
+                self.states, self._shown(self.weights.vector.data), self._shown(grad), strict=True
+            ):
+                self.criterion.observe(state, weight, part, step)
+            if gates is not None:
+                grad.mul_(gates)  # the chain rule through weight * gate
+
+    def prune(self) -> None:
+        """After the optimizer step: recompute the mask if it is due, and apply it."""
+        with self._clock():
+            index = self.taken
+            self.taken += 1
+            if self.schedule.due(index, self.total):
+                self._masking(self.scheduled)
+                if (back := self.schedule.rewind(index, self.total)) is not None:
+                    self.weights.vector.data.copy_(self.remembered[back])
+                self._apply()
+            elif self.schedule.hold or self.criterion.latent:
+                self._apply()
+            self._remember()
+
+    def finish(self) -> None:
+        """The final mask: exactly the target (or what a criterion that is not exact keeps), zeros in place for good."""
+        with self._clock():
+            held = self.schedule.hold and self.masked is not None and self.masked[1] == self.target
+            if not held and self.masked != (self.taken, self.target):
+                self._masking(self.target)
+            self.settle()
+
+    def settle(self) -> None:
+        """Write the weights that evaluation sees into the parameters themselves; nothing is latent any more."""
+        final = self._evaluated()
+        self.weights.vector.data.copy_(final)
+        self.weights.point_at(self.weights.vector.data)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """The model as it would be reported now: current mask applied; training goes on undisturbed afterwards."""
+        self.weights.point_at(self._evaluated())
+        try:
+            yield
+        finally:
+            self.weights.point_at(self.effective)
+
+    def zeros(self) -> int:
+        """Weights that evaluation sees as zero."""
+        return int((self._evaluated() == 0).sum())
+
+    def matrices(self) -> Iterator[tuple[str, State, Tensor]]:
+        """Name, state and [out, in] weights of each matrix, for calibration of criteria that see matrices."""
+        names = [matrix.name for matrix in self.weights.matrices]
+        yield from zip(names, self.states, self.weights.views(self.weights.vector.data), strict=True)
+
+    def scores(self) -> Tensor:
+        """Scores [n] in the layout of the flat vector; PrunebenchError names criterion and layer of one that is not finite."""
+        shown = self._shown(self.weights.vector.data)
+        scores = [self.criterion.score(state, weight) for state, weight in zip(self.states, shown, strict=True)]
+        flat = scores[0].reshape(-1) if len(scores) == 1 else self._stored(scores)
+        if not torch.isfinite(torch.stack(torch.aminmax(flat))).all():
+            raise PrunebenchError(self._not_finite(flat))
+        return flat
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything a resumed run needs beyond the weights: mask, criterion state, steps taken, remembered weights."""
+        named = {f"state.{i}.{key}": value for i, state in enumerate(self.states) for key, value in state.items()}
+        kept = {f"remembered.{step}": value for step, value in self.remembered.items()}
+        taken, sparsity = self.masked or (-1, 0.0)
+        masked = torch.tensor([taken, sparsity], dtype=torch.float64)
+        return {"mask": self.mask, "taken": torch.tensor(self.taken), "masked": masked, **named, **kept}
+
+    def load_state_dict(self, saved: dict[str, Tensor]) -> None:
+        """Take back what `state_dict` gave, in place."""
+        self.mask.copy_(saved["mask"])
+        self.taken = int(saved["taken"])
+        taken, sparsity = saved["masked"].tolist()
+        self.masked = (int(taken), sparsity) if taken >= 0 else None
+        for i, state in enumerate(self.states):
+            state.update({key: saved[f"state.{i}.{key}"].clone() for key in state})
+        self.remembered = {int(k.split(".")[1]): v.clone() for k, v in saved.items() if k.startswith("remembered.")}
+        if self.criterion.latent:
+            self.effective.copy_(self.weights.vector.data * self._gates(training=True))
+
+    def _shown(self, vector: Tensor) -> list[Tensor]:
+        """`vector` as the criterion sees it."""
+        return [vector] if self.criterion.elementwise else self.weights.views(vector)
+
+    def _stored(self, matrices: list[Tensor]) -> Tensor:
+        """The inverse of `_shown`: [out, in] tensors back into one flat vector."""
+        if self.criterion.elementwise:
+            return matrices[0]
+        flat = torch.empty(self.mask.shape, dtype=matrices[0].dtype, device=self.mask.device)
+        for view, matrix in zip(self.weights.views(flat), matrices, strict=True):
+            view.copy_(matrix)
+        return flat
+
+    def _separate(self) -> Tensor:
+        """A second vector for the forward pass of latent criteria."""
+        effective = self.weights.vector.data.clone()
+        self.weights.point_at(effective)
+        return effective
+
+    def _gates(self, training: bool) -> Tensor:
+        shown = zip(self.states, self._shown(self.weights.vector.data), self._shown(self.mask), strict=True)
+        return self._stored([self.criterion.gate(state, weight, mask, training) for state, weight, mask in shown])
+
+    def _evaluated(self) -> Tensor:
+        """The flat weights that evaluation sees."""
+        if self.criterion.latent:
+            return self.weights.vector.data * self._gates(training=False)
+        return self.weights.vector.data.masked_fill(~self.mask, 0.0)
+
+    def _masking(self, sparsity: float) -> None:
+        """Recompute the mask at `sparsity` and let the criterion compensate for what goes."""
+        self.masked = (self.taken, sparsity)
+        if self.calibrate is not None:
+            self.calibrate(self)
+        vector = self.weights.vector.data
+        if self.criterion.exact:
+            self.mask = self._rank(self.scores(), sparsity)
+        else:
+            step = Step(self.taken, self.total, 0.0, sparsity, self.target)
+            kept = [self.criterion.keep(s, w, step) for s, w in zip(self.states, self._shown(vector), strict=True)]
+            self.mask = self._stored(kept).bool()
+        if self.criterion.overrides("compensate"):
+            for state, weight, mask in zip(self.states, self._shown(vector), self._shown(self.mask), strict=True):
+                self.criterion.compensate(state, weight, mask)
+
+    def _rank(self, scores: Tensor, sparsity: float) -> Tensor:
+        """The exact mask; scopes other than global ones rank rows of [out, in], whatever way a matrix is stored."""
+        transposed = any(matrix.transposed for matrix in self.weights.matrices)
+        if not transposed or self.scope.kind in ("global", "published", "layer", "erk"):
+            return make_mask(scores, self.weights.shapes, self.scope, sparsity)
+        rows = torch.cat([view.reshape(-1) for view in self.weights.views(scores)])
+        mask = make_mask(rows, self.weights.shapes, self.scope, sparsity)
+        stored = torch.empty_like(mask)
+        parts = mask.split(self.weights.sizes)
+        for view, part in zip(self.weights.views(stored), parts, strict=True):
+            view.copy_(part.view(view.shape))
+        return stored
+
+    def _apply(self) -> None:
+        if self.criterion.latent:
+            torch.mul(self.weights.vector.data, self._gates(training=True), out=self.effective)
+        else:
+            self.weights.vector.data.masked_fill_(~self.mask, 0.0)
+
+    def _remember(self) -> None:
+        """Keep the weights that the schedule will rewind to."""
+        if self.taken in self._wanted:
+            self.remembered[self.taken] = self.weights.vector.data.clone()
+
+    def _not_finite(self, flat: Tensor) -> str:
+        for matrix, part in zip(self.weights.matrices, self.weights.parts(flat), strict=True):
+            bad = int((~torch.isfinite(part)).sum())
+            if bad:
+                name = type(self.criterion).__name__
+                return f"criterion {name} gave {bad} of {part.numel()} scores that are not finite in {matrix.name}"
+        return f"criterion {type(self.criterion).__name__} gave scores that are not finite"
+
+    @contextmanager
+    def _clock(self) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - started
+
+
+class Dense:
+    """The null object: a model that is never pruned, with the same questions answered."""
+
+    seconds = 0.0
+    scheduled = 0.0
+
+    def __init__(self, weights: PrunableWeights) -> None:
+        self.weights = weights
+
+    def observe(self, lr: float) -> None:
+        """Nothing to watch."""
+
+    def prune(self) -> None:
+        """Nothing to prune."""
+
+    def finish(self) -> None:
+        """Nothing to settle."""
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """The model as it is."""
+        yield
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Nothing to resume."""
+        return {}
+
+    def load_state_dict(self, saved: dict[str, Tensor]) -> None:
+        """Nothing to take back."""

@@ -1,0 +1,244 @@
+"""run(spec) -> Result: the straight line from a spec to its record, on one screen."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from benchmark import environment, registry
+from benchmark.calibrate import calibrator
+from benchmark.errors import PrunebenchError
+from benchmark.flat import PrunableWeights
+from benchmark.optimizer import FlatOptimizer
+from benchmark.prunable import find_prunable
+from benchmark.pruner import Dense, Pruner
+from benchmark.record import Cost, Layer, Record, Selected, Sparsity, pack_outcomes
+from benchmark.schedules.base import Schedule
+from benchmark.spec import RunSpec
+from benchmark.train import Progress, Run, silent, train, typical
+from criteria.base import Criterion
+from criteria.regularizers.base import Regularizer
+from tasks.base import Batch, Prepared, Setting, Task, TaskError
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its record, its packed outcomes, the predicted text, and the trained weights."""
+
+    record: Record
+    outcomes: bytes
+    predictions: list[str]
+    model: nn.Module
+    prepared: Prepared
+
+
+@dataclass(frozen=True)
+class Options:
+    """What does not change a result: device, cache, progress, where a teacher comes from."""
+
+    device: str = "auto"
+    cache: Path | None = None
+    trust_remote_code: bool = False
+    progress: Progress = silent
+    teacher: Callable[[RunSpec], dict[str, Tensor]] | None = None
+    """Weights of a dense run; by default it is trained on the spot."""
+
+
+def run(spec: RunSpec, options: Options | None = None) -> Result:
+    """Train, prune and evaluate one cell. PrunebenchError says what does not fit before any training starts."""
+    options = options or Options()
+    device = environment.pick_device(options.device)
+    environment.prepare_device(device)
+    environment.reset_peak(device)
+    started = time.perf_counter()
+    prepared = open_task(spec, options)
+    regularizer: Regularizer = registry.configure("regularizers", spec.regularizer)
+    environment.seed_everything(spec.seed)
+    model = prepared.build(spec.seed).to(device)
+    total = spec.training.total(prepared.rows["train"])
+    pruner = make_pruner(model, spec, total)
+    job = Run(
+        spec,
+        prepared,
+        model,
+        pruner,
+        FlatOptimizer(model, pruner.weights, spec.training),
+        regularizer,
+        device,
+        total,
+        score=_scorer(spec, prepared, model, regularizer, device),
+        progress=options.progress,
+    )
+    _calibrate(job)
+    regularizer.begin(prepared.forward, _teacher(spec, regularizer, prepared, device, options))
+    train(job)
+    trained = time.perf_counter()
+    with environment.autocast(device):
+        evaluation = prepared.evaluate(model, "reported")
+    outcomes = pack_outcomes(evaluation.outcomes)
+    now = time.perf_counter()
+    cost = Cost(
+        total_seconds=now - started,
+        train_seconds=sum(job.step_seconds),
+        evaluate_seconds=now - trained,
+        step_seconds=typical(job.step_seconds),
+        criterion_seconds=pruner.seconds,
+        peak_bytes=environment.peak_bytes(device),
+        steps=total,
+    )
+    record = _record(job, evaluation.metrics, cost, hashlib.sha256(outcomes).hexdigest())
+    return Result(record, outcomes, evaluation.predictions, model, prepared)
+
+
+def open_task(spec: RunSpec, options: Options) -> Prepared:
+    """The spec's task on its data and model; TaskErrors become PrunebenchErrors."""
+    task: Task = registry.configure("tasks", spec.task)
+    setting = Setting(
+        data=spec.data,
+        model=spec.model,
+        max_length=spec.training.max_length,
+        heldout=spec.heldout,
+        seed=spec.seed,
+        train_examples=spec.training.train_examples,
+        eval_examples=spec.training.eval_examples,
+        cache=options.cache,
+        trust_remote_code=options.trust_remote_code,
+    )
+    try:
+        return task.prepare(setting)
+    except TaskError as error:
+        raise PrunebenchError(f"{spec.task}: {error}") from error
+
+
+def make_pruner(model: nn.Module, spec: RunSpec, total: int) -> Pruner | Dense:
+    """The pruner that the spec asks for, over the model's prunable weights laid out flat."""
+    weights = PrunableWeights(find_prunable(model, biases=spec.scope == "published"))
+    if spec.is_dense:
+        return Dense(weights)
+    criterion: Criterion = registry.configure("criteria", spec.criterion)
+    schedule: Schedule = registry.configure("schedules", spec.schedule)
+    if criterion.latent and spec.call_point == "after":
+        raise PrunebenchError(f"criterion '{spec.criterion}' trains through its mask: it needs call_point 'before'")
+    return Pruner(
+        model,
+        criterion,
+        schedule,
+        sparsity=spec.sparsity,
+        total=total,
+        scope=spec.scope,
+        seed=spec.seed,
+        weights=weights,
+    )
+
+
+def _scorer(
+    spec: RunSpec, prepared: Prepared, model: nn.Module, regularizer: Regularizer, device: torch.device
+) -> Callable[[], float | None]:
+    """What is scored at checkpoints: held-out data where somebody needs a score, the reported split under best_dev."""
+    split = "reported" if spec.selection == "best_dev" else "heldout"
+    if regularizer.needs_score and split == "reported":
+        raise PrunebenchError(
+            f"regularizer '{spec.regularizer}' needs held-out scores: choose selection last or heldout"
+        )
+    if regularizer.needs_score and spec.heldout == 0:
+        raise PrunebenchError(f"regularizer '{spec.regularizer}' needs held-out scores: set heldout above 0")
+    if spec.selection == "last" and not regularizer.needs_score:
+        return lambda: None
+
+    def score() -> float:
+        with environment.autocast(device):
+            return prepared.evaluate(model, split).metrics[prepared.metric]
+
+    return score
+
+
+def _calibrate(job: Run) -> None:
+    """Give a criterion that asks for calibration the first training batches of the run, the same for every criterion."""
+    if isinstance(job.pruner, Dense):
+        return
+
+    def loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        with environment.autocast(job.device):
+            return job.prepared.forward(model, batch)[0].mean()
+
+    def batches(count: int) -> list[Batch]:
+        stream = job.prepared.batches("train", job.spec.training.batch_size, seed=1000 * job.spec.seed)
+        return [{k: v.to(job.device) for k, v in batch.items()} for batch, _ in zip(stream, range(count), strict=False)]
+
+    job.pruner.calibrate = calibrator(job.model, loss, batches)
+
+
+def _teacher(
+    spec: RunSpec, regularizer: Regularizer, prepared: Prepared, device: torch.device, options: Options
+) -> nn.Module | None:
+    """A dense model fine-tuned on the same task and seed, where the regularizer asks for one."""
+    if not regularizer.needs_teacher:
+        return None
+    # A teacher's training sets the global generators; the student's dropout must not depend on who trained it.
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        weights = options.teacher(spec.dense()) if options.teacher else train_teacher(spec.dense(), options)
+        teacher = prepared.build(spec.seed)
+    teacher.load_state_dict(weights)
+    return teacher.to(device).eval().requires_grad_(False)
+
+
+def train_teacher(spec: RunSpec, options: Options) -> dict[str, Tensor]:
+    """Weights of the dense run `spec`, trained now."""
+    model = run(spec, replace(options, teacher=None)).model
+    return {name: value.detach().cpu() for name, value in model.state_dict().items()}
+
+
+def measure_sparsity(job: Run) -> Sparsity:
+    """Zeros counted on the final weights, overall and per layer."""
+    weights = job.pruner.weights
+    layers = [
+        Layer(name=matrix.name, size=matrix.parameter.numel(), zeros=int((matrix.parameter == 0).sum()))
+        for matrix in weights.matrices
+    ]
+    prunable, zeros = sum(layer.size for layer in layers), sum(layer.zeros for layer in layers)
+    pruned = isinstance(job.pruner, Pruner)
+    exact = job.pruner.criterion.exact if isinstance(job.pruner, Pruner) else True
+    asked = job.pruner.scope.count(job.spec.sparsity, weights.shapes) if isinstance(job.pruner, Pruner) else zeros
+    return Sparsity(
+        requested=job.spec.sparsity,
+        scheduled=job.pruner.scheduled if pruned else 0.0,
+        measured=zeros / prunable,
+        prunable=prunable,
+        zeros=zeros,
+        exact=exact,
+        met=zeros == asked,
+        layers=layers,
+    )
+
+
+def _record(job: Run, metrics: dict[str, float], cost: Cost, outcomes_sha256: str) -> Record:
+    spec, prepared = job.spec, job.prepared
+    sparsity = measure_sparsity(job)
+    notes = list(prepared.notes)
+    if sparsity.exact and not sparsity.met:
+        notes.append(f"missed its sparsity: {sparsity.zeros} of {sparsity.prunable} weights are zero")
+    score, step = (job.best[0], job.best[1]) if job.best else (None, job.total)
+    return Record(
+        id=spec.id,
+        spec=spec.recorded(),
+        metric=prepared.metric,
+        metrics=metrics,
+        floor=prepared.floor,
+        signatures=prepared.signatures,
+        sparsity=sparsity,
+        selected=Selected(protocol=spec.selection, step=step, score=score, optimistic=spec.selection == "best_dev"),
+        curve=job.curve,
+        cost=cost,
+        splits=prepared.splits,
+        counts=prepared.counts,
+        data_fingerprint=prepared.data_fingerprint,
+        model_fingerprint=prepared.model_fingerprint,
+        environment=environment.describe(job.device),
+        teacher=spec.dense().id if job.regularizer.needs_teacher else None,
+        outcomes_sha256=outcomes_sha256,
+        notes=notes,
+    )
