@@ -1,0 +1,71 @@
+"""Averages over tasks: one more line per group of lines that differ in the task alone, over complete cells only."""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from benchmark.report.cells import Cell, Run
+from benchmark.report.layout import Line
+
+
+def averages(
+    columns: Sequence[Line], fields: tuple[str, ...], grid: Sequence[Sequence[Cell]]
+) -> tuple[list[Line], list[list[Cell]]]:
+    """Average columns and their cells [rows][average columns].
+
+    A task's value is the mean of its metrics shown, the average the mean over tasks (as GLUE does it), so a task with two
+    metrics weighs no more than one with one.
+    """
+    groups: dict[tuple[object, ...], list[int]] = {}
+    loose = [i for i, field in enumerate(fields) if field in ("task", "metric")]
+    for j, line in enumerate(columns):
+        groups.setdefault(tuple(part for i, part in enumerate(line.key) if i not in loose), []).append(j)
+    at = fields.index("task")
+    kept = [members for members in groups.values() if len({columns[j].key[at] for j in members}) > 1]
+    lines = [_line([columns[j] for j in members], fields) for members in kept]
+    cells = [[_average([(str(columns[j].key[at]), row[j]) for j in members]) for members in kept] for row in grid]
+    return lines, cells
+
+
+def _line(members: Sequence[Line], fields: tuple[str, ...]) -> Line:
+    at = fields.index("task")
+    tasks = list(dict.fromkeys(str(line.key[at]) for line in members))
+    style = "GLUE-style average" if all(task.startswith("glue/") for task in tasks) else "average"
+    words = {"task": f"{style} of {len(tasks)} tasks", "metric": "mean"}
+    labels = tuple(words.get(field, members[0].labels[i]) for i, field in enumerate(fields))
+    key = tuple(words.get(field, members[0].key[i]) for i, field in enumerate(fields))
+    return Line(key, labels, dense=members[0].dense, average=True)
+
+
+def _average(parts: Sequence[tuple[str, Cell]]) -> Cell:
+    cells = [cell for _, cell in parts]
+    planned = sum(cell.planned for cell in cells)
+    if any(cell.state != "done" for cell in cells):
+        absent = tuple(id_ for cell in cells for id_ in cell.absent)
+        return Cell(planned=planned, absent=absent, text="incomplete", dense=any(cell.dense for cell in cells))
+    marks = tuple(dict.fromkeys(mark for cell in cells for mark in cell.marks if mark != "floor"))
+    dense = all(cell.dense for cell in cells)
+    return Cell("average", _runs(parts), planned=planned, dense=dense, marks=marks)
+
+
+def _runs(parts: Sequence[tuple[str, Cell]]) -> tuple[Run, ...]:
+    """One run per seed where all cells have the same seeds, else a single one made of the means."""
+    cells = [cell for _, cell in parts]
+    seeds = [tuple(run.seed for run in cell.runs) for cell in cells]
+    if any(found != seeds[0] for found in seeds) or None in seeds[0]:
+        values = [(task, fmean(cell.values)) for task, cell in parts]
+        return (Run(_macro(values), tuple(id_ for cell in cells for id_ in cell.ids)),)
+    return tuple(
+        Run(
+            _macro([(task, cell.runs[k].value) for task, cell in parts]),
+            tuple(dict.fromkeys(id_ for cell in cells for id_ in cell.runs[k].ids)),
+            seed,
+        )
+        for k, seed in enumerate(seeds[0])
+    )
+
+
+def _macro(values: Sequence[tuple[str, float]]) -> float:
+    tasks: dict[str, list[float]] = {}
+    for task, found in values:
+        tasks.setdefault(task, []).append(found)
+    return fmean(fmean(found) for found in tasks.values())

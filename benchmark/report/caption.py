@@ -1,0 +1,114 @@
+"""What a caption must state so that a number can be judged: seeds, selection, scope, what sparsity counts, model, data,
+budget, version and commit. A fact on which the runs agree is said once; otherwise it is said for each task."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from benchmark.record import Record
+from benchmark.spec import RunSpec
+
+T = TypeVar("T", RunSpec, Record)
+
+SPREADS = {
+    "sd": "mean ± standard deviation over the seeds (n - 1)",
+    "interval": "mean [95 % t interval over the seeds]",
+}
+METRICS = {"headline": "each task's headline metric", "all": "all metrics"}
+SELECTIONS = {
+    "last": "weights after the last step",
+    "heldout": "best weights on held-out training data",
+    "best_dev": "best weights on the reported split itself (optimistic)",
+}
+
+
+def describe(
+    specs: Sequence[RunSpec], records: Sequence[Record], failed: int, left_out: int, spread: str, metric: str
+) -> dict[str, str]:
+    """Facts in the order of a caption; `specs` are the planned runs, `records` those shown (repeats allowed).
+
+    `failed` and `left_out` count runs that failed, and records that are not of this board.
+    """
+    records = list({record.id: record for record in records}.values())
+    specs = list({spec.id: spec for spec in specs}.values())
+    facts = {
+        "Cells": f"{SPREADS[spread]}, {METRICS.get(metric, metric)} in percent; missing and failed runs are shown as such",
+        "Seeds": _seeds(specs),
+        "Selection": _by_task(specs, _selection),
+        "Pruning": _pruning(specs),
+        "Sparsity": "zeros / prunable weights, counted on the final weights" + _after(_by_task(records, _prunable)),
+        "Model": _by_task(records, _model) or _by_task(specs, lambda spec: spec.model),
+        "Data": _by_task(records, _data) or _by_task(specs, lambda spec: spec.data),
+        "Budget": _by_task(specs, _budget),
+        "Made with": _by_task(records, _made),
+        "Runs": f"{len(records)} of {len(specs)} finished" + (f", {failed} failed" if failed else ""),
+    }
+    if left_out:
+        facts["Left out"] = f"{left_out} records that this board does not plan"
+    remarks = list(dict.fromkeys(text for record in records for text in record.notes))
+    if remarks:
+        facts["Remarks of the runs"] = "; ".join(text.rstrip(".") for text in remarks)
+    return {name: text for name, text in facts.items() if text}
+
+
+def _seeds(specs: Sequence[RunSpec]) -> str:
+    by_method: dict[tuple[object, ...], set[int]] = {}
+    for spec in specs:
+        by_method.setdefault((spec.task, spec.criterion, spec.regularizer, spec.sparsity), set()).add(spec.seed)
+    seeds = sorted({spec.seed for spec in specs})
+    counts = sorted({len(found) for found in by_method.values()})
+    n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+    few = "; a single seed shows no spread" if counts[-1] == 1 else ""
+    return f"{', '.join(map(str, seeds))} ({n} for each cell{few})"
+
+
+def _selection(spec: RunSpec) -> str:
+    share = f" ({spec.heldout:.0%} of it)" if spec.selection == "heldout" else ""
+    return SELECTIONS[spec.selection] + share
+
+
+def _pruning(specs: Sequence[RunSpec]) -> str:
+    pruned = [spec for spec in specs if not spec.is_dense]
+    call = _by_task(pruned, lambda spec: f"criteria observe {spec.call_point} the optimizer step")
+    scope = _by_task(pruned, lambda spec: f"scope {spec.scope}")
+    return ", ".join(part for part in (scope, _by_task(pruned, lambda spec: f"schedule {spec.schedule}"), call) if part)
+
+
+def _prunable(record: Record) -> str:
+    return f"{record.sparsity.prunable:,} prunable"
+
+
+def _model(record: Record) -> str:
+    return f"{record.spec.model} [{record.model_fingerprint[:8]}]"
+
+
+def _data(record: Record) -> str:
+    counts = ", ".join(f"{count:,} {split}" for split, count in record.counts.items() if split in ("train", "reported"))
+    source = record.splits.get("reported", "")
+    return f"{record.spec.data}: {counts}{f' from {source}' if source else ''} [{record.data_fingerprint[:8]}]"
+
+
+def _budget(spec: RunSpec) -> str:
+    training = spec.training
+    length = f"{training.steps} steps" if training.steps is not None else f"{training.epochs or 3:g} epochs"
+    return f"{length} of batch {training.batch_size}, {training.optimizer}, learning rate {training.lr:g}"
+
+
+def _made(record: Record) -> str:
+    known = record.environment
+    words = ["prunebench {prunebench}", "commit {commit}", "torch {torch}", "{device}", "{precision}"]
+    return ", ".join(word.format_map(known) for word in words if word.partition("{")[2].rstrip("}") in known)
+
+
+def _by_task(items: Sequence[T], describe_one: Callable[[T], str]) -> str:
+    """One text where all agree, else `text (task, task); text (task)`, tasks in order."""
+    tasks: dict[str, list[str]] = {}
+    for item in items:
+        spec = item if isinstance(item, RunSpec) else item.spec
+        tasks.setdefault(describe_one(item), []).append(spec.task)
+    if len(tasks) <= 1:
+        return next(iter(tasks), "")
+    return "; ".join(f"{text} ({', '.join(dict.fromkeys(found))})" for text, found in tasks.items())
+
+
+def _after(text: str) -> str:
+    return f"; {text}" if text else ""

@@ -1,0 +1,126 @@
+"""A cell: the runs behind it, their mean and spread, and what a reader must know about them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Literal
+
+from benchmark.report.fields import Slot, TableError, value
+from benchmark.spec import RunSpec
+
+State = Literal["done", "partial", "failed", "missing", "blank"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One value of a cell and the record ids it was computed from (several in an average over tasks)."""
+
+    value: float
+    ids: tuple[str, ...]
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands where a row meets a column. `value`s are percentages; a blank cell was never planned."""
+
+    metric: str = ""
+    runs: tuple[Run, ...] = ()
+    planned: int = 0
+    """Runs the suite asks for."""
+    failures: tuple[tuple[str, str], ...] = ()
+    """(id, reason) of the runs that failed."""
+    absent: tuple[str, ...] = ()
+    """Ids of the planned runs without a record, failed ones among them."""
+    floor: float | None = None
+    """The trivial predictor's value."""
+    sparsity: float | None = None
+    """Measured sparsity, mean over the runs."""
+    dense: bool = False
+    marks: tuple[str, ...] = ()
+    """Kinds of the notes that apply."""
+    rank: int = 0
+    """1 best, 2 second, 0 neither."""
+    text: str = ""
+    """Shown instead of the mean where a cell holds something else than a metric."""
+
+    @property
+    def state(self) -> State:
+        """Whether all, some or none of the planned runs are there."""
+        if self.runs:
+            return "partial" if self.absent else "done"
+        if self.failures:
+            return "failed"
+        return "missing" if self.planned else "blank"
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """One value per run."""
+        return tuple(run.value for run in self.runs)
+
+    @property
+    def n(self) -> int:
+        """Runs behind the mean."""
+        return len(self.runs)
+
+    @property
+    def mean(self) -> float | None:
+        """Mean over the runs."""
+        return fmean(self.values) if self.runs else None
+
+    @property
+    def sd(self) -> float | None:
+        """Standard deviation over the runs with n - 1; None for fewer than two."""
+        return stdev(self.values) if self.n > 1 else None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of the records behind the cell."""
+        return tuple(dict.fromkeys(id_ for run in self.runs for id_ in run.ids))
+
+
+def make_cell(slots: Sequence[Slot], axes: tuple[str, ...]) -> Cell:
+    """The cell of all slots that share its row and column; refuses to pool runs that differ in more than the seed."""
+    _refuse_mixture(slots, axes)
+    ordered = sorted(slots, key=lambda slot: slot.spec.seed)
+    done = [slot for slot in ordered if slot.record is not None]
+    records = [slot.record for slot in ordered if slot.record is not None]
+    floors = [
+        record.floor[slot.metric] for slot, record in zip(done, records, strict=True) if slot.metric in record.floor
+    ]
+    runs = (
+        Run(record.metrics[slot.metric], (record.id,), record.spec.seed)
+        for slot, record in zip(done, records, strict=True)
+    )
+    return Cell(
+        metric=slots[0].metric,
+        runs=tuple(runs),
+        planned=len(slots),
+        failures=tuple((slot.spec.id, slot.failure) for slot in ordered if slot.failure is not None),
+        absent=tuple(slot.spec.id for slot in ordered if slot.record is None),
+        floor=fmean(floors) if floors else None,
+        sparsity=fmean(record.sparsity.measured for record in records) if records else None,
+        dense=slots[0].spec.is_dense,
+    )
+
+
+def _refuse_mixture(slots: Sequence[Slot], axes: tuple[str, ...]) -> None:
+    first = slots[0]
+    for slot in slots[1:]:
+        differing = [name for name in RunSpec.model_fields if getattr(slot.spec, name) != getattr(first.spec, name)]
+        others = [name for name in differing if name != "seed"]
+        if slot.metric != first.metric:
+            others.append("metric")
+        if others:
+            field = others[0]
+            found = f"{_shown(first, field)} and {_shown(slot, field)}"
+            raise TableError(
+                f"a cell would mix runs that differ in {', '.join(others)} ({field}: {found}): "
+                f"add it to the rows or columns ({', '.join(axes)}), or take fewer runs"
+            )
+        if not differing:
+            raise TableError(f"two runs of one cell and seed: {slot.spec.cell}")
+
+
+def _shown(slot: Slot, field: str) -> str:
+    return str(value(slot, field))

@@ -1,0 +1,79 @@
+"""Strings from plugins, suites and records, made harmless for each output: never markup, a command, a formula or an escape."""
+
+import html as _html
+import re
+import unicodedata
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\symbol{34}",
+    "`": r"\textasciigrave{}",
+    "±": r"$\pm$",
+    "\u00d7": r"$\times$",
+    "≤": r"$\le$",
+    "≥": r"$\ge$",
+    "\u2212": r"$-$",
+    "\u2013": r"\textendash{}",
+    "—": r"\textemdash{}",
+    "…": r"\ldots{}",
+}
+_NOT_IN_OT1 = "ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲų"
+"""Latin letters that pdflatex cannot set with its default encoding."""
+_FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"
+
+
+def clean(text: str) -> str:
+    """`text` on one line without control, format, surrogate or private characters: those become U+FFFD, line ends a space.
+
+    Terminal escapes, bidirectional overrides and invisible characters all fall under it.
+    """
+    flat = re.sub(r"[\r\n\t\v\f\u0085\u2028\u2029]+", " ", text)
+    return "".join("�" if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Cn") else letter for letter in flat)
+
+
+def for_markdown(text: str) -> str:
+    """Cleaned text that Markdown shows as written: no markup, links, images, math, table cells or HTML."""
+    safe = clean(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    safe = re.sub(r"([|`*~$])", r"\\\1", safe)
+    safe = re.sub(r"\](?=[(\[:])", r"\\]", safe)
+    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", safe)
+
+
+def for_html(text: str) -> str:
+    """Cleaned text for HTML content and for quoted attributes."""
+    return _html.escape(clean(text), quote=True)
+
+
+def for_latex(text: str) -> str:
+    """Cleaned text for LaTeX's text mode under pdflatex: specials escaped, letters beyond Latin as their code point.
+
+    Neither `--` becomes a dash nor a leading `[` or `*` the argument of the row before.
+    """
+    safe = "".join(_latex_letter(letter) for letter in clean(text)).replace("--", "-{}-")
+    return f"{{}}{safe}" if safe[:1] in ("[", "*") else safe
+
+
+def for_csv(text: str) -> str:
+    """Cleaned text that a spreadsheet does not take for a formula: an apostrophe goes before = + - @ and their like."""
+    safe = clean(text)
+    return f"'{safe}" if safe.lstrip().startswith(tuple(_FORMULA)) else safe
+
+
+def _latex_letter(letter: str) -> str:
+    if letter in _LATEX:
+        return _LATEX[letter]
+    if letter.isascii() or ("À" <= letter <= "ž" and letter not in _NOT_IN_OT1):
+        return letter
+    return f"[U+{ord(letter):04X}]"

@@ -1,0 +1,91 @@
+"""Rows and columns out of planned runs, and where the dense model goes.
+
+The dense model is one line of its own, first on the side that holds the criterion. It has no sparsity, so its one value
+per task stands under every sparsity of that task.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from benchmark.report.fields import METHOD, Slot, Value, key, label, ranks
+
+Key = tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row or a column: the values it stands for, and their words."""
+
+    key: Key
+    labels: tuple[str, ...]
+    dense: bool = False
+    average: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Lines in order, and the slots of every place (row, column) that was planned."""
+
+    rows: tuple[Line, ...]
+    columns: tuple[Line, ...]
+    places: dict[tuple[int, int], list[Slot]]
+
+
+def lay_out(slots: Sequence[Slot], rows: tuple[str, ...], columns: tuple[str, ...], headline: dict[str, str]) -> Layout:
+    """Place every slot; dense slots go to all lines of the other side that agree in what is not the method."""
+    order = ranks(slots)
+    upright = dense_on_rows(rows, columns)
+    own, other = (rows, columns) if upright else (columns, rows)
+    placed: dict[tuple[Key, Key], list[Slot]] = {}
+    for slot in slots:
+        if not slot.spec.is_dense:
+            placed.setdefault((key(slot, own), key(slot, other)), []).append(slot)
+    lines = {across for _, across in placed}
+    dense_keys: set[Key] = set()
+    for slot in slots:
+        if slot.spec.is_dense:
+            dense_keys.add(key(slot, own))
+            for across in _agreeing(slot, other, lines):
+                placed.setdefault((key(slot, own), across), []).append(slot)
+    own_keys = _ordered({mine for mine, _ in placed}, own, order)
+    other_keys = _ordered({across for _, across in placed}, other, order)
+    at = {mine: i for i, mine in enumerate(own_keys)}, {across: i for i, across in enumerate(other_keys)}
+    places = {(at[0][mine], at[1][across]): found for (mine, across), found in placed.items()}
+    own_lines = tuple(_line(mine, own, headline, mine in dense_keys) for mine in own_keys)
+    other_lines = tuple(_line(across, other, headline, False) for across in other_keys)
+    if upright:
+        return Layout(own_lines, other_lines, places)
+    return Layout(other_lines, own_lines, {(j, i): found for (i, j), found in places.items()})
+
+
+def dense_on_rows(rows: tuple[str, ...], columns: tuple[str, ...]) -> bool:
+    """Whether the dense model is a row: where the criterion stands, else any other method field, else the rows."""
+    for field in METHOD:
+        if field in rows:
+            return True
+        if field in columns:
+            return False
+    return True
+
+
+def header_spans(columns: Sequence[Line], level: int) -> list[tuple[str, int]]:
+    """Spans of one header level; a span never crosses a border of the level above."""
+    grouped = groupby(columns, key=lambda line: (line.average, line.labels[: level + 1]))
+    return [(labels[level], len(list(group))) for (_, labels), group in grouped]
+
+
+def _agreeing(slot: Slot, fields: tuple[str, ...], lines: set[Key]) -> list[Key]:
+    mine = key(slot, fields)
+    fixed = [i for i, field in enumerate(fields) if field not in METHOD]
+    found = [line for line in lines if all(line[i] == mine[i] for i in fixed)]
+    return found or [mine]
+
+
+def _ordered(keys: set[Key], fields: tuple[str, ...], order: dict[tuple[str, Value], float]) -> list[Key]:
+    return sorted(keys, key=lambda k: [order[field, content] for field, content in zip(fields, k, strict=True)])
+
+
+def _line(content: Key, fields: tuple[str, ...], headline: dict[str, str], dense: bool) -> Line:
+    words = tuple(label(field, part, headline) for field, part in zip(fields, content, strict=True))
+    return Line(content, words, dense)

@@ -1,0 +1,98 @@
+"""What is said about cells: best and second, and the notes a reader needs before trusting a number."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from benchmark.record import Record
+from benchmark.report.cells import Cell
+from benchmark.report.fields import RIVALS, Slot
+from benchmark.report.layout import Line
+
+LOWER_IS_BETTER = frozenset({"ter"})
+"""The metrics of which less is better; every other one is higher is better, as tasks promise."""
+
+TEXTS = {
+    "partial": "fewer runs than planned; not ranked",
+    "missed": "a run missed its requested sparsity",
+    "outcome": "this criterion does not promise an exact sparsity; its measured sparsity differs from the column's",
+    "floor": "no better than the trivial predictor (majority answer or mean)",
+    "optimistic": "weights selected on the reported split itself: optimistic",
+    "data": "other data than the rest of this task (fingerprints differ): not comparable",
+    "model": "another start than the rest of this task (model fingerprints differ): not comparable",
+}
+
+
+@dataclass(frozen=True)
+class Note:
+    """A kind of remark, the letter it is marked with, and what it says."""
+
+    symbol: str
+    kind: str
+    text: str
+
+
+def odd_ones(records: Sequence[Record], fingerprint: Callable[[Record], str], *fields: str) -> frozenset[str]:
+    """Ids of the records whose fingerprint is not the commonest among those with equal `fields` of the spec."""
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        groups.setdefault(tuple(str(getattr(record.spec, field)) for field in fields), []).append(record)
+    odd: set[str] = set()
+    for group in groups.values():
+        counts = Counter(fingerprint(record) for record in group)
+        usual = min(counts, key=lambda print_: (-counts[print_], print_))
+        odd |= {record.id for record in group if fingerprint(record) != usual}
+    return frozenset(odd)
+
+
+def remarks(slots: Sequence[Slot], cell: Cell, odd: dict[str, frozenset[str]], all_optimistic: bool) -> tuple[str, ...]:
+    """Kinds of the notes that apply to one cell."""
+    records = [slot.record for slot in slots if slot.record is not None]
+    found = {
+        "partial": cell.state == "partial",
+        "missed": any(record.sparsity.exact and not record.sparsity.met for record in records),
+        "outcome": any(not record.sparsity.exact and not record.sparsity.met for record in records),
+        "floor": cell.mean is not None and cell.floor is not None and not better(cell.metric, cell.mean, cell.floor),
+        "optimistic": not all_optimistic and any(record.selected.optimistic for record in records),
+    }
+    found |= {kind: any(record.id in ids for record in records) for kind, ids in odd.items()}
+    return tuple(kind for kind in TEXTS if found.get(kind))
+
+
+def better(metric: str, value: float, other: float) -> bool:
+    """Whether `value` beats `other` in this metric."""
+    return value < other if metric in LOWER_IS_BETTER else value > other
+
+
+def notes(cells: Sequence[Cell]) -> tuple[Note, ...]:
+    """One note per kind that occurs, lettered a, b, c in the order of TEXTS."""
+    used = [kind for kind in TEXTS if any(kind in cell.marks for cell in cells)]
+    return tuple(Note(chr(ord("a") + i), kind, TEXTS[kind]) for i, kind in enumerate(used))
+
+
+def rank_lines(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell], digits: int) -> list[Cell]:
+    """Best and second among the cells of one cross line, [len(lines)], compared as printed so that equal numbers tie.
+
+    Rivals differ in the method only: lines of different task or sparsity do not compete. Dense, incomplete and missing
+    cells are not ranked; second place needs three rivals.
+    """
+    fixed = [i for i, field in enumerate(fields) if field not in RIVALS]
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for i, (line, cell) in enumerate(zip(lines, cells, strict=True)):
+        if cell.state == "done" and not cell.dense and not line.dense:
+            groups.setdefault((*(line.key[j] for j in fixed), line.average), []).append(i)
+    ranked = list(cells)
+    for members in groups.values():
+        for i, place in zip(members, _places([cells[i] for i in members], digits), strict=True):
+            ranked[i] = replace(cells[i], rank=place)
+    return ranked
+
+
+def _places(cells: Sequence[Cell], digits: int) -> list[int]:
+    if len(cells) < 2:
+        return [0] * len(cells)
+    sign = 1 if cells[0].metric in LOWER_IS_BETTER else -1
+    shown = [sign * round(cell.mean, digits) if cell.mean is not None else 0.0 for cell in cells]
+    order = sorted(set(shown))
+    second = order[1] if len(order) > 1 and shown.count(order[0]) == 1 and len(cells) > 2 else None
+    return [1 if number == order[0] else 2 if number == second else 0 for number in shown]

@@ -1,0 +1,26 @@
+"""One table, five writers and JSON."""
+
+from collections.abc import Callable
+from importlib import import_module
+
+from benchmark.errors import choices
+from benchmark.report.fields import TableError
+from benchmark.report.table import Table
+
+FORMATS = {
+    "text": "text.write_text",
+    "markdown": "markdown.write_markdown",
+    "latex": "latex.write_latex",
+    "html": "html.write_html",
+    "csv": "data.write_csv",
+    "json": "data.write_json",
+}
+
+
+def render(table: Table, format: str = "text", *, trace: bool = False) -> str:
+    """The table in one format; `trace` adds the ids of the records behind each cell where they are not there anyway."""
+    if format not in FORMATS:
+        raise TableError(f"format: found '{format}'; {choices(format, FORMATS)}")
+    module, name = FORMATS[format].split(".")
+    write: Callable[[Table, bool], str] = getattr(import_module(f"benchmark.report.{module}"), name)
+    return write(table, trace)

@@ -1,0 +1,66 @@
+"""Mean, spread and intervals of one number measured under several seeds."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Statistic = Callable[[Floats], float]
+
+
+class Interval(NamedTuple):
+    """Bounds in the unit of the values; nan where nothing can be said."""
+
+    low: float
+    high: float
+
+
+def mean(values: ArrayLike) -> float:
+    """Mean of `values` [n]."""
+    return float(np.mean(np.asarray(values, dtype=np.float64)))
+
+
+def sd(values: ArrayLike) -> float:
+    """Standard deviation of `values` [n] with n - 1; nan for n < 2."""
+    found = np.asarray(values, dtype=np.float64)
+    return float(np.std(found, ddof=1)) if found.size > 1 else float("nan")
+
+
+def t_interval(values: ArrayLike, level: float = 0.95) -> Interval:
+    """Student's interval of the mean of `values` [n]: mean ± t_{n-1} sd / sqrt(n); nan for n < 2.
+
+    It takes the seeds for independent draws from a normal distribution, which few seeds cannot check.
+    """
+    from scipy import stats
+
+    found = np.asarray(values, dtype=np.float64)
+    if found.size < 2:
+        return Interval(float("nan"), float("nan"))
+    half = float(stats.t.ppf(0.5 + level / 2, found.size - 1)) * sd(found) / np.sqrt(found.size)
+    return Interval(mean(found) - half, mean(found) + half)
+
+
+def bootstrap_interval(
+    values: ArrayLike,
+    rng: np.random.Generator,
+    statistic: Callable[[Floats], Floats] = lambda samples: samples.mean(axis=-1),
+    level: float = 0.95,
+    resamples: int = 10_000,
+) -> Interval:
+    """Percentile bootstrap interval of a statistic of `values` [n]; `statistic` maps [resamples, n] to [resamples].
+
+    With n < 5 it is too narrow: n values have few distinct resamples and none beyond the extremes.
+    """
+    found = np.asarray(values, dtype=np.float64)
+    if found.size < 2:
+        return Interval(float("nan"), float("nan"))
+    drawn = statistic(found[rng.integers(0, found.size, size=(resamples, found.size))])
+    return percentiles(drawn, level)
+
+
+def percentiles(draws: ArrayLike, level: float = 0.95) -> Interval:
+    """The central `level` share of `draws` [resamples]."""
+    low, high = np.quantile(np.asarray(draws, dtype=np.float64), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))

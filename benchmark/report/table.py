@@ -1,0 +1,172 @@
+"""From records to one table object, which every writer prints.
+
+    table = build_table(records, specs)             # specs: what the suite plans, so that missing cells are seen
+    print(render(table, "text"))                    # benchmark.report.render
+
+Nothing here trains or reads a file. Every cell keeps the ids of the records behind it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from benchmark.errors import choices
+from benchmark.record import Record
+from benchmark.report.average import averages
+from benchmark.report.caption import describe
+from benchmark.report.cells import Cell, make_cell
+from benchmark.report.fields import Slot, TableError, check_axes
+from benchmark.report.layout import Layout, Line, dense_on_rows, lay_out
+from benchmark.report.marks import Note, notes, odd_ones, rank_lines, remarks
+from benchmark.report.plan import planned, slots_of
+from benchmark.spec import RunSpec
+
+Spread = Literal["sd", "interval"]
+SPREADS = ("sd", "interval")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Lines, cells [rows][columns] and everything that must be printed with them."""
+
+    title: str
+    row_fields: tuple[str, ...]
+    column_fields: tuple[str, ...]
+    rows: tuple[Line, ...]
+    columns: tuple[Line, ...]
+    cells: tuple[tuple[Cell, ...], ...]
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What the caption states: seeds, selection, scope, what sparsity counts, model, data, version, commit."""
+    notes: tuple[Note, ...] = ()
+    spread: Spread = "sd"
+    digits: int = 1
+
+    @property
+    def caption(self) -> str:
+        """The facts as sentences."""
+        return " ".join(f"{name}: {text}." for name, text in self.facts.items())
+
+    def incomplete(self) -> list[str]:
+        """One line per cell with absent runs: where, and which ids; averages repeat it and are left out."""
+        found: dict[tuple[str, ...], str] = {}
+        for line, row in zip(self.rows, self.cells, strict=True):
+            for column, cell in zip(self.columns, row, strict=True):
+                if cell.absent and not (line.average or column.average):
+                    where = " ".join(word for word in (*line.labels, "|", *column.labels) if word)
+                    found.setdefault(cell.absent, f"{where}: {cell.state}, without {', '.join(cell.absent)}")
+        return list(found.values())
+
+
+def build_table(
+    records: Sequence[Record],
+    specs: Sequence[RunSpec] = (),
+    *,
+    rows: Sequence[str] = ("criterion", "regularizer"),
+    columns: Sequence[str] = ("task", "sparsity"),
+    metric: str = "headline",
+    spread: Spread = "sd",
+    average: bool = False,
+    title: str = "",
+    digits: int = 1,
+    failures: Mapping[str, str] | None = None,
+    strict: bool = False,
+) -> Table:
+    """The table of `records`; with `specs`, exactly those runs, missing ones shown.
+
+    `metric` is `headline`, a metric's name, or `all`; `failures` maps ids of failed runs to reasons; `strict` refuses
+    missing cells. TableError: unknown fields or metric, runs that would be pooled though they differ, nothing to show.
+    """
+    row_fields, column_fields = tuple(rows), tuple(columns)
+    if metric == "all" and "metric" not in (*row_fields, *column_fields):
+        column_fields = (*column_fields, "metric")
+    check_axes(row_fields, column_fields)
+    if spread not in SPREADS:
+        raise TableError(f"spread: found '{spread}'; {choices(spread, SPREADS)}")
+    plan, by_id = planned(records, specs)
+    slots = slots_of(plan, by_id, metric, failures or {})
+    named = {} if "metric" in (*row_fields, *column_fields) else {slot.spec.task: slot.metric for slot in slots}
+    layout = lay_out(slots, row_fields, column_fields, named)
+    used = [slot.record for slot in slots if slot.record is not None]
+    grid = _grid(layout, (*row_fields, *column_fields), used)
+    rows_, columns_ = list(layout.rows), list(layout.columns)
+    if average:
+        rows_, columns_, grid = _with_averages(rows_, columns_, row_fields, column_fields, grid)
+    grid = _ranked(rows_, columns_, row_fields, column_fields, grid, digits)
+    table = Table(
+        title=title,
+        row_fields=row_fields,
+        column_fields=column_fields,
+        rows=tuple(rows_),
+        columns=tuple(columns_),
+        cells=tuple(tuple(row) for row in grid),
+        facts=_facts(slots, len(by_id), spread, metric),
+        notes=notes([cell for row in grid for cell in row]),
+        spread=spread,
+        digits=digits,
+    )
+    if strict:
+        refuse_incomplete(table)
+    return table
+
+
+def _facts(slots: Sequence[Slot], recorded: int, spread: str, metric: str) -> dict[str, str]:
+    used = {slot.spec.id: slot.record for slot in slots if slot.record is not None}
+    failed = {slot.spec.id for slot in slots if slot.failure is not None}
+    return describe(
+        [slot.spec for slot in slots], list(used.values()), len(failed), recorded - len(used), spread, metric
+    )
+
+
+def refuse_incomplete(table: Table) -> None:
+    """TableError naming every cell that lacks runs."""
+    found = table.incomplete()
+    if found:
+        raise TableError(f"{len(found)} cells are not complete:\n" + "\n".join(f"  {line}" for line in found))
+
+
+def _grid(layout: Layout, axes: tuple[str, ...], used: Sequence[Record]) -> list[list[Cell]]:
+    unique = list({record.id: record for record in used}.values())
+    odd = {
+        "data": odd_ones(unique, lambda record: record.data_fingerprint, "task", *(f for f in ("data",) if f in axes)),
+        "model": odd_ones(unique, lambda record: record.model_fingerprint, "task", "model"),
+    }
+    all_optimistic = all(record.selected.optimistic for record in unique)
+    grid = [[Cell() for _ in layout.columns] for _ in layout.rows]
+    for (i, j), slots in layout.places.items():
+        cell = make_cell(slots, axes)
+        grid[i][j] = replace(cell, marks=remarks(slots, cell, odd, all_optimistic))
+    return grid
+
+
+def _with_averages(
+    rows: list[Line],
+    columns: list[Line],
+    row_fields: tuple[str, ...],
+    column_fields: tuple[str, ...],
+    grid: list[list[Cell]],
+) -> tuple[list[Line], list[Line], list[list[Cell]]]:
+    if "task" in column_fields:
+        lines, cells = averages(columns, column_fields, grid)
+        return rows, columns + lines, [old + new for old, new in zip(grid, cells, strict=True)]
+    if "task" in row_fields:
+        lines, cells = averages(rows, row_fields, transposed(grid))
+        return rows + lines, columns, grid + transposed(cells)
+    raise TableError("an average over tasks needs 'task' in the rows or columns")
+
+
+def _ranked(
+    rows: Sequence[Line],
+    columns: Sequence[Line],
+    row_fields: tuple[str, ...],
+    column_fields: tuple[str, ...],
+    grid: list[list[Cell]],
+    digits: int,
+) -> list[list[Cell]]:
+    if dense_on_rows(row_fields, column_fields):
+        return transposed([rank_lines(rows, row_fields, column, digits) for column in transposed(grid)])
+    return [rank_lines(columns, column_fields, row, digits) for row in grid]
+
+
+def transposed(grid: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
+    """Rows for columns."""
+    return [list(column) for column in zip(*grid, strict=True)]
