@@ -31,7 +31,10 @@ class Regularizer:
         return False
 
     def begin(self, forward: Forward, teacher: nn.Module | None) -> None:
-        """Before the first step: the task's forward, to run other models on a batch, and the dense teacher if asked for."""
+        """Before the first step: the task's forward, to run a model on a batch, and the dense teacher if asked for.
+
+        `forward` is the training step's own (precision, masks and gates included); the teacher lies on the student's device.
+        """
 
     def loss(self, losses: Tensor, logits: Tensor, model: nn.Module, batch: Batch) -> Tensor:
         """The scalar to minimise from `losses` [decisions] and `logits` [decisions, classes] of `model` on `batch`."""
@@ -45,4 +48,4 @@ class Regularizer:
         return {}
 
     def restore(self, state: Mapping[str, Tensor], model: nn.Module) -> None:
-        """Take back what `state` gave; `model` is the student, to copy the architecture of."""
+        """After `begin`, take back what `state` gave; `model` is the student, to copy the architecture of."""
