@@ -37,7 +37,7 @@ CHUNK = 2000
 EVALUATION_ROWS, EVALUATION_TOKENS = 256, 16384
 """Bounds of an evaluation batch, in rows and in padded tokens."""
 
-_examples: Memo[tuple[Any, ...]] = Memo(16)
+_read: Memo[tuple[Sequence[Any], Sequence[str]]] = Memo(16)
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,18 @@ class PreparedTask(Prepared, Generic[E]):
         self.data_fingerprint = hash_text(self.source.fingerprint("train") + self.source.fingerprint("reported"))
         self.read_counts: dict[str, int] = {}
         """Examples that each split's files hold, before limits and carving."""
+        self.notes: list[str] = []
+        """What a reader of the numbers must know: samples of a benchmark, limits, rows passed over."""
         self._splits = self._open()
         self.counts = {name: len(split.examples) for name, split in self._splits.items()}
         self.rows = {name: len(split.features) for name, split in self._splits.items()}
         self.splits = self._describe()
-        self.notes = self._notes(layout)
-        """What a reader of the numbers must know: samples of a benchmark, limits."""
+        self.notes += self._samples(layout)
 
     # What a task fills in.
 
     def read_file(self, path: Path, split: str) -> Iterable[E]:
-        """The examples of one of the benchmark's own files."""
+        """The examples of one of the benchmark's own files; what it appends to `notes` goes into the record."""
         raise NotImplementedError
 
     def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[E]:
@@ -169,6 +170,12 @@ class PreparedTask(Prepared, Generic[E]):
         wanted = self.inputs & {"input_ids", "attention_mask", "token_type_ids"}
         return {name: tensor for name, tensor in batch.items() if name in wanted}
 
+    def predicted(self, model: nn.Module, split: str) -> Iterator[tuple[Batch, Tensor]]:
+        """(batch, logits) over a split, on the model's device; for `outcomes`."""
+        for batch in self.evaluation_batches(split):
+            moved = to_device(batch, model)
+            yield moved, self.forward(model, moved)[1]
+
     def evaluate(self, model: nn.Module, split: str) -> Evaluation:
         """Metrics, outcomes and predictions on `heldout` or `reported`; the model is put in eval mode, then back."""
         with evaluating(model):
@@ -195,7 +202,8 @@ class PreparedTask(Prepared, Generic[E]):
     def _encoded(self, split: str, limit: int | None) -> Split[E]:
         """The examples of a split's files up to `limit`, read and tokenized once per content."""
         content = (self.source.fingerprint(split), repr(self.task), type(self).__qualname__, split)
-        everything = _examples.get(content, lambda: tuple(self._read(split)))
+        everything, notes = _read.get(content, lambda: self._read(split))
+        self.notes += notes
         self.read_counts[split] = len(everything)
         positions = sample(len(everything), limit)
         examples = everything if len(positions) == len(everything) else [everything[at] for at in positions]
@@ -203,7 +211,9 @@ class PreparedTask(Prepared, Generic[E]):
         features = cached(hash_text(repr(parts)), self.setting.cache, lambda: pack(self._encode(examples)))
         return Split(examples, features)
 
-    def _read(self, split: str) -> list[E]:
+    def _read(self, split: str) -> tuple[Sequence[E], Sequence[str]]:
+        """The examples of a split and the notes made while reading them."""
+        before, self.notes = self.notes, []
         if isinstance(self.source, Files):
             read = [example for path in self.source.paths(split) for example in self.read_file(path, split)]
         else:
@@ -211,7 +221,8 @@ class PreparedTask(Prepared, Generic[E]):
             read = [example for where, rows in parts for example in self.read_rows(rows, where, split)]
         if not read:
             raise TaskError(f"no examples in {self.source.describe(split)} ({split}, data: {self.setting.data})")
-        return read
+        notes, self.notes = self.notes, before
+        return tuple(read), tuple(notes)
 
     def _encode(self, examples: Sequence[E]) -> Iterator[Sequence[Feature]]:
         for start in range(0, len(examples), CHUNK):
@@ -224,7 +235,7 @@ class PreparedTask(Prepared, Generic[E]):
             splits["heldout"] = f"{share:g} of {splits['train']}, by seed {seed}"
         return splits
 
-    def _notes(self, layout: Layout) -> list[str]:
+    def _samples(self, layout: Layout) -> list[str]:
         notes = []
         for split, expected in layout.published.items() if self.setting.data != "mini" else ():
             if self.read_counts[split] != expected:

@@ -1,0 +1,234 @@
+"""GLUE: nine sentence and sentence-pair tasks, scored on their development sets.
+
+    glue/cola   Matthews correlation         glue/mrpc, glue/qqp    accuracy (headline), F1
+    glue/stsb   Pearson (headline), Spearman glue/mnli  accuracy matched (headline: `accuracy`) and mismatched (`accuracy_mm`)
+    glue/sst2, glue/qnli, glue/rte, glue/wnli   accuracy
+
+Wang et al. 2018, https://arxiv.org/abs/1804.07461. Test labels are hidden, so the dev set is what is reported; whatever is
+selected must be selected on `heldout`. Files are those of the GLUE zip (GLUE/RTE/train.tsv as glue/RTE/train.tsv).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tasks import metrics
+from tasks.base import Outcomes, Setting, Task, TaskError
+from tasks.pipeline.features import Feature
+from tasks.pipeline.prepared import PreparedTask
+from tasks.sources import Hub, Layout, Row, read_text
+
+REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
+
+BINARY = ("0", "1")
+ENTAILMENT = ("entailment", "not_entailment")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One task: its folder, the columns of its files and of the hub's rows, its labels (none: a score from 0 to 5)."""
+
+    folder: str
+    texts: tuple[str, ...]
+    label: str
+    labels: tuple[str, ...]
+    train: int
+    dev: int
+    metrics: tuple[str, ...] = ("accuracy",)
+    hub_texts: tuple[str, ...] = ("sentence1", "sentence2")
+
+
+VARIANTS = {
+    "cola": Variant(
+        "CoLA", ("3",), "1", BINARY, 8551, 1043, ("matthews_correlation", "accuracy"), ("sentence",)
+    ),
+    "sst2": Variant("SST-2", ("sentence",), "label", BINARY, 67349, 872, hub_texts=("sentence",)),
+    "mrpc": Variant("MRPC", ("#1 String", "#2 String"), "Quality", BINARY, 3668, 408, ("accuracy", "f1")),
+    "stsb": Variant("STS-B", ("sentence1", "sentence2"), "score", (), 5749, 1500, ("pearson", "spearman")),
+    "qqp": Variant(
+        "QQP", ("question1", "question2"), "is_duplicate", BINARY, 363846, 40430, ("accuracy", "f1"),
+        hub_texts=("question1", "question2"),
+    ),
+    "mnli": Variant(
+        "MNLI", ("sentence1", "sentence2"), "gold_label", ("entailment", "neutral", "contradiction"), 392702, 19647,
+        hub_texts=("premise", "hypothesis"),
+    ),
+    "qnli": Variant(
+        "QNLI", ("question", "sentence"), "label", ENTAILMENT, 104743, 5463, hub_texts=("question", "sentence")
+    ),
+    "rte": Variant("RTE", ("sentence1", "sentence2"), "label", ENTAILMENT, 2490, 277),
+    "wnli": Variant("WNLI", ("sentence1", "sentence2"), "label", BINARY, 635, 71),
+}  # fmt: skip
+
+
+class Example(NamedTuple):
+    """One or two texts with a class (int) or a score (float); `mismatched` marks MNLI's second development set."""
+
+    texts: tuple[str, ...]
+    label: int | float
+    mismatched: bool = False
+
+
+@dataclass(frozen=True)
+class Glue(Task):
+    """One of the nine tasks, `glue/<variant>`."""
+
+    variants: ClassVar[tuple[str, ...]] = tuple(VARIANTS)
+
+    skip_malformed: bool = False
+    """Pass over rows that cannot be read (some copies of QQP hold a few) instead of stopping; their number is noted."""
+
+    @property
+    def spec(self) -> Variant:
+        """What is particular to this variant."""
+        if self.variant not in VARIANTS:
+            raise TaskError(f"unknown variant glue/{self.variant}; the choices are {', '.join(VARIANTS)}")
+        return VARIANTS[self.variant]
+
+    @property
+    def metric(self) -> str:
+        """The first metric of the variant."""
+        return self.spec.metrics[0]
+
+    def prepare(self, setting: Setting) -> "PreparedGlue":
+        """Read, check and tokenize; TaskError names file and line of what is wrong."""
+        return PreparedGlue(self, setting, self.layout())
+
+    def layout(self) -> Layout:
+        """The files of the GLUE zip, and the hub's parquet schema."""
+        spec, mnli = self.spec, self.variant == "mnli"
+        dev = ("dev_matched", "dev_mismatched") if mnli else ("dev",)
+        names = {"train": ("train",), "reported": dev}
+        hub = {split: tuple(name.replace("dev", "validation") for name in parts) for split, parts in names.items()}
+        return Layout(
+            {split: tuple(f"glue/{spec.folder}/{name}.tsv" for name in parts) for split, parts in names.items()},
+            Hub("nyu-mll/glue", REVISION, self.variant, hub),
+            {"train": spec.train, "reported": spec.dev},
+        )
+
+    def aggregate(self, outcomes: Outcomes) -> dict[str, float]:
+        """The variant's metrics in percent from `prediction`, `label` and, for MNLI, `mismatched`, each [examples]."""
+        prediction, label = outcomes["prediction"], outcomes["label"]
+        if "mismatched" not in outcomes:
+            return {name: getattr(metrics, name)(prediction, label) for name in self.spec.metrics}
+        parts = {"accuracy": ~outcomes["mismatched"], "accuracy_mm": outcomes["mismatched"]}
+        return {name: metrics.accuracy(prediction[chosen], label[chosen]) for name, chosen in parts.items()}
+
+
+class PreparedGlue(PreparedTask[Example]):
+    """A GLUE task opened: classification by cross-entropy, STS-B by squared error."""
+
+    task: Glue
+    only_encoders = False
+
+    def read_file(self, path: Path, split: str) -> Iterator[Example]:
+        """The rows of a TSV file: no quoting, a header in all but CoLA."""
+        spec, skipped, header = self.task.spec, 0, self.task.variant != "cola"
+        for line, fields in read_tsv(path, header, columns=(*spec.texts, spec.label)):
+            try:
+                yield parse(fields, spec, path.stem.endswith("mismatched"))
+            except ValueError as error:
+                if not self.task.skip_malformed:
+                    raise TaskError(f"{path}:{line}: {error}") from error
+                skipped += 1
+        if skipped:
+            self.notes.append(f"{path.name}: {skipped} malformed rows passed over")
+
+    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterator[Example]:
+        """Rows of nyu-mll/glue: named texts, and `label` as a class number or a score."""
+        spec = self.task.spec
+        for number, row in enumerate(rows):
+            try:
+                texts, label = tuple(str(row[name]) for name in spec.hub_texts), row["label"]
+            except KeyError as error:
+                raise TaskError(f"{where}, row {number}: no column {error}; it has {', '.join(row)}") from error
+            if spec.labels and label not in range(len(spec.labels)):
+                raise TaskError(f"{where}, row {number}: label {label!r} is none of 0 to {len(spec.labels) - 1}")
+            yield Example(texts, label if spec.labels else float(label), where.endswith("mismatched"))
+
+    def encode(self, examples: Sequence[Example]) -> Iterator[Sequence[Feature]]:
+        """One row per example, both texts in it, the longer one cut first."""
+        first = [example.texts[0] for example in examples]
+        second = [example.texts[1] for example in examples] if len(examples[0].texts) == 2 else None
+        if second and self.tokenizer.sep_token is None:  # decoders know no pairs
+            first, second = [f"{one}\n{other}" for one, other in zip(first, second, strict=True)], None
+        encoded = self.tokenizer(first, second, truncation=True, max_length=self.setting.max_length)
+        names = [name for name in ("input_ids", "token_type_ids") if name in encoded]
+        for position, example in enumerate(examples):
+            yield [{name: encoded[name][position] for name in names} | {"label": example.label}]
+
+    def settings(self) -> dict[str, Any]:
+        """The head's classes by name; one output where the label is a score."""
+        labels = self.task.spec.labels or ("score",)
+        return {"id2label": dict(enumerate(labels)), "label2id": {name: at for at, name in enumerate(labels)}}
+
+    def forward(self, model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """losses [batch], logits [batch, classes]."""
+        logits = model(**self.model_inputs(batch)).logits.float()
+        if not self.task.spec.labels:
+            return (logits.squeeze(1) - batch["label"]).square(), logits
+        return nn.functional.cross_entropy(logits, batch["label"], reduction="none"), logits
+
+    def outcomes(self, model: nn.Module, split: str) -> tuple[Outcomes, list[str]]:
+        """Predicted class or score and label of every example; predictions by name."""
+        examples, labels = self.examples(split), self.task.spec.labels
+        predicted = torch.zeros(len(examples), dtype=torch.int64 if labels else torch.float32)
+        for batch, logits in self.predicted(model, split):
+            answers = logits.argmax(1) if labels else logits.squeeze(1)
+            predicted[batch["index"].cpu()] = answers.cpu()
+        outcomes = self._outcomes(predicted.numpy(), examples)
+        return outcomes, [labels[at] if labels else f"{at:.3f}" for at in predicted.tolist()]
+
+    @property
+    def floor(self) -> dict[str, float]:
+        """Metrics of always answering the commonest training label (STS-B: the mean score)."""
+        labels = [example.label for example in self.examples("train")]
+        answer = Counter(labels).most_common(1)[0][0] if self.task.spec.labels else float(np.mean(labels))
+        examples = self.examples("reported")
+        return self.task.aggregate(self._outcomes(np.full(len(examples), answer), examples))
+
+    def _outcomes(self, predicted: metrics.Numbers, examples: Sequence[Example]) -> Outcomes:
+        outcomes: Outcomes = {"prediction": predicted, "label": np.array([e.label for e in examples], predicted.dtype)}
+        mismatched = np.array([example.mismatched for example in examples])
+        return outcomes | ({"mismatched": mismatched} if mismatched.any() else {})
+
+
+def read_tsv(path: Path, header: bool, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str] | str]]:
+    """(line number, the fields of `columns`) of every row, or what is wrong with a row of another width than the first.
+
+    Columns are named by the header, or by position where there is none. Lines end at LF or CRLF alone, and a quote is a
+    character like any other: GLUE's sentences hold bare ones.
+    """
+    lines = read_text(path).removesuffix("\n").split("\n")
+    names = lines[0].removesuffix("\r").split("\t")
+    if not header:
+        names = [str(position) for position in range(len(names))]
+    absent = [column for column in columns if column not in names]
+    if absent:
+        raise TaskError(f"{path}:1: no column {absent[0]!r}; expected {', '.join(columns)}, found {', '.join(names)}")
+    places = [names.index(column) for column in columns]
+    for number, line in enumerate(lines[header:], start=1 + header):
+        fields = line.removesuffix("\r").split("\t")
+        wrong = f"{len(fields)} tab-separated columns, expected {len(names)}"
+        yield number, [fields[place] for place in places] if len(fields) == len(names) else wrong
+
+
+def parse(fields: list[str] | str, spec: Variant, mismatched: bool) -> Example:
+    """The example of a row's texts and label (last); ValueError says what is wrong with it."""
+    if isinstance(fields, str):
+        raise ValueError(fields)
+    *texts, label = fields
+    if not spec.labels:
+        score = float(label)
+        if not 0 <= score <= 5:
+            raise ValueError(f"score {label!r} is not between 0 and 5")
+        return Example(tuple(texts), score)
+    if label not in spec.labels:
+        raise ValueError(f"label {label!r} is none of {', '.join(spec.labels)}")
+    return Example(tuple(texts), spec.labels.index(label), mismatched)

@@ -1,0 +1,92 @@
+"""Metrics in percent as pure functions of predictions and labels: scikit-learn's, scipy's, and the SQuAD scripts' own.
+
+A correlation with a constant is undefined; it counts as 0 here (no association shown), as Matthews does by definition.
+"""
+
+import re
+import string
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[Any]
+
+
+def accuracy(prediction: Numbers, label: Numbers) -> float:
+    """Share of equal entries; 0 where there are none."""
+    return 100 * float(np.mean(prediction == label)) if len(label) else 0.0
+
+
+def f1(prediction: Numbers, label: Numbers) -> float:
+    """F1 of class 1 among 0 and 1; 0 where class 1 is neither predicted nor there."""
+    from sklearn.metrics import f1_score
+
+    return 100 * float(f1_score(label, prediction, zero_division=0))
+
+
+def matthews_correlation(prediction: Numbers, label: Numbers) -> float:
+    """Matthews' correlation coefficient; 0 for a constant predictor."""
+    from sklearn.metrics import matthews_corrcoef
+
+    return 100 * float(matthews_corrcoef(label, prediction))
+
+
+def pearson(prediction: Numbers, label: Numbers) -> float:
+    """Pearson's linear correlation; 0 where either side is constant."""
+    from scipy.stats import pearsonr
+
+    return _correlation(lambda x, y: float(pearsonr(x, y).statistic), prediction, label)
+
+
+def spearman(prediction: Numbers, label: Numbers) -> float:
+    """Spearman's rank correlation, ties sharing their mean rank; 0 where either side is constant."""
+    from scipy.stats import spearmanr
+
+    return _correlation(lambda x, y: float(spearmanr(x, y).statistic), prediction, label)
+
+
+def mean(values: Numbers) -> float:
+    """Mean of outcomes that are already fractions, such as EM and F1 per question; 0 where there are none."""
+    return 100 * float(np.mean(values)) if len(values) else 0.0
+
+
+def normalize_answer(text: str) -> str:
+    """The SQuAD scripts' normalisation, in their order: lower case, ASCII punctuation out, articles out, single spaces."""
+    lowered = "".join(character for character in text.lower() if character not in _PUNCTUATION)
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", lowered).split())
+
+
+def answer_exact(prediction: str, golds: Sequence[str]) -> float:
+    """1 where the normalised prediction equals a normalised gold answer, else 0."""
+    return float(normalize_answer(prediction) in {normalize_answer(gold) for gold in golds})
+
+
+def answer_f1(prediction: str, golds: Sequence[str], empty_counts: bool = False) -> float:
+    """The best F1 of bags of normalised tokens over the gold answers, in [0, 1].
+
+    Where either side is empty after normalisation, v1.1's script gives 0, and v2.0's (`empty_counts`) 1 if both are.
+    """
+    return max(_bag_f1(prediction, gold, empty_counts) for gold in golds)
+
+
+_PUNCTUATION = frozenset(string.punctuation)
+
+
+def _bag_f1(prediction: str, gold: str, empty_counts: bool) -> float:
+    found, wanted = normalize_answer(prediction).split(), normalize_answer(gold).split()
+    if empty_counts and not (found and wanted):
+        return float(found == wanted)
+    common = sum((Counter(found) & Counter(wanted)).values())
+    if common == 0:
+        return 0.0
+    precision, recall = common / len(found), common / len(wanted)
+    return 2 * precision * recall / (precision + recall)
+
+
+def _correlation(statistic: Callable[[Numbers, Numbers], float], x: Numbers, y: Numbers) -> float:
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return 0.0
+    return 100 * float(statistic(x.astype(np.float64), y.astype(np.float64)))

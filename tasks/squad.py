@@ -1,0 +1,282 @@
+"""SQuAD v1.1: answers are spans of a paragraph, scored by the official script's exact match and F1 on its development set.
+
+A question and its paragraph make several windows where they are longer than `max_length`: the question is repeated, the
+paragraph cut into overlapping pieces, and a predicted span lies within one window's paragraph, never in the question.
+Training points at the answer's first and last token, or at [CLS] in windows without it. Prediction takes the span with the
+largest sum of start and end logit, over all windows, of at most `max_answer` tokens.
+
+Rajpurkar et al. 2016, https://arxiv.org/abs/1606.05250; windows as in Devlin et al. 2019.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tasks import metrics
+from tasks.base import Outcomes, Setting, Task, TaskError
+from tasks.pipeline.features import Feature
+from tasks.pipeline.prepared import PreparedTask
+from tasks.sources import Hub, Layout, Row, read_text
+
+MASKED = -1e4
+"""Logit of positions that cannot be an answer: no probability in fp32, yet finite for regularizers."""
+
+
+class Question(NamedTuple):
+    """A question with its paragraph; `answers` are the gold texts, `begins` their first characters; none: unanswerable."""
+
+    id: str
+    text: str
+    context: str
+    answers: tuple[str, ...]
+    begins: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Squad(Task):
+    """Extractive question answering, every question answerable."""
+
+    headline: ClassVar[str] = "f1"
+    unanswerable: ClassVar[bool] = False
+
+    stride: int = 128
+    """Tokens of the paragraph that neighbouring windows share (fewer where `max_length` leaves room for fewer than twice that)."""
+    max_question: int = 64
+    """Questions are cut to so many tokens."""
+    max_answer: int = 30
+    """Longest predicted answer, in tokens."""
+
+    def prepare(self, setting: Setting) -> "PreparedSquad":
+        """Read, check and tokenize; TaskError names file and place of what is wrong."""
+        return PreparedSquad(self, setting, self.layout())
+
+    def layout(self) -> Layout:
+        """The official json files, and the hub's parquet schema."""
+        return Layout(
+            {"train": ("squad/train-v1.1.json",), "reported": ("squad/dev-v1.1.json",)},
+            Hub(
+                "rajpurkar/squad",
+                "7b6d24c440a36b6815f21b70d25016731768db1f",
+                "plain_text",
+                {"train": ("train",), "reported": ("validation",)},
+            ),
+            {"train": 87599, "reported": 10570},
+        )
+
+    def aggregate(self, outcomes: Outcomes) -> dict[str, float]:
+        """Means of `exact_match` and `f1` [questions], in percent."""
+        return {name: metrics.mean(outcomes[name]) for name in ("exact_match", "f1")}
+
+    def score(self, prediction: str, golds: Sequence[str]) -> tuple[float, float]:
+        """Exact match and F1, in [0, 1], of one prediction."""
+        return metrics.answer_exact(prediction, golds), metrics.answer_f1(prediction, golds)
+
+
+class PreparedSquad(PreparedTask[Question]):
+    """SQuAD opened: two decisions a window, the first and the last token of the answer."""
+
+    task: Squad
+    auto = "AutoModelForQuestionAnswering"
+
+    def check_model(self) -> None:
+        """Spans need an encoder, a [CLS] to point at, and a tokenizer that knows each token's place in the text."""
+        super().check_model()
+        if self.tokenizer.cls_token_id is None or not self.tokenizer.is_fast:
+            raise TaskError(
+                f"model {self.setting.model!r} has no fast tokenizer with a [CLS] token, which span tasks need"
+            )
+
+    def read_file(self, path: Path, split: str) -> Iterator[Question]:
+        """The questions of an official json file."""
+        try:
+            articles = json.loads(read_text(path))["data"]
+        except json.JSONDecodeError as error:
+            raise TaskError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+        except (KeyError, TypeError) as error:
+            raise TaskError(f"{path}:1: expected an object with `data`, a list of articles") from error
+        for place, context, entry in _entries(articles, path):
+            try:
+                answers = [] if entry.get("is_impossible") else entry["answers"]
+                texts = tuple(answer["text"] for answer in answers)
+                begins = tuple(answer["answer_start"] for answer in answers)
+                question = Question(entry["id"], entry["question"].strip(), context, texts, begins)
+            except (KeyError, TypeError, AttributeError) as error:
+                raise TaskError(f"{place}: expected id, question and answers with text and answer_start") from error
+            yield self.check(question, place, split)
+
+    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterator[Question]:
+        """Rows of rajpurkar/squad: answers as lists of text and answer_start."""
+        for number, row in enumerate(rows):
+            place = f"{where}, row {number}"
+            try:
+                texts, begins = row["answers"]["text"], row["answers"]["answer_start"]
+                question = Question(row["id"], row["question"].strip(), row["context"], tuple(texts), tuple(begins))
+            except (KeyError, TypeError) as error:
+                raise TaskError(
+                    f"{place}: expected id, question, context and answers, found {', '.join(row)}"
+                ) from error
+            yield self.check(question, place, split)
+
+    def check(self, question: Question, place: str, split: str) -> Question:
+        """The question with its answers' places mended; TaskError where an answer is missing or not in the paragraph."""
+        if not question.answers and not self.task.unanswerable:
+            raise TaskError(f"{place}: question {question.id!r} has no answer; a set with such questions is squad_v2's")
+        begins = tuple(
+            _locate(question.context, text, begin)
+            for text, begin in zip(question.answers, question.begins, strict=True)
+        )  # fmt: skip
+        if split == "train" and None in begins:
+            wrong = begins.index(None)
+            found = question.context[question.begins[wrong] :][: len(question.answers[wrong])]
+            raise TaskError(
+                f"{place}: question {question.id!r}: expected the answer {question.answers[wrong]!r} at character "
+                f"{question.begins[wrong]} of its paragraph, found {found!r}"
+            )
+        return question._replace(begins=tuple(-1 if begin is None else begin for begin in begins))
+
+    def encode(self, examples: Sequence[Question]) -> Iterator[Sequence[Feature]]:
+        """The windows of each question: tokens, each token's characters, the paragraph's place, the answer's place."""
+        room = self.setting.max_length - self.tokenizer.num_special_tokens_to_add(pair=True)
+        longest = min(self.task.max_question, room // 2)
+        encoded = self.tokenizer(
+            self._shortened([question.text for question in examples], longest),
+            [question.context for question in examples],
+            truncation="only_second",
+            max_length=self.setting.max_length,
+            stride=min(self.task.stride, (room - longest) // 2),
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+        )
+        windows: list[list[Feature]] = [[] for _ in examples]
+        for at, owner in enumerate(encoded["overflow_to_sample_mapping"]):
+            windows[owner].append(self._window(encoded, at, examples[owner]))
+        return iter(windows)
+
+    def forward(self, model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """losses [2 * windows] and logits [2 * windows, length]: all starts, then all ends; impossible positions masked."""
+        output = model(**self.model_inputs(batch))
+        logits = torch.cat([output.start_logits, output.end_logits]).float()
+        possible = _paragraph(batch) | (_positions(batch) == batch["cls"][:, None])
+        logits = logits.masked_fill(~possible.repeat(2, 1), MASKED)
+        return nn.functional.cross_entropy(logits, torch.cat([batch["start"], batch["end"]]), reduction="none"), logits
+
+    def outcomes(self, model: nn.Module, split: str) -> tuple[Outcomes, list[str]]:
+        """EM and F1 of every question, and the predicted answers."""
+        questions = self.examples(split)
+        answers = self.answers(model, split)
+        pairs = zip(answers, questions, strict=True)
+        scores = np.array([self.task.score(answer, question.answers) for answer, question in pairs], np.float32)
+        return {"exact_match": scores[:, 0], "f1": scores[:, 1]}, answers
+
+    def answers(self, model: nn.Module, split: str) -> list[str]:
+        """The best span of every question as text; what may be left unanswered is the empty text."""
+        features, questions = self.features(split), self.examples(split)
+        best = np.full(len(questions), -np.inf)
+        null = np.full(len(questions), np.inf)
+        answers = [""] * len(questions)
+        for batch, logits in self.predicted(model, split):
+            columns = [batch["index"], *best_spans(logits, _paragraph(batch), self.task.max_answer)]
+            nulls = logits.gather(1, batch["cls"].repeat(2)[:, None])[:, 0].view(2, -1).sum(0).tolist()
+            for nothing, (row, score, start, end) in zip(
+                nulls, zip(*map(Tensor.tolist, columns), strict=True), strict=True
+            ):
+                question = features.example[row]
+                null[question] = min(null[question], nothing)
+                if score > best[question]:
+                    best[question] = score
+                    span = slice(features.row("begins", row)[start], features.row("ends", row)[end])
+                    answers[question] = questions[question].context[span].strip()
+        return [self.decide(*entry) for entry in zip(answers, best, null, strict=True)]
+
+    def decide(self, answer: str, score: float, null: float) -> str:
+        """The answer given: here always the best span."""
+        return answer
+
+    def _shortened(self, texts: list[str], longest: int) -> list[str]:
+        """Questions cut to `longest` tokens, at a token's end."""
+        encoded = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        return [
+            text[: offsets[longest - 1][1]] if len(offsets) > longest else text
+            for text, offsets in zip(texts, encoded, strict=True)
+        ]
+
+    def _window(self, encoded: Any, at: int, question: Question) -> Feature:
+        tokens, parts = encoded["input_ids"][at], encoded.sequence_ids(at)
+        cls = tokens.index(self.tokenizer.cls_token_id)
+        inside = [position for position, part in enumerate(parts) if part == 1]
+        first, last = (inside[0], inside[-1]) if inside else (cls, cls - 1)
+        begins, ends = ([pair[side] for pair in encoded["offset_mapping"][at]] for side in (0, 1))
+        start, end = _span(question, begins, ends, first, last, cls)
+        row = {"input_ids": tokens, "begins": begins, "ends": ends, "first": first, "last": last, "cls": cls}
+        if "token_type_ids" in encoded:
+            row["token_type_ids"] = encoded["token_type_ids"][at]
+        return row | {"start": start, "end": end}
+
+
+def best_spans(logits: Tensor, inside: Tensor, longest: int) -> tuple[Tensor, Tensor, Tensor]:
+    """score, start and end [windows] of the best span of at most `longest` tokens within `inside` [windows, length].
+
+    `logits` [2 * windows, length] are the starts' and the ends'; the search is over all pairs, so it finds the maximum.
+    """
+    starts, ends = logits.masked_fill(~inside.repeat(2, 1), -torch.inf).chunk(2)
+    reach = min(longest, starts.shape[1])
+    ahead = nn.functional.pad(ends, (0, reach - 1), value=-torch.inf).unfold(1, reach, 1)
+    score, at = (starts[:, :, None] + ahead).flatten(1).max(1)
+    return score, at // reach, at // reach + at % reach
+
+
+def _positions(batch: Mapping[str, Tensor]) -> Tensor:
+    return torch.arange(batch["input_ids"].shape[1], device=batch["input_ids"].device)
+
+
+def _paragraph(batch: Mapping[str, Tensor]) -> Tensor:
+    """[windows, length] True at the paragraph's tokens."""
+    positions = _positions(batch)
+    return (positions >= batch["first"][:, None]) & (positions <= batch["last"][:, None])
+
+
+def _span(question: Question, begins: list[int], ends: list[int], first: int, last: int, cls: int) -> tuple[int, int]:
+    """First and last token of the first gold answer, or [CLS] twice where the window does not hold all of it."""
+    if not question.answers or not question.answers[0] or last < first:
+        return cls, cls
+    begin = question.begins[0]
+    end = begin + len(question.answers[0])
+    if begin < begins[first] or end > ends[last]:
+        return cls, cls
+    start = next(position for position in range(first, last + 1) if ends[position] > begin)
+    stop = next(position for position in range(last, first - 1, -1) if begins[position] < end)
+    return start, stop
+
+
+def _locate(context: str, text: str, begin: int) -> int | None:
+    """Where the answer stands: at `begin`, or up to two characters beside it, as in some copies of the set; else None."""
+    for shift in (0, -1, 1, -2, 2):
+        at = begin + shift
+        if at >= 0 and context[at : at + len(text)] == text:
+            return at
+    return None
+
+
+def _entries(articles: Any, path: Path) -> Iterator[tuple[str, str, Any]]:
+    """(place, paragraph, question entry) of an official file's nested lists."""
+    for a, article in enumerate(articles):
+        for p, paragraph in enumerate(_list(article, "paragraphs", f"{path}: data[{a}]")):
+            place = f"{path}: data[{a}].paragraphs[{p}]"
+            entries = _list(paragraph, "qas", place)
+            if not isinstance(paragraph.get("context"), str) or not paragraph["context"].strip():
+                raise TaskError(f"{place}: expected a `context` with text")
+            for q, entry in enumerate(entries):
+                yield f"{place}.qas[{q}]", paragraph["context"], entry
+
+
+def _list(holder: Any, name: str, place: str) -> list[Any]:
+    if not isinstance(holder, dict) or not isinstance(holder.get(name), list):
+        raise TaskError(f"{place}: expected an object with a list `{name}`")
+    found: list[Any] = holder[name]
+    return found
