@@ -42,8 +42,11 @@ class Options:
 
     device: str = "auto"
     cache: Path | None = None
+    """Folder of tokenized data; None keeps it in memory."""
     trust_remote_code: bool = False
     progress: Progress = silent
+    check: Callable[[Prepared], None] = lambda prepared: None  # noqa: ARG005 - a null object
+    """Called once the task is open, before anything is trained; raises where it should not be."""
     teacher: Callable[[RunSpec], dict[str, Tensor]] | None = None
     """Weights of a dense run; by default it is trained on the spot."""
 
@@ -56,6 +59,7 @@ def run(spec: RunSpec, options: Options | None = None) -> Result:
     environment.reset_peak(device)
     started = time.perf_counter()
     prepared = open_task(spec, options)
+    options.check(prepared)
     regularizer: Regularizer = registry.configure("regularizers", spec.regularizer)
     environment.seed_everything(spec.seed)
     model = prepared.build(spec.seed).to(device)

@@ -1,0 +1,115 @@
+"""A board: a folder with suite.yaml, the records of its finished cells, and what is written from them.
+
+suite.yaml      the grid
+records/        one record per finished cell (record.py)
+table.md        the comparison table
+.cache/         tokenized data, dense teachers, locks: may be deleted at any time
+"""
+
+import json
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from benchmark.atomic import write_text
+from benchmark.errors import PrunebenchError, choices
+from benchmark.record import Record, RecordError, failure_path, load_record, load_records, record_path
+from benchmark.spec import RunSpec
+from benchmark.suite import Suite, load_suite
+
+SUITE = "suite.yaml"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Fingerprints of what a task's records were made from; empty where there is none yet."""
+
+    data: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board folder and its validated suite."""
+
+    folder: Path
+    suite: Suite
+
+    @classmethod
+    def open(cls, folder: Path, changes: dict[str, Any] | None = None, **places: str | None) -> "Board":
+        """Read and check the suite; PrunebenchError where there is none or it is wrong."""
+        path = folder / SUITE
+        if not path.is_file():
+            found = sorted(
+                str(suite.parent) for suite in (*folder.glob(f"*/{SUITE}"), *Path("results").glob(f"*/{SUITE}"))
+            )
+            hint = f"; {choices(str(folder), found)}" if found else ""
+            raise PrunebenchError(f"{folder}: no board there: expected a folder with a {SUITE}{hint}")
+        return cls(folder, load_suite(path, changes, **places))
+
+    @property
+    def records_folder(self) -> Path:
+        """Where records lie."""
+        return self.folder / "records"
+
+    @property
+    def cache(self) -> Path:
+        """Where anything that can be made again lies."""
+        return self.folder / ".cache"
+
+    def cells(self, only: str = "*") -> list[RunSpec]:
+        """Cells whose task or readable name matches the pattern `only`; PrunebenchError where none does."""
+        cells = [spec for spec in self.suite.cells() if fnmatch(spec.task, only) or fnmatch(spec.cell, only)]
+        if not cells:
+            raise PrunebenchError(
+                f"--only '{only}' matches no cell; tasks of this board: {', '.join(self.suite.tasks)}"
+            )
+        return cells
+
+    def is_done(self, spec: RunSpec) -> bool:
+        """Whether a readable record of the cell stands; an unreadable one is reported by `records`, and made again."""
+        path = record_path(self.records_folder, spec.id)
+        if not path.exists():
+            return False
+        try:
+            load_record(path)
+        except RecordError:
+            return False
+        return True
+
+    def records(self) -> tuple[list[Record], list[RecordError]]:
+        """Records of this board's cells, and files that cannot be read."""
+        wanted = {spec.id for spec in self.suite.cells()}
+        records, problems = load_records(self.records_folder)
+        return [record for record in records if record.id in wanted], problems
+
+    def sources(self, spec: RunSpec) -> Source:
+        """What the standing records of the spec's task were made from."""
+        for cell in self.suite.cells():
+            if cell.task == spec.task and self.is_done(cell):
+                record = load_record(record_path(self.records_folder, cell.id))
+                return Source(record.data_fingerprint, record.model_fingerprint)
+        return Source()
+
+    def failures(self) -> dict[str, str]:
+        """Reasons of failed cells by id, where no record has been made since."""
+        found = {}
+        for spec in self.suite.cells():
+            path = failure_path(self.records_folder, spec.id)
+            if path.exists() and not record_path(self.records_folder, spec.id).exists():
+                found[spec.id] = _reason(path)
+        return found
+
+    def fail(self, spec: RunSpec, reason: str, log: str) -> None:
+        """Note that a cell failed; never counted as a record, and tried again by the next run."""
+        content = {"id": spec.id, "cell": spec.cell, "reason": reason, "log": log}
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        write_text(failure_path(self.records_folder, spec.id), text + "\n")
+
+
+def _reason(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["reason"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"unreadable {path.name}"

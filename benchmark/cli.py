@@ -1,0 +1,120 @@
+"""The command line: parses, calls, prints. No logic here; heavy modules are imported by the command that needs them."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from benchmark.errors import PrunebenchError
+
+app = typer.Typer(
+    name="prunebench",
+    help="A benchmark of pruning criteria for pretrained language models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+BoardArgument = Annotated[Path, typer.Argument(metavar="BOARD", help="Folder with a suite.yaml.")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the suite: training.epochs=2.")
+]
+Data = Annotated[str | None, typer.Option(metavar="DIR", help="Read the data here: hub, mini, or a folder.")]
+Model = Annotated[str | None, typer.Option(metavar="DIR", help="Use this model: a folder or a hub id.")]
+Only = Annotated[str, typer.Option(metavar="PATTERN", help="Only cells whose task or name matches, such as 'glue/*'.")]
+Format = Literal["text", "markdown", "latex", "html", "csv", "json"]
+Kind = Literal["criteria", "regularizers", "schedules", "tasks"]
+
+
+@app.command()
+def run(
+    board: BoardArgument,
+    only: Only = "*",
+    changes: Changes = None,
+    data: Data = None,
+    model: Model = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    save_predictions: Annotated[bool, typer.Option(help="Keep predicted text beside the records.")] = False,
+    trust_remote_code: Annotated[bool, typer.Option(help="Let a hub model run its own code.")] = False,
+) -> None:
+    """Run every cell of BOARD that has no record yet, then write and print its table."""
+    from benchmark.commands import run_board
+    from benchmark.engine.local import Settings
+
+    opened = _open(board, changes, data, model)
+    sys.exit(run_board(opened, only, Settings(device, save_predictions, trust_remote_code)))
+
+
+@app.command()
+def status(board: BoardArgument, changes: Changes = None) -> None:
+    """Say which cells of BOARD are done, failed or missing, and how long the missing ones will take."""
+    from benchmark.commands import status_lines
+
+    typer.echo("\n".join(status_lines(_open(board, changes))))
+
+
+@app.command()
+def table(
+    board: BoardArgument,
+    format: Annotated[Format, typer.Option(help="How to write it.")] = "text",
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to FILE instead of the terminal.")] = None,
+    rows: Annotated[str, typer.Option(help="What makes a row.")] = "criterion,regularizer",
+    columns: Annotated[str, typer.Option(help="What makes a column.")] = "task,sparsity",
+    metric: Annotated[str, typer.Option(help="headline, all, or a metric's name.")] = "headline",
+    spread: Annotated[Literal["sd", "interval"], typer.Option(help="Standard deviation, or 95 % interval.")] = "sd",
+    average: Annotated[bool, typer.Option(help="Add an average over tasks, for complete rows.")] = False,
+    strict: Annotated[bool, typer.Option(help="Refuse a table with missing cells.")] = False,
+    trace: Annotated[bool, typer.Option(help="Add the record ids behind every cell.")] = False,
+    changes: Changes = None,
+) -> None:
+    """Print BOARD's comparison table from its records; nothing is trained."""
+    from benchmark.commands import table_text
+
+    text = table_text(
+        _open(board, changes),
+        format,
+        trace=trace,
+        rows=rows.split(","),
+        columns=columns.split(","),
+        metric=metric,
+        spread=spread,
+        average=average,
+        strict=strict,
+    )
+    if output is None:
+        typer.echo(text)
+    else:
+        from benchmark.atomic import write_text
+
+        write_text(output, text + "\n")
+
+
+@app.command("list")
+def list_plugins(
+    kind: Annotated[Kind | None, typer.Argument(help="What to list; everything if left out.")] = None,
+) -> None:
+    """List plugins: name, one-line claim, options with their defaults."""
+    from benchmark.registry import KINDS
+    from benchmark.show_catalogue import catalogue_lines
+
+    typer.echo("\n".join(line for name in ([kind] if kind else KINDS) for line in catalogue_lines(name)))
+
+
+def _open(folder: Path, changes: list[str] | None, data: str | None = None, model: str | None = None) -> Any:
+    """The board, with the suite changed as asked."""
+    from benchmark.board import Board
+    from benchmark.suite import parse_changes
+
+    return Board.open(folder, parse_changes(changes or []), data=data, model=model)
+
+
+def main() -> None:
+    """The console script: errors a user can mend are one message and exit code 2."""
+    try:
+        app()
+    except PrunebenchError as error:
+        typer.echo(f"prunebench: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("prunebench: interrupted; finished cells are kept, run the same command to go on", err=True)
+        sys.exit(130)

@@ -1,0 +1,80 @@
+"""What the commands do: run a board and write its table, tell its status, render its table."""
+
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+
+from benchmark.atomic import write_text
+from benchmark.board import Board
+from benchmark.engine.local import Done, Settings, run_cells
+from benchmark.progress import duration, reporter
+from benchmark.report.render import render
+from benchmark.report.table import build_table
+from benchmark.spec import RunSpec
+
+
+def run_board(board: Board, only: str, settings: Settings) -> int:
+    """Run the missing cells, write table.md, print table and failures; 1 where a cell failed, else 0."""
+    cells = board.cells(only)
+    console = Console()
+    done_before = sum(board.is_done(spec) for spec in cells)
+    with reporter(console, done_before, len(cells)) as watcher:
+        done = run_cells(board, cells, watcher, settings)
+    _print(console, table_text(board, "text"))
+    write_text(board.folder / "table.md", table_text(board, "markdown") + "\n")
+    for line in _closing(board, cells, done):
+        _print(console, line)
+    return 1 if done.failed else 0
+
+
+def _closing(board: Board, cells: list[RunSpec], done: Done) -> list[str]:
+    """What was run, what failed and why, and what lies unreadable among the records."""
+    lines = [f"{len(done.finished)} cells run, {len(done.standing)} were done, {len(done.failed)} failed."]
+    lines += [f"FAILED {spec.cell}: {done.failed[spec.id]}" for spec in cells if spec.id in done.failed]
+    lines += [f"unreadable, not counted: {problem}" for problem in board.records()[1]]
+    return lines
+
+
+def table_text(board: Board, format: str, *, trace: bool = False, **layout: Any) -> str:
+    """The board's table in `format`; `layout` as `build_table` takes it."""
+    records, _ = board.records()
+    cells = board.suite.cells()
+    table = build_table(records, cells, title=board.suite.title, failures=board.failures(), **layout)
+    return render(table, format, trace=trace)
+
+
+def status_lines(board: Board) -> list[str]:
+    """Done, failed and missing cells per task, unreadable records, and the time the missing cells will take."""
+    records, problems = board.records()
+    cells, failures = board.suite.cells(), board.failures()
+    done = {record.id for record in records}
+    lines = []
+    for task in board.suite.tasks:
+        of_task = [spec for spec in cells if spec.task == task]
+        finished = sum(spec.id in done for spec in of_task)
+        failed = sum(spec.id in failures for spec in of_task)
+        lines.append(f"{task}: {finished} done, {failed} failed, {len(of_task) - finished - failed} missing")
+    lines += [f"FAILED {spec.cell}: {failures[spec.id]}" for spec in cells if spec.id in failures]
+    lines += [f"unreadable, not counted: {problem}" for problem in problems]
+    return [*lines, f"in all {len(done)} of {len(cells)} done; {_left(board, done)}"]
+
+
+def _left(board: Board, done: set[str]) -> str:
+    """Time for the missing cells, from the median cost of the finished ones of the same task."""
+    missing = [spec for spec in board.suite.cells() if spec.id not in done]
+    if not missing:
+        return "nothing left to run"
+    costs: dict[str, list[float]] = {}
+    for record in board.records()[0]:
+        costs.setdefault(record.spec.task, []).append(record.cost.total_seconds)
+    if not costs:
+        return "time left unknown until a cell is done"
+    everything = median([seconds for values in costs.values() for seconds in values])
+    left = sum(median(costs[spec.task]) if spec.task in costs else everything for spec in missing)
+    return f"about {duration(left)} left for one runner on the machine of the finished cells"
+
+
+def _print(console: Console, text: str) -> None:
+    """Exactly this text: no markup, no colours, no wrapping."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
