@@ -75,6 +75,21 @@ def header_spans(columns: Sequence[Line], level: int) -> list[tuple[str, int]]:
     return [(labels[level], len(list(group))) for (_, labels), group in grouped]
 
 
+def panels(columns: Sequence[Line], weights: Sequence[int], limit: int) -> list[range]:
+    """Columns cut into panels that stand below each other, each at most `limit` heavy; a top-level group stays whole."""
+    groups: list[range] = []
+    for _, group in groupby(range(len(columns)), key=lambda j: (columns[j].average, columns[j].labels[0])):
+        found = list(group)
+        groups.append(range(found[0], found[-1] + 1))
+    cut = groups[:1]
+    for members in groups[1:]:
+        if sum(weights[cut[-1].start : members.stop]) <= limit:
+            cut[-1] = range(cut[-1].start, members.stop)
+        else:
+            cut.append(members)
+    return cut
+
+
 def _agreeing(slot: Slot, fields: tuple[str, ...], lines: set[Key]) -> list[Key]:
     mine = key(slot, fields)
     fixed = [i for i, field in enumerate(fields) if field not in METHOD]

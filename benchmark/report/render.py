@@ -17,10 +17,13 @@ FORMATS = {
 }
 
 
-def render(table: Table, format: str = "text", *, trace: bool = False) -> str:
-    """The table in one format; `trace` adds the ids of the records behind each cell where they are not there anyway."""
+def render(table: Table, format: str = "text", *, trace: bool = False, width: int | None = None) -> str:
+    """The table in one format; `trace` adds the ids of the records behind each cell where they are not there anyway.
+
+    `width`, in characters, cuts the text format into panels; the others do not need it.
+    """
     if format not in FORMATS:
         raise TableError(f"format: found '{format}'; {choices(format, FORMATS)}")
     module, name = FORMATS[format].split(".")
-    write: Callable[[Table, bool], str] = getattr(import_module(f"benchmark.report.{module}"), name)
-    return write(table, trace)
+    write: Callable[..., str] = getattr(import_module(f"benchmark.report.{module}"), name)
+    return write(table, trace, width) if format == "text" else write(table, trace)

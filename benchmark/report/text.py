@@ -3,23 +3,23 @@
 from tabulate import SEPARATING_LINE, tabulate
 
 from benchmark.report.escape import clean
+from benchmark.report.layout import panels
 from benchmark.report.show import LEGEND, Shown, show, trace_lines
 from benchmark.report.table import Table
 
 MARKS = {0: "", 1: "*", 2: "+"}
 
 
-def write_text(table: Table, trace: bool = False) -> str:
-    """Title, table, caption and notes; every string cleaned of control characters."""
-    headers = [clean(field) for field in table.row_fields]
-    headers += ["\n".join(_narrow(clean(word)) for word in line.labels) for line in table.columns]
-    body: list[list[str] | str] = []
-    for i, (line, row) in enumerate(zip(table.rows, table.cells, strict=True)):
-        if i and (table.rows[i - 1].dense != line.dense or line.average != table.rows[i - 1].average):
-            body.append(SEPARATING_LINE)
-        body.append([*map(clean, line.labels), *(_cell(show(cell, table)) for cell in row)])
-    align = ["left"] * len(table.row_fields) + ["right"] * len(table.columns)
-    grid = tabulate(body, headers=headers, tablefmt="simple", disable_numparse=True, colalign=align)
+def write_text(table: Table, trace: bool = False, width: int | None = None) -> str:
+    """Title, table, caption and notes, cleaned of control characters; cut into panels where `width` characters are few."""
+    heads = [[_narrow(clean(word)) for word in line.labels] for line in table.columns]
+    cells = [[_cell(show(cell, table)) for cell in row] for row in table.cells]
+    cut = [range(len(heads))]
+    if width is not None:
+        labels = sum(max(map(len, [field, *words])) + 2 for field, words in _label_columns(table))
+        widths = [_width(head) + 2 for head in _columns(heads, cells)]
+        cut = panels(table.columns, widths, max(1, width - labels))
+    grid = "\n\n".join(_panel(table, heads, cells, part) for part in cut)
     parts = [clean(table.title), grid, _below(table)]
     if trace:
         parts.append("\n".join(["Records:", *(f"  {clean(line)}" for line in trace_lines(table))]))
@@ -28,6 +28,29 @@ def write_text(table: Table, trace: bool = False) -> str:
 
 def _narrow(heading: str) -> str:
     return heading.replace(" (", "\n(").replace(" of ", "\nof ")
+
+
+def _panel(table: Table, heads: list[list[str]], cells: list[list[str]], part: range) -> str:
+    body: list[list[str] | str] = []
+    for i, line in enumerate(table.rows):
+        if i and (table.rows[i - 1].dense != line.dense or line.average != table.rows[i - 1].average):
+            body.append(SEPARATING_LINE)
+        body.append([*map(clean, line.labels), *(cells[i][j] for j in part)])
+    headers = [*map(clean, table.row_fields), *("\n".join(heads[j]) for j in part)]
+    align = ["left"] * len(table.row_fields) + ["right"] * len(part)
+    return tabulate(body, headers=headers, tablefmt="simple", disable_numparse=True, colalign=align)
+
+
+def _label_columns(table: Table) -> list[tuple[str, list[str]]]:
+    return [(field, [clean(line.labels[k]) for line in table.rows]) for k, field in enumerate(table.row_fields)]
+
+
+def _columns(heads: list[list[str]], cells: list[list[str]]) -> list[list[str]]:
+    return [[*head, *(row[j] for row in cells)] for j, head in enumerate(heads)]
+
+
+def _width(words: list[str]) -> int:
+    return max(len(part) for word in words for part in word.split("\n"))
 
 
 def _cell(shown: Shown) -> str:

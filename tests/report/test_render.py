@@ -89,9 +89,18 @@ def test_markdown_marks_best_and_second(table: Table) -> None:
 def test_latex_uses_booktabs_and_merged_cells_alone(table: Table) -> None:
     out = render(table, "latex")
     assert r"\multicolumn{2}{c}{glue/rte (accuracy)}" in out
-    assert r"\multicolumn{2}{c}{90.0 $\pm$ 0.7}" in out
+    assert r"\multicolumn{2}{c}{90.0$_{\pm 0.7}$}" in out
     assert r"\cmidrule(lr){3-4}\cmidrule(lr){5-6}" in out
     assert not re.search(r"multirow|resizebox|\\small|\\footnotesize|\\hline|siunitx", out)
+
+
+def test_wide_tables_continue_below(table: Table) -> None:
+    out = render(table, "latex")
+    assert out.count("criterion & regularizer") == 2
+    assert "{@{}llrrrr@{}}" in out
+    text = render(table, "text", width=80)
+    assert text.count("criterion    regularizer") == 2
+    assert max(len(line) for line in text.split("\n\nCells:")[0].splitlines()) <= 80
 
 
 class Cells(HTMLParser):
