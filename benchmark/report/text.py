@@ -16,8 +16,10 @@ def write_text(table: Table, trace: bool = False, width: int | None = None) -> s
     cells = [[_cell(show(cell, table)) for cell in row] for row in table.cells]
     cut = [range(len(heads))]
     if width is not None:
-        labels = sum(max(map(len, [field, *words])) + 2 for field, words in _label_columns(table))
-        widths = [_width(head) + 2 for head in _columns(heads, cells)]
+        labels = sum(
+            _width(field, [clean(line.labels[k]) for line in table.rows]) for k, field in enumerate(table.row_fields)
+        )
+        widths = [_width("\n".join(head), [row[j] for row in cells]) for j, head in enumerate(heads)]
         cut = panels(table.columns, widths, max(1, width - labels))
     grid = "\n\n".join(_panel(table, heads, cells, part) for part in cut)
     parts = [clean(table.title), grid, _below(table)]
@@ -36,21 +38,14 @@ def _panel(table: Table, heads: list[list[str]], cells: list[list[str]], part: r
         if i and (table.rows[i - 1].dense != line.dense or line.average != table.rows[i - 1].average):
             body.append(SEPARATING_LINE)
         body.append([*map(clean, line.labels), *(cells[i][j] for j in part)])
-    headers = [*map(clean, table.row_fields), *("\n".join(heads[j]) for j in part)]
+    headers = [*table.row_fields, *("\n".join(heads[j]) for j in part)]
     align = ["left"] * len(table.row_fields) + ["right"] * len(part)
     return tabulate(body, headers=headers, tablefmt="simple", disable_numparse=True, colalign=align)
 
 
-def _label_columns(table: Table) -> list[tuple[str, list[str]]]:
-    return [(field, [clean(line.labels[k]) for line in table.rows]) for k, field in enumerate(table.row_fields)]
-
-
-def _columns(heads: list[list[str]], cells: list[list[str]]) -> list[list[str]]:
-    return [[*head, *(row[j] for row in cells)] for j, head in enumerate(heads)]
-
-
-def _width(words: list[str]) -> int:
-    return max(len(part) for word in words for part in word.split("\n"))
+def _width(head: str, body: list[str]) -> int:
+    """Characters of a column: tabulate pads heads by 2, and columns stand 2 apart."""
+    return max([len(part) + 2 for part in head.split("\n")] + [len(word) for word in body]) + 2
 
 
 def _cell(shown: Shown) -> str:
