@@ -1,0 +1,116 @@
+"""Many comparisons at once: Holm's correction, Wilcoxon over cells, Friedman and Nemenyi over all methods."""
+
+from math import sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from benchmark.report.statistics.intervals import Floats
+from benchmark.report.statistics.paired import StatisticsError
+
+
+class Signed(NamedTuple):
+    """Median difference over cells, cells that differ at all, and the two-sided p value."""
+
+    median: float
+    cells: int
+    p: float
+
+
+class Friedman(NamedTuple):
+    """Chi-square statistic with methods - 1 degrees of freedom, its p, and the mean rank of each method [methods]."""
+
+    statistic: float
+    p: float
+    ranks: Floats
+
+
+def holm(p: ArrayLike) -> Floats:
+    """Holm's step-down adjusted p values [m] in the given order; nan stays nan and does not count as a test."""
+    given = np.asarray(p, dtype=np.float64)
+    adjusted = np.full_like(given, np.nan)
+    valid = np.flatnonzero(~np.isnan(given))
+    order = valid[np.argsort(given[valid], kind="stable")]
+    steps = given[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps)) if len(order) else []
+    return adjusted
+
+
+def wilcoxon(first: ArrayLike, second: ArrayLike) -> Signed:
+    """Wilcoxon's signed-rank test of two methods over cells [task x sparsity]; cells without a difference are dropped.
+
+    It takes the cells for independent, which two sparsities of one task are not quite: p is somewhat too small.
+    """
+    from scipy import stats
+
+    gaps = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    differing = gaps[gaps != 0]
+    if not differing.size:
+        return Signed(0.0, 0, 1.0)
+    return Signed(float(np.median(gaps)), int(differing.size), float(stats.wilcoxon(differing).pvalue))
+
+
+def mean_ranks(scores: ArrayLike) -> Floats:
+    """Mean rank over cells of `scores` [methods, cells], 1 the best (highest), ties sharing their mean rank: [methods]."""
+    from scipy import stats
+
+    ranks = np.asarray(stats.rankdata(-complete(scores), axis=0), dtype=np.float64)
+    return np.asarray(ranks.mean(axis=1))
+
+
+def friedman(scores: ArrayLike) -> Friedman:
+    """Friedman's test over `scores` [methods >= 3, cells]: do the methods' mean ranks differ at all? Demšar 2006."""
+    from scipy import stats
+
+    given = complete(scores)
+    if given.shape[0] < 3 or given.shape[1] < 2:
+        raise StatisticsError(
+            f"Friedman's test needs 3 methods and 2 cells, found {given.shape[0]} and {given.shape[1]}"
+        )
+    if np.all(given == given[0]):
+        return Friedman(0.0, 1.0, mean_ranks(given))
+    found = stats.friedmanchisquare(*given)
+    return Friedman(float(found.statistic), float(found.pvalue), mean_ranks(given))
+
+
+def nemenyi(ranks: ArrayLike, cells: int) -> Floats:
+    """Nemenyi's p values [methods, methods] from mean ranks [methods] over `cells` cells; the diagonal is 1."""
+    from scipy import stats
+
+    given = np.asarray(ranks, dtype=np.float64)
+    methods = given.size
+    gaps = np.abs(given[:, None] - given[None, :]) / sqrt(methods * (methods + 1) / (6 * cells))
+    p = np.asarray(stats.studentized_range.sf(gaps * sqrt(2), methods, np.inf), dtype=np.float64)
+    np.fill_diagonal(p, 1.0)
+    return np.clip(p, 0.0, 1.0)
+
+
+def critical_difference(methods: int, cells: int, level: float = 0.05) -> float:
+    """Mean ranks closer than this are not separable: q_level sqrt(k (k + 1) / (6 N)), q the studentized range / sqrt 2."""
+    from scipy import stats
+
+    q = float(stats.studentized_range.ppf(1 - level, methods, np.inf)) / sqrt(2)
+    return q * sqrt(methods * (methods + 1) / (6 * cells))
+
+
+def inseparable(ranks: ArrayLike, difference: float) -> list[tuple[int, ...]]:
+    """Largest groups of methods within `difference` of each other, best first: the bars of a critical-difference diagram."""
+    given = np.asarray(ranks, dtype=np.float64)
+    order = [int(i) for i in np.argsort(given, kind="stable")]
+    groups: list[tuple[int, ...]] = []
+    for start in range(len(order)):
+        members = tuple(i for i in order[start:] if given[i] - given[order[start]] <= difference)
+        if len(members) > 1 and not any(set(members) <= set(group) for group in groups):
+            groups.append(members)
+    return groups
+
+
+def complete(scores: ArrayLike) -> Floats:
+    """`scores` [methods, cells] as floats; StatisticsError where one is missing (nan) or the shape is another."""
+    given = np.asarray(scores, dtype=np.float64)
+    if given.ndim != 2 or np.isnan(given).any():
+        raise StatisticsError(
+            f"ranks need complete scores [methods, cells]; found shape {given.shape}, some may be missing"
+        )
+    return given

@@ -1,0 +1,59 @@
+"""One method over several seeds and tasks: interquartile mean, performance profile, probability of improvement.
+
+Definitions of Agarwal et al. 2021 (arXiv 2108.13264). Scores must share a scale to be pooled over tasks: divide by the
+dense model's score of the task first (`relative`).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from benchmark.report.statistics.intervals import Floats, Interval, percentiles
+from benchmark.report.statistics.paired import StatisticsError
+
+
+def relative(scores: ArrayLike, dense: ArrayLike) -> Floats:
+    """`scores` [runs, tasks] in percent of the dense score of each task [tasks]; StatisticsError for a dense score <= 0."""
+    base = np.asarray(dense, dtype=np.float64)
+    if not np.all(base > 0):
+        raise StatisticsError(f"scores relative to the dense model need dense scores above 0, found {base.tolist()}")
+    return 100 * np.asarray(scores, dtype=np.float64) / base
+
+
+def interquartile_mean(scores: ArrayLike) -> float:
+    """Mean of the middle half of all `scores` [runs, tasks]; a quarter (rounded down) is cut off at each end."""
+    from scipy import stats
+
+    return float(stats.trim_mean(np.asarray(scores, dtype=np.float64), 0.25, axis=None))
+
+
+def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> Floats:
+    """Share of runs x tasks that score above each threshold: [runs, tasks], [thresholds] -> [thresholds]."""
+    found = np.asarray(scores, dtype=np.float64).ravel()
+    return np.asarray((found[None, :] > np.asarray(thresholds, dtype=np.float64)[:, None]).mean(axis=1))
+
+
+def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
+    """P(a run of the first beats a run of the second), mean over tasks, ties half: [runs, tasks], [other runs, tasks]."""
+    one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if one.ndim != 2 or other.ndim != 2 or one.shape[1] != other.shape[1]:
+        raise StatisticsError(f"both need [runs, tasks] with the same tasks, found {one.shape} and {other.shape}")
+    gaps = one[:, None, :] - other[None, :, :]
+    return float(np.mean((gaps > 0) + 0.5 * (gaps == 0)))
+
+
+def stratified_interval(
+    statistic: Callable[..., float],
+    *scores: ArrayLike,
+    rng: np.random.Generator,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> Interval:
+    """Bootstrap interval of a statistic of one or more [runs, tasks] arrays: runs are redrawn within each task, tasks stay."""
+    given = [np.asarray(found, dtype=np.float64) for found in scores]
+    draws = []
+    for _ in range(resamples):
+        rows = [rng.integers(0, found.shape[0], size=found.shape) for found in given]
+        draws.append(statistic(*(np.take_along_axis(f, row, axis=0) for f, row in zip(given, rows, strict=True))))
+    return percentiles(draws, level)

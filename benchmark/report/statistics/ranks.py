@@ -1,0 +1,56 @@
+"""Ranks with their uncertainty: bootstrap intervals of mean ranks and of places, instead of a bare 1..N."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from benchmark.report.statistics.intervals import Floats
+from benchmark.report.statistics.multiple import complete, mean_ranks
+from benchmark.report.statistics.paired import StatisticsError
+
+
+class RankIntervals(NamedTuple):
+    """Mean rank [methods] with bounds, and the place 1..N by mean rank with bounds; every array [methods]."""
+
+    mean_rank: Floats
+    low: Floats
+    high: Floats
+    place: Floats
+    place_low: Floats
+    place_high: Floats
+
+
+def rank_intervals(
+    scores: ArrayLike, rng: np.random.Generator, resamples: int = 2000, level: float = 0.95
+) -> RankIntervals:
+    """Bootstrap over cells, and over seeds where `scores` is [methods, cells, seeds] instead of [methods, cells].
+
+    Every resample draws cells with replacement (and seeds within each drawn cell, the same for all methods), averages
+    seeds, and ranks anew. Places whose intervals overlap are not an order.
+    """
+    given = np.asarray(scores, dtype=np.float64)
+    if given.ndim == 2:
+        given = given[:, :, None]
+    if given.ndim != 3 or 0 in given.shape:
+        raise StatisticsError(f"scores must be [methods, cells] or [methods, cells, seeds], found shape {given.shape}")
+    means = complete(given.mean(axis=2))
+    _, cells, seeds = given.shape
+    drawn = np.empty((resamples, given.shape[0]))
+    for r in range(resamples):
+        chosen = np.repeat(rng.integers(0, cells, size=(cells, 1)), seeds, axis=1)
+        within = rng.integers(0, seeds, size=(cells, seeds))
+        drawn[r] = mean_ranks(given[:, chosen, within].mean(axis=2))
+    places = places_of(drawn)
+    bounds = [(1 - level) / 2, (1 + level) / 2]
+    low, high = np.quantile(drawn, bounds, axis=0)
+    first, last = np.quantile(places, bounds, axis=0)
+    observed = mean_ranks(means)
+    return RankIntervals(observed, low, high, places_of(observed[None])[0], np.floor(first), np.ceil(last))
+
+
+def places_of(ranks: ArrayLike) -> Floats:
+    """Places 1..N along the last axis of mean ranks [..., methods]; ties share the better place."""
+    from scipy import stats
+
+    return np.asarray(stats.rankdata(np.asarray(ranks), method="min", axis=-1), dtype=np.float64)

@@ -1,0 +1,89 @@
+"""What paired seeds can and cannot show, and how large a difference must be to be seen."""
+
+from itertools import product
+from math import isnan, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from benchmark.report.statistics.paired import StatisticsError
+
+
+class SignFlip(NamedTuple):
+    """Mean difference over paired seeds, its exact two-sided p, and the smallest p that many seeds can give."""
+
+    difference: float
+    p: float
+    smallest_p: float
+
+
+def smallest_p(pairs: int) -> float:
+    """The smallest two-sided p of an exact paired test over `pairs` pairs (sign flip, sign or Wilcoxon): 2^(1 - pairs)."""
+    return min(1.0, 2.0 ** (1 - pairs))
+
+
+def sign_flip(first: ArrayLike, second: ArrayLike) -> SignFlip:
+    """Exact sign-flip test of the mean difference of paired scores [seeds], up to 20 pairs."""
+    gaps = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    if not 1 <= gaps.size <= 20:
+        raise StatisticsError(f"the exact sign-flip test takes 1 to 20 pairs, found {gaps.size}")
+    signs = np.array(list(product((1.0, -1.0), repeat=gaps.size)))
+    sums = np.abs(signs @ gaps)
+    slack = 1e-12 * np.abs(gaps).sum()
+    p = float(np.mean(sums >= sums[0] - slack))
+    return SignFlip(float(gaps.mean()), p, smallest_p(gaps.size))
+
+
+def minimum_detectable_difference(
+    sd: float, n: int, *, paired: bool = False, level: float = 0.05, power: float = 0.8
+) -> float:
+    """The smallest true difference of two means that a two-sided t test finds with this power, in the unit of `sd`.
+
+    Unpaired: `sd` within each group, `n` runs in each. Paired: `sd` of the differences, `n` pairs (seeds or items).
+    Solved from the noncentral t distribution, leaving out the negligible chance of a significant difference with the
+    wrong sign; nan for n < 2.
+    """
+    from scipy import optimize, stats
+
+    if n < 2 or isnan(sd):
+        return float("nan")
+    if sd == 0:
+        return 0.0
+    degrees = n - 1 if paired else 2 * n - 2
+    scale = sd * (sqrt(1 / n) if paired else sqrt(2 / n))
+    cut = float(stats.t.ppf(1 - level / 2, degrees))
+
+    def short(shift: float) -> float:
+        return float(stats.nct.sf(cut, degrees, shift)) - power
+
+    return float(optimize.brentq(short, 1e-6, 3 * cut + 10)) * scale
+
+
+def sd_factor(n: int, level: float = 0.95) -> float:
+    """How many times larger than the measured one the standard deviation of n >= 2 normal values may be: the upper bound
+    of its chi-square interval, sqrt((n - 1) / chi2_{n-1})."""
+    from scipy import stats
+
+    return sqrt((n - 1) / float(stats.chi2.ppf((1 - level) / 2, n - 1)))
+
+
+def cautions(seeds: int, cells: int) -> list[str]:
+    """What so few paired seeds, and so few task x sparsity cells, cannot show; empty where ten seeds suffice."""
+    found = []
+    if seeds == 1:
+        found.append("One seed: no spread over seeds is known, so a difference may be seed noise.")
+    elif smallest_p(seeds) > 0.05:
+        found.append(
+            f"{seeds} paired seeds: no exact paired test over seeds can go below p = {smallest_p(seeds):g}, "
+            "so no difference between two rows of one column is significant over seeds."
+        )
+    if 2 <= seeds < 10:
+        found.append(
+            f"{seeds} seeds: the true standard deviation may be {sd_factor(seeds):.1f} times the one shown (95 % bound)."
+        )
+    if smallest_p(cells) > 0.05:
+        found.append(
+            f"{cells} task x sparsity cells: a Wilcoxon test over them cannot go below p = {smallest_p(cells):g}."
+        )
+    return found

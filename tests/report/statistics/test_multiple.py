@@ -1,0 +1,112 @@
+"""Holm, Wilcoxon, Friedman, Nemenyi and ranks: known answers and other people's implementations."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from benchmark.report.statistics.intervals import Floats
+from benchmark.report.statistics.multiple import (
+    critical_difference,
+    friedman,
+    holm,
+    inseparable,
+    mean_ranks,
+    nemenyi,
+    wilcoxon,
+)
+from benchmark.report.statistics.paired import StatisticsError
+from benchmark.report.statistics.ranks import rank_intervals
+
+
+@pytest.fixture(scope="module")
+def scores() -> Floats:
+    """Four methods, twelve cells; the first best, the last worst."""
+    rng = np.random.default_rng(0)
+    return np.asarray(rng.normal(80, 1, size=(4, 12)) + np.array([[2.0], [1.0], [0.5], [0.0]]))
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]).tolist() == []
+    assert np.isnan(holm([np.nan, 0.5])).tolist() == [True, False]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_keeps_the_order_and_never_lowers_a_p(p: list[float]) -> None:
+    adjusted = holm(p)
+    assert np.all(adjusted >= np.array(p) - 1e-12)
+    assert np.all(adjusted <= 1)
+    assert np.all(np.diff(adjusted[np.argsort(p, kind="stable")]) >= 0)
+
+
+def test_holm_agrees_with_statsmodels() -> None:
+    tests = pytest.importorskip("statsmodels.stats.multitest", reason="statsmodels is not installed")
+    p = np.random.default_rng(0).random(15)
+    assert holm(p) == pytest.approx(tests.multipletests(p, method="holm")[1])
+
+
+def test_wilcoxon_drops_equal_cells() -> None:
+    found = wilcoxon([1, 2, 3, 4, 5, 6, 7], [0, 0, 0, 0, 0, 0, 7])
+    assert found.cells == 6
+    assert found.p == pytest.approx(2 / 2**6)
+    assert wilcoxon([1, 2], [1, 2]) == (0.0, 0, 1.0)
+
+
+def test_mean_ranks_by_hand_with_a_tie() -> None:
+    assert mean_ranks([[90, 80], [85, 80], [70, 60]]).tolist() == [1.25, 1.75, 3.0]
+
+
+def test_ranks_refuse_missing_cells() -> None:
+    with pytest.raises(StatisticsError, match="missing"):
+        mean_ranks(np.array([[90, np.nan], [85, 80]]))
+
+
+def test_friedman_agrees_with_scipy_and_copes_with_no_difference(scores: Floats) -> None:
+    found = friedman(scores)
+    assert found.p == pytest.approx(stats.friedmanchisquare(*scores).pvalue)
+    assert friedman(np.ones((3, 4))).p == 1.0
+    with pytest.raises(StatisticsError, match="3 methods"):
+        friedman(np.ones((2, 4)))
+
+
+def test_nemenyi_agrees_with_scikit_posthocs(scores: Floats) -> None:
+    posthocs = pytest.importorskip("scikit_posthocs", reason="scikit-posthocs is not installed")
+    theirs = np.asarray(posthocs.posthoc_nemenyi_friedman(scores.T))
+    assert nemenyi(mean_ranks(scores), scores.shape[1]) == pytest.approx(theirs, abs=1e-6)
+
+
+def test_critical_difference_and_ranks_agree_with_autorank(scores: Floats) -> None:
+    module = pytest.importorskip("autorank", reason="autorank is not installed")
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.DataFrame(scores.T, columns=list("abcd"))
+    found = module.autorank(frame, alpha=0.05, verbose=False, force_mode="nonparametric")
+    assert critical_difference(4, 12) == pytest.approx(found.cd, rel=1e-3)
+    assert mean_ranks(scores) == pytest.approx(found.rankdf.loc[list("abcd"), "meanrank"].to_numpy())
+
+
+def test_critical_difference_of_demsars_table() -> None:
+    assert critical_difference(5, 30) == pytest.approx(2.728 * np.sqrt(5 * 6 / (6 * 30)), rel=1e-3)
+
+
+def test_inseparable_groups_by_hand() -> None:
+    assert inseparable([1.0, 4.0, 2.0, 2.5], 1.2) == [(0, 2), (2, 3)]
+    assert inseparable([1.0, 4.0], 1.0) == []
+    assert inseparable([1.0, 2.0, 3.0], 5.0) == [(0, 1, 2)]
+
+
+def test_rank_intervals_hold_the_mean_rank_and_are_sharp_where_one_always_wins(scores: Floats) -> None:
+    rng = np.random.default_rng(0)
+    found = rank_intervals(scores, rng, resamples=300)
+    assert found.mean_rank == pytest.approx(mean_ranks(scores))
+    assert np.all((found.low <= found.mean_rank) & (found.mean_rank <= found.high))
+    sure = rank_intervals([[9.0, 9.0, 9.0], [5.0, 5.0, 5.0]], rng, resamples=50)
+    assert sure.place_low.tolist() == sure.place_high.tolist() == [1.0, 2.0]
+
+
+def test_rank_intervals_over_seeds_too() -> None:
+    rng = np.random.default_rng(0)
+    noisy = rng.normal(80, 5, size=(3, 4, 5))
+    found = rank_intervals(noisy, rng, resamples=300)
+    assert np.all(found.place_high - found.place_low >= 1)

@@ -1,0 +1,57 @@
+"""Aggregates over runs and tasks by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from benchmark.report.statistics.intervals import Floats
+from benchmark.report.statistics.paired import StatisticsError
+from benchmark.report.statistics.profiles import (
+    interquartile_mean,
+    performance_profile,
+    probability_of_improvement,
+    relative,
+    stratified_interval,
+)
+
+SCORES = arrays(np.float64, (3, 2), elements=st.floats(0, 100))
+
+
+def test_relative_to_dense_by_hand() -> None:
+    assert relative([[40, 80], [50, 60]], [50, 80]).tolist() == [[80, 100], [100, 75]]
+    with pytest.raises(StatisticsError, match="above 0"):
+        relative([[40.0]], [0.0])
+
+
+def test_interquartile_mean_by_hand() -> None:
+    assert interquartile_mean([[0, 1], [2, 3], [4, 5], [6, 100]]) == 3.5
+    assert interquartile_mean([[7.0]]) == 7.0
+
+
+def test_performance_profile_by_hand() -> None:
+    assert performance_profile([[10, 20], [30, 40]], [5, 10, 25, 40]).tolist() == [1.0, 0.75, 0.5, 0.0]
+
+
+def test_probability_of_improvement_by_hand() -> None:
+    assert probability_of_improvement([[1.0, 5.0], [3.0, 5.0]], [[2.0, 5.0]]) == 0.5
+    with pytest.raises(StatisticsError, match="same tasks"):
+        probability_of_improvement([[1.0]], [[1.0, 2.0]])
+
+
+@given(SCORES, SCORES)
+def test_probability_of_improvement_is_mann_whitneys_u_and_adds_up_to_one(first: Floats, second: Floats) -> None:
+    found = probability_of_improvement(first, second)
+    assert found + probability_of_improvement(second, first) == pytest.approx(1.0)
+    by_task = [stats.mannwhitneyu(first[:, t], second[:, t]).statistic / 9 for t in range(2)]
+    assert found == pytest.approx(np.mean(by_task))
+
+
+def test_stratified_interval_redraws_runs_within_tasks() -> None:
+    scores = np.array([[10.0, 100.0], [20.0, 110.0], [30.0, 120.0]])
+    low, high = stratified_interval(np.mean, scores, rng=np.random.default_rng(0), resamples=500)
+    assert 55 <= low < 65 < high <= 75
+    same = np.array([[10.0, 100.0]] * 3)
+    assert stratified_interval(np.mean, same, rng=np.random.default_rng(0), resamples=50) == (55.0, 55.0)
