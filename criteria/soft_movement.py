@@ -1,0 +1,90 @@
+"""Keeps the weights whose learned score passes a threshold that rises while a penalty pushes scores down (soft movement).
+
+    kept where sigmoid(S) > tau,        tau = tau_f p,   p the share of the target sparsity that the schedule has reached
+    d = theta g + lambda sigmoid'(S) / n,   lambda = final_lambda p / matrices,   n the weights of the matrix
+    S <- optimizer step against d
+
+The first term of d passes the mask's gradient straight through both the comparison and the sigmoid, as the released code does;
+the second is the gradient of lambda mean(sigmoid(S)). With a cubic schedule tau grows cubically. `variant=threshold` is the
+published rule: the sparsity is an outcome, whatever was asked for. `variant=matched` ranks S to the exact target instead.
+As published, at least half a percent of every matrix is kept.
+
+Departures: masks are recomputed when the schedule says, not at every forward pass, and alpha stays constant. The published
+penalty is averaged over the model's matrices (BERT-base: 72), hence `matrices`. Before the first observation |theta| ranks.
+
+Reference: Sanh, Wolf & Rush, Movement Pruning, NeurIPS 2020, https://arxiv.org/abs/2005.07683 (section 4 and released code)
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from criteria import score_optimizer
+from criteria.base import Criterion, State, Step
+from criteria.options import require_at_least, require_choice, require_positive, require_range
+
+LEAST = 0.005
+"""The share of a matrix that is always kept."""
+
+
+@dataclass(frozen=True)
+class SoftMovement(Criterion):
+    """The learned S, held against a rising threshold."""
+
+    elementwise: ClassVar[bool] = False
+    latent: ClassVar[bool] = True
+
+    variant: str = "threshold"
+    """threshold (published: sparsity is an outcome) or matched (S ranked to the exact target)."""
+    final_threshold: float = 0.1
+    """tau_f, where the threshold on sigmoid(S) ends."""
+    final_lambda: float = 400.0
+    """The penalty on the mean of sigmoid(S) where it ends; larger prunes more."""
+    matrices: int = 72
+    """The number of matrices over which the penalty is averaged."""
+    score_optimizer: str = "adam"
+    """What moves S: adam (published) or sgd."""
+    score_lr: float = 0.01
+    """alpha, the learning rate of S."""
+
+    def __post_init__(self) -> None:
+        """Refuse options outside their ranges."""
+        require_choice("variant", self.variant, ("threshold", "matched"))
+        require_range("final_threshold", self.final_threshold, 0, 1, open_high=True)
+        require_at_least("final_lambda", self.final_lambda, 0)
+        require_at_least("matrices", self.matrices, 1)
+        require_choice("score_optimizer", self.score_optimizer, score_optimizer.NAMES)
+        require_positive("score_lr", self.score_lr)
+
+    @property
+    def exact(self) -> bool:
+        """Only the matched variant prunes exactly what was asked."""
+        return self.variant == "matched"
+
+    def init(self, weight: Tensor, generator: torch.Generator) -> State:
+        """S at zero (sigmoid one half: everything kept), and the optimizer's moments."""
+        return score_optimizer.start(torch.zeros(weight.shape, device=weight.device), self.score_optimizer)
+
+    def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
+        """Move S one step against d."""
+        d = weight * grad
+        lam = self.final_lambda * step.progress / self.matrices
+        if lam:
+            sigmoid = torch.sigmoid(state["S"])
+            d.add_(sigmoid.mul_(1 - sigmoid), alpha=lam / weight.numel())
+        score_optimizer.descend(state, d, self.score_lr)
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        """S; |theta| before the first observation."""
+        return state["S"].clone() if state["t"].item() else weight.abs()
+
+    def keep(self, state: State, weight: Tensor, step: Step) -> Tensor:
+        """sigmoid(S) > tau, and at least the half percent with the highest S."""
+        scores = state["S"]
+        kept = torch.sigmoid(scores) > self.final_threshold * step.progress
+        least = int(LEAST * scores.numel()) + 1
+        if int(kept.sum()) < least:
+            kept = torch.zeros_like(kept).reshape(-1).index_fill_(0, scores.reshape(-1).topk(least).indices, True)
+        return kept.view(weight.shape)

@@ -1,0 +1,72 @@
+"""`movement` by hand, and against autograd through an explicit straight-through mask."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from criteria.movement import Movement
+from tests.criteria.helpers import Network, matrix, observed, start, step
+
+
+class TopK(torch.autograd.Function):
+    """The mask of the k highest scores; its gradient goes straight through to the scores."""
+
+    @staticmethod
+    def forward(_: object, scores: Tensor, kept: int) -> Tensor:
+        return torch.zeros_like(scores).view(-1).index_fill_(0, scores.view(-1).topk(kept).indices, 1.0).view_as(scores)
+
+    @staticmethod
+    def backward(_: object, grad: Tensor) -> tuple[Tensor, None]:
+        return grad, None
+
+
+def test_by_hand() -> None:
+    """S = -alpha (theta g summed): weights that the gradient step moves away from zero score high."""
+    weight, grad = matrix([1.0, -2.0], [0.0, 4.0]), matrix([-1.0, -1.0], [5.0, 0.5])
+    torch.testing.assert_close(observed(Movement(), weight, grad), matrix([0.01, -0.02], [0.0, -0.02]))
+    torch.testing.assert_close(observed(Movement(score_lr=0.5), weight, grad, grad), matrix([1.0, -2.0], [0.0, -2.0]))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_scores_are_those_of_autograd_through_an_explicit_mask(optimizer: str) -> None:
+    network, kept = Network(), 6
+    criterion = Movement(score_optimizer=optimizer, score_lr=0.05)
+    scores = torch.nn.Parameter(torch.zeros_like(network.w1))
+    torch_optimizer = (torch.optim.SGD if optimizer == "sgd" else torch.optim.Adam)([scores], lr=0.05)
+    latent = network.w1.clone()
+    state = start(criterion, latent)
+    for index in range(12):
+        mask = torch.ones_like(latent) if index == 0 else TopK.apply(scores, kept)
+        if index == 0:
+            mask = mask + scores - scores.detach()
+        torch_optimizer.zero_grad()
+        network.loss(latent * mask).backward()
+        product_grad = network.grad(latent * mask.detach())
+        criterion.observe(state, latent, product_grad, step(index))
+        torch_optimizer.step()
+        latent -= 0.1 * product_grad * mask.detach()
+        torch.testing.assert_close(criterion.score(state, latent), scores.detach(), rtol=1e-4, atol=1e-7)
+
+
+def test_with_sgd_alpha_does_not_change_the_ranking() -> None:
+    network = Network()
+    grads = [network.grad(network.w1 * share) for share in (1.0, 0.5, 0.1)]
+    slow, fast = (observed(Movement(score_lr=rate), network.w1, *grads) for rate in (1e-3, 1.0))
+    assert torch.equal(slow.view(-1).argsort(), fast.view(-1).argsort())
+
+
+def test_pruned_weights_keep_moving_scores() -> None:
+    """A weight under a closed gate still has a gradient at the product, and its score moves by theta g."""
+    weight, grad = matrix([2.0]), matrix([-1.0])
+    criterion = Movement(score_lr=1.0)
+    assert criterion.latent
+    state = start(criterion, weight)
+    assert criterion.gate(state, weight, torch.zeros(1, 1, dtype=torch.bool), True).item() == 0
+    criterion.observe(state, weight, grad, step())
+    assert criterion.score(state, weight).item() == 2
+
+
+@pytest.mark.parametrize("options", [{"score_optimizer": "adamw"}, {"score_lr": 0.0}])
+def test_options_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Movement(**options)  # type: ignore[arg-type]
