@@ -47,7 +47,7 @@ def kept_by_solver(weight: Tensor, grad: Tensor, lr: float, kept: int) -> tuple[
     theta, g = weight.double().numpy(), grad.double().numpy()
     cost = g * theta - lr * g**2
     count = LinearConstraint(np.ones((1, len(cost))), kept, kept)
-    answer = milp(cost, constraints=count, integrality=np.ones(len(cost)), bounds=Bounds(0, 1))
+    answer = milp(cost, constraints=count, integrality=np.ones(len(cost), dtype=int), bounds=Bounds(0, 1))
     assert answer.success
     return set(np.flatnonzero(answer.x > 0.5).tolist()), float(answer.fun)
 

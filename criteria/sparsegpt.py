@@ -1,0 +1,101 @@
+"""Keeps the weights that a layer's output cannot do without, and lets the kept ones make up for the others.
+
+    H = 2 X'X / n + damp mean(diag) I           X [n tokens, in] what the layer was fed
+    U = upper Cholesky factor of H^-1           U_jj^2 = [(H_j:,j:)^-1]_jj: columns left of j are done with, the others free
+    score_ij = W_ij^2 / U_jj^2                  what the layer's squared error grows by when W_ij goes (twice that, exactly)
+    update, for j = 1 ... in, rows with W_ij pruned:
+        W_i,j: <- W_i,j: - (W_ij / U_jj) U_j,j:
+
+The paper writes [H^-1]_jj for U_jj. Each update is the least-squares optimal answer of the columns from j on to the loss of
+W_ij; the last columns of a block of 128 wait for it to be complete, which is faster and changes nothing.
+
+Departures: the released code picks the mask inside the sweep, from weights already updated and per layer (or n:m group); here
+the harness ranks the scores of the weights as they are, in whatever scope, and the sweep follows that mask. Weights on inputs
+that were never active score 0, where the released code zeroes them at once. Without calibration W^2 ranks and nothing is updated.
+
+Reference: Frantar & Alistarh, SparseGPT: Massive Language Models Can Be Accurately Pruned in One-Shot, ICML 2023,
+           https://arxiv.org/abs/2301.00774
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from criteria.base import Criterion, State
+from criteria.options import require_positive
+
+COLUMNS = 128
+"""Columns swept before the rest of the matrix is updated."""
+
+
+@dataclass(frozen=True)
+class SparseGPT(Criterion):
+    """W^2 / U_jj^2, with least-squares updates."""
+
+    elementwise: ClassVar[bool] = False
+
+    damp: float = 0.01
+    """What is added to the diagonal of H, as a share of its mean."""
+    update: bool = True
+    """Let the kept weights make up for the pruned ones."""
+
+    def __post_init__(self) -> None:
+        """Refuse a damping that is not positive: H could not be inverted."""
+        require_positive("damp", self.damp)
+
+    def init(self, weight: Tensor, generator: torch.Generator) -> State:
+        """X'X [in, in] at zero, and the tokens seen (on the CPU)."""
+        size = weight.shape[-1]
+        return {"XX": torch.zeros(size, size, device=weight.device), "tokens": torch.zeros((), dtype=torch.int64)}
+
+    def begin_calibration(self, state: State, weight: Tensor) -> None:
+        """Forget the last masking's inputs."""
+        state["XX"].zero_()
+        state["tokens"].zero_()
+
+    def observe_inputs(self, state: State, weight: Tensor, inputs: Tensor) -> None:
+        """Add the products of `inputs` [tokens, in]."""
+        state["tokens"] += len(inputs)
+        state["XX"].addmm_(inputs.T, inputs)
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        """W^2 / U_jj^2, 0 where the input was never active; W^2 without calibration."""
+        if not _calibrated(state):
+            return weight.square()
+        score = (weight / self._factor(state).diagonal()).square_().to(weight.dtype)
+        return score.mul_(state["XX"].diagonal() > 0)
+
+    def compensate(self, state: State, weight: Tensor, mask: Tensor) -> None:
+        """Sweep `weight` [out, in] in place, given the mask."""
+        if not self.update or not _calibrated(state):
+            return
+        u = self._factor(state)
+        w = weight.to(u.dtype, copy=True)
+        for start in range(0, w.shape[1], COLUMNS):
+            _sweep(w, ~mask, u, start, min(start + COLUMNS, w.shape[1]))
+        weight.copy_(w)
+
+    def _factor(self, state: State) -> Tensor:
+        """U [in, in], in double precision."""
+        h = state["XX"].double().mul_(2 / int(state["tokens"]))
+        h.diagonal().add_(self.damp * h.diagonal().mean())
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(h))
+        factor: Tensor = torch.linalg.cholesky(inverse, upper=True)
+        return factor
+
+
+def _calibrated(state: State) -> bool:
+    """Whether any input was ever active."""
+    return bool(state["tokens"].item()) and bool(state["XX"].diagonal().any())
+
+
+def _sweep(w: Tensor, pruned: Tensor, u: Tensor, start: int, stop: int) -> None:
+    """Prune columns start ... stop of `w` one by one, then let the columns beyond answer to all of them."""
+    errors = torch.zeros(w.shape[0], stop - start, dtype=w.dtype, device=w.device)
+    for j in range(start, stop):
+        error = w[:, j] * pruned[:, j] / u[j, j]
+        w[:, j:stop].addr_(error, u[j, j:stop], alpha=-1)
+        errors[:, j - start] = error
+    w[:, stop:].addmm_(errors, u[start:stop, stop:], alpha=-1)
