@@ -1,7 +1,7 @@
 """What is said about cells: best and second, and the notes a reader needs before trusting a number."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from benchmark.record import Record
@@ -64,25 +64,33 @@ def better(metric: str, value: float, other: float) -> bool:
     return value < other if metric in LOWER_IS_BETTER else value > other
 
 
-def notes(cells: Sequence[Cell]) -> tuple[Note, ...]:
-    """One note per kind that occurs, lettered a, b, c in the order of TEXTS."""
-    used = [kind for kind in TEXTS if any(kind in cell.marks for cell in cells)]
-    return tuple(Note(chr(ord("a") + i), kind, TEXTS[kind]) for i, kind in enumerate(used))
+def notes(cells: Sequence[Cell], extra: Mapping[str, str] | None = None) -> tuple[Note, ...]:
+    """One note per kind that occurs, lettered a, b, c in the order of TEXTS and then of `extra` kinds."""
+    texts = {**TEXTS, **(extra or {})}
+    used = [kind for kind in texts if any(kind in cell.marks for cell in cells)]
+    return tuple(Note(chr(ord("a") + i), kind, texts[kind]) for i, kind in enumerate(used))
 
 
-def rank_lines(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell], digits: int) -> list[Cell]:
-    """Best and second among the cells of one cross line, [len(lines)], compared as printed so that equal numbers tie.
+def rivals(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell]) -> list[list[int]]:
+    """Positions that compete along one cross line, [len(lines)]: complete cells that differ in the method only.
 
-    Rivals differ in the method only: lines of different task or sparsity do not compete. Dense, incomplete and missing
-    cells are not ranked; second place needs three rivals.
+    Lines of different task or sparsity do not compete; the dense model, incomplete and missing cells are left out.
     """
     fixed = [i for i, field in enumerate(fields) if field not in RIVALS]
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, (line, cell) in enumerate(zip(lines, cells, strict=True)):
         if cell.state == "done" and not cell.dense and not line.dense:
             groups.setdefault((*(line.key[j] for j in fixed), line.average), []).append(i)
+    return list(groups.values())
+
+
+def rank_lines(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell], digits: int) -> list[Cell]:
+    """The cells with best and second among rivals, compared as printed so that equal numbers tie.
+
+    Second place needs three rivals.
+    """
     ranked = list(cells)
-    for members in groups.values():
+    for members in rivals(lines, fields, cells):
         for i, place in zip(members, _places([cells[i] for i in members], digits), strict=True):
             ranked[i] = replace(cells[i], rank=place)
     return ranked

@@ -1,0 +1,67 @@
+"""Scores as arrays: methods x cells x seeds out of a table, complete cells only, for statistics and curves."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.report.cells import Cell
+from benchmark.report.fields import TableError
+from benchmark.report.statistics.intervals import Floats
+from benchmark.report.table import Table
+
+
+@dataclass(frozen=True)
+class Grid:
+    """`scores` [methods, cells, seeds] in percent and `dense` [cells] (nan where absent); names of methods and cells."""
+
+    methods: tuple[str, ...]
+    cells: tuple[str, ...]
+    tasks: tuple[str, ...]
+    """The task of each cell."""
+    scores: Floats
+    dense: Floats
+    left_out: tuple[str, ...]
+    """What was not complete and so is not here."""
+
+    @property
+    def seeds(self) -> int:
+        """Runs of each cell; 1 stands for a mean where cells have unequal numbers of seeds."""
+        return int(self.scores.shape[2])
+
+
+def grid_of(table: Table) -> Grid:
+    """The grid of a table with methods as rows and tasks in the columns (build_table's default layout).
+
+    Methods without any complete cell are left out, then columns in which a remaining method is not complete.
+    """
+    if "task" not in table.column_fields:
+        raise TableError(f"statistics need the task in the columns, found {', '.join(table.column_fields)}")
+    rows = [(" ".join(filter(None, line.labels)), cells) for line, cells in zip(table.rows, table.cells, strict=True)
+            if not line.dense]  # fmt: skip
+    methods = [(name, cells) for name, cells in rows if any(cell.state == "done" for cell in cells)]
+    columns = [j for j, line in enumerate(table.columns) if not line.average]
+    full = [j for j in columns if methods and all(cells[j].state == "done" for _, cells in methods)]
+    seeds = {tuple(run.seed for run in cells[j].runs) for _, cells in methods for j in full}
+    pooled = len(seeds) != 1
+    scores = [[_values(cells[j], pooled) for j in full] for _, cells in methods]
+    at = table.column_fields.index("task")
+    gone = [name for name, _ in rows if name not in [kept for kept, _ in methods]]
+    names = [" ".join(filter(None, table.columns[j].labels)) for j in columns]
+    dense_rows = [cells for line, cells in zip(table.rows, table.cells, strict=True) if line.dense]
+    return Grid(
+        methods=tuple(name for name, _ in methods),
+        cells=tuple(name for j, name in zip(columns, names, strict=True) if j in full),
+        tasks=tuple(str(table.columns[j].key[at]) for j in full),
+        scores=np.array(scores, dtype=np.float64).reshape(len(methods), len(full), -1 if full else 1),
+        dense=np.array([_dense([cells[j] for cells in dense_rows]) for j in full], dtype=np.float64),
+        left_out=(*gone, *(name for j, name in zip(columns, names, strict=True) if j not in full)),
+    )
+
+
+def _values(cell: Cell, pooled: bool) -> list[float]:
+    return [float(np.mean(cell.values))] if pooled else list(cell.values)
+
+
+def _dense(cells: list[Cell]) -> float:
+    means = [cell.mean for cell in cells if cell.mean is not None]
+    return means[0] if means else float("nan")

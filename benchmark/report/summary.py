@@ -1,0 +1,173 @@
+"""What a whole board says about its methods: ranks with intervals, aggregates over tasks, tests, and what stays open."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from tabulate import tabulate
+
+from benchmark.report.escape import clean, for_markdown
+from benchmark.report.grid import Grid, grid_of
+from benchmark.report.statistics.intervals import Interval
+from benchmark.report.statistics.multiple import critical_difference, friedman, holm, inseparable, wilcoxon
+from benchmark.report.statistics.profiles import (
+    interquartile_mean,
+    probability_of_improvement,
+    relative,
+    stratified_interval,
+)
+from benchmark.report.statistics.ranks import RankIntervals, rank_intervals
+from benchmark.report.statistics.seeds import cautions, minimum_detectable_difference
+from benchmark.report.table import Table
+
+FEW = 2
+"""Methods below which nothing is compared."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two methods over all cells: median difference, Wilcoxon's p after Holm, and how often a run of the first wins."""
+
+    first: str
+    second: str
+    median: float
+    p_adjusted: float
+    improvement: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Statistics of one grid. Arrays are [methods] in the grid's order; percentages are of the dense model's score."""
+
+    grid: Grid
+    ranks: RankIntervals
+    middle: tuple[float, ...]
+    """Interquartile mean in percent of dense (of the raw score where a dense score is missing)."""
+    middle_interval: tuple[Interval, ...]
+    is_relative: bool
+    pairs: tuple[Pair, ...]
+    friedman_p: float
+    critical_difference: float
+    groups: tuple[tuple[int, ...], ...]
+    """Methods that Nemenyi's test does not separate."""
+    detectable: tuple[float, ...]
+    """Per cell of the grid: the smallest true difference these seeds would find with power 0.8."""
+    open_questions: tuple[str, ...]
+
+
+def summarize(table: Table, seed: int = 0, resamples: int = 2000) -> Summary | None:
+    """The statistics of a table in the default layout; None with fewer than two methods or no complete column."""
+    grid = grid_of(table)
+    methods, cells, seeds = grid.scores.shape
+    if methods < FEW or cells < 1:
+        return None
+    rng = np.random.default_rng(seed)
+    means = grid.scores.mean(axis=2)
+    is_relative = bool(np.all(grid.dense > 0))
+    runs = [_runs(grid, m, is_relative) for m in range(methods)]
+    tested = methods > 2 and cells > 1
+    ranks = rank_intervals(grid.scores, rng, resamples)
+    gap = critical_difference(methods, cells) if tested else float("nan")
+    return Summary(
+        grid=grid,
+        ranks=ranks,
+        middle=tuple(interquartile_mean(found) for found in runs),
+        middle_interval=tuple(
+            stratified_interval(interquartile_mean, found, rng=rng, resamples=min(resamples, 500)) for found in runs
+        ),
+        is_relative=is_relative,
+        pairs=_pairs(grid, runs),
+        friedman_p=friedman(means).p if tested else float("nan"),
+        critical_difference=gap,
+        groups=tuple(inseparable(ranks.mean_rank, gap)) if tested else (),
+        detectable=tuple(minimum_detectable_difference(_pooled_sd(grid, c), seeds) for c in range(cells)),
+        open_questions=tuple(_open(grid, is_relative)),
+    )
+
+
+def summary_text(summary: Summary, markdown: bool = False) -> str:
+    """The summary as two tables and a list; names cleaned or escaped."""
+    safe = for_markdown if markdown else clean
+    style = "pipe" if markdown else "simple"
+    names = [safe(name) for name in summary.grid.methods]
+    unit = "IQM, % of dense" if summary.is_relative else "IQM"
+    head = ["method", "mean rank [95 %]", "place", f"{unit} [95 %]"]
+    order = np.argsort(summary.ranks.mean_rank, kind="stable")
+    methods = tabulate([[names[m], *_method(summary, int(m))] for m in order], head, style, disable_numparse=True)
+    rows = [
+        [
+            safe(pair.first),
+            safe(pair.second),
+            f"{pair.median:+.2f}",
+            f"{pair.p_adjusted:.3g}",
+            f"{pair.improvement:.2f}",
+        ]
+        for pair in summary.pairs
+    ]
+    head = ["first", "second", "median difference", "p (Wilcoxon, Holm)", "P(first wins)"]
+    pairs = tabulate(rows, head, style, disable_numparse=True)
+    return "\n\n".join([methods, pairs, "\n".join(f"- {safe(line)}" for line in _lines(summary))]) + "\n"
+
+
+def _method(summary: Summary, m: int) -> list[str]:
+    ranks = summary.ranks
+    first, last = int(ranks.place_low[m]), int(ranks.place_high[m])
+    middle = summary.middle_interval[m]
+    return [
+        f"{ranks.mean_rank[m]:.2f} [{ranks.low[m]:.2f}, {ranks.high[m]:.2f}]",
+        f"{first}" if first == last else f"{first} to {last}",
+        f"{summary.middle[m]:.1f} [{middle.low:.1f}, {middle.high:.1f}]",
+    ]
+
+
+def _lines(summary: Summary) -> list[str]:
+    grid = summary.grid
+    lines = [f"{len(grid.cells)} cells (task x sparsity), {grid.seeds} seeds each: {', '.join(grid.cells)}."]
+    if np.isfinite(summary.friedman_p):
+        lines.append(
+            f"Friedman p = {summary.friedman_p:.3g}; mean ranks closer than {summary.critical_difference:.2f} "
+            "are not separable (Nemenyi, 0.05)."
+        )
+        groups = ["{" + ", ".join(grid.methods[m] for m in group) + "}" for group in summary.groups]
+        lines.append(f"Not separable by rank: {'; '.join(groups) or 'none'}.")
+    found = [gap for gap in summary.detectable if np.isfinite(gap)]
+    if found:
+        lines.append(
+            f"Smallest difference that {grid.seeds} seeds would find with power 0.8: "
+            f"{min(found):.1f} to {max(found):.1f} points, by cell."
+        )
+    return [*lines, *summary.open_questions]
+
+
+def _open(grid: Grid, is_relative: bool) -> list[str]:
+    lines = cautions(grid.seeds, len(grid.cells))
+    if not is_relative:
+        lines.append("A dense score is missing or not positive: scores are pooled as they are, over unlike metrics.")
+    if grid.left_out:
+        lines.append(f"Left out for being incomplete: {', '.join(grid.left_out)}.")
+    if len(set(grid.tasks)) < len(grid.cells):
+        lines.append("Sparsities of one task are not independent cells: p values over cells are somewhat too small.")
+    return lines
+
+
+def _runs(grid: Grid, m: int, is_relative: bool) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    scores = grid.scores[m].T
+    return relative(scores, grid.dense) if is_relative else scores
+
+
+def _pairs(grid: Grid, runs: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]) -> tuple[Pair, ...]:
+    means = grid.scores.mean(axis=2)
+    both = list(combinations(range(len(grid.methods)), 2))
+    tests = [wilcoxon(means[a], means[b]) for a, b in both]
+    adjusted = holm([test.p for test in tests])
+    return tuple(
+        Pair(grid.methods[a], grid.methods[b], test.median, float(p), probability_of_improvement(runs[a], runs[b]))
+        for (a, b), test, p in zip(both, tests, adjusted, strict=True)
+    )
+
+
+def _pooled_sd(grid: Grid, c: int) -> float:
+    if grid.seeds < 2:
+        return float("nan")
+    return float(np.sqrt(grid.scores[:, c].var(axis=1, ddof=1).mean()))

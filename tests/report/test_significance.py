@@ -1,0 +1,101 @@
+"""Marks of significance and the summary of a board, on scores whose answer is known."""
+
+import numpy as np
+import pytest
+
+from benchmark.record import Record
+from benchmark.report.fields import TableError
+from benchmark.report.grid import grid_of
+from benchmark.report.significance import compare, with_significance
+from benchmark.report.statistics.paired import Outcomes
+from benchmark.report.summary import summarize, summary_text
+from benchmark.report.table import build_table
+from tests.report.factory import make_board, make_record, make_spec
+
+ITEMS = 200
+
+
+def outcomes(record: Record) -> Outcomes:
+    """As many right answers as the score says, the first ones."""
+    right = np.arange(ITEMS) < round(ITEMS * record.score / 100)
+    return {"correct": right}
+
+
+def aggregate(task: str) -> object:
+    """Accuracy under every name."""
+    return lambda found: dict.fromkeys(("accuracy", "f1"), 100 * float(found["correct"].mean()))
+
+
+def three(scores: dict[str, float]) -> list[Record]:
+    """One record per criterion."""
+    return [make_record(make_spec(name), score) for name, score in scores.items()]
+
+
+def test_what_is_close_to_the_best_is_marked_and_what_is_far_is_not() -> None:
+    records = three({"a": 80.0, "b": 79.5, "c": 50.0})
+    table = build_table(records)
+    found = compare(table, records, outcomes, aggregate, resamples=400)  # type: ignore[arg-type]
+    assert [(c.method, c.reference) for c in found] == [("b none", "a none"), ("c none", "a none")]
+    assert found[0].found.difference == pytest.approx(-0.5)
+    assert found[1].p_adjusted < 0.05 < found[0].p_adjusted
+    marked = with_significance(table, found)
+    assert [row[0].marks for row in marked.cells] == [(), ("tied",), ("floor",)]
+    assert [note.symbol for note in marked.notes] == ["a", "b"]
+
+
+def test_against_a_named_row() -> None:
+    records = three({"a": 80.0, "b": 65.0, "c": 50.0})
+    table = build_table(records)
+    found = compare(table, records, outcomes, aggregate, against="b", resamples=400)  # type: ignore[arg-type]
+    marked = with_significance(table, found, against="b")
+    assert [row[0].marks[-1:] for row in marked.cells] == [("above",), (), ("below",)]
+    with pytest.raises(TableError, match="did you mean 'b none'"):
+        compare(table, records, outcomes, aggregate, against="b non")  # type: ignore[arg-type]
+
+
+def test_transposed_tables_are_compared_alike() -> None:
+    specs, records = make_board()
+    one = compare(build_table(records, specs), records, outcomes, aggregate, resamples=100)  # type: ignore[arg-type]
+    turned = build_table(records, specs, rows=("task", "sparsity"), columns=("criterion", "regularizer"))
+    other = compare(turned, records, outcomes, aggregate, resamples=100)  # type: ignore[arg-type]
+    assert {(c.method, c.column, c.found) for c in one} == {(c.method, c.column, c.found) for c in other}
+    assert {c.place for c in one} == {(j, i) for c in other for i, j in [c.place]}
+
+
+def test_the_grid_holds_complete_cells_only_and_names_the_rest() -> None:
+    specs, records = make_board()
+    gone = make_spec("random", 0.5, task="squad").id
+    grid = grid_of(build_table([record for record in records if record.id != gone], specs, average=True))
+    assert grid.scores.shape == (4, 3, 2)
+    assert grid.methods == ("random none", "magnitude none", "movement none", "principled none")
+    assert grid.left_out == ("squad (f1) 0.5",)
+    assert grid.dense.tolist() == [90.0, 90.0, 89.0]
+
+
+def test_summary_of_a_board_with_a_clear_order() -> None:
+    specs, records = make_board()
+    found = summarize(build_table(records, specs), resamples=200)
+    assert found is not None
+    assert found.ranks.mean_rank.tolist() == [4, 3, 2, 1]
+    assert found.ranks.place_low.tolist() == [4, 3, 2, 1]
+    assert found.is_relative
+    assert found.friedman_p < 0.01
+    assert found.pairs[0].median == pytest.approx(-15.0)
+    assert found.pairs[0].improvement == 0.0
+    assert found.pairs[0].p_adjusted == pytest.approx(6 * 0.125, abs=0.26)
+    assert any("2 paired seeds" in line for line in found.open_questions)
+    assert any("Wilcoxon" in line for line in found.open_questions)
+
+
+@pytest.mark.parametrize("markdown", [True, False])
+def test_summary_text_names_every_method_and_what_stays_open(markdown: bool) -> None:
+    specs, records = make_board()
+    found = summarize(build_table(records, specs), resamples=50)
+    assert found is not None
+    text = summary_text(found, markdown)
+    for part in ("principled none", "1.00 [1.00, 1.00]", "Friedman p", "not independent", "points, by cell"):
+        assert part in text
+
+
+def test_one_method_is_not_compared() -> None:
+    assert summarize(build_table(three({"a": 80.0}))) is None
