@@ -158,7 +158,8 @@ class PreparedGlue(PreparedTask[Example]):
         second = [example.texts[1] for example in examples] if len(examples[0].texts) == 2 else None
         if second and self.tokenizer.sep_token is None:  # decoders know no pairs
             first, second = [f"{one}\n{other}" for one, other in zip(first, second, strict=True)], None
-        encoded = self.tokenizer(first, second, truncation=True, max_length=self.setting.max_length)
+        options = {"truncation": True, "max_length": self.setting.max_length, "return_token_type_ids": self.segments}
+        encoded = self.tokenizer(first, second, **options)
         names = [name for name in ("input_ids", "token_type_ids") if name in encoded]
         for position, example in enumerate(examples):
             yield [{name: encoded[name][position] for name in names} | {"label": example.label}]

@@ -28,9 +28,11 @@ def f1(prediction: Numbers, label: Numbers) -> float:
 
 
 def matthews_correlation(prediction: Numbers, label: Numbers) -> float:
-    """Matthews' correlation coefficient; 0 for a constant predictor."""
+    """Matthews' correlation coefficient; 0 for a constant predictor (whichever class it names)."""
     from sklearn.metrics import matthews_corrcoef
 
+    if len(np.unique(prediction)) < 2:
+        return 0.0
     return 100 * float(matthews_corrcoef(label, prediction))
 
 
@@ -50,7 +52,7 @@ def spearman(prediction: Numbers, label: Numbers) -> float:
 
 def mean(values: Numbers) -> float:
     """Mean of outcomes that are already fractions, such as EM and F1 per question; 0 where there are none."""
-    return 100 * float(np.mean(values)) if len(values) else 0.0
+    return 100 * float(np.mean(values, dtype=np.float64)) if len(values) else 0.0
 
 
 def normalize_answer(text: str) -> str:

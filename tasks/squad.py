@@ -23,6 +23,7 @@ from tasks.base import Outcomes, Setting, Task, TaskError
 from tasks.pipeline.features import Feature
 from tasks.pipeline.prepared import PreparedTask
 from tasks.sources import Hub, Layout, Row, read_text
+from tasks.spans import best_spans, locate, null_scores, paragraph, positions, token_span
 
 MASKED = -1e4
 """Logit of positions that cannot be an answer: no probability in fp32, yet finite for regularizers."""
@@ -84,6 +85,12 @@ class PreparedSquad(PreparedTask[Question]):
     task: Squad
     auto = "AutoModelForQuestionAnswering"
 
+    @property
+    def encoding(self) -> Mapping[str, Any]:
+        """How the windows are cut; what only prediction reads is left out."""
+        options = {"stride": self.task.stride, "max_question": self.task.max_question}
+        return options | {"max_length": self.setting.max_length}
+
     def check_model(self) -> None:
         """Spans need an encoder, a [CLS] to point at, and a tokenizer that knows each token's place in the text."""
         super().check_model()
@@ -128,7 +135,7 @@ class PreparedSquad(PreparedTask[Question]):
         if not question.answers and not self.task.unanswerable:
             raise TaskError(f"{place}: question {question.id!r} has no answer; a set with such questions is squad_v2's")
         begins = tuple(
-            _locate(question.context, text, begin)
+            locate(question.context, text, begin)
             for text, begin in zip(question.answers, question.begins, strict=True)
         )  # fmt: skip
         if split == "train" and None in begins:
@@ -152,6 +159,7 @@ class PreparedSquad(PreparedTask[Question]):
             stride=min(self.task.stride, (room - longest) // 2),
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
+            return_token_type_ids=self.segments,
         )
         windows: list[list[Feature]] = [[] for _ in examples]
         for at, owner in enumerate(encoded["overflow_to_sample_mapping"]):
@@ -162,7 +170,7 @@ class PreparedSquad(PreparedTask[Question]):
         """losses [2 * windows] and logits [2 * windows, length]: all starts, then all ends; impossible positions masked."""
         output = model(**self.model_inputs(batch))
         logits = torch.cat([output.start_logits, output.end_logits]).float()
-        possible = _paragraph(batch) | (_positions(batch) == batch["cls"][:, None])
+        possible = paragraph(batch) | (positions(batch) == batch["cls"][:, None])
         logits = logits.masked_fill(~possible.repeat(2, 1), MASKED)
         return nn.functional.cross_entropy(logits, torch.cat([batch["start"], batch["end"]]), reduction="none"), logits
 
@@ -171,7 +179,7 @@ class PreparedSquad(PreparedTask[Question]):
         questions = self.examples(split)
         answers = self.answers(model, split)
         pairs = zip(answers, questions, strict=True)
-        scores = np.array([self.task.score(answer, question.answers) for answer, question in pairs], np.float32)
+        scores = np.array([self.task.score(answer, question.answers) for answer, question in pairs])
         return {"exact_match": scores[:, 0], "f1": scores[:, 1]}, answers
 
     def answers(self, model: nn.Module, split: str) -> list[str]:
@@ -181,11 +189,9 @@ class PreparedSquad(PreparedTask[Question]):
         null = np.full(len(questions), np.inf)
         answers = [""] * len(questions)
         for batch, logits in self.predicted(model, split):
-            columns = [batch["index"], *best_spans(logits, _paragraph(batch), self.task.max_answer)]
-            nulls = logits.gather(1, batch["cls"].repeat(2)[:, None])[:, 0].view(2, -1).sum(0).tolist()
-            for nothing, (row, score, start, end) in zip(
-                nulls, zip(*map(Tensor.tolist, columns), strict=True), strict=True
-            ):
+            spans = best_spans(logits, paragraph(batch), self.task.max_answer)
+            columns = (batch["index"], *spans, null_scores(logits, batch["cls"]))
+            for row, score, start, end, nothing in zip(*(column.tolist() for column in columns), strict=True):
                 question = features.example[row]
                 null[question] = min(null[question], nothing)
                 if score > best[question]:
@@ -212,67 +218,25 @@ class PreparedSquad(PreparedTask[Question]):
         inside = [position for position, part in enumerate(parts) if part == 1]
         first, last = (inside[0], inside[-1]) if inside else (cls, cls - 1)
         begins, ends = ([pair[side] for pair in encoded["offset_mapping"][at]] for side in (0, 1))
-        start, end = _span(question, begins, ends, first, last, cls)
+        begin = question.begins[0] if question.answers else 0
+        length = len(question.answers[0]) if question.answers else 0
+        start, end = token_span(begins, ends, first, last, begin, begin + length) or (cls, cls)
         row = {"input_ids": tokens, "begins": begins, "ends": ends, "first": first, "last": last, "cls": cls}
         if "token_type_ids" in encoded:
             row["token_type_ids"] = encoded["token_type_ids"][at]
         return row | {"start": start, "end": end}
 
 
-def best_spans(logits: Tensor, inside: Tensor, longest: int) -> tuple[Tensor, Tensor, Tensor]:
-    """score, start and end [windows] of the best span of at most `longest` tokens within `inside` [windows, length].
-
-    `logits` [2 * windows, length] are the starts' and the ends'; the search is over all pairs, so it finds the maximum.
-    """
-    starts, ends = logits.masked_fill(~inside.repeat(2, 1), -torch.inf).chunk(2)
-    reach = min(longest, starts.shape[1])
-    ahead = nn.functional.pad(ends, (0, reach - 1), value=-torch.inf).unfold(1, reach, 1)
-    score, at = (starts[:, :, None] + ahead).flatten(1).max(1)
-    return score, at // reach, at // reach + at % reach
-
-
-def _positions(batch: Mapping[str, Tensor]) -> Tensor:
-    return torch.arange(batch["input_ids"].shape[1], device=batch["input_ids"].device)
-
-
-def _paragraph(batch: Mapping[str, Tensor]) -> Tensor:
-    """[windows, length] True at the paragraph's tokens."""
-    positions = _positions(batch)
-    return (positions >= batch["first"][:, None]) & (positions <= batch["last"][:, None])
-
-
-def _span(question: Question, begins: list[int], ends: list[int], first: int, last: int, cls: int) -> tuple[int, int]:
-    """First and last token of the first gold answer, or [CLS] twice where the window does not hold all of it."""
-    if not question.answers or not question.answers[0] or last < first:
-        return cls, cls
-    begin = question.begins[0]
-    end = begin + len(question.answers[0])
-    if begin < begins[first] or end > ends[last]:
-        return cls, cls
-    start = next(position for position in range(first, last + 1) if ends[position] > begin)
-    stop = next(position for position in range(last, first - 1, -1) if begins[position] < end)
-    return start, stop
-
-
-def _locate(context: str, text: str, begin: int) -> int | None:
-    """Where the answer stands: at `begin`, or up to two characters beside it, as in some copies of the set; else None."""
-    for shift in (0, -1, 1, -2, 2):
-        at = begin + shift
-        if at >= 0 and context[at : at + len(text)] == text:
-            return at
-    return None
-
-
 def _entries(articles: Any, path: Path) -> Iterator[tuple[str, str, Any]]:
-    """(place, paragraph, question entry) of an official file's nested lists."""
+    """(place, paragraph's text, question entry) of an official file's nested lists."""
     for a, article in enumerate(articles):
-        for p, paragraph in enumerate(_list(article, "paragraphs", f"{path}: data[{a}]")):
+        for p, holder in enumerate(_list(article, "paragraphs", f"{path}: data[{a}]")):
             place = f"{path}: data[{a}].paragraphs[{p}]"
-            entries = _list(paragraph, "qas", place)
-            if not isinstance(paragraph.get("context"), str) or not paragraph["context"].strip():
+            entries = _list(holder, "qas", place)
+            if not isinstance(holder.get("context"), str) or not holder["context"].strip():
                 raise TaskError(f"{place}: expected a `context` with text")
             for q, entry in enumerate(entries):
-                yield f"{place}.qas[{q}]", paragraph["context"], entry
+                yield f"{place}.qas[{q}]", holder["context"], entry
 
 
 def _list(holder: Any, name: str, place: str) -> list[Any]:

@@ -77,6 +77,6 @@ class PreparedSquadV2(PreparedSquad):
     def floor(self) -> dict[str, float]:
         """Metrics of leaving every question unanswered."""
         questions = self.examples("reported")
-        scores = np.array([self.task.score("", question.answers) for question in questions], np.float32)
+        scores = np.array([self.task.score("", question.answers) for question in questions])
         has_answer = np.array([bool(question.answers) for question in questions])
         return self.task.aggregate({"exact_match": scores[:, 0], "f1": scores[:, 1], "has_answer": has_answer})

@@ -36,8 +36,8 @@ _features: Memo[Features] = Memo(32)
 def cached(key: str, folder: Path | None, make: Callable[[], Features]) -> Features:
     """The features named by `key`, a hash of all that decides their content; `make` runs once, however many processes ask."""
     if folder is None:
-        return _features.get(key, make)
-    return _features.get(key, lambda: _from_folder(folder / f"{key}.safetensors", make))
+        return _features.get((key, None), make)
+    return _features.get((key, folder), lambda: _from_folder(folder / f"{key}.safetensors", make))
 
 
 def _from_folder(path: Path, make: Callable[[], Features]) -> Features:

@@ -74,7 +74,7 @@ class Checkpoint:
     def inputs(self, auto: str) -> frozenset[str]:
         """Names of the tensors that the model's `forward` takes; segment ids only where it has two segments."""
         names = set(inspect.signature(self.model_class(auto).forward).parameters)
-        if getattr(self.config, "type_vocab_size", 2) < 2:
+        if (getattr(self.config, "type_vocab_size", None) or 0) < 2:
             names.discard("token_type_ids")
         return frozenset(names)
 
@@ -104,7 +104,7 @@ class Checkpoint:
             model = factory.from_config(config, **options)
             return Template(model, frozenset(name for name, _ in model.named_parameters()))
         try:
-            with _fewer_messages():
+            with _fewer_messages(), torch.random.fork_rng(devices=[]):
                 model, report = factory.from_pretrained(
                     self.path, config=config, revision=self.revision or "main", output_loading_info=True,
                     ignore_mismatched_sizes=True, **options,

@@ -34,6 +34,9 @@ E = TypeVar("E")
 CHUNK = 2000
 """Examples handed to the tokenizer at once."""
 
+MODEL_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
+"""What a batch may hold for the model's `forward`; a checkpoint's `inputs` say which of them its class takes."""
+
 EVALUATION_ROWS, EVALUATION_TOKENS = 256, 16384
 """Bounds of an evaluation batch, in rows and in padded tokens."""
 
@@ -118,6 +121,11 @@ class PreparedTask(Prepared, Generic[E]):
         return {"options": asdict(self.task), "max_length": self.setting.max_length}
 
     @property
+    def segments(self) -> bool:
+        """Whether the tokenizer shall say which of two texts a token is of: where the model has two segments."""
+        return "token_type_ids" in self.inputs
+
+    @property
     def pads(self) -> Mapping[str, int]:
         """Ragged columns that go into a batch, with their padding."""
         known = {
@@ -156,10 +164,8 @@ class PreparedTask(Prepared, Generic[E]):
     def evaluation_batches(self, split: str) -> Iterator[Batch]:
         """One pass in batches of like length, as large as the budget of tokens allows."""
         features = self.features(split)
-        return (
-            self.collate(features, rows)
-            for rows in budgeted(features.lengths(), EVALUATION_ROWS, EVALUATION_TOKENS)
-        )  # fmt: skip
+        order = budgeted(features.lengths(), EVALUATION_ROWS, EVALUATION_TOKENS)
+        return (self.collate(features, rows) for rows in order)
 
     def collate(self, features: Features, rows: Rows) -> Batch:
         """A padded batch of rows."""
@@ -167,8 +173,7 @@ class PreparedTask(Prepared, Generic[E]):
 
     def model_inputs(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What of a batch the model's `forward` takes, labels left out: losses are the task's."""
-        wanted = self.inputs & {"input_ids", "attention_mask", "token_type_ids"}
-        return {name: tensor for name, tensor in batch.items() if name in wanted}
+        return {name: tensor for name, tensor in batch.items() if name in self.inputs & MODEL_INPUTS}
 
     def predicted(self, model: nn.Module, split: str) -> Iterator[tuple[Batch, Tensor]]:
         """(batch, logits) over a split, on the model's device; for `outcomes`."""
@@ -207,7 +212,8 @@ class PreparedTask(Prepared, Generic[E]):
         self.read_counts[split] = len(everything)
         positions = sample(len(everything), limit)
         examples = everything if len(positions) == len(everything) else [everything[at] for at in positions]
-        parts = (*content, len(positions), self.checkpoint.tokenizer_fingerprint, dict(self.encoding), self.version)
+        made_for = (self.checkpoint.tokenizer_fingerprint, sorted(self.inputs & MODEL_INPUTS))
+        parts = (*content, len(positions), *made_for, dict(self.encoding), self.version)
         features = cached(hash_text(repr(parts)), self.setting.cache, lambda: pack(self._encode(examples)))
         return Split(examples, features)
 
