@@ -58,6 +58,27 @@ class Board:
         """Where anything that can be made again lies."""
         return self.folder / ".cache"
 
+    @property
+    def weights_folder(self) -> Path:
+        """Where weights of finished cells lie, if they were kept."""
+        return self.cache / "weights"
+
+    def find(self, cell: str) -> RunSpec:
+        """The cell with this id, the start of an id, or readable name; PrunebenchError where it is none or several."""
+        cells = self.suite.cells()
+        found = [spec for spec in cells if spec.id.startswith(cell) or spec.cell == cell]
+        if len(found) != 1:
+            reason = "names several cells" if found else "names no cell"
+            raise PrunebenchError(f"'{cell}' {reason} of this board; {choices(cell, [s.cell for s in found or cells])}")
+        return found[0]
+
+    def record(self, spec: RunSpec) -> Record:
+        """The cell's record; PrunebenchError where it has none."""
+        path = record_path(self.records_folder, spec.id)
+        if not path.exists():
+            raise PrunebenchError(f"{spec.cell} ({spec.id}) has no record yet: run the board first")
+        return load_record(path)
+
     def cells(self, only: str = "*") -> list[RunSpec]:
         """Cells whose task or readable name matches the pattern `only`; PrunebenchError where none does."""
         cells = [spec for spec in self.suite.cells() if fnmatch(spec.task, only) or fnmatch(spec.cell, only)]

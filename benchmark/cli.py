@@ -35,6 +35,7 @@ def run(
     model: Model = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     save_predictions: Annotated[bool, typer.Option(help="Keep predicted text beside the records.")] = False,
+    save_weights: Annotated[bool, typer.Option(help="Keep the weights of every cell, for export.")] = False,
     trust_remote_code: Annotated[bool, typer.Option(help="Let a hub model run its own code.")] = False,
 ) -> None:
     """Run every cell of BOARD that has no record yet, then write and print its table."""
@@ -42,7 +43,7 @@ def run(
     from benchmark.engine.local import Settings
 
     opened = _open(board, changes, data, model)
-    sys.exit(run_board(opened, only, Settings(device, save_predictions, trust_remote_code)))
+    sys.exit(run_board(opened, only, Settings(device, save_predictions, save_weights, trust_remote_code)))
 
 
 @app.command()
@@ -98,6 +99,45 @@ def list_plugins(
     from benchmark.show_catalogue import catalogue_lines
 
     typer.echo("\n".join(line for name in ([kind] if kind else KINDS) for line in catalogue_lines(name)))
+
+
+@app.command()
+def prunable(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A hub id, a folder, mini or mini-decoder.")],
+    biases: Annotated[bool, typer.Option(help="Count the layers' biases too, as scope 'published' does.")] = False,
+) -> None:
+    """List the weights of MODEL that may be pruned, and their number."""
+    from benchmark.inspect_model import prunable_text
+
+    typer.echo(prunable_text(model, biases))
+
+
+@app.command()
+def merge(
+    board: BoardArgument,
+    others: Annotated[list[Path], typer.Argument(metavar="OTHER...", help="Boards, or folders of records.")],
+) -> None:
+    """Bring records of the same suite from other machines or people into BOARD, refusing conflicting ones by name."""
+    from benchmark.merge import merge as merge_records
+
+    typer.echo(merge_records(_open(board, None), others).summary())
+
+
+@app.command()
+def export(
+    board: BoardArgument,
+    cell: Annotated[str, typer.Argument(metavar="CELL", help="A record id, or the start of one.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    data: Data = None,
+    model: Model = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Write a finished cell as a Hugging Face model folder: pruned weights, tokenizer, model card."""
+    from benchmark.export import export_cell
+
+    opened = _open(board, None, data, model)
+    score = export_cell(opened, opened.find(cell), folder, device)
+    typer.echo(f"{folder}: the exported model scores {score:.2f}, as recorded")
 
 
 def _open(folder: Path, changes: list[str] | None, data: str | None = None, model: str | None = None) -> Any:

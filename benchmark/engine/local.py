@@ -21,6 +21,7 @@ from benchmark.run import Options, Result, run
 from benchmark.spec import RunSpec
 from benchmark.teachers import Teachers, taught_by
 from benchmark.train import Progress
+from benchmark.weights import save_weights
 from tasks.base import Prepared
 
 
@@ -52,6 +53,7 @@ class Settings:
 
     device: str = "auto"
     save_predictions: bool = False
+    save_weights: bool = False
     trust_remote_code: bool = False
 
 
@@ -105,7 +107,9 @@ class _Runner:
     def _keep(self, spec: RunSpec, result: Result) -> None:
         """Everything beside the record first: the record's presence means finished."""
         if spec.id in self.wanted_teachers:
-            self.teachers.offer(spec, result.model)
+            save_weights(self.teachers.folder, spec.id, result.model.state_dict())
+        if self.settings.save_weights:
+            save_weights(self.board.weights_folder, spec.id, result.model.state_dict())
         folder = self.board.records_folder
         if self.settings.save_predictions:
             text = json.dumps(result.predictions, ensure_ascii=False, indent=0)
