@@ -70,7 +70,7 @@ def _keep_above(scores: Tensor, threshold: Tensor, k: int) -> Tensor:
 def _keep_above_host(scores: Tensor, threshold: float, k: int) -> Tensor:
     """As `_keep_above`; on a CPU it is cheaper to look at the ties alone."""
     keep = scores > threshold
-    surplus = scores.numel() - int(keep.sum()) - k
+    surplus = scores.numel() - int(np.count_nonzero(keep.numpy())) - k
     if surplus:
         tied = (scores == threshold).nonzero().squeeze(1)
         keep[tied[len(tied) - surplus :]] = True
