@@ -6,6 +6,7 @@ import numpy as np
 
 from benchmark.report.cells import Cell
 from benchmark.report.fields import TableError
+from benchmark.report.layout import method_name
 from benchmark.report.statistics.intervals import Floats
 from benchmark.report.table import Table
 
@@ -36,7 +37,7 @@ def grid_of(table: Table) -> Grid:
     """
     if "task" not in table.column_fields:
         raise TableError(f"statistics need the task in the columns, found {', '.join(table.column_fields)}")
-    rows = [(" ".join(filter(None, line.labels)), cells) for line, cells in zip(table.rows, table.cells, strict=True)
+    rows = [(method_name(line.labels), cells) for line, cells in zip(table.rows, table.cells, strict=True)
             if not line.dense]  # fmt: skip
     methods = [(name, cells) for name, cells in rows if any(cell.state == "done" for cell in cells)]
     columns = [j for j, line in enumerate(table.columns) if not line.average]

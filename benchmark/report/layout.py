@@ -75,6 +75,11 @@ def header_spans(columns: Sequence[Line], level: int) -> list[tuple[str, int]]:
     return [(labels[level], len(list(group))) for (_, labels), group in grouped]
 
 
+def method_name(labels: Sequence[str]) -> str:
+    """`criterion + regularizer`, the null regularizer left out."""
+    return " + ".join(label for label in labels if label and label != "none")
+
+
 def panels(columns: Sequence[Line], weights: Sequence[int], limit: int) -> list[range]:
     """Columns cut into panels that stand below each other, each at most `limit` heavy; a top-level group stays whole."""
     groups: list[range] = []

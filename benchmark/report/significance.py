@@ -14,7 +14,7 @@ from benchmark.errors import choices
 from benchmark.record import Record
 from benchmark.report.cells import Cell
 from benchmark.report.fields import TableError
-from benchmark.report.layout import Line, dense_on_rows
+from benchmark.report.layout import Line, dense_on_rows, method_name
 from benchmark.report.marks import LOWER_IS_BETTER, TEXTS, better, notes, rivals
 from benchmark.report.statistics.intervals import Floats
 from benchmark.report.statistics.multiple import holm
@@ -52,7 +52,7 @@ def compare(
 ) -> list[Comparison]:
     """Every complete cell against the best of its rivals, or against the row (or column) called `against`."""
     lines, fields, crossing = _sides(table)
-    names = [" ".join(filter(None, line.labels)) for line in lines]
+    names = [method_name(line.labels) for line in lines]
     if against != "best" and not any(_is(against, name) for name in names):
         raise TableError(f"against: found '{against}'; {choices(against, ['best', *names])}")
     by_id = {record.id: record for record in records}

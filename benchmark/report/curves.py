@@ -1,0 +1,65 @@
+"""All figures of a board, as files."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.errors import choices
+from benchmark.record import Record
+from benchmark.report.fields import TableError
+from benchmark.report.figures.cost import cost_figure
+from benchmark.report.figures.layers import layer_figure
+from benchmark.report.figures.ranks import rank_figure
+from benchmark.report.figures.score import score_figure
+from benchmark.report.figures.series import METHOD, Board, board_of
+from benchmark.report.figures.style import FORMATS, save
+from benchmark.report.figures.training import training_figure
+from benchmark.report.summary import summarize
+from benchmark.report.table import build_table
+from benchmark.spec import RunSpec
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def plot_board(
+    records: Sequence[Record],
+    folder: Path,
+    format: str = "pdf",
+    specs: Sequence[RunSpec] = (),
+    rows: Sequence[str] = METHOD,
+) -> list[Path]:
+    """Write every figure the records allow into `folder` as pdf, svg or png; returns the paths in order."""
+    if format not in FORMATS:
+        raise TableError(f"figure format: found '{format}'; {choices(format, FORMATS)}")
+    return [save(figure, folder / f"{name}.{format}") for name, _, figure in figures(records, specs, rows)]
+
+
+def figures(
+    records: Sequence[Record], specs: Sequence[RunSpec] = (), rows: Sequence[str] = METHOD
+) -> "Iterator[tuple[str, str, Figure]]":
+    """(file name without ending, title, figure) of all figures: scores, cost, ranks, then per task training and layers."""
+    board = board_of(records, specs, rows)
+    if any(board.cells.values()):
+        yield "score-sparsity", "Score against sparsity", score_figure(board)
+        yield "score-cost", "Score against training time", cost_figure(board)
+    summary = summarize(build_table(records, specs, rows=rows))
+    if summary is not None and summary.groups is not None and len(summary.grid.methods) > 2:
+        yield "ranks", "Mean ranks and critical difference", rank_figure(summary)
+    yield from _by_task(board)
+
+
+def _by_task(board: Board) -> "Iterator[tuple[str, str, Figure]]":
+    for task, methods in board.cells.items():
+        sparsities = sorted({s for by_sparsity in methods.values() for s in by_sparsity})
+        for sparsity in sparsities:
+            name = f"training-{slug(task)}-{sparsity:g}"
+            yield name, f"Training curves of {task} at sparsity {sparsity:g}", training_figure(board, task, sparsity)
+        if sparsities:
+            yield f"layers-{slug(task)}", f"Sparsity by matrix, {task}", layer_figure(board, task)
+
+
+def slug(text: str) -> str:
+    """A task's name as part of a file name: letters, digits and dashes."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-") or "task"

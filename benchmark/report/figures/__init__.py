@@ -1,0 +1,1 @@
+"""Figures of a board, one idea per file; each returns a matplotlib Figure and touches no global state of matplotlib."""

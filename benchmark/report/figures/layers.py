@@ -1,0 +1,60 @@
+"""Where a method prunes: measured sparsity of every prunable matrix, a row per method, for one task."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.record import Record
+from benchmark.report.figures.series import Board
+from benchmark.report.figures.style import drawing, words
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAMED = 40
+"""Up to so many matrices each is named; beyond, every few."""
+
+
+def layer_figure(board: Board, task: str) -> "Figure":
+    """One panel per sparsity, below each other; colour from 0 (kept) to 1 (all zeros), means over seeds."""
+    from matplotlib.figure import Figure
+
+    methods = board.cells[task]
+    sparsities = sorted({s for by_sparsity in methods.values() for s in by_sparsity})
+    names = _names([record for found in methods.values() for cell in found.values() for record in board.runs(cell)])
+    with drawing():
+        width = min(11.0, 4.5 + 0.16 * len(names))
+        height = 1.6 + len(sparsities) * (0.5 + 0.24 * len(methods))
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(len(sparsities), 1, squeeze=False, sharex=True)[:, 0]
+        for axis, sparsity in zip(axes, sparsities, strict=True):
+            shown = {name: board.runs(found[sparsity]) for name, found in methods.items() if sparsity in found}
+            values = np.array([_mean(records, names) for records in shown.values()])
+            image = axis.imshow(values, vmin=0, vmax=1, aspect="auto", cmap="cividis", interpolation="nearest")
+            axis.set_yticks(range(len(shown)), [words(name) for name in shown])
+            axis.set_title(f"sparsity {sparsity:g}", loc="left")
+            axis.grid(visible=False)
+        step = -(-len(names) // NAMED)
+        short = [words(name) for name in shortened(names)]
+        axes[-1].set_xticks(range(0, len(names), step), short[::step], rotation=90, fontsize=6)
+        figure.colorbar(image, ax=list(axes), label="zeros / weights", shrink=0.9)
+        figure.suptitle(words(task), fontsize=10)
+    return figure
+
+
+def shortened(names: list[str]) -> list[str]:
+    """Names without the dotted parts that all of them share at the front."""
+    parts = [name.split(".") for name in names]
+    shared = 0
+    while all(len(part) > shared + 1 and part[shared] == parts[0][shared] for part in parts):
+        shared += 1
+    return [".".join(part[shared:]) for part in parts]
+
+
+def _names(records: list[Record]) -> list[str]:
+    return list(dict.fromkeys(layer.name for record in records for layer in record.sparsity.layers))
+
+
+def _mean(records: list[Record], names: list[str]) -> list[float]:
+    by_name = [{layer.name: layer.zeros / layer.size for layer in record.sparsity.layers} for record in records]
+    return [float(np.mean([found.get(name, np.nan) for found in by_name])) for name in names]

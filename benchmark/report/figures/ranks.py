@@ -1,0 +1,52 @@
+"""Critical-difference diagram (Demšar 2006): mean ranks on a line, bars joining what Nemenyi's test does not separate,
+and the bootstrap interval of each mean rank."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.report.figures.style import INK, MUTED, drawing, words
+from benchmark.report.summary import Summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def rank_figure(summary: Summary) -> "Figure":
+    """One row per method, best on top; rank 1 is best."""
+    from matplotlib.figure import Figure
+
+    ranks, methods = summary.ranks, summary.grid.methods
+    order = [int(m) for m in np.argsort(ranks.mean_rank, kind="stable")]
+    with drawing():
+        figure = Figure(figsize=(6.4, 1.4 + 0.28 * len(methods)), layout="constrained")
+        axis = figure.subplots()
+        for y, m in enumerate(order):
+            axis.plot(
+                [ranks.low[m], ranks.high[m]], [y, y], color=MUTED, linewidth=3, alpha=0.55, solid_capstyle="butt"
+            )
+            axis.plot(ranks.mean_rank[m], y, color=INK, marker="o", markersize=5)
+        _bars(axis, summary, order)
+        axis.set_yticks(range(len(order)), [words(methods[m]) for m in order])
+        axis.set_ylim(len(order) - 0.4, -0.6)
+        axis.set_xlim(0.7, len(order) + 0.3 + 0.12 * len(summary.groups))
+        axis.set_xticks(range(1, len(order) + 1))
+        axis.set_xlabel(_says(summary))
+        axis.grid(axis="y", visible=False)
+    return figure
+
+
+def _bars(axis: "Axes", summary: Summary, order: list[int]) -> None:
+    right = len(order) + 0.3
+    for i, group in enumerate(summary.groups):
+        rows = [order.index(m) for m in group]
+        axis.plot([right + 0.12 * i] * 2, [min(rows) - 0.25, max(rows) + 0.25], color=INK, linewidth=3)
+
+
+def _says(summary: Summary) -> str:
+    cells = len(summary.grid.cells)
+    text = f"mean rank over {cells} cells, 1 is best (grey: 95 % bootstrap interval)"
+    if np.isfinite(summary.critical_difference):
+        text += f"\nvertical bars: not separable, critical difference {summary.critical_difference:.2f} (Nemenyi, 0.05)"
+    return text

@@ -1,0 +1,80 @@
+"""What figures draw: for every task and method, the cells by sparsity, out of the same table that is printed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.record import Record
+from benchmark.report.cells import Cell
+from benchmark.report.layout import method_name
+from benchmark.report.statistics.intervals import Interval, t_interval
+from benchmark.report.table import build_table
+from benchmark.spec import RunSpec
+
+METHOD = ("criterion", "regularizer")
+
+
+@dataclass(frozen=True)
+class Board:
+    """Cells of a board: `cells[task][method][sparsity]`, the dense cell of each task, and the records by id."""
+
+    title: str
+    methods: tuple[str, ...]
+    cells: dict[str, dict[str, dict[float, Cell]]]
+    dense: dict[str, Cell]
+    records: dict[str, Record]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks in the order of the table."""
+        return tuple(self.cells)
+
+    def position(self, method: str) -> int:
+        """A method's place in the table, which settles its look."""
+        return self.methods.index(method)
+
+    def runs(self, cell: Cell) -> list[Record]:
+        """The records behind a cell."""
+        return [self.records[id_] for id_ in cell.ids]
+
+
+def board_of(
+    records: Sequence[Record], specs: Sequence[RunSpec] = (), rows: Sequence[str] = METHOD, title: str = ""
+) -> Board:
+    """The cells that have runs, by task, method and sparsity."""
+    table = build_table(records, specs, rows=rows, columns=("task", "sparsity"), title=title)
+    cells: dict[str, dict[str, dict[float, Cell]]] = {str(line.key[0]): {} for line in table.columns}
+    dense: dict[str, Cell] = {}
+    for line, row in zip(table.rows, table.cells, strict=True):
+        name = method_name(line.labels)
+        for column, cell in zip(table.columns, row, strict=True):
+            task = str(column.key[0])
+            if not cell.runs:
+                continue
+            if line.dense:
+                dense[task] = cell
+            else:
+                cells[task].setdefault(name, {})[float(column.key[1])] = cell
+    methods = tuple(method_name(line.labels) for line in table.rows if not line.dense)
+    return Board(title, methods, cells, dense, {record.id: record for record in records})
+
+
+def bounds(cell: Cell) -> Interval:
+    """A cell's 95 % t interval from three runs on; with two, which leave t no room, the two runs themselves."""
+    if cell.n > 2:
+        return t_interval(cell.values)
+    return Interval(min(cell.values), max(cell.values)) if cell.n else Interval(np.nan, np.nan)
+
+
+def bars_say(cells: Sequence[Cell]) -> str:
+    """What the bars of these cells mean, in words."""
+    counts = sorted({cell.n for cell in cells})
+    said = []
+    if any(n > 2 for n in counts):
+        said.append("bars: 95 % t interval over seeds")
+    if 2 in counts:
+        said.append("bars: both runs of 2 seeds")
+    if counts == [1]:
+        said.append("one seed, no spread known")
+    return "; ".join(said)

@@ -1,0 +1,140 @@
+"""One look for all figures: Okabe and Ito's colours, which colour-blind readers tell apart, and for grey print a marker and
+a dash of its own for every method."""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.atomic import write_bytes
+from benchmark.errors import choices
+from benchmark.report.escape import clean, for_html
+from benchmark.report.fields import TableError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FORMATS = ("pdf", "svg", "png")
+INK = "#1b1b1e"
+"""Text, axes and the dense line; becomes the page's own text colour in inline figures."""
+MUTED = "#7a7a80"
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = (
+    "-",
+    (0, (4, 1.5)),
+    (0, (1.2, 1.2)),
+    (0, (5, 1.5, 1, 1.5)),
+    (0, (7, 2)),
+)
+
+SETTINGS: Any = {
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "savefig.bbox": "tight",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": MUTED,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 5,
+    "text.parse_math": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "prunebench",
+    "pdf.fonttype": 42,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one method is drawn, the same in every figure."""
+
+    color: str
+    marker: str
+    dash: str | tuple[int, tuple[float, ...]]
+
+
+def look(position: int) -> Look:
+    """The look of the method at this position; 210 pass before one repeats."""
+    pick = position % len(COLORS), position % len(MARKERS), position % len(DASHES)
+    return Look(COLORS[pick[0]], MARKERS[pick[1]], DASHES[pick[2]])
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """The house settings, for as long as a figure is drawn or saved."""
+    from matplotlib import rc_context
+
+    with rc_context(SETTINGS):
+        yield
+
+
+def panels(
+    count: int, width: float = 3.4, height: float = 2.7, across: int | None = None
+) -> "tuple[Figure, list[Axes]]":
+    """A figure of `count` panels, at most `across` (3, or 2 of 4) side by side, each of width x height inches."""
+    from matplotlib.figure import Figure
+
+    columns = max(1, min(count, across or (2 if count == 4 else 3)))
+    rows = -(-count // columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    axes = list(grid.flat)
+    for spare in axes[count:]:
+        spare.remove()
+    return figure, axes[:count]
+
+
+def words(text: str) -> str:
+    """A name as it may stand in a figure."""
+    return clean(text)
+
+
+def legend_below(figure: "Figure", axes: "list[Axes]", title: str = "") -> None:
+    """One legend for all panels, below them, under a line that says how to read them."""
+    entries = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    if entries:
+        figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=3, title=title or None)
+
+
+def save(figure: "Figure", path: Path) -> Path:
+    """Write the figure in the format of the path's ending, atomically, with the same bytes every time."""
+    format_ = path.suffix.removeprefix(".")
+    if format_ not in FORMATS:
+        raise TableError(f"figure format: found '{format_}'; {choices(format_, FORMATS)}")
+    stamp = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[format_]
+    buffer = io.BytesIO()
+    with drawing():
+        figure.savefig(buffer, format=format_, metadata=stamp)
+    write_bytes(path, buffer.getvalue())
+    return path
+
+
+def inline_svg(figure: "Figure", prefix: str, title: str) -> str:
+    """The figure as an `<svg>` element for a page: ids of its own, the page's text colour, a title for screen readers."""
+    buffer = io.StringIO()
+    with drawing():
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
+    svg = re.sub(r"url\(#", f"url(#{prefix}-", svg)
+    svg = re.sub(r'href="#', f'href="#{prefix}-', svg)
+    svg = svg.replace(INK, "currentColor")
+    label = f"<title>{for_html(title)}</title>"
+    return re.sub(r"(<svg)([^>]*>)", rf'\1 role="img" aria-label="{for_html(title)}"\2{label}', svg, count=1)

@@ -1,0 +1,109 @@
+"""Figures: what they draw, in which files, and that names and reruns cannot hurt them."""
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.report.curves import plot_board, slug
+from benchmark.report.fields import TableError
+from benchmark.report.figures.layers import layer_figure, shortened
+from benchmark.report.figures.score import score_figure
+from benchmark.report.figures.series import bars_say, board_of, bounds
+from benchmark.report.figures.style import COLORS, inline_svg, look, save
+from benchmark.report.figures.training import training_figure
+from tests.report.factory import make_board, make_record, make_spec
+
+
+def test_every_figure_of_a_board_is_written(tmp_path: Path) -> None:
+    specs, records = make_board(("glue/rte",), {"a": 80.0, "b": 70.0, "c": 60.0})
+    paths = plot_board(records, tmp_path, "svg", specs)
+    assert [path.name for path in paths] == [
+        "score-sparsity.svg",
+        "score-cost.svg",
+        "ranks.svg",
+        "training-glue-rte-0.5.svg",
+        "training-glue-rte-0.8.svg",
+        "layers-glue-rte.svg",
+    ]
+    for path in paths:
+        assert ElementTree.parse(path).getroot().tag.endswith("svg")
+
+
+@pytest.mark.parametrize(("format_", "magic"), [("pdf", b"%PDF"), ("png", b"\x89PNG"), ("svg", b"<?xml")])
+def test_formats_and_the_same_bytes_twice(tmp_path: Path, format_: str, magic: bytes) -> None:
+    _, records = make_board(tasks=("squad",), criteria={"a": 80.0, "b": 70.0}, sparsities=(0.5,))
+    board = board_of(records)
+    first, second = (save(score_figure(board), tmp_path / f"{i}.{format_}").read_bytes() for i in "ab")
+    assert first.startswith(magic)
+    assert first == second
+
+
+def test_an_unknown_format_names_the_choices(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="did you mean 'png'"):
+        plot_board([], tmp_path, "pngg")
+
+
+def test_the_score_figure_draws_each_method_the_dense_line_and_the_floor() -> None:
+    specs, records = make_board(tasks=("glue/rte",))
+    axis = score_figure(board_of(records, specs)).axes[0]
+    labels = axis.get_legend_handles_labels()[1]
+    assert labels == ["dense", "trivial predictor", "random", "magnitude", "movement", "principled"]
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["0.5", "0.8"]
+    assert axis.get_ylabel() == "accuracy (%)"
+    principled = next(box for box in axis.containers if box.get_label() == "principled")
+    assert list(principled[0].get_ydata()) == [82.0, 79.0]
+
+
+def test_bars_are_t_intervals_from_three_seeds_on_and_the_runs_themselves_with_two() -> None:
+    two = board_of(make_board(seeds=(0, 1))[1]).cells["squad"]["movement"][0.5]
+    three = board_of(make_board(seeds=(0, 1, 2))[1]).cells["squad"]["movement"][0.5]
+    assert bounds(two) == (76.5, 77.5)
+    assert bounds(three).high > 77.5
+    assert bars_say([two, three]) == "bars: 95 % t interval over seeds; bars: both runs of 2 seeds"
+
+
+def test_a_board_of_dense_runs_alone_has_nothing_to_draw_but_does_not_fail(tmp_path: Path) -> None:
+    assert plot_board([make_record(make_spec(sparsity=0))], tmp_path, "svg") == []
+
+
+def test_training_curves_leave_out_what_no_run_recorded() -> None:
+    spec = make_spec()
+    curve = [point.model_copy(update={"score": None}) for point in make_record(spec).curve]
+    figure = training_figure(board_of([make_record(spec, curve=curve)]), "glue/rte", 0.8)
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["training loss", "sparsity"]
+
+
+def test_the_layer_map_shows_measured_shares() -> None:
+    figure = layer_figure(board_of([make_record(make_spec(sparsity=0.5))]), "glue/rte")
+    assert np.asarray(figure.axes[0].images[0].get_array()).tolist() == [[250 / 600, 250 / 400]]
+    assert shortened(["a.b.0.x", "a.b.1.x"]) == ["0.x", "1.x"]
+    assert shortened(["a"]) == ["a"]
+
+
+def test_hostile_names_are_drawn_as_text(tmp_path: Path) -> None:
+    name = "$\\frac{1}{0$ </text><script>alert(1)</script>\x1b[31m"
+    records = [make_record(make_spec(name, task="../../x <b>")), make_record(make_spec("b", task="../../x <b>"))]
+    paths = plot_board(records, tmp_path, "svg")
+    assert {path.parent for path in paths} == {tmp_path}
+    for path in paths:
+        assert not [node for node in ElementTree.parse(path).iter() if node.tag.endswith("script")]
+    inline = inline_svg(score_figure(board_of(records)), "f1", name)
+    assert "<script" not in inline
+
+
+def test_inline_figures_take_the_pages_ink_and_ids_of_their_own() -> None:
+    board = board_of(make_board(tasks=("squad",))[1])
+    one, two = inline_svg(score_figure(board), "p1", "Score"), inline_svg(score_figure(board), "p2", "Score")
+    assert one.startswith("<svg")
+    assert "currentColor" in one
+    ids = [{node.get("id") for node in ElementTree.fromstring(svg).iter() if node.get("id")} for svg in (one, two)]
+    assert not ids[0] & ids[1]
+
+
+def test_looks_differ_in_colour_marker_and_dash() -> None:
+    first = [look(i) for i in range(len(COLORS))]
+    assert len({style.color for style in first}) == len({style.marker for style in first}) == len(COLORS)
+    assert len({look(i) for i in range(30)}) == 30
+    assert slug("../../etc/passwd") == "etc-passwd"
