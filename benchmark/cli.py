@@ -102,6 +102,23 @@ def list_plugins(
 
 
 @app.command()
+def check(
+    plugin: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A plugin's name with options, or its file.")],
+    kind: Annotated[Kind | None, typer.Option(help="Its kind, where the name does not tell.")] = None,
+) -> None:
+    """Hold a plugin against its contract: what passed, or what failed and what to do."""
+    from benchmark.check import check as check_plugin
+
+    try:
+        found, passed = check_plugin(plugin, kind)
+    except AssertionError as error:
+        typer.echo(f"FAILED {plugin}: {error}")
+        sys.exit(1)
+    typer.echo("\n".join(f"passed  {name}: {seen}" for name, seen in passed))
+    typer.echo(f"{plugin} keeps the contract of {found}: {len(passed)} checks passed")
+
+
+@app.command()
 def prunable(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A hub id, a folder, mini or mini-decoder.")],
     biases: Annotated[bool, typer.Option(help="Count the layers' biases too, as scope 'published' does.")] = False,

@@ -1,0 +1,49 @@
+"""`prunebench check`: holds a plugin, by name or file, against the contract of its kind."""
+
+from collections.abc import Callable
+from importlib import import_module
+
+from benchmark import registry
+from benchmark.errors import PrunebenchError, choices
+
+CONTRACTS = {
+    "criteria": ("criteria.checks", "check_criterion"),
+    "regularizers": ("criteria.regularizers.checks", "check_regularizer"),
+    "schedules": ("benchmark.schedules.checks", "check_schedule"),
+    "tasks": ("tasks.checks", "check_task"),
+}
+
+
+def check(text: str, kind: str | None = None) -> tuple[str, list[tuple[str, str]]]:
+    """The kind of the plugin `text` and its passed checks with what was seen; AssertionError says what to do."""
+    kind = kind or kind_of(text)
+    plugin = registry.configure(kind, text)
+    module, function = CONTRACTS[kind]
+    contract: Callable[[object], list[tuple[str, str]]] = getattr(import_module(module), function)
+    return kind, contract(plugin)
+
+
+def kind_of(text: str) -> str:
+    """Which kind of plugin has this name, or is defined in this file; PrunebenchError where none or several do."""
+    name, _ = registry.parse(text)
+    if name.partition(":")[0].endswith(".py"):
+        return _kind_of_file(text, name)
+    kinds = [kind for kind in registry.KINDS if name.partition("/")[0] in registry.names(kind)]
+    if len(kinds) == 1:
+        return kinds[0]
+    if kinds:
+        raise PrunebenchError(f"'{name}' names plugins of several kinds; choose one with --kind: {', '.join(kinds)}")
+    known = [known for kind in registry.KINDS for known in registry.names(kind)]
+    raise PrunebenchError(f"no plugin is called '{name}'; {choices(name, known)}")
+
+
+def _kind_of_file(text: str, name: str) -> str:
+    reasons = []
+    for kind in registry.KINDS:
+        try:
+            registry.load(kind, name)
+        except PrunebenchError as error:
+            reasons.append(str(error))
+        else:
+            return kind
+    raise PrunebenchError(f"'{text}' is no plugin of any kind:\n" + "\n".join(dict.fromkeys(reasons)))
