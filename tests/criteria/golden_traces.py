@@ -14,10 +14,11 @@ FOLDER = Path(__file__).parent / "golden"
 
 @dataclass(frozen=True)
 class Moment:
-    """One step of a trace: the rate, and the tensors of one kind by parameter."""
+    """One step of a trace: rate, share of weights that remain, score cut-off where it masks, tensors by kind and parameter."""
 
     index: int
     lr: float
+    remaining: float
     threshold: float | None
     tensors: dict[str, dict[str, Tensor]]
 
@@ -52,4 +53,4 @@ def _moments(steps: list[dict[str, float]], tensors: dict[str, Tensor]) -> Itera
         found.setdefault(int(number), {}).setdefault(kind, {})[parameter] = tensors[key]
     for step in steps:
         index = int(step["step"])
-        yield Moment(index, step["lr"], step["mask_threshold"], found[index])
+        yield Moment(index, step["lr"], step["remaining_ratio"], step["mask_threshold"], found[index])

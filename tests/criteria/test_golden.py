@@ -59,3 +59,24 @@ def test_scores_match_the_published_pruner_per_matrix(name: str) -> None:
         for parameter, golden in moment.ranked("score").items():
             theta, grad = moment.ranked("theta_before")[parameter], moment.ranked("grad")[parameter]
             compare(replay(criterion, name, states[parameter], theta, grad, moment, len(trace.moments)), golden)
+
+
+@pytest.mark.parametrize("name", ["pins", "platon"])
+def test_exact_selection_removes_all_that_the_published_pruner_removed(name: str) -> None:
+    """The published rule, k = int(n (1 - r)) and strictly below the k-th score, goes one weight less far at most."""
+    trace = golden_traces.load(name)
+    criterion = build(name, trace)
+    state = criterion.init(trace.moments[0].flat("theta_before"), torch.Generator())
+    maskings = 0
+    for moment in trace.moments:
+        theta, grad = moment.flat("theta_before"), moment.flat("grad")
+        score = replay(criterion, name, state, theta, grad, moment, len(trace.moments))
+        if moment.threshold is None:
+            continue
+        maskings += 1
+        published = moment.flat("theta_after") == 0
+        count = round((1 - moment.remaining) * score.numel())
+        removed = torch.zeros_like(published).index_fill_(0, score.argsort(stable=True)[:count], True)
+        assert not (published & ~removed).any()
+        assert int(removed.sum()) - int(published.sum()) <= 2
+    assert maskings > 10
