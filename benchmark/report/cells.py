@@ -51,6 +51,8 @@ class Cell:
             return "partial" if self.absent else "done"
         if self.failures:
             return "failed"
+        if self.text and not self.absent:
+            return "done"
         return "missing" if self.planned else "blank"
 
     @property

@@ -32,7 +32,8 @@ def fragment(table: Table) -> str:
     facts = "".join(f"<dt>{for_html(name)}</dt><dd>{for_html(text)}</dd>" for name, text in table.facts.items())
     legend = LEGEND.format(best="<strong>bold</strong>", second="<u>underlined</u>")
     notes = "".join(f"<li><sup>{note.symbol}</sup> {for_html(note.text)}</li>" for note in table.notes)
-    below = f"<dl>{facts}<dt>Marks</dt><dd>{legend}</dd></dl>" + (f"<ul>{notes}</ul>" if notes else "")
+    facts += f"<dt>Marks</dt><dd>{legend}</dd>" if table.ranked else ""
+    below = f"<dl>{facts}</dl>" + (f"<ul>{notes}</ul>" if notes else "")
     return (
         f"<table><caption>{for_html(table.title)}</caption>\n<thead>\n{head}\n</thead>\n"
         f"<tbody>\n{rows}\n</tbody></table>\n{below}\n"

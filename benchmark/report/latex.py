@@ -40,9 +40,8 @@ def _caption(table: Table) -> str:
     legend = LEGEND.format(best=r"\textbf{bold}", second=r"\underline{underlined}")
     notes = " ".join(rf"\textsuperscript{{{note.symbol}}}\,{for_latex(note.text)}." for note in table.notes)
     title = for_latex(table.title)
-    text = " ".join(
-        part for part in (f"{title}." if title else "", for_latex(table.caption), f"Marks: {legend}.", notes) if part
-    )
+    marks = f"Marks: {legend}." if table.ranked else ""
+    text = " ".join(part for part in (f"{title}." if title else "", for_latex(table.caption), marks, notes) if part)
     return rf"\caption[{{{title}}}]{{{text}}}"
 
 

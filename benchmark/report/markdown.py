@@ -32,6 +32,7 @@ def _cell(shown: Shown) -> str:
 
 def _below(table: Table) -> str:
     lines = [f"- {for_markdown(name)}: {for_markdown(text)}" for name, text in table.facts.items()]
-    lines.append(f"- Marks: {LEGEND.format(best='**bold**', second='<ins>underlined</ins>')}")
+    legend = LEGEND.format(best="**bold**", second="<ins>underlined</ins>")
+    lines += [f"- Marks: {legend}"] if table.ranked else []
     lines += [f"- <sup>{note.symbol}</sup> {for_markdown(note.text)}" for note in table.notes]
     return "\n".join(lines)

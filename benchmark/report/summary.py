@@ -135,7 +135,7 @@ def _lines(summary: Summary) -> list[str]:
     if found:
         lines.append(
             f"Smallest difference that {grid.seeds} seeds would find with power 0.8: "
-            f"{min(found):.1f} to {max(found):.1f} points, by cell."
+            f"between {min(found):.1f} and {max(found):.1f} points, by cell."
         )
     return [*lines, *summary.open_questions]
 

@@ -46,6 +46,11 @@ class Table:
         """The facts as sentences."""
         return " ".join(f"{name}: {text}." for name, text in self.facts.items())
 
+    @property
+    def ranked(self) -> bool:
+        """Whether any cell is marked as best, so that the marks need a legend."""
+        return any(cell.rank for row in self.cells for cell in row)
+
     def incomplete(self) -> list[str]:
         """One line per cell with absent runs: where, and which ids; averages repeat it and are left out."""
         found: dict[tuple[str, ...], str] = {}

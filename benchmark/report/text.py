@@ -55,6 +55,6 @@ def _cell(shown: Shown) -> str:
 
 def _below(table: Table) -> str:
     lines = [f"{name}: {text}" for name, text in table.facts.items()]
-    lines.append(f"Marks: {LEGEND.format(best='*', second='+')}")
+    lines += [f"Marks: {LEGEND.format(best='*', second='+')}"] if table.ranked else []
     lines += [f"[{note.symbol}] {note.text}" for note in table.notes]
     return "\n".join(clean(line) for line in lines)

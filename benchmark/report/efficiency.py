@@ -1,0 +1,172 @@
+"""What pruning costs and what it saves: four sizes that are not the same thing, FLOPs on paper, and what training took.
+
+Everything here comes from records. Bytes on disk and latency need weights: see `measured.py`; pass what it measured.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from benchmark.record import Record
+from benchmark.report.cells import Cell, Run
+from benchmark.report.fields import TableError
+from benchmark.report.layout import Line
+from benchmark.report.measured import Measured
+from benchmark.report.table import Table
+from benchmark.spec import DENSE, RunSpec
+
+BYTES = 4
+"""Of a weight in fp32."""
+Quantity = tuple[Callable[[Record], float | None], Callable[[float], str]]
+"""A number of a record, and how it is written."""
+ROWS = ("task", "criterion", "regularizer", "sparsity")
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """Numbers of one run. Sizes count the prunable matrices alone; FLOPs one forward pass of `length` tokens."""
+
+    prunable: int
+    nonzero: int
+    dense_bytes: int
+    dense_flops: int
+    flops: int
+    train_seconds: float
+    criterion_seconds: float
+    step_milliseconds: float
+    peak_bytes: int
+
+
+def efficiency(record: Record, length: int = 128) -> Efficiency:
+    """From a record alone. FLOPs = 2 x non-zero weights x tokens in the prunable matrices: a bound that no dense kernel
+    reaches, without embeddings, attention products and head, and counting a shared matrix once."""
+    if length < 1:
+        raise TableError(f"length: expected at least 1 token, found {length}")
+    prunable = record.sparsity.prunable
+    nonzero = prunable - record.sparsity.zeros
+    return Efficiency(
+        prunable=prunable,
+        nonzero=nonzero,
+        dense_bytes=BYTES * prunable,
+        dense_flops=2 * prunable * length,
+        flops=2 * nonzero * length,
+        train_seconds=record.cost.train_seconds,
+        criterion_seconds=record.cost.criterion_seconds,
+        step_milliseconds=1000 * record.cost.step_seconds,
+        peak_bytes=record.cost.peak_bytes,
+    )
+
+
+def efficiency_table(
+    records: Sequence[Record],
+    specs: Sequence[RunSpec] = (),
+    *,
+    length: int = 128,
+    measured: Mapping[str, Measured] | None = None,
+    title: str = "",
+) -> Table:
+    """A row per cell, its numbers means over the seeds; columns of bytes and latency only where something was measured.
+
+    `specs` give the order of the rows; records come as they are without.
+    """
+    taken = measured or {}
+    order = [spec.id for spec in specs]
+    known = sorted(records, key=lambda r: (order.index(r.id) if r.id in order else len(order), r.spec.cell))
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for record in known:
+        groups.setdefault(_labels(record), []).append(record)
+    columns = {**_columns(length), **(_measured_columns(taken) if taken else {})}
+    said = [found.verdict for found in taken.values() if found.verdict]
+    return Table(
+        title=title,
+        row_fields=ROWS,
+        column_fields=("quantity",),
+        rows=tuple(Line(labels, labels, dense=labels[1] == DENSE) for labels in groups),
+        columns=tuple(Line((name,), (name,)) for name in columns),
+        cells=tuple(tuple(_cell(get, found) for get in columns.values()) for found in groups.values()),
+        facts=_facts(length, said),
+    )
+
+
+def _labels(record: Record) -> tuple[str, ...]:
+    spec = record.spec
+    if spec.is_dense:
+        return (spec.task, DENSE, "", "")
+    return (spec.task, spec.criterion, spec.regularizer, f"{spec.sparsity:g}")
+
+
+def _columns(length: int) -> dict[str, Quantity]:
+    return {
+        "prunable": (lambda r: efficiency(r, length).prunable, _count),
+        "non-zero": (lambda r: efficiency(r, length).nonzero, _count),
+        "bytes (dense)": (lambda r: efficiency(r, length).dense_bytes, size),
+        f"FLOPs at {length} (theory)": (lambda r: efficiency(r, length).flops, flops),
+        "training": (lambda r: r.cost.train_seconds, _seconds),
+        "criterion": (lambda r: r.cost.criterion_seconds, _seconds),
+        "of training": (lambda r: 100 * r.cost.criterion_seconds / max(r.cost.train_seconds, 1e-9), _percent),
+        "step": (lambda r: 1000 * r.cost.step_seconds, _milliseconds),
+        "peak memory": (lambda r: r.cost.peak_bytes, size),
+    }
+
+
+def _measured_columns(taken: Mapping[str, Measured]) -> dict[str, Quantity]:
+    def of(record: Record, get: Callable[[Measured], float]) -> float | None:
+        return get(taken[record.id]) if record.id in taken else None
+
+    return {
+        "bytes (compressed)": (lambda r: of(r, lambda m: m.compressed_bytes), size),
+        "latency (dense)": (lambda r: of(r, lambda m: m.dense_milliseconds), _milliseconds),
+        "latency (pruned)": (lambda r: of(r, lambda m: m.pruned_milliseconds), _milliseconds),
+    }
+
+
+def _cell(quantity: Quantity, records: Sequence[Record]) -> Cell:
+    get, words = quantity
+    values = [(record, get(record)) for record in records]
+    runs = tuple(Run(float(value), (record.id,), record.spec.seed) for record, value in values if value is not None)
+    text = words(fmean(run.value for run in runs)) if runs else ""
+    return Cell(runs=runs, planned=len(runs), text=text)
+
+
+def _facts(length: int, said: Sequence[str]) -> dict[str, str]:
+    facts = {
+        "Sizes": f"prunable matrices alone; dense bytes at {BYTES} bytes a weight, zeros stored like any other number",
+        "FLOPs": f"theory: 2 x non-zero weights x {length} tokens, prunable matrices alone; no dense kernel skips zeros",
+        "Times": "wall clock, means over seeds; criterion: observing, scoring and masking; step: median",
+        "Peak memory": "CUDA allocations, or resident memory on a CPU",
+    }
+    return facts | ({"Latency": " ".join(dict.fromkeys(said))} if said else {})
+
+
+def size(count: float) -> str:
+    """Bytes in powers of 1024: `12.3 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(count) < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def flops(count: float) -> str:
+    """Operations in powers of 1000: `21.8 G`."""
+    for unit in ("", " k", " M", " G"):
+        if abs(count) < 1000:
+            return f"{count:.3g}{unit}"
+        count /= 1000
+    return f"{count:.3g} T"
+
+
+def _count(number: float) -> str:
+    return f"{number:,.0f}"
+
+
+def _seconds(number: float) -> str:
+    return f"{number:.2f} s"
+
+
+def _milliseconds(number: float) -> str:
+    return f"{number:.2f} ms"
+
+
+def _percent(number: float) -> str:
+    return f"{number:.1f} %"

@@ -1,0 +1,124 @@
+"""What only weights can tell: bytes after compression, and latency dense against pruned."""
+
+import gzip
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+NOISE = 0.05
+"""A speed-up below this share is called none."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of one model: bytes of its weights on disk, and milliseconds of a forward pass, medians."""
+
+    stored_bytes: int
+    compressed_bytes: int
+    dense_milliseconds: float = float("nan")
+    pruned_milliseconds: float = float("nan")
+    verdict: str = ""
+
+
+def packed(state: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
+    """Every tensor as a bit per entry (`NAME.mask`, uint8) and its non-zero values (`NAME.values`), flat.
+
+    A tensor that this would not make smaller is kept as it is. `unpacked` gives the weights back exactly.
+    """
+    import torch
+
+    found: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        flat = tensor.detach().cpu().contiguous().flatten()
+        kept = flat != 0
+        values = flat[kept]
+        if values.numel() * flat.element_size() + (flat.numel() + 7) // 8 >= flat.numel() * flat.element_size():
+            found[name] = tensor.detach().cpu().contiguous().clone()
+            continue
+        padded = torch.nn.functional.pad(kept.to(torch.uint8), (0, -kept.numel() % 8)).view(-1, 8)
+        found[f"{name}.mask"] = (padded << torch.arange(8, dtype=torch.uint8)).sum(1).to(torch.uint8)
+        found[f"{name}.values"] = values.clone()
+    return found
+
+
+def unpacked(found: "Mapping[str, Tensor]", like: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
+    """The tensors that `packed` took apart, shaped as in `like`; -0.0 comes back as 0.0."""
+    import torch
+
+    state: dict[str, Tensor] = {}
+    for name, model in like.items():
+        if name in found:
+            state[name] = found[name]
+            continue
+        bits = (found[f"{name}.mask"].unsqueeze(1) >> torch.arange(8, dtype=torch.uint8)) & 1
+        kept = bits.flatten()[: model.numel()].bool()
+        flat = torch.zeros(model.numel(), dtype=found[f"{name}.values"].dtype)
+        flat[kept] = found[f"{name}.values"]
+        state[name] = flat.view(model.shape)
+    return state
+
+
+def stored_bytes(state: "Mapping[str, Tensor]") -> int:
+    """Bytes of the weights as a plain safetensors file: the same however many are zero."""
+    from safetensors.torch import save
+
+    return len(save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}))
+
+
+def compressed_bytes(state: "Mapping[str, Tensor]", level: int = 6) -> int:
+    """Bytes of the packed weights as a gzipped safetensors file: what pruning saves on disk and in transfer."""
+    from safetensors.torch import save
+
+    return len(gzip.compress(save(packed(state)), compresslevel=level, mtime=0))
+
+
+def measure(
+    dense: "nn.Module", pruned: "nn.Module", inputs: "Mapping[str, Tensor]", repeats: int = 20, warmup: int = 3
+) -> Measured:
+    """Bytes of `pruned`, and the latency of `model(**inputs)` of both, taken in turns so that drift hits both alike."""
+    import torch
+
+    device = next(pruned.parameters()).device
+    state = pruned.state_dict()
+
+    def forward(model: "nn.Module") -> Callable[[], None]:
+        def run() -> None:
+            model(**inputs)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+
+        return run
+
+    modes = dense.training, pruned.training
+    dense.eval()
+    pruned.eval()
+    with torch.inference_mode():
+        first, second = in_turns(forward(dense), forward(pruned), repeats, warmup)
+    dense.train(modes[0])
+    pruned.train(modes[1])
+    return Measured(stored_bytes(state), compressed_bytes(state), first, second, verdict(first, second, str(device)))
+
+
+def in_turns(first: Callable[[], None], second: Callable[[], None], repeats: int, warmup: int) -> tuple[float, float]:
+    """Median milliseconds of two calls, alternating."""
+    taken: tuple[list[float], list[float]] = ([], [])
+    for i in range(warmup + repeats):
+        for call, times in zip((first, second), taken, strict=True):
+            start = time.perf_counter()
+            call()
+            if i >= warmup:
+                times.append(1000 * (time.perf_counter() - start))
+    return median(taken[0]), median(taken[1])
+
+
+def verdict(dense: float, pruned: float, device: str) -> str:
+    """The plain sentence about speed."""
+    times = f"{dense:.2f} ms dense, {pruned:.2f} ms pruned"
+    if pruned > dense * (1 - NOISE):
+        return f"Unstructured zeros bring no speed-up on this device ({device}): {times}."
+    return f"On this device ({device}) the pruned model is {dense / pruned:.2f} times as fast: {times}."

@@ -1,0 +1,199 @@
+"""Published figures beside our own, with the difference and what keeps the two from being comparable.
+
+The figures come from results/published/figures.csv and nowhere else. A published figure is never ranked with ours.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+from benchmark.errors import PrunebenchError
+from benchmark.record import Record
+from benchmark.report.cells import Cell, Run
+from benchmark.report.layout import Line
+from benchmark.report.table import Table, build_table
+from benchmark.spec import DENSE, RunSpec
+
+COLUMNS = ("source", "table", "method", "model", "task", "metric", "sparsity", "value", "distillation", "runs", "note")
+OURS = {"platon": "sensitivity"}
+"""Published methods that are criteria here under another name."""
+UNKNOWN = ("budget", "selection", "sparsity basis")
+"""What the file does not say of any figure: a note may, for the budget."""
+FIELDS = ("source", "method", "model", "task", "sparsity", "our method")
+SHOWN = ("reported", "reproduced", "difference", "comparable?")
+
+
+class PublishedError(PrunebenchError):
+    """A file of published figures that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """One figure as printed; `value` in percent, `sparsity` the fraction removed, `runs` 0 where it is not said."""
+
+    source: str
+    table: str
+    method: str
+    model: str
+    task: str
+    metric: str
+    sparsity: float
+    value: float
+    printed: str
+    """The value with the digits of the source."""
+    distillation: bool
+    runs: int
+    note: str
+
+    @property
+    def criterion(self) -> str:
+        """The name of this method's criterion here, if there is one."""
+        return OURS.get(self.method, self.method)
+
+
+def default_path() -> Path:
+    """Where a checkout keeps the file."""
+    return Path(__file__).resolve().parents[2] / "results" / "published" / "figures.csv"
+
+
+def load_published(path: Path) -> list[Published]:
+    """Read the file; PublishedError names file, line and what is wrong."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise PublishedError(f"{path}: expected the columns {', '.join(COLUMNS)}; found {reader.fieldnames}")
+            return [_figure(row, f"{path}:{reader.line_num}") for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise PublishedError(f"{path}: cannot read published figures ({error})") from error
+
+
+def _figure(row: dict[str, str], where: str) -> Published:
+    if None in row or None in row.values():
+        raise PublishedError(f"{where}: expected {len(COLUMNS)} fields")
+    try:
+        sparsity, value, runs = float(row["sparsity"]), float(row["value"]), int(row["runs"] or 0)
+    except ValueError as error:
+        raise PublishedError(f"{where}: {error}") from error
+    if not (0 <= sparsity < 1 and isfinite(value) and row["distillation"] in ("yes", "no")):
+        raise PublishedError(f"{where}: sparsity in [0, 1), a finite value and distillation yes or no were expected")
+    words = {name: row[name] for name in ("source", "table", "method", "model", "task", "metric", "note")}
+    return Published(
+        **words,
+        sparsity=sparsity,
+        value=value,
+        printed=row["value"],
+        distillation=row["distillation"] == "yes",
+        runs=runs,
+    )
+
+
+def published_table(
+    published: Sequence[Published],
+    records: Sequence[Record],
+    specs: Sequence[RunSpec] = (),
+    *,
+    title: str = "",
+    digits: int = 1,
+) -> Table:
+    """One row per figure of a task, metric and sparsity that the board has, and per method of ours it can stand beside."""
+    found = [figure for figure in published if _concerns(figure, records)]
+    rows: list[tuple[Line, tuple[Cell, ...]]] = []
+    for figure in sorted(found, key=lambda f: (f.task, f.metric, f.sparsity, f.method, f.source)):
+        matches = _ours(figure, records)
+        rows += [_row(figure, name, runs, digits) for name, runs in matches.items()] or [_row(figure, "", [], digits)]
+    facts = build_table(records, specs).facts if records else {}
+    ours = {
+        f"Ours, {name[0].lower()}{name[1:]}": text for name, text in facts.items() if name not in ("Cells", "Left out")
+    }
+    return Table(
+        title=title,
+        row_fields=FIELDS,
+        column_fields=("figure",),
+        rows=tuple(line for line, _ in rows),
+        columns=tuple(Line((name,), (name,)) for name in SHOWN),
+        cells=tuple(cells for _, cells in rows),
+        facts={
+            "Reported": "as printed in the source, in percent; sources differ among themselves in dense baseline, budget, "
+            "selection and what sparsity counts",
+            "Reproduced": "mean ± standard deviation over our seeds, in percent",
+            "Difference": "reproduced minus reported, in points",
+            **ours,
+        },
+        digits=digits,
+    )
+
+
+def differs(figure: Published, record: Record) -> list[str]:
+    """What is known to differ between a figure and one of our runs."""
+    spec = record.spec
+    known = {
+        f"model ({spec.model}, not {figure.model})": spec.model != figure.model,
+        "distillation": not spec.is_dense and _stem(spec.regularizer).endswith("distillation") != figure.distillation,
+        "another regularizer": _stem(spec.regularizer) not in ("none", "distillation"),
+        "start of training (upstream pruning)": "upstream" in figure.note,
+        "split sampled": spec.training.eval_examples is not None,
+        "training data sampled": spec.training.train_examples is not None,
+        "optimistic selection here": record.selected.optimistic,
+        f"achieved sparsity ({record.sparsity.measured:.3f})": not record.sparsity.met,
+    }
+    return [name for name, is_so in known.items() if is_so]
+
+
+def _concerns(figure: Published, records: Sequence[Record]) -> bool:
+    return any(
+        record.spec.task == figure.task
+        and figure.metric in record.metrics
+        and abs(record.spec.sparsity - figure.sparsity) < 1e-9
+        for record in records
+    )
+
+
+def _ours(figure: Published, records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Our runs of the same method, task and sparsity, by criterion and regularizer as configured."""
+    found: dict[str, list[Record]] = {}
+    for record in sorted(
+        records, key=lambda record: (record.spec.criterion, record.spec.regularizer, record.spec.seed)
+    ):
+        spec = record.spec
+        same = spec.task == figure.task and abs(spec.sparsity - figure.sparsity) < 1e-9
+        if same and figure.metric in record.metrics and _stem(spec.criterion) == figure.criterion:
+            name = spec.criterion + ("" if spec.regularizer == "none" else f" + {spec.regularizer}")
+            found.setdefault(name, []).append(record)
+    return found
+
+
+def _stem(name: str) -> str:
+    return name.partition("[")[0]
+
+
+def _row(figure: Published, name: str, records: list[Record], digits: int) -> tuple[Line, tuple[Cell, ...]]:
+    sparsity = DENSE if figure.sparsity == 0 else f"{figure.sparsity:g}"
+    method = figure.method + (" + distillation" if figure.distillation else "")
+    source = f"{figure.source}, {figure.table}"
+    labels = (source, method, figure.model, f"{figure.task} ({figure.metric})", sparsity, name)
+    count = f" (n = {figure.runs})" if figure.runs else ""
+    reported = Cell(text=f"{figure.printed}{count}", metric=figure.metric)
+    if not records:
+        said = f"they note: {figure.note}" if figure.note else ""
+        return Line(labels, labels), (reported, Cell(), Cell(), Cell(text=said))
+    cell = Cell(
+        metric=figure.metric,
+        runs=tuple(Run(record.metrics[figure.metric], (record.id,), record.spec.seed) for record in records),
+        planned=len(records),
+        dense=figure.sparsity == 0,
+    )
+    gap = (cell.mean or 0.0) - figure.value
+    return Line(labels, labels), (reported, cell, Cell(text=f"{gap:+.{digits}f}"), Cell(text=_verdict(figure, records)))
+
+
+def _verdict(figure: Published, records: Sequence[Record]) -> str:
+    """`no: model, distillation`, or what remains unknown."""
+    known = list(dict.fromkeys(text for record in records for text in differs(figure, record)))
+    unknown = [name for name in UNKNOWN if not (figure.sparsity == 0 and name == "sparsity basis")]
+    said = f"not known: {', '.join(unknown)}"
+    if figure.note:
+        said += f"; they note: {figure.note}"
+    return f"no: {', '.join(known)}; {said}" if known else said

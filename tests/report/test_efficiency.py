@@ -1,0 +1,101 @@
+"""Sizes, FLOPs, compression and latency by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark.report.efficiency import efficiency, efficiency_table, flops, size
+from benchmark.report.fields import TableError
+from benchmark.report.measured import (
+    Measured,
+    compressed_bytes,
+    in_turns,
+    measure,
+    packed,
+    stored_bytes,
+    unpacked,
+    verdict,
+)
+from benchmark.report.render import render
+from tests.report.factory import make_board, make_record, make_spec
+
+
+def sparse_linear(share: float, size: int = 128) -> nn.Linear:
+    """A linear layer with this share of zeros."""
+    layer = nn.Linear(size, size, bias=False)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        layer.weight.copy_(torch.randn(size, size, generator=generator))
+        layer.weight.view(-1)[: round(share * size * size)] = 0
+    return layer
+
+
+def test_numbers_of_a_record_by_hand() -> None:
+    found = efficiency(make_record(make_spec(sparsity=0.8)), length=10)
+    assert (found.prunable, found.nonzero) == (1000, 200)
+    assert found.dense_bytes == 4000
+    assert (found.dense_flops, found.flops) == (20_000, 4_000)
+    assert found.step_milliseconds == 20.0
+    with pytest.raises(TableError, match="length"):
+        efficiency(make_record(make_spec()), length=0)
+
+
+def test_the_table_has_a_row_per_cell_and_prints() -> None:
+    specs, records = make_board()
+    table = efficiency_table(records, specs, length=64, title="Cost")
+    assert len(table.rows) == 2 * (1 + 4 * 2)
+    out = render(table)
+    assert "FLOPs at 64" in out
+    assert table.cells[1][1].ids == tuple(make_spec("random", 0.5, seed=seed).id for seed in (0, 1))
+    assert "latency" not in out
+    assert "15.0 %" in out
+
+
+def test_measured_columns_appear_where_something_was_measured() -> None:
+    record = make_record(make_spec())
+    said = verdict(2.0, 2.1, "cpu")
+    out = render(efficiency_table([record], measured={record.id: Measured(4000, 1000, 2.0, 2.1, said)}))
+    assert "1000 B" in out
+    assert "2.10 ms" in out
+    assert "no speed-up on this device (cpu)" in out
+
+
+def test_packing_is_exact_and_keeps_what_it_cannot_shrink() -> None:
+    state = {
+        "sparse": sparse_linear(0.9).weight,
+        "dense": sparse_linear(0.0).weight,
+        "odd": torch.tensor([0.0, 0, 3, 0, 0]),
+    }
+    found = packed(state)
+    assert set(found) == {"sparse.mask", "sparse.values", "dense", "odd.mask", "odd.values"}
+    assert found["odd.mask"].tolist() == [4]
+    for name, tensor in unpacked(found, state).items():
+        assert torch.equal(tensor, state[name])
+
+
+def test_compression_saves_what_pruning_removed_and_a_plain_file_saves_nothing() -> None:
+    dense, pruned = sparse_linear(0.0).state_dict(), sparse_linear(0.9).state_dict()
+    assert stored_bytes(dense) == stored_bytes(pruned)
+    assert compressed_bytes(pruned) < 0.15 * compressed_bytes(dense)
+    assert compressed_bytes(pruned) == compressed_bytes(pruned)
+
+
+def test_latency_is_taken_in_turns_and_modes_are_put_back() -> None:
+    calls: list[str] = []
+    in_turns(lambda: calls.append("a"), lambda: calls.append("b"), repeats=2, warmup=1)
+    assert calls == ["a", "b"] * 3
+    dense, pruned = sparse_linear(0.0).train(), sparse_linear(0.9).eval()
+    found = measure(dense, pruned, {"input": torch.zeros(1, 128)}, repeats=3)
+    assert found.dense_milliseconds > 0
+    assert found.verdict
+    assert (dense.training, pruned.training) == (True, False)
+
+
+def test_the_verdict_is_plain() -> None:
+    assert verdict(10.0, 9.8, "cpu").startswith("Unstructured zeros bring no speed-up on this device (cpu)")
+    assert "2.00 times as fast" in verdict(10.0, 5.0, "cuda")
+
+
+def test_units() -> None:
+    assert [size(1), size(1536), size(5 * 2**30)] == ["1 B", "1.5 KiB", "5.0 GiB"]
+    assert [flops(999), flops(21_800_000_000)] == ["999", "21.8 G"]

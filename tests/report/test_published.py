@@ -1,0 +1,108 @@
+"""Published figures: read as they are, set beside ours with the difference and honest flags."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.report.published import (
+    COLUMNS,
+    Published,
+    PublishedError,
+    default_path,
+    differs,
+    load_published,
+    published_table,
+)
+from benchmark.report.render import FORMATS, render
+from tests.report.factory import make_board, make_record, make_spec
+
+
+def figure(method: str = "movement", **changes: object) -> Published:
+    """One figure for SQuAD at 0.5."""
+    fields: dict[str, object] = {
+        "source": "Someone et al.", "table": "Table 1", "method": method, "model": "bert-base-uncased", "task": "squad",
+        "metric": "f1", "sparsity": 0.5, "value": 80.0, "printed": "80.0", "distillation": False, "runs": 3, "note": "",
+    }  # fmt: skip
+    return Published(**(fields | changes))  # type: ignore[arg-type]
+
+
+def test_the_committed_file_loads_and_quotes_no_pins_figure() -> None:
+    found = load_published(default_path())
+    assert len(found) == 217
+    assert {f.method for f in found} >= {"dense", "movement", "platon", "obert"}
+    assert not [f for f in found if "PINS" in f.source]
+    assert all(0 < f.value <= 100 for f in found)
+
+
+@pytest.mark.shared
+def test_the_committed_file_is_the_shared_one(shared: Path) -> None:
+    assert default_path().read_bytes() == (shared / "published" / "figures.csv").read_bytes()
+
+
+def test_ours_stand_beside_with_difference_and_ids() -> None:
+    specs, records = make_board()
+    table = published_table([figure(), figure("obert"), figure(task="glue/qqp"), figure(sparsity=0.97)], records, specs)
+    assert [line.labels[1:2] + line.labels[3:] for line in table.rows] == [
+        ("movement", "squad (f1)", "0.5", "movement"),
+        ("obert", "squad (f1)", "0.5", ""),
+    ]
+    reported, ours, gap, flag = table.cells[0]
+    assert reported.text == "80.0 (n = 3)"
+    assert ours.values == (76.5, 77.5)
+    assert len(ours.ids) == 2
+    assert gap.text == "-3.0"
+    assert flag.text == ("no: model (mini, not bert-base-uncased); not known: budget, selection, sparsity basis")
+    assert all(not cell.rank for row in table.cells for cell in row)
+
+
+def test_platon_is_the_sensitivity_criterion() -> None:
+    records = [make_record(make_spec("sensitivity[beta2=0.9]", task="squad", sparsity=0.9))]
+    table = published_table([figure("platon", sparsity=0.9)], records)
+    assert table.rows[0].labels[-1] == "sensitivity[beta2=0.9]"
+
+
+def test_what_differs_is_flagged() -> None:
+    def flags(published: Published, **changes: Any) -> list[str]:
+        return differs(
+            published, make_record(make_spec("movement", 0.5, task="squad", model="bert-base-uncased", **changes))
+        )
+
+    assert flags(figure()) == []
+    assert flags(figure(distillation=True)) == ["distillation"]
+    assert flags(figure(distillation=True), regularizer="distillation[temperature=2]") == []
+    assert flags(figure(), regularizer="self_regularization") == ["another regularizer"]
+    assert flags(figure(), selection="best_dev") == ["optimistic selection here"]
+    assert flags(figure(note="pruned upstream, then fine-tuned")) == ["start of training (upstream pruning)"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_writer_prints_it(name: str) -> None:
+    out = render(published_table([figure()], make_board()[1], title="Beside"), name)
+    assert "80.0 (n = 3)" in out
+    assert "-3.0" in out
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("a,b,c,d,e,f,0.9,high,no,,", "could not convert"),
+        ("a,b,c,d,e,f,1.5,80,no,,", r"sparsity in \[0, 1\)"),
+        ("a,b,c,d,e,f,0.5,80,maybe,,", "yes or no"),
+        ("a,b,c", "expected 11 fields"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, line: str, said: str) -> None:
+    path = tmp_path / "figures.csv"
+    path.write_text(f"{','.join(COLUMNS)}\n{line}\n")
+    with pytest.raises(PublishedError, match=rf"figures.csv:2: .*{said}"):
+        load_published(path)
+
+
+def test_a_missing_file_and_other_columns_are_named(tmp_path: Path) -> None:
+    with pytest.raises(PublishedError, match="cannot read"):
+        load_published(tmp_path / "none.csv")
+    path = tmp_path / "figures.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(PublishedError, match="expected the columns source"):
+        load_published(path)
