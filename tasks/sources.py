@@ -31,6 +31,8 @@ class Hub:
     revision: str
     config: str = ""
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    converted: bool = False
+    """The revision is one of the hub's own parquet copies (CONFIG/SPLIT/*.parquet), kept of data sets that were scripts."""
 
 
 @dataclass(frozen=True)
@@ -181,8 +183,11 @@ def load_hub(hub: Hub, name: str) -> Iterable[Row]:
     """Split `name` from the hub at the pinned revision; TaskError with the reason where it cannot be had."""
     import datasets
 
+    config, files = hub.config or None, None
+    if hub.converted:  # such a revision declares no configurations: its folders are they
+        config, files = None, {name: f"{hub.config or 'default'}/{name}/*.parquet"}
     try:
-        rows: Iterable[Row] = datasets.load_dataset(hub.id, hub.config or None, split=name, revision=hub.revision)
+        rows: Iterable[Row] = datasets.load_dataset(hub.id, config, split=name, revision=hub.revision, data_files=files)
     except Exception as error:  # the library raises its own, the network's and the file system's errors alike
         place = f"{hub.id} ({hub.config or 'default'}, {name}, revision {hub.revision})"
         raise TaskError(f"could not load {place} from the hub: {type(error).__name__}: {error}") from error

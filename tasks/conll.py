@@ -1,0 +1,59 @@
+"""Any CoNLL-column file: one word and its entity tag a line (first and last column), IOB1, IOB2 or BIOES, entity F1.
+
+    conll[path=my/corpus]                   my/corpus/train* is trained on, my/corpus/test* reported
+    conll[path=my/corpus,reported=dev]
+
+The entity types are those that occur in either file.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tasks.base import Setting, TaskError
+from tasks.pipeline.cache import Memo
+from tasks.sources import Layout, hash_file
+from tasks.tagging import PreparedTagging, Tagging
+from tasks.tags import entity_types
+
+_types: Memo[tuple[str, ...]] = Memo(16)
+
+
+@dataclass(frozen=True)
+class Conll(Tagging):
+    """A folder of column files."""
+
+    path: str = ""
+    """Folder with one train*, and one test* (or dev*) file; below the data folder if it is there, else where the program runs."""
+    reported: str = "test"
+    """What is reported: `test`, or `dev` where there is no test file."""
+
+    def prepare(self, setting: Setting) -> PreparedTagging:
+        """Read, check and tokenize."""
+        folder = self._folder(setting.data)
+        files = {"train": _one(folder, "train"), "reported": _one(folder, self.reported)}
+        layout = Layout({split: (path.name,) for split, path in files.items()})
+        key = (self.scheme, *(hash_file(path) for path in files.values()))
+        types = _types.get(
+            key, lambda: tuple(entity_types([one for path in files.values() for one in self.read(path)]))
+        )
+        if not types:
+            raise TaskError(f"{files['train']}: no entity at all; every tag is O")
+        return PreparedTagging(self, replace(setting, data=str(folder)), layout, types)
+
+    def _folder(self, data: str) -> Path:
+        if not self.path:
+            raise TaskError("conll needs the folder of its files: conll[path=FOLDER]")
+        places = [Path(data).expanduser() / self.path, Path(self.path).expanduser()]
+        found = [place for place in places if place.is_dir()]
+        if not found:
+            raise TaskError(f"no folder {self.path!r}, neither below the data folder {data!r} nor below {Path.cwd()}")
+        return found[0].resolve()
+
+
+def _one(folder: Path, part: str) -> Path:
+    found = sorted(path for path in folder.glob(f"{part}*") if path.is_file())
+    if len(found) != 1:
+        held = ", ".join(sorted(path.name for path in folder.iterdir())[:10])
+        names = ", ".join(path.name for path in found) or "none"
+        raise TaskError(f"expected one file {part}* in {folder}, found {names} (it holds: {held or 'nothing'})")
+    return found[0]

@@ -1,0 +1,48 @@
+"""CoNLL-2003 English: persons, organisations, locations and others in Reuters news, entity F1 on testb.
+
+Trained on eng.train, reported on eng.testb, the shared task's test set; eng.testa is left alone, as selection goes by `heldout`,
+a part of eng.train. Tags come in IOB1 and are trained in IOB2. Tjong Kim Sang and De Meulder 2003,
+https://aclanthology.org/W03-0419.
+"""
+
+from dataclasses import dataclass
+
+from tasks.base import Setting, TaskError
+from tasks.sources import Hub, Layout
+from tasks.tagging import PreparedTagging, Tagging
+
+TYPES = ("LOC", "MISC", "ORG", "PER")
+
+HUB_TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
+"""The hub's numbering of tags."""
+
+
+@dataclass(frozen=True)
+class Conll2003(Tagging):
+    """The shared task's files eng.train and eng.testb."""
+
+    revision: str = "645d8a1e6610499ea08990f5c5935a8d54ee76a1"
+    """Revision of lhoestq/conll2003 (the hub's parquet copy of it) that `data: hub` reads."""
+
+    def prepare(self, setting: Setting) -> "PreparedConll2003":
+        """Read, check and tokenize."""
+        layout = Layout(
+            {"train": ("conll2003/eng.train",), "reported": ("conll2003/eng.testb",)},
+            Hub(
+                "lhoestq/conll2003", self.revision, splits={"train": ("train",), "reported": ("test",)}, converted=True
+            ),
+            {"train": 14041, "reported": 3453},
+        )
+        return PreparedConll2003(self, setting, layout, TYPES)
+
+
+class PreparedConll2003(PreparedTagging):
+    """CoNLL-2003 opened."""
+
+    def tag_name(self, tag: object, place: str) -> str:
+        """A tag of the hub's rows, which are numbered."""
+        if isinstance(tag, int) and 0 <= tag < len(HUB_TAGS):
+            return HUB_TAGS[tag]
+        if isinstance(tag, str):
+            return tag
+        raise TaskError(f"{place}: tag {tag!r}; expected a number from 0 to {len(HUB_TAGS) - 1}")

@@ -1,0 +1,71 @@
+"""DART: open-domain triple sets from tables, WebNLG and E2E told in English, scored on the test set.
+
+    [Mars Hill College, JOINED, 1973]   ->   Mars Hill College : JOINED : 1973   ->   a text
+
+Nan et al. 2021, https://arxiv.org/abs/2007.02871, version 1.1.1: 30,526 triple sets train, 5,097 are reported. An example is a
+triple set with all its texts. BLEU heeds case, as DART's script does; that counts only the first three references, here all count.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tasks.base import TaskError
+from tasks.data_to_text import Pair, TextGeneration, grouped
+from tasks.sources import MINI, Hub, Layout, Row
+from tasks.triples import linearise, read_json, read_xml
+
+CHOICES = ("train", "dev")
+PUBLISHED = {"train": 30526, "dev": 2768}
+
+
+@dataclass(frozen=True)
+class Dart(TextGeneration):
+    """DART's own files, JSON where both forms are there, else XML."""
+
+    train: str = "train"
+    """What is trained on: `train`, or `dev` where the training file is not at hand (with heldout, a seeded part of it)."""
+    revision: str = "refs/convert/parquet"
+    """Revision of GEM/dart that `data: hub` reads; the hub's parquet copy of it has stood still since March 2024."""
+
+    def layout(self, data: str) -> Layout:
+        """The training (or dev) file and the test file; TaskError says so where there is no training file but a dev file."""
+        if self.train not in CHOICES:
+            raise TaskError(f"train is {self.train!r}; the choices are {', '.join(CHOICES)}")
+        folder = MINI if data == "mini" else Path(data).expanduser()
+        train, test = _name(folder, self.train), _name(folder, "test")
+        if self.train == "train" and not (folder / train).is_file() and (folder / _name(folder, "dev")).is_file():
+            raise TaskError(
+                f"no train data: looked for {folder / train} (or .xml); there is a dev file: dart[train=dev] trains on that"
+            )
+        split = {"train": "train", "dev": "validation"}[self.train]
+        return Layout(
+            {"train": (train,), "reported": (test,)},
+            Hub("GEM/dart", self.revision, splits={"train": (split,), "reported": ("test",)}, converted=True),
+            {"train": PUBLISHED[self.train], "reported": 5097},
+        )
+
+    def read_file(self, path: Path, split: str) -> Iterable[Pair]:
+        """The triple sets of a JSON or XML file."""
+        found = read_xml(path, clean=False) if path.suffix == ".xml" else read_json(path)
+        return (replace(pair, category="") for pair in found)
+
+    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[Pair]:
+        """Rows with `tripleset` and `references` or, in training, a row per `target`."""
+        return grouped(pair for number, row in enumerate(rows) for pair in _texts(row, f"{where}, row {number}"))
+
+
+def _name(folder: Path, part: str) -> str:
+    names = [f"dart/dart-v1.1.1-full-{part}{suffix}" for suffix in (".json", ".xml")]
+    return next((name for name in names if (folder / name).is_file()), names[0])
+
+
+def _texts(row: Row, place: str) -> list[tuple[str, str]]:
+    try:
+        source = linearise([(s, p, o) for s, p, o in row["tripleset"]])
+        texts = list(row["references"]) or [row["target"]]
+    except KeyError as error:
+        raise TaskError(f"{place}: no column {error}; it has {', '.join(row)}") from error
+    except (TypeError, ValueError) as error:
+        raise TaskError(f"{place}: tripleset {row['tripleset']!r} is no list of (subject, property, object)") from error
+    return [(source, " ".join(text.split())) for text in texts]
