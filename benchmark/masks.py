@@ -165,7 +165,8 @@ def _block(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Ten
     sizes = [_size(shape) for shape in shapes]
     parts = zip(scores.split(sizes), shapes, strict=True)
     tiles = [part.view(o // scope.a, scope.a, i // scope.b, scope.b) for part, (o, i) in parts]
-    means = torch.cat([tile.mean(dim=(1, 3)).flatten() for tile in tiles])
+    # In fp64, where no sum of fp32 scores overflows.
+    means = torch.cat([tile.mean(dim=(1, 3), dtype=torch.float64).float().flatten() for tile in tiles])
     kept = keep_highest(means, scope.count(sparsity, shapes) // (scope.a * scope.b))
     grids = kept.split([size // (scope.a * scope.b) for size in sizes])
     return torch.cat(

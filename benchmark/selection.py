@@ -38,13 +38,19 @@ def _radix_kth(scores: Tensor, k: int) -> Tensor:
         # Keys agree with the prefix so far where nothing remains above the current digit; the others count as -1.
         offset = (keys >> shift) - (prefix << DIGIT)
         inside = (offset >= 0) & (offset < BINS)
-        digits = torch.where(inside, offset, -1).to(torch.float32)
-        counts = torch.histc(digits, bins=BINS, min=0, max=BINS).to(torch.int64)
-        below = counts.cumsum(0)
+        below = _histogram(torch.where(inside, offset, -1)).cumsum(0)
         digit = (below < left).sum()
         left = left - torch.where(digit > 0, below[(digit - 1).clamp(min=0)], 0)
         prefix = (prefix << DIGIT) + digit
     return _from_sortable(prefix)
+
+
+def _histogram(digits: Tensor) -> Tensor:
+    """How often each digit occurs (int64 [BINS]), -1 left out, without the synchronisation of `bincount`.
+
+    In fp64, because `histc` counts in the type of its input and fp32 cannot count past 2^24.
+    """
+    return torch.histc(digits.to(torch.float64), bins=BINS, min=0, max=BINS).to(torch.int64)
 
 
 def _sortable(scores: Tensor) -> Tensor:
