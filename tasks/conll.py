@@ -12,14 +12,14 @@ from pathlib import Path
 from tasks.base import Setting, TaskError
 from tasks.pipeline.cache import Memo
 from tasks.sources import Layout, hash_file
-from tasks.tagging import PreparedTagging, Tagging
+from tasks.tagging import PreparedTagging, WordTagging
 from tasks.tags import entity_types
 
 _types: Memo[tuple[str, ...]] = Memo(16)
 
 
 @dataclass(frozen=True)
-class Conll(Tagging):
+class Conll(WordTagging):
     """A folder of column files."""
 
     path: str = ""

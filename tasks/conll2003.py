@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tasks.base import Setting, TaskError
 from tasks.sources import Hub, Layout
-from tasks.tagging import PreparedTagging, Tagging
+from tasks.tagging import PreparedTagging, WordTagging
 
 TYPES = ("LOC", "MISC", "ORG", "PER")
 
@@ -18,7 +18,7 @@ HUB_TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC",
 
 
 @dataclass(frozen=True)
-class Conll2003(Tagging):
+class Conll2003(WordTagging):
     """The shared task's files eng.train and eng.testb."""
 
     revision: str = "645d8a1e6610499ea08990f5c5935a8d54ee76a1"

@@ -183,11 +183,12 @@ def load_hub(hub: Hub, name: str) -> Iterable[Row]:
     """Split `name` from the hub at the pinned revision; TaskError with the reason where it cannot be had."""
     import datasets
 
-    config, files = hub.config or None, None
+    config = hub.config or None
+    options: dict[str, Any] = {"split": name, "revision": hub.revision}
     if hub.converted:  # such a revision declares no configurations: its folders are they
-        config, files = None, {name: f"{hub.config or 'default'}/{name}/*.parquet"}
+        config, options["data_files"] = None, {name: f"{hub.config or 'default'}/{name}/*.parquet"}
     try:
-        rows: Iterable[Row] = datasets.load_dataset(hub.id, config, split=name, revision=hub.revision, data_files=files)
+        rows: Iterable[Row] = datasets.load_dataset(hub.id, config, **options)
     except Exception as error:  # the library raises its own, the network's and the file system's errors alike
         place = f"{hub.id} ({hub.config or 'default'}, {name}, revision {hub.revision})"
         raise TaskError(f"could not load {place} from the hub: {type(error).__name__}: {error}") from error

@@ -25,7 +25,7 @@ UNLABELLED = -100
 
 
 @dataclass(frozen=True)
-class Tagging(Task):
+class WordTagging(Task):
     """Options of every tagging task."""
 
     headline: ClassVar[str] = "f1"
@@ -54,11 +54,11 @@ class Tagging(Task):
 class PreparedTagging(PreparedTask[Sentence]):
     """A tagging task opened on data and an encoder, for the given entity types."""
 
-    task: Tagging
+    task: WordTagging
     auto = "AutoModelForTokenClassification"
     only_encoders = False
 
-    def __init__(self, task: Tagging, setting: Setting, layout: Layout, types: Sequence[str]) -> None:
+    def __init__(self, task: WordTagging, setting: Setting, layout: Layout, types: Sequence[str]) -> None:
         self.types = tuple(sorted(types))
         self.labels = ("O", *(f"{prefix}-{kind}" for kind in self.types for prefix in "BI"))
         super().__init__(task, setting, layout)

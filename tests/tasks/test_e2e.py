@@ -1,11 +1,15 @@
 """E2E's CSV: representations, quoting, line ends, errors with their line, the hub's schema, the published counts."""
 
 from pathlib import Path
+from typing import Any
 
+import datasets
 import pytest
 
 from tasks.base import TaskError
 from tasks.e2e import E2e, linearise
+from tasks.sources import Rows, open_source
+from tasks.webnlg import Webnlg
 
 
 def write(folder: Path, text: str) -> Path:
@@ -52,6 +56,25 @@ def test_hub_rows() -> None:
     assert (pair.source, pair.texts) == ("name : A", ("One.", "Two."))
     with pytest.raises(TaskError, match="hub, row 0: no column 'meaning_representation'; it has mr"):
         list(E2e().read_rows([{"mr": "x"}], "hub", "train"))
+
+
+def test_the_hub_is_asked_for_its_parquet_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def load(*args: Any, **options: Any) -> list[Any]:
+        asked.append((args, options))
+        return []
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    for task in (E2e(revision="abc"), Webnlg("2020")):
+        source = open_source("hub", task.layout("hub"))
+        assert isinstance(source, Rows)
+        source.parts("reported")
+    assert asked[0] == (
+        ("tuetschek/e2e_nlg", None),
+        {"split": "test", "revision": "abc", "data_files": {"test": "default/test/*.parquet"}},
+    )
+    assert asked[1][1]["data_files"] == {"test": "en/test/*.parquet"}
 
 
 @pytest.mark.shared
