@@ -5,8 +5,8 @@
     S <- optimizer step against d
 
 The first term of d passes the mask's gradient straight through both the comparison and the sigmoid, as the released code does;
-the second is the gradient of lambda mean(sigmoid(S)). With a cubic schedule tau grows cubically. `variant=threshold` is the
-published rule: the sparsity is an outcome, whatever was asked for. `variant=matched` ranks S to the exact target instead.
+the second is the gradient of lambda mean(sigmoid(S)). With a cubic schedule tau grows cubically. `rule=threshold` is the
+published rule: the sparsity is an outcome, whatever was asked for. `rule=matched` ranks S to the exact target instead.
 As published, at least half a percent of every matrix is kept.
 
 Departures: masks are recomputed when the schedule says, not at every forward pass, and alpha stays constant. The published
@@ -36,7 +36,7 @@ class SoftMovement(Criterion):
     elementwise: ClassVar[bool] = False
     latent: ClassVar[bool] = True
 
-    variant: str = "threshold"
+    rule: str = "threshold"
     """threshold (published: sparsity is an outcome) or matched (S ranked to the exact target)."""
     final_threshold: float = 0.1
     """tau_f, where the threshold on sigmoid(S) ends."""
@@ -51,7 +51,7 @@ class SoftMovement(Criterion):
 
     def __post_init__(self) -> None:
         """Refuse options outside their ranges."""
-        require_choice("variant", self.variant, ("threshold", "matched"))
+        require_choice("rule", self.rule, ("threshold", "matched"))
         require_range("final_threshold", self.final_threshold, 0, 1, open_high=True)
         require_at_least("final_lambda", self.final_lambda, 0)
         require_at_least("matrices", self.matrices, 1)
@@ -60,8 +60,8 @@ class SoftMovement(Criterion):
 
     @property
     def exact(self) -> bool:
-        """Only the matched variant prunes exactly what was asked."""
-        return self.variant == "matched"
+        """Only the matched rule prunes exactly what was asked."""
+        return self.rule == "matched"
 
     def init(self, weight: Tensor, generator: torch.Generator) -> State:
         """S at zero (sigmoid one half: everything kept), and the optimizer's moments."""

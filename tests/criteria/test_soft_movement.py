@@ -70,14 +70,14 @@ def test_scores_and_masks_are_those_of_autograd(optimizer: str) -> None:
     assert len(closed) > 1, "the threshold never pruned anything: the example shows nothing"
 
 
-def test_the_variant_decides_whether_sparsity_is_exact() -> None:
+def test_the_rule_decides_whether_sparsity_is_exact() -> None:
     assert not SoftMovement().exact
-    assert SoftMovement(variant="matched").exact
+    assert SoftMovement(rule="matched").exact
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"variant": "hard"}, {"final_threshold": 1.0}, {"final_lambda": -1.0}, {"matrices": 0}, {"score_lr": -1.0}],
+    [{"rule": "hard"}, {"final_threshold": 1.0}, {"final_lambda": -1.0}, {"matrices": 0}, {"score_lr": -1.0}],
 )
 def test_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
