@@ -29,6 +29,10 @@ MASKED = -1e4
 """Logit of positions that cannot be an answer: no probability in fp32, yet finite for regularizers."""
 
 
+LEAST = 16
+"""Shortest window, in tokens, that leaves question and paragraph some room."""
+
+
 class Question(NamedTuple):
     """A question with its paragraph; `answers` are the gold texts, `begins` their first characters; none: unanswerable."""
 
@@ -52,6 +56,11 @@ class Squad(Task):
     """Questions are cut to so many tokens."""
     max_answer: int = 30
     """Longest predicted answer, in tokens."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("stride", 0), ("max_question", 1), ("max_answer", 1)):
+            if getattr(self, name) < least:
+                raise TaskError(f"{name} is {getattr(self, name)}; expected at least {least}")
 
     def prepare(self, setting: Setting) -> "PreparedSquad":
         """Read, check and tokenize; TaskError names file and place of what is wrong."""
@@ -97,6 +106,11 @@ class PreparedSquad(PreparedTask[Question]):
         if self.tokenizer.cls_token_id is None or not self.tokenizer.is_fast:
             raise TaskError(
                 f"model {self.setting.model!r} has no fast tokenizer with a [CLS] token, which span tasks need"
+            )
+
+        if self.setting.max_length < LEAST:
+            raise TaskError(
+                f"max_length is {self.setting.max_length}; question and paragraph need at least {LEAST} tokens"
             )
 
     def read_file(self, path: Path, split: str) -> Iterator[Question]:

@@ -45,6 +45,8 @@ def budgeted(lengths: NDArray[np.int64], rows: int, tokens: int) -> list[Rows]:
 
 def sample(count: int, limit: int | None) -> Rows:
     """Positions, ascending, of the first `limit` of a fixed shuffle of `count` examples; all of them for None."""
+    if limit is not None and limit < 1:
+        raise TaskError(f"a limit of {limit} examples leaves none; expected at least 1")
     if limit is None or limit >= count:
         return np.arange(count)
     return np.sort(np.random.default_rng(FIXED).permutation(count)[:limit])

@@ -8,7 +8,8 @@ What the files lack (a fresh head) is drawn under `seed`; a folder with a config
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -198,20 +199,17 @@ def _draw(model: Any, missing: frozenset[str], seed: int) -> None:
         del parameter._is_hf_initialized
 
 
-class _fewer_messages:  # noqa: N801 - reads as a statement
+@contextmanager
+def _fewer_messages() -> Iterator[None]:
     """The library reports at length the missing heads that are expected here; errors still show."""
+    from transformers.utils import logging
 
-    def __enter__(self) -> None:
-        from transformers.utils import logging
-
-        self.before = logging.get_verbosity()
-        self.bar = logging.is_progress_bar_enabled()
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-
-    def __exit__(self, *exception: object) -> None:
-        from transformers.utils import logging
-
-        logging.set_verbosity(self.before)
-        if self.bar:
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
             logging.enable_progress_bar()

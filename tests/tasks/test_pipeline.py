@@ -94,6 +94,8 @@ def test_samples_are_fixed_and_nested() -> None:
     small, large = sample(100, 10), sample(100, 30)
     assert set(small) < set(large)
     assert small.tolist() == sorted(small)
+    with pytest.raises(TaskError, match="expected at least 1"):
+        sample(100, 0)
 
 
 def test_the_held_out_part_is_disjoint_and_seeded() -> None:
