@@ -16,10 +16,12 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from tasks.base import Evaluation, Outcomes, Setting, Task, TaskError
@@ -208,8 +210,8 @@ class PreparedText(PreparedTask[Pair]):
 
     def _continue(self, model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         ids, inside = batch["input_ids"], batch["attention_mask"].bool()
-        columns = np.arange(1, ids.shape[1])
-        following = inside[:, 1:] & (ids.new_tensor(columns) >= batch["start"][:, None])
+        columns = torch.arange(1, ids.shape[1], device=ids.device)
+        following = inside[:, 1:] & (columns >= batch["start"][:, None])
         before = nn.functional.pad(following, (0, 1))  # a token is predicted from the position before it
         inputs = self.model_inputs(batch)
         if self._picks:
@@ -218,7 +220,7 @@ class PreparedText(PreparedTask[Pair]):
             logits = model(**inputs, use_cache=False).logits[before]
         return logits, ids[:, 1:][following]
 
-    @property
+    @cached_property
     def _picks(self) -> bool:
         """Whether the model applies its head to chosen positions alone: with a large vocabulary the head is most of the work."""
         forward = inspect.unwrap(self.checkpoint.model_class(self.auto).forward)

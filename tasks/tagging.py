@@ -73,6 +73,11 @@ class PreparedTagging(PreparedTask[Sentence]):
         return {"f1": f"seqeval|micro|mode:{mode}|version:{version('seqeval')}"}
 
     @property
+    def floor(self) -> dict[str, float]:
+        """What tagging every word O scores."""
+        return {"f1": 0.0, "precision": 0.0, "recall": 0.0}
+
+    @property
     def encoding(self) -> Mapping[str, Any]:
         """The labels' numbering and the length."""
         return {"labels": self.labels, "max_length": self.setting.max_length}
