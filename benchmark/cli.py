@@ -102,6 +102,14 @@ def list_plugins(
 
 
 @app.command()
+def diagnose(board: BoardArgument, only: Only = "*") -> None:
+    """Say what BOARD's criteria really do: how much the weights they keep overlap, between criteria and between seeds."""
+    from benchmark.diagnose.overlap import overlap_text
+
+    typer.echo(overlap_text(_open(board, None), only))
+
+
+@app.command()
 def check(
     plugin: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A plugin's name with options, or its file.")],
     kind: Annotated[Kind | None, typer.Option(help="Its kind, where the name does not tell.")] = None,

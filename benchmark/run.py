@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from benchmark import environment, registry
 from benchmark.calibrate import calibrator
 from benchmark.errors import PrunebenchError
 from benchmark.flat import PrunableWeights
+from benchmark.memo import TeacherMemo
 from benchmark.optimizer import FlatOptimizer
 from benchmark.prunable import find_prunable
 from benchmark.pruner import Dense, Pruner
@@ -21,7 +22,7 @@ from benchmark.schedules.base import Schedule
 from benchmark.spec import RunSpec
 from benchmark.train import Progress, Run, silent, train, typical
 from criteria.base import Criterion
-from criteria.regularizers.base import Regularizer
+from criteria.regularizers.base import Forward, Regularizer
 from tasks.base import Batch, Prepared, Setting, Task, TaskError
 
 
@@ -49,6 +50,8 @@ class Options:
     """Called once the task is open, before anything is trained; raises where it should not be."""
     teacher: Callable[[RunSpec], dict[str, Tensor]] | None = None
     """Weights of a dense run; by default it is trained on the spot."""
+    memo: TeacherMemo = field(default_factory=TeacherMemo)
+    """Remembers what dense teachers said of batches that come back in another cell."""
 
 
 def run(spec: RunSpec, options: Options | None = None) -> Result:
@@ -78,7 +81,8 @@ def run(spec: RunSpec, options: Options | None = None) -> Result:
         progress=options.progress,
     )
     _calibrate(job)
-    regularizer.begin(prepared.forward, _teacher(spec, regularizer, prepared, device, options))
+    teacher = _teacher(spec, regularizer, prepared, device, options)
+    regularizer.begin(_remembered(job, teacher, options), teacher)
     train(job)
     trained = time.perf_counter()
     with environment.autocast(device):
@@ -188,6 +192,14 @@ def _teacher(
         teacher = prepared.build(spec.seed)
     teacher.load_state_dict(weights)
     return teacher.to(device).eval().requires_grad_(False)
+
+
+def _remembered(job: Run, teacher: nn.Module | None, options: Options) -> Forward:
+    """The task's forward, with a fixed teacher's outputs reused where that is exact: the same batch, on a CPU."""
+    if teacher is None or job.device.type != "cpu":
+        return job.prepared.forward
+    identity = f"{job.spec.dense().id} {job.prepared.data_fingerprint} {job.prepared.model_fingerprint}"
+    return options.memo.forward(job.prepared.forward, teacher, identity)
 
 
 def train_teacher(spec: RunSpec, options: Options) -> dict[str, Tensor]:

@@ -1,0 +1,87 @@
+"""Which weights survive: overlap of the kept sets of different rows and of different seeds of one row.
+
+    J(A, B) = |A and B| / |A or B|      kept sets A, B: the prunable weights that are not zero in the final model
+
+Two independent random sets of density d overlap by d / (2 - d): the floor that a table of overlaps is read against. Needs the
+weights of the cells (`prunebench run --save-weights`).
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.board import Board
+from benchmark.errors import PrunebenchError
+from benchmark.record import Record
+from benchmark.weights import load_weights
+
+Kept = NDArray[np.bool_]
+
+
+def jaccard(a: Kept, b: Kept) -> float:
+    """Overlap of two kept sets [n], in [0, 1]; 1 where both are empty."""
+    union = np.count_nonzero(a | b)
+    return float(np.count_nonzero(a & b) / union) if union else 1.0
+
+
+def chance(density_a: float, density_b: float) -> float:
+    """Expected overlap of two independent random sets of these densities."""
+    both = density_a * density_b
+    return both / (density_a + density_b - both)
+
+
+def kept_set(board: Board, record: Record) -> Kept:
+    """The kept set of a finished cell; PrunebenchError where its weights were not kept."""
+    weights = load_weights(board.weights_folder, record.id)
+    if weights is None:
+        raise PrunebenchError(
+            f"{record.spec.cell}: its weights were not kept; run the board with --save-weights (into a fresh board, or after "
+            "removing the records of these cells)"
+        )
+    return np.concatenate([(weights[layer.name] != 0).numpy().reshape(-1) for layer in record.sparsity.layers])
+
+
+def row_name(record: Record) -> str:
+    """Criterion and regularizer."""
+    spec = record.spec
+    return spec.criterion if spec.regularizer == "none" else f"{spec.criterion} + {spec.regularizer}"
+
+
+def overlaps(records: Sequence[Record], kept: Sequence[Kept]) -> tuple[list[str], NDArray[np.float64]]:
+    """Row names and their mean overlaps [rows, rows]: off the diagonal between rows at equal seeds, on it between seeds.
+
+    `records` are cells of one task and sparsity, `kept` their kept sets. nan where there is no pair (one seed).
+    """
+    names = list(dict.fromkeys(row_name(record) for record in records))
+    sums, counts = np.zeros((len(names),) * 2), np.zeros((len(names),) * 2)
+    for (one, a), (two, b) in combinations(zip(records, kept, strict=True), 2):
+        i, j = names.index(row_name(one)), names.index(row_name(two))
+        if i == j or one.spec.seed == two.spec.seed:
+            sums[i, j] += jaccard(a, b)
+            counts[i, j] += 1
+    sums, counts = (
+        sums + np.triu(sums.T, 1) + np.tril(sums.T, -1),
+        counts + np.triu(counts.T, 1) + np.tril(counts.T, -1),
+    )
+    return names, np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+
+
+def overlap_text(board: Board, only: str = "*") -> str:
+    """One table of overlaps for every task and sparsity of the board."""
+    from tabulate import tabulate
+
+    wanted = {spec.id for spec in board.cells(only)}
+    records = [record for record in board.records()[0] if not record.spec.is_dense and record.id in wanted]
+    parts = []
+    for task, sparsity in dict.fromkeys((record.spec.task, record.spec.sparsity) for record in records):
+        group = [r for r in records if (r.spec.task, r.spec.sparsity) == (task, sparsity)]
+        names, table = overlaps(group, [kept_set(board, record) for record in group])
+        density = 1 - sparsity
+        rows = [
+            [name, *("" if np.isnan(x) else f"{x:.3f}" for x in row)] for name, row in zip(names, table, strict=True)
+        ]
+        head = f"{task}, sparsity {sparsity:g}: Jaccard overlap of kept weights (chance {chance(density, density):.3f})"
+        parts.append(f"{head}\n{tabulate(rows, headers=['', *names], disable_numparse=True)}")
+    return "\n\n".join(parts) or "no finished pruned cells"
