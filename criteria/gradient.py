@@ -4,8 +4,8 @@
 
 Before the first observation |theta| ranks.
 
-Reference: the gradient-magnitude baseline of Blalock et al., What is the State of Neural Network Pruning?, MLSys 2020,
-           https://arxiv.org/abs/2003.03033
+Nearest relative: the rule by which RigL lets connections grow, Evci et al., Rigging the Lottery, ICML 2020,
+                  https://arxiv.org/abs/1911.11134
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,8 @@
 The noise is drawn once a run, so a weight that was pruned stays pruned as the sparsity grows: what is compared is a random
 mask, not a mask that keeps changing. It is drawn per matrix, so it is no function of the weight's own history: not elementwise.
 
-Reference: the random baseline of Frankle & Carbin, The Lottery Ticket Hypothesis, ICLR 2019, https://arxiv.org/abs/1803.03635
+Reference: Liu et al., The Unreasonable Effectiveness of Random Pruning: Return of the Most Naive Baseline for Sparse Training,
+           ICLR 2022, https://arxiv.org/abs/2202.02643
 """
 
 from dataclasses import dataclass

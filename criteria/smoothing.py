@@ -54,7 +54,8 @@ def update(
             mean.lerp_(out, 1 / (k + 1))
         else:
             mean.copy_(out)
-    state["seen"] += torch.tensor([1, int(closing)])
+    state["seen"][0] += 1
+    state["seen"][1] += int(closing)
 
 
 def _close(out: Tensor, mean: Tensor, average: Tensor, *uncertainty: Tensor, beta1: float, beta2: float) -> None:
