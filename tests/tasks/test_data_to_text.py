@@ -14,7 +14,9 @@ from torch import nn
 from tasks.base import Setting, TaskError
 from tasks.data_to_text import PreparedText, grouped
 from tasks.e2e import E2e
+from tasks.metrics_text import text_metrics, text_outcomes
 from tasks.webnlg import Webnlg
+from tests.tasks.test_hub_metrics import metric
 from tests.tasks.tiny import checkpoint, write_csv
 
 ROWS = [
@@ -231,8 +233,6 @@ def test_parquet_of_the_hubs_schema_reads_like_the_files(
 
 def test_webnlg_scores_seen_and_unseen_categories_apart() -> None:
     task = Webnlg("2020")
-    from tasks.metrics_text import text_metrics, text_outcomes
-
     predictions, texts = ["the cat sat", "a dog", "the king ran"], [["the cat sat down"], ["a dog ran"], ["who ran"]]
     outcomes = text_outcomes(predictions, texts, lowercase=False) | {"unseen": np.array([False, True, False])}
     metrics = task.aggregate(outcomes)
@@ -240,6 +240,38 @@ def test_webnlg_scores_seen_and_unseen_categories_apart() -> None:
     assert metrics["bleu_seen"] == text_metrics(seen)["bleu"]
     assert metrics["rouge_l_unseen"] == pytest.approx(100 * outcomes["rouge_l"][1])
     assert "bleu_seen" not in task.aggregate(outcomes | {"unseen": np.zeros(3, bool)})
+
+
+def test_webnlg_from_files_to_scores(tmp_path: Path, model: Callable[[str], str]) -> None:
+    entry = (
+        '<benchmark><entries><entry category="{0}"><modifiedtripleset><mtriple>{1} | in | city</mtriple>'
+        "</modifiedtripleset><lex>{1} is in the city .</lex></entry></entries></benchmark>"
+    )
+    for name, category, term in (
+        ("train/1triples/a.xml", "Food", "the_cat"),
+        ("train/2triples/b.xml", "City", "the_dog"),
+        ("test/testdata_with_lex.xml", "Food", "the_king"),
+    ):
+        path = tmp_path / "webnlg/webnlg_challenge_2017" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(entry.format(category, term))
+    prepared = Webnlg("2017", beams=1, max_target=8).prepare(Setting(str(tmp_path), model("t5"), max_length=32))
+    assert prepared.counts == {"train": 2, "reported": 1}
+    assert prepared.examples("train")[1].source == "the dog : in : city"
+    found = prepared.evaluate(prepared.build(0), "reported")
+    assert found.outcomes["unseen"].tolist() == [False]
+    assert set(found.metrics) == {"bleu", "rouge_l", "chrf", "nist"}
+
+
+def test_a_metric_of_the_evaluate_hub_stands_beside_the_others(
+    tmp_path: Path, data: Path, model: Callable[[str], str]
+) -> None:
+    extra = f"evaluate:{metric(tmp_path, 'datasets.Sequence(text)')}"
+    prepared = prepare(data, model("gpt2"), E2e(beams=1, max_target=5, extra=extra))
+    found = prepared.evaluate(prepared.build(0), "reported")
+    assert found.metrics["overlap"] == found.outcomes["extra_overlap_each"].sum()
+    assert found.metrics["overlap_each"] == found.outcomes["extra_overlap_each"].mean()
+    assert {"bleu", "rouge_l"} < set(found.metrics)
 
 
 @pytest.mark.parametrize("beams", [1, 2])

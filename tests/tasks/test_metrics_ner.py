@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics import classification_report, f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
@@ -48,6 +48,7 @@ def tagged(draw: st.DrawFn) -> tuple[list[list[str]], list[list[str]]]:
     return one, other
 
 
+@settings(deadline=None)
 @given(tagged(), st.booleans())
 def test_aggregated_counts_are_seqevals_scores(pair: tuple[list[list[str]], list[list[str]]], strict: bool) -> None:
     gold, predicted = pair

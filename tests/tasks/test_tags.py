@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
@@ -57,6 +57,7 @@ def spans(draw: st.DrawFn) -> list[tuple[str, int]]:
     return draw(st.lists(st.tuples(st.sampled_from(["O", "A", "B"]), st.integers(1, 3)), min_size=1, max_size=8))
 
 
+@settings(deadline=None)
 @given(spans())
 def test_bioes_and_iob1_made_from_spans_convert_to_their_iob2(runs: list[tuple[str, int]]) -> None:
     iob1, iob2, bioes = [], [], []
@@ -76,6 +77,7 @@ def test_bioes_and_iob1_made_from_spans_convert_to_their_iob2(runs: list[tuple[s
     assert violation(iob1, "iob1") == violation(iob2, "iob2") == violation(bioes, "bioes") == ""
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["O", "B-A", "I-A", "E-A", "S-A", "I-B", "B-B"]), max_size=8))
 def test_converting_keeps_seqevals_reading_of_malformed_tags(tags: list[str]) -> None:
     if not any(tag[0] in "ES" for tag in tags):
