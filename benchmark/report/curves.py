@@ -15,7 +15,7 @@ from benchmark.report.figures.score import score_figure
 from benchmark.report.figures.series import METHOD, Board, board_of
 from benchmark.report.figures.style import FORMATS, save
 from benchmark.report.figures.training import training_figure
-from benchmark.report.summary import summarize
+from benchmark.report.summary import Summary, summarize
 from benchmark.report.table import build_table
 from benchmark.spec import RunSpec
 
@@ -37,23 +37,30 @@ def plot_board(
 
 
 def figures(
-    records: Sequence[Record], specs: Sequence[RunSpec] = (), rows: Sequence[str] = METHOD
+    records: Sequence[Record],
+    specs: Sequence[RunSpec] = (),
+    rows: Sequence[str] = METHOD,
+    training: bool = True,
+    summary: Summary | None = None,
 ) -> "Iterator[tuple[str, str, Figure]]":
-    """(file name without ending, title, figure) of all figures: scores, cost, ranks, then per task training and layers."""
+    """(file name without ending, title, figure) of all figures: scores, cost, ranks, then per task training and layers.
+
+    A `summary` at hand is not made again; `training=False` leaves the training curves out.
+    """
     board = board_of(records, specs, rows)
     if any(board.cells.values()):
         yield "score-sparsity", "Score against sparsity", score_figure(board)
         yield "score-cost", "Score against training time", cost_figure(board)
-    summary = summarize(build_table(records, specs, rows=rows))
-    if summary is not None and summary.groups is not None and len(summary.grid.methods) > 2:
-        yield "ranks", "Mean ranks and critical difference", rank_figure(summary)
-    yield from _by_task(board)
+    found = summary or summarize(build_table(records, specs, rows=rows))
+    if found is not None and len(found.grid.methods) > 2:
+        yield "ranks", "Mean ranks and critical difference", rank_figure(found)
+    yield from _by_task(board, training)
 
 
-def _by_task(board: Board) -> "Iterator[tuple[str, str, Figure]]":
+def _by_task(board: Board, training: bool) -> "Iterator[tuple[str, str, Figure]]":
     for task, methods in board.cells.items():
         sparsities = sorted({s for by_sparsity in methods.values() for s in by_sparsity})
-        for sparsity in sparsities:
+        for sparsity in sparsities if training else []:
             name = f"training-{slug(task)}-{sparsity:g}"
             yield name, f"Training curves of {task} at sparsity {sparsity:g}", training_figure(board, task, sparsity)
         if sparsities:

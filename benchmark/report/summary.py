@@ -90,24 +90,28 @@ def summary_text(summary: Summary, markdown: bool = False) -> str:
     """The summary as two tables and a list; names cleaned or escaped."""
     safe = for_markdown if markdown else clean
     style = "pipe" if markdown else "simple"
-    names = [safe(name) for name in summary.grid.methods]
+    tables = [
+        tabulate([[safe(word) for word in row] for row in rows], head, style, disable_numparse=True)
+        for head, rows in (method_rows(summary), pair_rows(summary))
+    ]
+    return "\n\n".join([*tables, "\n".join(f"- {safe(line)}" for line in remarks_of(summary))]) + "\n"
+
+
+def method_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
+    """Head and rows, best mean rank first."""
     unit = "IQM, % of dense" if summary.is_relative else "IQM"
-    head = ["method", "mean rank [95 %]", "place", f"{unit} [95 %]"]
     order = np.argsort(summary.ranks.mean_rank, kind="stable")
-    methods = tabulate([[names[m], *_method(summary, int(m))] for m in order], head, style, disable_numparse=True)
+    rows = [[summary.grid.methods[m], *_method(summary, int(m))] for m in order]
+    return ["method", "mean rank [95 %]", "place", f"{unit} [95 %]"], rows
+
+
+def pair_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of all pairs."""
     rows = [
-        [
-            safe(pair.first),
-            safe(pair.second),
-            f"{pair.median:+.2f}",
-            f"{pair.p_adjusted:.3g}",
-            f"{pair.improvement:.2f}",
-        ]
+        [pair.first, pair.second, f"{pair.median:+.2f}", f"{pair.p_adjusted:.3g}", f"{pair.improvement:.2f}"]
         for pair in summary.pairs
     ]
-    head = ["first", "second", "median difference", "p (Wilcoxon, Holm)", "P(first wins)"]
-    pairs = tabulate(rows, head, style, disable_numparse=True)
-    return "\n\n".join([methods, pairs, "\n".join(f"- {safe(line)}" for line in _lines(summary))]) + "\n"
+    return ["first", "second", "median difference", "p (Wilcoxon, Holm)", "P(first wins)"], rows
 
 
 def _method(summary: Summary, m: int) -> list[str]:
@@ -121,7 +125,8 @@ def _method(summary: Summary, m: int) -> list[str]:
     ]
 
 
-def _lines(summary: Summary) -> list[str]:
+def remarks_of(summary: Summary) -> list[str]:
+    """What the tests say and what stays open, a sentence each."""
     grid = summary.grid
     lines = [f"{len(grid.cells)} cells (task x sparsity), {grid.seeds} seeds each: {', '.join(grid.cells)}."]
     if np.isfinite(summary.friedman_p):

@@ -58,6 +58,9 @@ SETTINGS: Any = {
     "ytick.color": INK,
 }
 
+LONGEST = 48
+"""Letters of a name in a figure."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -100,8 +103,9 @@ def panels(
 
 
 def words(text: str) -> str:
-    """A name as it may stand in a figure."""
-    return clean(text)
+    """A name as it may stand in a figure: one line, cut where it would push the axes away."""
+    name = clean(text)
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def legend_below(figure: "Figure", axes: "list[Axes]", title: str = "") -> None:

@@ -1,0 +1,142 @@
+"""What a page is made of, and the data that its script reads: plain values, finite numbers, no markup."""
+
+import glob
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+from benchmark.record import Point, Record
+from benchmark.report.cells import Cell
+from benchmark.report.escape import clean
+from benchmark.report.layout import Line
+from benchmark.report.show import show
+from benchmark.report.statistics.intervals import t_interval
+from benchmark.report.table import Table, build_table
+from benchmark.spec import RunSpec
+
+POINTS = 200
+"""A curve is thinned to about so many points."""
+
+
+@dataclass(frozen=True)
+class PageBoard:
+    """One board: what was planned, what finished, what failed, and where it lies (for the reproducing command)."""
+
+    title: str
+    records: Sequence[Record]
+    specs: Sequence[RunSpec] = ()
+    failures: Mapping[str, str] = field(default_factory=dict)
+    problems: Sequence[str] = ()
+    """Records that could not be read, in words."""
+    folder: str = "BOARD"
+
+    def table(self) -> Table:
+        """The headline table: criterion and regularizer down, task and sparsity across."""
+        return build_table(self.records, self.specs, title=self.title, failures=self.failures)
+
+    @property
+    def models(self) -> list[str]:
+        """Models of the planned runs."""
+        return list(dict.fromkeys(spec.recorded().model for spec in self._specs))
+
+    def specs_by_id(self) -> dict[str, RunSpec]:
+        """Planned (or else recorded) runs by id."""
+        return {spec.id: spec for spec in self._specs}
+
+    @property
+    def _specs(self) -> Sequence[RunSpec]:
+        return self.specs or [record.spec for record in self.records]
+
+
+def embedded(data: object) -> str:
+    """JSON that may stand inside a `<script>` element: no `<`, `>`, `&`, no line separators, no NaN."""
+    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def board_data(board: PageBoard, table: Table) -> dict[str, Any]:
+    """Cells by `row-column` and runs by id, for the details of a cell."""
+    specs = board.specs_by_id()
+    cells = {
+        f"{i}-{j}": _cell(board, table, specs, (table.rows[i], table.columns[j]), cell)
+        for i, row in enumerate(table.cells)
+        for j, cell in enumerate(row)
+        if cell.state != "blank"
+    }
+    runs = {record.id: _run(record) for record in board.records if record.id in specs}
+    return {"title": clean(board.title), "digits": table.digits, "cells": cells, "runs": runs}
+
+
+def _cell(
+    board: PageBoard, table: Table, specs: Mapping[str, RunSpec], lines: tuple[Line, Line], cell: Cell
+) -> dict[str, Any]:
+    low, high = t_interval(cell.values) if cell.n > 1 else (None, None)
+    shown = show(cell, table)
+    ids = [*cell.ids, *cell.absent]
+    reasons = dict(cell.failures)
+    return {
+        "name": " · ".join(clean(word) for line in lines for word in line.labels if word),
+        "metric": clean(cell.metric),
+        "shown": shown.plain,
+        "state": cell.state,
+        "mean": _finite(cell.mean),
+        "sd": _finite(cell.sd),
+        "low": _finite(low),
+        "high": _finite(high),
+        "planned": cell.planned,
+        "floor": _finite(cell.floor),
+        "rank": cell.rank,
+        "notes": [clean(note.text) for note in table.notes if note.kind in cell.marks],
+        "runs": list(cell.ids),
+        "absent": [[clean(specs[id_].cell), clean(reasons.get(id_, "no record"))] for id_ in cell.absent],
+        "command": command(board.folder, specs[ids[0]]) if ids else "",
+    }
+
+
+def command(folder: str, spec: RunSpec) -> str:
+    """What reproduces all seeds of a cell, from the suite alone, in a folder of its own."""
+    name = spec.cell.rpartition(" seed ")[0]
+    suite = shlex.quote(f"{clean(folder)}/suite.yaml")
+    only = shlex.quote(clean(f"{glob.escape(name)} seed *"))
+    return f"mkdir again && cp {suite} again/ && prunebench run again --only {only}"
+
+
+def _run(record: Record) -> dict[str, Any]:
+    sparsity, cost, spec = record.sparsity, record.cost, record.spec
+    environment = {clean(name): clean(text) for name, text in record.environment.items()}
+    return {
+        "seed": spec.seed,
+        "metrics": {clean(name): _finite(value) for name, value in record.metrics.items()},
+        "sparsity": f"{sparsity.zeros:,} / {sparsity.prunable:,} = {sparsity.measured:.4f}",
+        "met": sparsity.met,
+        "selected": f"{record.selected.protocol}, step {record.selected.step}",
+        "seconds": _finite(cost.train_seconds),
+        "criterion": _finite(cost.criterion_seconds),
+        "peak": cost.peak_bytes,
+        "curve": _curve(record.curve),
+        "made": {
+            "model": f"{clean(spec.model)} [{clean(record.model_fingerprint[:16])}]",
+            "data": f"{clean(spec.data)} [{clean(record.data_fingerprint[:16])}]",
+            "teacher": clean(record.teacher or "none"),
+            **environment,
+        },
+        "notes": [clean(text) for text in record.notes],
+    }
+
+
+def _curve(points: Sequence[Point]) -> dict[str, list[float | None]]:
+    step = max(1, -(-len(points) // POINTS))
+    kept = [point for i, point in enumerate(points) if i % step == 0 or i == len(points) - 1]
+    return {
+        "step": [point.step for point in kept],
+        "loss": [_finite(point.loss) for point in kept],
+        "sparsity": [_finite(point.sparsity) for point in kept],
+        "score": [_finite(point.score) for point in kept],
+    }
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and isfinite(number) else None

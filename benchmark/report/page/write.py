@@ -1,0 +1,163 @@
+"""The page: boards, filters, figures and details in one HTML file that opens from disk without a network.
+
+Data is embedded as JSON that cannot end its element; the script builds text, never markup; and the page's own policy
+lets no other script run and nothing be fetched, whatever a name in a record may try.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.atomic import write_text
+from benchmark.report.curves import figures
+from benchmark.report.efficiency import efficiency_table
+from benchmark.report.escape import clean, for_html
+from benchmark.report.fields import TableError
+from benchmark.report.figures.style import inline_svg
+from benchmark.report.html import fragment
+from benchmark.report.page.model import PageBoard, board_data, embedded
+from benchmark.report.page.summary import summary_html
+from benchmark.report.page.table import headline
+from benchmark.report.published import Published, published_table
+from benchmark.report.summary import Summary, summarize
+from benchmark.report.table import Table
+
+HERE = Path(__file__).parent
+NOTHING = "<p>No column is complete for two methods, so no methods are compared.</p>\n"
+FILTERS = ("task", "sparsity", "criterion", "regularizer", "model")
+
+
+def write_page(
+    boards: Sequence[PageBoard],
+    path: Path,
+    *,
+    title: str = "",
+    published: Sequence[Published] = (),
+) -> Path:
+    """Write the page of `boards` to `path`, atomically; `published` figures get a table of their own where they apply."""
+    write_text(path, page(boards, title=title, published=published))
+    return path
+
+
+def page(boards: Sequence[PageBoard], *, title: str = "", published: Sequence[Published] = ()) -> str:
+    """The whole document. TableError without boards."""
+    if not boards:
+        raise TableError("a page needs at least one board")
+    tables = [board.table() for board in boards]
+    data = embedded([board_data(board, table) for board, table in zip(boards, tables, strict=True)])
+    script, style = (HERE / "page.js").read_text("utf-8"), (HERE / "page.css").read_text("utf-8")
+    name = for_html(title or " and ".join(board.title for board in boards))
+    sections = "\n".join(
+        _section(board, table, i, published) for i, (board, table) in enumerate(zip(boards, tables, strict=True))
+    )
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">
+<meta name="color-scheme" content="light dark">
+<title>{name}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<header><h1>{name}</h1>
+<p>{_counted(boards)}</p>
+</header>
+<main>
+{_filters(boards, tables)}
+{sections}
+</main>
+<dialog id="detail" aria-labelledby="detail-title"></dialog>
+<script type="application/json" id="data">{data}</script>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def _policy(script: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:"
+
+
+def _counted(boards: Sequence[PageBoard]) -> str:
+    done = sum(len({record.id for record in board.records} & set(board.specs_by_id())) for board in boards)
+    planned = sum(len(board.specs_by_id()) for board in boards)
+    return f"{done} of {planned} runs finished, on {len(boards)} board{'s' if len(boards) > 1 else ''}."
+
+
+def _filters(boards: Sequence[PageBoard], tables: Sequence[Table]) -> str:
+    found: dict[str, dict[str, None]] = {name: {} for name in FILTERS}
+    for board, table in zip(boards, tables, strict=True):
+        for line in table.columns:
+            found["task"][str(line.key[0])] = None
+            if line.key[1] != "dense":
+                found["sparsity"][line.labels[1]] = None
+        for line in table.rows:
+            if not line.dense:
+                found["criterion"][str(line.key[0])] = None
+                found["regularizer"][str(line.key[1])] = None
+        found["model"] |= dict.fromkeys(board.models)
+    groups = "".join(_choices(name, list(values)) for name, values in found.items())
+    return (
+        f'<form id="filters" aria-label="Filter the tables">{groups}'
+        '<button type="reset">Show all</button><output id="shown" aria-live="polite"></output></form>'
+    )
+
+
+def _choices(name: str, values: list[str]) -> str:
+    boxes = "".join(
+        f'<label><input type="checkbox" name="{name}" value="{for_html(value)}" checked> {for_html(value)}</label>'
+        for value in values
+    )
+    return (
+        f'<details><summary>{name.capitalize()} <span class="count"></span></summary>'
+        f"<fieldset><legend>{name.capitalize()}</legend>{boxes}</fieldset></details>"
+    )
+
+
+def _section(board: PageBoard, table: Table, number: int, published: Sequence[Published]) -> str:
+    problems = "".join(f"<li>{for_html(problem)}</li>" for problem in board.problems)
+    unread = f'<p class="problem">Records that could not be read:</p><ul>{problems}</ul>' if problems else ""
+    summary = summarize(table)
+    said = summary_html(summary) if summary is not None else NOTHING
+    models = for_html("\n".join(board.models))
+    head = f'<section class="board" id="board-{number}" data-models="{models}">\n<h2>{for_html(board.title)}</h2>\n'
+    parts = [
+        head,
+        unread,
+        headline(table, number),
+        f"<h3>What can be concluded</h3>\n{said}",
+        _drawn(board, number, summary),
+        _folded(board, published),
+        "</section>",
+    ]
+    return "".join(parts)
+
+
+def _drawn(board: PageBoard, number: int, summary: Summary | None) -> str:
+    found = [
+        f"<figure>{inline_svg(figure, f'b{number}f{k}', clean(title))}<figcaption>{for_html(title)}</figcaption></figure>"
+        for k, (_, title, figure) in enumerate(figures(board.records, board.specs, training=False, summary=summary))
+    ]
+    return f'<h3>Figures</h3>\n<div class="figures">{"".join(found)}</div>\n' if found else ""
+
+
+def _folded(board: PageBoard, published: Sequence[Published]) -> str:
+    known = set(board.specs_by_id())
+    records = [record for record in board.records if record.id in known]
+    parts = []
+    if records:
+        cost = efficiency_table(records, board.specs, title="Cost and size")
+        parts.append(("Cost and size", fragment(cost)))
+        beside = published_table(published, records, board.specs, title="Published beside reproduced")
+        if beside.rows:
+            parts.append(("Published figures beside ours", fragment(beside)))
+    return "".join(
+        f'<details class="more"><summary>{name}</summary><div class="scroll" role="region" aria-label="{name}" '
+        f'tabindex="0">{content}</div></details>\n'
+        for name, content in parts
+    )
