@@ -1,0 +1,54 @@
+"""`prunebench check` finds the plugin's kind and its contract."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.check import check, kind_of
+from benchmark.errors import PrunebenchError
+
+CRITERION = '''"""Keeps large weights."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from criteria.base import Criterion, State
+
+
+@dataclass(frozen=True)
+class Mine(Criterion):
+    power: float = 2.0
+    """Of the weight."""
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return weight.abs() ** self.power
+'''
+
+
+def test_kinds_by_name() -> None:
+    assert kind_of("principled[signed=true]") == "criteria"
+    assert kind_of("none") == "regularizers"
+    assert kind_of("cubic") == "schedules"
+    assert kind_of("glue/rte") == "tasks"
+    with pytest.raises(PrunebenchError, match="did you mean 'principled'"):
+        kind_of("principle")
+
+
+def test_a_file_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(CRITERION)
+    kind, passed = check(f"{path}[power=1]")
+    assert kind == "criteria"
+    assert passed
+    path = tmp_path / "worse.py"
+    path.write_text(CRITERION.replace("Mine", "Worse").replace("return weight", "return -weight"))
+    with pytest.raises(AssertionError):
+        check(str(path))
+
+
+def test_a_file_that_is_no_plugin(tmp_path: Path) -> None:
+    path = tmp_path / "nothing.py"
+    path.write_text("x = 1\n")
+    with pytest.raises(PrunebenchError, match="no plugin of any kind"):
+        kind_of(str(path))
