@@ -87,7 +87,7 @@ def rivals(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell]
 def rank_lines(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell], digits: int) -> list[Cell]:
     """The cells with best and second among rivals, compared as printed so that equal numbers tie.
 
-    Second place needs three rivals.
+    Second place needs three rivals, best at least one that is worse.
     """
     ranked = list(cells)
     for members in rivals(lines, fields, cells):
@@ -102,5 +102,7 @@ def _places(cells: Sequence[Cell], digits: int) -> list[int]:
     sign = 1 if cells[0].metric in LOWER_IS_BETTER else -1
     shown = [sign * round(cell.mean, digits) if cell.mean is not None else 0.0 for cell in cells]
     order = sorted(set(shown))
-    second = order[1] if len(order) > 1 and shown.count(order[0]) == 1 and len(cells) > 2 else None
+    if len(order) == 1:
+        return [0] * len(cells)
+    second = order[1] if shown.count(order[0]) == 1 and len(cells) > 2 else None
     return [1 if number == order[0] else 2 if number == second else 0 for number in shown]

@@ -128,7 +128,8 @@ def _method(summary: Summary, m: int) -> list[str]:
 def remarks_of(summary: Summary) -> list[str]:
     """What the tests say and what stays open, a sentence each."""
     grid = summary.grid
-    lines = [f"{len(grid.cells)} cells (task x sparsity), {grid.seeds} seeds each: {', '.join(grid.cells)}."]
+    seeds = "1 seed" if grid.seeds == 1 else f"{grid.seeds} seeds"
+    lines = [f"{len(grid.cells)} cells (task x sparsity), {seeds} each: {', '.join(grid.cells)}."]
     if np.isfinite(summary.friedman_p):
         lines.append(
             f"Friedman p = {summary.friedman_p:.3g}; mean ranks closer than {summary.critical_difference:.2f} "

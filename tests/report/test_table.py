@@ -67,6 +67,11 @@ def test_two_rivals_have_a_best_and_no_second_and_one_has_neither() -> None:
     assert [row[0].rank for row in build_table(records[:1]).cells] == [0]
 
 
+def test_where_all_rivals_are_equal_none_is_best() -> None:
+    records = [make_record(make_spec(name), 50.3) for name in "abc"]
+    assert [row[0].rank for row in build_table(records).cells] == [0, 0, 0]
+
+
 def test_missing_failed_and_partial_cells_are_told_apart_and_strict_refuses_them() -> None:
     specs, records = make_board(tasks=("glue/rte",), sparsities=(0.5,))
     gone = {make_spec(name, 0.5, seed=seed).id for name, seed in [("random", 0), ("random", 1), ("movement", 0)]}
