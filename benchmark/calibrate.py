@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.pruner import Pruner
+from criteria.base import State
 
 Loss = Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
 """(model, batch) -> mean task loss, a scalar."""
@@ -46,7 +47,7 @@ def wants_calibration(pruner: Pruner) -> bool:
 
 
 def _inputs(pruner: Pruner, model: nn.Module, loss: Loss, batches: list[Mapping[str, Tensor]]) -> None:
-    """Forward passes with a hook on every prunable layer; a shared layer is shown all its inputs."""
+    """Forward passes with a hook on every prunable layer; a shared layer is shown all its inputs, a bias the constant 1."""
     if pruner.criterion.elementwise:
         raise TypeError(
             f"{type(pruner.criterion).__name__} overrides observe_inputs: set elementwise = False to see matrices"
@@ -56,10 +57,11 @@ def _inputs(pruner: Pruner, model: nn.Module, loss: Loss, batches: list[Mapping[
     for name, state, weight in pruner.matrices():
 
         def hook(
-            _: nn.Module, arguments: tuple[Tensor, ...], state: dict[str, Tensor] = state, weight: Tensor = weight
+            _: nn.Module, arguments: tuple[Tensor, ...], name: str = name, state: State = state, weight: Tensor = weight
         ) -> None:
-            tokens = arguments[0].detach()
-            pruner.criterion.observe_inputs(state, weight, tokens.reshape(-1, tokens.shape[-1]).float())
+            tokens = arguments[0].detach().reshape(-1, arguments[0].shape[-1]).float()
+            inputs = torch.ones_like(tokens[:, :1]) if name.endswith(".bias") else tokens
+            pruner.criterion.observe_inputs(state, weight, inputs)
 
         hooks.append(layers[name.rpartition(".")[0]].register_forward_pre_hook(hook))
     try:

@@ -1,7 +1,8 @@
 """Flat storage: all prunable weights in one fp32 vector, their gradients in another; every parameter is a view of its vector.
 
 A handful of kernels per step replaces hundreds: the optimizer, the criterion and the mask work on vectors, and nothing is ever
-concatenated before ranking. The arithmetic is elementwise, so the results are those of the per-parameter path.
+concatenated before ranking. The arithmetic is elementwise, so the results are those of the per-parameter path (a fused CPU
+kernel may round the few entries past its last full register otherwise, in the last bit).
 """
 
 from collections.abc import Sequence

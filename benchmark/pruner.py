@@ -9,7 +9,8 @@
 
 Elementwise criteria see the whole model as one flat vector, the others one [out, in] matrix at a time. Weights are zeroed in
 place and may regrow until the next masking (as in PLATON and PINS) unless the schedule holds its mask; latent criteria keep a
-value underneath and the forward pass sees weight * gate.
+value underneath and the forward pass sees weight * gate. From `observe` to `prune` the parameters are those values, so that any
+optimizer over `model.parameters()` moves them.
 """
 
 import time
@@ -47,8 +48,9 @@ class Pruner:
         self.scope.check(self.weights.shapes, sparsity)
         self.criterion, self.schedule = criterion, schedule
         self.target, self.total, self.taken = sparsity, total, 0
+        self._wanted = _rewinds(schedule, sparsity, total)
         self.mask = torch.ones_like(self.weights.vector, dtype=torch.bool)
-        self.effective = self._separate() if criterion.latent else self.weights.vector.data
+        self.settled = False
         generator = torch.Generator().manual_seed(seed)
         self.states: list[State] = [criterion.init(part, generator) for part in self._shown(self.weights.vector.data)]
         self.calibrate: Callable[[Pruner], None] | None = None
@@ -56,15 +58,20 @@ class Pruner:
         self.masked: tuple[int, float] | None = None
         """Steps taken and sparsity at the last masking."""
         self.remembered: dict[int, Tensor] = {}
-        self._wanted = {schedule.rewind(step, total) for step in range(total)}
         self.seconds = 0.0
         """Time spent in the criterion and in masking."""
+        self.effective = self._separate() if criterion.latent else self.weights.vector.data
         self._remember()
 
     @property
     def scheduled(self) -> float:
         """Sparsity in force after the last step taken."""
         return self.schedule.sparsity(max(self.taken - 1, 0), self.total, self.target)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the mask in force was made at the target sparsity."""
+        return self.masked is not None and self.masked[1] == self.target
 
     def step(self, lr: float = 0.0) -> Step:
         """The coming optimizer step, as criteria see it."""
@@ -83,6 +90,7 @@ class Pruner:
                 self.criterion.observe(state, weight, part, step)
             if gates is not None:
                 grad.mul_(gates)  # the chain rule through weight * gate
+                self.weights.point_at(self.weights.vector.data)
 
     def prune(self) -> None:
         """After the optimizer step: recompute the mask if it is due, and apply it."""
@@ -101,16 +109,16 @@ class Pruner:
     def finish(self) -> None:
         """The final mask: exactly the target (or what a criterion that is not exact keeps), zeros in place for good."""
         with self._clock():
-            held = self.schedule.hold and self.masked is not None and self.masked[1] == self.target
+            held = self.schedule.hold and self.reached
             if not held and self.masked != (self.taken, self.target):
                 self._masking(self.target)
             self.settle()
 
     def settle(self) -> None:
         """Write the weights that evaluation sees into the parameters themselves; nothing is latent any more."""
-        final = self._evaluated()
-        self.weights.vector.data.copy_(final)
-        self.weights.point_at(self.weights.vector.data)
+        self.weights.vector.data.copy_(self._evaluated())
+        self.effective, self.settled = self.weights.vector.data, True
+        self.weights.point_at(self.effective)
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -121,9 +129,10 @@ class Pruner:
         finally:
             self.weights.point_at(self.effective)
 
-    def zeros(self) -> int:
-        """Weights that evaluation sees as zero."""
-        return int((self._evaluated() == 0).sum())
+    def measure(self) -> float:
+        """The share of the weights that evaluation sees as zero."""
+        n = self.mask.numel()
+        return (n - int(torch.count_nonzero(self._evaluated()))) / n
 
     def matrices(self) -> Iterator[tuple[str, State, Tensor]]:
         """Name, state and [out, in] weights of each matrix, for calibration of criteria that see matrices."""
@@ -134,18 +143,19 @@ class Pruner:
         """Scores [n] in the layout of the flat vector; PrunebenchError names criterion and layer of one that is not finite."""
         shown = self._shown(self.weights.vector.data)
         scores = [self.criterion.score(state, weight) for state, weight in zip(self.states, shown, strict=True)]
-        flat = scores[0].reshape(-1) if len(scores) == 1 else self._stored(scores)
+        flat = self._stored(scores).float()
         if not torch.isfinite(torch.stack(torch.aminmax(flat))).all():
             raise PrunebenchError(self._not_finite(flat))
         return flat
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Everything a resumed run needs beyond the weights: mask, criterion state, steps taken, remembered weights."""
+        """Everything a resumed run needs beyond the model's own: mask, criterion state, steps taken, latent and remembered weights."""
         named = {f"state.{i}.{key}": value for i, state in enumerate(self.states) for key, value in state.items()}
         kept = {f"remembered.{step}": value for step, value in self.remembered.items()}
         taken, sparsity = self.masked or (-1, 0.0)
         masked = torch.tensor([taken, sparsity], dtype=torch.float64)
-        return {"mask": self.mask, "taken": torch.tensor(self.taken), "masked": masked, **named, **kept}
+        latent = {"latent": self.weights.vector.data} if self.criterion.latent else {}
+        return {"mask": self.mask, "taken": torch.tensor(self.taken), "masked": masked, **latent, **named, **kept}
 
     def load_state_dict(self, saved: dict[str, Tensor]) -> None:
         """Take back what `state_dict` gave, in place."""
@@ -154,10 +164,12 @@ class Pruner:
         taken, sparsity = saved["masked"].tolist()
         self.masked = (int(taken), sparsity) if taken >= 0 else None
         for i, state in enumerate(self.states):
-            state.update({key: saved[f"state.{i}.{key}"].clone() for key in state})
+            own = f"state.{i}."
+            state.update({key.removeprefix(own): value.clone() for key, value in saved.items() if key.startswith(own)})
         self.remembered = {int(k.split(".")[1]): v.clone() for k, v in saved.items() if k.startswith("remembered.")}
         if self.criterion.latent:
-            self.effective.copy_(self.weights.vector.data * self._gates(training=True))
+            self.weights.vector.data.copy_(saved["latent"])
+            self._apply()
 
     def _shown(self, vector: Tensor) -> list[Tensor]:
         """`vector` as the criterion sees it."""
@@ -174,7 +186,7 @@ class Pruner:
 
     def _separate(self) -> Tensor:
         """A second vector for the forward pass of latent criteria."""
-        effective = self.weights.vector.data.clone()
+        effective = self.weights.vector.data * self._gates(training=True)
         self.weights.point_at(effective)
         return effective
 
@@ -184,7 +196,7 @@ class Pruner:
 
     def _evaluated(self) -> Tensor:
         """The flat weights that evaluation sees."""
-        if self.criterion.latent:
+        if self.criterion.latent and not self.settled:
             return self.weights.vector.data * self._gates(training=False)
         return self.weights.vector.data.masked_fill(~self.mask, 0.0)
 
@@ -220,6 +232,7 @@ class Pruner:
     def _apply(self) -> None:
         if self.criterion.latent:
             torch.mul(self.weights.vector.data, self._gates(training=True), out=self.effective)
+            self.weights.point_at(self.effective)
         else:
             self.weights.vector.data.masked_fill_(~self.mask, 0.0)
 
@@ -243,11 +256,21 @@ class Pruner:
         self.seconds += time.perf_counter() - started
 
 
+def _rewinds(schedule: Schedule, sparsity: float, total: int) -> set[int | None]:
+    """The steps to which `schedule` will rewind; PrunebenchError where it does not fit a run of `total` steps."""
+    try:
+        schedule.sparsity(0, total, sparsity)
+        return {schedule.rewind(step, total) for step in range(total)}
+    except ValueError as error:
+        raise PrunebenchError(f"schedule {type(schedule).__name__}: {error}") from error
+
+
 class Dense:
     """The null object: a model that is never pruned, with the same questions answered."""
 
     seconds = 0.0
     scheduled = 0.0
+    reached = True
 
     def __init__(self, weights: PrunableWeights) -> None:
         self.weights = weights
@@ -260,6 +283,10 @@ class Dense:
 
     def finish(self) -> None:
         """Nothing to settle."""
+
+    def measure(self) -> float:
+        """Nothing is pruned."""
+        return 0.0
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:

@@ -58,6 +58,7 @@ class Point(Strict):
     loss: float | None
     lr: float
     sparsity: float
+    """Measured, as evaluation sees the weights at this step."""
     score: float | None = None
     """Held-out (or dev, under best_dev) score where one was taken."""
 

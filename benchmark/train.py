@@ -24,7 +24,7 @@ POINTS = 50
 """Points of the training curve: the loss is read from the device so often and no more."""
 
 Progress = Callable[[int, int, float, float], None]
-"""(steps done, steps planned, loss, scheduled sparsity)"""
+"""(steps done, steps planned, loss, measured sparsity)"""
 
 
 def silent(*_: float) -> None:
@@ -70,8 +70,9 @@ def train(run: Run) -> None:
         if run.step in points or run.step in checkpoints:
             loss = _finite(running.item() / since, run.step)
             score = _checkpoint(run) if run.step in checkpoints else None
-            run.curve.append(Point(step=run.step, loss=loss, lr=lr, sparsity=run.pruner.scheduled, score=score))
-            run.progress(run.step, run.total, loss, run.pruner.scheduled)
+            sparsity = run.pruner.measure()
+            run.curve.append(Point(step=run.step, loss=loss, lr=lr, sparsity=sparsity, score=score))
+            run.progress(run.step, run.total, loss, sparsity)
             running.zero_()
             since = 0
     if run.best is not None:
@@ -100,12 +101,17 @@ def _checkpoint(run: Run) -> float | None:
     with run.pruner.evaluating():
         score = run.score()
         if run.step < run.total:
-            run.regularizer.evaluated(run.model, score, run.pruner.scheduled)
-        full = run.pruner.scheduled >= run.spec.sparsity
-        # Of equal scores the later one is kept: it has trained longer at the target.
-        if score is not None and run.spec.selection != "last" and full and (run.best is None or score >= run.best[0]):
+            run.regularizer.evaluated(run.model, score, run.pruner.measure())
+        if score is not None and _is_best(run, score):
             run.best = score, run.step, {name: value.clone() for name, value in run.model.state_dict().items()}
     return score
+
+
+def _is_best(run: Run, score: float) -> bool:
+    """Whether a protocol that selects takes these weights: pruned to the target, and of equal scores the longer trained."""
+    if run.spec.selection == "last" or not run.pruner.reached:
+        return False
+    return run.best is None or score >= run.best[0]
 
 
 def stream(prepared: Prepared, spec: RunSpec, start: int, total: int) -> Iterator[Batch]:
