@@ -109,9 +109,11 @@ def words(text: str) -> str:
 
 
 def legend_below(figure: "Figure", axes: "list[Axes]", title: str = "") -> None:
-    """One legend for all panels, below them, under a line that says how to read them."""
+    """One legend for all panels, below them, under a line that says how to read them; the figure grows by its height."""
     entries = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     if entries:
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(max(width, 5.5), height + 0.35 + 0.19 * -(-len(entries) // 3))
         figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=3, title=title or None)
 
 
