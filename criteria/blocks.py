@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-BLOCK = 1 << 17
-"""Elements a block on the CPU: 512 KiB of fp32; measured best from 2^16 to 2^18."""
+BLOCK = 1 << 18
+"""Elements a block on the CPU: 1 MiB of fp32, measured best; smaller ones lose time waiting for threads on a busy machine."""
 
 
 def blocks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:

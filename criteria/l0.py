@@ -81,7 +81,7 @@ class L0(Criterion):
         d = s.mul_(1 - s).mul_((R - L) / B).mul_(inside).mul_(weight).mul_(grad)
         p = torch.sigmoid(state["S"] - B * math.log(-L / R))
         d.add_(p.mul_(1 - p), alpha=self.final_lambda / self.matrices / weight.numel())
-        score_optimizer.descend(state, d, self.score_lr)
+        score_optimizer.descend(state, self.score_lr, d)
 
     def score(self, state: State, weight: Tensor) -> Tensor:
         """S; |theta| before the first observation."""

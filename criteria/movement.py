@@ -47,7 +47,7 @@ class Movement(Criterion):
 
     def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
         """Move S one step along -theta g."""
-        score_optimizer.descend(state, weight * grad, self.score_lr)
+        score_optimizer.descend(state, self.score_lr, weight, grad)
 
     def score(self, state: State, weight: Tensor) -> Tensor:
         """S; |theta| before the first observation."""

@@ -23,16 +23,23 @@ def start(scores: Tensor, optimizer: str) -> State:
     return {"S": scores, **moments, "t": torch.zeros((), dtype=torch.int64)}
 
 
-def descend(state: State, gradient: Tensor, alpha: float) -> None:
-    """One step of S against `gradient` (shaped like S), in place; adam where the state holds its moments."""
+def descend(state: State, alpha: float, gradient: Tensor, times: Tensor | None = None) -> None:
+    """One step of S against d = `gradient` (or `gradient` * `times`), in place; adam where the state holds its moments."""
     state["t"] += 1
-    if "p" not in state:
-        state["S"].sub_(gradient, alpha=alpha)
-        return
     t = int(state["t"])
-    rate, spread = alpha / (1 - DECAY_P**t), (1 - DECAY_Q**t) ** 0.5
-    for out, s, d, p, q in blocks(state["S"], gradient, state["p"], state["q"]):
-        p.lerp_(d, 1 - DECAY_P)
-        q.mul_(DECAY_Q).addcmul_(d, d, value=1 - DECAY_Q)
-        torch.sqrt(q, out=out).div_(spread).add_(EPSILON)
-        s.addcdiv_(p, out, value=-rate)
+    moments = [state[name] for name in ("p", "q") if name in state]
+    factors = [gradient] if times is None else [gradient, times]
+    for out, s, d, *others in blocks(state["S"], *factors, *moments):
+        product = d if times is None else torch.mul(d, others.pop(0), out=out)
+        if others:
+            _adam(out, s, product, *others, alpha=alpha, t=t)
+        else:
+            s.sub_(product, alpha=alpha)
+
+
+def _adam(out: Tensor, s: Tensor, d: Tensor, p: Tensor, q: Tensor, *, alpha: float, t: int) -> None:
+    """Adam's step `t` of one block; `out` is scratch, and may be `d`, which is read first."""
+    p.lerp_(d, 1 - DECAY_P)
+    q.mul_(DECAY_Q).addcmul_(d, d, value=1 - DECAY_Q)
+    torch.sqrt(q, out=out).div_((1 - DECAY_Q**t) ** 0.5).add_(EPSILON)
+    s.addcdiv_(p, out, value=-alpha / (1 - DECAY_P**t))

@@ -74,7 +74,7 @@ class SoftMovement(Criterion):
         if lam:
             sigmoid = torch.sigmoid(state["S"])
             d.add_(sigmoid.mul_(1 - sigmoid), alpha=lam / weight.numel())
-        score_optimizer.descend(state, d, self.score_lr)
+        score_optimizer.descend(state, self.score_lr, d)
 
     def score(self, state: State, weight: Tensor) -> Tensor:
         """S; |theta| before the first observation."""
