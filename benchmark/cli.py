@@ -65,29 +65,68 @@ def table(
     spread: Annotated[Literal["sd", "interval"], typer.Option(help="Standard deviation, or 95 % interval.")] = "sd",
     average: Annotated[bool, typer.Option(help="Add an average over tasks, for complete rows.")] = False,
     strict: Annotated[bool, typer.Option(help="Refuse a table with missing cells.")] = False,
+    against: Annotated[
+        str | None, typer.Option(metavar="ROW", help="Mark differences from ROW (or 'best'), tested.")
+    ] = None,
     trace: Annotated[bool, typer.Option(help="Add the record ids behind every cell.")] = False,
+    published: Annotated[bool, typer.Option(help="Published figures beside ours instead.")] = False,
+    efficiency: Annotated[bool, typer.Option(help="Sizes, FLOPs and costs instead.")] = False,
+    measure: Annotated[bool, typer.Option(help="With --efficiency: compressed bytes and latency too.")] = False,
     changes: Changes = None,
 ) -> None:
     """Print BOARD's comparison table from its records; nothing is trained."""
-    from benchmark.commands import table_text
+    from benchmark import views
 
-    text = table_text(
-        _open(board, changes),
-        format,
-        trace=trace,
-        rows=rows.split(","),
-        columns=columns.split(","),
-        metric=metric,
-        spread=spread,
-        average=average,
-        strict=strict,
-    )
+    opened = _open(board, changes)
+    if published:
+        text = views.published_text(opened, format)
+    elif efficiency or measure:
+        text = views.efficiency_text(opened, format, measure)
+    else:
+        view = views.View(rows.split(","), columns.split(","), metric, spread, average, strict, against)
+        text = views.table_text(opened, format, view, trace)
     if output is None:
         typer.echo(text)
     else:
         from benchmark.atomic import write_text
 
         write_text(output, text + "\n")
+
+
+@app.command()
+def statistics(board: BoardArgument) -> None:
+    """Ranks with intervals, tests between rows, and what BOARD's runs cannot settle."""
+    from benchmark.views import statistics_text
+
+    typer.echo(statistics_text(_open(board, None)))
+
+
+@app.command()
+def plot(
+    board: BoardArgument,
+    format: Annotated[Literal["pdf", "svg", "png"], typer.Option(help="Vector or bitmap.")] = "pdf",
+    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to; BOARD/figures if left out.")] = None,
+) -> None:
+    """Draw BOARD: score against sparsity and cost, training curves, ranks, sparsity by layer."""
+    from benchmark.views import plot as plot_figures
+
+    for path in plot_figures(_open(board, None), output or board / "figures", format):
+        typer.echo(path)
+
+
+@app.command()
+def report(
+    boards: Annotated[list[Path], typer.Argument(metavar="BOARD...", help="Folders with a suite.yaml.")],
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to; BOARD/report.html if left out.")
+    ] = None,
+    published: Annotated[bool, typer.Option(help="Set published figures beside ours.")] = False,
+) -> None:
+    """Write one self-contained HTML page: tables, filters, figures, the runs behind every cell."""
+    from benchmark.views import write_report
+
+    opened = [_open(board, None) for board in boards]
+    typer.echo(write_report(opened, output or boards[0] / "report.html", published))
 
 
 @app.command("list")

@@ -1,7 +1,6 @@
-"""What the commands do: run a board and write its table, tell its status, render its table."""
+"""What `run` and `status` do: run a board and write its table; tell what is done and what is left."""
 
 from statistics import median
-from typing import Any
 
 from rich.console import Console
 
@@ -9,9 +8,8 @@ from benchmark.atomic import write_text
 from benchmark.board import Board
 from benchmark.engine.local import Done, Settings, run_cells
 from benchmark.progress import duration, reporter
-from benchmark.report.render import render
-from benchmark.report.table import build_table
 from benchmark.spec import RunSpec
+from benchmark.views import table_text
 
 
 def run_board(board: Board, only: str, settings: Settings) -> int:
@@ -34,14 +32,6 @@ def _closing(board: Board, cells: list[RunSpec], done: Done) -> list[str]:
     lines += [f"FAILED {spec.cell}: {done.failed[spec.id]}" for spec in cells if spec.id in done.failed]
     lines += [f"unreadable, not counted: {problem}" for problem in board.records()[1]]
     return lines
-
-
-def table_text(board: Board, format: str, *, trace: bool = False, **layout: Any) -> str:
-    """The board's table in `format`; `layout` as `build_table` takes it."""
-    records, _ = board.records()
-    cells = board.suite.cells()
-    table = build_table(records, cells, title=board.suite.title, failures=board.failures(), **layout)
-    return render(table, format, trace=trace)
 
 
 def status_lines(board: Board) -> list[str]:
