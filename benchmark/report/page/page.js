@@ -70,7 +70,10 @@ function filter() {
 }
 
 form.addEventListener("change", filter);
-form.addEventListener("reset", () => setTimeout(filter));
+document.getElementById("all").addEventListener("click", () => {
+  for (const box of form.querySelectorAll("input")) box.checked = true;
+  filter();
+});
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("keydown", (event) => {
   const open = event.target.closest("details[open]");

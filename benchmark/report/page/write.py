@@ -104,7 +104,7 @@ def _filters(boards: Sequence[PageBoard], tables: Sequence[Table]) -> str:
     groups = "".join(_choices(name, list(values)) for name, values in found.items())
     return (
         f'<form id="filters" aria-label="Filter the tables">{groups}'
-        '<button type="reset">Show all</button><output id="shown" aria-live="polite"></output></form>'
+        '<button type="button" id="all">Show all</button><output id="shown" aria-live="polite"></output></form>'
     )
 
 
