@@ -47,19 +47,25 @@ def wants_calibration(pruner: Pruner) -> bool:
 
 
 def _inputs(pruner: Pruner, model: nn.Module, loss: Loss, batches: list[Mapping[str, Tensor]]) -> None:
-    """Forward passes with a hook on every prunable layer; a shared layer is shown all its inputs, a bias the constant 1."""
+    """Forward passes with a hook on every prunable layer; a shared layer is shown all its inputs, a bias the constant 1.
+
+    Padded positions are left out wherever a layer sees the batch's own positions.
+    """
     if pruner.criterion.elementwise:
         raise TypeError(
             f"{type(pruner.criterion).__name__} overrides observe_inputs: set elementwise = False to see matrices"
         )
     layers = dict(model.named_modules())
     hooks = []
+    real: Tensor | None = None
     for name, state, weight in pruner.matrices():
 
         def hook(
             _: nn.Module, arguments: tuple[Tensor, ...], name: str = name, state: State = state, weight: Tensor = weight
         ) -> None:
-            tokens = arguments[0].detach().reshape(-1, arguments[0].shape[-1]).float()
+            inputs = arguments[0].detach()
+            kept = inputs[real] if real is not None and inputs.shape[:-1] == real.shape else inputs
+            tokens = kept.reshape(-1, kept.shape[-1]).float()
             inputs = torch.ones_like(tokens[:, :1]) if name.endswith(".bias") else tokens
             pruner.criterion.observe_inputs(state, weight, inputs)
 
@@ -67,6 +73,7 @@ def _inputs(pruner: Pruner, model: nn.Module, loss: Loss, batches: list[Mapping[
     try:
         with torch.no_grad():
             for batch in batches:
+                real = batch["attention_mask"].bool() if "attention_mask" in batch else None
                 loss(model, batch)
     finally:
         for handle in hooks:

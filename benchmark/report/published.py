@@ -54,8 +54,9 @@ class Published:
 
 
 def default_path() -> Path:
-    """Where a checkout keeps the file."""
-    return Path(__file__).resolve().parents[2] / "results" / "published" / "figures.csv"
+    """Where a checkout keeps the file; an installed wheel has it beside this module."""
+    checkout = Path(__file__).resolve().parents[2] / "results" / "published" / "figures.csv"
+    return checkout if checkout.is_file() else Path(__file__).with_name("figures.csv")
 
 
 def load_published(path: Path) -> list[Published]:

@@ -228,3 +228,17 @@ def test_inputs_need_matrices() -> None:
 
     with pytest.raises(TypeError, match="Confused overrides observe_inputs: set elementwise = False to see matrices"):
         calibrated(Confused())
+
+
+def test_padded_positions_are_not_shown() -> None:
+    model = Blocks()
+    spy = InputsSpy()
+    pruner = Pruner(model, spy, Steps(), sparsity=0.5, total=1)
+    batch = {
+        "x": torch.randn(2, 3, 4),
+        "attention_mask": torch.tensor([[1, 1, 0], [1, 0, 0]]),
+        "index": torch.arange(2),
+    }
+    calibrator(model, lambda m, b: m(b["x"]).mean(), lambda _: [batch])(pruner)
+    x = batch["x"]
+    assert torch.equal(spy.told("inputs")[0][0], torch.stack([x[0, 0], x[0, 1], x[1, 0]]))
