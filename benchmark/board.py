@@ -8,15 +8,15 @@ table.md        the comparison table
 
 import json
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from benchmark.atomic import write_text
 from benchmark.errors import PrunebenchError, choices
+from benchmark.readsuite import load_suite
 from benchmark.record import Record, RecordError, failure_path, load_record, load_records, record_path
 from benchmark.spec import RunSpec
-from benchmark.suite import Suite, load_suite
+from benchmark.suite import Suite, matches
 
 SUITE = "suite.yaml"
 
@@ -81,7 +81,7 @@ class Board:
 
     def cells(self, only: str = "*") -> list[RunSpec]:
         """Cells whose task or readable name matches the pattern `only`; PrunebenchError where none does."""
-        cells = [spec for spec in self.suite.cells() if fnmatch(spec.task, only) or fnmatch(spec.cell, only)]
+        cells = [spec for spec in self.suite.cells() if matches(spec.task, only) or matches(spec.cell, only)]
         if not cells:
             raise PrunebenchError(
                 f"--only '{only}' matches no cell; tasks of this board: {', '.join(self.suite.tasks)}"

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -39,10 +40,7 @@ def catalogue(kind: str) -> list[Entry]:
 
 def _foreign(kind: Kind, point: EntryPoint) -> Entry:
     owner = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
-    try:
-        spec = importlib.util.find_spec(point.module)
-    except (ImportError, ValueError):
-        spec = None
+    spec = _find(point.module)
     if spec is None or not spec.origin:
         return Entry(point.name, f"cannot be found: {point.value}", (), (), owner)
     return _entry(kind, point.name, Path(spec.origin), owner, point.attr)
@@ -51,13 +49,13 @@ def _foreign(kind: Kind, point: EntryPoint) -> Entry:
 def _entry(kind: Kind, name: str, path: Path, owner: str, cls: str = "") -> Entry:
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         return Entry(name, f"cannot be read: {error}", (), (), owner)
     claim = (ast.get_docstring(tree) or "").partition("\n")[0]
     body = _class(tree, {cls.lower()} if cls else class_names(path.stem, kind))
     if body is None:
         return Entry(name, claim, (), (), owner)
-    variants = _variants(body)
+    variants = _variants(body, tree)
     return Entry(name, claim, tuple(_options(body, tree).values()), variants, owner)
 
 
@@ -90,12 +88,20 @@ def _resolve(base: ast.expr, tree: ast.Module) -> tuple[ast.ClassDef, ast.Module
         return here, tree
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module and any(alias.name == base.id for alias in node.names):
-            spec = importlib.util.find_spec(node.module)
+            spec = _find(node.module)
             if spec and spec.origin and spec.origin.endswith(".py"):
                 other = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
                 found = _class(other, {base.id.lower()})
                 return (found, other) if found else None
     return None
+
+
+def _find(module: str) -> ModuleSpec | None:
+    """Where a module lies; None where it is not there, or where a package above it (which this imports) is broken."""
+    try:
+        return importlib.util.find_spec(module)
+    except Exception:
+        return None
 
 
 def _is_class_variable(node: ast.AnnAssign) -> bool:
@@ -114,17 +120,21 @@ def _string_after(body: list[ast.stmt], at: int) -> str:
     return ""
 
 
-def _variants(cls: ast.ClassDef) -> tuple[str, ...]:
-    """The variants of a task family, where they are written out."""
-    for node in cls.body:
-        if (
-            isinstance(node, ast.AnnAssign)
-            and isinstance(node.target, ast.Name)
-            and node.target.id == "variants"
-            and node.value
-        ):
-            try:
-                return tuple(ast.literal_eval(node.value))
-            except ValueError:
-                return ()
-    return ()
+def _variants(cls: ast.ClassDef, tree: ast.Module) -> tuple[str, ...]:
+    """The variants of a task family: written out, or as tuple(TABLE) of a table in the same file."""
+    written = _assigned(cls.body, "variants")
+    if isinstance(written, ast.Call) and isinstance(written.args[0], ast.Name):
+        written = _assigned(tree.body, written.args[0].id)
+    keys = written.keys if isinstance(written, ast.Dict) else getattr(written, "elts", [])
+    return tuple(key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
+
+
+def _assigned(body: list[ast.stmt], name: str) -> ast.expr | None:
+    """What `name` is set to in a class or a file."""
+    for node in body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            return node.value  # type: ignore[attr-defined,no-any-return]
+    return None

@@ -207,7 +207,7 @@ def export(
 def _open(folder: Path, changes: list[str] | None, data: str | None = None, model: str | None = None) -> Any:
     """The board, with the suite changed as asked."""
     from benchmark.board import Board
-    from benchmark.suite import parse_changes
+    from benchmark.readsuite import parse_changes
 
     return Board.open(folder, parse_changes(changes or []), data=data, model=model)
 

@@ -93,7 +93,8 @@ def git_commit() -> str:
     if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
         return "none"
     commit = _git(here.parent, "rev-parse", "--short=12", "HEAD") or "none"
-    return commit + ("+" if _git(here.parent, "status", "--porcelain", "--", "*.py") else "")
+    code = [f":(top){package}/*.py" for package in ("benchmark", "criteria", "tasks")]
+    return commit + ("+" if _git(here.parent, "status", "--porcelain", "--", *code) else "")
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

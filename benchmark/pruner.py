@@ -48,7 +48,8 @@ class Pruner:
         self.scope.check(self.weights.shapes, sparsity)
         self.criterion, self.schedule = criterion, schedule
         self.target, self.total, self.taken = sparsity, total, 0
-        self._wanted = _rewinds(schedule, sparsity, total)
+        check_schedule(schedule, sparsity, total)
+        self._wanted = {schedule.rewind(step, total) for step in range(total)}
         self.mask = torch.ones_like(self.weights.vector, dtype=torch.bool)
         self.settled = False
         generator = torch.Generator().manual_seed(seed)
@@ -256,11 +257,10 @@ class Pruner:
         self.seconds += time.perf_counter() - started
 
 
-def _rewinds(schedule: Schedule, sparsity: float, total: int) -> set[int | None]:
-    """The steps to which `schedule` will rewind; PrunebenchError where it does not fit a run of `total` steps."""
+def check_schedule(schedule: Schedule, sparsity: float, total: int) -> None:
+    """PrunebenchError where `schedule` does not fit a run of `total` steps."""
     try:
         schedule.sparsity(0, total, sparsity)
-        return {schedule.rewind(step, total) for step in range(total)}
     except ValueError as error:
         raise PrunebenchError(f"schedule {type(schedule).__name__}: {error}") from error
 

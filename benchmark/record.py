@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from benchmark.atomic import write_bytes, write_text
 from benchmark.errors import PrunebenchError
@@ -26,7 +26,13 @@ class RecordError(PrunebenchError):
     """A record that cannot be read or does not hold together."""
 
 
-class Layer(Strict):
+class Part(Strict):
+    """A piece of a record. What is not a finite number may be held in memory, but is neither written nor read."""
+
+    model_config = ConfigDict(allow_inf_nan=True)
+
+
+class Layer(Part):
     """One prunable matrix: zeros of its entries, counted on the final weights."""
 
     name: str
@@ -34,7 +40,7 @@ class Layer(Strict):
     zeros: int
 
 
-class Sparsity(Strict):
+class Sparsity(Part):
     """Requested and measured sparsity of the final weights."""
 
     requested: float
@@ -51,7 +57,7 @@ class Sparsity(Strict):
     layers: list[Layer]
 
 
-class Point(Strict):
+class Point(Part):
     """One point of the training curve; loss is the mean since the point before."""
 
     step: int
@@ -63,7 +69,7 @@ class Point(Strict):
     """Held-out (or dev, under best_dev) score where one was taken."""
 
 
-class Cost(Strict):
+class Cost(Part):
     """What the run cost, seconds by the wall clock."""
 
     total_seconds: float
@@ -78,7 +84,7 @@ class Cost(Strict):
     steps: int
 
 
-class Selected(Strict):
+class Selected(Part):
     """Which weights were reported."""
 
     protocol: Literal["last", "heldout", "best_dev"]
@@ -89,7 +95,7 @@ class Selected(Strict):
     """Selected on the reported split itself."""
 
 
-class Record(Strict):
+class Record(Part):
     """One finished run. Metrics are percentages, higher is better, unless the task says otherwise."""
 
     schema_version: Annotated[int, Field(alias="schema")] = SCHEMA
@@ -144,15 +150,15 @@ def pack_outcomes(outcomes: dict[str, NDArray[Any]]) -> bytes:
         if values.dtype.kind not in "biuf":
             raise ValueError(f"outcome '{name}' must be numbers, found dtype {values.dtype}")
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **{name: outcomes[name] for name in sorted(outcomes)})
+    np.savez_compressed(buffer, **{name: outcomes[name] for name in sorted(outcomes)})  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
 def save_record(folder: Path, record: Record, outcomes: bytes) -> Path:
     """Write outcomes, then the record (its presence means finished), then drop an old failure; returns the record's path."""
     path = record_path(folder, record.id)
-    write_bytes(outcomes_path(folder, record.id), outcomes)
     text = json.dumps(record.model_dump(mode="json", by_alias=True), indent=1, ensure_ascii=False, allow_nan=False)
+    write_bytes(outcomes_path(folder, record.id), outcomes)
     write_text(path, text + "\n")
     failure_path(folder, record.id).unlink(missing_ok=True)
     return path
@@ -161,11 +167,11 @@ def save_record(folder: Path, record: Record, outcomes: bytes) -> Path:
 def load_record(path: Path) -> Record:
     """Read and check one record; RecordError says what is wrong with which file."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except (OSError, ValueError, RecursionError) as error:
         raise RecordError(f"{path}: not a readable record ({error or type(error).__name__})") from error
     version = raw.get("schema") if isinstance(raw, dict) else None
-    if version != SCHEMA:
+    if version != SCHEMA or isinstance(version, bool):
         raise RecordError(f"{path}: record schema {version!r}, this version reads schema {SCHEMA}")
     try:
         record = Record.model_validate(raw)
@@ -178,6 +184,10 @@ def load_record(path: Path) -> Record:
     if record.metric not in record.metrics:
         raise RecordError(f"{path}: headline metric '{record.metric}' is not among {sorted(record.metrics)}")
     return record
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
 
 
 def load_outcomes(folder: Path, record: Record) -> dict[str, NDArray[Any]]:

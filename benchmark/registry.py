@@ -74,7 +74,7 @@ def canonical(kind: str, text: str) -> str:
     plugin = configure(kind, text)
     name, _ = parse(text)
     options = [
-        f"{field.name}={_spell(getattr(plugin, field.name))}"
+        f"{field.name}={spell(getattr(plugin, field.name))}"
         for field in dataclasses.fields(plugin)
         if field.init and field.name != "variant" and getattr(plugin, field.name) != field.default
     ]
@@ -87,7 +87,7 @@ def parse(text: str) -> tuple[str, dict[str, str]]:
     if not match:
         raise PrunebenchError(f"'{text}' is not of the form name or name[option=value,...]")
     options: dict[str, str] = {}
-    for part in re.split(r",(?![^\[]*\])", match[2]) if match[2] else []:
+    for part in re.split(r",(?![^\[]*\])", match[2]) if (match[2] or "").strip() else []:
         key, equals, value = part.partition("=")
         if not equals or not key.strip():
             raise PrunebenchError(f"'{text}': option '{part.strip()}' is not of the form option=value")
@@ -191,8 +191,9 @@ def _from_path(kind: Kind, text: str) -> type[Any]:
 
 
 def _class_in(kind: Kind, module: ModuleType, stem: str) -> type[Any]:
-    """The class in `module` named after its file."""
-    own = {name.lower(): value for name, value in vars(module).items() if isinstance(value, type)}
+    """The class that `module` defines, and not just imports, named after its file."""
+    classes = [value for value in vars(module).values() if isinstance(value, type)]
+    own = {value.__name__.lower(): value for value in classes if value.__module__ == module.__name__}
     for candidate in class_names(stem, kind):
         if candidate in own:
             return _checked(kind, own[candidate], module.__name__)
@@ -242,7 +243,8 @@ def _convert(kind: Kind, name: str, cls: type[Any], options: dict[str, str]) -> 
     return values
 
 
-def _spell(value: object) -> str:
+def spell(value: object) -> str:
+    """An option's value as it is written in a name."""
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     if isinstance(value, float):

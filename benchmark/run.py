@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from benchmark import environment, registry
 from benchmark.calibrate import calibrator
+from benchmark.consistency import check_spec
 from benchmark.errors import PrunebenchError
 from benchmark.flat import PrunableWeights
 from benchmark.memo import TeacherMemo
@@ -57,6 +59,7 @@ class Options:
 def run(spec: RunSpec, options: Options | None = None) -> Result:
     """Train, prune and evaluate one cell. PrunebenchError says what does not fit before any training starts."""
     options = options or Options()
+    check_spec(spec)
     device = environment.pick_device(options.device)
     environment.prepare_device(device)
     environment.reset_peak(device)
@@ -81,7 +84,10 @@ def run(spec: RunSpec, options: Options | None = None) -> Result:
         progress=options.progress,
     )
     _calibrate(job)
+    asked = time.perf_counter()
     teacher = _teacher(spec, regularizer, prepared, device, options)
+    environment.reset_peak(device)
+    started += time.perf_counter() - asked  # a teacher's training is the cost of its own cell
     regularizer.begin(_remembered(job, teacher, options), teacher)
     train(job)
     trained = time.perf_counter()
@@ -129,8 +135,6 @@ def make_pruner(model: nn.Module, spec: RunSpec, total: int) -> Pruner | Dense:
         return Dense(weights)
     criterion: Criterion = registry.configure("criteria", spec.criterion)
     schedule: Schedule = registry.configure("schedules", spec.schedule)
-    if criterion.latent and spec.call_point == "after":
-        raise PrunebenchError(f"criterion '{spec.criterion}' trains through its mask: it needs call_point 'before'")
     return Pruner(
         model,
         criterion,
@@ -148,12 +152,6 @@ def _scorer(
 ) -> Callable[[], float | None]:
     """What is scored at checkpoints: held-out data where somebody needs a score, the reported split under best_dev."""
     split = "reported" if spec.selection == "best_dev" else "heldout"
-    if regularizer.needs_score and split == "reported":
-        raise PrunebenchError(
-            f"regularizer '{spec.regularizer}' needs held-out scores: choose selection last or heldout"
-        )
-    if regularizer.needs_score and spec.heldout == 0:
-        raise PrunebenchError(f"regularizer '{spec.regularizer}' needs held-out scores: set heldout above 0")
     if spec.selection == "last" and not regularizer.needs_score:
         return lambda: None
 
@@ -235,6 +233,8 @@ def _record(job: Run, metrics: dict[str, float], cost: Cost, outcomes_sha256: st
     spec, prepared = job.spec, job.prepared
     sparsity = measure_sparsity(job)
     notes = list(prepared.notes)
+    if wrong := [f"{name} is {value}" for name, value in metrics.items() if not isfinite(value)]:
+        raise PrunebenchError(f"{spec.task}: {', '.join(wrong)}: nothing to record")
     if sparsity.exact and not sparsity.met:
         notes.append(f"missed its sparsity: {sparsity.zeros} of {sparsity.prunable} weights are zero")
     score, step = (job.best[0], job.best[1]) if job.best else (None, job.total)

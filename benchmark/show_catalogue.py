@@ -1,6 +1,9 @@
 """`prunebench list`: plugins as text."""
 
+import ast
+
 from benchmark.catalogue import Entry, catalogue
+from benchmark.registry import spell
 
 
 def catalogue_lines(kind: str) -> list[str]:
@@ -15,8 +18,14 @@ def _entry_lines(entry: Entry) -> list[str]:
     owner = "" if entry.owner == "prunebench" else f"  [{entry.owner}]"
     names = f"{entry.name}/{{{','.join(entry.variants)}}}" if entry.variants else entry.name
     lines = [f"  {names}{owner}", f"      {entry.claim}"]
-    width = max((len(option.name) + len(option.default) + 1 for option in entry.options), default=0)
-    lines += [
-        f"        {option.name + '=' + option.default:<{width}}  {option.about}".rstrip() for option in entry.options
-    ]
-    return lines
+    options = [(f"{option.name}={_spelt(option.default)}", option.about) for option in entry.options]
+    width = max((len(option) for option, _ in options), default=0)
+    return lines + [f"        {option:<{width}}  {about}".rstrip() for option, about in options]
+
+
+def _spelt(default: str) -> str:
+    """A default as it would be given in a name: true, not True, and text without quotes."""
+    try:
+        return spell(ast.literal_eval(default))
+    except (SyntaxError, ValueError):
+        return default

@@ -18,9 +18,9 @@ MODES = ("mini", "hub")
 
 
 class Strict(BaseModel):
-    """Immutable, and unknown keys are errors."""
+    """Immutable; unknown keys are errors, and so are infinities."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Training(Strict):
@@ -142,5 +142,9 @@ class RunSpec(Strict):
 
 
 def portable(model: str) -> str:
-    """A model's name: the last part of its hub id or path, so that one board has the same ids on every machine."""
-    return PurePath(model).name
+    """A model's name: the last part of its hub id or path, so that one board has the same ids on every machine.
+
+    A folder that is called `mini` is not the embedded model.
+    """
+    name = PurePath(model).name
+    return f"{name} (folder)" if name == "mini" != model else name
