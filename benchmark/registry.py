@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_type_hints
 
+from benchmark.broken import BrokenPluginError, broken
 from benchmark.errors import PrunebenchError, choices
 
 NOT_PLUGINS = {"base", "checks"}
@@ -69,6 +70,14 @@ def configure(kind: str, text: str) -> Any:
         raise PrunebenchError(f"{found.singular} '{text}': {error}") from error
 
 
+def asks(regularizer: str, need: str) -> bool:
+    """Whether a configured regularizer sets `need` (`needs_teacher`, `needs_score`); a broken one asks for nothing."""
+    try:
+        return bool(getattr(configure("regularizers", regularizer), need))
+    except BrokenPluginError:
+        return False
+
+
 def canonical(kind: str, text: str) -> str:
     """`text` in its one spelling: options in the order of the fields, defaults left out."""
     plugin = configure(kind, text)
@@ -103,7 +112,7 @@ def load(kind: str, name: str) -> type[Any]:
     found = KINDS[kind]
     if name.partition(":")[0].endswith(".py"):
         return _from_path(found, name)
-    owners: list[str | EntryPoint] = [*_foreign(found, name)]
+    owners: list[str | EntryPoint] = [*foreign(kind, name)]
     if name in builtin_names(kind):
         owners.insert(0, f"{found.package}.{name}")
     if not owners:
@@ -117,8 +126,8 @@ def load(kind: str, name: str) -> type[Any]:
         return _class_in(found, importlib.import_module(owner), name)
     except PrunebenchError:
         raise
-    except Exception as error:
-        raise PrunebenchError(f"{found.singular} '{name}' ({owner_of(owner)}) cannot be imported: {error!r}") from error
+    except (Exception, SystemExit) as error:
+        raise broken(f"{found.singular} '{name}' ({owner_of(owner)})", error) from error
 
 
 def names(kind: str) -> list[str]:
@@ -164,8 +173,9 @@ def owner_of(owner: str | EntryPoint) -> str:
     return f"{dist} ({owner.value})"
 
 
-def _foreign(kind: Kind, name: str) -> list[EntryPoint]:
-    return list(entry_points(group=kind.group, name=name))
+def foreign(kind: str, name: str) -> list[EntryPoint]:
+    """The entry points of installed distributions that claim `name`."""
+    return list(entry_points(group=KINDS[kind].group, name=name))
 
 
 def _from_path(kind: Kind, text: str) -> type[Any]:
@@ -181,11 +191,11 @@ def _from_path(kind: Kind, text: str) -> type[Any]:
     sys.modules[spec.name] = module  # dataclasses look their module up by name
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise PrunebenchError(f"{kind.singular} '{text}' cannot be imported: {error!r}") from error
+    except (Exception, SystemExit) as error:
+        raise broken(f"{kind.singular} '{text}'", error) from error
     if cls:
         if not hasattr(module, cls):
-            raise PrunebenchError(f"{kind.singular} '{text}': {path} defines no {cls}")
+            raise BrokenPluginError(f"{kind.singular} '{text}': {path} defines no {cls}")
         return _checked(kind, getattr(module, cls), str(path))
     return _class_in(kind, module, path.stem)
 
@@ -197,7 +207,7 @@ def _class_in(kind: Kind, module: ModuleType, stem: str) -> type[Any]:
     for candidate in class_names(stem, kind):
         if candidate in own:
             return _checked(kind, own[candidate], module.__name__)
-    raise PrunebenchError(
+    raise BrokenPluginError(
         f"{module.__file__} defines no class named after the file; expected {stem.title().replace('_', '')}"
     )
 
@@ -205,7 +215,7 @@ def _class_in(kind: Kind, module: ModuleType, stem: str) -> type[Any]:
 def _checked(kind: Kind, cls: Any, owner: str) -> type[Any]:
     base = getattr(importlib.import_module(f"{kind.package}.base"), kind.base)
     if not (isinstance(cls, type) and issubclass(cls, base) and dataclasses.is_dataclass(cls)):
-        raise PrunebenchError(f"{cls!r} of {owner} is not a dataclass derived from {kind.package}.base.{kind.base}")
+        raise BrokenPluginError(f"{cls!r} of {owner} is not a dataclass derived from {kind.package}.base.{kind.base}")
     return cls
 
 

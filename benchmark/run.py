@@ -15,6 +15,7 @@ from benchmark.calibrate import calibrator
 from benchmark.consistency import check_spec
 from benchmark.errors import PrunebenchError
 from benchmark.flat import PrunableWeights
+from benchmark.identity import identified
 from benchmark.memo import TeacherMemo
 from benchmark.optimizer import FlatOptimizer
 from benchmark.prunable import find_prunable
@@ -59,6 +60,7 @@ class Options:
 def run(spec: RunSpec, options: Options | None = None) -> Result:
     """Train, prune and evaluate one cell. PrunebenchError says what does not fit before any training starts."""
     options = options or Options()
+    spec = identified(spec)
     check_spec(spec)
     device = environment.pick_device(options.device)
     environment.prepare_device(device)

@@ -63,6 +63,15 @@ class Training(Strict):
         return max(1, round((self.epochs or 3.0) * per_epoch))
 
 
+class Plugins(Strict):
+    """Third-party plugins of a cell: `distribution version hash-of-source`, or the hash alone of a file; empty: built in."""
+
+    task: str = ""
+    criterion: str = ""
+    regularizer: str = ""
+    schedule: str = ""
+
+
 class RunSpec(Strict):
     """One cell of a board: task x model x criterion x regularizer x sparsity x seed, under one protocol."""
 
@@ -85,6 +94,8 @@ class RunSpec(Strict):
     call_point: CallPoint = "before"
     """Criteria observe before the optimizer step (after clipping) or after it, with the same gradient."""
     training: Training = Training()
+    plugins: Plugins = Plugins()
+    """Who provides what is not built in, so that a changed plugin is a different cell (identity.py)."""
 
     @model_validator(mode="after")
     def _dense_is_dense(self) -> "RunSpec":
@@ -98,15 +109,8 @@ class RunSpec(Strict):
 
     @property
     def id(self) -> str:
-        """16 hex digits over everything that differs from the defaults; where model and data lie does not count."""
-        keyed = self.model_dump(exclude_defaults=True, mode="json") | {
-            "model": portable(self.model),
-            "data": self.data if self.data in MODES else "files",
-        }
-        if keyed["model"] == "mini":
-            del keyed["model"]
-        if keyed["data"] == "mini":
-            del keyed["data"]
+        """16 hex digits over everything that differs from the defaults; where model, data and plugins lie does not count."""
+        keyed = self.recorded().model_dump(exclude_defaults=True, mode="json")
         text = json.dumps(keyed, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -132,13 +136,18 @@ class RunSpec(Strict):
                 "schedule": "cubic",
                 "scope": "global",
                 "call_point": "before",
+                "plugins": Plugins(task=self.plugins.task),
             }
         )
 
     def recorded(self) -> "RunSpec":
-        """This spec without machine paths: the model by its name, a data folder as 'files'. The id is unchanged."""
-        data = self.data if self.data in MODES else "files"
-        return self.model_copy(update={"model": portable(self.model), "data": data})
+        """This spec without machine paths: model and plugin files by their names, a data folder as 'files'. The id is unchanged.
+
+        A task's file keeps its path: tables read the task again for its metrics.
+        """
+        places = {"model": portable(self.model), "data": self.data if self.data in MODES else "files"}
+        names = {field: portable_plugin(getattr(self, field)) for field in ("criterion", "regularizer", "schedule")}
+        return self.model_copy(update=places | names)
 
 
 def portable(model: str) -> str:
@@ -148,3 +157,10 @@ def portable(model: str) -> str:
     """
     name = PurePath(model).name
     return f"{name} (folder)" if name == "mini" != model else name
+
+
+def portable_plugin(text: str) -> str:
+    """A configured plugin that is named by its file, without the folder: `ideas/mine.py[power=2]` is `mine.py[power=2]`."""
+    name, bracket, options = text.partition("[")
+    location, colon, cls = name.partition(":")
+    return f"{PurePath(location).name}{colon}{cls}{bracket}{options}" if location.endswith(".py") else text

@@ -21,9 +21,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from benchmark import registry
+from benchmark.broken import BrokenPluginError
 from benchmark.errors import PrunebenchError, choices
+from benchmark.identity import plugins_of
 from benchmark.masks import parse_scope
-from benchmark.spec import DENSE, CallPoint, RunSpec, Selection, Strict, Training
+from benchmark.spec import DENSE, CallPoint, RunSpec, Selection, Strict, Training, portable_plugin
 
 HELDOUT = 0.1
 """Share of the training split kept aside where the protocol or a regularizer needs held-out scores and the suite says nothing."""
@@ -32,6 +34,8 @@ HELDOUT = 0.1
 def _plugin(kind: str, text: str) -> str:
     try:
         return registry.canonical(kind, text)
+    except BrokenPluginError:
+        return text.strip()  # its cells will fail with its traceback, the others run
     except PrunebenchError as error:
         raise ValueError(str(error)) from error
 
@@ -47,6 +51,15 @@ def _distinct(values: list[Any]) -> list[Any]:
     twice = sorted({str(value) for value in values if values.count(value) > 1})
     if twice:
         raise ValueError(f"given twice: {', '.join(twice)}")
+    return values
+
+
+def _told_apart(values: list[Any]) -> list[Any]:
+    """Records and tables name a plugin's file without its folder."""
+    names = [" + ".join(map(portable_plugin, str(value).split(" + "))) for value in values]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two files are called {', '.join(twice)}: rename one, or their rows could not be told apart")
     return values
 
 
@@ -108,7 +121,7 @@ class Suite(Strict):
     @field_validator("tasks", "criteria", "regularizers", "seeds")
     @classmethod
     def _once(cls, values: list[Any]) -> list[Any]:
-        return _distinct(values)
+        return _told_apart(_distinct(values))
 
     @field_validator("overrides")
     @classmethod
@@ -146,6 +159,7 @@ class Suite(Strict):
         self, task: str, seed: int, criterion: str = DENSE, regularizer: str = "none", sparsity: float = 0.0
     ) -> RunSpec:
         override = self._override(task)
+        schedule = override.schedule or self.schedule
         return RunSpec(
             task=task,
             model=override.model or self.model,
@@ -154,12 +168,13 @@ class Suite(Strict):
             regularizer=regularizer,
             sparsity=sparsity,
             seed=seed,
-            schedule=override.schedule or self.schedule,
+            schedule=schedule,
             scope=override.scope or self.scope,
             selection=self.selection,
             heldout=self._kept_aside,
             call_point=self.call_point,
             training=Training.model_validate(on_top(_given(self.training), _given(override.training))),
+            plugins=plugins_of(task, criterion, regularizer, schedule),
         )
 
     def _override(self, task: str) -> Override:
@@ -177,7 +192,7 @@ class Suite(Strict):
         if self.heldout is not None:
             return self.heldout
         needed = self.selection == "heldout" or any(
-            registry.configure("regularizers", regularizer).needs_score for _, regularizer in self.rows
+            registry.asks(regularizer, "needs_score") for _, regularizer in self.rows
         )
         return HELDOUT if needed else 0.0
 
