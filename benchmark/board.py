@@ -59,6 +59,11 @@ class Board:
         return self.folder / ".cache"
 
     @property
+    def locks(self) -> Path:
+        """Where runners hold a lock on the cell each is at."""
+        return self.cache / "locks"
+
+    @property
     def weights_folder(self) -> Path:
         """Where weights of finished cells lie, if they were kept."""
         return self.cache / "weights"
@@ -105,6 +110,11 @@ class Board:
         records, problems = load_records(self.records_folder)
         return [record for record in records if record.id in wanted], problems
 
+    def unreadable(self, cells: list[RunSpec]) -> list[RecordError]:
+        """What is wrong with the files that stand where records of `cells` should."""
+        names = {record_path(self.records_folder, spec.id) for spec in cells}
+        return [problem for problem in self.records()[1] if problem.path in names]
+
     def sources(self, spec: RunSpec) -> Source:
         """What the standing records of the spec's task were made from."""
         for cell in self.suite.cells():
@@ -118,7 +128,7 @@ class Board:
         found = {}
         for spec in self.suite.cells():
             path = failure_path(self.records_folder, spec.id)
-            if path.exists() and not record_path(self.records_folder, spec.id).exists():
+            if path.exists() and not self.is_done(spec):
                 found[spec.id] = _reason(path)
         return found
 

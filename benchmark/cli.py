@@ -21,6 +21,7 @@ Changes = Annotated[
 ]
 Data = Annotated[str | None, typer.Option(metavar="DIR", help="Read the data here: hub, mini, or a folder.")]
 Model = Annotated[str | None, typer.Option(metavar="DIR", help="Use this model: a folder or a hub id.")]
+Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run; auto is CUDA where there is one.")]
 Only = Annotated[str, typer.Option(metavar="PATTERN", help="Only cells whose task or name matches, such as 'glue/*'.")]
 Format = Literal["text", "markdown", "latex", "html", "csv", "json"]
 Kind = Literal["criteria", "regularizers", "schedules", "tasks"]
@@ -33,7 +34,7 @@ def run(
     changes: Changes = None,
     data: Data = None,
     model: Model = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     save_predictions: Annotated[bool, typer.Option(help="Keep predicted text beside the records.")] = False,
     save_weights: Annotated[bool, typer.Option(help="Keep the weights of every cell, for export.")] = False,
     trust_remote_code: Annotated[bool, typer.Option(help="Let a hub model run its own code.")] = False,
@@ -43,15 +44,19 @@ def run(
     from benchmark.engine.local import Settings
 
     opened = _open(board, changes, data, model)
-    sys.exit(run_board(opened, only, Settings(device, save_predictions, save_weights, trust_remote_code)))
+    try:
+        sys.exit(run_board(opened, only, Settings(device, save_predictions, save_weights, trust_remote_code)))
+    except KeyboardInterrupt:
+        typer.echo("prunebench: interrupted; finished cells are kept, run the same command to go on", err=True)
+        sys.exit(130)
 
 
 @app.command()
-def status(board: BoardArgument, changes: Changes = None) -> None:
+def status(board: BoardArgument, changes: Changes = None, data: Data = None, model: Model = None) -> None:
     """Say which cells of BOARD are done, failed or missing, and how long the missing ones will take."""
     from benchmark.commands import status_lines
 
-    typer.echo("\n".join(status_lines(_open(board, changes))))
+    typer.echo("\n".join(status_lines(_open(board, changes, data, model))))
 
 
 @app.command()
@@ -73,11 +78,13 @@ def table(
     efficiency: Annotated[bool, typer.Option(help="Sizes, FLOPs and costs instead.")] = False,
     measure: Annotated[bool, typer.Option(help="With --efficiency: compressed bytes and latency too.")] = False,
     changes: Changes = None,
+    data: Data = None,
+    model: Model = None,
 ) -> None:
     """Print BOARD's comparison table from its records; nothing is trained."""
     from benchmark import views
 
-    opened = _open(board, changes)
+    opened = _open(board, changes, data, model)
     if published:
         text = views.published_text(opened, format)
     elif efficiency or measure:
@@ -194,7 +201,7 @@ def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
     data: Data = None,
     model: Model = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Write a finished cell as a Hugging Face model folder: pruned weights, tokenizer, model card."""
     from benchmark.export import export_cell
@@ -219,6 +226,3 @@ def main() -> None:
     except PrunebenchError as error:
         typer.echo(f"prunebench: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("prunebench: interrupted; finished cells are kept, run the same command to go on", err=True)
-        sys.exit(130)

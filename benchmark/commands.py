@@ -7,6 +7,7 @@ from rich.console import Console
 from benchmark.atomic import write_text
 from benchmark.board import Board
 from benchmark.engine.local import Done, Settings, run_cells
+from benchmark.environment import pick_device
 from benchmark.progress import duration, reporter
 from benchmark.spec import RunSpec
 from benchmark.views import table_text
@@ -15,7 +16,10 @@ from benchmark.views import table_text
 def run_board(board: Board, only: str, settings: Settings) -> int:
     """Run the missing cells, write table.md, print table and failures; 1 where a cell failed, else 0."""
     cells = board.cells(only)
+    pick_device(settings.device)  # what this machine lacks is said once, not by every cell
     console = Console()
+    for problem in board.unreadable(cells):
+        _print(console, f"unreadable, made again: {problem}")
     done_before = sum(board.is_done(spec) for spec in cells)
     with reporter(console, done_before, len(cells)) as watcher:
         done = run_cells(board, cells, watcher, settings)

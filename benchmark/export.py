@@ -24,7 +24,9 @@ def export_cell(board: Board, spec: RunSpec, folder: Path, device: str = "auto")
     if folder.exists() and any(folder.iterdir()):
         raise PrunebenchError(f"{folder}: not empty; export writes to a new folder")
     options = Options(device=device, cache=board.cache / "data")
-    options = Options(device=device, cache=options.cache, teacher=Teachers(board.cache / "teachers", options).get)
+    options = Options(
+        device=device, cache=options.cache, teacher=Teachers(board.cache / "teachers", board.locks, options).get
+    )
     weights = load_weights(board.weights_folder, spec.id)
     if weights is None:
         result = run(spec, options)

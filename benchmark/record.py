@@ -25,6 +25,13 @@ SCHEMA = 1
 class RecordError(PrunebenchError):
     """A record that cannot be read or does not hold together."""
 
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
 
 class Part(Strict):
     """A piece of a record. What is not a finite number may be held in memory, but is neither written nor read."""
@@ -169,20 +176,20 @@ def load_record(path: Path) -> Record:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except (OSError, ValueError, RecursionError) as error:
-        raise RecordError(f"{path}: not a readable record ({error or type(error).__name__})") from error
+        raise RecordError(path, f"not a readable record ({error or type(error).__name__})") from error
     version = raw.get("schema") if isinstance(raw, dict) else None
     if version != SCHEMA or isinstance(version, bool):
-        raise RecordError(f"{path}: record schema {version!r}, this version reads schema {SCHEMA}")
+        raise RecordError(path, f"record schema {version!r}, this version reads schema {SCHEMA}")
     try:
         record = Record.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise RecordError(f"{path}: field '{where}': {first['msg']}") from error
+        raise RecordError(path, f"field '{where}': {first['msg']}") from error
     if record.id != record.spec.id or path.stem != record.id:
-        raise RecordError(f"{path}: file, id ({record.id}) and spec ({record.spec.id}) do not belong together")
+        raise RecordError(path, f"file, id ({record.id}) and spec ({record.spec.id}) do not belong together")
     if record.metric not in record.metrics:
-        raise RecordError(f"{path}: headline metric '{record.metric}' is not among {sorted(record.metrics)}")
+        raise RecordError(path, f"headline metric '{record.metric}' is not among {sorted(record.metrics)}")
     return record
 
 
@@ -196,9 +203,9 @@ def load_outcomes(folder: Path, record: Record) -> dict[str, NDArray[Any]]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise RecordError(f"{path}: per-example outcomes are missing ({error.strerror})") from error
+        raise RecordError(path, f"per-example outcomes are missing ({error.strerror})") from error
     if hashlib.sha256(data).hexdigest() != record.outcomes_sha256:
-        raise RecordError(f"{path}: checksum differs from the one in {record.id}.json")
+        raise RecordError(path, f"checksum differs from the one in {record.id}.json")
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 

@@ -13,15 +13,18 @@ from benchmark.weights import load_weights, save_weights
 
 
 class Teachers:
-    """A folder of weights by run id; what is not there is trained under a lock, so that it is trained once."""
+    """A folder of weights by run id; what is not there is trained, under the lock of the dense cell itself in `locks`.
 
-    def __init__(self, folder: Path, options: Options) -> None:
-        self.folder, self.options = folder, replace(options, teacher=None)
+    So it is trained once, also where another runner is just at that cell.
+    """
+
+    def __init__(self, folder: Path, locks: Path, options: Options) -> None:
+        self.folder, self.locks, self.options = folder, locks, replace(options, teacher=None)
 
     def get(self, spec: RunSpec) -> dict[str, Tensor]:
         """The weights of the dense run `spec`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / f"{spec.id}.lock"):
+        self.locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.locks / f"{spec.id}.lock"):
             weights = load_weights(self.folder, spec.id)
             if weights is None:
                 weights = train_teacher(spec, self.options)

@@ -73,16 +73,15 @@ class _Runner:
     def __init__(self, board: Board, watcher: Watcher, settings: Settings) -> None:
         self.board, self.watcher, self.settings, self.done = board, watcher, settings, Done()
         plain = Options(settings.device, board.cache / "data", settings.trust_remote_code)
-        self.teachers = Teachers(board.cache / "teachers", plain)
+        self.teachers = Teachers(board.cache / "teachers", board.locks, plain)
         self.options = replace(plain, teacher=self.teachers.get)
         self.wanted_teachers = taught_by(board.suite.cells())
 
     def attempt(self, spec: RunSpec, wait: bool) -> bool:
         """Run the cell unless its record stands; False if another runner has it (and we do not `wait`)."""
-        locks = self.board.cache / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
+        self.board.locks.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(locks / f"{spec.id}.lock", timeout=-1 if wait else 0):
+            with FileLock(self.board.locks / f"{spec.id}.lock", timeout=-1 if wait else 0):
                 if self.board.is_done(spec):
                     self.done.standing.append(spec.id)
                 else:

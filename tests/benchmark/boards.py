@@ -1,0 +1,66 @@
+"""Boards of a few tiny cells on the embedded data, for tests of everything that runs boards."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmark.board import Board
+
+TINY: dict[str, Any] = {
+    "title": "Tiny",
+    "tasks": ["glue/sst2"],
+    "criteria": ["random", "magnitude"],
+    "sparsities": [0.5],
+    "seeds": [0],
+    "training": {
+        "steps": 5,
+        "batch_size": 8,
+        "lr": 0.001,
+        "max_length": 32,
+        "train_examples": 48,
+        "eval_examples": 24,
+    },
+}
+
+NOT_FINITE = '''"""Scores that are not numbers."""
+
+from dataclasses import dataclass
+
+from criteria.base import Criterion
+
+
+@dataclass(frozen=True)
+class Broken(Criterion):
+    """Never finite."""
+
+    def score(self, state, weight):
+        return weight * float("nan")
+'''
+
+
+def make_board(folder: Path, **changes: Any) -> Board:
+    """A board with this suite, not yet run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "suite.yaml").write_text(yaml.safe_dump(TINY | changes))
+    return Board.open(folder)
+
+
+def times(board: Board) -> dict[str, int]:
+    """When each record was written."""
+    return {
+        path.name: path.stat().st_mtime_ns for path in board.records_folder.glob("*[0-9a-f].json") if is_record(path)
+    }
+
+
+def is_record(path: Path) -> bool:
+    """Whether a run finished and left this."""
+    return ".failed" not in path.name and path.stat().st_size > 0
+
+
+def facts(path: Path) -> dict[str, Any]:
+    """A record's file without what the run cost."""
+    raw: dict[str, Any] = json.loads(path.read_text())
+    del raw["cost"]
+    return raw
