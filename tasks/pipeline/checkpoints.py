@@ -102,10 +102,11 @@ class Checkpoint:
         factory = getattr(transformers, auto)
         options = {"dtype": torch.float32, "trust_remote_code": self.trust_remote_code}
         if self._has_no_weights():
-            model = factory.from_config(config, **options)
+            with torch.random.fork_rng(devices=[]):
+                model = factory.from_config(config, **options)
             return Template(model, frozenset(name for name, _ in model.named_parameters()))
         try:
-            with _fewer_messages(), torch.random.fork_rng(devices=[]):
+            with fewer_messages(), torch.random.fork_rng(devices=[]):
                 model, report = factory.from_pretrained(
                     self.path, config=config, revision=self.revision or "main", output_loading_info=True,
                     ignore_mismatched_sizes=True, **options,
@@ -200,7 +201,7 @@ def _draw(model: Any, missing: frozenset[str], seed: int) -> None:
 
 
 @contextmanager
-def _fewer_messages() -> Iterator[None]:
+def fewer_messages() -> Iterator[None]:
     """The library reports at length the missing heads that are expected here; errors still show."""
     from transformers.utils import logging
 

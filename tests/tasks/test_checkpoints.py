@@ -52,7 +52,9 @@ def test_half_precision_files_train_in_fp32(tmp_path: Path) -> None:
 
 def test_a_folder_without_weights_is_drawn_whole(tmp_path: Path) -> None:
     opened = open_checkpoint(str(checkpoint(tmp_path / "scratch")), "encoder")
+    state = torch.get_rng_state()
     first, again, other = (opened.build(AUTO, seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), state)  # also by the one that was built first
     assert differing(first, again) == set()
     assert "bert.encoder.layer.0.attention.self.query.weight" in differing(first, other)
 
