@@ -23,6 +23,10 @@ Data = Annotated[str | None, typer.Option(metavar="DIR", help="Read the data her
 Model = Annotated[str | None, typer.Option(metavar="DIR", help="Use this model: a folder or a hub id.")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run; auto is CUDA where there is one.")]
 Only = Annotated[str, typer.Option(metavar="PATTERN", help="Only cells whose task or name matches, such as 'glue/*'.")]
+Track = Annotated[
+    Literal["tensorboard", "wandb", "mlflow"] | None,
+    typer.Option(help="Tell this tracker as well; records stay the truth."),
+]
 Format = Literal["text", "markdown", "latex", "html", "csv", "json"]
 Kind = Literal["criteria", "regularizers", "schedules", "tasks"]
 
@@ -38,6 +42,7 @@ def run(
     save_predictions: Annotated[bool, typer.Option(help="Keep predicted text beside the records.")] = False,
     save_weights: Annotated[bool, typer.Option(help="Keep the weights of every cell, for export.")] = False,
     trust_remote_code: Annotated[bool, typer.Option(help="Let a hub model run its own code.")] = False,
+    track: Track = None,
 ) -> None:
     """Run every cell of BOARD that has no record yet, then write and print its table."""
     from benchmark.commands import run_board
@@ -45,7 +50,34 @@ def run(
 
     opened = _open(board, changes, data, model)
     try:
-        sys.exit(run_board(opened, only, Settings(device, save_predictions, save_weights, trust_remote_code)))
+        sys.exit(run_board(opened, only, Settings(device, save_predictions, save_weights, trust_remote_code), track))
+    except KeyboardInterrupt:
+        typer.echo("prunebench: interrupted; finished cells are kept, run the same command to go on", err=True)
+        sys.exit(130)
+
+
+@app.command()
+def compare(
+    board: BoardArgument,
+    add: Annotated[
+        list[str], typer.Option(metavar="NAME|FILE", help="A criterion, or 'criterion + regularizer', to add as a row.")
+    ],
+    only: Only = "*",
+    changes: Changes = None,
+    data: Data = None,
+    model: Model = None,
+    device: Device = "auto",
+    track: Track = None,
+) -> None:
+    """Run only the missing cells of the rows added to BOARD, and print its table with them marked; suite.yaml stays as it is."""
+    from benchmark.compare import compare as compare_rows
+    from benchmark.compare import widen
+    from benchmark.engine.local import Settings
+    from benchmark.readsuite import parse_changes
+
+    wider = widen(board, add, parse_changes(changes or []), data=data, model=model)
+    try:
+        sys.exit(compare_rows(wider, only, Settings(device), track))
     except KeyboardInterrupt:
         typer.echo("prunebench: interrupted; finished cells are kept, run the same command to go on", err=True)
         sys.exit(130)
@@ -170,6 +202,40 @@ def check(
         sys.exit(1)
     typer.echo("\n".join(f"passed  {name}: {seen}" for name, seen in passed))
     typer.echo(f"{plugin} keeps the contract of {found}: {len(passed)} checks passed")
+
+
+@app.command()
+def new(
+    kind: Annotated[Literal["criterion", "regularizer", "task", "board"], typer.Argument(help="What to write.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as my_idea.")],
+    folder: Annotated[Path, typer.Option(metavar="DIR", help="Where to write its file.")] = Path(),
+    package: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write an installable package around it into this new folder.")
+    ] = None,
+) -> None:
+    """Write a plugin (one file that already works), a package around it, or a board; nothing is overwritten."""
+    from benchmark.scaffold import new as write_new
+
+    written = write_new(kind, name, folder, package)
+    typer.echo(
+        "\n".join(
+            [*(f"wrote {path}" for path in written.paths), "next:", *(f"  {step}" for step in written.next_steps)]
+        )
+    )
+
+
+@app.command()
+def doctor(
+    board: Annotated[
+        Path | None, typer.Argument(metavar="[BOARD]", help="Check this board's data and models too.")
+    ] = None,
+) -> None:
+    """Say what this machine has and lacks: Python, torch, device, data, hub, extras, programs, and how to get what is missing."""
+    from benchmark.doctor import examine, report_lines
+
+    findings = examine(_open(board, None) if board else None)
+    typer.echo("\n".join(report_lines(findings)))
+    sys.exit(1 if any(finding.state == "wrong" for finding in findings) else 0)
 
 
 @app.command()

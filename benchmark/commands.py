@@ -10,10 +10,11 @@ from benchmark.engine.local import Done, Settings, run_cells
 from benchmark.environment import pick_device
 from benchmark.progress import duration, reporter
 from benchmark.spec import RunSpec
+from benchmark.tracking.watch import tracked
 from benchmark.views import table_text
 
 
-def run_board(board: Board, only: str, settings: Settings) -> int:
+def run_board(board: Board, only: str, settings: Settings, track: str | None = None) -> int:
     """Run the missing cells, write table.md, print table and failures; 1 where a cell failed, else 0."""
     cells = board.cells(only)
     pick_device(settings.device)  # what this machine lacks is said once, not by every cell
@@ -21,7 +22,7 @@ def run_board(board: Board, only: str, settings: Settings) -> int:
     for problem in board.unreadable(cells):
         _print(console, f"unreadable, made again: {problem}")
     done_before = sum(board.is_done(spec) for spec in cells)
-    with reporter(console, done_before, len(cells)) as watcher:
+    with reporter(console, done_before, len(cells)) as shown, tracked(shown, track, board.folder) as watcher:
         done = run_cells(board, cells, watcher, settings)
     _print(console, table_text(board, "text"))
     write_text(board.folder / "table.md", table_text(board, "markdown") + "\n")

@@ -34,4 +34,4 @@ class Teachers:
 
 def taught_by(cells: list[RunSpec]) -> set[str]:
     """Ids of the dense runs that some cell wants as its teacher."""
-    return {spec.dense().id for spec in cells if registry.configure("regularizers", spec.regularizer).needs_teacher}
+    return {spec.dense().id for spec in cells if registry.asks(spec.regularizer, "needs_teacher")}

@@ -1,0 +1,119 @@
+"""`--track`: tells an experiment tracker what a watcher is told. Records stay the truth; nothing is ever read back from a tracker."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+from benchmark.engine.local import Watcher
+from benchmark.errors import PrunebenchError, choices
+from benchmark.spec import RunSpec
+from benchmark.train import Progress
+
+TRACKERS = ("tensorboard", "wandb", "mlflow")
+"""Modules of this package, each named as the package it needs, with an `Opener` called `open_session`."""
+
+
+class Session(Protocol):
+    """One cell, as a tracker sees it."""
+
+    def log(self, step: int, values: dict[str, float]) -> None:
+        """Numbers at a training step."""
+
+    def end(self, values: dict[str, float], reason: str | None) -> None:
+        """Final numbers, or the reason of a failure."""
+
+
+Opener = Callable[[RunSpec, dict[str, str], Path], Session]
+"""(cell, its settings as text, board folder) -> session."""
+
+
+class Tracking:
+    """A watcher around another one: passes everything on, and tells the tracker for as long as that works."""
+
+    def __init__(self, inner: Watcher, opener: Opener, folder: Path) -> None:
+        self.inner, self.opener, self.folder = inner, opener, folder
+        self.sessions: dict[str, Session] = {}
+        self.working = True
+
+    def started(self, spec: RunSpec) -> Progress:
+        """Open a session; its progress goes to both."""
+        shown = self.inner.started(spec)
+        with self._unharmed():
+            self.sessions[spec.id] = self.opener(spec, settings_of(spec), self.folder)
+
+        def progress(done: int, total: int, loss: float, sparsity: float) -> None:
+            shown(done, total, loss, sparsity)
+            with self._unharmed():
+                if session := self.sessions.get(spec.id):
+                    session.log(done, {"loss": loss, "sparsity": sparsity})
+
+        return progress
+
+    def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
+        """Close the session with its score."""
+        self.inner.finished(spec, score, seconds)
+        self._end(spec.id, {"score": score, "seconds": seconds}, None)
+
+    def failed(self, spec: RunSpec, reason: str) -> None:
+        """Close the session as failed."""
+        self.inner.failed(spec, reason)
+        self._end(spec.id, {}, reason)
+
+    def close(self) -> None:
+        """Close what was interrupted."""
+        for run_id in list(self.sessions):
+            self._end(run_id, {}, "interrupted")
+
+    def _end(self, run_id: str, values: dict[str, float], reason: str | None) -> None:
+        session = self.sessions.pop(run_id, None)
+        with self._unharmed():
+            if session is not None:
+                session.end(values, reason)
+
+    @contextmanager
+    def _unharmed(self) -> Iterator[None]:
+        """No trouble of a tracker (a full disk, a server that is gone) fails a run; the first one is said."""
+        try:
+            yield
+        except Exception as error:
+            if self.working:
+                warnings.warn(f"the tracker fails ({error!r}); runs go on without it", stacklevel=2)
+            self.working = False
+
+
+@contextmanager
+def tracked(watcher: Watcher, tracker: str | None, folder: Path) -> Iterator[Watcher]:
+    """`watcher`, with `tracker` told as well where one is named; PrunebenchError where it is unknown or not installed."""
+    if tracker is None:
+        yield watcher
+        return
+    tracking = Tracking(watcher, opener_of(tracker), folder)
+    try:
+        yield tracking
+    finally:
+        tracking.close()
+
+
+def opener_of(tracker: str) -> Opener:
+    """How the tracker called `tracker` opens a session."""
+    if tracker not in TRACKERS:
+        raise PrunebenchError(f"unknown tracker '{tracker}'; {choices(tracker, TRACKERS)}")
+    try:
+        found: Opener = import_module(f"benchmark.tracking.{tracker}").open_session
+    except ImportError as error:
+        raise PrunebenchError(
+            f"--track {tracker} needs a package that is not installed ({error}): python -m pip install {tracker}"
+        ) from error
+    return found
+
+
+def settings_of(spec: RunSpec) -> dict[str, str]:
+    """The choices of a cell as flat text: `training.lr` and so on, and its id."""
+    flat = {"id": spec.id}
+    for name, value in spec.recorded().model_dump(mode="json").items():
+        nested = value.items() if isinstance(value, dict) else [("", value)]
+        flat |= {f"{name}.{key}".rstrip("."): str(part) for key, part in nested}
+    return flat
