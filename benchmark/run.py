@@ -1,11 +1,13 @@
 """run(spec) -> Result: the straight line from a spec to its record, on one screen."""
 
 import hashlib
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -260,3 +262,14 @@ def _record(job: Run, metrics: dict[str, float], cost: Cost, outcomes_sha256: st
         outcomes_sha256=outcomes_sha256,
         notes=notes,
     )
+
+
+class _Callable(ModuleType):
+    """`from benchmark import run` gives this module, which has the function's name: calling it calls the function."""
+
+    def __call__(self, spec: RunSpec, options: Options | None = None) -> Result:
+        """As `run` itself."""
+        return run(spec, options)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -1,0 +1,51 @@
+"""What a Python user imports: names load lazily, `run` can be called however it was imported."""
+
+import subprocess
+import sys
+
+import pytest
+
+import benchmark
+from tests.benchmark.conftest import TINY
+
+CALL = """
+import sys
+{first}
+from benchmark import RunSpec, run
+from benchmark.run import run as function
+assert callable(run), run
+try:
+    run(RunSpec(task="glue/sst3"))
+except benchmark.PrunebenchError as error:
+    print("refused")
+"""
+
+
+def test_importing_the_package_loads_nothing() -> None:
+    code = "import sys, benchmark; print(sorted({'torch', 'numpy', 'pydantic', 'typer'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["import benchmark", "import benchmark, benchmark.run"])
+def test_run_is_callable_whatever_was_imported_before(first: str) -> None:
+    done = subprocess.run([sys.executable, "-c", CALL.format(first=first)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "refused"
+
+
+def test_every_public_name_is_there() -> None:
+    for name in benchmark.__all__:
+        assert getattr(benchmark, name) is not None
+    assert set(benchmark._HOMES) | {"run"} == set(benchmark.__all__)
+    with pytest.raises(AttributeError, match="nothing"):
+        benchmark.nothing  # noqa: B018
+
+
+def test_a_cell_from_python() -> None:
+    from benchmark import Options, RunSpec, Training, run
+
+    spec = RunSpec(task="glue/sst2", criterion="magnitude", sparsity=0.5, training=Training(**TINY["training"]))  # type: ignore[arg-type]
+    result = run(spec, Options(device="cpu"))
+    assert result.record.id == spec.id
+    assert result.record.sparsity.met
