@@ -14,6 +14,7 @@ from torch import nn
 from tasks.base import Setting, TaskError
 from tasks.data_to_text import PreparedText, grouped
 from tasks.e2e import E2e
+from tasks.generation import Plan, search
 from tasks.metrics_text import text_metrics, text_outcomes
 from tasks.webnlg import Webnlg
 from tests.tasks.test_hub_metrics import metric
@@ -153,6 +154,7 @@ def test_batched_beams_write_what_each_prompt_would_get_alone(
     network = memorise(prepared, steps=40).eval()
     together = prepared.write(network, "reported")
     monkeypatch.setattr("tasks.generation.BATCH_ROWS", 1)
+    monkeypatch.setattr("tasks.data_to_text.generate", search)  # not from memory
     assert prepared.write(network, "reported") == together
     by_library = []
     for example in prepared.examples("reported"):
@@ -167,6 +169,30 @@ def test_batched_beams_write_what_each_prompt_would_get_alone(
         by_library.append(" ".join(answer.split()))
     assert together == by_library
     assert len(set(together)) > 1
+
+
+def test_the_same_weights_asked_the_same_answer_from_memory(
+    data: Path, model: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[Plan] = []
+
+    def counted(network: nn.Module, prompts: Any, plan: Plan) -> list[list[int]]:
+        searched.append(plan)
+        return search(network, prompts, plan)
+
+    monkeypatch.setattr("tasks.generation.search", counted)
+    prepared = prepare(data, model("gpt2"), heldout=0.25)
+    network = prepared.build(seed=5).eval()
+    first = prepared.write(network, "reported")
+    assert (prepared.write(prepared.build(seed=5), "reported"), len(searched)) == (first, 1)
+    prepared.write(network, "heldout")
+    with torch.no_grad():
+        network.get_parameter("transformer.wte.weight")[3, 1] += 1
+    prepared.write(network, "reported")
+    with torch.autocast("cpu", torch.bfloat16):
+        prepared.write(network, "reported")
+    prepare(data, model("gpt2"), E2e(beams=1, max_target=20)).write(network, "reported")
+    assert len(searched) == 5
 
 
 def test_texts_that_were_learnt_score_high(data: Path, model: Callable[[str], str]) -> None:
