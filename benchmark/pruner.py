@@ -13,7 +13,6 @@ value underneath and the forward pass sees weight * gate. From `observe` to `pru
 optimizer over `model.parameters()` moves them.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -25,6 +24,7 @@ from benchmark.flat import PrunableWeights
 from benchmark.masks import make_mask, parse_scope
 from benchmark.prunable import find_prunable
 from benchmark.schedules.base import Schedule
+from benchmark.stopwatch import Stopwatch
 from criteria.base import Criterion, State, Step
 
 
@@ -59,8 +59,7 @@ class Pruner:
         self.masked: tuple[int, float] | None = None
         """Steps taken and sparsity at the last masking."""
         self.remembered: dict[int, Tensor] = {}
-        self.seconds = 0.0
-        """Time spent in the criterion and in masking."""
+        self.watch = Stopwatch(self.mask.device)
         self.effective = self._separate() if criterion.latent else self.weights.vector.data
         self._remember()
 
@@ -68,6 +67,11 @@ class Pruner:
     def scheduled(self) -> float:
         """Sparsity in force after the last step taken."""
         return self.schedule.sparsity(max(self.taken - 1, 0), self.total, self.target)
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in the criterion and in masking."""
+        return self.watch.seconds
 
     @property
     def reached(self) -> bool:
@@ -80,7 +84,7 @@ class Pruner:
 
     def observe(self, lr: float) -> None:
         """Show the criterion weights and gradients; `lr` is the learning rate of the coming optimizer step."""
-        with self._clock():
+        with self.watch.running():
             grad, step = self.weights.collect(), self.step(lr)
             gates = (
                 self._gates(training=True) if self.criterion.latent else None
@@ -95,7 +99,7 @@ class Pruner:
 
     def prune(self) -> None:
         """After the optimizer step: recompute the mask if it is due, and apply it."""
-        with self._clock():
+        with self.watch.running():
             index = self.taken
             self.taken += 1
             if self.schedule.due(index, self.total):
@@ -109,7 +113,7 @@ class Pruner:
 
     def finish(self) -> None:
         """The final mask: exactly the target (or what a criterion that is not exact keeps), zeros in place for good."""
-        with self._clock():
+        with self.watch.running():
             held = self.schedule.hold and self.reached
             if not held and self.masked != (self.taken, self.target):
                 self._masking(self.target)
@@ -250,12 +254,6 @@ class Pruner:
                 return f"criterion {name} gave {bad} of {part.numel()} scores that are not finite in {matrix.name}"
         return f"criterion {type(self.criterion).__name__} gave scores that are not finite"
 
-    @contextmanager
-    def _clock(self) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self.seconds += time.perf_counter() - started
-
 
 def check_schedule(schedule: Schedule, sparsity: float, total: int) -> None:
     """PrunebenchError where `schedule` does not fit a run of `total` steps."""
@@ -263,39 +261,3 @@ def check_schedule(schedule: Schedule, sparsity: float, total: int) -> None:
         schedule.sparsity(0, total, sparsity)
     except ValueError as error:
         raise PrunebenchError(f"schedule {type(schedule).__name__}: {error}") from error
-
-
-class Dense:
-    """The null object: a model that is never pruned, with the same questions answered."""
-
-    seconds = 0.0
-    scheduled = 0.0
-    reached = True
-
-    def __init__(self, weights: PrunableWeights) -> None:
-        self.weights = weights
-
-    def observe(self, lr: float) -> None:
-        """Nothing to watch."""
-
-    def prune(self) -> None:
-        """Nothing to prune."""
-
-    def finish(self) -> None:
-        """Nothing to settle."""
-
-    def measure(self) -> float:
-        """Nothing is pruned."""
-        return 0.0
-
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """The model as it is."""
-        yield
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Nothing to resume."""
-        return {}
-
-    def load_state_dict(self, saved: dict[str, Tensor]) -> None:
-        """Nothing to take back."""

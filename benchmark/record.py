@@ -83,7 +83,7 @@ class Cost(Part):
     train_seconds: float
     evaluate_seconds: float
     step_seconds: float
-    """Median over the training steps."""
+    """Of a training step: the median over the curve's intervals of their mean."""
     criterion_seconds: float
     """Spent in observing, scoring and masking, all steps together."""
     peak_bytes: int

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from benchmark import environment, registry
 from benchmark.calibrate import calibrator
 from benchmark.consistency import check_spec
+from benchmark.dense import Dense
 from benchmark.errors import PrunebenchError
 from benchmark.flat import PrunableWeights
 from benchmark.identity import identified
 from benchmark.memo import TeacherMemo
 from benchmark.optimizer import FlatOptimizer
 from benchmark.prunable import find_prunable
-from benchmark.pruner import Dense, Pruner
+from benchmark.pruner import Pruner
 from benchmark.record import Cost, Layer, Record, Selected, Sparsity, pack_outcomes
 from benchmark.schedules.base import Schedule
 from benchmark.spec import RunSpec
@@ -101,9 +102,9 @@ def run(spec: RunSpec, options: Options | None = None) -> Result:
     now = time.perf_counter()
     cost = Cost(
         total_seconds=now - started,
-        train_seconds=sum(job.step_seconds),
+        train_seconds=sum(seconds for _, seconds in job.intervals),
         evaluate_seconds=now - trained,
-        step_seconds=typical(job.step_seconds),
+        step_seconds=typical(job.intervals),
         criterion_seconds=pruner.seconds,
         peak_bytes=environment.peak_bytes(device),
         steps=total,

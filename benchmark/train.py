@@ -11,10 +11,11 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
+from benchmark.dense import Dense
 from benchmark.environment import autocast
 from benchmark.errors import PrunebenchError
 from benchmark.optimizer import FlatOptimizer, rate
-from benchmark.pruner import Dense, Pruner
+from benchmark.pruner import Pruner
 from benchmark.record import Point
 from benchmark.spec import RunSpec
 from criteria.regularizers.base import Regularizer
@@ -50,31 +51,31 @@ class Run:
     curve: list[Point] = field(default_factory=list)
     best: tuple[float, int, dict[str, Tensor]] | None = None
     """Score, step and weights of the best checkpoint at full sparsity, under protocols that select."""
-    step_seconds: list[float] = field(default_factory=list)
+    intervals: list[tuple[int, float]] = field(default_factory=list)
+    """Steps from one point of the curve to the next, and the seconds they took."""
 
 
 def train(run: Run) -> None:
     """Train and prune `run.model` in place; afterwards the model holds the weights to report."""
     run.model.train()
-    running, since = torch.zeros((), device=run.device), 0
+    running, since, began = torch.zeros((), device=run.device), 0, time.perf_counter()
     checkpoints = moments(run.total, run.spec.training.checkpoints)
     points = moments(run.total, POINTS)
     for batch in stream(run.prepared, run.spec, run.step, run.total):
-        started = time.perf_counter()
         lr = rate(run.step, run.total, run.spec.training)
         running += _step(run, {name: tensor.to(run.device, non_blocking=True) for name, tensor in batch.items()}, lr)
         run.step, since = run.step + 1, since + 1
-        run.step_seconds.append(time.perf_counter() - started)
         if run.step == run.total:
             run.pruner.finish()
         if run.step in points or run.step in checkpoints:
-            loss = _finite(running.item() / since, run.step)
+            loss = _finite(running.item() / since, run.step)  # waits for the device, so that the clock is right
+            run.intervals.append((since, time.perf_counter() - began))
             score = _checkpoint(run) if run.step in checkpoints else None
             sparsity = run.pruner.measure()
             run.curve.append(Point(step=run.step, loss=loss, lr=lr, sparsity=sparsity, score=score))
             run.progress(run.step, run.total, loss, sparsity)
             running.zero_()
-            since = 0
+            since, began = 0, time.perf_counter()
     if run.best is not None:
         run.model.load_state_dict(run.best[2])
 
@@ -135,9 +136,9 @@ def moments(total: int, count: int) -> set[int]:
     return {max(1, round(total * i / count)) for i in range(1, count + 1)}
 
 
-def typical(seconds: list[float]) -> float:
-    """Median seconds of a step."""
-    return median(seconds) if seconds else 0.0
+def typical(intervals: list[tuple[int, float]]) -> float:
+    """Median over the intervals of the mean seconds of a step."""
+    return median(seconds / steps for steps, seconds in intervals) if intervals else 0.0
 
 
 def _finite(loss: float, step: int) -> float:

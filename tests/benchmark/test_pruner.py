@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmark.dense import Dense
 from benchmark.errors import PrunebenchError
 from benchmark.flat import PrunableWeights
 from benchmark.prunable import find_prunable
-from benchmark.pruner import Dense, Pruner
+from benchmark.pruner import Pruner
 from benchmark.schedules.base import Schedule
 from benchmark.schedules.constant import Constant
 from benchmark.schedules.cubic import Cubic

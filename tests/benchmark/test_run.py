@@ -3,7 +3,6 @@
 import hashlib
 import io
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -13,11 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-import benchmark.run
 from benchmark import registry
 from benchmark.errors import PrunebenchError
 from benchmark.record import Record, load_record, save_record
-from benchmark.run import Options, Result, run
+from benchmark.run import Options, Result, measure_sparsity, run
 from benchmark.spec import RunSpec, Training
 
 TINY = Training(steps=6, batch_size=8, lr=1e-3, max_length=32, train_examples=48, eval_examples=24, checkpoints=3)
@@ -126,12 +124,12 @@ def test_criteria_whose_sparsity_is_an_outcome_say_so() -> None:
 
 
 def test_a_missed_sparsity_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    measure = benchmark.run.measure_sparsity
+    measure = measure_sparsity
 
     def missed(job: Any) -> Any:
         return measure(job).model_copy(update={"met": False, "zeros": 7})
 
-    monkeypatch.setattr(benchmark.run, "measure_sparsity", missed)
+    monkeypatch.setattr("benchmark.run.measure_sparsity", missed)
     assert run(spec(), CPU).record.notes[-1].startswith("missed its sparsity: 7 of ")
 
 
@@ -187,13 +185,13 @@ def test_a_teacher_is_the_dense_cell_bit_for_bit(monkeypatch: pytest.MonkeyPatch
     """Trained on the spot, once, and as good as the dense cell's own weights."""
     distilled = spec(criterion="magnitude", regularizer="distillation", schedule="linear")
     trained: list[str] = []
-    original: Callable[..., Result] = benchmark.run.run
+    original = run
 
     def counted(of: RunSpec, options: Options | None = None) -> Result:
         trained.append(of.id)
         return original(of, options)
 
-    monkeypatch.setattr(benchmark.run, "run", counted)
+    monkeypatch.setattr("benchmark.run.run", counted)
     alone = original(distilled, CPU)
     assert trained == [DENSE.id]
     given = original(distilled, replace(CPU, teacher=lambda _: dict(ran(DENSE).model.state_dict())))

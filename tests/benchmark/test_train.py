@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-import benchmark.run
 from benchmark.errors import PrunebenchError
 from benchmark.optimizer import rate
 from benchmark.run import Options, Result, run
@@ -27,7 +26,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Result, ToyTask]
 
     def run_toy(task: ToyTask | None = None, options: Options | None = None, **changes: Any) -> tuple[Result, ToyTask]:
         opened = task or ToyTask()
-        monkeypatch.setattr(benchmark.run, "open_task", lambda *_: opened)
+        monkeypatch.setattr("benchmark.run.open_task", lambda *_: opened)
         fields: dict[str, Any] = {
             "task": "toy",
             "criterion": "magnitude",
@@ -261,7 +260,7 @@ def test_the_cost_of_a_teacher_is_not_its_students(
 ) -> None:
     waited = [0.0]
     clock = SimpleNamespace(perf_counter=lambda: time.perf_counter() + waited[0])
-    monkeypatch.setattr(benchmark.run, "time", clock)
+    monkeypatch.setattr("benchmark.run.time", clock)
 
     def slow(spec: RunSpec) -> dict[str, torch.Tensor]:
         waited[0] = 1000
