@@ -14,13 +14,21 @@ CONTRACTS = {
 }
 
 
-def check(text: str, kind: str | None = None) -> tuple[str, list[tuple[str, str]]]:
-    """The kind of the plugin `text` and its passed checks with what was seen; AssertionError says what to do."""
+def check(
+    text: str, kind: str | None = None, data: str | None = None, model: str | None = None
+) -> tuple[str, list[tuple[str, str]]]:
+    """The kind of the plugin `text` and its passed checks with what was seen; AssertionError says what to do.
+
+    `data` and `model` are what a task is tried on, where the embedded ones are not for it.
+    """
     kind = kind or kind_of(text)
+    places = {name: place for name, place in (("data", data), ("model", model)) if place is not None}
+    if places and kind != "tasks":
+        raise PrunebenchError(f"'{text}' is checked without data or model; {' and '.join(places)} are for tasks")
     plugin = registry.configure(kind, text)
     module, function = CONTRACTS[kind]
-    contract: Callable[[object], list[tuple[str, str]]] = getattr(import_module(module), function)
-    return kind, contract(plugin)
+    contract: Callable[..., list[tuple[str, str]]] = getattr(import_module(module), function)
+    return kind, contract(plugin, **places)
 
 
 def kind_of(text: str) -> str:

@@ -191,12 +191,14 @@ def diagnose(board: BoardArgument, only: Only = "*") -> None:
 def check(
     plugin: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A plugin's name with options, or its file.")],
     kind: Annotated[Kind | None, typer.Option(help="Its kind, where the name does not tell.")] = None,
+    data: Data = None,
+    model: Model = None,
 ) -> None:
     """Hold a plugin against its contract: what passed, or what failed and what to do."""
     from benchmark.check import check as check_plugin
 
     try:
-        found, passed = check_plugin(plugin, kind)
+        found, passed = check_plugin(plugin, kind, data, model)
     except AssertionError as error:
         typer.echo(f"FAILED {plugin}: {error}")
         sys.exit(1)

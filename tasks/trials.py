@@ -48,7 +48,8 @@ class Trial:
         except TaskError as error:
             raise AssertionError(
                 f"{self.name} cannot be opened on data {setting.data!r} with model {setting.model!r}: {error}. "
-                "Where the embedded data are not for it, name its own: data=FOLDER, and model=FOLDER or a hub id"
+                "Where the embedded data are not for it, name its own: data=FOLDER, and model=FOLDER or a hub id "
+                "(prunebench check TASK --data FOLDER, and --model)"
             ) from error
 
     def build(self, seed: int = 0) -> nn.Module:

@@ -6,6 +6,7 @@ import pytest
 
 from benchmark.check import check, kind_of
 from benchmark.errors import PrunebenchError
+from tests.tasks.tiny import checkpoint, write_sst2
 
 CRITERION = '''"""Keeps large weights."""
 
@@ -45,6 +46,16 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     path.write_text(CRITERION.replace("Mine", "Worse").replace("return weight", "return -weight"))
     with pytest.raises(AssertionError):
         check(str(path))
+
+
+def test_a_task_is_checked_on_data_of_its_own(tmp_path: Path) -> None:
+    data = str(write_sst2(tmp_path))
+    kind, passed = check("glue/sst2", data=data, model=str(checkpoint(tmp_path / "model", "distilbert")))
+    assert (kind, dict(passed)["facts"]) == ("tasks", "24 train, 8 heldout, 8 reported")
+    with pytest.raises(AssertionError, match=r"no folder; .*--data FOLDER, and --model"):
+        check("glue/rte", data="nowhere")
+    with pytest.raises(PrunebenchError, match="'magnitude' is checked without data or model; data are for tasks"):
+        check("magnitude", data=data)
 
 
 def test_a_file_that_is_no_plugin(tmp_path: Path) -> None:
