@@ -1,9 +1,13 @@
-"""Fixtures of all tests: the shared folder of real data, where it is at hand."""
+"""Fixtures and settings of all tests: the shared folder of real data, where it is at hand; property tests without deadline."""
 
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None, max_examples=50)  # the machine may be busy
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

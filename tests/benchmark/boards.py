@@ -7,6 +7,9 @@ from typing import Any
 import yaml
 
 from benchmark.board import Board
+from benchmark.engine.local import Done, Settings, run_cells
+from benchmark.spec import RunSpec
+from benchmark.train import Progress, silent
 
 TINY: dict[str, Any] = {
     "title": "Tiny",
@@ -64,3 +67,27 @@ def facts(path: Path) -> dict[str, Any]:
     raw: dict[str, Any] = json.loads(path.read_text())
     del raw["cost"]
     return raw
+
+
+CPU = Settings(device="cpu")
+
+
+class Watched:
+    """A watcher that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def started(self, spec: RunSpec) -> Progress:
+        self.told.append(("started", spec.cell))
+        return silent
+
+    def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
+        self.told.append(("finished", spec.cell))
+
+    def failed(self, spec: RunSpec, reason: str) -> None:
+        self.told.append(("failed", spec.cell))
+
+
+def finish(board: Board, only: str = "*") -> Done:
+    return run_cells(board, board.cells(only), Watched(), CPU)

@@ -1,6 +1,7 @@
-"""A tiny board of the embedded data, run once for all tests that only look at it."""
+"""Tiny boards of the embedded data, run once for all tests that only look at them; a registry that forgets."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import yaml
 
 from benchmark.board import Board
 from benchmark.engine.local import Settings, run_cells
+from benchmark.registry import load
+from tests.benchmark.boards import finish, make_board
 from tests.benchmark.silent import Silent
 
 TINY = {
@@ -39,3 +42,19 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def board_copy(finished: Path, tmp_path: Path) -> Path:
     """A copy of the finished board to do anything with."""
     return Path(shutil.copytree(finished, tmp_path / "board"))
+
+
+@pytest.fixture
+def fresh_registry() -> Iterator[None]:
+    """What is loaded under fake entry points is forgotten afterwards."""
+    load.cache_clear()
+    yield
+    load.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def finished_board(tmp_path_factory: pytest.TempPathFactory) -> Board:
+    """A finished board of three cells; not to be changed."""
+    board = make_board(tmp_path_factory.mktemp("finished"))
+    assert len(finish(board).finished) == 3
+    return board

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from benchmark.prunable import find_prunable
 from benchmark.pruner import Pruner
 from benchmark.schedules.base import Schedule
 from criteria.base import Criterion, State, Step
@@ -144,3 +145,23 @@ class Recorded(Criterion):
     def score(self, state: State, weight: Tensor) -> Tensor:
         """|theta|."""
         return weight.abs()
+
+
+def zeros(model: nn.Module) -> int:
+    """Zeros among the prunable weights, as a bystander counts them."""
+    return sum(int((matrix.parameter == 0).sum()) for matrix in find_prunable(model))
+
+
+def snapshot(model: nn.Module) -> Tensor:
+    return torch.cat([value.detach().flatten() for value in model.state_dict().values()])
+
+
+def pushed(model: nn.Module, pruner: Pruner, grad: list[list[float]], lr: float = 0.1) -> list[list[float]]:
+    """The matrix of `one_matrix` after one SGD step with this gradient and the pruner's part in it."""
+    weight = weight_of(model)
+    weight.grad = torch.tensor(grad, dtype=torch.float32)
+    pruner.observe(lr)
+    with torch.no_grad():
+        pruner.weights.vector.sub_(pruner.weights.grad, alpha=lr)
+    pruner.prune()
+    return [[round(value, 5) for value in row] for row in weight.tolist()]

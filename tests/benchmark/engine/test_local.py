@@ -1,0 +1,137 @@
+"""The local engine: who teaches, and several runners on one board."""
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+import benchmark.engine.local
+import benchmark.teachers
+from benchmark.board import Board
+from benchmark.engine.local import run_cells
+from benchmark.record import record_path
+from benchmark.run import Options, train_teacher
+from benchmark.spec import RunSpec
+from tests.benchmark.boards import CPU, Watched, facts, finish, make_board, times
+
+# Teachers.
+
+
+def test_the_dense_cell_teaches_and_nobody_trains_it_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        pytest.fail("the teacher was trained again")
+
+    monkeypatch.setattr(benchmark.teachers, "train_teacher", never)
+    board = make_board(tmp_path, regularizers=["none", "distillation"])
+    assert len(finish(board).finished) == 5
+    dense = board.suite.cells()[0]
+    taught = {record.teacher for record in board.records()[0]}
+    assert taught == {None, dense.id}
+
+
+def test_a_lost_teacher_is_trained_once_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[str] = []
+    original = train_teacher
+
+    def counted(spec: RunSpec, options: object) -> object:
+        trained.append(spec.id)
+        return original(spec, options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(benchmark.teachers, "train_teacher", counted)
+    board = make_board(tmp_path, regularizers=["distillation"])
+    assert len(finish(board, "*distillation*").finished) == 2
+    assert trained == [board.suite.cells()[0].id]
+    (teacher,) = (board.cache / "teachers").glob("*.safetensors")
+    teacher.write_bytes(b"damaged")
+    record_path(board.records_folder, board.cells("*random*")[0].id).unlink()
+    assert len(finish(board, "*distillation*").finished) == 1
+    assert len(trained) == 2
+
+
+def test_a_teacher_waits_for_the_dense_cell_of_another_runner(tmp_path: Path) -> None:
+    """The lock is that of the dense cell, so that two runners do not train the same model side by side."""
+    board = make_board(tmp_path, regularizers=["distillation"])
+    dense = board.suite.cells()[0]
+    assert finish(board, "*dense*").finished == [dense.id]
+    teachers = benchmark.teachers.Teachers(board.cache / "teachers", board.locks, Options(device="cpu"))
+    board.locks.mkdir(parents=True, exist_ok=True)
+    held = FileLock(board.locks / f"{dense.id}.lock")
+    with held:
+        order: list[str] = []
+        waiting = threading.Thread(target=lambda: order.append(f"taught {len(teachers.get(dense)) > 0}"))
+        waiting.start()
+        time.sleep(0.1)
+        order.append("released")
+    waiting.join(timeout=30)
+    assert order == ["released", "taught True"]
+
+
+# Several runners.
+
+
+def runner(board: Board) -> subprocess.Popen[str]:
+    """`prunebench run` in a process of its own."""
+    code = "import sys; from benchmark.cli import main; sys.argv = ['prunebench', 'run', sys.argv[1]]; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(board.folder)],
+        cwd=Path(__file__).resolve().parents[3],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_runners_share_a_board_and_one_is_killed(tmp_path: Path, finished_board: Board) -> None:
+    """Two runners start together; one is killed as soon as there are two records. The other finishes the board: no cell is
+    missing, none is made twice, and the records are those that another process makes, bit for bit."""
+    board = make_board(tmp_path, criteria=["random", "magnitude", "sensitivity"], seeds=[0, 1, 2])
+    first, second = runner(board), runner(board)
+    try:
+        while len(before := times(board)) < 2 and (first.poll() is None or second.poll() is None):
+            time.sleep(0.002)
+        first.send_signal(signal.SIGKILL)
+        killed, _ = first.communicate(timeout=60)
+        survivor, _ = second.communicate(timeout=120)
+    finally:
+        for process in (first, second):
+            process.kill()
+    assert first.returncode == -signal.SIGKILL, killed
+    assert second.returncode == 0, survivor
+    after = times(board)
+    assert set(after) == {f"{spec.id}.json" for spec in board.suite.cells()}
+    assert {name: after[name] for name in before} == before
+    counted = re.search(r"(\d+) cells run, (\d+) were done, 0 failed", survivor)
+    assert counted is not None, survivor
+    assert int(counted[1]) + int(counted[2]) == len(after) == 12
+    by_the_killed = len(re.findall(r" \d+\.\d+ in \d", killed))
+    assert int(counted[1]) in (12 - by_the_killed, 11 - by_the_killed)  # killed between its record and its line
+    for spec in finished_board.suite.cells():
+        ours, theirs = (record_path(b.records_folder, spec.id) for b in (board, finished_board))
+        assert facts(ours) | {"environment": 0} == facts(theirs) | {"environment": 0}
+        assert ours.with_suffix(".npz").read_bytes() == theirs.with_suffix(".npz").read_bytes()
+    assert finish(board).finished == []
+    assert times(board) == after
+
+
+def test_a_busy_cell_is_left_for_the_end(tmp_path: Path) -> None:
+    board = make_board(tmp_path)
+    dense, random, magnitude = board.suite.cells()
+    board.locks.mkdir(parents=True)
+    held = FileLock(board.locks / f"{dense.id}.lock")
+    held.acquire()
+
+    class Releasing(Watched):
+        def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
+            super().finished(spec, score, seconds)
+            if spec == magnitude:
+                held.release()
+
+    watched = Releasing()
+    done = run_cells(board, board.cells(), watched, CPU)
+    assert done.finished == [random.id, magnitude.id, dense.id]
