@@ -247,6 +247,8 @@ class Pruner:
             self.remembered[self.taken] = self.weights.vector.data.clone()
 
     def _not_finite(self, flat: Tensor) -> str:
+        if not torch.isfinite(self.weights.vector).all():
+            return f"the weights are not finite after step {self.taken}: try a lower learning rate or a longer warm-up"
         for matrix, part in zip(self.weights.matrices, self.weights.parts(flat), strict=True):
             bad = int((~torch.isfinite(part)).sum())
             if bad:

@@ -164,6 +164,11 @@ def test_a_loss_that_is_not_finite_ends_the_run(toy: Callable[..., tuple[Result,
         toy(ToyTask(spoil=spoil), criterion="dense", sparsity=0.0)
 
 
+def test_a_run_that_diverges_is_not_blamed_on_its_criterion(toy: Callable[..., tuple[Result, ToyTask]]) -> None:
+    with pytest.raises(PrunebenchError, match="the weights are not finite after step 1: try a lower learning rate"):
+        toy(ToyTask(spoil=float("nan")), schedule="constant")
+
+
 # Which weights are reported.
 
 
