@@ -1,0 +1,218 @@
+"""The documentation tells the truth: its commands exist, its suites are valid, its code runs, its site builds."""
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from benchmark import cli
+from benchmark.readyaml import load_yaml
+from benchmark.suite import Suite
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "tests" / "example_plugin" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+WRITTEN = {"results/mini/table.md"}
+"""Files that a command in the text writes."""
+SMALL = ["--set", "training={steps: 4, batch_size: 4, max_length: 32, eval_examples: 20}"]
+"""Added to the commands that train, so that trying them takes seconds."""
+
+
+def blocks(page: Path, language: str) -> list[tuple[str, str]]:
+    """(words after the language, content) of the fenced blocks of a page."""
+    found = re.findall(
+        rf"^```{language}([^\n]*)\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    return [(words.strip(), content) for words, content in found]
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """The words of every prunebench command in a page's console blocks."""
+    for _, content in blocks(page, "console"):
+        for line in content.splitlines():
+            if line.startswith("$ "):
+                for part in re.split(r"&&|(?<!2>)&(?!&)|;|(?<=\s)\|(?=\s)", line.removeprefix("$ ")):
+                    words = shlex.split(part, comments=True)
+                    if "prunebench" in words:
+                        yield words[words.index("prunebench") + 1 :]
+
+
+def inline(page: Path) -> list[str]:
+    """`prunebench ...` in running text."""
+    return re.findall(r"`prunebench ([^`]+)`", page.read_text(encoding="utf-8"))
+
+
+def click_commands() -> dict[str, Any]:
+    from typer.main import get_command
+
+    return get_command(cli.app).commands  # type: ignore[attr-defined,no-any-return]
+
+
+ALL = [(page, words) for page in PAGES for words in commands(page)]
+
+
+@pytest.mark.parametrize(("page", "words"), ALL, ids=[f"{page.name}: {' '.join(words)}" for page, words in ALL])
+def test_every_command_parses(page: Path, words: list[str]) -> None:
+    found = click_commands()
+    assert words[0] in found, f"{page.name}: no command {words[0]}"
+    found[words[0]].make_context(words[0], words[1:])
+
+
+def test_every_command_in_running_text_exists() -> None:
+    found = click_commands()
+    for page in PAGES:
+        for text in inline(page):
+            name, *rest = text.split()
+            if name.startswith("--"):
+                continue
+            if name == "COMMAND":
+                continue
+            assert name in found, f"{page.name}: `prunebench {text}`"
+            options = {option for parameter in found[name].params for option in parameter.opts} | {"--help"}
+            assert {word for word in rest if word.startswith("--")} <= options, f"{page.name}: `prunebench {text}`"
+
+
+def test_every_command_is_documented_somewhere() -> None:
+    told = {words[0] for _, words in ALL} | {text.split()[0] for page in PAGES for text in inline(page)}
+    assert set(click_commands()) <= told
+
+
+def test_every_suite_is_valid() -> None:
+    suites = [
+        load_yaml(content, name=page.name)
+        for page in PAGES
+        for _, content in blocks(page, "yaml")
+        if "sparsities:" in content
+    ]
+    assert len(suites) >= 2
+    for suite in suites:
+        assert Suite.model_validate(suite).cells()
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    generated = {
+        f"reference/{name}.md" for name in ("criteria", "regularizers", "schedules", "tasks", "commands", "api")
+    }
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)#:]+\.md)[^)]*\)", page.read_text(encoding="utf-8")):
+            assert link in generated or (page.parent / link).is_file(), f"{page.name}: {link}"
+
+
+def test_paths_in_the_text_exist() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for path in re.findall(r"`((?:benchmark|criteria|tasks|tests|docs|results)/[\w/.-]+)`", text):
+            assert (ROOT / path).exists() or path in WRITTEN, f"{page.name}: {path}"
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """The console script in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["prunebench", *words])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    return caught.value.code if isinstance(caught.value.code, int) else 0
+
+
+@pytest.mark.slow
+def test_the_tutorial_from_beginning_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its commands and code, in their order, in an empty folder; trainings made short."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    done = []
+    for language, words, content in re.findall(r"^```(\w+)([^\n]*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        if language == "console":
+            for line in content.splitlines():
+                given = shlex.split(line.removeprefix("$ "))[1:]
+                small = SMALL if given[0] in ("run", "compare", "statistics") else []
+                if small and given[0] == "statistics":
+                    continue  # reads the suite as it stands: no records of the shortened cells
+                assert call(monkeypatch, *given, *small) == 0, line
+                done.append(given[0])
+        elif "title=" in words:
+            Path(words.partition('"')[2].rstrip('"')).write_text(content)
+        else:
+            exec(compile(content, "tutorial.md", "exec"), {})
+    assert done == ["new", "check", "check", "new", "run", "compare", "new"]
+    printed = capsys.readouterr().out
+    assert "→ my_idea.py[reach=100]" in printed
+    assert "0.900 of the weights are zero" in printed
+    assert (tmp_path / "my-idea" / "prunebench_my_idea.py").is_file()
+
+
+@pytest.mark.slow
+def test_the_python_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All its code, block after block; what it prints are sparsities, behind a score."""
+    pytest.importorskip("accelerate")
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(content for _, content in blocks(ROOT / "docs" / "python.md", "python"))
+    printed: list[float] = []
+    exec(compile(code, "python.md", "exec"), {"print": lambda *values: printed.extend(values)})
+    assert printed[1:] == pytest.approx([0.5, 0.8, 0.8], abs=1e-3)
+
+
+@pytest.mark.slow
+def test_cheap_commands_really_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for words in (
+        ["list"], ["list", "criteria"], ["doctor"], ["prunable", "mini"], ["new", "board", "first"],
+        ["status", "first"], ["new", "regularizer", "my_loss", "--package", "my-loss"],
+        ["table", "first", "--format", "latex", "--output", "table.tex"],
+    ):  # fmt: skip
+        assert call(monkeypatch, *words) == 0, words
+
+
+# The site.
+
+
+@pytest.fixture(scope="module")
+def hooks() -> ModuleType:
+    """docs/hooks.py as a module."""
+    spec = importlib.util.spec_from_file_location("docs_hooks", ROOT / "docs" / "hooks.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_has_every_plugin_with_its_formula_and_options(hooks: ModuleType) -> None:
+    from benchmark.registry import KINDS, builtin_names
+
+    pages = hooks.pages()
+    for kind in KINDS:
+        for name in builtin_names(kind):
+            assert f"## `{name}`" in pages[kind]
+    criteria = pages["criteria"]
+    assert "```text\n" in criteria
+    assert "S = -theta g + eta g^2 = -g (theta - eta g)" in criteria
+    assert "| `beta1` | `0.85` |" in criteria
+    assert "<https://arxiv.org/abs/2305.12394>" in criteria
+    assert all(f"## {name}\n" in pages["commands"] for name in click_commands())
+    assert "### `criteria.base.Criterion`" in pages["api"]
+    assert "run(spec: RunSpec, options: Options | None=None) -> Result" in pages["api"]
+
+
+@pytest.mark.slow
+def test_the_site_builds_strictly(tmp_path: Path) -> None:
+    pytest.importorskip("material")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")],
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site" / "reference" / "criteria" / "index.html").is_file()
