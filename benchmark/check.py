@@ -1,9 +1,12 @@
 """`prunebench check`: holds a plugin, by name or file, against the contract of its kind."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 from benchmark import registry
+from benchmark.broken import own_traceback
 from benchmark.errors import PrunebenchError, choices
 
 CONTRACTS = {
@@ -12,6 +15,44 @@ CONTRACTS = {
     "schedules": ("benchmark.schedules.checks", "check_schedule"),
     "tasks": ("tasks.checks", "check_task"),
 }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One check: what was seen, or what failed and what to do."""
+
+    name: str
+    passed: bool
+    words: str
+
+
+def verdicts(
+    text: str, kind: str | None = None, data: str | None = None, model: str | None = None
+) -> tuple[str, list[Verdict]]:
+    """As `check`, but failures are told rather than raised; a criterion's checks all run, whichever fails."""
+    kind = kind or kind_of(text)
+    if kind == "criteria" and data is None and model is None:
+        plugin = registry.configure(kind, text)
+        checks: dict[str, Callable[[Any], str]] = import_module(CONTRACTS[kind][0]).CHECKS
+        return kind, [_verdict(name, one, plugin) for name, one in checks.items()]
+    try:
+        return kind, [Verdict(name, True, seen) for name, seen in check(text, kind, data, model)[1]]
+    except PrunebenchError:
+        raise
+    except Exception as error:
+        return kind, [Verdict("contract", False, _advice(error))]
+
+
+def _verdict(name: str, one: Callable[[Any], str], plugin: object) -> Verdict:
+    try:
+        return Verdict(name, True, one(plugin))
+    except Exception as error:
+        return Verdict(name, False, _advice(error))
+
+
+def _advice(error: Exception) -> str:
+    """What an assertion says; of any other error, where in the plugin it comes from."""
+    return str(error) if isinstance(error, AssertionError) and str(error) else f"it raises\n{own_traceback(error)}"
 
 
 def check(

@@ -114,12 +114,14 @@ def _new_board(name: str, folder: Path, package: Path | None) -> Written:
 
 
 def _tries(kind: str, name: str) -> tuple[str, ...]:
-    """How the new plugin gets numbers."""
-    if kind == "criterion":
-        return (f"prunebench compare results/mini --add {name}",)
-    if kind == "regularizer":
-        return (f"prunebench compare results/mini --add 'magnitude + {name}'",)
-    return (f"prunebench run results/mini --set 'tasks=[{name}]'",)
+    """How the new plugin gets numbers: on the mini board where one is at hand, else on a new one."""
+    at_hand = Path("results/mini/suite.yaml").is_file()
+    board = "results/mini" if at_hand else "try"
+    first = () if at_hand else ("prunebench new board try",)
+    if kind == "task":
+        return (*first, f"prunebench run {board} --set 'tasks=[{name}]'")
+    row = name if kind == "criterion" else f"'magnitude + {name}'"
+    return (*first, f"prunebench run {board}", f"prunebench compare {board} --add {row}")
 
 
 def _template(name: str) -> str:

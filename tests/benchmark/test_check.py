@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.check import check, kind_of
+from benchmark import cli
+from benchmark.check import check, kind_of, verdicts
 from benchmark.errors import PrunebenchError
 from tests.tasks.tiny import checkpoint, write_sst2
 
@@ -63,3 +64,33 @@ def test_a_file_that_is_no_plugin(tmp_path: Path) -> None:
     path.write_text("x = 1\n")
     with pytest.raises(PrunebenchError, match="no plugin of any kind"):
         kind_of(str(path))
+
+
+def test_all_checks_are_told_whichever_fail(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(CRITERION.replace("return weight.abs()", "return -weight.abs()"))
+    kind, told = verdicts(str(path))
+    assert kind == "criteria"
+    assert [one.name for one in told if not one.passed] == ["planted example"]
+    assert "higher scores are kept" in next(one.words for one in told if not one.passed)
+    assert len(told) > 5
+    path = tmp_path / "wrong.py"
+    path.write_text(CRITERION.replace("Mine", "Wrong").replace("weight.abs()", "weight.no_such_method()"))
+    told = verdicts(str(path))[1]
+    assert "no_such_method" in told[1].words
+    assert f'File "{path}"' in told[1].words
+
+
+def test_the_command_says_what_passed_and_what_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(CRITERION.replace("return weight.abs()", "return -weight.abs()"))
+    monkeypatch.setattr("sys.argv", ["prunebench", "check", str(path)])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    printed = capsys.readouterr().out
+    assert caught.value.code == 1
+    assert "passed  shape: " in printed
+    assert "FAILED  planted example: " in printed
+    assert printed.endswith("breaks the contract of criteria: planted example\n")
