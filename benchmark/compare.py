@@ -58,6 +58,7 @@ def widen(folder: Path, add: Sequence[str], changes: dict[str, Any] | None = Non
     """
     if not add:
         raise PrunebenchError("nothing to compare: name a criterion with --add NAME or --add path/to/my_criterion.py")
+    _one_file_each(add, folder)
     board = Board.open(folder, changes, **places)
     names = list(dict.fromkeys(_canonical(text) for text in add))
     new = [name for name in names if name not in board.suite.criteria]
@@ -102,6 +103,17 @@ def _closing(wider: Wider, failed: dict[str, str], cells: Sequence[RunSpec]) -> 
     lines = [f"FAILED {spec.cell}: {failed[spec.id]}" for spec in cells if spec.id in failed]
     names = ", ".join(dict.fromkeys(criterion for criterion, _ in wider.added))
     return [*lines, f"{MARK}added by --add, not in suite.yaml. To keep the row, add to its criteria: {names}"]
+
+
+def _one_file_each(add: Sequence[str], folder: Path) -> None:
+    """PrunebenchError where a file named from here has a namesake beside the suite, which would be taken for it."""
+    for part in (part for text in add for part in text.split(" + ")):
+        location = part.partition("[")[0].partition(":")[0].strip()
+        here, there = Path(location), folder / location
+        if location.endswith(".py") and here.is_file() and there.is_file() and not here.samefile(there):
+            raise PrunebenchError(
+                f"--add {location}: there is another one beside the suite, {there}; give the whole path"
+            )
 
 
 def _canonical(text: str) -> str:

@@ -60,13 +60,30 @@ def _changed(settings: dict[str, Any], keys: list[str], value: Any, path: Path) 
 
 
 def _locate(raw: dict[str, Any], folder: Path) -> None:
-    """Paths relative to the board become absolute, where such a folder is there."""
+    """Paths relative to the board become absolute, where such a folder or plugin is there."""
     overrides = raw.get("overrides")
     for node in (raw, *(overrides.values() if isinstance(overrides, dict) else ())):
         for key in ("model", "data"):
             text = node.get(key) if isinstance(node, dict) else None
             if isinstance(text, str):
                 node[key] = str(_folder(text, folder, Path.cwd()) or text)
+        for key in ("criteria", "regularizers", "schedule"):
+            given = node.get(key) if isinstance(node, dict) else None
+            if isinstance(given, str):
+                node[key] = _plugin_file(given, folder)
+            elif isinstance(given, list):
+                node[key] = [_plugin_file(text, folder) if isinstance(text, str) else text for text in given]
+
+
+def _plugin_file(text: str, folder: Path) -> str:
+    """A row's text with plugin files that lie beside the suite named by where they are; else they are sought from here."""
+    parts = []
+    for part in text.split(" + "):
+        location = part.partition("[")[0].partition(":")[0].strip()
+        beside = folder / location
+        found = location.endswith(".py") and beside.is_file()
+        parts.append(part.strip().replace(location, str(beside.resolve()), 1) if found else part)
+    return " + ".join(parts)
 
 
 def _folder(text: str, *places: Path) -> Path | None:

@@ -53,6 +53,17 @@ def test_what_would_change_the_other_rows_is_refused(board_copy: Path) -> None:
         widen(board_copy, ["magnitude + self_regularization[teacher=best]"])
 
 
+def test_a_namesake_beside_the_suite_is_not_taken_for_it(
+    board_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new("criterion", "my_idea", board_copy)
+    monkeypatch.chdir(tmp_path)
+    path = new("criterion", "my_idea", tmp_path).paths[0]
+    with pytest.raises(PrunebenchError, match=r"another one beside the suite, .*; give the whole path"):
+        widen(board_copy, ["my_idea.py"])
+    assert widen(board_copy, [str(path)]).added == ((str(path), "none"),)
+
+
 def test_mistakes(board_copy: Path, tmp_path: Path) -> None:
     with pytest.raises(PrunebenchError, match="did you mean 'magnitude'"):
         widen(board_copy, ["magnitud"])

@@ -105,6 +105,18 @@ def test_where_a_file_lies_does_not_matter(tmp_path: Path) -> None:
         Suite.model_validate(TINY | {"criteria": [str(tmp_path / folder / "mine.py") for folder in ("one", "two")]})
 
 
+def test_a_plugin_beside_its_suite_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    rows = ["mine.py[power=3] + label_smoothing", "magnitude"]
+    folder = write_suite(tmp_path / "board", criteria=rows)
+    (folder / "mine.py").write_text(MINE)
+    board = Board.open(folder)
+    assert board.suite.criteria == [f"{folder / 'mine.py'}[power=3] + label_smoothing", "magnitude"]
+    recorded = [spec.recorded().criterion for spec in board.cells()]
+    assert recorded == ["dense", "mine.py[power=3]", "magnitude"]
+
+
 def test_a_package_is_its_version_and_all_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "identity_pack").mkdir()
