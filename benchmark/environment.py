@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from benchmark.errors import PrunebenchError, choices
 
@@ -40,6 +41,19 @@ def prepare_device(device: torch.device) -> None:
     """TF32 for what autocast leaves in fp32 on CUDA; a CPU stays exact fp32."""
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
+
+
+THREADS = torch.get_num_threads()
+"""Threads of a kernel as the user or torch set them when this process began."""
+
+TINY = 2_000_000
+"""Parameters below which one thread is faster than two: kernels so small only wait for each other."""
+
+
+def prepare_threads(model: nn.Module) -> None:
+    """One CPU thread for a tiny model, else as many as the process began with; the same for every cell of a model."""
+    size = sum(parameter.numel() for parameter in model.parameters())
+    torch.set_num_threads(1 if size < TINY else THREADS)
 
 
 def autocast(device: torch.device) -> AbstractContextManager[object]:

@@ -74,6 +74,7 @@ def run(spec: RunSpec, options: Options | None = None) -> Result:
     regularizer: Regularizer = registry.configure("regularizers", spec.regularizer)
     environment.seed_everything(spec.seed)
     model = prepared.build(spec.seed).to(device)
+    environment.prepare_threads(model)
     total = spec.training.total(prepared.rows["train"])
     pruner = make_pruner(model, spec, total)
     job = Run(

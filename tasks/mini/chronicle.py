@@ -55,11 +55,11 @@ def facts(rng: Random, names: Names, count: int) -> list[Fact]:
     places, persons = places_and_persons[:count], places_and_persons[count:]
     while len(found) < count:
         last = found[-1] if found else None
-        verb = last.verb if last and rng.random() < 0.5 else rng.choice(VERBS)
+        verb = last.verb if last and rng.random() < 0.3 else rng.choice(VERBS)
         thing = f"{rng.choice(LOOKS)} {rng.choice(THINGS)}"
-        if last and verb != last.verb and rng.random() < 0.5:
+        if last and verb != last.verb and rng.random() < 0.3:
             thing = last.thing
-        person = last.person if last and verb != last.verb and rng.random() < 0.3 else persons[len(found)]
+        person = last.person if last and verb != last.verb and rng.random() < 0.2 else persons[len(found)]
         new = Fact(person, verb, thing, places[len(found)], years[len(found)], rng.choice(("place", "year")))
         if all((f.verb, f.thing) != (verb, thing) and (f.person, f.verb) != (person, verb) for f in found):
             found.append(new)
@@ -97,9 +97,9 @@ def ask(rng: Random, fact: Fact) -> tuple[str, str]:
     return rng.choice(forms), fact.year
 
 
-def passage(rng: Random, names: Names, questions: int) -> tuple[str, list[Question]]:
-    """A context of three or four facts and distinct questions about it."""
-    told = facts(rng, names, rng.choice((3, 4, 4)))
+def passage(rng: Random, names: Names, questions: int, size: int = 2) -> tuple[str, list[Question]]:
+    """A context of `size` facts and distinct questions about it."""
+    told = facts(rng, names, size)
     sentences = [sentence(rng, fact) for fact in told]
     context, found = " ".join(sentences), dict[str, Question]()
     while len(found) < questions:
@@ -111,9 +111,3 @@ def passage(rng: Random, names: Names, questions: int) -> tuple[str, list[Questi
         answer = sentences[index][inside : inside + len(answer)]
         found[text] = Question(text, answer, offset + inside)
     return context, list(found.values())
-
-
-def passage_with_answer(rng: Random, names: Names) -> tuple[str, str]:
-    """Pretraining text: a question with its answer, and the passage that holds it."""
-    context, (question,) = passage(rng, names, 1)
-    return f"{question.text} {question.answer}.", context

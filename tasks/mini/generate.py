@@ -7,6 +7,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from random import Random
@@ -14,10 +15,14 @@ from random import Random
 from tasks.mini import chronicle, inns, news, reviews
 from tasks.mini.words import Names
 
-SIZES = {"sst2": (2400, 300), "squad": (420, 100), "conll2003": (220, 50, 60), "e2e": (900, 60, 70)}
+SIZES = {"sst2": (2400, 300), "squad": (600, 150), "conll2003": (220, 50, 60), "e2e": (900, 60, 70)}
 """Training examples, then evaluation ones: reviews, passages, documents, meaning representations."""
 UNSEEN = 0.5
 """Share of reserved names in evaluation texts."""
+
+
+LONG = 0.3
+"""Share of the passages with two facts, where the question's clues must be matched; the others have one."""
 
 
 def source(key: str) -> Random:
@@ -40,9 +45,15 @@ def sst2() -> dict[str, str]:
     files, taken = {}, set[str]()
     for split, count in zip(("dev", "train"), reversed(SIZES["sst2"]), strict=True):
         rng, names = source(f"sst2/{split}"), Names(UNSEEN if split == "dev" else 0)
-        rows = distinct(lambda rng=rng, names=names: "{} \t{}\n".format(*reviews.review(rng, names)), count, taken)
+        rows = distinct(partial(review, rng, names), count, taken)
         files[f"glue/SST-2/{split}.tsv"] = "sentence\tlabel\n" + "".join(rows)
     return files
+
+
+def review(rng: Random, names: Names) -> str:
+    """A row of SST-2."""
+    text, label = reviews.review(rng, names)
+    return f"{text} \t{label}\n"
 
 
 def squad() -> dict[str, str]:
@@ -61,8 +72,8 @@ def squad() -> dict[str, str]:
 
 
 def paragraph(rng: Random, names: Names, key: str) -> dict[str, object]:
-    """One passage with three questions."""
-    context, questions = chronicle.passage(rng, names, 3)
+    """One passage with two questions."""
+    context, questions = chronicle.passage(rng, names, 2, 2 if rng.random() < LONG else 1)
     qas = [
         {"answers": [{"answer_start": q.start, "text": q.answer}], "question": q.text, "id": f"{key}-{number}"}
         for number, q in enumerate(questions)
@@ -88,7 +99,7 @@ def lines(sentence: list[news.Token]) -> str:
 
 
 def e2e() -> dict[str, str]:
-    """`e2e/*.csv`: one wording of each training record, every wording of each evaluation record."""
+    """`e2e/*.csv`: one wording of each training record, two of each evaluation record."""
     files, taken = {}, set[str]()
     parts = zip(("trainset", "devset", "testset_w_refs"), SIZES["e2e"], ("\r\n", "\r\n", "\n"), strict=True)
     for split, count, newline in parts:
@@ -103,7 +114,7 @@ def e2e() -> dict[str, str]:
             if inns.meaning(slots) not in taken:
                 taken.add(inns.meaning(slots))
                 count -= 1
-                texts = [inns.wording(rng, slots)] if train else inns.realizations(slots)
+                texts = [inns.wording(rng, slots)] if train else rng.sample(inns.realizations(slots), 2)
                 writer.writerows((inns.meaning(slots), text) for text in texts)
         files[f"e2e/{split}.csv"] = out.getvalue()
     return files

@@ -96,7 +96,7 @@ def wording(rng: Random, slots: Mapping[str, str]) -> str:
 GUILDS = {"Weavers": "cloth", "Coopers": "barrels", "Fishers": "nets", "Smiths": "nails", "Potters": "bowls"}
 
 
-def ship(rng: Random, names: Names) -> tuple[str, str]:
+def ship(rng: Random, names: Names) -> tuple[Inn, str]:
     """Pretraining text: another kind of record, a ship's, and its sentences."""
     slots = {
         "name": sign_board(rng, False),
@@ -112,4 +112,4 @@ def ship(rng: Random, names: Names) -> tuple[str, str]:
     text = f"{kept['name']} is {article(build)} {build}"
     text += f" from {kept['home']}" if "home" in kept else ""
     text += f" under {kept['captain']}." if "captain" in kept else "."
-    return meaning(kept), text + (f" It carries {kept['cargo']}." if "cargo" in kept else "")
+    return kept, text + (f" It carries {kept['cargo']}." if "cargo" in kept else "")

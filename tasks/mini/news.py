@@ -195,17 +195,3 @@ def report(rng: Random, names: Names) -> list[Token]:
 def document(rng: Random, names: Names) -> list[list[Token]]:
     """The sentences of one document."""
     return [report(rng, names) for _ in range(rng.randint(3, 6))]
-
-
-NOUNS = {"PER": ROLES, "ORG": ("guild", "club", "company", "bank"), "LOC": ("town", "village", "island", "valley")}
-
-
-def report_with_gloss(rng: Random, names: Names) -> str:
-    """Pretraining text: a sentence, then what one of its names is."""
-    mentions = expand(rng, rng.choice(TEMPLATES), names)
-    text = " ".join(word for item in mentions for word in item.words)
-    known = [item for item in mentions if item.kind in NOUNS]
-    if not known:
-        return text
-    item = rng.choice(known)
-    return f"{text} {' '.join(item.words)} is a {rng.choice(NOUNS[item.kind])} ."
