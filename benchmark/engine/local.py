@@ -22,7 +22,7 @@ from benchmark.spec import RunSpec
 from benchmark.teachers import Teachers, taught_by
 from benchmark.train import Progress
 from benchmark.weights import save_weights
-from tasks.base import Prepared
+from tasks.base import Prepared, TaskError
 
 
 class Watcher(Protocol):
@@ -95,7 +95,7 @@ class _Runner:
             result = run(spec, replace(self.options, progress=self.watcher.started(spec), check=self._check(spec)))
             self._keep(spec, result)
         except Exception as error:
-            reason = str(error) if isinstance(error, PrunebenchError) else f"{type(error).__name__}: {error}"
+            reason = str(error) if isinstance(error, (PrunebenchError, TaskError)) else f"{type(error).__name__}: {error}"
             self.done.failed[spec.id] = reason
             self.board.fail(spec, reason, traceback.format_exc())
             self.watcher.failed(spec, reason)

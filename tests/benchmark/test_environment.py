@@ -81,3 +81,16 @@ def test_the_commit_is_marked_where_any_package_was_changed(tmp_path: Path, monk
     git("checkout", "-q", "criteria")
     (tmp_path / "criteria" / "new.py").write_text("x = 1\n")
     assert commit() == clean + "+"
+
+
+def test_tiny_models_run_on_one_thread_and_others_as_the_process_began() -> None:
+    before = torch.get_num_threads()
+    try:
+        environment.prepare_threads(torch.nn.Linear(10, 10))
+        assert torch.get_num_threads() == 1
+        with torch.device("meta"):
+            large = torch.nn.Linear(environment.TINY, 1)
+        environment.prepare_threads(large)
+        assert torch.get_num_threads() == environment.THREADS
+    finally:
+        torch.set_num_threads(before)
