@@ -31,11 +31,12 @@ def source(key: str) -> Random:
 
 
 def distinct(make: Callable[[], str], count: int, taken: set[str]) -> Iterator[str]:
-    """`count` new texts, none of them in `taken`, which grows."""
+    """`count` new rows, none with a sentence in `taken`, which grows."""
     while count:
         text = make()
-        if text not in taken:
-            taken.add(text)
+        sentence = text.partition("\t")[0]
+        if sentence not in taken:
+            taken.add(sentence)
             count -= 1
             yield text
 
