@@ -14,13 +14,16 @@ LOWER_IS_BETTER = frozenset({"ter"})
 
 TEXTS = {
     "partial": "fewer runs than planned; not ranked",
-    "missed": "a run missed its requested sparsity",
-    "outcome": "this criterion does not promise an exact sparsity; its measured sparsity differs from the column's",
+    "missed": "a run missed its requested sparsity; not ranked",
+    "outcome": "this criterion does not promise an exact sparsity; its measured sparsity differs from the column's; not ranked",
     "floor": "no better than the trivial predictor (majority answer or mean)",
     "optimistic": "weights selected on the reported split itself: optimistic",
-    "data": "other data than the rest of this task (fingerprints differ): not comparable",
-    "model": "another start than the rest of this task (model fingerprints differ): not comparable",
+    "data": "other data than the rest of this task (fingerprints differ): not comparable, not ranked",
+    "model": "another start than the rest of this task (model fingerprints differ): not comparable, not ranked",
 }
+
+UNRANKED = frozenset({"missed", "outcome", "data", "model"})
+"""Kinds of remarks under which a number does not compete: it was not reached on the column's terms."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,13 @@ def notes(cells: Sequence[Cell], extra: Mapping[str, str] | None = None) -> tupl
 def rivals(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell]) -> list[list[int]]:
     """Positions that compete along one cross line, [len(lines)]: complete cells that differ in the method only.
 
-    Lines of different task or sparsity do not compete; the dense model, incomplete and missing cells are left out.
+    Lines of different task or sparsity do not compete; the dense model, incomplete and missing cells, and those not reached
+    on the column's terms are left out.
     """
     fixed = [i for i, field in enumerate(fields) if field not in RIVALS]
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, (line, cell) in enumerate(zip(lines, cells, strict=True)):
-        if cell.state == "done" and not cell.dense and not line.dense:
+        if cell.state == "done" and not cell.dense and not line.dense and not UNRANKED & set(cell.marks):
             groups.setdefault((*(line.key[j] for j in fixed), line.average), []).append(i)
     return list(groups.values())
 

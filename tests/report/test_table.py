@@ -243,3 +243,16 @@ def test_a_changed_table_is_a_new_one() -> None:
     specs, records = make_board()
     table = build_table(records, specs)
     assert replace(table, title="x").cells is table.cells
+
+
+def test_a_score_at_another_sparsity_does_not_compete() -> None:
+    scores = {"magnitude": 80.0, "movement": 70.0, "l0": 95.0}
+    records = [
+        make_record(
+            make_spec(name), score, sparsity=make_sparsity(0.8, exact=name != "l0", off_by=-300 if name == "l0" else 0)
+        )
+        for name, score in scores.items()
+    ]
+    table = build_table(records)
+    ranks = {line.labels[0]: row[0].rank for line, row in zip(table.rows, table.cells, strict=True)}
+    assert ranks == {"magnitude": 1, "movement": 0, "l0": 0}
