@@ -40,7 +40,8 @@ def measure_cells(board: Board, records: Sequence[Record]) -> dict[str, Measured
             continue
         prepared = open_task(spec, Options(cache=board.cache / "data"))
         dense, pruned = (_forward(prepared, spec, state) for state in weights if state is not None)
-        found[record.id] = measure(dense, pruned, {})
+        prunable = {f"model.{layer.name}" for layer in record.sparsity.layers}
+        found[record.id] = measure(dense, pruned, {}, names=prunable)
     if not found:
         raise PrunebenchError(f"{board.folder}: no weights were kept; run the board with --save-weights")
     return found

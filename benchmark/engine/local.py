@@ -95,7 +95,9 @@ class _Runner:
             result = run(spec, replace(self.options, progress=self.watcher.started(spec), check=self._check(spec)))
             self._keep(spec, result)
         except Exception as error:
-            reason = str(error) if isinstance(error, (PrunebenchError, TaskError)) else f"{type(error).__name__}: {error}"
+            reason = (
+                str(error) if isinstance(error, (PrunebenchError, TaskError)) else f"{type(error).__name__}: {error}"
+            )
             self.done.failed[spec.id] = reason
             self.board.fail(spec, reason, traceback.format_exc())
             self.watcher.failed(spec, reason)

@@ -78,13 +78,21 @@ def compressed_bytes(state: "Mapping[str, Tensor]", level: int = 6) -> int:
 
 
 def measure(
-    dense: "nn.Module", pruned: "nn.Module", inputs: "Mapping[str, Tensor]", repeats: int = 20, warmup: int = 3
+    dense: "nn.Module",
+    pruned: "nn.Module",
+    inputs: "Mapping[str, Tensor]",
+    repeats: int = 20,
+    warmup: int = 3,
+    names: Collection[str] | None = None,
 ) -> Measured:
-    """Bytes of `pruned`, and the latency of `model(**inputs)` of both, taken in turns so that drift hits both alike."""
+    """Bytes of `pruned`, and the latency of `model(**inputs)` of both, taken in turns so that drift hits both alike.
+
+    Bytes are of the tensors called `names` (all if None).
+    """
     import torch
 
     device = next(pruned.parameters()).device
-    state = pruned.state_dict()
+    state = {name: value for name, value in pruned.state_dict().items() if names is None or name in names}
 
     def forward(model: "nn.Module") -> Callable[[], None]:
         def run() -> None:
