@@ -23,39 +23,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from criteria import smoothing
-from criteria.base import Criterion, State, Step
-from criteria.options import require_at_least, require_range
+from criteria.base import State, Step
+from criteria.smoothing import Smoothed
 
 
 @dataclass(frozen=True)
-class Principled(Criterion):
+class Principled(Smoothed):
     """|g (theta - eta g)|, averaged over windows, times its uncertainty."""
 
-    beta1: float = 0.85
-    """Decay of the moving average A of the window means."""
-    beta2: float = 0.99
-    """Decay of the moving uncertainty U; 1 switches it off."""
-    window: int = 10
-    """Steps whose importance is averaged before it enters A."""
     signed: bool = False
     """Rank S, the literal integer linear program, in place of the published |S|."""
-    uncertainty: bool = True
-    """Multiply A by U; without it the score is A."""
     lr_term: bool = True
     """Keep the eta g^2 term; without it S = -theta g."""
-    smooth: bool = True
-    """Smooth at all; without it the score is the last step's importance."""
-
-    def __post_init__(self) -> None:
-        """Refuse options outside their ranges."""
-        require_range("beta1", self.beta1, 0, 1, open_high=True)
-        require_range("beta2", self.beta2, 0, 1)
-        require_at_least("window", self.window, 1)
-
-    def init(self, weight: Tensor, generator: torch.Generator) -> State:
-        """M, A, U at zero; M alone where nothing is smoothed."""
-        return smoothing.start(weight, smooth=self.smooth, uncertainty=self.uncertainty and self.beta2 < 1)
 
     def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
         """Fold this step's importance into the window."""
@@ -65,9 +44,4 @@ class Principled(Criterion):
             torch.sub(theta, g, alpha=eta, out=out).mul_(g)
             return out.neg_() if self.signed else out.abs_()
 
-        k = step.index % self.window if self.smooth else 0
-        smoothing.update(state, weight, grad, importance, k=k, beta1=self.beta1, beta2=self.beta2)
-
-    def score(self, state: State, weight: Tensor) -> Tensor:
-        """A U, or A, or the last importance."""
-        return smoothing.score(state, weight)
+        self.fold(state, weight, grad, step, importance)

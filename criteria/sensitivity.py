@@ -17,9 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from criteria import smoothing
-from criteria.base import Criterion, State, Step
-from criteria.options import require_at_least, require_range
+from criteria.base import State, Step
+from criteria.smoothing import Smoothed
 
 
 def importance(out: Tensor, theta: Tensor, g: Tensor) -> Tensor:
@@ -28,35 +27,9 @@ def importance(out: Tensor, theta: Tensor, g: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Sensitivity(Criterion):
+class Sensitivity(Smoothed):
     """|theta g|, averaged over windows, times its uncertainty."""
-
-    beta1: float = 0.85
-    """Decay of the moving average A of the window means."""
-    beta2: float = 0.99
-    """Decay of the moving uncertainty U; 1 switches it off."""
-    window: int = 10
-    """Steps whose |theta g| is averaged before it enters A."""
-    uncertainty: bool = True
-    """Multiply A by U; without it the score is A."""
-    smooth: bool = True
-    """Smooth at all; without it the score is the last step's |theta g|."""
-
-    def __post_init__(self) -> None:
-        """Refuse options outside their ranges."""
-        require_range("beta1", self.beta1, 0, 1, open_high=True)
-        require_range("beta2", self.beta2, 0, 1)
-        require_at_least("window", self.window, 1)
-
-    def init(self, weight: Tensor, generator: torch.Generator) -> State:
-        """M, A, U at zero; M alone where nothing is smoothed."""
-        return smoothing.start(weight, smooth=self.smooth, uncertainty=self.uncertainty and self.beta2 < 1)
 
     def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
         """Fold this step's |theta g| into the window."""
-        k = step.index % self.window if self.smooth else 0
-        smoothing.update(state, weight, grad, importance, k=k, beta1=self.beta1, beta2=self.beta2)
-
-    def score(self, state: State, weight: Tensor) -> Tensor:
-        """A U, or A, or |theta g|."""
-        return smoothing.score(state, weight)
+        self.fold(state, weight, grad, step, importance)

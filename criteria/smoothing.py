@@ -15,18 +15,55 @@ Reference: Zhang et al., PLATON, ICML 2022, https://arxiv.org/abs/2206.12562 (eq
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from criteria.base import State
+from criteria.base import Criterion, State, Step
 from criteria.blocks import blocks
+from criteria.options import require_at_least, require_range
 
 Importance = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(out, weight, grad) -> out, filled with the importance of these weights; all three are flat views of one length."""
 
 EARLY = 2.0**-64
 """The scale of the running mean while it stands in for the score."""
+
+
+@dataclass(frozen=True)
+class Smoothed(Criterion):
+    """What the smoothed criteria share; each says in `observe` what its importance is, and calls `fold`."""
+
+    beta1: float = 0.85
+    """Decay of the moving average A of the window means."""
+    beta2: float = 0.99
+    """Decay of the moving uncertainty U; 1 switches it off."""
+    window: int = 10
+    """Steps whose importance is averaged before it enters A."""
+    uncertainty: bool = True
+    """Multiply A by U; without it the score is A."""
+    smooth: bool = True
+    """Smooth at all; without it the score is the last step's importance."""
+
+    def __post_init__(self) -> None:
+        """Refuse options outside their ranges."""
+        require_range("beta1", self.beta1, 0, 1, open_high=True)
+        require_range("beta2", self.beta2, 0, 1)
+        require_at_least("window", self.window, 1)
+
+    def init(self, weight: Tensor, generator: torch.Generator) -> State:
+        """M, A, U at zero; M alone where nothing is smoothed."""
+        return start(weight, smooth=self.smooth, uncertainty=self.uncertainty and self.beta2 < 1)
+
+    def fold(self, state: State, weight: Tensor, grad: Tensor, step: Step, importance: Importance) -> None:
+        """Fold this step's importance into the window."""
+        k = step.index % self.window if self.smooth else 0
+        update(state, weight, grad, importance, k=k, beta1=self.beta1, beta2=self.beta2)
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        """A U, or A, or the last importance."""
+        return score(state, weight)
 
 
 def start(weight: Tensor, *, smooth: bool, uncertainty: bool) -> State:

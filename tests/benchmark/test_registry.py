@@ -64,7 +64,9 @@ def test_the_spelling_loses_nothing(
 ) -> None:
     options = [("signed", signed), ("beta1", beta1), ("beta2", beta2), ("window", window), ("lr_term", lr_term)]
     text = ",".join(f"{name}={value}" for name, value in [*options, ("uncertainty", uncertainty)])
-    expected = Principled(beta1, beta2, window, signed, uncertainty, lr_term)
+    expected = Principled(
+        beta1=beta1, beta2=beta2, window=window, signed=signed, uncertainty=uncertainty, lr_term=lr_term
+    )
     assert configure("criteria", canonical("criteria", f"principled[{text}]")) == expected
 
 
