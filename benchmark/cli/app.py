@@ -1,0 +1,36 @@
+"""The application and the arguments that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+app = typer.Typer(
+    name="prunebench",
+    help="A benchmark of pruning criteria for pretrained language models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+BoardArgument = Annotated[Path, typer.Argument(metavar="BOARD", help="Folder with a suite.yaml.")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the suite: training.epochs=2.")
+]
+Data = Annotated[str | None, typer.Option(metavar="DIR", help="Read the data here: hub, mini, or a folder.")]
+Model = Annotated[str | None, typer.Option(metavar="DIR", help="Use this model: a folder or a hub id.")]
+Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run; auto is CUDA where there is one.")]
+Only = Annotated[str, typer.Option(metavar="PATTERN", help="Only cells whose task or name matches, such as 'glue/*'.")]
+Track = Annotated[
+    Literal["tensorboard", "wandb", "mlflow"] | None,
+    typer.Option(help="Tell this tracker as well; records stay the truth."),
+]
+Format = Literal["text", "markdown", "latex", "html", "csv", "json"]
+Kind = Literal["criteria", "regularizers", "schedules", "tasks"]
+
+
+def open_board(folder: Path, changes: list[str] | None, data: str | None = None, model: str | None = None) -> Any:
+    """The board, with the suite changed as asked."""
+    from benchmark.board import Board
+    from benchmark.readsuite import parse_changes
+
+    return Board.open(folder, parse_changes(changes or []), data=data, model=model)

@@ -1,0 +1,84 @@
+"""Commands for those who add plugins and boards, and for a new machine."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from benchmark.cli.app import Data, Kind, Model, app, open_board
+
+
+@app.command("list")
+def list_plugins(
+    kind: Annotated[Kind | None, typer.Argument(help="What to list; everything if left out.")] = None,
+) -> None:
+    """List plugins: name, one-line claim, options with their defaults."""
+    from benchmark.registry import KINDS
+    from benchmark.show_catalogue import catalogue_lines
+
+    typer.echo("\n".join(line for name in ([kind] if kind else KINDS) for line in catalogue_lines(name)))
+
+
+@app.command()
+def check(
+    plugin: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A plugin's name with options, or its file.")],
+    kind: Annotated[Kind | None, typer.Option(help="Its kind, where the name does not tell.")] = None,
+    data: Data = None,
+    model: Model = None,
+) -> None:
+    """Hold a plugin against its contract: what passed, or what failed and what to do."""
+    from benchmark.check import verdicts
+
+    found, told = verdicts(plugin, kind, data, model)
+    typer.echo("\n".join(f"{'passed ' if one.passed else 'FAILED '} {one.name}: {one.words}" for one in told))
+    failed = [one.name for one in told if not one.passed]
+    if failed:
+        typer.echo(f"{plugin} breaks the contract of {found}: {', '.join(failed)}")
+        sys.exit(1)
+    typer.echo(f"{plugin} keeps the contract of {found}: {len(told)} checks passed")
+
+
+@app.command()
+def new(
+    kind: Annotated[Literal["criterion", "regularizer", "task", "board"], typer.Argument(help="What to write.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as my_idea.")],
+    folder: Annotated[Path, typer.Option(metavar="DIR", help="Where to write its file.")] = Path(),
+    package: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write an installable package around it into this new folder.")
+    ] = None,
+) -> None:
+    """Write a plugin (one file that already works), a package around it, or a board; nothing is overwritten."""
+    from benchmark.scaffold import new as write_new
+
+    written = write_new(kind, name, folder, package)
+    typer.echo(
+        "\n".join(
+            [*(f"wrote {path}" for path in written.paths), "next:", *(f"  {step}" for step in written.next_steps)]
+        )
+    )
+
+
+@app.command()
+def prunable(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A hub id, a folder, mini or mini-decoder.")],
+    biases: Annotated[bool, typer.Option(help="Count the layers' biases too, as scope 'published' does.")] = False,
+) -> None:
+    """List the weights of MODEL that may be pruned, and their number."""
+    from benchmark.inspect_model import prunable_text
+
+    typer.echo(prunable_text(model, biases))
+
+
+@app.command()
+def doctor(
+    board: Annotated[
+        Path | None, typer.Argument(metavar="[BOARD]", help="Check this board's data and models too.")
+    ] = None,
+) -> None:
+    """Say what this machine has and lacks: Python, torch, device, data, hub, extras, programs, and how to get what is missing."""
+    from benchmark.doctor import examine, report_lines
+
+    findings = examine(open_board(board, None) if board else None)
+    typer.echo("\n".join(report_lines(findings)))
+    sys.exit(1 if any(finding.state == "wrong" for finding in findings) else 0)

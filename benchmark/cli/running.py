@@ -1,0 +1,68 @@
+"""Commands that train: run, compare, and status, which says what is left to train."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, Only, Track, app, open_board
+
+
+@app.command()
+def run(
+    board: BoardArgument,
+    only: Only = "*",
+    changes: Changes = None,
+    data: Data = None,
+    model: Model = None,
+    device: Device = "auto",
+    save_predictions: Annotated[bool, typer.Option(help="Keep predicted text beside the records.")] = False,
+    save_weights: Annotated[bool, typer.Option(help="Keep the weights of every cell, for export.")] = False,
+    trust_remote_code: Annotated[bool, typer.Option(help="Let a hub model run its own code.")] = False,
+    track: Track = None,
+) -> None:
+    """Run every cell of BOARD that has no record yet, then write and print its table."""
+    from benchmark.commands import run_board
+    from benchmark.engine.local import Settings
+
+    opened = open_board(board, changes, data, model)
+    try:
+        sys.exit(run_board(opened, only, Settings(device, save_predictions, save_weights, trust_remote_code), track))
+    except KeyboardInterrupt:
+        typer.echo("prunebench: interrupted; finished cells are kept, run the same command to go on", err=True)
+        sys.exit(130)
+
+
+@app.command()
+def compare(
+    board: BoardArgument,
+    add: Annotated[
+        list[str], typer.Option(metavar="NAME|FILE", help="A criterion, or 'criterion + regularizer', to add as a row.")
+    ],
+    only: Only = "*",
+    changes: Changes = None,
+    data: Data = None,
+    model: Model = None,
+    device: Device = "auto",
+    track: Track = None,
+) -> None:
+    """Run only the missing cells of the rows added to BOARD, and print its table with them marked; suite.yaml stays as it is."""
+    from benchmark.compare import compare as compare_rows
+    from benchmark.compare import widen
+    from benchmark.engine.local import Settings
+    from benchmark.readsuite import parse_changes
+
+    wider = widen(board, add, parse_changes(changes or []), data=data, model=model)
+    try:
+        sys.exit(compare_rows(wider, only, Settings(device), track))
+    except KeyboardInterrupt:
+        typer.echo("prunebench: interrupted; finished cells are kept, run the same command to go on", err=True)
+        sys.exit(130)
+
+
+@app.command()
+def status(board: BoardArgument, changes: Changes = None, data: Data = None, model: Model = None) -> None:
+    """Say which cells of BOARD are done, failed or missing, and how long the missing ones will take."""
+    from benchmark.commands import status_lines
+
+    typer.echo("\n".join(status_lines(open_board(board, changes, data, model))))
