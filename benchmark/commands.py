@@ -6,7 +6,8 @@ from rich.console import Console
 
 from benchmark.atomic import write_text
 from benchmark.board import Board
-from benchmark.engine.local import Done, Settings, run_cells
+from benchmark.engine.cell import Done, Settings
+from benchmark.engine.local import run_cells
 from benchmark.environment import pick_device
 from benchmark.progress import duration, reporter
 from benchmark.spec import RunSpec

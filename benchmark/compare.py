@@ -12,7 +12,8 @@ from rich.console import Console
 
 from benchmark import registry
 from benchmark.board import Board
-from benchmark.engine.local import Settings, run_cells
+from benchmark.engine.cell import Settings
+from benchmark.engine.local import run_cells
 from benchmark.environment import pick_device
 from benchmark.errors import PrunebenchError
 from benchmark.progress import reporter

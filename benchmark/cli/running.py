@@ -23,7 +23,7 @@ def run(
 ) -> None:
     """Run every cell of BOARD that has no record yet, then write and print its table."""
     from benchmark.commands import run_board
-    from benchmark.engine.local import Settings
+    from benchmark.engine.cell import Settings
 
     opened = open_board(board, changes, data, model)
     try:
@@ -49,7 +49,7 @@ def compare(
     """Run only the missing cells of the rows added to BOARD, and print its table with them marked; suite.yaml stays as it is."""
     from benchmark.compare import compare as compare_rows
     from benchmark.compare import widen
-    from benchmark.engine.local import Settings
+    from benchmark.engine.cell import Settings
     from benchmark.readsuite import parse_changes
 
     wider = widen(board, add, parse_changes(changes or []), data=data, model=model)

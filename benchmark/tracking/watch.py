@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
-from benchmark.engine.local import Watcher
+from benchmark.engine.cell import Watcher
 from benchmark.errors import PrunebenchError, choices
 from benchmark.spec import RunSpec
 from benchmark.train import Progress

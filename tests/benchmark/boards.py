@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 from benchmark.board import Board
-from benchmark.engine.local import Done, Settings, run_cells
+from benchmark.engine.cell import Done, Settings
+from benchmark.engine.local import run_cells
 from benchmark.spec import RunSpec
 from benchmark.train import Progress, silent
 

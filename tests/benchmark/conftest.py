@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from benchmark.board import Board
-from benchmark.engine.local import Settings, run_cells
+from benchmark.engine.cell import Settings
+from benchmark.engine.local import run_cells
 from benchmark.registry import load
 from tests.benchmark.boards import finish, make_board
 from tests.benchmark.silent import Silent

@@ -14,7 +14,7 @@ import pytest
 import benchmark.commands
 from benchmark import cli
 from benchmark.board import Board
-from benchmark.engine.local import Settings
+from benchmark.engine.cell import Settings
 from benchmark.record import record_path
 from benchmark.registry import load
 from tests.benchmark.boards import NOT_FINITE, TINY, make_board, times
@@ -215,7 +215,7 @@ def test_wrong_usage_is_exit_code_2(prunebench: Command, arguments: tuple[str, .
 
 
 def test_table_and_status_train_nothing(finished: Board, prunebench: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.engine.local.run", lambda *_: pytest.fail("it trained"))
+    monkeypatch.setattr("benchmark.engine.cell.run", lambda *_: pytest.fail("it trained"))
     code, printed = prunebench("status", finished.folder)
     assert code == 0
     assert printed.splitlines() == ["glue/sst2: 3 done, 0 failed, 0 missing", "in all 3 of 3 done; nothing left to run"]

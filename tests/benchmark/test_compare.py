@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.compare import MARK, compare, widen
-from benchmark.engine.local import Settings
+from benchmark.engine.cell import Settings
 from benchmark.errors import PrunebenchError
 from benchmark.record import load_records
 from benchmark.scaffold import new

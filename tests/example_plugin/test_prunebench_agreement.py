@@ -6,7 +6,7 @@ import pytest
 
 from benchmark import registry
 from benchmark.compare import MARK, compare, widen
-from benchmark.engine.local import Settings
+from benchmark.engine.cell import Settings
 from benchmark.record import load_records
 from benchmark.scaffold import new
 from criteria.checks import check_criterion

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-import benchmark.engine.local
 import benchmark.teachers
 from benchmark.board import Board
 from benchmark.engine.local import run_cells
