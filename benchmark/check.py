@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
 
 from benchmark import registry
 from benchmark.broken import own_traceback
@@ -29,23 +28,19 @@ class Verdict:
 def verdicts(
     text: str, kind: str | None = None, data: str | None = None, model: str | None = None
 ) -> tuple[str, list[Verdict]]:
-    """As `check`, but failures are told rather than raised; a criterion's checks all run, whichever fails."""
-    kind = kind or kind_of(text)
-    if kind == "criteria" and data is None and model is None:
-        plugin = registry.configure(kind, text)
-        checks: dict[str, Callable[[Any], str]] = import_module(CONTRACTS[kind][0]).CHECKS
-        return kind, [_verdict(name, one, plugin) for name, one in checks.items()]
-    try:
-        return kind, [Verdict(name, True, seen) for name, seen in check(text, kind, data, model)[1]]
-    except PrunebenchError:
-        raise
-    except Exception as error:
-        return kind, [Verdict("contract", False, _advice(error))]
+    """The kind of the plugin `text` and a verdict of every check: all of them run, whichever fails."""
+    kind, checks = _checks(text, kind, data, model)
+    told: list[Verdict] = []
+    for name, one in checks.items():
+        verdict = _verdict(name, one)
+        same = next((other for other in told if not other.passed and other.words == verdict.words), None)
+        told.append(Verdict(name, False, f"as {same.name}, above") if same else verdict)
+    return kind, told
 
 
-def _verdict(name: str, one: Callable[[Any], str], plugin: object) -> Verdict:
+def _verdict(name: str, one: Callable[[], str]) -> Verdict:
     try:
-        return Verdict(name, True, one(plugin))
+        return Verdict(name, True, one())
     except Exception as error:
         return Verdict(name, False, _advice(error))
 
@@ -62,14 +57,19 @@ def check(
 
     `data` and `model` are what a task is tried on, where the embedded ones are not for it.
     """
+    kind, checks = _checks(text, kind, data, model)
+    return kind, [(name, one()) for name, one in checks.items()]
+
+
+def _checks(
+    text: str, kind: str | None, data: str | None, model: str | None
+) -> tuple[str, dict[str, Callable[[], str]]]:
     kind = kind or kind_of(text)
     places = {name: place for name, place in (("data", data), ("model", model)) if place is not None}
     if places and kind != "tasks":
         raise PrunebenchError(f"'{text}' is checked without data or model; {' and '.join(places)} are for tasks")
-    plugin = registry.configure(kind, text)
-    module, function = CONTRACTS[kind]
-    contract: Callable[..., list[tuple[str, str]]] = getattr(import_module(module), function)
-    return kind, contract(plugin, **places)
+    checks_of: Callable[..., dict[str, Callable[[], str]]] = import_module(CONTRACTS[kind][0]).checks_of
+    return kind, checks_of(registry.configure(kind, text), **places)
 
 
 def kind_of(text: str) -> str:

@@ -7,6 +7,7 @@ A plugin's own test needs no more than this:
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import get_type_hints
@@ -31,11 +32,16 @@ def check_task(task: Task, *, data: str = "mini", model: str = "mini") -> list[S
     A few examples of the embedded data and the embedded model are used; a task that these are not for needs `data`, a folder
     of its own files, and perhaps `model`, a folder or hub id.
     """
+    return [(name, check()) for name, check in checks_of(task, data=data, model=model).items()]
+
+
+def checks_of(task: Task, *, data: str = "mini", model: str = "mini") -> dict[str, Callable[[], str]]:
+    """Every check by name, each to be called alone, whichever fails; the task is opened once for all of them."""
     setting = Setting(
         data, model, max_length=LENGTH, heldout=HELDOUT, seed=0, train_examples=TRAIN, eval_examples=REPORTED
     )
     trial = Trial(task, setting)
-    return [(name, check(trial)) for name, check in CHECKS.items()]
+    return {name: partial(check, trial) for name, check in CHECKS.items()}
 
 
 def options(trial: Trial) -> str:

@@ -1,8 +1,9 @@
 """The contract every regularizer must keep, for plugin authors: each assertion says what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
@@ -16,23 +17,14 @@ Seen = tuple[str, str]
 
 def check_regularizer(regularizer: Regularizer) -> list[Seen]:
     """Try the options of `regularizer` on every shape of decisions; AssertionError, with advice, where the contract breaks."""
-    seen: list[Seen] = []
-    for task in TOY_TASKS:
-        run = Trial(regularizer, task)
-        found = [
-            run.first_loss(),
-            run.leaves_alone(),
-            run.resumes("at the start"),
-            run.checkpoints(),
-            run.owns_its_state(),
-            run.later_loss(),
-            run.leaves_alone(),
-            run.resumes("after checkpoints"),
-            run.goes_on(),
-            run.averages(),
-        ]
-        seen += [(f"{task.name}: {check}", words) for check, words in found]
-    return seen
+    return [(name, check()) for name, check in checks_of(regularizer).items()]
+
+
+def checks_of(regularizer: Regularizer) -> dict[str, Callable[[], str]]:
+    """Every check by name, to be called in this order, each once, whichever fails: each goes on where the one before stopped."""
+    return {
+        f"{task.name}: {name}": check for task in TOY_TASKS for name, check in Trial(regularizer, task).checks().items()
+    }
 
 
 class Trial:
@@ -41,7 +33,34 @@ class Trial:
     def __init__(self, regularizer: Regularizer, task: ToyTask) -> None:
         self.task, self.name = task, type(regularizer).__name__
         self.batch, self.student, self.teacher = task.batch(), task.model(seed=0), task.model(seed=1)
-        self.regularizer = self.start(regularizer)
+        self.configured = regularizer
+
+    @cached_property
+    def regularizer(self) -> Regularizer:
+        """The one on trial, begun."""
+        return self.start(self.configured)
+
+    def checks(self) -> dict[str, Callable[[], str]]:
+        """In the order of a run; what one that failed left behind is no matter of the next."""
+        in_order: dict[str, Callable[[], str]] = {
+            "first loss": self.first_loss,
+            "leaves alone": self.leaves_alone,
+            "resumes at the start": partial(self.resumes, "at the start"),
+            "checkpoints": self.checkpoints,
+            "owns its state": self.owns_its_state,
+            "later loss": self.later_loss,
+            "leaves alone later": self.leaves_alone,
+            "resumes after checkpoints": partial(self.resumes, "after checkpoints"),
+            "goes on": self.goes_on,
+            "averages": self.averages,
+        }
+        return {name: partial(self.afresh, check) for name, check in in_order.items()}
+
+    def afresh(self, check: Callable[[], str]) -> str:
+        """One check with the student in training mode and no gradient in the teacher."""
+        self.student.train()
+        self.teacher.zero_grad()
+        return check()
 
     def start(self, regularizer: Regularizer) -> Regularizer:
         """A new one with the same options, begun."""
@@ -61,13 +80,13 @@ class Trial:
         """Tell of an evaluation; the score only where it is asked for."""
         regularizer.evaluated(model, score if regularizer.needs_score else None, sparsity)
 
-    def first_loss(self) -> Seen:
+    def first_loss(self) -> str:
         """Before any checkpoint there may be no teacher yet."""
-        return "first loss", self._differentiable("before the first checkpoint")
+        return self._differentiable("before the first checkpoint")
 
-    def later_loss(self) -> Seen:
+    def later_loss(self) -> str:
         """After checkpoints."""
-        return "later loss", self._differentiable("after two checkpoints")
+        return self._differentiable("after two checkpoints")
 
     def _differentiable(self, when: str) -> str:
         self.student.zero_grad()
@@ -98,7 +117,7 @@ class Trial:
         )
         return f"{loss.item():.4g}, gradient norm {size**0.5:.4g}"
 
-    def leaves_alone(self) -> Seen:
+    def leaves_alone(self) -> str:
         """Neither the student, the teacher, the batch nor the inputs change."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
@@ -123,9 +142,9 @@ class Trial:
             f"{self.name}.loss differs between two calls with the same weights, batch and dropout ({again[0].item()!r}, "
             f"{again[1].item()!r}): change nothing but in begin and evaluated, draw nothing beyond the model's own dropout"
         )
-        return "leaves alone", f"{len(watched)} tensors unchanged, same loss twice"
+        return f"{len(watched)} tensors unchanged, same loss twice"
 
-    def checkpoints(self) -> Seen:
+    def checkpoints(self) -> str:
         """Two evaluations of a student that moves on after each."""
         for score, sparsity in ((50.0, 0.0), (60.0, 0.5)):
             before = {name: value.clone() for name, value in self.student.state_dict().items()}
@@ -138,7 +157,7 @@ class Trial:
                 f"{self.name}.evaluated leaves the student in eval mode: set the copy's mode alone"
             )
             self.move_on()
-        return "checkpoints", f"2 adopted or passed over, {len(self.regularizer.state())} tensors of state"
+        return f"2 adopted or passed over, {len(self.regularizer.state())} tensors of state"
 
     def move_on(self) -> None:
         """Training goes on: every weight of the student changes in place."""
@@ -147,7 +166,7 @@ class Trial:
             for weight in self.student.parameters():
                 weight.add_(0.1 * torch.randn(weight.shape, generator=generator))
 
-    def owns_its_state(self) -> Seen:
+    def owns_its_state(self) -> str:
         """State must not follow the student's weights."""
         before = {name: value.clone() for name, value in self.regularizer.state().items()}
         self.move_on()
@@ -155,9 +174,9 @@ class Trial:
             assert torch.equal(value, before[name]), (
                 f"{self.name}'s state {name!r} changes as the student trains: keep copies (clone), not the student's tensors"
             )
-        return "owns its state", f"{len(before)} tensors"
+        return f"{len(before)} tensors"
 
-    def resumes(self, when: str) -> Seen:
+    def resumes(self, when: str) -> str:
         """A new process that restores the state has the same loss, bitwise."""
         state = self.regularizer.state()
         for name, value in state.items():
@@ -174,9 +193,9 @@ class Trial:
         assert torch.equal(expected, got), (
             f"{what} gives the loss {got.item()!r}, expected {expected.item()!r}: let state() hold all that loss() depends on"
         )
-        return f"resumes {when}", f"{len(state)} tensors, loss bitwise equal"
+        return f"{len(state)} tensors, loss bitwise equal"
 
-    def goes_on(self) -> Seen:
+    def goes_on(self) -> str:
         """A checkpoint worse than the best is treated alike by the run that went on and by the resumed one."""
         resumed, student = self.restored(), deepcopy(self.student)
         for one in (self.regularizer, resumed):
@@ -186,7 +205,7 @@ class Trial:
             f"{self.name} once restored treats the next checkpoint otherwise (loss {got.item()!r}, expected "
             f"{expected.item()!r}): save all that `evaluated` compares with, such as the best score"
         )
-        return "goes on", "one more checkpoint, loss bitwise equal"
+        return "one more checkpoint, loss bitwise equal"
 
     def restored(self) -> Regularizer:
         """What a new process has after it restored the state."""
@@ -196,7 +215,7 @@ class Trial:
         )
         return resumed
 
-    def averages(self) -> Seen:
+    def averages(self) -> str:
         """The same examples twice give the same loss (no dropout here)."""
         student = deepcopy(self.student).eval()
         twice = {name: torch.cat([value, value]) for name, value in self.batch.items()}
@@ -205,7 +224,7 @@ class Trial:
             f"{self.name}.loss is {once:.6g} on a batch of {self.task.name} and {both:.6g} on the same examples twice: "
             "take the mean over decisions, not the sum"
         )
-        return "averages", f"{once:.4g} once, {both:.4g} twice"
+        return f"{once:.4g} once, {both:.4g} twice"
 
 
 def _describe(value: object) -> str:

@@ -94,3 +94,83 @@ def test_the_command_says_what_passed_and_what_failed(
     assert "passed  shape: " in printed
     assert "FAILED  planted example: " in printed
     assert printed.endswith("breaks the contract of criteria: planted example\n")
+
+
+REGULARIZER = '''"""Adds nothing, in words."""
+
+from dataclasses import dataclass
+
+from criteria.regularizers.base import Regularizer
+
+
+@dataclass
+class Loud(Regularizer):
+    def loss(self, losses, logits, model, batch):
+        return losses.sum()
+'''
+
+SCHEDULE = '''"""Falls and never arrives."""
+
+from dataclasses import dataclass
+
+from benchmark.schedules.base import Schedule
+
+
+@dataclass(frozen=True)
+class Falling(Schedule):
+    def sparsity(self, step, total, target):
+        return target * (1 - step / total) / 2
+
+    def due(self, step, total):
+        return True
+'''
+
+TASK = '''"""Reads nothing."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tasks.base import Task, TaskError
+
+
+@dataclass(frozen=True)
+class Nothing(Task):
+    headline: ClassVar[str] = "accuracy"
+
+    def prepare(self, setting):
+        raise TaskError("no file")
+
+    def aggregate(self, outcomes):
+        return {"accuracy": 0.0}
+'''
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "kind", "failed", "passed"),
+    [
+        ("loud", REGULARIZER, "regularizers", "spans: averages", "spans: goes on"),
+        ("falling", SCHEDULE, "schedules", "monotone", "deterministic"),
+        ("nothing", TASK, "tasks", "facts", "options"),
+    ],
+)
+def test_every_kind_is_told_all_its_verdicts(
+    tmp_path: Path, name: str, source: str, kind: str, failed: str, passed: str
+) -> None:
+    path = tmp_path / f"{name}.py"
+    path.write_text(source)
+    found, told = verdicts(str(path))
+    states = {one.name: one.passed for one in told}
+    assert found == kind
+    assert not states[failed]
+    assert states[passed]
+    assert len(states) == len(told)
+    assert sum(not state for state in states.values()) > 1
+    assert all(one.words for one in told)
+
+
+def test_one_reason_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "nothing.py"
+    path.write_text(TASK)
+    words = [one.words for one in verdicts(str(path))[1] if not one.passed]
+    assert words[0].startswith("Nothing cannot be opened")
+    assert set(words[1:]) == {"as facts, above"}
