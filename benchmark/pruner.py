@@ -56,6 +56,8 @@ class Pruner:
         self.states: list[State] = [criterion.init(part, generator) for part in self._shown(self.weights.vector.data)]
         self.calibrate: Callable[[Pruner], None] | None = None
         """Shows the criterion calibration batches before each masking; set by whoever owns the data."""
+        self.witness: Callable[[Pruner], None] | None = None
+        """Shown every new mask before it is applied, for diagnostics; must leave everything as it is."""
         self.masked: tuple[int, float] | None = None
         """Steps taken and sparsity at the last masking."""
         self.remembered: dict[int, Tensor] = {}
@@ -217,6 +219,8 @@ class Pruner:
             step = Step(self.taken, self.total, 0.0, sparsity, self.target)
             kept = [self.criterion.keep(s, w, step) for s, w in zip(self.states, self._shown(vector), strict=True)]
             self.mask = self._stored(kept).bool()
+        if self.witness is not None:
+            self.witness(self)
         if self.criterion.overrides("compensate"):
             for state, weight, mask in zip(self.states, self._shown(vector), self._shown(self.mask), strict=True):
                 self.criterion.compensate(state, weight, mask)

@@ -54,6 +54,10 @@ class Options:
     progress: Progress = silent
     check: Callable[[Prepared], None] = lambda prepared: None  # noqa: ARG005 - a null object
     """Called once the task is open, before anything is trained; raises where it should not be."""
+    watch: Callable[[Run], None] = lambda run: None  # noqa: ARG005 - a null object
+    """Called just before training starts: diagnostics hang observers on the run, which must change nothing in it."""
+    split: str = "reported"
+    """What the trained model is scored on; tuning says `heldout`, and then nothing looks at the reported split."""
     teacher: Callable[[RunSpec], dict[str, Tensor]] | None = None
     """Weights of a dense run; by default it is trained on the spot."""
     memo: TeacherMemo = field(default_factory=TeacherMemo)
@@ -95,10 +99,11 @@ def run(spec: RunSpec, options: Options | None = None) -> Result:
     environment.reset_peak(device)
     started += time.perf_counter() - asked  # a teacher's training is the cost of its own cell
     regularizer.begin(_remembered(job, teacher, options), teacher)
+    options.watch(job)
     train(job)
     trained = time.perf_counter()
     with environment.autocast(device):
-        evaluation = prepared.evaluate(model, "reported")
+        evaluation = prepared.evaluate(model, options.split)
     outcomes = pack_outcomes(evaluation.outcomes)
     now = time.perf_counter()
     cost = Cost(
