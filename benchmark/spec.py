@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+from functools import cached_property
 from pathlib import PurePath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -17,6 +18,18 @@ MODES = ("mini", "hub")
 """Data sources that are not folders."""
 
 
+def _number(value: Any) -> Any:
+    """`seeds: [true]` is a slip of the pen, not seed 1."""
+    if isinstance(value, bool | str):
+        raise ValueError("expected a number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_number)]
+Real = Annotated[float, BeforeValidator(_number)]
+"""Numbers that were written as numbers: no true or false, no text."""
+
+
 class Strict(BaseModel):
     """Immutable; unknown keys are errors, and so are infinities."""
 
@@ -26,27 +39,27 @@ class Strict(BaseModel):
 class Training(Strict):
     """The budget and the optimizer, shared by every cell of a board."""
 
-    epochs: Annotated[float, Field(gt=0)] | None = None
+    epochs: Annotated[Real, Field(gt=0)] | None = None
     """Passes over the training split; exactly one of epochs and steps (3 epochs if neither is given)."""
-    steps: Annotated[int, Field(gt=0)] | None = None
+    steps: Annotated[Whole, Field(gt=0)] | None = None
     """Optimizer steps."""
-    batch_size: Annotated[int, Field(gt=0)] = 32
-    lr: Annotated[float, Field(gt=0)] = 5e-5
+    batch_size: Annotated[Whole, Field(gt=0)] = 32
+    lr: Annotated[Real, Field(gt=0)] = 5e-5
     """Peak learning rate: linear warm-up, then linear decay to zero."""
-    warmup: Annotated[float, Field(ge=0)] = 0.1
+    warmup: Annotated[Real, Field(ge=0)] = 0.1
     """A share of all steps below 1, else steps."""
     optimizer: Literal["adamw", "adamax"] = "adamw"
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[Real, Field(ge=0)] = 0.0
     """Decoupled, on weight matrices only."""
-    clip: Annotated[float, Field(gt=0)] | None = 1.0
+    clip: Annotated[Real, Field(gt=0)] | None = 1.0
     """Largest gradient norm."""
-    max_length: Annotated[int, Field(gt=0)] = 128
+    max_length: Annotated[Whole, Field(gt=0)] = 128
     """Longest input in tokens."""
-    checkpoints: Annotated[int, Field(gt=0)] = 10
+    checkpoints: Annotated[Whole, Field(gt=0)] = 10
     """Evenly spaced moments at which regularizers may adopt a teacher and the protocol may score held-out data."""
-    train_examples: Annotated[int, Field(gt=0)] | None = None
+    train_examples: Annotated[Whole, Field(gt=0)] | None = None
     """Train on at most so many examples."""
-    eval_examples: Annotated[int, Field(gt=0)] | None = None
+    eval_examples: Annotated[Whole, Field(gt=0)] | None = None
     """Report on at most so many examples: a declared sample."""
 
     @model_validator(mode="after")
@@ -80,16 +93,16 @@ class RunSpec(Strict):
     data: str = "mini"
     criterion: str = DENSE
     regularizer: str = "none"
-    sparsity: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    sparsity: Annotated[Real, Field(ge=0, lt=1)] = 0.0
     """Share of the prunable weights to remove; 0 is the dense model."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[Whole, Field(ge=0)] = 0
     schedule: str = "cubic"
     scope: str = "global"
     """Where scores compete: global, layer, row, n:m, block[h,w], erk, published."""
     selection: Selection = "last"
     """Which weights are reported: those after the last step, the best on held-out training data, or the best on the
     reported split itself (optimistic, flagged)."""
-    heldout: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    heldout: Annotated[Real, Field(ge=0, le=0.5)] = 0.0
     """Share of the training split kept for selection."""
     call_point: CallPoint = "before"
     """Criteria observe before the optimizer step (after clipping) or after it, with the same gradient."""
@@ -107,12 +120,18 @@ class RunSpec(Strict):
             raise ValueError("selection 'heldout' needs heldout > 0")
         return self
 
-    @property
+    @cached_property
     def id(self) -> str:
         """16 hex digits over everything that differs from the defaults; where model, data and plugins lie does not count."""
         keyed = self.recorded().model_dump(exclude_defaults=True, mode="json")
         text = json.dumps(keyed, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def __copy__(self) -> Self:
+        """What `model_copy` starts from: without the id that this spec remembers, for the copy will differ."""
+        copied = super().__copy__()
+        copied.__dict__.pop("id", None)
+        return copied
 
     @property
     def is_dense(self) -> bool:

@@ -25,7 +25,7 @@ from benchmark.broken import BrokenPluginError
 from benchmark.errors import PrunebenchError, choices
 from benchmark.identity import plugins_of
 from benchmark.masks import parse_scope
-from benchmark.spec import DENSE, CallPoint, RunSpec, Selection, Strict, Training, portable_plugin
+from benchmark.spec import DENSE, CallPoint, Real, RunSpec, Selection, Strict, Training, Whole, portable_plugin
 
 HELDOUT = 0.1
 """Share of the training split kept aside where the protocol or a regularizer needs held-out scores and the suite says nothing."""
@@ -65,7 +65,7 @@ def _told_apart(values: list[Any]) -> list[Any]:
 
 Schedule = Annotated[str, AfterValidator(partial(_plugin, "schedules"))]
 Scope = Annotated[str, AfterValidator(_scope)]
-Sparsities = Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1), AfterValidator(_distinct)]
+Sparsities = Annotated[list[Annotated[Real, Field(gt=0, lt=1)]], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class Override(Strict):
@@ -89,11 +89,11 @@ class Suite(Strict):
     criteria: Annotated[list[str], Field(min_length=1)]
     regularizers: list[str] = Field(default=["none"], min_length=1)
     sparsities: Sparsities
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0], min_length=1)
+    seeds: list[Annotated[Whole, Field(ge=0)]] = Field(default=[0], min_length=1)
     schedule: Schedule = "cubic"
     scope: Scope = "global"
     selection: Selection = "last"
-    heldout: Annotated[float, Field(ge=0, le=0.5)] | None = None
+    heldout: Annotated[Real, Field(ge=0, le=0.5)] | None = None
     call_point: CallPoint = "before"
     training: Training = Training()
     overrides: dict[str, Override] = Field(default_factory=dict)
@@ -147,18 +147,25 @@ class Suite(Strict):
 
     @cached_property
     def _grid(self) -> list[RunSpec]:
+        """The cells of one seed are validated; those of the other seeds are copies that differ in the seed alone."""
         cells: list[RunSpec] = []
-        for task, seed in product(self.tasks, self.seeds):
-            cells.append(self._spec(task, seed).dense())
-            sparsities = self._override(task).sparsities or self.sparsities
-            for (criterion, regularizer), sparsity in product(self.rows, sparsities):
-                cells.append(self._spec(task, seed, criterion=criterion, regularizer=regularizer, sparsity=sparsity))
+        for task in self.tasks:
+            of_task = self._of_task(task)
+            cells += [cell.model_copy(update={"seed": seed}) for seed in self.seeds for cell in of_task]
+        return cells
+
+    def _of_task(self, task: str) -> list[RunSpec]:
+        """The cells of one task, of the first seed."""
+        override = self._override(task)
+        training = Training.model_validate(on_top(_given(self.training), _given(override.training)))
+        cells = [self._spec(task, override, training, DENSE, "none", 0.0).dense()]
+        for (criterion, regularizer), sparsity in product(self.rows, override.sparsities or self.sparsities):
+            cells.append(self._spec(task, override, training, criterion, regularizer, sparsity))
         return cells
 
     def _spec(
-        self, task: str, seed: int, criterion: str = DENSE, regularizer: str = "none", sparsity: float = 0.0
+        self, task: str, override: Override, training: Training, criterion: str, regularizer: str, sparsity: float
     ) -> RunSpec:
-        override = self._override(task)
         schedule = override.schedule or self.schedule
         return RunSpec(
             task=task,
@@ -167,13 +174,13 @@ class Suite(Strict):
             criterion=criterion,
             regularizer=regularizer,
             sparsity=sparsity,
-            seed=seed,
+            seed=self.seeds[0],
             schedule=schedule,
             scope=override.scope or self.scope,
             selection=self.selection,
             heldout=self._kept_aside,
             call_point=self.call_point,
-            training=Training.model_validate(on_top(_given(self.training), _given(override.training))),
+            training=training,
             plugins=plugins_of(task, criterion, regularizer, schedule),
         )
 

@@ -1,5 +1,6 @@
 """RunSpec: what enters its id and what does not, and what it refuses."""
 
+from copy import copy, deepcopy
 from typing import Any
 
 import pytest
@@ -194,3 +195,11 @@ def test_total_hand_computed() -> None:
 def test_epochs_or_steps() -> None:
     with pytest.raises(ValidationError, match=r"give epochs or steps, not both \(epochs=1.0, steps=2\)"):
         Training(epochs=1, steps=2)
+
+
+def test_a_changed_copy_has_an_id_of_its_own() -> None:
+    spec, same = RunSpec(task="squad", seed=1), RunSpec(task="squad", seed=1)
+    assert spec.id == copy(spec).id == deepcopy(spec).id == same.id
+    assert spec.model_copy(update={"seed": 2}).id == RunSpec(task="squad", seed=2).id != spec.id
+    fresh = RunSpec(task="squad", seed=1)
+    assert (spec, hash(spec), spec.model_dump(), repr(spec)) == (fresh, hash(fresh), fresh.model_dump(), repr(fresh))
