@@ -4,9 +4,9 @@ import hashlib
 import json
 from functools import cached_property
 from pathlib import PurePath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Selection = Literal["last", "heldout", "best_dev"]
 CallPoint = Literal["before", "after"]
@@ -20,14 +20,14 @@ MODES = ("mini", "hub")
 
 def _number(value: Any) -> Any:
     """`seeds: [true]` is a slip of the pen, not seed 1."""
-    if isinstance(value, bool | str):
+    if isinstance(value, bool):
         raise ValueError("expected a number")
     return value
 
 
 Whole = Annotated[int, BeforeValidator(_number)]
 Real = Annotated[float, BeforeValidator(_number)]
-"""Numbers that were written as numbers: no true or false, no text."""
+"""Numbers that were written as numbers: no true or false."""
 
 
 class Strict(BaseModel):
