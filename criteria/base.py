@@ -12,11 +12,14 @@ Hyperparameters are the fields of the frozen dataclass, statistics live in `Stat
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
+
+from criteria.search import Range
 
 State = dict[str, Tensor]
 """Named statistics of one weight tensor, kept by the caller and saved in checkpoints. Tensors only."""
@@ -55,6 +58,9 @@ class Criterion(ABC):
     calibration: ClassVar[int] = 8
     """How many training batches to show to `observe_inputs`, `observe_example` or `observe_hessian` before each masking."""
 
+    search: ClassVar[Mapping[str, Range]] = {}
+    """Options that tuning may set, and where (criteria/search.py); what is not named here stays as the row says."""
+
     @property
     def exact(self) -> bool:
         """Whether the harness prunes exactly the requested count by rank; if not, `keep` decides and sparsity is an outcome."""
@@ -70,6 +76,13 @@ class Criterion(ABC):
     @abstractmethod
     def score(self, state: State, weight: Tensor) -> Tensor:
         """Finite scores shaped like `weight`, from the statistics and the weights as they are when masks are recomputed."""
+
+    def predicted(self, state: State, weight: Tensor) -> Tensor | None:
+        """What the loss is expected to change by when each weight alone goes to zero, in units of the loss, shaped like `weight`.
+
+        For diagnostics only. None where the score is a rank and no prediction.
+        """
+        return None
 
     # What some criteria need besides the training gradient. Override to ask for it.
 

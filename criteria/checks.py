@@ -15,7 +15,7 @@ from torch import Tensor
 
 from criteria import trials
 from criteria.base import Criterion, State
-from criteria.checks_optional import compensation, cost, gates, own_rule
+from criteria.checks_optional import compensation, cost, gates, own_rule, predictions, search_space
 from criteria.trials import SHAPES, Moment
 
 Seen = tuple[str, str]
@@ -193,6 +193,8 @@ CHECKS: dict[str, Callable[[Criterion], str]] = {
     "gates": gates,
     "own rule": own_rule,
     "compensation": compensation,
+    "search space": search_space,
+    "predictions": predictions,
     "cost": cost,
 }
 """The checks by name, in the order in which they run; each takes a criterion and says what was seen."""

@@ -1,5 +1,6 @@
 """The part of the contract that only some criteria have to keep: gates, a rule of their own, compensation; and what one costs."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from criteria.base import Criterion
 from criteria.trials import SHAPES, Moment
 
 STEPS = trials.LAST
+NOTHING = "skipped, because it declares nothing to tune"
 
 
 def gates(criterion: Criterion) -> str:
@@ -75,6 +77,43 @@ def compensation(criterion: Criterion) -> str:
     )
     moved = float((weight - moment.weight)[mask].norm() / moment.weight[mask].norm())
     return f"kept weights move by {moved:.0%} of their norm at half sparsity"
+
+
+def search_space(criterion: Criterion) -> str:
+    """What `search` names are options, and the criterion can be built with the values at the ends of every range."""
+    name = type(criterion).__name__
+    fields = {field.name: getattr(criterion, field.name) for field in dataclasses.fields(criterion)}  # type: ignore[arg-type]
+    for option, space in criterion.search.items():
+        assert option in fields, f"{name}.search names {option!r}, which is no option: choose among {', '.join(fields)}"
+        for value in space.ends:
+            assert type(value) is type(fields[option]), (
+                f"{name}.search gives {option}={value!r}, but the option holds {type(fields[option]).__name__}: write such values"
+            )
+            try:
+                dataclasses.replace(criterion, **{option: value})  # type: ignore[type-var]
+            except ValueError as error:
+                raise AssertionError(
+                    f"{name}.search offers {option}={value!r}, which {name} refuses: {error}"
+                ) from error
+    return f"{len(criterion.search)} options to tune: {', '.join(criterion.search)}" if criterion.search else NOTHING
+
+
+def predictions(criterion: Criterion) -> str:
+    """What `predicted` gives is finite and shaped like the weight, or None."""
+    moments = trials.history(SHAPES[0], STEPS)
+    state, given = trials.start(criterion, moments), 0
+    for index, _ in enumerate(trials.play(criterion, state, moments)):
+        found = criterion.predicted(state, moments[index].weight)
+        if found is not None:
+            trials.assert_shape(criterion, found, SHAPES[0], "from predicted")
+            trials.assert_finite(criterion, found, "from predicted")
+            found.fill_(-1)
+            again = criterion.predicted(state, moments[index].weight)
+            assert again is None or not torch.equal(again, found), (
+                f"{type(criterion).__name__}.predicted hands out its statistics: return a new tensor (.clone())"
+            )
+            given += 1
+    return f"a change of the loss in {given} of {STEPS} steps" if given else "skipped, because it predicts no loss"
 
 
 def cost(criterion: Criterion) -> str:

@@ -43,3 +43,7 @@ class Fisher(Criterion):
         """1/2 F theta^2; |theta| without calibration."""
         examples = int(state["examples"])
         return weight.square().mul_(state["sum"]).mul_(0.5 / examples) if examples else weight.abs()
+
+    def predicted(self, state: State, weight: Tensor) -> Tensor | None:
+        """The score is a loss: its second-order change."""
+        return self.score(state, weight) if state["examples"].item() else None

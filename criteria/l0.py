@@ -21,6 +21,7 @@ References: Louizos, Welling & Kingma, Learning Sparse Neural Networks through L
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -30,6 +31,7 @@ from torch import Tensor
 from criteria import score_optimizer
 from criteria.base import Criterion, State, Step
 from criteria.options import require_at_least, require_choice, require_positive, require_range
+from criteria.search import Log, Range
 
 L, R, B = -0.1, 1.1, 2 / 3
 EDGE = 1e-4
@@ -42,6 +44,7 @@ class L0(Criterion):
 
     elementwise: ClassVar[bool] = False
     latent: ClassVar[bool] = True
+    search: ClassVar[Mapping[str, Range]] = {"final_lambda": Log(10.0, 1000.0), "score_lr": Log(1e-2, 0.5)}
 
     final_lambda: float = 125.0
     """The penalty on the mean probability of an open gate; larger prunes more."""

@@ -14,6 +14,7 @@ S is 0 everywhere.
 Reference: Sanh, Wolf & Rush, Movement Pruning: Adaptive Sparsity by Fine-Tuning, NeurIPS 2020, https://arxiv.org/abs/2005.07683
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,6 +24,7 @@ from torch import Tensor
 from criteria import score_optimizer
 from criteria.base import Criterion, State, Step
 from criteria.options import require_choice, require_positive
+from criteria.search import Choice, Log, Range
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class Movement(Criterion):
     """The accumulated -theta g, over latent weights."""
 
     latent: ClassVar[bool] = True
+    search: ClassVar[Mapping[str, Range]] = {
+        "score_optimizer": Choice(score_optimizer.NAMES),
+        "score_lr": Log(1e-3, 1e-1),
+    }
 
     score_optimizer: str = "sgd"
     """What moves S along -theta g: sgd (the paper's formula) or adam (the released code)."""

@@ -17,7 +17,7 @@ References: Kurtic et al., The Optimal BERT Surgeon, EMNLP 2022, https://arxiv.o
             Singh & Alistarh, WoodFisher, NeurIPS 2020, https://arxiv.org/abs/2004.14340
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,6 +26,7 @@ from torch import Tensor
 
 from criteria.base import Criterion, State
 from criteria.options import require_at_least, require_positive
+from criteria.search import Choice, Log, Range
 
 WAITING = 16
 """Gradients that wait until their outer products are added in one pass."""
@@ -38,6 +39,7 @@ class Obert(Criterion):
     """1/2 theta^2 / [F^-1]_ii, with updates."""
 
     elementwise: ClassVar[bool] = False
+    search: ClassVar[Mapping[str, Range]] = {"block": Choice((4, 50, 100)), "damp": Log(1e-8, 1e-5)}
 
     block: int = 50
     """Weights of a block of F."""
@@ -81,6 +83,10 @@ class Obert(Criterion):
             inverse = torch.cholesky_inverse(torch.linalg.cholesky(self._fisher(outer, state)))
             part.div_(inverse.diagonal(dim1=1, dim2=2))
         return self._unblocked(scores, weight)
+
+    def predicted(self, state: State, weight: Tensor) -> Tensor | None:
+        """The score is a loss: what it grows by once the block's other weights have answered."""
+        return self.score(state, weight) if state["m"].item() else None
 
     def compensate(self, state: State, weight: Tensor, mask: Tensor) -> None:
         """The joint update of every block, in place."""

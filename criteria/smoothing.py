@@ -14,8 +14,9 @@ by 2^-64 (below the rounding of any later score), ranks until then, and |theta| 
 Reference: Zhang et al., PLATON, ICML 2022, https://arxiv.org/abs/2206.12562 (equations 6-9 and the released code)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from torch import Tensor
 from criteria.base import Criterion, State, Step
 from criteria.blocks import blocks
 from criteria.options import require_at_least, require_range
+from criteria.search import Linear, Log, Range
 
 Importance = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(out, weight, grad) -> out, filled with the importance of these weights; all three are flat views of one length."""
@@ -34,6 +36,12 @@ EARLY = 2.0**-64
 @dataclass(frozen=True)
 class Smoothed(Criterion):
     """What the smoothed criteria share; each says in `observe` what its importance is, and calls `fold`."""
+
+    search: ClassVar[Mapping[str, Range]] = {
+        "beta1": Linear(0.7, 0.95),
+        "beta2": Linear(0.65, 0.99),
+        "window": Log(5, 50),
+    }
 
     beta1: float = 0.85
     """Decay of the moving average A of the window means."""
@@ -64,6 +72,13 @@ class Smoothed(Criterion):
     def score(self, state: State, weight: Tensor) -> Tensor:
         """A U, or A, or the last importance."""
         return score(state, weight)
+
+    def predicted(self, state: State, weight: Tensor) -> Tensor | None:
+        """A, the smoothed importance without the bonus: a change of the loss to first order. M until a window has closed."""
+        observations, closed = state["seen"].tolist()
+        if not observations:
+            return None
+        return state["A"].clone() if "A" in state and closed else state["M"].clone()
 
 
 def start(weight: Tensor, *, smooth: bool, uncertainty: bool) -> State:

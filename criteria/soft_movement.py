@@ -15,6 +15,7 @@ penalty is averaged over the model's matrices (BERT-base: 72), hence `matrices`.
 Reference: Sanh, Wolf & Rush, Movement Pruning, NeurIPS 2020, https://arxiv.org/abs/2005.07683 (section 4 and released code)
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,6 +25,7 @@ from torch import Tensor
 from criteria import score_optimizer
 from criteria.base import Criterion, State, Step
 from criteria.options import require_at_least, require_choice, require_positive, require_range
+from criteria.search import Linear, Log, Range
 
 LEAST = 0.005
 """The share of a matrix that is always kept."""
@@ -35,6 +37,11 @@ class SoftMovement(Criterion):
 
     elementwise: ClassVar[bool] = False
     latent: ClassVar[bool] = True
+    search: ClassVar[Mapping[str, Range]] = {
+        "final_threshold": Linear(0.05, 0.5),
+        "final_lambda": Log(10.0, 1000.0),
+        "score_lr": Log(1e-3, 1e-1),
+    }
 
     rule: str = "threshold"
     """threshold (published: sparsity is an outcome) or matched (S ranked to the exact target)."""

@@ -17,6 +17,7 @@ Reference: Frantar & Alistarh, SparseGPT: Massive Language Models Can Be Accurat
            https://arxiv.org/abs/2301.00774
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from criteria.base import Criterion, State
 from criteria.options import require_positive
+from criteria.search import Log, Range
 
 COLUMNS = 128
 """Columns swept before the rest of the matrix is updated."""
@@ -35,6 +37,7 @@ class SparseGPT(Criterion):
     """W^2 / U_jj^2, with least-squares updates."""
 
     elementwise: ClassVar[bool] = False
+    search: ClassVar[Mapping[str, Range]] = {"damp": Log(1e-3, 1e-1)}
 
     damp: float = 0.01
     """What is added to the diagonal of H, as a share of its mean."""

@@ -41,3 +41,7 @@ class Taylor(Criterion):
     def score(self, state: State, weight: Tensor) -> Tensor:
         """T; |theta| before the first observation."""
         return state["T"].clone() if state["t"].item() else weight.abs()
+
+    def predicted(self, state: State, weight: Tensor) -> Tensor | None:
+        """The mean of |theta g| over the steps; its square is no loss."""
+        return state["T"] / state["t"].item() if state["t"].item() and not self.squared else None

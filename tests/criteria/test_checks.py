@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +19,7 @@ from criteria.fisher import Fisher
 from criteria.l0 import L0
 from criteria.magnitude import Magnitude
 from criteria.movement import Movement
+from criteria.search import Linear, Log, Range
 from criteria.sensitivity import Sensitivity
 from criteria.soft_movement import SoftMovement
 from criteria.sparsegpt import SparseGPT
@@ -245,6 +247,35 @@ class Restless(SparseGPT):
         weight.mul_(1.1)
 
 
+@dataclass(frozen=True)
+class Misspelt(Sensitivity):
+    """Tunes what it does not have."""
+
+    search: ClassVar[Mapping[str, Range]] = {"beta_1": Linear(0.1, 0.9)}
+
+
+@dataclass(frozen=True)
+class OutOfRange(Sensitivity):
+    """Tunes beyond what it takes."""
+
+    search: ClassVar[Mapping[str, Range]] = {"beta1": Linear(0.1, 1.5)}
+
+
+@dataclass(frozen=True)
+class WrongType(Sensitivity):
+    """Tunes a whole number by fractions."""
+
+    search: ClassVar[Mapping[str, Range]] = {"window": Log(0.5, 9.5)}
+
+
+@dataclass(frozen=True)
+class HandsOut(Fisher):
+    """Predicts with its own statistics."""
+
+    def predicted(self, state: State, weight: Tensor) -> Tensor | None:
+        return state["sum"]
+
+
 BROKEN = [
     (Thawed(), "hyperparameters", "frozen=True"),
     (Undecorated(), "hyperparameters", "decorate Undecorated"),
@@ -266,6 +297,10 @@ BROKEN = [
     (NoRule(), "own rule", "define keep"),
     (FloatRule(), "own rule", "bool tensor"),
     (Restless(), "compensation", "although none is pruned"),
+    (Misspelt(), "search space", "which is no option: choose among beta1"),
+    (OutOfRange(), "search space", "which OutOfRange refuses"),
+    (WrongType(), "search space", "the option holds int"),
+    (HandsOut(), "predictions", r"\.clone\(\)"),
 ]
 
 
