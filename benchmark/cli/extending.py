@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from benchmark.cli.app import Data, Kind, Model, app, open_board
+from benchmark.cli.app import Changes, Data, Kind, Model, app, open_board
 
 
 @app.command("list")
@@ -75,10 +75,13 @@ def doctor(
     board: Annotated[
         Path | None, typer.Argument(metavar="[BOARD]", help="Check this board's data and models too.")
     ] = None,
+    changes: Changes = None,
+    data: Data = None,
+    model: Model = None,
 ) -> None:
     """Say what this machine has and lacks: Python, torch, device, data, hub, extras, programs, and how to get what is missing."""
     from benchmark.doctor import examine, report_lines
 
-    findings = examine(open_board(board, None) if board else None)
+    findings = examine(open_board(board, changes, data, model) if board else None)
     typer.echo("\n".join(report_lines(findings)))
     sys.exit(1 if any(finding.state == "wrong" for finding in findings) else 0)

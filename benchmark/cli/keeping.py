@@ -5,18 +5,21 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.app import BoardArgument, Data, Device, Model, app, open_board
+from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, app, open_board
 
 
 @app.command()
 def merge(
     board: BoardArgument,
     others: Annotated[list[Path], typer.Argument(metavar="OTHER...", help="Boards, or folders of records.")],
+    changes: Changes = None,
+    data: Data = None,
+    model: Model = None,
 ) -> None:
     """Bring records of the same suite from other machines or people into BOARD, refusing conflicting ones by name."""
     from benchmark.merge import merge as merge_records
 
-    typer.echo(merge_records(open_board(board, None), others).summary())
+    typer.echo(merge_records(open_board(board, changes, data, model), others).summary())
 
 
 @app.command()
@@ -24,6 +27,7 @@ def export(
     board: BoardArgument,
     cell: Annotated[str, typer.Argument(metavar="CELL", help="A record id, or the start of one.")],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    changes: Changes = None,
     data: Data = None,
     model: Model = None,
     device: Device = "auto",
@@ -31,6 +35,6 @@ def export(
     """Write a finished cell as a Hugging Face model folder: pruned weights, tokenizer, model card."""
     from benchmark.export import export_cell
 
-    opened = open_board(board, None, data, model)
+    opened = open_board(board, changes, data, model)
     score = export_cell(opened, opened.find(cell), folder, device)
     typer.echo(f"{folder}: the exported model scores {score:.2f}, as recorded")

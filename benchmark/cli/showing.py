@@ -50,11 +50,11 @@ def table(
 
 
 @app.command()
-def statistics(board: BoardArgument) -> None:
+def statistics(board: BoardArgument, changes: Changes = None, data: Data = None, model: Model = None) -> None:
     """Ranks with intervals, tests between rows, and what BOARD's runs cannot settle."""
     from benchmark.views import statistics_text
 
-    typer.echo(statistics_text(open_board(board, None)))
+    typer.echo(statistics_text(open_board(board, changes, data, model)))
 
 
 @app.command()
@@ -62,11 +62,14 @@ def plot(
     board: BoardArgument,
     format: Annotated[Literal["pdf", "svg", "png"], typer.Option(help="Vector or bitmap.")] = "pdf",
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to; BOARD/figures if left out.")] = None,
+    changes: Changes = None,
+    data: Data = None,
+    model: Model = None,
 ) -> None:
     """Draw BOARD: score against sparsity and cost, training curves, ranks, sparsity by layer."""
     from benchmark.views import plot as plot_figures
 
-    for path in plot_figures(open_board(board, None), output or board / "figures", format):
+    for path in plot_figures(open_board(board, changes, data, model), output or board / "figures", format):
         typer.echo(path)
 
 
@@ -77,17 +80,22 @@ def report(
         Path | None, typer.Option(metavar="FILE", help="Where to; BOARD/report.html if left out.")
     ] = None,
     published: Annotated[bool, typer.Option(help="Set published figures beside ours.")] = False,
+    changes: Changes = None,
+    data: Data = None,
+    model: Model = None,
 ) -> None:
     """Write one self-contained HTML page: tables, filters, figures, the runs behind every cell."""
     from benchmark.views import write_report
 
-    opened = [open_board(board, None) for board in boards]
+    opened = [open_board(board, changes, data, model) for board in boards]
     typer.echo(write_report(opened, output or boards[0] / "report.html", published))
 
 
 @app.command()
-def diagnose(board: BoardArgument, only: Only = "*") -> None:
+def diagnose(
+    board: BoardArgument, only: Only = "*", changes: Changes = None, data: Data = None, model: Model = None
+) -> None:
     """Say what BOARD's criteria really do: how much the weights they keep overlap, between criteria and between seeds."""
     from benchmark.diagnose.overlap import overlap_text
 
-    typer.echo(overlap_text(open_board(board, None), only))
+    typer.echo(overlap_text(open_board(board, changes, data, model), only))

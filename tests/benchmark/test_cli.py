@@ -296,3 +296,35 @@ def test_list_shows_claims_options_and_variants(prunebench: Command) -> None:
     assert "glue/{cola,sst2," in prunebench("list", "tasks")[1]
     assert "cubic" in prunebench("list", "schedules")[1]
     assert prunebench("list", "criterions")[0] == 2
+
+
+# The same changes everywhere.
+
+
+def test_every_command_on_a_board_takes_the_changes_of_run() -> None:
+    from typer.main import get_command
+
+    commands = get_command(cli.app).commands  # type: ignore[attr-defined]
+    on_a_board = {
+        name: {option for parameter in command.params for option in parameter.opts}
+        for name, command in commands.items()
+        if {"board", "boards"} & {parameter.name for parameter in command.params}
+    }
+    assert {"run", "table", "statistics", "plot", "report", "merge", "export", "diagnose"} <= set(on_a_board)
+    for name, options in on_a_board.items():
+        assert {"--set", "--data", "--model"} <= options, name
+
+
+def test_what_was_run_with_set_is_shown_and_merged_with_set(tmp_path: Path, prunebench: Command) -> None:
+    board, elsewhere = make_board(tmp_path / "tiny"), make_board(tmp_path / "elsewhere")
+    changes = ("--set", "training.steps=3", "--model", "mini")
+    assert prunebench("run", elsewhere.folder, *changes)[0] == 0
+    assert "0 records merged" in prunebench("merge", board.folder, elsewhere.folder)[1]
+    assert "3 records merged" in prunebench("merge", board.folder, elsewhere.folder, *changes)[1]
+    assert "nothing is compared" in prunebench("statistics", board.folder)[1]
+    assert "magnitude" in prunebench("statistics", board.folder, *changes)[1]
+    code, printed = prunebench("plot", board.folder, *changes, "--format", "svg")
+    assert code == 0
+    assert ".svg" in printed
+    assert prunebench("report", board.folder, *changes)[0] == 0
+    assert "Runs: 3 of 3 finished" in prunebench("table", board.folder, *changes)[1]
