@@ -14,6 +14,7 @@ from random import Random
 
 from tasks.mini import chronicle, inns, news, reviews
 from tasks.mini.words import Names
+from tasks.pipeline.whole import write_whole
 
 SIZES = {"sst2": (2400, 300), "squad": (600, 150), "conll2003": (220, 50, 60), "e2e": (900, 60, 70)}
 """Training examples, then evaluation ones: reviews, passages, documents, meaning representations."""
@@ -124,9 +125,7 @@ def e2e() -> dict[str, str]:
 def write(folder: Path) -> None:
     """Write every file of every set under `folder`."""
     for name, text in (sst2() | squad() | conll2003() | e2e()).items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode())
+        write_whole(folder / name, text.encode())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Tokenized data once per content: kept in memory within a process, and in a folder shared by several processes."""
 
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
@@ -47,10 +46,7 @@ def _from_folder(path: Path, make: Callable[[], Features]) -> Features:
         if found is not None:
             return found
         features = make()
-        # A rename is atomic: a process killed while it writes leaves no half file under the final name.
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        features.save(partial)
-        partial.replace(path)
+        features.save(path)
     return features
 
 
@@ -60,5 +56,5 @@ def _load(path: Path) -> Features | None:
 
     try:
         return Features.load(path) if path.is_file() else None
-    except (SafetensorError, KeyError):
+    except (SafetensorError, KeyError, ValueError):
         return None

@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from tasks.base import Batch
+from tasks.pipeline.sealed import BLANK, intact, seal
+from tasks.pipeline.whole import write_whole
 
 Feature = Mapping[str, Sequence[int] | int | float]
 """One row: sequences of integers are ragged columns, numbers are scalar columns."""
@@ -49,20 +51,23 @@ class Features:
         return Features(ragged, scalar, np.searchsorted(examples, self.example[rows]).astype(np.int64))
 
     def save(self, path: Path) -> None:
-        """Write as safetensors."""
-        from safetensors.numpy import save_file
+        """Write as safetensors, whole or not at all."""
+        from safetensors.numpy import save
 
         arrays = {"example": self.example} | {f"scalar/{name}": values for name, values in self.scalar.items()}
         for name, (values, offsets) in self.ragged.items():
             arrays |= {f"values/{name}": values, f"offsets/{name}": offsets}
-        save_file(arrays, path)
+        write_whole(path, seal(save(arrays, BLANK)))
 
     @staticmethod
     def load(path: Path) -> "Features":
-        """Read what `save` wrote."""
-        from safetensors.numpy import load_file
+        """Read what `save` wrote; ValueError where its checksum does not hold."""
+        from safetensors.numpy import load
 
-        arrays = load_file(path)
+        data = path.read_bytes()
+        if not intact(data):
+            raise ValueError(f"{path}: damaged")
+        arrays = load(data)
         names = [name.removeprefix("values/") for name in arrays if name.startswith("values/")]
         ragged = {name: (arrays[f"values/{name}"], arrays[f"offsets/{name}"]) for name in names}
         scalar = {name.removeprefix("scalar/"): a for name, a in arrays.items() if name.startswith("scalar/")}

@@ -133,7 +133,7 @@ def test_the_cache_is_read_again_and_mends_damage(tmp_path: Path) -> None:
     again = cached("key", tmp_path, lambda: pytest.fail("made twice"))
     assert again.ragged.keys() == first.ragged.keys()
     assert again.row("input_ids", 2).tolist() == [5, 6]
-    assert not list(tmp_path.glob("*.partial"))
+    assert not list(tmp_path.glob(".*.tmp"))
     (tmp_path / "key.safetensors").write_bytes(b"half a fi")
     _forget()
     assert cached("key", tmp_path, lambda: pack(EXAMPLES)).example.tolist() == [0, 1, 1, 2]
