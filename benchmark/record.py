@@ -89,6 +89,8 @@ class Cost(Part):
     peak_bytes: int
     """Peak memory: CUDA allocations, or resident memory on a CPU."""
     steps: int
+    resumed: Annotated[list[int], Field(default_factory=list)]
+    """Steps at which the run was taken up again from a checkpoint."""
 
 
 class Selected(Part):
@@ -174,14 +176,36 @@ def save_record(folder: Path, record: Record, outcomes: bytes) -> Path:
 def load_record(path: Path) -> Record:
     """Read and check one record; RecordError says what is wrong with which file."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-    except (OSError, ValueError, RecursionError) as error:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RecordError(path, f"not a readable record ({error})") from error
+    return parse_record(path.stem, data) or _examined(path, data)
+
+
+def parse_record(stem: str, data: bytes) -> Record | None:
+    """The sound record in `data`, parsed and checked in one go (strictly: a number in quotes is none); None where anything is wrong with it."""
+    if b"NaN" in data or b"Infinity" in data:
+        return None
+    try:
+        record = Record.model_validate_json(data, strict=True)
+    except ValidationError:
+        return None
+    known = record.schema_version == SCHEMA and "schema_version" in record.model_fields_set
+    sound = known and record.id == record.spec.id == stem and record.metric in record.metrics
+    return record if sound else None
+
+
+def _examined(path: Path, data: bytes) -> Record:
+    """As `parse_record`, step by step, so that RecordError can say which one fails."""
+    try:
+        raw = json.loads(data.decode(), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         raise RecordError(path, f"not a readable record ({error or type(error).__name__})") from error
     version = raw.get("schema") if isinstance(raw, dict) else None
     if version != SCHEMA or isinstance(version, bool):
         raise RecordError(path, f"record schema {version!r}, this version reads schema {SCHEMA}")
     try:
-        record = Record.model_validate(raw)
+        record = Record.model_validate_json(data, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

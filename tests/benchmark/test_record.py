@@ -9,17 +9,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmark import atomic
 from benchmark.record import (
     Record,
     RecordError,
+    _examined,
     failure_path,
     load_outcomes,
     load_record,
     load_records,
     outcomes_path,
     pack_outcomes,
+    parse_record,
     record_path,
     save_record,
 )
@@ -145,6 +149,7 @@ def put(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (put("schema", 7), "record schema 7, this version reads schema 1"),
         (remove("schema"), "record schema None"),
         (remove("cost"), "field 'cost': Field required"),
+        (put("metrics.accuracy", "NaN"), "field 'metrics.accuracy': Input should be a valid number"),
         (put("metrics.accuracy", "many"), "field 'metrics.accuracy': Input should be a valid number"),
         (put("metrics.accuracy", float("nan")), r"not a readable record \(NaN is no number\)"),
         (put("cost.total_seconds", float("-inf")), r"not a readable record \(-Infinity is no number\)"),
@@ -164,6 +169,31 @@ def test_what_does_not_hold_together_names_file_and_field(
     with pytest.raises(RecordError, match=message) as caught:
         load_record(edited(path, edit))
     assert str(caught.value).startswith(f"{path}: ")
+
+
+ODD = st.sampled_from(
+    [None, True, 1, 1.0, "1", -1, 0.5, 10**400, "", [], {}, [1], {"a": 1.0}, "NaN", 1e308, "true", "last", "\ud800"]
+)
+FIELDS = st.sampled_from(
+    ["schema", "id", "metric", "metrics", "metrics.accuracy", "curve", "sparsity.met", "sparsity.layers", "cost.steps", "notes",
+     "spec.seed", "spec.training.lr", "selected.protocol", "selected.score", "teacher", "floor", "environment.torch", "new"]
+)  # fmt: skip
+
+
+@given(field=FIELDS, value=ODD)
+def test_reading_in_one_go_and_step_by_step_agree(
+    tmp_path_factory: pytest.TempPathFactory, field: str, value: Any
+) -> None:
+    """What the quick reader takes, the one that can explain takes too, and makes the same of it."""
+    path, _ = saved(tmp_path_factory.mktemp("record"))
+    data = edited(path, put(field, value)).read_bytes()
+    quick = parse_record(path.stem, data)
+    try:
+        careful = _examined(path, data)
+    except RecordError:
+        careful = None
+    assert quick is None or quick == careful
+    assert (quick is None) == (careful is None) or b"NaN" in data  # text may say so, which the careful one sees
 
 
 def test_a_renamed_record_is_refused(tmp_path: Path) -> None:
@@ -200,7 +230,7 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mo
         raise OSError("no space left")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(atomic.WriteError, match="no space left"):
         atomic.write_text(path, "new")
     assert path.read_text() == "old"
     assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
