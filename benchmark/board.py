@@ -44,8 +44,8 @@ class Board:
             found = sorted(
                 str(suite.parent) for suite in (*folder.glob(f"*/{SUITE}"), *Path("results").glob(f"*/{SUITE}"))
             )
-            hint = f"; {choices(str(folder), found)}" if found else ""
-            raise PrunebenchError(f"{folder}: no board there: expected a folder with a {SUITE}{hint}")
+            hint = choices(str(folder), found) if found else "`prunebench new board NAME` writes one"
+            raise PrunebenchError(f"{folder}: no board there: expected a folder with a {SUITE}; {hint}")
         return cls(folder, load_suite(path, changes, **places))
 
     @property
@@ -62,6 +62,11 @@ class Board:
     def locks(self) -> Path:
         """Where runners hold a lock on the cell each is at."""
         return self.cache / "locks"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where cells in progress are saved."""
+        return self.cache / "checkpoints"
 
     @property
     def weights_folder(self) -> Path:
@@ -132,8 +137,13 @@ class Board:
                 found[spec.id] = _reason(path)
         return found
 
+    def failure(self, spec: RunSpec) -> str | None:
+        """Why the cell failed, if that is how its last run ended."""
+        path = failure_path(self.records_folder, spec.id)
+        return _reason(path) if path.exists() else None
+
     def fail(self, spec: RunSpec, reason: str, log: str) -> None:
-        """Note that a cell failed; never counted as a record, and tried again by the next run."""
+        """Note that a cell failed; never counted as a record, and dropped once there is one."""
         content = {"id": spec.id, "cell": spec.cell, "reason": reason, "log": log}
         text = json.dumps(content, indent=1, ensure_ascii=False)
         write_text(failure_path(self.records_folder, spec.id), text + "\n")

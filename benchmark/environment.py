@@ -1,5 +1,6 @@
 """The machine a run happens on: device, precision, seeds, memory, versions, commit. Read once, stored in every record."""
 
+import gc
 import platform
 import random
 import resource
@@ -66,6 +67,20 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on the device or on the host."""
+    said = str(error).lower()
+    allocator = isinstance(error, RuntimeError) and ("can't allocate memory" in said or "out of memory" in said)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or allocator
+
+
+def free_memory() -> None:
+    """Give back what no object holds any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def reset_peak(device: torch.device) -> None:

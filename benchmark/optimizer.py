@@ -37,6 +37,11 @@ class FlatOptimizer:
             self.torch = torch.optim.AdamW(groups, lr=training.lr, fused=True)
 
     @property
+    def device(self) -> torch.device:
+        """Where the vectors lie."""
+        return self.flats[0].vector.device
+
+    @property
     def vectors(self) -> Sequence[nn.Parameter]:
         """What the optimizer moves."""
         return [flat.vector for flat in self.flats]

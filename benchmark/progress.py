@@ -27,6 +27,9 @@ class Reporter(Protocol):
     def failed(self, spec: RunSpec, reason: str) -> None:
         """A cell failed."""
 
+    def noted(self, spec: RunSpec, text: str) -> None:
+        """Something happened to a cell that a person should know."""
+
 
 class Shower(Protocol):
     """Shows the progress inside one cell."""
@@ -78,6 +81,10 @@ class Plain:
         self.tally.add()
         self._line(f"{spec.cell}: FAILED: {reason}")
 
+    def noted(self, spec: RunSpec, text: str) -> None:
+        """One line."""
+        self._line(f"{spec.cell}: {text}")
+
     def _line(self, text: str) -> None:
         self.last = time.monotonic()
         line = f"[{self.tally.done}/{self.tally.total}, {self.tally.left} left] {text}"
@@ -111,6 +118,10 @@ class Live:
         """Its bar becomes a line with the reason."""
         self.bars.console.print(f"{spec.cell}  FAILED: {reason}", markup=False, highlight=False, style="red")
         self._through(spec)
+
+    def noted(self, spec: RunSpec, text: str) -> None:
+        """A line above the bars."""
+        self.bars.console.print(f"{spec.cell}  {text}", markup=False, highlight=False)
 
     def _through(self, spec: RunSpec) -> None:
         self.tally.add()

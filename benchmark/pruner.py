@@ -162,21 +162,30 @@ class Pruner:
         taken, sparsity = self.masked or (-1, 0.0)
         masked = torch.tensor([taken, sparsity], dtype=torch.float64)
         latent = {"latent": self.weights.vector.data} if self.criterion.latent else {}
-        return {"mask": self.mask, "taken": torch.tensor(self.taken), "masked": masked, **latent, **named, **kept}
+        own = {"taken": torch.tensor(self.taken), "settled": torch.tensor(self.settled), "masked": masked}
+        seconds = torch.tensor(self.seconds, dtype=torch.float64)
+        return {"mask": self.mask, "seconds": seconds, **own, **latent, **named, **kept}
 
     def load_state_dict(self, saved: dict[str, Tensor]) -> None:
         """Take back what `state_dict` gave, in place."""
         self.mask.copy_(saved["mask"])
-        self.taken = int(saved["taken"])
+        self.taken, self.watch.total = int(saved["taken"]), float(saved["seconds"])
         taken, sparsity = saved["masked"].tolist()
         self.masked = (int(taken), sparsity) if taken >= 0 else None
         for i, state in enumerate(self.states):
             own = f"state.{i}."
-            state.update({key.removeprefix(own): value.clone() for key, value in saved.items() if key.startswith(own)})
-        self.remembered = {int(k.split(".")[1]): v.clone() for k, v in saved.items() if k.startswith("remembered.")}
+            mine = {key.removeprefix(own): value for key, value in saved.items() if key.startswith(own)}
+            # Counters may lie on the CPU beside statistics on the device: each goes where `init` put it.
+            places = {key: state[key].device if key in state else self.mask.device for key in mine}
+            state.update({key: value.to(places[key], copy=True) for key, value in mine.items()})
+        past = {int(k.split(".")[1]): v for k, v in saved.items() if k.startswith("remembered.")}
+        self.remembered = {step: value.to(self.mask.device, copy=True) for step, value in past.items()}
         if self.criterion.latent:
             self.weights.vector.data.copy_(saved["latent"])
             self._apply()
+        if saved["settled"]:
+            self.effective, self.settled = self.weights.vector.data, True
+            self.weights.point_at(self.effective)
 
     def _shown(self, vector: Tensor) -> list[Tensor]:
         """`vector` as the criterion sees it."""

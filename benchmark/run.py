@@ -12,8 +12,9 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from benchmark import environment, registry
+from benchmark import environment, parallel, registry
 from benchmark.calibrate import calibrator
+from benchmark.checkpoint import Keeper, checkpoint_path
 from benchmark.consistency import check_spec
 from benchmark.dense import Dense
 from benchmark.errors import PrunebenchError
@@ -58,10 +59,18 @@ class Options:
     """Called just before training starts: diagnostics hang observers on the run, which must change nothing in it."""
     split: str = "reported"
     """What the trained model is scored on; tuning says `heldout`, and then nothing looks at the reported split."""
-    teacher: Callable[[RunSpec], dict[str, Tensor]] | None = None
-    """Weights of a dense run; by default it is trained on the spot."""
+    teacher: Callable[[RunSpec, Prepared], dict[str, Tensor]] | None = None
+    """Weights of a dense run on the same data and model; by default it is trained on the spot."""
     memo: TeacherMemo = field(default_factory=TeacherMemo)
     """Remembers what dense teachers said of batches that come back in another cell."""
+    checkpoints: Path | None = None
+    """Folder where a run in progress is saved, and taken up from; None saves nothing."""
+    checkpoint_minutes: float = 10.0
+    """Minutes of training between checkpoints; an interrupt saves one in any case."""
+    parts: int = 1
+    """Pieces in which each batch goes through the model, for less memory; noted in the record."""
+    tell: Callable[[str], None] = silent
+    """Told what a person should know: a run taken up, a checkpoint set aside."""
 
 
 def run(spec: RunSpec, options: Options | None = None) -> Result:
@@ -78,6 +87,7 @@ def run(spec: RunSpec, options: Options | None = None) -> Result:
     regularizer: Regularizer = registry.configure("regularizers", spec.regularizer)
     environment.seed_everything(spec.seed)
     model = prepared.build(spec.seed).to(device)
+    parallel.decorrelate(spec.seed)
     environment.prepare_threads(model)
     total = spec.training.total(prepared.rows["train"])
     pruner = make_pruner(model, spec, total)
@@ -92,31 +102,39 @@ def run(spec: RunSpec, options: Options | None = None) -> Result:
         total,
         score=_scorer(spec, prepared, model, regularizer, device),
         progress=options.progress,
+        parts=options.parts,
+        started=started,
     )
     _calibrate(job)
     asked = time.perf_counter()
     teacher = _teacher(spec, regularizer, prepared, device, options)
     environment.reset_peak(device)
-    started += time.perf_counter() - asked  # a teacher's training is the cost of its own cell
+    job.started += time.perf_counter() - asked  # a teacher's training is the cost of its own cell
     regularizer.begin(_remembered(job, teacher, options), teacher)
+    if options.checkpoints is not None:
+        _keep_checkpoints(job, options.checkpoints, options)
     options.watch(job)
     train(job)
     trained = time.perf_counter()
     with environment.autocast(device):
         evaluation = prepared.evaluate(model, options.split)
     outcomes = pack_outcomes(evaluation.outcomes)
-    now = time.perf_counter()
-    cost = Cost(
-        total_seconds=now - started,
-        train_seconds=sum(seconds for _, seconds in job.intervals),
-        evaluate_seconds=now - trained,
-        step_seconds=typical(job.intervals),
-        criterion_seconds=pruner.seconds,
-        peak_bytes=environment.peak_bytes(device),
-        steps=total,
-    )
-    record = _record(job, evaluation.metrics, cost, hashlib.sha256(outcomes).hexdigest())
+    record = _record(job, evaluation.metrics, _cost(job, trained), hashlib.sha256(outcomes).hexdigest())
     return Result(record, outcomes, evaluation.predictions, model, prepared)
+
+
+def _keep_checkpoints(job: Run, folder: Path, options: Options) -> None:
+    """Take `job` up where it was left, and save it from now on."""
+    identity = {
+        "run": job.spec.id,
+        "data": job.prepared.data_fingerprint,
+        "model": job.prepared.model_fingerprint,
+        "device": job.device.type,
+    }
+    path = checkpoint_path(folder, job.spec.id)
+    keeper = Keeper(path, identity, options.checkpoint_minutes, options.tell)
+    keeper.resume(job)
+    job.after_step = keeper.after_step
 
 
 def open_task(spec: RunSpec, options: Options) -> Prepared:
@@ -197,7 +215,7 @@ def _teacher(
         return None
     # A teacher's training sets the global generators; the student's dropout must not depend on who trained it.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        weights = options.teacher(spec.dense()) if options.teacher else train_teacher(spec.dense(), options)
+        weights = options.teacher(spec.dense(), prepared) if options.teacher else train_teacher(spec.dense(), options)
         teacher = prepared.build(spec.seed)
     teacher.load_state_dict(weights)
     return teacher.to(device).eval().requires_grad_(False)
@@ -240,6 +258,21 @@ def measure_sparsity(job: Run) -> Sparsity:
     )
 
 
+def _cost(job: Run, trained: float) -> Cost:
+    """What the run cost until now; `trained` is the clock at the end of training."""
+    now = time.perf_counter()
+    return Cost(
+        total_seconds=now - job.started,
+        train_seconds=sum(seconds for _, seconds in job.intervals),
+        evaluate_seconds=now - trained,
+        step_seconds=typical(job.intervals),
+        criterion_seconds=job.pruner.seconds,
+        peak_bytes=environment.peak_bytes(job.device),
+        steps=job.total,
+        resumed=job.resumed,
+    )
+
+
 def _record(job: Run, metrics: dict[str, float], cost: Cost, outcomes_sha256: str) -> Record:
     spec, prepared = job.spec, job.prepared
     sparsity = measure_sparsity(job)
@@ -248,6 +281,8 @@ def _record(job: Run, metrics: dict[str, float], cost: Cost, outcomes_sha256: st
         raise PrunebenchError(f"{spec.task}: {', '.join(wrong)}: nothing to record")
     if sparsity.exact and not sparsity.met:
         notes.append(f"missed its sparsity: {sparsity.zeros} of {sparsity.prunable} weights are zero")
+    if job.parts > 1:
+        notes.append(f"each batch went through the model in {job.parts} parts, for want of memory")
     score, step = (job.best[0], job.best[1]) if job.best else (None, job.total)
     return Record(
         id=spec.id,

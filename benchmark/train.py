@@ -6,13 +6,15 @@ forward -> regularizer.loss -> backward -> clip -> pruner.observe -> optimizer.s
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from statistics import median
 
 import torch
 from torch import Tensor, nn
 
+from benchmark import interrupt
+from benchmark.accumulate import backward
 from benchmark.dense import Dense
-from benchmark.environment import autocast
 from benchmark.errors import PrunebenchError
 from benchmark.optimizer import FlatOptimizer, rate
 from benchmark.pruner import Pruner
@@ -28,8 +30,8 @@ Progress = Callable[[int, int, float, float], None]
 """(steps done, steps planned, loss, measured sparsity)"""
 
 
-def silent(*_: float) -> None:
-    """Progress that nobody watches."""
+def silent(*_: object) -> None:
+    """Nobody watches."""
 
 
 @dataclass
@@ -53,39 +55,54 @@ class Run:
     """Score, step and weights of the best checkpoint at full sparsity, under protocols that select."""
     intervals: list[tuple[int, float]] = field(default_factory=list)
     """Steps from one point of the curve to the next, and the seconds they took."""
+    after_step: Callable[["Run"], None] = silent
+    """Called after every step, with everything at rest: may save the run, or end it by raising."""
+    parts: int = 1
+    """Pieces of a batch that go through the model one after the other: the same step in less memory."""
+    resumed: list[int] = field(default_factory=list)
+    """Steps at which the run was taken up from a checkpoint."""
+    running: Tensor = field(init=False)
+    """Sum of the losses since the last point of the curve, on the device: read only there."""
+    since: int = 0
+    """Steps since the last point of the curve."""
+    elapsed: float = 0.0
+    """Seconds since the last point of the curve that an earlier process spent."""
+    began: float = field(default_factory=time.perf_counter)
+    """The clock at the last point of the curve."""
+    started: float = field(default_factory=time.perf_counter)
+    """The clock at the beginning of the run, set back by what earlier processes spent on it."""
+
+    def __post_init__(self) -> None:
+        """No loss yet."""
+        self.running = torch.zeros((), device=self.device)
+
+    def reset_interval(self) -> None:
+        """A new interval of the curve begins now."""
+        self.running.zero_()
+        self.since, self.elapsed, self.began = 0, 0.0, time.perf_counter()
 
 
 def train(run: Run) -> None:
     """Train and prune `run.model` in place; afterwards the model holds the weights to report."""
     run.model.train()
-    running, since, began = torch.zeros((), device=run.device), 0, time.perf_counter()
-    checkpoints = moments(run.total, run.spec.training.checkpoints)
-    points = moments(run.total, POINTS)
-    for batch in stream(run.prepared, run.spec, run.step, run.total):
-        lr = rate(run.step, run.total, run.spec.training)
-        running += _step(run, {name: tensor.to(run.device, non_blocking=True) for name, tensor in batch.items()}, lr)
-        run.step, since = run.step + 1, since + 1
-        if run.step == run.total:
-            run.pruner.finish()
-        if run.step in points or run.step in checkpoints:
-            loss = _finite(running.item() / since, run.step)  # waits for the device, so that the clock is right
-            run.intervals.append((since, time.perf_counter() - began))
-            score = _checkpoint(run) if run.step in checkpoints else None
-            sparsity = run.pruner.measure()
-            run.curve.append(Point(step=run.step, loss=loss, lr=lr, sparsity=sparsity, score=score))
-            run.progress(run.step, run.total, loss, sparsity)
-            running.zero_()
-            since, began = 0, time.perf_counter()
+    run.began = time.perf_counter() - run.elapsed
+    with interrupt.deferred():
+        for batch in stream(run.prepared, run.spec, run.step, run.total):
+            lr = rate(run.step, run.total, run.spec.training)
+            batch = {name: tensor.to(run.device, non_blocking=True) for name, tensor in batch.items()}
+            run.running += _step(run, batch, lr)
+            run.step, run.since = run.step + 1, run.since + 1
+            if run.step == run.total:
+                run.pruner.finish()
+            _note(run, lr)
+            run.after_step(run)
     if run.best is not None:
         run.model.load_state_dict(run.best[2])
 
 
 def _step(run: Run, batch: Batch, lr: float) -> Tensor:
     """One optimizer step; the loss, detached."""
-    with autocast(run.device):
-        losses, logits = run.prepared.forward(run.model, batch)
-        loss = run.regularizer.loss(losses, logits, run.model, batch)
-    loss.backward()
+    loss = backward(run.prepared.forward, run.regularizer, run.model, batch, run.optimizer, run.parts)
     run.optimizer.clip(run.spec.training.clip)
     if run.spec.call_point == "before":
         run.pruner.observe(lr)
@@ -94,7 +111,21 @@ def _step(run: Run, batch: Batch, lr: float) -> Tensor:
         run.pruner.observe(lr)
     run.pruner.prune()
     run.optimizer.zero_grad()
-    return loss.detach()
+    return loss
+
+
+def _note(run: Run, lr: float) -> None:
+    """At its moments: a point of the curve, with the score that a checkpoint takes; the loss is read from the device here."""
+    checkpoint = run.step in moments(run.total, run.spec.training.checkpoints)
+    if not checkpoint and run.step not in moments(run.total, POINTS):
+        return
+    loss = _finite(run.running.item() / run.since, run.step)  # waits for the device, so that the clock is right
+    run.intervals.append((run.since, time.perf_counter() - run.began))
+    score = _checkpoint(run) if checkpoint else None
+    sparsity = run.pruner.measure()
+    run.curve.append(Point(step=run.step, loss=loss, lr=lr, sparsity=sparsity, score=score))
+    run.progress(run.step, run.total, loss, sparsity)
+    run.reset_interval()
 
 
 def _checkpoint(run: Run) -> float | None:
@@ -131,9 +162,10 @@ def stream(prepared: Prepared, spec: RunSpec, start: int, total: int) -> Iterato
         epoch += 1
 
 
-def moments(total: int, count: int) -> set[int]:
+@cache
+def moments(total: int, count: int) -> frozenset[int]:
     """`count` evenly spaced steps up to and including `total` (fewer where the run is shorter)."""
-    return {max(1, round(total * i / count)) for i in range(1, count + 1)}
+    return frozenset({max(1, round(total * i / count)) for i in range(1, count + 1)})
 
 
 def typical(intervals: list[tuple[int, float]]) -> float:

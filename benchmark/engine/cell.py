@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from filelock import FileLock, Timeout
-
-from benchmark.atomic import write_bytes
+from benchmark import environment, parallel
+from benchmark.atomic import disk_trouble, write_bytes
 from benchmark.board import Board, Source
+from benchmark.checkpoint import discard
+from benchmark.claim import claimed
 from benchmark.errors import PrunebenchError
 from benchmark.record import save_record
 from benchmark.run import Options, Result, run
@@ -23,6 +24,9 @@ from benchmark.teachers import Teachers, taught_by
 from benchmark.train import Progress
 from benchmark.weights import save_weights
 from tasks.base import Prepared, TaskError
+
+PARTS = 4
+"""Pieces of a batch after memory ran out: a quarter of the activations."""
 
 
 class Watcher(Protocol):
@@ -37,14 +41,18 @@ class Watcher(Protocol):
     def failed(self, spec: RunSpec, reason: str) -> None:
         """A cell failed."""
 
+    def noted(self, spec: RunSpec, text: str) -> None:
+        """Something happened that a person should know: the cell is taken up from a checkpoint, or runs in less memory."""
+
 
 @dataclass
 class Done:
-    """What one runner did: ids finished here, ids found finished, reasons of failures by id."""
+    """What one runner did: ids finished here, ids found finished, reasons of failures here and of earlier ones left alone."""
 
     finished: list[str] = field(default_factory=list)
     standing: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,10 @@ class Settings:
     save_predictions: bool = False
     save_weights: bool = False
     trust_remote_code: bool = False
+    retry_failed: bool = False
+    """Try cells again that failed before; otherwise their failures stand."""
+    checkpoint_minutes: float = 10.0
+    """Minutes of training after which a cell in progress is saved."""
 
 
 class CellRunner:
@@ -62,43 +74,77 @@ class CellRunner:
 
     def __init__(self, board: Board, watcher: Watcher, settings: Settings) -> None:
         self.board, self.watcher, self.settings, self.done = board, watcher, settings, Done()
-        plain = Options(settings.device, board.cache / "data", settings.trust_remote_code)
+        plain = Options(
+            settings.device,
+            board.cache / "data",
+            settings.trust_remote_code,
+            checkpoints=board.checkpoints,
+            checkpoint_minutes=settings.checkpoint_minutes,
+        )
         self.teachers = Teachers(board.cache / "teachers", board.locks, plain)
         self.options = replace(plain, teacher=self.teachers.get)
         self.wanted_teachers = taught_by(board.suite.cells())
 
     def attempt(self, spec: RunSpec, wait: bool) -> bool:
-        """Run the cell unless its record stands; False if another runner has it (and we do not `wait`)."""
-        self.board.locks.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self.board.locks / f"{spec.id}.lock", timeout=-1 if wait else 0):
-                if self.board.is_done(spec):
-                    self.done.standing.append(spec.id)
-                else:
-                    self._run(spec)
-        except Timeout:
-            return False
+        """Run the cell unless its record or failure stands; False if another runner has it (and we do not `wait`)."""
+        with claimed(self.board.locks, spec.id, wait) as mine:
+            if not parallel.agreed(mine):
+                return False
+            if parallel.agreed(self.board.is_done(spec)):
+                self.done.standing.append(spec.id)
+            elif parallel.agreed(not self.settings.retry_failed and self.board.failure(spec) is not None):
+                self.done.left[spec.id] = self.board.failure(spec) or ""
+            else:
+                self._run(spec)
         return True
 
     def _run(self, spec: RunSpec) -> None:
         try:
-            result = run(spec, replace(self.options, progress=self.watcher.started(spec), check=self._check(spec)))
-            self._keep(spec, result)
+            result = self._run_within_memory(spec)
+            if parallel.rank() == 0:
+                self._keep(spec, result)
         except Exception as error:
-            reason = (
-                str(error) if isinstance(error, (PrunebenchError, TaskError)) else f"{type(error).__name__}: {error}"
-            )
-            self.done.failed[spec.id] = reason
-            self.board.fail(spec, reason, traceback.format_exc())
-            self.watcher.failed(spec, reason)
+            if trouble := disk_trouble(error):
+                raise trouble from error  # no cell's fault: the others would train for nothing
+            known = isinstance(error, (PrunebenchError, TaskError))
+            reason = str(error) if known else f"{type(error).__name__}: {error}"
+            self._fail(spec, reason)
+            if not known and parallel.size() > 1:
+                raise  # the other processes may be in the middle of a step: all of them end here
             return
         self.done.finished.append(spec.id)
         self.watcher.finished(spec, result.record.score, result.record.cost.total_seconds)
 
+    def _run_within_memory(self, spec: RunSpec) -> Result:
+        """The cell's result; out of memory, once more with every batch in parts."""
+        options = replace(
+            self.options,
+            progress=self.watcher.started(spec),
+            check=self._check(spec),
+            tell=lambda text: self.watcher.noted(spec, text),
+        )
+        try:
+            return run(spec, options)
+        except Exception as error:
+            if not environment.is_out_of_memory(error) or options.parts > 1:
+                raise
+        # Outside the handler, whose traceback holds on to the memory.
+        environment.free_memory()
+        discard(self.board.checkpoints, spec.id)
+        self.watcher.noted(spec, f"out of memory: once more, each batch in {PARTS} parts")
+        return run(spec, replace(options, parts=PARTS))
+
+    def _fail(self, spec: RunSpec, reason: str) -> None:
+        self.done.failed[spec.id] = reason
+        if parallel.rank() == 0:
+            self.board.fail(spec, reason, traceback.format_exc())
+            discard(self.board.checkpoints, spec.id)  # it would only lead to the same failure
+        self.watcher.failed(spec, reason)
+
     def _keep(self, spec: RunSpec, result: Result) -> None:
         """Everything beside the record first: the record's presence means finished."""
         if spec.id in self.wanted_teachers:
-            save_weights(self.teachers.folder, spec.id, result.model.state_dict())
+            self.teachers.keep(spec, result)
         if self.settings.save_weights:
             save_weights(self.board.weights_folder, spec.id, result.model.state_dict())
         folder = self.board.records_folder
@@ -106,6 +152,7 @@ class CellRunner:
             text = json.dumps(result.predictions, ensure_ascii=False, indent=0)
             write_bytes(folder / f"{spec.id}.predictions.json.gz", gzip.compress(text.encode(), mtime=0))
         save_record(folder, result.record, result.outcomes)
+        discard(self.board.checkpoints, spec.id)
 
     def _check(self, spec: RunSpec) -> Callable[[Prepared], None]:
         """Refuse to put runs on other data or another model beside standing records of the same task."""

@@ -62,6 +62,10 @@ class Tracking:
         self.inner.failed(spec, reason)
         self._end(spec.id, {}, reason)
 
+    def noted(self, spec: RunSpec, text: str) -> None:
+        """For people only."""
+        self.inner.noted(spec, text)
+
     def close(self) -> None:
         """Close what was interrupted."""
         for run_id in list(self.sessions):

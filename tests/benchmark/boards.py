@@ -89,6 +89,9 @@ class Watched:
     def failed(self, spec: RunSpec, reason: str) -> None:
         self.told.append(("failed", spec.cell))
 
+    def noted(self, spec: RunSpec, text: str) -> None:
+        self.told.append(("noted", text))
+
 
 def finish(board: Board, only: str = "*") -> Done:
     return run_cells(board, board.cells(only), Watched(), CPU)

@@ -16,3 +16,6 @@ class Silent:
 
     def failed(self, spec: RunSpec, reason: str) -> None:
         """Nothing."""
+
+    def noted(self, spec: RunSpec, text: str) -> None:
+        """Nothing."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,13 +116,15 @@ def test_a_failing_cell_is_noted_and_the_others_finish(tmp_path: Path, broken: P
     assert board.records()[1] == []
 
 
-def test_a_failed_cell_is_tried_again(tmp_path: Path, broken: Path) -> None:
+def test_a_failed_cell_is_left_alone_until_it_is_asked_for(tmp_path: Path, broken: Path) -> None:
     board = make_board(tmp_path / "board", criteria=[str(broken)])
-    assert len(finish(board).failed) == 1
+    ((failed, reason),) = finish(board).failed.items()
+    again = finish(board)
+    assert (again.finished, again.failed, again.left) == ([], {}, {failed: reason})
     broken.write_text(NOT_FINITE.replace('weight * float("nan")', "weight"))
     load.cache_clear()
-    done = finish(board)
-    assert (len(done.finished), len(done.standing), done.failed) == (1, 1, {})
+    done = run_cells(board, board.cells(), Watched(), replace(CPU, retry_failed=True))
+    assert (len(done.finished), len(done.standing), done.failed, done.left) == (1, 1, {}, {})
     assert board.failures() == {}
     assert list(board.records_folder.glob("*.failed.json")) == []
 

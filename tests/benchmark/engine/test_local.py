@@ -15,7 +15,7 @@ import benchmark.teachers
 from benchmark.board import Board
 from benchmark.engine.local import run_cells
 from benchmark.record import record_path
-from benchmark.run import Options, train_teacher
+from benchmark.run import Options, open_task, train_teacher
 from benchmark.spec import RunSpec
 from tests.benchmark.boards import CPU, Watched, facts, finish, make_board, times
 
@@ -59,11 +59,12 @@ def test_a_teacher_waits_for_the_dense_cell_of_another_runner(tmp_path: Path) ->
     dense = board.suite.cells()[0]
     assert finish(board, "*dense*").finished == [dense.id]
     teachers = benchmark.teachers.Teachers(board.cache / "teachers", board.locks, Options(device="cpu"))
+    prepared = open_task(dense, Options(device="cpu"))
     board.locks.mkdir(parents=True, exist_ok=True)
     held = FileLock(board.locks / f"{dense.id}.lock")
     with held:
         order: list[str] = []
-        waiting = threading.Thread(target=lambda: order.append(f"taught {len(teachers.get(dense)) > 0}"))
+        waiting = threading.Thread(target=lambda: order.append(f"taught {len(teachers.get(dense, prepared)) > 0}"))
         waiting.start()
         time.sleep(0.1)
         order.append("released")
