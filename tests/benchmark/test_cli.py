@@ -184,10 +184,12 @@ def test_a_wrong_suite_is_exit_code_2(
     assert [path.name for path in tmp_path.iterdir()] == ["suite.yaml"]
 
 
-def test_no_board_is_exit_code_2(tmp_path: Path, prunebench: Command) -> None:
+def test_no_board_is_exit_code_2(tmp_path: Path, prunebench: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     code, printed = prunebench("run", tmp_path)
     assert code == 2
     assert printed.startswith(f"prunebench: {tmp_path}: no board there: expected a folder with a suite.yaml")
+    assert "prunebench new board" in prunebench("run", tmp_path / "nothing")[1]
 
 
 def test_a_device_that_is_not_there(tmp_path: Path, prunebench: Command, monkeypatch: pytest.MonkeyPatch) -> None:
