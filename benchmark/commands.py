@@ -16,7 +16,7 @@ from benchmark.views import table_text
 
 
 def run_board(board: Board, only: str, settings: Settings, track: str | None = None) -> int:
-    """Run the missing cells, write table.md, print table and failures; 1 where a cell failed, else 0."""
+    """Run the missing cells, write table.md, print table and failures; 1 where a cell failed, now or before, else 0."""
     cells = board.cells(only)
     pick_device(settings.device)  # what this machine lacks is said once, not by every cell
     console = Console()
@@ -29,13 +29,15 @@ def run_board(board: Board, only: str, settings: Settings, track: str | None = N
     write_text(board.folder / "table.md", table_text(board, "markdown") + "\n")
     for line in _closing(board, cells, done):
         _print(console, line)
-    return 1 if done.failed else 0
+    return 1 if done.failed or done.left else 0
 
 
 def _closing(board: Board, cells: list[RunSpec], done: Done) -> list[str]:
     """What was run, what failed and why, and what lies unreadable among the records."""
     lines = [f"{len(done.finished)} cells run, {len(done.standing)} were done, {len(done.failed)} failed."]
     lines += [f"FAILED {spec.cell}: {done.failed[spec.id]}" for spec in cells if spec.id in done.failed]
+    lines += [f"FAILED before, left alone: {spec.cell}: {done.left[spec.id]}" for spec in cells if spec.id in done.left]
+    lines += ["--retry-failed tries them again."] if done.left else []
     lines += [f"unreadable, not counted: {problem}" for problem in board.records()[1]]
     return lines
 

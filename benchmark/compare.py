@@ -85,9 +85,9 @@ def compare(wider: Wider, only: str, settings: Settings, track: str | None = Non
         tracked(shown, track, board.folder) as watcher,
     ):
         done = run_cells(board, cells, watcher, settings)
-    for line in (render(wider.table(), "text"), *_closing(wider, done.failed, cells)):
+    for line in (render(wider.table(), "text"), *_closing(wider, done.failed | done.left, cells)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    return 1 if done.failed else 0
+    return 1 if done.failed or done.left else 0
 
 
 def marked(table: Table, added: Sequence[Row]) -> Table:

@@ -1,5 +1,8 @@
 """The application and the arguments that several commands share."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,8 +27,26 @@ Track = Annotated[
     Literal["tensorboard", "wandb", "mlflow"] | None,
     typer.Option(help="Tell this tracker as well; records stay the truth."),
 ]
+CheckpointMinutes = Annotated[
+    float,
+    typer.Option(min=0, metavar="MINUTES", help="Save a cell in progress so often; an interrupt saves it anyway."),
+]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try cells again that failed before.")]
 Format = Literal["text", "markdown", "latex", "html", "csv", "json"]
 Kind = Literal["criteria", "regularizers", "schedules", "tasks"]
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the command with one line, what has been done saved; the exit code is 128 + signal."""
+    from benchmark.interrupt import catching
+
+    try:
+        with catching():
+            yield
+    except KeyboardInterrupt as interrupted:
+        typer.echo("prunebench: interrupted; what is done is saved, run the same command to go on", err=True)
+        sys.exit(getattr(interrupted, "code", 130))
 
 
 def open_board(folder: Path, changes: list[str] | None, data: str | None = None, model: str | None = None) -> Any:

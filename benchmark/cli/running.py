@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, Only, Track, app, open_board
+from benchmark.cli.app import (
+    BoardArgument,
+    Changes,
+    CheckpointMinutes,
+    Data,
+    Device,
+    Model,
+    Only,
+    RetryFailed,
+    Track,
+    app,
+    interruptible,
+    open_board,
+)
 
 
 @app.command()
@@ -20,17 +33,17 @@ def run(
     save_weights: Annotated[bool, typer.Option(help="Keep the weights of every cell, for export.")] = False,
     trust_remote_code: Annotated[bool, typer.Option(help="Let a hub model run its own code.")] = False,
     track: Track = None,
+    retry_failed: RetryFailed = False,
+    checkpoint_minutes: CheckpointMinutes = 10.0,
 ) -> None:
     """Run every cell of BOARD that has no record yet, then write and print its table."""
     from benchmark.commands import run_board
     from benchmark.engine.cell import Settings
 
     opened = open_board(board, changes, data, model)
-    try:
-        sys.exit(run_board(opened, only, Settings(device, save_predictions, save_weights, trust_remote_code), track))
-    except KeyboardInterrupt:
-        typer.echo("prunebench: interrupted; finished cells are kept, run the same command to go on", err=True)
-        sys.exit(130)
+    settings = Settings(device, save_predictions, save_weights, trust_remote_code, retry_failed, checkpoint_minutes)
+    with interruptible():
+        sys.exit(run_board(opened, only, settings, track))
 
 
 @app.command()
@@ -45,6 +58,8 @@ def compare(
     model: Model = None,
     device: Device = "auto",
     track: Track = None,
+    retry_failed: RetryFailed = False,
+    checkpoint_minutes: CheckpointMinutes = 10.0,
 ) -> None:
     """Run only the missing cells of the rows added to BOARD, and print its table with them marked; suite.yaml stays as it is."""
     from benchmark.compare import compare as compare_rows
@@ -53,11 +68,9 @@ def compare(
     from benchmark.readsuite import parse_changes
 
     wider = widen(board, add, parse_changes(changes or []), data=data, model=model)
-    try:
-        sys.exit(compare_rows(wider, only, Settings(device), track))
-    except KeyboardInterrupt:
-        typer.echo("prunebench: interrupted; finished cells are kept, run the same command to go on", err=True)
-        sys.exit(130)
+    settings = Settings(device, retry_failed=retry_failed, checkpoint_minutes=checkpoint_minutes)
+    with interruptible():
+        sys.exit(compare_rows(wider, only, settings, track))
 
 
 @app.command()

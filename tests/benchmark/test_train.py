@@ -14,6 +14,7 @@ from benchmark.optimizer import rate
 from benchmark.run import Options, Result, run
 from benchmark.spec import RunSpec, Training
 from benchmark.train import moments, stream
+from tasks.base import Prepared
 from tests.benchmark.toy_task import ToyTask
 
 TRAINING = Training(steps=12, batch_size=8, lr=0.01, checkpoints=6)
@@ -83,7 +84,7 @@ def test_a_distilled_student_sees_what_every_student_sees(toy: Callable[..., tup
     dense, _ = toy(criterion="dense", sparsity=0.0)
     asked: list[RunSpec] = []
 
-    def teacher(spec: RunSpec) -> dict[str, torch.Tensor]:
+    def teacher(spec: RunSpec, _: Prepared) -> dict[str, torch.Tensor]:
         asked.append(spec)
         return {name: value.detach().clone() for name, value in dense.model.state_dict().items()}
 
@@ -267,7 +268,7 @@ def test_the_cost_of_a_teacher_is_not_its_students(
     clock = SimpleNamespace(perf_counter=lambda: time.perf_counter() + waited[0])
     monkeypatch.setattr("benchmark.run.time", clock)
 
-    def slow(spec: RunSpec) -> dict[str, torch.Tensor]:
+    def slow(spec: RunSpec, _: Prepared) -> dict[str, torch.Tensor]:
         waited[0] = 1000
         return {name: value.detach() for name, value in ToyTask().build(0).state_dict().items()}
 
