@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.prunable import Matrix
+from criteria.blocks import fresh
 
 
 class Flat:
@@ -23,8 +24,10 @@ class Flat:
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
         self.parameters = list(parameters)
         self.sizes = [parameter.numel() for parameter in self.parameters]
-        self.vector = nn.Parameter(torch.cat([parameter.detach().reshape(-1).float() for parameter in self.parameters]))
-        self.vector.grad = torch.zeros_like(self.vector)
+        size, device = [sum(self.sizes)], self.parameters[0].device
+        parts = [parameter.detach().reshape(-1).float() for parameter in self.parameters]
+        self.vector = nn.Parameter(torch.cat(parts, out=fresh(size, device)))
+        self.vector.grad = fresh(size, device).zero_()
         self.point_at(self.vector.data)
         for parameter, part in zip(self.parameters, self.parts(self.vector.grad), strict=True):
             parameter.grad = part.view_as(parameter)

@@ -21,11 +21,13 @@ from torch import Tensor, nn
 
 from benchmark.errors import PrunebenchError
 from benchmark.flat import PrunableWeights
+from benchmark.gating import gate
 from benchmark.masks import make_mask, parse_scope
 from benchmark.prunable import find_prunable
 from benchmark.schedules.base import Schedule
 from benchmark.stopwatch import Stopwatch
 from criteria.base import Criterion, State, Step
+from criteria.blocks import fresh
 
 
 class Pruner:
@@ -60,6 +62,8 @@ class Pruner:
         """Shown every new mask before it is applied, for diagnostics; must leave everything as it is."""
         self.masked: tuple[int, float] | None = None
         """Steps taken and sparsity at the last masking."""
+        self.ranked: tuple[float, list[int | None]] | None = None
+        """Sparsity and versions of the scores that the mask in force was ranked by."""
         self.remembered: dict[int, Tensor] = {}
         self.watch = Stopwatch(self.mask.device)
         self.effective = self._separate() if criterion.latent else self.weights.vector.data
@@ -96,7 +100,7 @@ class Pruner:
             ):
                 self.criterion.observe(state, weight, part, step)
             if gates is not None:
-                grad.mul_(gates)  # the chain rule through weight * gate
+                gate(grad, gates, out=grad)  # the chain rule through weight * gate
                 self.weights.point_at(self.weights.vector.data)
 
     def prune(self) -> None:
@@ -169,6 +173,7 @@ class Pruner:
     def load_state_dict(self, saved: dict[str, Tensor]) -> None:
         """Take back what `state_dict` gave, in place."""
         self.mask.copy_(saved["mask"])
+        self.ranked = None
         self.taken, self.watch.total = int(saved["taken"]), float(saved["seconds"])
         taken, sparsity = saved["masked"].tolist()
         self.masked = (int(taken), sparsity) if taken >= 0 else None
@@ -202,7 +207,7 @@ class Pruner:
 
     def _separate(self) -> Tensor:
         """A second vector for the forward pass of latent criteria."""
-        effective = self.weights.vector.data * self._gates(training=True)
+        effective = self._gated(self._gates(training=True))
         self.weights.point_at(effective)
         return effective
 
@@ -213,8 +218,13 @@ class Pruner:
     def _evaluated(self) -> Tensor:
         """The flat weights that evaluation sees."""
         if self.criterion.latent and not self.settled:
-            return self.weights.vector.data * self._gates(training=False)
-        return self.weights.vector.data.masked_fill(~self.mask, 0.0)
+            return self._gated(self._gates(training=False))
+        return self._gated(self.mask)
+
+    def _gated(self, gates: Tensor) -> Tensor:
+        """The flat weights times `gates`, in a vector of their own."""
+        vector = self.weights.vector.data
+        return gate(vector, gates, out=fresh(vector.shape, vector.device))
 
     def _masking(self, sparsity: float) -> None:
         """Recompute the mask at `sparsity` and let the criterion compensate for what goes."""
@@ -223,7 +233,7 @@ class Pruner:
             self.calibrate(self)
         vector = self.weights.vector.data
         if self.criterion.exact:
-            self.mask = self._rank(self.scores(), sparsity)
+            self._renew(sparsity)
         else:
             step = Step(self.taken, self.total, 0.0, sparsity, self.target)
             kept = [self.criterion.keep(s, w, step) for s, w in zip(self.states, self._shown(vector), strict=True)]
@@ -233,6 +243,13 @@ class Pruner:
         if self.criterion.overrides("compensate"):
             for state, weight, mask in zip(self.states, self._shown(vector), self._shown(self.mask), strict=True):
                 self.criterion.compensate(state, weight, mask)
+
+    def _renew(self, sparsity: float) -> None:
+        """Rank for a new mask, unless scores and sparsity are those that gave the mask in force."""
+        versions = [self.criterion.version(state) for state in self.states]
+        if None in versions or self.ranked != (sparsity, versions):
+            self.mask = self._rank(self.scores(), sparsity)
+            self.ranked = sparsity, versions
 
     def _rank(self, scores: Tensor, sparsity: float) -> Tensor:
         """The exact mask; scopes other than global ones rank rows of [out, in], whatever way a matrix is stored."""
@@ -249,10 +266,10 @@ class Pruner:
 
     def _apply(self) -> None:
         if self.criterion.latent:
-            torch.mul(self.weights.vector.data, self._gates(training=True), out=self.effective)
+            gate(self.weights.vector.data, self._gates(training=True), out=self.effective)
             self.weights.point_at(self.effective)
         else:
-            self.weights.vector.data.masked_fill_(~self.mask, 0.0)
+            gate(self.weights.vector.data, self.mask, out=self.weights.vector.data)
 
     def _remember(self) -> None:
         """Keep the weights that the schedule will rewind to."""

@@ -84,6 +84,13 @@ class Criterion(ABC):
         """
         return None
 
+    def version(self, state: State) -> int | None:
+        """A number that changes whenever scores change, where these depend on `state` alone: masks are not ranked anew meanwhile.
+
+        None, the default, says nothing: every masking ranks.
+        """
+        return None
+
     # What some criteria need besides the training gradient. Override to ask for it.
 
     def observe_inputs(self, state: State, weight: Tensor, inputs: Tensor) -> None:

@@ -5,8 +5,9 @@ to main memory and back; on blocks the temporaries never leave the cache, and no
 An accelerator prefers one launch over whole vectors, so there the block is everything.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,3 +27,14 @@ def blocks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     for start in range(0, first.numel(), size):
         views = [vector[start : start + size] for vector in flat]
         yield scratch[: views[0].numel()], *views
+
+
+def fresh(shape: Sequence[int], device: torch.device) -> Tensor:
+    """An uninitialised fp32 tensor, contiguous: for vectors of the model's size.
+
+    On a CPU its memory is numpy's, which asks for huge pages. With small ones, a new vector's page faults take several times as
+    long as the product that fills it, and every pass over it waits for address translation.
+    """
+    if device.type != "cpu":
+        return torch.empty(tuple(shape), device=device)
+    return torch.from_numpy(np.empty(tuple(shape), np.float32))

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from criteria.base import Criterion, State, Step
-from criteria.blocks import blocks
+from criteria.blocks import blocks, fresh
 from criteria.options import require_at_least, require_range
 from criteria.search import Linear, Log, Range
 
@@ -69,6 +69,10 @@ class Smoothed(Criterion):
         k = step.index % self.window if self.smooth else 0
         update(state, weight, grad, importance, k=k, beta1=self.beta1, beta2=self.beta2)
 
+    def version(self, state: State) -> int | None:
+        """The number of closed windows: A and U stand still between them. None before the first, where M ranks."""
+        return int(state["seen"][1]) or None if "A" in state else None
+
     def score(self, state: State, weight: Tensor) -> Tensor:
         """A U, or A, or the last importance."""
         return score(state, weight)
@@ -87,7 +91,7 @@ def start(weight: Tensor, *, smooth: bool, uncertainty: bool) -> State:
     "seen" holds [observations, closed windows] and stays on the CPU, so that reading it never waits for an accelerator.
     """
     names = ["M"] + ["A"] * smooth + ["U"] * (smooth and uncertainty)
-    state = {name: torch.zeros(weight.shape, device=weight.device) for name in names}
+    state = {name: fresh(weight.shape, weight.device).zero_() for name in names}
     return {**state, "seen": torch.zeros(2, dtype=torch.int64)}
 
 
@@ -120,10 +124,11 @@ def _close(out: Tensor, mean: Tensor, average: Tensor, *uncertainty: Tensor, bet
 def score(state: State, weight: Tensor) -> Tensor:
     """A U, or A, or the last I where nothing is smoothed; the module says what ranks before the first window closes."""
     observations, closed = state["seen"].tolist()
+    out = fresh(weight.shape, weight.device)
     if not observations:
-        return weight.abs()
+        return torch.abs(weight, out=out)
     if "A" not in state:
-        return state["M"].clone()
+        return out.copy_(state["M"])
     if not closed:
-        return state["M"] * EARLY
-    return state["A"] * state["U"] if "U" in state else state["A"].clone()
+        return torch.mul(state["M"], EARLY, out=out)
+    return torch.mul(state["A"], state["U"], out=out) if "U" in state else out.copy_(state["A"])
