@@ -13,13 +13,18 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from benchmark.atomic import write_bytes, write_text
+from benchmark.bounded import PACKED, RECORD, read_bounded, unpack
 from benchmark.errors import PrunebenchError
 from benchmark.spec import RunSpec, Strict
 
 SCHEMA = 1
+
+Number = Annotated[float, Field(ge=-1e60, le=1e60)]
+"""Finite, and so small that means and squares of many are finite too."""
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class RecordError(PrunebenchError):
@@ -34,29 +39,27 @@ class RecordError(PrunebenchError):
 
 
 class Part(Strict):
-    """A piece of a record. What is not a finite number may be held in memory, but is neither written nor read."""
-
-    model_config = ConfigDict(allow_inf_nan=True)
+    """A piece of a record: numbers are finite, and of a size that can be reckoned with."""
 
 
 class Layer(Part):
     """One prunable matrix: zeros of its entries, counted on the final weights."""
 
     name: str
-    size: int
-    zeros: int
+    size: Count
+    zeros: Count
 
 
 class Sparsity(Part):
     """Requested and measured sparsity of the final weights."""
 
-    requested: float
-    scheduled: float
+    requested: Number
+    scheduled: Number
     """What the schedule asked for at the last step."""
-    measured: float
+    measured: Number
     """zeros / prunable."""
-    prunable: int
-    zeros: int
+    prunable: Count
+    zeros: Count
     exact: bool
     """Whether the criterion promises the exact count (otherwise sparsity is an outcome)."""
     met: bool
@@ -67,29 +70,29 @@ class Sparsity(Part):
 class Point(Part):
     """One point of the training curve; loss is the mean since the point before."""
 
-    step: int
-    loss: float | None
-    lr: float
-    sparsity: float
+    step: Count
+    loss: Number | None
+    lr: Number
+    sparsity: Number
     """Measured, as evaluation sees the weights at this step."""
-    score: float | None = None
+    score: Number | None = None
     """Held-out (or dev, under best_dev) score where one was taken."""
 
 
 class Cost(Part):
     """What the run cost, seconds by the wall clock."""
 
-    total_seconds: float
-    train_seconds: float
-    evaluate_seconds: float
-    step_seconds: float
+    total_seconds: Number
+    train_seconds: Number
+    evaluate_seconds: Number
+    step_seconds: Number
     """Of a training step: the median over the curve's intervals of their mean."""
-    criterion_seconds: float
+    criterion_seconds: Number
     """Spent in observing, scoring and masking, all steps together."""
-    peak_bytes: int
+    peak_bytes: Count
     """Peak memory: CUDA allocations, or resident memory on a CPU."""
-    steps: int
-    resumed: Annotated[list[int], Field(default_factory=list)]
+    steps: Count
+    resumed: Annotated[list[Count], Field(default_factory=list)]
     """Steps at which the run was taken up again from a checkpoint."""
 
 
@@ -97,8 +100,8 @@ class Selected(Part):
     """Which weights were reported."""
 
     protocol: Literal["last", "heldout", "best_dev"]
-    step: int
-    score: float | None = None
+    step: Count
+    score: Number | None = None
     """The score that selected them."""
     optimistic: bool = False
     """Selected on the reported split itself."""
@@ -112,8 +115,8 @@ class Record(Part):
     spec: RunSpec
     metric: str
     """The headline metric, a key of `metrics`."""
-    metrics: dict[str, float]
-    floor: Annotated[dict[str, float], Field(default_factory=dict)]
+    metrics: dict[str, Number]
+    floor: Annotated[dict[str, Number], Field(default_factory=dict)]
     """Metrics of the trivial predictor (majority answer or mean) where the task defines one."""
     signatures: Annotated[dict[str, str], Field(default_factory=dict)]
     """How metrics were computed, for instance sacrebleu's signature."""
@@ -122,7 +125,7 @@ class Record(Part):
     curve: list[Point]
     cost: Cost
     splits: dict[str, str]
-    counts: dict[str, int]
+    counts: dict[str, Count]
     data_fingerprint: str
     model_fingerprint: str
     environment: dict[str, str]
@@ -176,8 +179,8 @@ def save_record(folder: Path, record: Record, outcomes: bytes) -> Path:
 def load_record(path: Path) -> Record:
     """Read and check one record; RecordError says what is wrong with which file."""
     try:
-        data = path.read_bytes()
-    except OSError as error:
+        data = read_bounded(path, RECORD)
+    except (OSError, ValueError) as error:
         raise RecordError(path, f"not a readable record ({error})") from error
     return parse_record(path.stem, data) or _examined(path, data)
 
@@ -225,13 +228,17 @@ def load_outcomes(folder: Path, record: Record) -> dict[str, NDArray[Any]]:
     """The per-example outcomes of a record, checked against its checksum."""
     path = outcomes_path(folder, record.id)
     try:
-        data = path.read_bytes()
+        data = read_bounded(path, PACKED)
     except OSError as error:
         raise RecordError(path, f"per-example outcomes are missing ({error.strerror})") from error
+    except ValueError as error:
+        raise RecordError(path, f"per-example outcomes are not readable ({error})") from error
     if hashlib.sha256(data).hexdigest() != record.outcomes_sha256:
         raise RecordError(path, f"checksum differs from the one in {record.id}.json")
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    try:
+        return unpack(data)
+    except ValueError as error:
+        raise RecordError(path, f"per-example outcomes: {error}") from error
 
 
 def load_records(folder: Path) -> tuple[list[Record], list[RecordError]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -214,8 +215,11 @@ def test_outcomes_are_checked(tmp_path: Path) -> None:
 
 
 def test_what_is_not_finite_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="finite number"):
+        make_record(make_spec(), float("nan"))
+    slipped = make_record(make_spec()).model_copy(update={"metrics": {"accuracy": float("nan")}})
     with pytest.raises(ValueError, match="not JSON compliant"):
-        save_record(tmp_path, make_record(make_spec(), float("nan")), pack_outcomes(OUTCOMES))
+        save_record(tmp_path, slipped, pack_outcomes(OUTCOMES))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -151,7 +151,7 @@ def test_all_metrics_stand_in_their_own_columns_headline_first() -> None:
 
 
 def test_a_metric_that_is_not_a_number_is_a_failed_cell() -> None:
-    table = build_table([make_record(make_spec(), float("nan"))])
+    table = build_table([make_record(make_spec()).model_copy(update={"metrics": {"accuracy": float("nan")}})])
     assert table.cells[0][0].state == "failed"
 
 
