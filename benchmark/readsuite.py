@@ -73,6 +73,11 @@ def _locate(raw: dict[str, Any], folder: Path) -> None:
                 node[key] = _plugin_file(given, folder)
             elif isinstance(given, list):
                 node[key] = [_plugin_file(text, folder) if isinstance(text, str) else text for text in given]
+    tuned = raw.get("tuned")
+    for cell in tuned if isinstance(tuned, list) else ():
+        for key in ("row", "criterion", "regularizer"):
+            if isinstance(cell, dict) and isinstance(cell.get(key), str):
+                cell[key] = _plugin_file(cell[key], folder)
 
 
 def _plugin_file(text: str, folder: Path) -> str:

@@ -85,6 +85,23 @@ class Plugins(Strict):
     schedule: str = ""
 
 
+class Tuned(Strict):
+    """How a tuned cell's options and learning rate were found; without trials nothing was tuned."""
+
+    row: str = ""
+    """The criterion as its board names it, before tuning."""
+    trials: Annotated[Whole, Field(ge=0)] = 0
+    """Trials that this row was given, as every row beside it."""
+    lr: Annotated[Real, Field(ge=0)] = 0.0
+    """The learning rate before tuning, with which dense runs (and so teachers) go on being trained."""
+    seed: Annotated[Whole, Field(ge=0)] = 0
+    """Of the trials."""
+    heldout: Annotated[Real, Field(ge=0, le=0.5)] = 0.0
+    """Share of the training split that the trials were scored on, and not trained on."""
+    space: str = ""
+    """Hash of what was searched."""
+
+
 class RunSpec(Strict):
     """One cell of a board: task x model x criterion x regularizer x sparsity x seed, under one protocol."""
 
@@ -109,6 +126,8 @@ class RunSpec(Strict):
     training: Training = Training()
     plugins: Plugins = Plugins()
     """Who provides what is not built in, so that a changed plugin is a different cell (identity.py)."""
+    tuned: Tuned = Tuned()
+    """Where criterion and learning rate come from, if they were searched for: a tuned cell is never an untuned one."""
 
     @model_validator(mode="after")
     def _dense_is_dense(self) -> "RunSpec":
@@ -143,10 +162,16 @@ class RunSpec(Strict):
         """A readable name: task, criterion, regularizer, sparsity and seed."""
         regularizer = "" if self.regularizer == "none" else f"+{self.regularizer}"
         sparsity = "" if self.is_dense else f" {self.sparsity:g}"
-        return f"{self.task} {self.criterion}{regularizer}{sparsity} seed {self.seed}"
+        return f"{self.task} {self.row}{regularizer}{sparsity} seed {self.seed}"
+
+    @property
+    def row(self) -> str:
+        """What tables call the criterion: itself, or `name (tuned)`, one row however its options were set for each column."""
+        return f"{self.tuned.row} (tuned)" if self.tuned.trials else self.criterion
 
     def dense(self) -> "RunSpec":
         """The dense run with the same task, data, seed and budget: the teacher that distillation asks for."""
+        training = self.training.model_copy(update={"lr": self.tuned.lr}) if self.tuned.trials else self.training
         return self.model_copy(
             update={
                 "criterion": DENSE,
@@ -155,6 +180,8 @@ class RunSpec(Strict):
                 "schedule": "cubic",
                 "scope": "global",
                 "call_point": "before",
+                "training": training,
+                "tuned": Tuned(),
                 "plugins": Plugins(task=self.plugins.task),
             }
         )
@@ -166,7 +193,8 @@ class RunSpec(Strict):
         """
         places = {"model": portable(self.model), "data": self.data if self.data in MODES else "files"}
         names = {field: portable_plugin(getattr(self, field)) for field in ("criterion", "regularizer", "schedule")}
-        return self.model_copy(update=places | names)
+        tuned = {"tuned": self.tuned.model_copy(update={"row": portable_plugin(self.tuned.row)})}
+        return self.model_copy(update=places | names | tuned)
 
 
 def portable(model: str) -> str:

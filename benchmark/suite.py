@@ -18,14 +18,14 @@ from functools import cached_property, partial
 from itertools import product
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from benchmark import registry
 from benchmark.broken import BrokenPluginError
 from benchmark.errors import PrunebenchError, choices
 from benchmark.identity import plugins_of
 from benchmark.masks import parse_scope
-from benchmark.spec import DENSE, CallPoint, Real, RunSpec, Selection, Strict, Training, Whole, portable_plugin
+from benchmark.spec import DENSE, CallPoint, Real, RunSpec, Selection, Strict, Training, Tuned, Whole, portable_plugin
 
 HELDOUT = 0.1
 """Share of the training split kept aside where the protocol or a regularizer needs held-out scores and the suite says nothing."""
@@ -79,6 +79,28 @@ class Override(Strict):
     training: Training = Training()
 
 
+class TunedCell(Tuned):
+    """What tuning found for a row at one task and sparsity; written by `prunebench tune`."""
+
+    task: str
+    regularizer: str = "none"
+    sparsity: Annotated[Real, Field(gt=0, lt=1)]
+    criterion: str
+    """The row with the options that were found."""
+    found_lr: Annotated[Real, Field(gt=0)]
+
+    @property
+    def place(self) -> tuple[str, str, str, float]:
+        """Task, row, regularizer and sparsity: what it was found for."""
+        return (self.task, self.row, self.regularizer, self.sparsity)
+
+    def applied(self, spec: RunSpec) -> RunSpec:
+        """`spec` as it is run once tuned."""
+        tuned = Tuned(**{name: getattr(self, name) for name in Tuned.model_fields})
+        training = spec.training.model_copy(update={"lr": self.found_lr})
+        return spec.model_copy(update={"criterion": self.criterion, "training": training, "tuned": tuned})
+
+
 class Suite(Strict):
     """A board's grid and protocol; every cell shares all of it but what the grid varies."""
 
@@ -97,6 +119,8 @@ class Suite(Strict):
     call_point: CallPoint = "before"
     training: Training = Training()
     overrides: dict[str, Override] = Field(default_factory=dict)
+    tuned: list[TunedCell] = Field(default_factory=list)
+    """Where it is given, the board has these cells and the dense ones, and no untuned row."""
 
     @field_validator("tasks")
     @classmethod
@@ -132,6 +156,15 @@ class Suite(Strict):
                 raise ValueError(f"'{pattern}' matches no task of this suite; {choices(pattern, tasks)}")
         return overrides
 
+    @model_validator(mode="after")
+    def _known(self) -> "Suite":
+        for cell in self.tuned:
+            if cell.task not in self.tasks or (cell.row, cell.regularizer) not in self.rows or not cell.trials:
+                raise ValueError(
+                    f"tuned: {cell.task} {cell.row} + {cell.regularizer} is no row of this suite that was tuned"
+                )
+        return self
+
     @cached_property
     def rows(self) -> list[tuple[str, str]]:
         """(criterion, regularizer) of every row but the dense one."""
@@ -160,8 +193,14 @@ class Suite(Strict):
         training = Training.model_validate(on_top(_given(self.training), _given(override.training)))
         cells = [self._spec(task, override, training, DENSE, "none", 0.0).dense()]
         for (criterion, regularizer), sparsity in product(self.rows, override.sparsities or self.sparsities):
-            cells.append(self._spec(task, override, training, criterion, regularizer, sparsity))
+            spec = self._spec(task, override, training, criterion, regularizer, sparsity)
+            found = self._found.get((task, criterion, regularizer, sparsity))
+            cells += [found.applied(spec)] if found else [] if self._found else [spec]
         return cells
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, str, str, float], TunedCell]:
+        return {cell.place: cell for cell in self.tuned}
 
     def _spec(
         self, task: str, override: Override, training: Training, criterion: str, regularizer: str, sparsity: float

@@ -46,7 +46,7 @@ def kept_set(board: Board, record: Record) -> Kept:
 def row_name(record: Record) -> str:
     """Criterion and regularizer."""
     spec = record.spec
-    return spec.criterion if spec.regularizer == "none" else f"{spec.criterion} + {spec.regularizer}"
+    return spec.row if spec.regularizer == "none" else f"{spec.row} + {spec.regularizer}"
 
 
 def overlaps(records: Sequence[Record], kept: Sequence[Kept]) -> tuple[list[str], NDArray[np.float64]]:

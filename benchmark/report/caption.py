@@ -39,6 +39,7 @@ def describe(
         "Model": _by_task(records, _model) or _by_task(specs, lambda spec: spec.model),
         "Data": _by_task(records, _data) or _by_task(specs, lambda spec: spec.data),
         "Budget": _by_task(specs, _budget),
+        "Tuning": _by_task([spec for spec in specs if spec.tuned.trials], _tuning),
         "Made with": _by_task(records, _made),
         "Runs": f"{len(records)} of {len(specs)} finished" + (f", {failed} failed" if failed else ""),
     }
@@ -90,7 +91,16 @@ def _data(record: Record) -> str:
 def _budget(spec: RunSpec) -> str:
     training = spec.training
     length = f"{training.steps} steps" if training.steps is not None else f"{training.epochs or 3:g} epochs"
-    return f"{length} of batch {training.batch_size}, {training.optimizer}, learning rate {training.lr:g}"
+    rate = "learning rate tuned" if spec.tuned.trials else f"learning rate {training.lr:g}"
+    return f"{length} of batch {training.batch_size}, {training.optimizer}, {rate}"
+
+
+def _tuning(spec: RunSpec) -> str:
+    tuned = spec.tuned
+    return (
+        f"rows marked (tuned): options and learning rate by {tuned.trials} trials each at seed {tuned.seed}, scored on "
+        f"{tuned.heldout:.0%} of the training data held out, never on the reported split"
+    )
 
 
 def _made(record: Record) -> str:

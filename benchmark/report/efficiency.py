@@ -92,7 +92,7 @@ def _labels(record: Record) -> tuple[str, ...]:
     spec = record.spec
     if spec.is_dense:
         return (spec.task, DENSE, "", "")
-    return (spec.task, spec.criterion, spec.regularizer, f"{spec.sparsity:g}")
+    return (spec.task, spec.row, spec.regularizer, f"{spec.sparsity:g}")
 
 
 def _columns(length: int) -> dict[str, Quantity]:

@@ -52,6 +52,8 @@ def value(slot: Slot, field: str) -> Value:
     """The value of one field of a planned run."""
     if field == "metric":
         return slot.metric
+    if field == "criterion":
+        return slot.spec.row
     found: Value = getattr(slot.spec, field)
     return found
 
