@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from benchmark.cli.app import Changes, Data, Kind, Model, app, open_board
+from benchmark.cli import completing
+from benchmark.cli.app import Changes, Data, Kind, Model, app, echo, open_board
 
 
 @app.command("list")
@@ -17,12 +18,19 @@ def list_plugins(
     from benchmark.registry import KINDS
     from benchmark.show_catalogue import catalogue_lines
 
-    typer.echo("\n".join(line for name in ([kind] if kind else KINDS) for line in catalogue_lines(name)))
+    echo("\n".join(line for name in ([kind] if kind else KINDS) for line in catalogue_lines(name)))
 
 
 @app.command()
 def check(
-    plugin: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A plugin's name with options, or its file.")],
+    plugin: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE",
+            help="A plugin's name with options, or its file.",
+            autocompletion=completing.plugins,
+        ),
+    ],
     kind: Annotated[Kind | None, typer.Option(help="Its kind, where the name does not tell.")] = None,
     data: Data = None,
     model: Model = None,
@@ -31,12 +39,12 @@ def check(
     from benchmark.check import verdicts
 
     found, told = verdicts(plugin, kind, data, model)
-    typer.echo("\n".join(f"{'passed ' if one.passed else 'FAILED '} {one.name}: {one.words}" for one in told))
+    echo("\n".join(f"{'passed ' if one.passed else 'FAILED '} {one.name}: {one.words}" for one in told))
     failed = [one.name for one in told if not one.passed]
     if failed:
-        typer.echo(f"{plugin} breaks the contract of {found}: {', '.join(failed)}")
+        echo(f"{plugin} breaks the contract of {found}: {', '.join(failed)}")
         sys.exit(1)
-    typer.echo(f"{plugin} keeps the contract of {found}: {len(told)} checks passed")
+    echo(f"{plugin} keeps the contract of {found}: {len(told)} checks passed")
 
 
 @app.command()
@@ -52,7 +60,7 @@ def new(
     from benchmark.scaffold import new as write_new
 
     written = write_new(kind, name, folder, package)
-    typer.echo(
+    echo(
         "\n".join(
             [*(f"wrote {path}" for path in written.paths), "next:", *(f"  {step}" for step in written.next_steps)]
         )
@@ -67,7 +75,7 @@ def prunable(
     """List the weights of MODEL that may be pruned, and their number."""
     from benchmark.inspect_model import prunable_text
 
-    typer.echo(prunable_text(model, biases))
+    echo(prunable_text(model, biases))
 
 
 @app.command()
@@ -83,5 +91,5 @@ def doctor(
     from benchmark.doctor import examine, report_lines
 
     findings = examine(open_board(board, changes, data, model) if board else None)
-    typer.echo("\n".join(report_lines(findings)))
+    echo("\n".join(report_lines(findings)))
     sys.exit(1 if any(finding.state == "wrong" for finding in findings) else 0)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from benchmark.cli import completing
 from benchmark.cli.app import (
     BoardArgument,
     Changes,
@@ -50,7 +51,12 @@ def run(
 def compare(
     board: BoardArgument,
     add: Annotated[
-        list[str], typer.Option(metavar="NAME|FILE", help="A criterion, or 'criterion + regularizer', to add as a row.")
+        list[str],
+        typer.Option(
+            metavar="NAME|FILE",
+            help="A criterion, or 'criterion + regularizer', to add as a row.",
+            autocompletion=completing.criteria,
+        ),
     ],
     only: Only = "*",
     changes: Changes = None,

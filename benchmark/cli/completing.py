@@ -1,0 +1,22 @@
+"""What the shell offers behind TAB: the names of plugins. Files and boards it completes by itself."""
+
+from benchmark import registry
+from benchmark.catalogue import catalogue
+
+
+def plugins(incomplete: str) -> list[str]:
+    """Plugins of all kinds, in the spellings that a name may have."""
+    return [name for kind in registry.KINDS for name in _names(kind) if name.startswith(incomplete)]
+
+
+def criteria(incomplete: str) -> list[str]:
+    """What may be the criterion of a row."""
+    return [name for name in _names("criteria") if name.startswith(incomplete)]
+
+
+def _names(kind: str) -> list[str]:
+    return [
+        name
+        for entry in catalogue(kind)
+        for name in ([f"{entry.name}/{variant}" for variant in entry.variants] or [entry.name])
+    ]
