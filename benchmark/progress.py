@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from benchmark.report.escape import clean, for_terminal
 from benchmark.spec import RunSpec
 
 EVERY = 10.0
@@ -88,7 +89,7 @@ class Plain:
     def _line(self, text: str) -> None:
         self.last = time.monotonic()
         line = f"[{self.tally.done}/{self.tally.total}, {self.tally.left} left] {text}"
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(self.console, line)
 
 
 class Live:
@@ -101,7 +102,7 @@ class Live:
 
     def started(self, spec: RunSpec) -> Shower:
         """A bar of its own."""
-        row = self.bars.add_task(escape(spec.cell), total=None, note="")
+        row = self.bars.add_task(escape(clean(spec.cell)), total=None, note="")
         self.rows[spec.id] = row
 
         def show(done: int, total: int, loss: float, sparsity: float) -> None:
@@ -111,17 +112,17 @@ class Live:
 
     def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
         """Its bar becomes a line with the score."""
-        self.bars.console.print(f"{spec.cell}  {score:.2f}  ({seconds:.1f} s)", markup=False, highlight=False)
+        say(self.bars.console, f"{spec.cell}  {score:.2f}  ({seconds:.1f} s)")
         self._through(spec)
 
     def failed(self, spec: RunSpec, reason: str) -> None:
         """Its bar becomes a line with the reason."""
-        self.bars.console.print(f"{spec.cell}  FAILED: {reason}", markup=False, highlight=False, style="red")
+        say(self.bars.console, f"{spec.cell}  FAILED: {reason}", style="red")
         self._through(spec)
 
     def noted(self, spec: RunSpec, text: str) -> None:
         """A line above the bars."""
-        self.bars.console.print(f"{spec.cell}  {text}", markup=False, highlight=False)
+        say(self.bars.console, f"{spec.cell}  {text}")
 
     def _through(self, spec: RunSpec) -> None:
         self.tally.add()
@@ -145,6 +146,11 @@ def reporter(console: Console, done: int, total: int) -> Iterator[Reporter]:
     )
     with Progress(*columns, console=console, transient=True) as bars:
         yield Live(console, tally, bars)
+
+
+def say(console: Console, text: str, style: str | None = None) -> None:
+    """Exactly this text, made harmless: no markup, no colours of its own, no wrapping, no escapes."""
+    console.print(for_terminal(text), markup=False, highlight=False, soft_wrap=True, style=style)
 
 
 def duration(seconds: float) -> str:

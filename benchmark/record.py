@@ -186,7 +186,10 @@ def load_record(path: Path) -> Record:
 
 
 def parse_record(stem: str, data: bytes) -> Record | None:
-    """The sound record in `data`, parsed and checked in one go (strictly: a number in quotes is none); None where anything is wrong with it."""
+    """The sound record in `data`, parsed and checked in one go; None where anything is wrong with it.
+
+    Strictly: a number in quotes is none.
+    """
     if b"NaN" in data or b"Infinity" in data:
         return None
     try:

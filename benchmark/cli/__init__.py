@@ -2,19 +2,26 @@
 
 import sys
 
-import typer
-
 from benchmark.cli import running, showing, keeping, extending  # isort: skip - the order of the help
-from benchmark.cli.app import app
+from benchmark.atomic import MACHINE, reason_of
+from benchmark.cli.app import app, echo
 from benchmark.errors import PrunebenchError
 
 __all__ = ["app", "extending", "keeping", "main", "running", "showing"]
 
 
 def main() -> None:
-    """The console script: errors a user can mend are one message and exit code 2."""
+    """The console script: errors a user can mend, of input or of the machine, are one message and exit code 2."""
     try:
         app()
     except PrunebenchError as error:
-        typer.echo(f"prunebench: {error}", err=True)
+        echo(f"prunebench: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in MACHINE:
+            raise
+        echo(
+            f"prunebench: {error.filename or 'the file system'}: {reason_of(error)}. Finished records are safe",
+            err=True,
+        )
         sys.exit(2)

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from benchmark.report.escape import for_terminal
+
 app = typer.Typer(
     name="prunebench",
     help="A benchmark of pruning criteria for pretrained language models.",
@@ -45,8 +47,13 @@ def interruptible() -> Iterator[None]:
         with catching():
             yield
     except KeyboardInterrupt as interrupted:
-        typer.echo("prunebench: interrupted; what is done is saved, run the same command to go on", err=True)
+        echo("prunebench: interrupted; what is done is saved, run the same command to go on", err=True)
         sys.exit(getattr(interrupted, "code", 130))
+
+
+def echo(text: object, err: bool = False) -> None:
+    """Print; names and reasons may come from suites, records and plugins, so nothing reaches the terminal as a command to it."""
+    typer.echo(for_terminal(str(text)), err=err)
 
 
 def open_board(folder: Path, changes: list[str] | None, data: str | None = None, model: str | None = None) -> Any:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, app, open_board
+from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, app, echo, open_board
 
 
 @app.command()
@@ -19,7 +19,7 @@ def merge(
     """Bring records of the same suite from other machines or people into BOARD, refusing conflicting ones by name."""
     from benchmark.merge import merge as merge_records
 
-    typer.echo(merge_records(open_board(board, changes, data, model), others).summary())
+    echo(merge_records(open_board(board, changes, data, model), others).summary())
 
 
 @app.command()
@@ -37,4 +37,4 @@ def export(
 
     opened = open_board(board, changes, data, model)
     score = export_cell(opened, opened.find(cell), folder, device)
-    typer.echo(f"{folder}: the exported model scores {score:.2f}, as recorded")
+    echo(f"{folder}: the exported model scores {score:.2f}, as recorded")

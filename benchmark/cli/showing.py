@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from benchmark.cli.app import BoardArgument, Changes, Data, Format, Model, Only, app, open_board
+from benchmark.cli.app import BoardArgument, Changes, Data, Format, Model, Only, app, echo, open_board
 
 
 @app.command()
@@ -42,7 +42,7 @@ def table(
         view = views.View(rows.split(","), columns.split(","), metric, spread, average, strict, against)
         text = views.table_text(opened, format, view, trace)
     if output is None:
-        typer.echo(text)
+        echo(text)
     else:
         from benchmark.atomic import write_text
 
@@ -54,7 +54,7 @@ def statistics(board: BoardArgument, changes: Changes = None, data: Data = None,
     """Ranks with intervals, tests between rows, and what BOARD's runs cannot settle."""
     from benchmark.views import statistics_text
 
-    typer.echo(statistics_text(open_board(board, changes, data, model)))
+    echo(statistics_text(open_board(board, changes, data, model)))
 
 
 @app.command()
@@ -70,7 +70,7 @@ def plot(
     from benchmark.views import plot as plot_figures
 
     for path in plot_figures(open_board(board, changes, data, model), output or board / "figures", format):
-        typer.echo(path)
+        echo(path)
 
 
 @app.command()
@@ -88,7 +88,7 @@ def report(
     from benchmark.views import write_report
 
     opened = [open_board(board, changes, data, model) for board in boards]
-    typer.echo(write_report(opened, output or boards[0] / "report.html", published))
+    echo(write_report(opened, output or boards[0] / "report.html", published))
 
 
 @app.command()
@@ -98,4 +98,4 @@ def diagnose(
     """Say what BOARD's criteria really do: how much the weights they keep overlap, between criteria and between seeds."""
     from benchmark.diagnose.overlap import overlap_text
 
-    typer.echo(overlap_text(open_board(board, changes, data, model), only))
+    echo(overlap_text(open_board(board, changes, data, model), only))

@@ -43,6 +43,11 @@ def clean(text: str) -> str:
     return "".join("�" if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Cn") else letter for letter in flat)
 
 
+def for_terminal(text: str) -> str:
+    """Text of several lines for a terminal: every line cleaned, the line ends kept."""
+    return "\n".join(line if line.isprintable() else clean(line) for line in text.split("\n"))
+
+
 def for_markdown(text: str) -> str:
     """Cleaned text that Markdown shows as written: no markup, links, images, math, table cells or HTML."""
     safe = clean(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from benchmark import atomic
 from benchmark.record import (
