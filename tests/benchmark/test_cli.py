@@ -119,9 +119,13 @@ def test_a_failed_cell_is_exit_code_1_and_the_others_finish(tmp_path: Path, prun
     assert code == 0
     assert "glue/sst2: 2 done, 1 failed, 0 missing" in printed
     assert "FAILED glue/sst2" in printed
+    code, printed = prunebench("run", board.folder)
+    assert code == 1
+    assert f"FAILED before, left alone: glue/sst2 {plugin} 0.5 seed 0: criterion Broken gave " in printed
+    assert "--retry-failed tries them again." in printed
     plugin.write_text(NOT_FINITE.replace('weight * float("nan")', "weight"))
     load.cache_clear()
-    code, printed = prunebench("run", board.folder)
+    code, printed = prunebench("run", board.folder, "--retry-failed")
     assert code == 0
     assert "1 cells run, 2 were done, 0 failed." in printed
 
@@ -152,7 +156,7 @@ def test_interrupted(tmp_path: Path, prunebench: Command, monkeypatch: pytest.Mo
     monkeypatch.setattr(benchmark.commands, "run_cells", interrupt)
     code, printed = prunebench("run", make_board(tmp_path / "tiny").folder)
     assert code == 130
-    assert "prunebench: interrupted; finished cells are kept, run the same command to go on" in printed
+    assert "prunebench: interrupted; what is done is saved, run the same command to go on" in printed
 
 
 # Refused before anything runs.

@@ -194,7 +194,7 @@ def test_a_teacher_is_the_dense_cell_bit_for_bit(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("benchmark.run.run", counted)
     alone = original(distilled, CPU)
     assert trained == [DENSE.id]
-    given = original(distilled, replace(CPU, teacher=lambda _: dict(ran(DENSE).model.state_dict())))
+    given = original(distilled, replace(CPU, teacher=lambda *_: dict(ran(DENSE).model.state_dict())))
     assert trained == [DENSE.id]
     assert alone.record.teacher == given.record.teacher == DENSE.id
     assert facts(alone.record) == facts(given.record)
