@@ -6,29 +6,30 @@ from rich.console import Console
 
 from benchmark.atomic import write_text
 from benchmark.board import Board
+from benchmark.engine.base import EngineOptions, pick_engine
 from benchmark.engine.cell import Done, Settings
-from benchmark.engine.local import run_cells
-from benchmark.environment import pick_device
-from benchmark.progress import duration, reporter
+from benchmark.progress import duration, reporter, say
 from benchmark.spec import RunSpec
 from benchmark.tracking.watch import tracked
 from benchmark.views import table_text
 
 
-def run_board(board: Board, only: str, settings: Settings, track: str | None = None) -> int:
+def run_board(
+    board: Board, only: str, settings: Settings, track: str | None = None, engine: EngineOptions | None = None
+) -> int:
     """Run the missing cells, write table.md, print table and failures; 1 where a cell failed, now or before, else 0."""
     cells = board.cells(only)
-    pick_device(settings.device)  # what this machine lacks is said once, not by every cell
+    run_cells = pick_engine(engine, settings.device)
     console = Console()
     for problem in board.unreadable(cells):
-        _print(console, f"unreadable, made again: {problem}")
+        say(console, f"unreadable, made again: {problem}")
     done_before = sum(board.is_done(spec) for spec in cells)
     with reporter(console, done_before, len(cells)) as shown, tracked(shown, track, board.folder) as watcher:
         done = run_cells(board, cells, watcher, settings)
-    _print(console, table_text(board, "text"))
+    say(console, table_text(board, "text"))
     write_text(board.folder / "table.md", table_text(board, "markdown") + "\n")
     for line in _closing(board, cells, done):
-        _print(console, line)
+        say(console, line)
     return 1 if done.failed or done.left else 0
 
 
@@ -71,8 +72,3 @@ def _left(board: Board, done: set[str]) -> str:
     everything = median([seconds for values in costs.values() for seconds in values])
     left = sum(median(costs[spec.task]) if spec.task in costs else everything for spec in missing)
     return f"about {duration(left)} left for one runner on the machine of the finished cells"
-
-
-def _print(console: Console, text: str) -> None:
-    """Exactly this text: no markup, no colours, no wrapping."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -12,11 +12,10 @@ from rich.console import Console
 
 from benchmark import registry
 from benchmark.board import Board
+from benchmark.engine.base import EngineOptions, pick_engine
 from benchmark.engine.cell import Settings
-from benchmark.engine.local import run_cells
-from benchmark.environment import pick_device
 from benchmark.errors import PrunebenchError
-from benchmark.progress import reporter
+from benchmark.progress import reporter, say
 from benchmark.report.render import render
 from benchmark.report.table import Table
 from benchmark.spec import RunSpec, portable_plugin
@@ -74,9 +73,11 @@ def widen(folder: Path, add: Sequence[str], changes: dict[str, Any] | None = Non
     return Wider(wide, tuple(rows))
 
 
-def compare(wider: Wider, only: str, settings: Settings, track: str | None = None) -> int:
+def compare(
+    wider: Wider, only: str, settings: Settings, track: str | None = None, engine: EngineOptions | None = None
+) -> int:
     """Run the missing cells of the added rows and print the table; 1 where a cell failed, else 0."""
-    pick_device(settings.device)
+    run_cells = pick_engine(engine, settings.device)
     board, cells, console = wider.board, wider.cells(only), Console()
     if not cells:
         raise PrunebenchError(f"--only '{only}' matches no cell; tasks of this board: {', '.join(board.suite.tasks)}")
@@ -86,7 +87,7 @@ def compare(wider: Wider, only: str, settings: Settings, track: str | None = Non
     ):
         done = run_cells(board, cells, watcher, settings)
     for line in (render(wider.table(), "text"), *_closing(wider, done.failed | done.left, cells)):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
     return 1 if done.failed or done.left else 0
 
 

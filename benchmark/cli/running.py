@@ -1,7 +1,7 @@
 """Commands that train: run, compare, and status, which says what is left to train."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,9 +17,35 @@ from benchmark.cli.app import (
     RetryFailed,
     Track,
     app,
+    echo,
     interruptible,
     open_board,
 )
+
+if TYPE_CHECKING:
+    from benchmark.engine.base import EngineOptions
+
+Engine = Annotated[Literal["local", "ray", "slurm"], typer.Option(help="Where cells run.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Cells at a time: processes on this machine, or tasks of the engine."),
+]
+Address = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="A running Ray cluster, such as auto or host:6379.")
+]
+Gpus = Annotated[
+    float | None, typer.Option(min=0, metavar="N", help="GPUs for each cell, from ray or slurm; a fraction shares one.")
+]
+Slurm = Annotated[
+    str | None,
+    typer.Option(metavar="KEY=VALUE,...", help="What to ask sbatch for: partition=gpu,time=4:00:00,mem=16G."),
+]
+
+
+def _engine(name: str, jobs: int | None, address: str | None, gpus: float | None, slurm: str | None) -> "EngineOptions":
+    from benchmark.engine.base import EngineOptions
+
+    return EngineOptions(name, jobs, address, gpus, slurm)
 
 
 @app.command()
@@ -36,6 +62,11 @@ def run(
     track: Track = None,
     retry_failed: RetryFailed = False,
     checkpoint_minutes: CheckpointMinutes = 10.0,
+    engine: Engine = "local",
+    jobs: Jobs = None,
+    address: Address = None,
+    gpus: Gpus = None,
+    slurm: Slurm = None,
 ) -> None:
     """Run every cell of BOARD that has no record yet, then write and print its table."""
     from benchmark.commands import run_board
@@ -44,7 +75,7 @@ def run(
     opened = open_board(board, changes, data, model)
     settings = Settings(device, save_predictions, save_weights, trust_remote_code, retry_failed, checkpoint_minutes)
     with interruptible():
-        sys.exit(run_board(opened, only, settings, track))
+        sys.exit(run_board(opened, only, settings, track, _engine(engine, jobs, address, gpus, slurm)))
 
 
 @app.command()
@@ -66,6 +97,11 @@ def compare(
     track: Track = None,
     retry_failed: RetryFailed = False,
     checkpoint_minutes: CheckpointMinutes = 10.0,
+    engine: Engine = "local",
+    jobs: Jobs = None,
+    address: Address = None,
+    gpus: Gpus = None,
+    slurm: Slurm = None,
 ) -> None:
     """Run only the missing cells of the rows added to BOARD, and print its table with them marked; suite.yaml stays as it is."""
     from benchmark.compare import compare as compare_rows
@@ -76,7 +112,7 @@ def compare(
     wider = widen(board, add, parse_changes(changes or []), data=data, model=model)
     settings = Settings(device, retry_failed=retry_failed, checkpoint_minutes=checkpoint_minutes)
     with interruptible():
-        sys.exit(compare_rows(wider, only, settings, track))
+        sys.exit(compare_rows(wider, only, settings, track, _engine(engine, jobs, address, gpus, slurm)))
 
 
 @app.command()
@@ -84,4 +120,4 @@ def status(board: BoardArgument, changes: Changes = None, data: Data = None, mod
     """Say which cells of BOARD are done, failed or missing, and how long the missing ones will take."""
     from benchmark.commands import status_lines
 
-    typer.echo("\n".join(status_lines(open_board(board, changes, data, model))))
+    echo("\n".join(status_lines(open_board(board, changes, data, model))))

@@ -155,16 +155,18 @@ class CellRunner:
         discard(self.board.checkpoints, spec.id)
 
     def _check(self, spec: RunSpec) -> Callable[[Prepared], None]:
-        """Refuse to put runs on other data or another model beside standing records of the same task."""
-
         def check(prepared: Prepared) -> None:
-            standing = self.board.sources(spec)
-            found = Source(prepared.data_fingerprint, prepared.model_fingerprint)
-            for name, old, new in (("data", standing.data, found.data), ("model", standing.model, found.model)):
-                if old and old != new:
-                    raise PrunebenchError(
-                        f"the {name} of {spec.task} changed since this board's records were made (fingerprint {old[:12]}, now "
-                        f"{new[:12]}): use the same {name}, or a board of its own"
-                    )
+            refuse_other_sources(self.board, spec, Source(prepared.data_fingerprint, prepared.model_fingerprint))
 
         return check
+
+
+def refuse_other_sources(board: Board, spec: RunSpec, found: Source) -> None:
+    """PrunebenchError where a cell's data or model is not what the task's standing records were made from."""
+    standing = board.sources(spec)
+    for name, old, new in (("data", standing.data, found.data), ("model", standing.model, found.model)):
+        if old and old != new:
+            raise PrunebenchError(
+                f"the {name} of {spec.task} changed since this board's records were made (fingerprint {old[:12]}, now "
+                f"{new[:12]}): use the same {name}, or a board of its own"
+            )

@@ -1,0 +1,90 @@
+"""Where cells run: one interface behind the engines, and the choice among them by name."""
+
+import importlib.util
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from benchmark import parallel
+from benchmark.board import Board
+from benchmark.engine.cell import Done, Settings, Watcher
+from benchmark.environment import pick_device
+from benchmark.errors import PrunebenchError, choices
+from benchmark.spec import RunSpec
+
+ENGINES = ("local", "ray", "slurm")
+PACKAGES = {"ray": "ray", "slurm": "submitit"}
+"""What an engine needs beyond prunebench itself; the extra is called as the engine."""
+
+
+class Engine(Protocol):
+    """Runs every cell that has no record yet, tells the watcher, and says what was done. Nothing in it changes a result."""
+
+    def __call__(self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings) -> Done:
+        """PrunebenchError where the engine itself cannot work; a cell that fails is noted, and the others go on."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Which engine, and how much of it."""
+
+    name: str = "local"
+    jobs: int | None = None
+    """Cells at a time: processes of the local engine (1), most tasks or jobs of the others (as many as there is room for)."""
+    address: str | None = None
+    """A running Ray cluster; without it one is started on this machine."""
+    gpus: float | None = None
+    """GPUs a cell gets from Ray or Slurm; a fraction lets several cells share one."""
+    slurm: str | None = None
+    """`key=value,...` for sbatch."""
+
+
+def pick_engine(options: EngineOptions | None = None, device: str = "auto") -> Engine:
+    """The engine with its options; PrunebenchError for what is unknown, not installed, or an option of another engine.
+
+    Also where cells are to run here on a `device` that this machine lacks: said once, not by every cell.
+    """
+    options = options or EngineOptions()
+    if options.name not in ENGINES:
+        raise PrunebenchError(f"unknown engine '{options.name}'; {choices(options.name, ENGINES)}")
+    _check(options)
+    package = PACKAGES.get(options.name)
+    if package and importlib.util.find_spec(package) is None:
+        raise PrunebenchError(
+            f"--engine {options.name} needs {package}, which is not installed: "
+            f"python -m pip install 'prunebench[{options.name}]' (or {package} alone)"
+        )
+    if options.name == "ray":
+        from benchmark.engine.ray import RayEngine
+
+        return RayEngine(options.address, options.jobs, options.gpus)
+    if options.name == "slurm":
+        from benchmark.engine.slurm import SlurmEngine
+        from benchmark.engine.slurm_options import parse_slurm
+
+        return SlurmEngine(parse_slurm(options.slurm, options.gpus), options.jobs)
+    pick_device(device)
+    if (options.jobs or 1) > 1:
+        from benchmark.engine.pool import PoolEngine
+
+        return PoolEngine(options.jobs or 1)
+    from benchmark.engine.local import run_cells
+
+    return run_cells
+
+
+def _check(options: EngineOptions) -> None:
+    """An option that the engine would not look at is a mistake, not a wish."""
+    if options.jobs is not None and options.jobs < 1:
+        raise PrunebenchError(f"--jobs {options.jobs}: expected 1 or more cells at a time")
+    if options.gpus is not None and options.gpus < 0:
+        raise PrunebenchError(f"--gpus {options.gpus:g}: expected 0 or more GPUs a cell")
+    if parallel.launched() and (options.name != "local" or (options.jobs or 1) > 1):
+        raise PrunebenchError(
+            "several processes already share every cell (torchrun): --engine and --jobs cannot split them again"
+        )
+    belongs = {"--address": ("ray",), "--gpus": ("ray", "slurm"), "--slurm": ("slurm",)}
+    given = {"--address": options.address, "--gpus": options.gpus, "--slurm": options.slurm}
+    for name, engines in belongs.items():
+        if given[name] is not None and options.name not in engines:
+            raise PrunebenchError(f"{name} is for --engine {' or '.join(engines)}, not for '{options.name}'")

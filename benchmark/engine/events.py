@@ -1,0 +1,66 @@
+"""What a runner elsewhere tells the engine's driver: short lists of JSON values, whatever carries them.
+
+["started", id], ["progress", id, steps done, steps planned, loss, sparsity], ["noted", id, text], and one that ends an attempt:
+["finished", id, score, seconds], ["failed", id, reason], ["standing", id] where the record was there, ["left", id, reason] where
+an earlier failure was, ["busy", id] where another runner has it, ["trouble", id, text] where no runner could go on.
+"""
+
+from collections.abc import Callable
+
+from benchmark.engine.cell import CellRunner
+from benchmark.errors import PrunebenchError
+from benchmark.spec import RunSpec
+from benchmark.train import Progress
+
+Event = list[str | int | float]
+Send = Callable[[Event], None]
+
+LAST = ("finished", "failed", "standing", "left", "busy", "trouble")
+"""Kinds of events that end an attempt at a cell."""
+
+
+class Teller:
+    """A watcher that sends what it is told."""
+
+    def __init__(self, send: Send) -> None:
+        self.send = send
+
+    def started(self, spec: RunSpec) -> Progress:
+        """The cell's progress is sent at points of its curve."""
+        run_id = spec.id
+        self.send(["started", run_id])
+        return lambda done, total, loss, sparsity: self.send(["progress", run_id, done, total, loss, sparsity])
+
+    def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
+        """A cell has its record."""
+        self.send(["finished", spec.id, score, seconds])
+
+    def failed(self, spec: RunSpec, reason: str) -> None:
+        """A cell failed."""
+        self.send(["failed", spec.id, reason])
+
+    def noted(self, spec: RunSpec, text: str) -> None:
+        """Something happened that a person should know."""
+        self.send(["noted", spec.id, text])
+
+
+def attempt(runner: CellRunner, spec: RunSpec, send: Send) -> None:
+    """Run the cell with a runner whose watcher is `Teller(send)`; exactly one last event is sent, if this returns."""
+    standing = len(runner.done.standing)
+    try:
+        taken = runner.attempt(spec, wait=False)
+    except Exception as error:  # a cell's own failure is caught below this; a full disk is everybody's
+        send(
+            [
+                "trouble",
+                spec.id,
+                str(error) if isinstance(error, PrunebenchError) else f"{type(error).__name__}: {error}",
+            ]
+        )
+        return
+    if not taken:
+        send(["busy", spec.id])
+    elif len(runner.done.standing) > standing:
+        send(["standing", spec.id])
+    elif spec.id in runner.done.left:
+        send(["left", spec.id, runner.done.left[spec.id]])

@@ -1,0 +1,123 @@
+"""The local engine with --jobs N: N processes on this machine share the missing cells; one display tells of all of them.
+
+Each has its share of the CPU threads and, where there are GPUs, one of them in turn, so that several may share a GPU. A process
+that is killed loses nothing: its cell is taken up again by a fresh one, from its checkpoint.
+"""
+
+import time
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+
+from benchmark.board import Board
+from benchmark.engine.cell import Done, Settings, Watcher
+from benchmark.engine.desk import Desk
+from benchmark.engine.events import LAST
+from benchmark.engine.places import free_memory, need_of, room, variables, visible_gpus
+from benchmark.engine.worker import Worker
+from benchmark.errors import PrunebenchError
+from benchmark.spec import RunSpec
+
+TICK = 0.5
+"""Seconds between looks at cells that are to be asked for again."""
+PATIENCE = 120.0
+"""Seconds that processes get to save what they are at when they are told to end."""
+
+
+@dataclass(frozen=True)
+class PoolEngine:
+    """`jobs` processes on this machine."""
+
+    jobs: int
+
+    def __call__(self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings) -> Done:
+        """As every engine (base.py)."""
+        desk = Desk(board, cells, watcher, settings)
+        crew = _Crew(desk, settings, self._places(board, settings, min(self.jobs, desk.left)))
+        try:
+            while desk.left:
+                crew.start()
+                crew.listen()
+        finally:
+            crew.stop()
+        return desk.done
+
+    def _places(self, board: Board, settings: Settings, jobs: int) -> list[dict[str, str]]:
+        """Environment variables of every process there is room for."""
+        gpus = visible_gpus(settings.device) if jobs else []
+        need = need_of(board) if gpus else 0
+        fitting = room(jobs, gpus, free_memory(gpus), need)
+        if fitting < jobs:
+            warnings.warn(
+                f"{fitting} jobs instead of {jobs}: more would not have {need / 2**30:.1f} GiB of free GPU memory each",
+                stacklevel=2,
+            )
+        return variables(fitting, gpus) if fitting else []
+
+
+@dataclass
+class _Crew:
+    """The processes, one in each place, started when there is a cell for them."""
+
+    desk: Desk
+    settings: Settings
+    places: list[dict[str, str]]
+    workers: dict[int, Worker] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Give cells to idle processes and empty places, for as long as some can start."""
+        for place, needed in enumerate(self.places):
+            worker = self.workers.get(place)
+            if worker is not None and worker.spec is not None:
+                continue
+            spec = self.desk.take()
+            if spec is None:
+                return
+            if worker is None:
+                worker = self.workers[place] = Worker.start(self.desk.board, self.settings, needed)
+            worker.give(spec)
+
+    def listen(self) -> None:
+        """Hear what the processes say until one is idle, or for a moment."""
+        at = {worker.connection: place for place, worker in self.workers.items()}
+        if not at:
+            time.sleep(TICK)
+        for connection in wait(list(at), TICK) if at else ():
+            place = at[connection]  # type: ignore[index]
+            try:
+                event = self.workers[place].connection.recv()
+            except (EOFError, OSError):
+                self._bury(place)
+                continue
+            self.workers[place].ready = True
+            if event[0] in LAST:
+                self.workers[place].spec = None
+            self.desk.hear(event)
+
+    def _bury(self, place: int) -> None:
+        """The process in this place is gone."""
+        worker = self.workers.pop(place)
+        worker.connection.close()
+        ending = worker.ending()
+        if not worker.ready:
+            raise PrunebenchError(f"a process of --jobs could not start ({ending}); what it said is above")
+        if worker.spec is not None:
+            self.desk.died(
+                worker.spec, f"its process died twice, last by {ending} (SIGKILL often means: out of memory)"
+            )
+
+    def stop(self) -> None:
+        """End all processes: idle ones by hanging up, busy ones by SIGTERM, so that they save; a second signal kills."""
+        until = time.monotonic() + PATIENCE
+        try:
+            for worker in self.workers.values():
+                if worker.spec is not None:
+                    worker.process.terminate()
+                worker.connection.close()
+            for worker in self.workers.values():
+                worker.process.join(max(0.0, until - time.monotonic()))
+        finally:
+            for worker in self.workers.values():
+                worker.process.kill()
+                worker.process.join()

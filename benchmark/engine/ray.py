@@ -1,0 +1,217 @@
+"""The Ray engine: one task per cell, on a cluster that runs or on one started here for the board.
+
+Ray starts a task again whose worker or node is lost; the cell's lock, its checkpoint and the atomic record make that harmless
+where the nodes share the board's folder, and where they do not, the driver writes the first answer and no other.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import uuid4
+
+from benchmark.atomic import WriteError
+from benchmark.board import Board
+from benchmark.engine.cell import Done, Settings, Watcher
+from benchmark.engine.desk import Desk
+from benchmark.engine.events import Event
+from benchmark.engine.parcel import teacher_files, unpack_parcel
+from benchmark.engine.ray_task import Answer, Beacon, Errand, perform
+from benchmark.errors import PrunebenchError
+from benchmark.spec import RunSpec
+
+MOST = 1000
+"""Tasks in Ray's queue at a time, unless --jobs says otherwise."""
+RETRIES = 5
+"""How often Ray starts a task again whose worker or node is lost."""
+TICK = 0.5
+"""Seconds between looks at the mailbox."""
+PATIENCE = 60.0
+"""Seconds that tasks get to save what they are at when they are cancelled."""
+
+LOCAL = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # whatever its name says: Ray then listens on 127.0.0.1 alone
+}
+"""Environment of a cluster started here, unless the user has set it otherwise."""
+
+
+@dataclass(frozen=True)
+class RayEngine:
+    """At most `jobs` tasks at a time, each with `gpus` GPUs (where there are any: 1)."""
+
+    address: str | None = None
+    jobs: int | None = None
+    gpus: float | None = None
+
+    def __call__(self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings) -> Done:
+        """As every engine (base.py)."""
+        absolute = replace(board, folder=board.folder.absolute())
+        desk = Desk(absolute, cells, watcher, settings, lives=1)  # Ray has tried again before it says that a task died
+        if not desk.left:
+            return desk.done
+        with cluster(self.address, self.jobs) as ray:
+            gpus = gpus_each(ray, self.gpus, settings.device)
+            # Without a GPU of its own, a task on a machine that has some must not take one.
+            given = settings if gpus else replace(settings, device="cpu")
+            tasks = _Tasks(ray, desk, given, gpus, self.jobs or MOST)
+            try:
+                while desk.left:
+                    tasks.submit()
+                    tasks.collect()
+            finally:
+                tasks.cancel()
+        return desk.done
+
+
+@contextmanager
+def cluster(address: str | None, jobs: int | None) -> Iterator[Any]:
+    """Ray, connected to the cluster at `address`, or to one started here; one that is connected already is left as it is."""
+    for name, value in LOCAL.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    if ray.is_initialized():
+        yield ray
+        return
+    try:
+        if address is not None:
+            ray.init(address=address, log_to_driver=False, configure_logging=False)
+        else:
+            # "local", or a cluster that died here some time ago would be looked for.
+            ray.init(
+                address="local", num_cpus=jobs, include_dashboard=False, log_to_driver=False, configure_logging=False
+            )
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        where = f"at {address}" if address else "on this machine"
+        raise PrunebenchError(f"--engine ray: no cluster {where}: {error}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def gpus_each(ray: Any, gpus: float | None, device: str) -> float:
+    """GPUs of each task; PrunebenchError for what no node can ever give, because such a task would wait for ever."""
+    most = max((node["Resources"].get("GPU", 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
+    wanted = gpus if gpus is not None else float(most > 0 and device != "cpu")
+    if wanted > most or (device == "cuda" and not wanted):
+        raise PrunebenchError(
+            f"--engine ray: {wanted or 1:g} GPUs a cell, but the largest node of this cluster has {most:g}; "
+            "choices: --gpus 0.5 (a share of one), --device cpu"
+        )
+    if wanted > 1:
+        raise PrunebenchError(f"--gpus {wanted:g}: a cell uses one GPU, or a share of one")
+    return wanted
+
+
+class Mailbox:
+    """An actor beside the driver: tasks put events in, the driver takes them out."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def put(self, event: Event) -> None:
+        """One more."""
+        self.events.append(event)
+
+    def take(self) -> list[Event]:
+        """All since the last time."""
+        taken, self.events = self.events, []
+        return taken
+
+
+@dataclass
+class _Tasks:
+    """The tasks in Ray's hands."""
+
+    ray: Any
+    desk: Desk
+    settings: Settings
+    gpus: float
+    most: int
+    running: dict[Any, RunSpec] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here = NodeAffinitySchedulingStrategy(self.ray.get_runtime_context().get_node_id(), soft=True)
+        self.mailbox = self.ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
+        self.task = self.ray.remote(perform).options(num_cpus=1, num_gpus=self.gpus, max_retries=RETRIES)
+        self.beacon = Beacon(self.desk.board.cache / "ray" / f"{uuid4().hex}.beacon", uuid4().hex)
+        self.beacon.light()
+        self.taught: dict[str, Any] = {}
+
+    def submit(self) -> None:
+        """Hand over every cell that can start."""
+        while len(self.running) < self.most and (spec := self.desk.take()) is not None:
+            teacher = self.desk.teacher.get(spec.id) or (spec.id if spec.id in self.desk.teaching else None)
+            errand = Errand(self.desk.board, spec, self.settings, self.beacon, teacher)
+            self.running[self.task.remote(errand, self.mailbox, self._teachers(self.desk.teacher.get(spec.id)))] = spec
+
+    def collect(self) -> None:
+        """Hear what was said, and take the answers of tasks that have ended, or wait a moment."""
+        if not self.running:
+            time.sleep(TICK)
+            return
+        ended, _ = self.ray.wait(list(self.running), num_returns=len(self.running), timeout=TICK)
+        self._read_mail()
+        for reference in ended:
+            spec = self.running.pop(reference)
+            try:
+                answer = self.ray.get(reference)
+            except self.ray.exceptions.RayError as error:
+                self.desk.died(spec, f"its Ray task died: {_first_line(error)}", str(error))
+            else:
+                self._take(spec, answer)
+
+    def _take(self, spec: RunSpec, answer: Answer) -> None:
+        """Write what the driver has to write, then hear the last event."""
+        if answer.parcel is not None:
+            try:
+                if answer.parcel.record is not None:
+                    unpack_parcel(self.desk.board, spec, answer.parcel)
+                elif answer.last[0] == "failed":
+                    self.desk.board.fail(spec, str(answer.last[2]), answer.parcel.log)
+            except WriteError:
+                raise  # the driver's own disk: no cell's fault
+            except PrunebenchError as error:
+                self.desk.board.fail(spec, str(error), str(error))
+                answer = Answer(["failed", spec.id, str(error)])
+        self.desk.hear(answer.last)
+
+    def _read_mail(self) -> None:
+        with suppress(
+            self.ray.exceptions.RayError
+        ):  # the mailbox went with its node: no more progress, all else goes on
+            for event in self.ray.get(self.mailbox.take.remote(), timeout=10 * TICK):
+                self.desk.hear(event)
+
+    def _teachers(self, dense: str | None) -> Any:
+        """The weights of a teacher, put into Ray's store once; an empty dict where there are none."""
+        if dense is None:
+            return {}
+        if dense not in self.taught:
+            files = teacher_files(self.desk.board, dense)
+            if not files:
+                return {}
+            self.taught[dense] = self.ray.put(files)
+        return self.taught[dense]
+
+    def cancel(self) -> None:
+        """Cancel what runs: tasks save and end, and are ended if they take too long."""
+        self.beacon.path.unlink(missing_ok=True)
+        for reference in self.running:
+            self.ray.cancel(reference)
+        if self.running:
+            _, alive = self.ray.wait(list(self.running), num_returns=len(self.running), timeout=PATIENCE)
+            for reference in alive:
+                self.ray.cancel(reference, force=True)
+        self.ray.kill(self.mailbox)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1] if lines else ''}"

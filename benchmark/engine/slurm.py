@@ -1,0 +1,199 @@
+"""The Slurm engine: one job per cell, submitted through submitit; the board folder is on a file system that the nodes share.
+
+The record in that folder is the truth, and a file of events beside the job tells the driver the rest: no accounting (sacct) is
+asked, only `squeue`. A job that is preempted or out of time saves its checkpoint, is requeued and goes on from there; one whose
+node is lost is requeued by Slurm. A process that outlives its job holds the cell's lock, so its successor leaves the cell to it.
+"""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from benchmark.board import Board
+from benchmark.engine.cell import Done, Settings, Watcher
+from benchmark.engine.desk import Desk
+from benchmark.engine.events import LAST, Event
+from benchmark.engine.slurm_job import CellJob
+from benchmark.engine.slurm_options import SlurmOptions
+from benchmark.errors import PrunebenchError
+from benchmark.spec import RunSpec
+
+if TYPE_CHECKING:
+    from submitit import SlurmExecutor
+
+MOST = 200
+"""Jobs in the queue at a time, unless --jobs says otherwise."""
+TIMEOUTS = 1000
+"""How often a job may run out of its time and go on from its checkpoint."""
+SHORTEST, LONGEST = 0.5, 15.0
+"""Seconds between looks: more while nothing happens."""
+GRACE = 10.0
+"""Seconds that a file system may take to show what a job that has left the queue wrote last."""
+PATIENCE = 120.0
+"""Seconds that jobs get to save what they are at when they are cancelled."""
+
+
+@dataclass(frozen=True)
+class SlurmEngine:
+    """At most `jobs` jobs in the queue."""
+
+    options: SlurmOptions = field(default_factory=SlurmOptions)
+    jobs: int | None = None
+
+    def __call__(self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings) -> Done:
+        """As every engine (base.py)."""
+        desk = Desk(board, cells, watcher, settings)
+        if not desk.left:
+            return desk.done
+        queue = _Queue(desk, settings, executor(board, self.options), self.jobs or MOST)
+        pause = SHORTEST
+        try:
+            while desk.left:
+                pause = SHORTEST if queue.step() else min(1.5 * pause, LONGEST)
+                if desk.left:
+                    time.sleep(pause)
+        finally:
+            queue.cancel()
+        return desk.done
+
+
+@dataclass
+class _Job:
+    """A job in the queue: its cell, where its events are and how far they have been read."""
+
+    spec: RunSpec
+    number: str
+    log: Path
+    events: Path
+    read: int = 0
+    missed: float | None = None
+    """When it was first found to have left the queue without a last word."""
+
+    def news(self) -> list[Event]:
+        """Events since the last look; a line still being written is left for the next one."""
+        with suppress(FileNotFoundError), self.events.open("rb") as file:
+            file.seek(self.read)
+            whole, newline, _ = file.read().rpartition(b"\n")
+            self.read += len(whole) + len(newline)
+            return [json.loads(line) for line in whole.splitlines()]
+        return []
+
+
+@dataclass
+class _Queue:
+    """Our jobs."""
+
+    desk: Desk
+    settings: Settings
+    executor: "SlurmExecutor"
+    most: int
+    jobs: dict[str, _Job] = field(default_factory=dict)
+
+    def step(self) -> bool:
+        """Submit what can start, hear what was said, see who is gone; whether anything happened."""
+        happened = False
+        while len(self.jobs) < self.most and (spec := self.desk.take()) is not None:
+            self._submit(spec)
+            happened = True
+        queued = listed()  # asked before the events are read: who left the queue has written all it had to say
+        for job in list(self.jobs.values()):
+            news = job.news()
+            for event in news:
+                if event[0] in LAST:
+                    self.jobs.pop(job.number, None)
+                self.desk.hear(event)
+            happened = happened or bool(news)
+            if queued is not None and job.number in self.jobs:
+                self._missing(job, job.number in queued)
+        return happened
+
+    def _missing(self, job: _Job, queued: bool) -> None:
+        """A job that has left the queue without a last word is dead, once the file system had time to show one."""
+        if queued:
+            job.missed = None
+            return
+        job.missed = job.missed or time.monotonic()
+        if self.desk.board.is_done(job.spec) or time.monotonic() - job.missed > GRACE:
+            del self.jobs[job.number]
+            self.desk.died(
+                job.spec, f"Slurm job {job.number} ended without a record, twice; see {job.log}", _tail(job.log)
+            )
+
+    def _submit(self, spec: RunSpec) -> None:
+        from submitit.core.utils import FailedJobError
+
+        folder = Path(self.executor.folder)
+        events = folder / "events" / f"{spec.id}-{uuid4().hex[:8]}.jsonl"
+        events.parent.mkdir(parents=True, exist_ok=True)
+        self.executor.update_parameters(job_name=f"prunebench-{spec.id}")
+        try:
+            job = self.executor.submit(CellJob(self.desk.board, spec, self.settings, events))
+        except (FailedJobError, OSError) as error:
+            raise PrunebenchError(f"sbatch refused a job: {_words(error)}") from error
+        self.jobs[job.job_id] = _Job(spec, job.job_id, Path(job.paths.stdout), events)
+
+    def cancel(self) -> None:
+        """Cancel what is still queued; jobs that run get SIGTERM, save and end."""
+        if not self.jobs:
+            return
+        ask(["scancel", *self.jobs])
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until and (queued := listed()) is not None and queued & self.jobs.keys():
+            time.sleep(SHORTEST)
+
+
+def executor(board: Board, options: SlurmOptions) -> "SlurmExecutor":
+    """submitit's, writing below the board's cache."""
+    from submitit import SlurmExecutor
+
+    folder = board.cache.absolute() / "slurm"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)  # jobs unpickle what lies here
+    try:
+        found = SlurmExecutor(folder, max_num_timeout=TIMEOUTS)
+        found.update_parameters(
+            time=options.minutes,
+            stderr_to_stdout=True,
+            additional_parameters={"requeue": True, **options.passed_on},
+            **_typed(options),
+        )
+    except RuntimeError as error:
+        raise PrunebenchError(f"--engine slurm: there is no Slurm on this machine (no srun found): {error}") from error
+    return found
+
+
+def _typed(options: SlurmOptions) -> dict[str, Any]:
+    return dict(options.parameters)
+
+
+def listed() -> set[str] | None:
+    """Numbers of this user's jobs that are pending, running or ending; None where the controller does not answer."""
+    answer = ask(["squeue", "--noheader", f"--user={os.getuid()}", "--format=%i"])
+    return None if answer is None else set(answer.split())
+
+
+def ask(command: Sequence[str]) -> str | None:
+    """What a Slurm command prints; None where it fails."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _tail(log: Path) -> str:
+    with suppress(OSError):
+        return "\n".join(log.read_text(errors="replace").splitlines()[-40:])
+    return "no log"
+
+
+def _words(error: Exception) -> str:
+    """What sbatch said, without the stack trace in front of it."""
+    lines = [line.strip() for line in str(error).splitlines() if "sbatch: error:" in line]
+    return "; ".join(line.removeprefix("sbatch: error: ") for line in lines) or str(error)

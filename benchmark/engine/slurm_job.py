@@ -1,0 +1,70 @@
+"""What runs inside a Slurm job: one cell, which tells a file of events what happens, and saves itself when it is sent away."""
+
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from benchmark import interrupt
+from benchmark.board import Board
+from benchmark.engine.cell import CellRunner, Settings
+from benchmark.engine.events import Event, Teller, attempt
+from benchmark.spec import RunSpec
+
+if TYPE_CHECKING:
+    from submitit.helpers import DelayedSubmission
+
+REQUEUE = signal.SIGUSR2
+"""What submitit has Slurm send before a job's time is over, or when it is preempted."""
+BOTH = 5.0
+"""Seconds in which SIGUSR2 may follow a SIGTERM: preemption sends both, scancel the latter alone."""
+
+
+@dataclass
+class CellJob:
+    """A cell of a board, to be called by submitit."""
+
+    board: Board
+    spec: RunSpec
+    settings: Settings
+    events: Path
+
+    def __call__(self) -> None:
+        """Run the cell; when asked to go, save at the next step, then be requeued (SIGUSR2) or end (SIGTERM)."""
+        received: set[int] = set()
+
+        def note(number: int, _: FrameType | None) -> None:
+            received.add(number)
+            interrupt.ask(number)
+
+        with interrupt.catching():
+            requeue = signal.signal(REQUEUE, note)
+            signal.signal(signal.SIGTERM, note)
+            try:
+                attempt(CellRunner(self.board, Teller(self._send), self.settings), self.spec, self._send)
+            except interrupt.Interrupted as stop:
+                until = time.monotonic() + BOTH
+                while REQUEUE not in received and time.monotonic() < until:
+                    time.sleep(0.05)
+                if REQUEUE not in received or not callable(requeue):
+                    sys.exit(stop.code)
+                requeue(REQUEUE, None)  # submitit's: calls checkpoint(), has the job requeued, exits
+
+    def checkpoint(self) -> "DelayedSubmission":
+        """The same again: a cell finds its own checkpoint."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+    def _send(self, event: Event) -> None:
+        """One line, in one write, so that the driver never reads the beginning of one as the whole."""
+        handle = os.open(self.events, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(handle, (json.dumps(event) + "\n").encode())
+        finally:
+            os.close(handle)

@@ -1,0 +1,93 @@
+"""A process of the pool: runs the cells it is given, and tells the driver through its own pipe.
+
+A pipe of its own, because a process that is killed in the middle of a word can then spoil nobody else's.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+
+from benchmark import interrupt
+from benchmark.board import Board
+from benchmark.engine.cell import CellRunner, Settings
+from benchmark.engine.events import Event, Teller, attempt
+from benchmark.spec import RunSpec
+
+
+@dataclass
+class Worker:
+    """The driver's end of one process."""
+
+    process: SpawnProcess
+    connection: Connection
+    spec: RunSpec | None = None
+    """The cell it is at."""
+    ready: bool = False
+    """Whether it has come up at all."""
+
+    @classmethod
+    def start(cls, board: Board, settings: Settings, variables: Mapping[str, str]) -> "Worker":
+        """A fresh interpreter with these environment variables, which torch reads when it is imported."""
+        from multiprocessing import get_context
+
+        context = get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=serve, args=(theirs, board, settings), name="prunebench worker")
+        with _inherited(variables):
+            process.start()
+        theirs.close()
+        return cls(process, ours)
+
+    def give(self, spec: RunSpec) -> None:
+        """Send it a cell; a process that is gone is noticed where its words are awaited."""
+        self.spec = spec
+        try:
+            self.connection.send(spec)
+        except OSError:
+            return
+
+    def ending(self) -> str:
+        """How the process ended, in words."""
+        self.process.join()
+        code = self.process.exitcode or 0
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+@contextmanager
+def _inherited(variables: Mapping[str, str]) -> Iterator[None]:
+    """What a process started inside inherits: these variables, and SIGINT blocked: Ctrl-C is for the driver to pass on."""
+    before = {name: os.environ.get(name) for name in variables}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def serve(connection: Connection, board: Board, settings: Settings) -> None:
+    """The process: cells come in, events go out, until the driver hangs up or SIGTERM asks to save and end."""
+
+    def send(event: Event) -> None:
+        try:
+            connection.send(event)
+        except OSError:
+            interrupt.ask()  # the driver is gone: save at the next step, and end
+
+    runner = CellRunner(board, Teller(send), settings)
+    try:
+        with interrupt.catching():
+            send(["ready", ""])
+            while True:
+                attempt(runner, connection.recv(), send)
+    except (EOFError, OSError):
+        return
+    except interrupt.Interrupted as stop:
+        sys.exit(stop.code)
