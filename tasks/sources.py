@@ -10,6 +10,8 @@ A task declares a `Layout`, opens it with `open_source`, and is handed paths (`F
 
 import hashlib
 import io
+import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,9 @@ from tasks.base import TaskError
 
 MINI = Path(__file__).resolve().parent / "mini"
 """The embedded data sets and checkpoints."""
+
+COMMIT = re.compile("[0-9a-f]{40}")
+"""A revision that stands still; a branch's name, such as that of the hub's own parquet copies, may move."""
 
 Row = Mapping[str, Any]
 
@@ -88,10 +93,13 @@ class Rows:
         return " + ".join(self._where(name) for name in self.hub.splits[split])
 
     def fingerprint(self, split: str) -> str:
-        """Hash of the parquet files, or of id, revision, configuration and split names."""
+        """Hash of the parquet files, or of id, revision, configuration and split names; of all rows where the revision can move."""
         if self.folder is not None:
             return hash_files([p for name in self.hub.splits[split] for p in self._parquet(name)], self.folder)
-        return hash_text(repr((self.hub.id, self.hub.revision, self.hub.config, self.hub.splits[split])))
+        if COMMIT.fullmatch(self.hub.revision):
+            return hash_text(repr((self.hub.id, self.hub.revision, self.hub.config, self.hub.splits[split])))
+        rows = (row for _, rows in self.parts(split) for row in rows)
+        return hash_text("\n".join(json.dumps(row, sort_keys=True, default=str) for row in rows))
 
     def _where(self, name: str) -> str:
         place = f"{self.hub.id}@{self.hub.revision[:12]}" if self.folder is None else f"hub/{self.hub.id}"

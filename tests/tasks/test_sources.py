@@ -1,5 +1,6 @@
 """Where data come from: folders, local copies of the hub, the hub itself (its library replaced), and what is said when not."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,17 @@ def test_the_hub_is_asked_for_the_pinned_revision(monkeypatch: pytest.MonkeyPatc
     assert source.parts("reported") == [("owner/name@0123456789ab/config/validation", [{"label": 1}])]
     assert asked == [(("owner/name", "config"), {"split": "validation", "revision": "0123456789abcdef"})]
     assert len(source.fingerprint("train")) == 64
+
+
+def test_a_revision_that_may_move_is_fingerprinted_by_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"label": 1}]
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: rows)
+    assert LAYOUT.hub is not None
+    moving, standing = (Rows(replace(LAYOUT.hub, revision=name)) for name in ("refs/convert/parquet", "0" * 40))
+    before = moving.fingerprint("train"), standing.fingerprint("train")
+    rows[0] = {"label": 0}
+    assert moving.fingerprint("train") != before[0]
+    assert standing.fingerprint("train") == before[1]  # nothing is read: a commit does not change
 
 
 def test_an_unreachable_hub_is_a_task_error(monkeypatch: pytest.MonkeyPatch) -> None:
