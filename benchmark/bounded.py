@@ -33,7 +33,7 @@ def read_bounded(path: Path, largest: int) -> bytes:
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("not an ordinary file")
         if found.st_size > largest:
-            raise ValueError(f"{found.st_size} bytes, expected {largest} at most")
+            raise ValueError(f"larger than {largest} bytes")
         return file.read(largest + 1)
 
 

@@ -47,8 +47,8 @@ def identity(kind: str, text: str) -> str:
     name, _ = registry.parse(text)
     location = name.partition(":")[0]
     if location.endswith(".py"):
-        path = Path(location).expanduser()
-        return _digest([path]) if path.is_file() else ""
+        path = registry.plugin_file(location)
+        return _digest([path]) if path else ""
     owners = registry.foreign(kind, name.partition("/")[0])
     if len(owners) != 1:
         return ""

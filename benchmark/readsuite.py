@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from benchmark import registry
 from benchmark.broken import BrokenPluginError
 from benchmark.consistency import check_spec
 from benchmark.errors import PrunebenchError, choices
@@ -85,9 +86,8 @@ def _plugin_file(text: str, folder: Path) -> str:
     parts = []
     for part in text.split(" + "):
         location = part.partition("[")[0].partition(":")[0].strip()
-        beside = folder / location
-        found = location.endswith(".py") and beside.is_file()
-        parts.append(part.strip().replace(location, str(beside.resolve()), 1) if found else part)
+        beside = registry.plugin_file(str(folder / location)) if location.endswith(".py") else None
+        parts.append(part.strip().replace(location, str(beside.resolve()), 1) if beside else part)
     return " + ".join(parts)
 
 

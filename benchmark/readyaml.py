@@ -10,9 +10,10 @@ from typing import Any
 
 import yaml
 
+from benchmark.bounded import read_bounded
 from benchmark.errors import PrunebenchError
 
-LARGEST = 1 << 20
+LARGEST = 1 << 18
 """Bytes: no suite is larger."""
 
 MOST = 100_000
@@ -60,9 +61,12 @@ def load_yaml(source: Path | str, name: str = "") -> Any:
     name = name or str(source)
     try:
         if isinstance(source, Path):
-            if source.stat().st_size > LARGEST:
-                raise PrunebenchError(f"{name}: larger than {LARGEST} bytes")
-            source = source.read_text(encoding="utf-8")
+            try:
+                source = read_bounded(source, LARGEST).decode()
+            except UnicodeDecodeError:
+                raise
+            except ValueError as error:
+                raise PrunebenchError(f"{name}: {error}") from error
         return yaml.load(source, Loader=_Loader)
     except OSError as error:
         raise PrunebenchError(f"{name}: {error.strerror or error}") from error
@@ -70,11 +74,12 @@ def load_yaml(source: Path | str, name: str = "") -> Any:
         raise PrunebenchError(f"{name}: not UTF-8 text ({error.reason} at byte {error.start})") from error
     except RecursionError as error:
         raise PrunebenchError(f"{name}: not valid YAML: nested too deeply") from error
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        # Beside YAML's own errors, those of PyYAML's constructors: `!!bool maybe` is a KeyError in it.
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         said = [getattr(error, "context", None), getattr(error, "problem", None)]
-        reason = ", ".join(part for part in said if part) or str(error)
+        reason = ", ".join(part for part in said if part) or str(error) or type(error).__name__
         raise PrunebenchError(f"{name}{where}: not valid YAML: {reason}") from error
 
 

@@ -23,6 +23,9 @@ from benchmark.errors import PrunebenchError, choices
 
 NOT_PLUGINS = {"base", "checks"}
 
+LONGEST = 2000
+"""Characters of a configured plugin's text at most: patterns are matched against it."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -66,7 +69,7 @@ def configure(kind: str, text: str) -> Any:
     _check_variant(found, cls, family, variant)
     try:
         return cls(**values)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever a plugin's own checks raise
         raise PrunebenchError(f"{found.singular} '{text}': {error}") from error
 
 
@@ -92,8 +95,10 @@ def canonical(kind: str, text: str) -> str:
 
 def parse(text: str) -> tuple[str, dict[str, str]]:
     """`name[key=value,...]` as name and options; PrunebenchError where it is not of that form."""
-    match = re.fullmatch(r"\s*([^\[\]]+?)\s*(?:\[(.*)\])?\s*", text)
-    if not match:
+    if len(text) > LONGEST:
+        raise PrunebenchError(f"'{text[:40]}...': {len(text)} characters, expected {LONGEST} at most")
+    match = re.fullmatch(r"([^\[\]]+)(?:\[(.*)\])?", text.strip(), flags=re.DOTALL)
+    if not match or not match[1].strip():
         raise PrunebenchError(f"'{text}' is not of the form name or name[option=value,...]")
     options: dict[str, str] = {}
     for part in re.split(r",(?![^\[]*\])", match[2]) if (match[2] or "").strip() else []:
@@ -103,7 +108,7 @@ def parse(text: str) -> tuple[str, dict[str, str]]:
         if key.strip() in options:
             raise PrunebenchError(f"'{text}': option '{key.strip()}' is given twice")
         options[key.strip()] = value.strip()
-    return match[1], options
+    return match[1].strip(), options
 
 
 @cache
@@ -178,12 +183,21 @@ def foreign(kind: str, name: str) -> list[EntryPoint]:
     return list(entry_points(group=KINDS[kind].group, name=name))
 
 
+def plugin_file(location: str) -> Path | None:
+    """The file of that name; None where there is none, or no file system could hold it."""
+    try:
+        path = Path(location).expanduser()
+        return path if path.is_file() else None
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
 def _from_path(kind: Kind, text: str) -> type[Any]:
     """The class in a file that the user named; the file runs, so only where the user asked for it by its path."""
     location, _, cls = text.partition(":")
-    path = Path(location).expanduser()
-    if not path.is_file():
-        raise PrunebenchError(f"{kind.singular} '{text}': no file {path}")
+    path = plugin_file(location)
+    if path is None:
+        raise PrunebenchError(f"{kind.singular} '{text}': no file {location}")
     spec = importlib.util.spec_from_file_location(f"prunebench_plugin_{path.stem}", path.resolve())
     assert spec is not None
     assert spec.loader is not None

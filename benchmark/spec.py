@@ -25,7 +25,7 @@ def _number(value: Any) -> Any:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_number)]
+Whole = Annotated[int, Field(gt=-(2**53), lt=2**53), BeforeValidator(_number)]
 Real = Annotated[float, BeforeValidator(_number)]
 """Numbers that were written as numbers: no true or false."""
 

@@ -12,6 +12,7 @@ training: {epochs: 3, lr: 3e-5}
 overrides: {glue/rte: {training: {epochs: 10}}}
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from fnmatch import fnmatch
 from functools import cached_property, partial
@@ -26,6 +27,11 @@ from benchmark.errors import PrunebenchError, choices
 from benchmark.identity import plugins_of
 from benchmark.masks import parse_scope
 from benchmark.spec import DENSE, CallPoint, Real, RunSpec, Selection, Strict, Training, Tuned, Whole, portable_plugin
+
+MOST = 1_000_000
+"""Cells of one board at most."""
+
+Names = Annotated[list[str], Field(min_length=1, max_length=10_000)]
 
 HELDOUT = 0.1
 """Share of the training split kept aside where the protocol or a regularizer needs held-out scores and the suite says nothing."""
@@ -48,7 +54,7 @@ def _scope(text: str) -> str:
 
 
 def _distinct(values: list[Any]) -> list[Any]:
-    twice = sorted({str(value) for value in values if values.count(value) > 1})
+    twice = sorted(str(value) for value, times in Counter(values).items() if times > 1)
     if twice:
         raise ValueError(f"given twice: {', '.join(twice)}")
     return values
@@ -57,7 +63,7 @@ def _distinct(values: list[Any]) -> list[Any]:
 def _told_apart(values: list[Any]) -> list[Any]:
     """Records and tables name a plugin's file without its folder."""
     names = [" + ".join(map(portable_plugin, str(value).split(" + "))) for value in values]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise ValueError(f"two files are called {', '.join(twice)}: rename one, or their rows could not be told apart")
     return values
@@ -65,7 +71,9 @@ def _told_apart(values: list[Any]) -> list[Any]:
 
 Schedule = Annotated[str, AfterValidator(partial(_plugin, "schedules"))]
 Scope = Annotated[str, AfterValidator(_scope)]
-Sparsities = Annotated[list[Annotated[Real, Field(gt=0, lt=1)]], Field(min_length=1), AfterValidator(_distinct)]
+Sparsities = Annotated[
+    list[Annotated[Real, Field(gt=0, lt=1)]], Field(min_length=1, max_length=10_000), AfterValidator(_distinct)
+]
 
 
 class Override(Strict):
@@ -107,9 +115,9 @@ class Suite(Strict):
     title: str = ""
     model: str = "mini"
     data: str = "mini"
-    tasks: Annotated[list[str], Field(min_length=1)]
-    criteria: Annotated[list[str], Field(min_length=1)]
-    regularizers: list[str] = Field(default=["none"], min_length=1)
+    tasks: Names
+    criteria: Names
+    regularizers: Names = Field(default=["none"])
     sparsities: Sparsities
     seeds: list[Annotated[Whole, Field(ge=0)]] = Field(default=[0], min_length=1)
     schedule: Schedule = "cubic"
@@ -118,7 +126,7 @@ class Suite(Strict):
     heldout: Annotated[Real, Field(ge=0, le=0.5)] | None = None
     call_point: CallPoint = "before"
     training: Training = Training()
-    overrides: dict[str, Override] = Field(default_factory=dict)
+    overrides: dict[str, Override] = Field(default_factory=dict, max_length=1000)
     tuned: list[TunedCell] = Field(default_factory=list)
     """Where it is given, the board has these cells and the dense ones, and no untuned row."""
 
@@ -155,6 +163,17 @@ class Suite(Strict):
             if tasks and not any(matches(task, pattern) for task in tasks):
                 raise ValueError(f"'{pattern}' matches no task of this suite; {choices(pattern, tasks)}")
         return overrides
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "Suite":
+        longest = max(len(sparsities) for sparsities in (self.sparsities, *self._other_sparsities()))
+        rows = len(self.criteria) * len(self.regularizers)
+        if (cells := len(self.tasks) * len(self.seeds) * (1 + rows * longest)) > MOST:
+            raise ValueError(f"up to {cells} cells, expected {MOST} at most")
+        return self
+
+    def _other_sparsities(self) -> list[list[float]]:
+        return [override.sparsities for override in self.overrides.values() if override.sparsities]
 
     @model_validator(mode="after")
     def _known(self) -> "Suite":
