@@ -3,7 +3,7 @@
 suite.yaml      the grid
 records/        one record per finished cell (record.py)
 table.md        the comparison table
-.cache/         tokenized data, dense teachers, locks: may be deleted at any time
+.cache/         tokenized data, dense teachers, locks, the index of the records: may be deleted at any time
 """
 
 import json
@@ -13,8 +13,9 @@ from typing import Any
 
 from benchmark.atomic import write_text
 from benchmark.errors import PrunebenchError, choices
+from benchmark.index.store import Index
 from benchmark.readsuite import load_suite
-from benchmark.record import Record, RecordError, failure_path, load_record, load_records, record_path
+from benchmark.record import Record, RecordError, failure_path, failure_reason, load_record, load_records, record_path
 from benchmark.spec import RunSpec
 from benchmark.suite import Suite, matches
 
@@ -111,36 +112,49 @@ class Board:
 
     def records(self) -> tuple[list[Record], list[RecordError]]:
         """Records of this board's cells, and files that cannot be read."""
-        wanted = {spec.id for spec in self.suite.cells()}
         records, problems = load_records(self.records_folder)
-        return [record for record in records if record.id in wanted], problems
+        return self._own(records), problems
+
+    def summaries(self) -> tuple[list[Record], list[RecordError]]:
+        """As `records`, but without their curves and layers, which are empty: what large boards are shown from."""
+        index = self.index()
+        return self._own(index.summaries()), index.problems
+
+    def index(self) -> Index:
+        """What stands among the records now."""
+        return Index(self.records_folder, self.cache / "index")
 
     def unreadable(self, cells: list[RunSpec]) -> list[RecordError]:
         """What is wrong with the files that stand where records of `cells` should."""
         names = {record_path(self.records_folder, spec.id) for spec in cells}
-        return [problem for problem in self.records()[1] if problem.path in names]
+        return [problem for problem in self.index().problems if problem.path in names]
 
     def sources(self, spec: RunSpec) -> Source:
         """What the standing records of the spec's task were made from."""
+        names = _names(self.records_folder)
         for cell in self.suite.cells():
-            if cell.task == spec.task and self.is_done(cell):
+            if cell.task == spec.task and f"{cell.id}.json" in names and self.is_done(cell):
                 record = load_record(record_path(self.records_folder, cell.id))
                 return Source(record.data_fingerprint, record.model_fingerprint)
         return Source()
 
     def failures(self) -> dict[str, str]:
         """Reasons of failed cells by id, where no record has been made since."""
+        names = _names(self.records_folder)
         found = {}
         for spec in self.suite.cells():
-            path = failure_path(self.records_folder, spec.id)
-            if path.exists() and not self.is_done(spec):
-                found[spec.id] = _reason(path)
+            if f"{spec.id}.failed.json" in names and not self.is_done(spec):
+                found[spec.id] = failure_reason(failure_path(self.records_folder, spec.id))
         return found
+
+    def _own(self, records: list[Record]) -> list[Record]:
+        wanted = {spec.id for spec in self.suite.cells()}
+        return [record for record in records if record.id in wanted]
 
     def failure(self, spec: RunSpec) -> str | None:
         """Why the cell failed, if that is how its last run ended."""
         path = failure_path(self.records_folder, spec.id)
-        return _reason(path) if path.exists() else None
+        return failure_reason(path) if path.exists() else None
 
     def fail(self, spec: RunSpec, reason: str, log: str) -> None:
         """Note that a cell failed; never counted as a record, and dropped once there is one."""
@@ -149,8 +163,6 @@ class Board:
         write_text(failure_path(self.records_folder, spec.id), text + "\n")
 
 
-def _reason(path: Path) -> str:
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["reason"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return f"unreadable {path.name}"
+def _names(folder: Path) -> set[str]:
+    """What lies in the folder, asked for once: a question per cell is slow where many machines share the folder."""
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()

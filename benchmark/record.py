@@ -156,6 +156,14 @@ def failure_path(folder: Path, run_id: str) -> Path:
     return folder / f"{run_id}.failed.json"
 
 
+def failure_reason(path: Path) -> str:
+    """Why a run failed, from the file it left."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["reason"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"unreadable {path.name}"
+
+
 def pack_outcomes(outcomes: dict[str, NDArray[Any]]) -> bytes:
     """Outcomes as compressed npz bytes, the same bytes for the same numbers; refuses anything but numbers."""
     for name, values in outcomes.items():

@@ -38,7 +38,7 @@ def table_text(board: Board, format: str, view: View | None = None, trace: bool 
 
 def comparison(board: Board, view: View) -> Table:
     """The comparison table; every planned cell is in it, missing ones as such."""
-    records, _ = board.records()
+    records, _ = board.summaries()
     table = build_table(
         records,
         board.suite.cells(),
@@ -71,7 +71,7 @@ def published_text(board: Board, format: str) -> str:
     """Published figures beside ours, with the difference and what is not comparable."""
     from benchmark.report.published import default_path, load_published, published_table
 
-    records, _ = board.records()
+    records, _ = board.summaries()
     table = published_table(load_published(default_path()), records, board.suite.cells(), title=board.suite.title)
     return render(table, format)
 
@@ -81,7 +81,7 @@ def efficiency_text(board: Board, format: str, measure: bool = False) -> str:
     from benchmark.measure import measure_cells
     from benchmark.report.efficiency import efficiency_table
 
-    records, _ = board.records()
+    records, _ = board.records() if measure else board.summaries()
     measured = measure_cells(board, records) if measure else None
     table = efficiency_table(records, board.suite.cells(), measured=measured, title=board.suite.title)
     return render(table, format)
@@ -91,7 +91,7 @@ def statistics_text(board: Board) -> str:
     """Ranks with intervals, aggregates, tests between rows, and what these runs cannot settle."""
     from benchmark.report.summary import summarize, summary_text
 
-    records, _ = board.records()
+    records, _ = board.summaries()
     summary = summarize(build_table(records, board.suite.cells(), failures=board.failures()))
     return summary_text(summary) if summary else "no column is complete for two rows, so nothing is compared"
 

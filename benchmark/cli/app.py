@@ -59,6 +59,14 @@ def echo(text: object, err: bool = False) -> None:
 def open_board(folder: Path, changes: list[str] | None, data: str | None = None, model: str | None = None) -> Any:
     """The board, with the suite changed as asked."""
     from benchmark.board import Board
+
+    return Board.open(folder, parsed(changes), data=data, model=model)
+
+
+def parsed(changes: list[str] | None) -> dict[str, Any]:
+    """The --set options as settings; without any, nothing is loaded."""
+    if not changes:
+        return {}
     from benchmark.readsuite import parse_changes
 
-    return Board.open(folder, parse_changes(changes or []), data=data, model=model)
+    return parse_changes(changes)

@@ -20,6 +20,7 @@ from benchmark.cli.app import (
     echo,
     interruptible,
     open_board,
+    parsed,
 )
 
 if TYPE_CHECKING:
@@ -118,6 +119,6 @@ def compare(
 @app.command()
 def status(board: BoardArgument, changes: Changes = None, data: Data = None, model: Model = None) -> None:
     """Say which cells of BOARD are done, failed or missing, and how long the missing ones will take."""
-    from benchmark.commands import status_lines
+    from benchmark.status import status_lines
 
-    echo("\n".join(status_lines(open_board(board, changes, data, model))))
+    echo("\n".join(status_lines(board, parsed(changes), data, model)))
