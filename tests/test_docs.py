@@ -25,8 +25,6 @@ PAGES = [
 ]
 WRITTEN = {"results/mini/table.md"}
 """Files that a command in the text writes."""
-SMALL = ["--set", "training={steps: 4, batch_size: 4, max_length: 32, eval_examples: 20}"]
-"""Added to the commands that train, so that trying them takes seconds."""
 
 
 def blocks(page: Path, language: str) -> list[tuple[str, str]]:
@@ -125,35 +123,6 @@ def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 
 
 @pytest.mark.slow
-def test_the_tutorial_from_beginning_to_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Its commands and code, in their order, in an empty folder; trainings made short."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-    done = []
-    for language, words, content in re.findall(r"^```(\w+)([^\n]*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-        if language == "console":
-            for line in content.splitlines():
-                given = shlex.split(line.removeprefix("$ "))[1:]
-                small = SMALL if given[0] in ("run", "compare", "statistics") else []
-                if small and given[0] == "statistics":
-                    continue  # reads the suite as it stands: no records of the shortened cells
-                assert call(monkeypatch, *given, *small) == 0, line
-                done.append(given[0])
-        elif "title=" in words:
-            Path(words.partition('"')[2].rstrip('"')).write_text(content)
-        else:
-            exec(compile(content, "tutorial.md", "exec"), {})
-    assert done == ["new", "check", "check", "new", "run", "compare", "new"]
-    printed = capsys.readouterr().out
-    assert "→ my_idea.py[reach=100]" in printed
-    assert "0.900 of the weights are zero" in printed
-    assert (tmp_path / "my-idea" / "prunebench_my_idea.py").is_file()
-
-
-@pytest.mark.slow
 def test_the_python_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All its code, block after block; what it prints are sparsities, behind a score."""
     pytest.importorskip("accelerate")
@@ -164,16 +133,14 @@ def test_the_python_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert printed[1:] == pytest.approx([0.5, 0.8, 0.8], abs=1e-3)
 
 
-@pytest.mark.slow
-def test_cheap_commands_really_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    for words in (
-        ["list"], ["list", "criteria"], ["doctor"], ["prunable", "mini"], ["new", "board", "first"],
-        ["status", "first"], ["new", "regularizer", "my_loss", "--package", "my-loss"],
-        ["table", "first", "--format", "latex", "--output", "table.tex"],
-    ):  # fmt: skip
-        assert call(monkeypatch, *words) == 0, words
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "criteria.md", ROOT / "docs" / "tutorial.md"])
+def test_the_criterion_of_a_page_passes_every_check(page: Path, tmp_path: Path) -> None:
+    from benchmark.check import verdicts
+
+    (code,) = [content for _, content in blocks(page, "python") if "(Criterion):" in content]
+    path = tmp_path / f"{re.sub('(?<!^)(?=[A-Z])', '_', re.findall(r'class (.+)[(]Criterion', code)[0]).lower()}.py"
+    path.write_text(code)
+    assert [f"{one.name}: {one.words}" for one in verdicts(str(path))[1] if not one.passed] == []
 
 
 # The site.
