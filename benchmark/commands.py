@@ -2,11 +2,12 @@
 
 from rich.console import Console
 
+from benchmark import parallel
 from benchmark.atomic import write_text
 from benchmark.board import Board
-from benchmark.engine.base import EngineOptions, pick_engine
+from benchmark.engine.base import Engine, EngineOptions, pick_engine
 from benchmark.engine.cell import Done, Settings
-from benchmark.progress import reporter, say
+from benchmark.progress import Silent, reporter, say
 from benchmark.spec import RunSpec
 from benchmark.tracking.watch import tracked
 from benchmark.views import table_text
@@ -18,6 +19,15 @@ def run_board(
     """Run the missing cells, write table.md, print table and failures; 1 where a cell failed, now or before, else 0."""
     cells = board.cells(only)
     run_cells = pick_engine(engine, settings.device)
+    with parallel.joined(settings.device):
+        if parallel.rank() > 0:
+            done = run_cells(board, cells, Silent(), settings)
+            return 1 if done.failed or done.left else 0
+        return _shown(board, cells, run_cells, settings, track)
+
+
+def _shown(board: Board, cells: list[RunSpec], run_cells: Engine, settings: Settings, track: str | None) -> int:
+    """Run `cells` with progress, then write and print the table."""
     console = Console()
     for problem in board.unreadable(cells):
         say(console, f"unreadable, made again: {problem}")

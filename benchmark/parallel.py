@@ -6,7 +6,8 @@ here is the identity.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
@@ -14,6 +15,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from benchmark import interrupt
+from benchmark.environment import pick_device
+from tasks.base import Batch
 
 PATIENCE = timedelta(hours=6)
 """How long the others wait for the first process: it may be evaluating, or at another runner's lock."""
@@ -34,23 +37,24 @@ def launched() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def join(device: torch.device) -> None:
-    """Meet the others that the launcher started; each takes the GPU of its local rank."""
+@contextmanager
+def joined(device: str) -> Iterator[None]:
+    """Meet the other processes that a launcher started, if it did; each takes the GPU of its local rank. Leave at the end."""
     if not launched() or dist.is_initialized():
+        yield
         return
-    if device.type == "cuda":
+    cuda = pick_device(device).type == "cuda"
+    if cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     # Both: gradients go over nccl where they lie on GPUs, decisions about cells over gloo.
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
-
-
-def leave() -> None:
-    """The run is over."""
-    if dist.is_initialized():
+    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
+    try:
+        yield
+    finally:
         dist.destroy_process_group()
 
 
-def own(batch: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+def own(batch: Batch) -> Batch:
     """This process's rows of a batch: every `size()`-th, so that lengths are spread evenly; none where there are too few."""
     if size() == 1:
         return batch

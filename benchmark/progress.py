@@ -39,6 +39,27 @@ class Shower(Protocol):
         """Steps done and planned, the mean loss since the last call, the scheduled sparsity."""
 
 
+class Silent:
+    """Told of cells, says nothing."""
+
+    def started(self, spec: RunSpec) -> Shower:  # noqa: ARG002 - a null object
+        """No progress either."""
+        return silent
+
+    def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
+        """Nothing."""
+
+    def failed(self, spec: RunSpec, reason: str) -> None:
+        """Nothing."""
+
+    def noted(self, spec: RunSpec, text: str) -> None:
+        """Nothing."""
+
+
+def silent(*_: object) -> None:
+    """Nobody watches."""
+
+
 class Tally:
     """Cells done of all, and the time left at the pace so far."""
 

@@ -10,9 +10,9 @@ import yaml
 from benchmark.board import Board
 from benchmark.engine.cell import Settings
 from benchmark.engine.local import run_cells
+from benchmark.progress import Silent
 from benchmark.registry import load
 from tests.benchmark.boards import finish, make_board
-from tests.benchmark.silent import Silent
 
 TINY = {
     "title": "tiny",

@@ -153,7 +153,7 @@ def test_interrupted(tmp_path: Path, prunebench: Command, monkeypatch: pytest.Mo
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(benchmark.commands, "run_cells", interrupt)
+    monkeypatch.setattr(benchmark.commands, "pick_engine", lambda *_: interrupt)
     code, printed = prunebench("run", make_board(tmp_path / "tiny").folder)
     assert code == 130
     assert "prunebench: interrupted; what is done is saved, run the same command to go on" in printed

@@ -14,12 +14,12 @@ from benchmark.broken import BrokenPluginError
 from benchmark.engine.local import run_cells
 from benchmark.errors import PrunebenchError
 from benchmark.identity import identified, identity, sources
+from benchmark.progress import Silent
 from benchmark.record import load_record, record_path
 from benchmark.show_catalogue import catalogue_lines
 from benchmark.spec import Plugins, RunSpec, portable_plugin
 from benchmark.suite import Suite
 from tests.benchmark.conftest import TINY, write_suite
-from tests.benchmark.silent import Silent
 
 MINE = '''"""Keeps the heaviest."""
 

@@ -13,9 +13,9 @@ from benchmark.board import Board
 from benchmark.check import check
 from benchmark.engine.local import run_cells
 from benchmark.errors import PrunebenchError
+from benchmark.progress import Silent
 from benchmark.scaffold import PLURALS, class_name, new
 from tests.benchmark.conftest import TINY, write_suite
-from tests.benchmark.silent import Silent
 
 
 @pytest.mark.parametrize("kind", PLURALS)

@@ -41,6 +41,7 @@ def make_record(
             criterion_seconds=1.5,
             peak_bytes=2**28,
             steps=400,
+            resumed=[],
         ),
         "splits": {"train": "train.tsv", "reported": "dev.tsv"},
         "counts": {"train": 2490, "reported": 277},

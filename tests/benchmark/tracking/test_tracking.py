@@ -9,10 +9,10 @@ import pytest
 from benchmark.board import Board
 from benchmark.engine.local import run_cells
 from benchmark.errors import PrunebenchError
+from benchmark.progress import Silent
 from benchmark.spec import RunSpec
 from benchmark.tracking.watch import Tracking, opener_of, settings_of, tracked
 from tests.benchmark.conftest import write_suite
-from tests.benchmark.silent import Silent
 
 EVENTS = "tensorboard.backend.event_processing.event_accumulator"
 SPEC = RunSpec(task="glue/sst2", criterion="magnitude", sparsity=0.5)
