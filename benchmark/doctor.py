@@ -30,6 +30,7 @@ EXTRAS = {
     "tensorboard": "--track tensorboard",
     "wandb": "--track wandb",
     "mlflow": "--track mlflow",
+    "optuna": "prunebench tune",
     "accelerate": "pruning under the Hugging Face Trainer",
 }
 """Optional package, importable under its own name: what it is for."""

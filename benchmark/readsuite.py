@@ -25,11 +25,7 @@ def load_suite(path: Path, changes: Mapping[str, Any] | None = None, **places: s
 
     PrunebenchError names file, field, value and choices. Folders are found beside the suite or where they are.
     """
-    raw = load_yaml(path)
-    if not isinstance(raw, dict):
-        raise PrunebenchError(f"{path}: expected a mapping of settings, found {type(raw).__name__}")
-    for key, value in (changes or {}).items():
-        raw = _changed(raw, key.split("."), value, path)
+    raw = raw_suite(path, changes)
     _locate(raw, path.parent)
     for key in ("model", "data"):
         if place := places.get(key):
@@ -45,6 +41,16 @@ def load_suite(path: Path, changes: Mapping[str, Any] | None = None, **places: s
     _check_cells(path, suite)
     _check_folders(path, suite)
     return suite
+
+
+def raw_suite(path: Path, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What is written in `path`, with `changes` on top, not yet checked."""
+    raw = load_yaml(path)
+    if not isinstance(raw, dict):
+        raise PrunebenchError(f"{path}: expected a mapping of settings, found {type(raw).__name__}")
+    for key, value in (changes or {}).items():
+        raw = _changed(raw, key.split("."), value, path)
+    return raw
 
 
 def _changed(settings: dict[str, Any], keys: list[str], value: Any, path: Path) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""The command that tunes."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, Only, app, echo, open_board
+
+
+@app.command()
+def tune(
+    board: BoardArgument,
+    trials: Annotated[int, typer.Option(min=1, help="Trials for every row, task and sparsity, earlier ones counted.")],
+    only: Only = "*",
+    lr: Annotated[
+        str, typer.Option(metavar="LOW,HIGH|fixed", help="Where to search the learning rate; the suite's / 4 to x 4.")
+    ] = "",
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the trials; by default one that BOARD does not report.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where to write the tuned board; BOARD-tuned if left out.")
+    ] = None,
+    changes: Changes = None,
+    data: Data = None,
+    model: Model = None,
+    device: Device = "auto",
+    trust_remote_code: Annotated[bool, typer.Option(help="Let a hub model run its own code.")] = False,
+) -> None:
+    """Give every row of BOARD the same number of trials on held-out training data, and write the board of the tuned rows."""
+    from benchmark.readsuite import parse_changes
+    from benchmark.tune.space import parse_rates
+    from benchmark.tune.tune import Search, tune
+    from benchmark.tune.write import outcome, write_tuned
+
+    rates = None if lr in ("", "fixed") else parse_rates(lr)
+    search = Search(trials, seed, rates, lr == "fixed", device, trust_remote_code)
+    opened = open_board(board, changes, data, model)
+    try:
+        tune(opened, search, only, say=echo)
+    except KeyboardInterrupt:
+        echo("prunebench: interrupted; finished trials are kept, run the same command to go on", err=True)
+        sys.exit(130)
+    found = outcome(opened, trials, search.seed_for(opened))
+    echo("\n".join([*found.lines, *(f"not tuned: {line}" for line in found.lacking)]))
+    folder = output or Path(os.path.normpath(board / ".." / f"{board.resolve().name}-tuned"))
+    echo(f"wrote {write_tuned(opened, found, folder, parse_changes(changes or []))}: run it like any board")

@@ -1,0 +1,99 @@
+"""Study: the trials of one row at one task and sparsity, as they are kept in BOARD/tuning/. One atomic write per trial."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from benchmark.atomic import write_text
+from benchmark.errors import PrunebenchError
+from benchmark.report.curves import slug
+from benchmark.spec import RunSpec, Strict
+from benchmark.tune.space import Point
+
+SCHEMA = 1
+FOLDER = "tuning"
+
+
+State = Literal["done", "missed", "failed"]
+"""missed: the criterion's sparsity is an outcome, and came out below what was asked for."""
+
+
+class Trial(Strict):
+    """One training run of the row with other options, scored on held-out training data."""
+
+    point: Point
+    state: State
+    score: float | None = None
+    """The headline metric on the held-out examples, in percent."""
+    sparsity: float | None = None
+    """Measured."""
+    seconds: float
+    reason: str = ""
+
+    @property
+    def counted(self) -> float | None:
+        """The score, where it was reached on the row's terms."""
+        return self.score if self.state == "done" else None
+
+
+class Study(Strict):
+    """What was searched and what came of it; everything but the trials is settled before the first."""
+
+    schema_version: Annotated[int, Field(alias="schema")] = SCHEMA
+    spec: RunSpec
+    """The row as it is trained in trials: its seed and held-out share, before any option is changed."""
+    space: dict[str, str]
+    space_hash: str
+    metric: str
+    heldout_examples: int
+    data_fingerprint: str
+    model_fingerprint: str
+    trials: list[Trial] = Field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Task, row and sparsity."""
+        return self.spec.cell.partition(" seed ")[0]
+
+    def best(self, trials: int) -> Trial | None:
+        """The best of the first `trials`, the earliest of equals; None where none was reached on the row's terms."""
+        done = [trial for trial in self.trials[:trials] if trial.counted is not None]
+        return max(done, key=lambda trial: trial.counted or 0.0, default=None)
+
+    def refuse_other(self, other: "Study", path: Path) -> None:
+        """PrunebenchError where `other`, about to go on with this one's file, is another search."""
+        for field in ("space", "data_fingerprint", "model_fingerprint"):
+            if getattr(self, field) != getattr(other, field):
+                raise PrunebenchError(
+                    f"{path}: its trials have {field} {getattr(self, field)}, now it is {getattr(other, field)}: go on as they were "
+                    "made, or move the file away and start anew"
+                )
+
+
+def study_path(board: Path, spec: RunSpec) -> Path:
+    """Where the study of the row that `spec` trains lies; its name says the row, its id settles which search it is."""
+    return board / FOLDER / f"{slug(spec.cell.partition(' seed ')[0])}-{spec.id}.json"
+
+
+def save_study(path: Path, study: Study) -> None:
+    """Write it whole or not at all, the best trial's number beside the trials."""
+    best = study.best(len(study.trials))
+    content = study.model_dump(mode="json", by_alias=True)
+    content["best"] = None if best is None else study.trials.index(best)
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def load_study(path: Path) -> Study | None:
+    """The study, None where there is none yet; PrunebenchError where the file cannot be read."""
+    if not path.exists():
+        return None
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        del raw["best"]
+        return Study.model_validate(raw)
+    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+        raise PrunebenchError(
+            f"{path}: not a readable study ({type(error).__name__}): move it away to start anew"
+        ) from error

@@ -1,0 +1,52 @@
+"""One trial: the row's own training, on less data, scored on the held-out part of it. The reported split is never looked at."""
+
+import time
+
+import torch
+
+from benchmark.errors import PrunebenchError
+from benchmark.run import Options, run
+from benchmark.spec import RunSpec, Tuned
+from benchmark.suite import HELDOUT
+from benchmark.tune.space import Point, applied
+from benchmark.tune.study import State, Trial
+
+SHORT = 0.005
+"""How much less sparse than asked a criterion may come out whose sparsity is an outcome: else the best trial would prune nothing."""
+
+
+def trial_spec(spec: RunSpec, seed: int) -> RunSpec:
+    """The cell `spec` as it is trained in trials: `seed`, and training data held out where the board holds none out.
+
+    A board that selects its weights on the reported split selects them on held-out data here.
+    """
+    changes: dict[str, object] = {"seed": seed, "heldout": spec.heldout or HELDOUT}
+    if spec.selection == "best_dev":
+        changes["selection"] = "heldout"
+    return spec.model_copy(update=changes)
+
+
+def attempt(spec: RunSpec, point: Point, options: Options) -> Trial:
+    """Train the row `spec` at `point`. What the point is to blame for is a failed trial; what the machine is, is raised."""
+    # Marked as tuned, so that a teacher is the dense run at the shared learning rate, the same for all trials.
+    tuned = Tuned(row=spec.criterion, trials=1, lr=spec.training.lr, heldout=spec.heldout, seed=spec.seed)
+    began = time.perf_counter()
+    try:
+        record = run(applied(spec, point).model_copy(update={"tuned": tuned}), options).record
+    except (MemoryError, OSError, torch.cuda.OutOfMemoryError):
+        raise
+    except Exception as error:
+        said = str(error) if isinstance(error, PrunebenchError) else f"{type(error).__name__}: {error}"
+        return Trial(point=point, state="failed", seconds=time.perf_counter() - began, reason=said)
+    sparsity, reason = record.sparsity, ""
+    state: State = "done"
+    if not sparsity.exact and sparsity.measured < spec.sparsity - SHORT:
+        state, reason = "missed", f"reached sparsity {sparsity.measured:.3f}, asked for {spec.sparsity:g}"
+    return Trial(
+        point=point,
+        state=state,
+        score=record.score,
+        sparsity=sparsity.measured,
+        seconds=time.perf_counter() - began,
+        reason=reason,
+    )

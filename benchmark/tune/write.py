@@ -1,0 +1,126 @@
+"""The tuned board: a suite of its own beside the tuned one, with the best configuration of each row, and what it was tuned by.
+
+Its cells are tuned ones and dense ones alone, so that all rows of its table had the same trials; the untuned rows stay where they are.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmark.atomic import write_text
+from benchmark.board import SUITE, Board
+from benchmark.errors import PrunebenchError
+from benchmark.readsuite import raw_suite
+from benchmark.spec import MODES, RunSpec
+from benchmark.suite import TunedCell, matches
+from benchmark.tune.space import applied
+from benchmark.tune.study import load_study, study_path
+from benchmark.tune.trial import trial_spec
+from benchmark.tune.tune import rows_of, told
+
+HEAD = "# Written by `prunebench tune` from the studies in {folder}; tune again rather than edit.\n"
+
+PLACES = {
+    "model": "",
+    "data": "",
+    **dict.fromkeys(("criteria", "regularizers", "schedule", "row", "criterion", "regularizer"), ".py"),
+}
+"""Settings that may name something by where it lies, and how such a text ends."""
+
+
+@dataclass
+class Outcome:
+    """Cells that were tuned with enough trials, in the order of the board, and the rows that were not, with the reason."""
+
+    cells: list[TunedCell] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    lacking: list[str] = field(default_factory=list)
+
+
+def outcome(board: Board, trials: int, seed: int) -> Outcome:
+    """What the studies of `board` say after `trials` trials at `seed`."""
+    found = Outcome()
+    for cell in rows_of(board):
+        spec = trial_spec(cell, seed)
+        study, name = load_study(study_path(board.folder, spec)), spec.cell.partition(" seed ")[0]
+        if study is None or len(study.trials) < trials:
+            found.lacking.append(f"{name}: {len(study.trials) if study else 0} of {trials} trials")
+        elif (best := study.best(trials)) is None:
+            found.lacking.append(f"{name}: none of {trials} trials counts; the first {told(study.trials[0])}")
+        else:
+            found.cells.append(_cell(spec, applied(spec, best.point), trials, study.space_hash))
+            found.lines.append(f"{name}: {told(best)}; as the suite has it: {told(study.trials[0])}")
+    return found
+
+
+def write_tuned(board: Board, found: Outcome, folder: Path, changes: Mapping[str, Any] | None = None) -> Path:
+    """Write the suite of the tuned cells into `folder`; PrunebenchError where there is none, or a suite by other hands."""
+    head = HEAD.format(folder=board.folder.resolve().name)
+    path = folder / SUITE
+    if not found.cells:
+        raise PrunebenchError("no row has all its trials yet:\n" + "\n".join(found.lacking))
+    if path.exists() and not path.read_text(encoding="utf-8").startswith(head[:30]):
+        raise PrunebenchError(f"{path}: there is a suite that tuning did not write; choose another folder by --output")
+    raw = raw_suite(board.folder / SUITE, changes)
+    content = {**raw, **_narrowed(board, found.cells, raw)}
+    moved = _moved(content, board.folder, folder)
+    write_text(path, head + yaml.safe_dump(moved, sort_keys=False, allow_unicode=True, width=120))
+    return path
+
+
+def _cell(spec: RunSpec, best: RunSpec, trials: int, space: str) -> TunedCell:
+    return TunedCell(
+        task=spec.task,
+        row=spec.criterion,
+        regularizer=spec.regularizer,
+        sparsity=spec.sparsity,
+        criterion=best.criterion,
+        found_lr=best.training.lr,
+        lr=spec.training.lr,
+        trials=trials,
+        seed=spec.seed,
+        heldout=spec.heldout,
+        space=space,
+    )
+
+
+def _narrowed(board: Board, cells: list[TunedCell], raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of the suite that name its grid, cut down to what was tuned; everything else is as it was."""
+    tasks = [task for task in board.suite.tasks if any(cell.task == task for cell in cells)]
+    rows = dict.fromkeys(f"{cell.row} + {cell.regularizer}" for cell in cells)
+    overrides = {
+        pattern: change
+        for pattern, change in (raw.get("overrides") or {}).items()
+        if any(matches(task, pattern) for task in tasks)
+    }
+    return {
+        "title": f"{board.suite.title or board.folder.resolve().name}, tuned",
+        "tasks": tasks,
+        "criteria": list(rows),
+        "regularizers": ["none"],
+        "heldout": board.suite.cells()[0].heldout,
+        "overrides": overrides,
+        "tuned": [cell.model_dump(mode="json") for cell in cells],
+    }
+
+
+def _moved(node: Any, old: Path, new: Path, key: str = "") -> Any:
+    """`node` with every folder and plugin file that it names from `old` named from `new`; `key` is what it stands under."""
+    if isinstance(node, dict):
+        return {name: _moved(value, old, new, name) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_moved(value, old, new, key) for value in node]
+    if not isinstance(node, str) or key not in PLACES:
+        return node
+    return " + ".join(_seen_from(part, old, new, PLACES[key]) for part in node.split(" + "))
+
+
+def _seen_from(text: str, old: Path, new: Path, ending: str) -> str:
+    location = text.partition("[")[0].partition(":")[0] if ending else text
+    if text in MODES or not location.endswith(ending) or not (old / location).exists():
+        return text
+    return text.replace(location, os.path.relpath((old / location).resolve(), new.resolve()), 1)
