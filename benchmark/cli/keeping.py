@@ -1,11 +1,12 @@
-"""Commands that move finished work: merge records, export a pruned model."""
+"""Commands that keep finished work: merge records, export a pruned model, verify what stands."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, app, echo, open_board
+from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, app, echo, interruptible, open_board
 
 
 @app.command()
@@ -38,3 +39,27 @@ def export(
     opened = open_board(board, changes, data, model)
     score = export_cell(opened, opened.find(cell), folder, device)
     echo(f"{folder}: the exported model scores {score:.2f}, as recorded")
+
+
+@app.command()
+def verify(
+    board: BoardArgument,
+    cell: Annotated[str | None, typer.Option(metavar="ID", help="Only this cell: its id, or the start of it.")] = None,
+    rerun: Annotated[bool, typer.Option(help="Run finished cells again, in memory, and compare.")] = False,
+    exported: Annotated[Path | None, typer.Option(metavar="DIR", help="An exported folder to verify too.")] = None,
+    changes: Changes = None,
+    data: Data = None,
+    model: Model = None,
+    device: Device = "auto",
+    trust_remote_code: Annotated[bool, typer.Option(help="With --rerun: let a hub model run its own code.")] = False,
+) -> None:
+    """Check BOARD's records: ids, schema, checksums, metrics against outcomes, sparsity against weights; 1 if any is off."""
+    from benchmark.rerun import Rerun
+    from benchmark.verify import of_exported, verify_board
+
+    opened = open_board(board, changes, data, model)
+    with interruptible():
+        again = Rerun(opened, device, trust_remote_code) if rerun else None
+        chosen = [opened.find(cell)] if cell else None
+        more = of_exported(opened, exported, chosen) if exported else []
+        sys.exit(1 if verify_board(opened, chosen, again, more, echo) else 0)
