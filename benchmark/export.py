@@ -1,17 +1,24 @@
 """`prunebench export`: a finished cell as a Hugging Face model folder, mask applied, with a card made from its record."""
 
 import hashlib
+import json
+import tempfile
 from pathlib import Path
 
+from safetensors import SafetensorError
+from torch import nn
+
 from benchmark import environment
-from benchmark.atomic import write_text
+from benchmark.atomic import WriteError, reason_of, write_text
 from benchmark.board import Board
 from benchmark.errors import PrunebenchError
 from benchmark.record import Record, pack_outcomes
+from benchmark.report.escape import clean, for_markdown
 from benchmark.run import Options, open_task, run
 from benchmark.spec import RunSpec
 from benchmark.teachers import Teachers
 from benchmark.weights import load_weights
+from tasks.base import Prepared
 
 
 def export_cell(board: Board, spec: RunSpec, folder: Path, device: str = "auto") -> float:
@@ -46,35 +53,49 @@ def export_cell(board: Board, spec: RunSpec, folder: Path, device: str = "auto")
             f"{spec.cell}: these weights score {score:.2f}, the record says {record.score:.2f}: it was made on another machine or "
             "by another version, and cannot be made again bit for bit here"
         )
-    prepared.save(model.cpu(), folder)
-    write_text(folder / "README.md", card(record))
+    _write(prepared, model.cpu(), folder, record)
     return score
+
+
+def _write(prepared: Prepared, model: nn.Module, folder: Path, record: Record) -> None:
+    """The whole folder or nothing: written beside its place, then renamed into it."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
+            made = Path(place) / "model"
+            prepared.save(model, made)
+            write_text(made / "README.md", card(record))
+            made.replace(folder)
+    except (OSError, SafetensorError) as error:  # the latter wraps the system's error in its own words
+        raise WriteError(str(folder), reason_of(error) if isinstance(error, OSError) else str(error)) from error
 
 
 def card(record: Record) -> str:
     """A model card: what was pruned how, what it scores, how to make it again."""
     spec, sparsity = record.spec, record.sparsity
-    metrics = "\n".join(f"| {name} | {value:.2f} |" for name, value in record.metrics.items())
-    notes = "\n".join(f"- {note}" for note in record.notes)
+    metrics = "\n".join(f"| {for_markdown(name)} | {value:.2f} |" for name, value in record.metrics.items())
+    notes = "\n".join(f"- {for_markdown(note)}" for note in record.notes)
+    row = [clean(text).replace("`", "'") for text in (spec.criterion, spec.regularizer, spec.schedule, spec.scope)]
+    criterion, regularizer, schedule, scope = row
     return f"""---
 library_name: transformers
-base_model: {spec.model}
+base_model: {json.dumps(clean(spec.model))}
 tags: [prunebench, pruning, sparsity]
 ---
 
-# {spec.model}, {spec.task}, {100 * sparsity.measured:.1f} % sparse
+# {for_markdown(spec.model)}, {for_markdown(spec.task)}, {100 * sparsity.measured:.1f} % sparse
 
-Fine-tuned and pruned by prunebench with criterion `{spec.criterion}`, regularizer `{spec.regularizer}`, schedule
-`{spec.schedule}`, scope `{spec.scope}`, seed {spec.seed}.
+Fine-tuned and pruned by prunebench with criterion `{criterion}`, regularizer `{regularizer}`, schedule
+`{schedule}`, scope `{scope}`, seed {spec.seed}.
 
 {sparsity.zeros:,} of {sparsity.prunable:,} prunable weights (linear layers inside the Transformer blocks) are zero. The
 weights are stored dense: zeros alone make a model neither smaller on disk nor faster.
 
-| metric ({record.splits.get("reported", "reported split")}, percent) | value |
+| metric ({for_markdown(record.splits.get("reported", "reported split"))}, percent) | value |
 |---|---|
 {metrics}
 
 Selection: {record.selected.protocol}, step {record.selected.step} of {record.cost.steps}. Record `{record.id}`, commit
-{record.environment.get("commit", "unknown")}, {record.environment.get("device", "unknown device")}.
+{for_markdown(record.environment.get("commit", "unknown"))}, {for_markdown(record.environment.get("device", "unknown device"))}.
 {notes}
 """

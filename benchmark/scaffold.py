@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 
 from benchmark import registry
+from benchmark.atomic import WriteError, write_text
 from benchmark.check import CONTRACTS
 from benchmark.errors import PrunebenchError, choices
 
@@ -133,7 +134,12 @@ def _write(texts: dict[Path, str]) -> None:
     there = [str(path) for path in texts if path.exists()]
     if there:
         raise PrunebenchError(f"{', '.join(there)}: there already, and left as it is; choose another name or folder")
-    for path, text in texts.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as stream:
-            stream.write(text)
+    done: list[Path] = []
+    try:
+        for path, text in texts.items():
+            write_text(path, text)
+            done.append(path)
+    except WriteError:
+        for path in done:
+            path.unlink()
+        raise

@@ -80,6 +80,12 @@ class Checkpoint:
         return frozenset(names)
 
     @property
+    def own_code(self) -> bool:
+        """Whether the checkpoint brings code of its own, and was let run it."""
+        tokenizer = getattr(self.tokenizer, "init_kwargs", {})
+        return self.trust_remote_code and bool(getattr(self.config, "auto_map", None) or tokenizer.get("auto_map"))
+
+    @property
     def positions(self) -> int | None:
         """Longest input in tokens, or None where the model names no bound (relative positions)."""
         bounds = [getattr(self.config, "max_position_embeddings", None), self.tokenizer.model_max_length]

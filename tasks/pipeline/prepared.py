@@ -77,6 +77,8 @@ class PreparedTask(Prepared, Generic[E]):
         """Examples that each split's files hold, before limits and carving."""
         self.notes: list[str] = []
         """What a reader of the numbers must know: samples of a benchmark, limits, rows passed over."""
+        if self.checkpoint.own_code:
+            self.notes.append("the model ran code of its own repository (--trust-remote-code)")
         self._splits = self._open()
         self.counts = {name: len(split.examples) for name, split in self._splits.items()}
         self.rows = {name: len(split.features) for name, split in self._splits.items()}
