@@ -27,9 +27,9 @@ ARRAYS = 1000
 
 def read_bounded(path: Path, largest: int) -> bytes:
     """The bytes of an ordinary file; OSError where it cannot be read, ValueError where it is none, or larger than `largest`."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe nobody writes to must not hold us
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)  # a pipe nobody writes to must not hold us
+    with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
+        found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("not an ordinary file")
         if found.st_size > largest:

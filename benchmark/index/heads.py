@@ -19,6 +19,7 @@ from benchmark.record import Record, parse_record
 
 ALONE = 4000
 """As many records are read in the time in which another process starts."""
+COMMAND = [sys.executable, "-m", "benchmark.index.heads"]
 
 
 def shortened(record: Record) -> Record:
@@ -49,10 +50,8 @@ def _head(path: Path) -> str:
 
 def _in_process(folder: Path, names: Sequence[str]) -> list[str]:
     """As `read_heads`, by another interpreter; without it, nothing was read and the caller reads the files itself."""
-    command = [sys.executable, "-m", "benchmark.index.heads", str(folder.resolve())]
-    done = subprocess.run(
-        command, input="\n".join(names), capture_output=True, text=True, encoding="utf-8", check=False
-    )
+    command, text = [*COMMAND, str(folder.resolve())], "\n".join(names)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, encoding="utf-8", check=False)
     heads = done.stdout.split("\n")[:-1]
     return heads if done.returncode == 0 and len(heads) == len(names) else [""] * len(names)
 

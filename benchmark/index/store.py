@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import TypeAdapter
 from pydantic_core import from_json
@@ -49,7 +49,7 @@ class Index:
     def __init__(self, folder: Path, store: Path) -> None:
         self.folder, self.store, began = folder, store, time.time()
         stamps, self.failures = _listed(folder)
-        self.stored = _stored(store)
+        self.stored, self.digest = _stored(store)
         known = {name: seen for name, seen in self.stored.items() if stamps.get(name) == seen.stamp}
         self.heads, self.problems = _read(folder, [name for name in stamps if name not in known])
         read = {name: _seen(stamps[name], head) for name, head in self.heads.items()}
@@ -67,7 +67,8 @@ class Index:
         lines = self._lines(self.seen)
         if lines is None:  # the heads were replaced or damaged since: what they said is read from the files
             self._drop()
-            self.heads, self.problems = _read(self.folder, list(self.seen))
+            self.heads, problems = _read(self.folder, list(self.seen))
+            self.problems = sorted(self.problems + problems, key=lambda problem: problem.path)
             lines = list(self.heads.values())
         return _many().validate_json(f"[{','.join(lines)}]", strict=True)
 
@@ -77,7 +78,7 @@ class Index:
         if any(name not in self.heads for name in names):
             with suppress(OSError, ValueError):
                 data = (self.store / "heads.jsonl").read_bytes()
-                if hashlib.sha256(data).hexdigest() == _facts(self.store).get("heads"):
+                if hashlib.sha256(data).hexdigest() == self.digest:
                     old = dict(zip(self.stored, data.decode().split("\n"), strict=True))
             if not old:
                 return None
@@ -91,9 +92,11 @@ class Index:
             self._drop()
             return
         data = "\n".join(lines).encode()
-        facts = {"version": _version(), "heads": hashlib.sha256(data).hexdigest(), "records": settled}
+        digest = hashlib.sha256(data).hexdigest()
         with suppress(OSError, PrunebenchError):
             write_bytes(self.store / "heads.jsonl", data)
+            self.stored, self.digest = settled, digest
+            facts = {"version": _version(), "heads": digest, "records": settled}
             write_bytes(self.store / "seen.json", json.dumps(facts).encode())
 
     def _drop(self) -> None:
@@ -134,19 +137,14 @@ def _seen(stamp: tuple[int, ...], head: str) -> Seen:
     return Seen(stamp, said["spec"]["task"], said["cost"]["total_seconds"])
 
 
-def _stored(store: Path) -> dict[str, Seen]:
-    """The stored entries; empty where there are none, or they are damaged or of another version."""
-    with suppress(OSError, ValueError, TypeError, AttributeError):
-        facts = _facts(store)
-        if facts.get("version") == _version():
-            records = facts["records"]
-            return {name: Seen(tuple(stamp), str(task), float(cost)) for name, (stamp, task, cost) in records.items()}
-    return {}
-
-
-def _facts(store: Path) -> dict[str, Any]:
-    found = from_json((store / "seen.json").read_bytes())
-    return found if isinstance(found, dict) else {}
+def _stored(store: Path) -> tuple[dict[str, Seen], str]:
+    """The stored entries and the checksum of their heads; empty where there are none, damaged ones or another version's."""
+    with suppress(OSError, ValueError, TypeError, LookupError, AttributeError):
+        facts = from_json((store / "seen.json").read_bytes())
+        if facts["version"] == _version():
+            records = facts["records"].items()
+            return {name: Seen(tuple(at), str(task), float(cost)) for name, (at, task, cost) in records}, facts["heads"]
+    return {}, ""
 
 
 @cache
