@@ -33,8 +33,9 @@ class Worker:
     @classmethod
     def start(cls, board: Board, settings: Settings, variables: Mapping[str, str]) -> "Worker":
         """A fresh interpreter with these environment variables, which torch reads when it is imported."""
-        from multiprocessing import get_context
+        from multiprocessing import get_context, resource_tracker
 
+        resource_tracker.ensure_running()  # starting it would lift the block on SIGINT below
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, board, settings), name="prunebench worker")
