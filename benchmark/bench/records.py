@@ -1,0 +1,119 @@
+"""How reading a board grows with its records: opening it, `status`, tables, first and again, on a synthetic board."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+from benchmark.bench.result import Section, Target
+from benchmark.bench.synthetic import changed, write_board
+from benchmark.bench.timing import Tell, quiet
+from benchmark.errors import PrunebenchError
+
+COMMAND = "from benchmark.cli import main; main()"
+LOAD = """
+import resource, sys, time
+from pathlib import Path
+from benchmark.board import Board
+board = Board.open(Path(sys.argv[1]))
+started = time.perf_counter()
+records, problems = getattr(board, sys.argv[2])()
+print(time.perf_counter() - started, len(records), len(problems), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+"""Reads the records of an open board in a process of its own, the suite already expanded: seconds, counts, peak bytes."""
+FULL = 100_000
+"""Records at which the targets are stated."""
+
+
+def measure_records(count: int, folder: Path, repetitions: int = 3, tell: Tell = quiet) -> Section:
+    """Seconds on a synthetic board of `count` records in `folder`, which is written if it is not there.
+
+    `first` is without index and outline, as after they were deleted; `again` with both. Files come from the page cache: they
+    were just written. PrunebenchError where a command fails or does not see every record.
+    """
+    if not folder.exists():
+        tell(f"writing {count} records into {folder}")
+        write_board(folder, count)
+        time.sleep(2.5)  # files as fresh as that are not entered in the index
+    raw: dict[str, list[float]] = {}
+    for turn in range(repetitions):
+        for name, value in _round(folder, count):
+            raw.setdefault(name, []).append(value)
+        tell(f"round {turn + 1} of {repetitions}")
+    return _section(count, raw, repetitions)
+
+
+def _round(folder: Path, count: int) -> Iterator[tuple[str, float]]:
+    """(what, seconds or bytes), in the order in which a person meets them."""
+    _forget(folder)
+    yield "status, first", _command("status", folder, f"in all {count} of")
+    yield "status, again", _command("status", folder, f"in all {count} of")
+    _forget(folder)
+    yield from _load("records without curves, first", "summaries", folder, count)
+    yield from _load("records without curves, again", "summaries", folder, count)
+    yield from _load("whole records", "records", folder, count)
+    yield "table, again", _command("table", folder, "Synthetic")
+    touched = len(list(changed(folder, 0.004)))
+    yield f"status, {touched} records changed", _command("status", folder, f"in all {count} of")
+
+
+def _forget(folder: Path) -> None:
+    for kept in (*(folder / ".cache" / "index").glob("*"), folder / ".cache" / "outline.json"):
+        kept.unlink(missing_ok=True)
+
+
+def _command(name: str, folder: Path, expected: str) -> float:
+    """Seconds of the whole command, the start of Python included."""
+    started = time.perf_counter()
+    printed = _run([sys.executable, "-c", COMMAND, name, str(folder)])
+    seconds = time.perf_counter() - started
+    if expected not in printed:
+        raise PrunebenchError(f"{name} {folder}: expected '{expected}', found {printed[-200:]!r}")
+    return seconds
+
+
+def _load(what: str, method: str, folder: Path, count: int) -> Iterator[tuple[str, float]]:
+    seconds, found, problems, peak = map(float, _run([sys.executable, "-c", LOAD, str(folder), method]).split())
+    if (found, problems) != (count, 0):
+        raise PrunebenchError(f"{folder}: {found:g} of {count} records read, {problems:g} unreadable")
+    yield what, seconds
+    yield f"{what}: peak bytes", peak
+
+
+def _run(words: Sequence[str]) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, encoding="utf-8", check=False)
+    if done.returncode:
+        raise PrunebenchError(f"{words[-2]} {words[-1]} failed: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
+def _section(count: int, raw: Mapping[str, list[float]], repetitions: int) -> Section:
+    rows = [
+        [
+            name,
+            f"{median(values):.2f}",
+            f"{min(values):.2f}",
+            f"{max(values):.2f}",
+            _peak(raw.get(f"{name}: peak bytes")),
+        ]
+        for name, values in raw.items()
+        if not name.endswith("peak bytes")
+    ]
+    why = f"stated for {FULL} records, this board has {count}"
+    targets = [
+        Target(name=f"{name} ({FULL} records)", measured=median(raw[name]) if count >= FULL else None, bound=bound,
+               kind="at most", unit="s", why=why)
+        for name, bound in (("records without curves, first", 10.0), ("records without curves, again", 10.0), ("status, again", 3.0))
+    ]  # fmt: skip
+    return Section(
+        name=f"records-{count}", title=f"A board of {count} records", columns=["what", "seconds", "least", "most", "peak memory"],
+        rows=rows, targets=targets, raw=dict(raw), repetitions=f"{repetitions} rounds",
+        notes=["status and table: the whole command; records: reading alone, the suite already expanded.",
+               "first: without index and outline; again: with both. The records' files are in the page cache."],
+    )  # fmt: skip
+
+
+def _peak(values: list[float] | None) -> str:
+    return f"{median(values) / 2**20:.0f} MiB" if values else ""
