@@ -1,0 +1,98 @@
+"""How cost grows: a step with the model's size and with the input's length; cells an hour with the number of cells at once."""
+
+import os
+import time
+from dataclasses import replace
+
+import torch
+
+from benchmark.bench.cells import Place
+from benchmark.bench.child import collect, start
+from benchmark.bench.result import Section, Target
+from benchmark.bench.shapes import MINILM, TINY, Shape
+from benchmark.bench.steps import Stepper
+from benchmark.bench.timing import Tell, interleave, interval
+from benchmark.prunable import find_prunable
+from benchmark.schedules.cubic import Cubic
+from benchmark.spec import DENSE
+
+WIDTHS = ((2, 128), (4, 256), (6, 384), (12, 384))
+"""Layers and hidden sizes, as of BERT's small family."""
+LENGTHS = (16, 32, 64, 128)
+ROUNDS, MASK_EVERY = 5, 3
+CELLS = 4
+"""Cells that each number of processes shares."""
+
+
+def measure(device: torch.device, quick: bool, tell: Tell) -> Section:
+    """Dense and principled steps over sizes and lengths."""
+    sizes = [
+        replace(MINILM, name="size", layers=layers, hidden=hidden, heads=hidden // 32) for layers, hidden in WIDTHS
+    ]
+    shapes = [*sizes, *(replace(MINILM, name="length", length=length) for length in LENGTHS)]
+    rows: list[list[str]] = []
+    raw: dict[str, list[float]] = {}
+    for shape in [replace(TINY, name="size"), replace(TINY, name="length", length=8)] if quick else shapes:
+        tell(f"scaling: {shape.words}")
+        size, times = _step(shape, device, 1 if quick else ROUNDS)
+        dense, pruned = interval(times[DENSE])[0], interval(times["principled"])[0]
+        rows.append(
+            [shape.name, f"{shape.layers} x {shape.hidden}", str(shape.length), f"{size / 1e6:.1f}",
+             f"{1000 * dense:.1f}", f"{1000 * pruned:.1f}", f"{pruned / dense:.3f}"]
+        )  # fmt: skip
+        raw |= {
+            f"{shape.name} {shape.layers} x {shape.hidden} x {shape.length} {name} seconds": t
+            for name, t in times.items()
+        }
+    return Section(
+        name="scaling",
+        title=f"How a step grows with model and length (batch {MINILM.batch})",
+        columns=["by", "layers x hidden", "length", "M prunable", "dense ms", "principled ms", "ratio"],
+        rows=rows,
+        notes=[
+            "Medians; principled between maskings. The criterion's cost goes with the weights, the step's also with the tokens."
+        ],
+        raw=raw,
+        repetitions=f"{1 if quick else ROUNDS} rounds in turns",
+    )
+
+
+def _step(shape: Shape, device: torch.device, rounds: int) -> tuple[int, dict[str, list[float]]]:
+    total = 10 * (rounds + 10)
+    schedule = Cubic(initial=total - 20, final=10)
+    steppers = {name: Stepper(shape, device, name, schedule, total) for name in (DENSE, "principled")}
+    size = sum(matrix.parameter.numel() for matrix in find_prunable(steppers[DENSE].model))
+    return size, interleave(steppers, rounds, 2, device)
+
+
+def at_once(device: torch.device, quick: bool, tell: Tell, place: Place) -> Section:
+    """Cells an hour with one, two, ... processes on this device, each with its share of the cores."""
+    counts = (1, 2) if device.type == "cpu" or quick else (1, 2, 4, 8)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cell, total = place.cells[-1], 2 if quick else CELLS
+    specs = [place.spec(cell).model_copy(update={"seed": seed}).model_dump(mode="json") for seed in range(total)]
+    rates, rows, raw = {}, [], {}
+    for jobs in counts:
+        tell(f"cells at once: {total} of {cell.task} by {jobs}")
+        threads = max(1, cores // jobs)
+        started = time.perf_counter()
+        children = [start("cells", threads, specs=specs[at::jobs], device=device.type) for at in range(jobs)]
+        busy = [collect(child)["seconds"] for child in children]
+        wall = time.perf_counter() - started
+        rates[jobs] = 3600 * total / wall
+        rows.append([str(jobs), str(threads), f"{wall:.1f}", f"{rates[jobs]:.0f}", f"{rates[jobs] / rates[1]:.2f}"])
+        raw[f"{jobs} at once seconds (wall, then each process's cells)"] = [wall, *busy]
+    gain = rates[counts[-1]] / rates[1]
+    targets = []
+    if device.type == "cuda":
+        targets = [Target(name=f"{counts[-1]} cells at once", measured=gain, bound=3, kind="at least")]
+    return Section(
+        name="at_once",
+        title=f"Cells an hour with cells at once ({cell.task}, {place.steps} steps)",
+        columns=["at once", "threads each", "seconds", "cells an hour", "times one"],
+        rows=rows,
+        notes=["Start-up of the processes is included, once a process."],
+        targets=targets,
+        raw=raw,
+        repetitions=f"{total} cells for each number of processes, once",
+    )

@@ -1,0 +1,93 @@
+"""What a criterion adds to a training step: a dense step against a step with each criterion, in turns.
+
+Every candidate trains a model of its own on the same batch through the same miniature of a run: one window to warm up, the ramp
+with a masking at the end of every window, the final phase with a masking at every step. The ramp gives (a), the cost averaged over
+a window with its masking; the final phase gives (b).
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from benchmark.bench.result import Section, Target
+from benchmark.bench.shapes import Shape, shape_for
+from benchmark.bench.steps import SPARSITY, NaiveStepper, Stepper
+from benchmark.bench.timing import Seconds, Tell, added, interleave, interval
+from benchmark.prunable import find_prunable
+from benchmark.schedules.cubic import Cubic
+from benchmark.spec import DENSE
+
+CRITERIA = ("principled", "sensitivity", "taylor", "magnitude", "movement")
+NAIVE_DENSE, NAIVE = "naive loop, dense", "naive loop, principled"
+WINDOW = 10
+WINDOWS, FINAL_WINDOWS = 6, 3
+"""Windows measured in the ramp and in the final phase."""
+
+
+def measure(device: torch.device, quick: bool, tell: Tell, criteria: Sequence[str] = CRITERIA) -> Section:
+    """The section of one shape."""
+    shape = shape_for(device, quick)
+    ramp, final = (1, 1) if quick else (WINDOWS, FINAL_WINDOWS)
+    total = WINDOW * (2 + ramp + final)
+    # Masks at multiples of the window from 2 windows on; the final phase begins with a window of its own.
+    schedule = Cubic(initial=WINDOW, final=WINDOW * final, window=WINDOW)
+    candidates: dict[str, Stepper | NaiveStepper] = {
+        name: Stepper(shape, device, name, schedule, total) for name in (DENSE, *criteria)
+    }
+    candidates[NAIVE_DENSE] = NaiveStepper(shape, device, schedule, total, prunes=False)
+    candidates[NAIVE] = NaiveStepper(shape, device, schedule, total)
+    times = interleave(candidates, WINDOW * (ramp + final), WINDOW * 2, device, lambda text: tell(f"step: {text}"))
+    size = sum(matrix.parameter.numel() for matrix in find_prunable(candidates[DENSE].model))
+    return tabulate(shape, size, times, WINDOW * ramp, device)
+
+
+def tabulate(shape: Shape, size: int, times: Seconds, ramp: int, device: torch.device) -> Section:
+    """The section from raw seconds: the first `ramp` rounds are the ramp's, the others the final phase's."""
+    windows = {name: ratios(times, name, slice(None, ramp)) for name in times}
+    finals = {name: ratios(times, name, slice(ramp, None)) for name in times}
+    rows = [
+        [
+            name,
+            *(f"{1000 * seconds:.1f}" for seconds in interval(times[name])),
+            _shown(windows[name]),
+            _shown(finals[name]),
+        ]
+        for name in times
+    ]
+    bounds = (1.03, 1.05) if device.type == "cuda" else (1.02, 1.05)
+    targets = [
+        Target(
+            name="principled, averaged over a window",
+            measured=windows["principled"][0],
+            bound=bounds[0],
+            kind="at most",
+        ),
+        Target(
+            name="principled, masks at every step", measured=finals["principled"][0], bound=bounds[1], kind="at most"
+        ),
+    ]
+    return Section(
+        name="step",
+        title=f"A training step ({shape.words}, {size / 1e6:.1f} M prunable, sparsity {SPARSITY:g})",
+        columns=["step", "median ms", "low", "high", "averaged over a window", "masks every step"],
+        rows=rows,
+        notes=[
+            f"Ratios are to the dense step, the naive principled loop's to the naive dense step; in brackets 95 % intervals over "
+            f"windows of {WINDOW} steps. low and high are the 95 % interval of the median.",
+            "The naive loop: per-parameter updates out of place, torch.cat, kthvalue, AdamW as a loop over parameters.",
+        ],
+        targets=targets,
+        raw={f"{name} seconds": values for name, values in times.items()},
+        repetitions=f"{len(times[DENSE])} rounds in turns, {2 * WINDOW} before them not counted",
+    )
+
+
+def ratios(times: Seconds, name: str, phase: slice) -> tuple[float, float, float]:
+    """(ratio, low, high) of a candidate to its dense step in one phase."""
+    base = NAIVE_DENSE if name == NAIVE else DENSE
+    return added(times[base][phase], times[name][phase], WINDOW)
+
+
+def _shown(found: tuple[float, float, float]) -> str:
+    ratio, low, high = found
+    return "1" if low == high == 1 else f"{ratio:.3f} [{low:.3f}, {high:.3f}]"

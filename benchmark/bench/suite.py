@@ -1,0 +1,87 @@
+"""`prunebench bench`: measure the sections asked for, print each as it is done, and keep tables and raw numbers."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from benchmark import environment
+from benchmark.atomic import write_text
+from benchmark.bench import batches, cell, memory, scaling, selecting, startup, step
+from benchmark.bench.cells import Place
+from benchmark.bench.result import Costs, Recipe, Section, read
+from benchmark.bench.show import markdown, slug
+from benchmark.bench.timing import Tell
+from benchmark.errors import PrunebenchError, choices
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is measured, on what."""
+
+    device: torch.device
+    place: Place
+    quick: bool = False
+    criteria: Sequence[str] = step.CRITERIA
+    command: str = "prunebench bench"
+    tell: Tell = field(default=print)
+
+
+SECTIONS: dict[str, Callable[[Job], Iterable[Section]]] = {
+    "step": lambda job: [step.measure(job.device, job.quick, job.tell, job.criteria)],
+    "selection": lambda job: [selecting.measure(job.device, job.quick, job.tell)],
+    "batches": lambda job: [batches.measure(job.quick, job.tell, job.place)],
+    "cell": lambda job: cell.measure(job.device, job.quick, job.tell, job.place),
+    "memory": lambda job: [memory.measure(job.device, job.quick, job.tell)],
+    "scaling": lambda job: [
+        scaling.measure(job.device, job.quick, job.tell),
+        scaling.at_once(job.device, job.quick, job.tell, job.place),
+    ],
+    "startup": lambda job: [startup.measure(job.quick, job.tell)],
+}
+"""What can be asked for; `cell` gives the useful share as well, `scaling` the cells at once."""
+
+
+UNMEASURED = {"targets": [], "notes": ["A quick run: it tries the code; the figures mean nothing."]}
+"""What a quick run says in place of targets."""
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """The sections called `names`, in the order of SECTIONS; PrunebenchError names an unknown one."""
+    for name in names:
+        if name not in (*SECTIONS, "all"):
+            raise PrunebenchError(f"unknown section '{name}'; {choices(name, [*SECTIONS, 'all'])}")
+    return [name for name in SECTIONS if "all" in names or name in names]
+
+
+def measure(job: Job, names: Sequence[str], folder: Path, show: Callable[[Section], None]) -> Path:
+    """Measure sections one by one, each written as soon as it is done beside the older ones of this device; the table's path."""
+    wanted = chosen(names)
+    environment.prepare_device(job.device)
+    machine = environment.describe(job.device) | {"cores": str(os.cpu_count())}
+    device = machine["device"] if job.device.type == "cuda" else f"{machine['device']}, {machine['threads']} threads"
+    table = folder / f"{slug(device)}.md"
+    for name in wanted:
+        load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "?"
+        started = time.perf_counter()
+        for section in SECTIONS[name](job):
+            seconds = time.perf_counter() - started
+            recipe = Recipe(
+                command=job.command, repetitions=section.repetitions, seconds=seconds, machine=machine | {"load": load}
+            )
+            section = section.model_copy(update={"recipe": recipe} | (UNMEASURED if job.quick else {}))
+            keep(section, device, table)
+            show(section)
+    return table
+
+
+def keep(section: Section, device: str, table: Path) -> None:
+    """Add a section to the device's JSON, in the place of an older one, and write the table anew."""
+    raw = table.with_suffix(".json")
+    costs = read(raw.read_text(), str(raw)) if raw.is_file() else Costs(device=device, sections=[])
+    costs = costs.with_section(section)
+    write_text(raw, costs.model_dump_json(indent=1) + "\n")
+    write_text(table, markdown(costs))

@@ -1,0 +1,58 @@
+"""Commands that measure cost: bench."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli.app import Device, app
+
+
+@app.command()
+def bench(
+    sections: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SECTION]...", help="step, selection, batches, cell, memory, scaling, startup; all if left out."
+        ),
+    ] = None,
+    data: Annotated[str, typer.Option(metavar="DIR", help="Folder with GLUE files for whole cells, or mini.")] = "mini",
+    model: Annotated[
+        str, typer.Option(metavar="DIR", help="Model of the whole cells: a folder, a hub id, or mini.")
+    ] = "mini",
+    device: Device = "auto",
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Where tables and raw numbers go.")] = Path(
+        "results/cost"
+    ),
+    steps: Annotated[int, typer.Option(min=4, help="Optimizer steps of each whole cell.")] = 60,
+    criteria: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Criteria of the step section, separated by commas.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Write NAME.profile.txt: where the time of a pruned step goes.")
+    ] = None,
+    quick: Annotated[bool, typer.Option(help="Tiny shapes, one repetition: tries the code, measures nothing.")] = False,
+) -> None:
+    """Measure what a criterion adds to a step and what a whole cell costs, beside a naive baseline, and write the tables."""
+    from benchmark.bench import step
+    from benchmark.bench.cells import Place
+    from benchmark.bench.profile import write_profile
+    from benchmark.bench.show import section_text
+    from benchmark.bench.suite import Job, measure
+    from benchmark.environment import pick_device
+
+    job = Job(
+        pick_device(device),
+        Place(data, model, steps, eval_examples=20 if quick else None),
+        quick,
+        criteria.split(",") if criteria else step.CRITERIA,
+        f"prunebench {' '.join(sys.argv[1:])}",
+        lambda text: typer.echo(f"  {text}", err=True),
+    )
+    if profile:
+        typer.echo(f"wrote {write_profile(job.device, quick, 'principled', output / f'{profile}.profile.txt')}")
+        if not sections:
+            return
+    table = measure(job, sections or ["all"], output, lambda section: typer.echo(section_text(section)))
+    typer.echo(f"wrote {table} and {table.with_suffix('.json').name}")

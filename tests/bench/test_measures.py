@@ -1,0 +1,81 @@
+"""Every section runs on tiny shapes; the counts of work are those of the formula."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.bench import batches, cell, selecting, step
+from benchmark.bench.cells import Cell, Place, opened
+from benchmark.bench.flops import Work, matmul_rate
+from benchmark.bench.naive_cell import run_naive
+from benchmark.bench.profile import write_profile
+from benchmark.bench.shapes import TINY, build
+from benchmark.bench.suite import SECTIONS, chosen
+from benchmark.bench.timing import quiet
+from benchmark.errors import PrunebenchError
+
+CPU = torch.device("cpu")
+
+
+def test_step_measures_every_candidate() -> None:
+    section = step.measure(CPU, True, quiet, ("principled",))
+    assert [row[0] for row in section.rows] == ["dense", "principled", step.NAIVE_DENSE, step.NAIVE]
+    assert all(len(values) == 20 for values in section.raw.values())
+    assert [target.bound for target in section.targets] == [1.02, 1.05]
+
+
+def test_selections_agree() -> None:
+    assert "are equal" in selecting.measure(CPU, True, quiet).notes[0]
+    scores = torch.tensor([3.0, 1.0, 1.0, 2.0])
+    assert selecting.by_sort(scores, 2).tolist() == [True, False, False, True]
+    assert selecting.by_kthvalue(scores, 2).tolist() == [True] * 4  # ties of the k-th stay
+
+
+def test_padding_counts_tokens() -> None:
+    masks = [torch.tensor([[1, 1, 0], [1, 0, 0]]), torch.tensor([[1]])]
+    assert batches.padding([{"attention_mask": mask} for mask in masks], 8) == (7 / 4, 24 / 4)
+
+
+def test_operations_of_a_forward() -> None:
+    work = Work.of(build(TINY, CPU))
+    assert work == Work(weights=2 * 12 * 32 * 32, layers=2, hidden=32)
+    assert work.flops(np.array([3, 5]), 1) == 2 * work.weights * 8 + 4 * 32 * 2 * (9 + 25)
+    assert work.flops(np.array([3, 5]), 3) == 3 * work.flops(np.array([3, 5]), 1)
+    assert all(rate > 0 for rate in matmul_rate(CPU, rounds=2, side=8))
+
+
+def test_a_cell_beside_the_naive_one() -> None:
+    place = Place(steps=12, eval_examples=8)
+    taught, plain = (place.spec(Cell("glue/sst2", name, 4, 1)) for name in ("self_regularization", "none"))
+    task = opened(taught)
+    work = Work.of(task.build(0))
+    assert cell.useful(taught, task, work) > cell.useful(plain, task, work)
+    ours = cell.run_ours(plain, CPU)
+    naive = run_naive(plain, task, CPU)
+    assert naive.evaluations == 2  # after the first step and the last
+    assert set(naive.parts) == {"teacher", "evaluation"}
+    section = cell.compared([(Cell("glue/sst2", "none", 4, 10), ours, naive)], place, CPU)
+    assert section.targets == []  # none is set on the embedded data
+    assert section.raw["glue/sst2 scores (ours, naive)"] == [ours.score, naive.score]
+    (share,) = cell.shares([(Cell("glue/sst2", "none", 4, 10), ours, naive)], [ours.flops], CPU).targets
+    assert share.measured == pytest.approx(100 / ours.seconds[0])
+
+
+def test_only_cells_whose_files_are_at_hand(tmp_path: Path) -> None:
+    (tmp_path / "glue" / "RTE").mkdir(parents=True)
+    assert [cell.task for cell in Place(str(tmp_path)).cells] == ["glue/rte"]
+
+
+def test_sections_are_chosen_by_name() -> None:
+    assert chosen(["cell", "step"]) == ["step", "cell"]
+    assert chosen(["all"]) == list(SECTIONS)
+    with pytest.raises(PrunebenchError, match="unknown section 'stepp'; did you mean 'step'"):
+        chosen(["stepp"])
+
+
+def test_a_profile_names_the_operators(tmp_path: Path) -> None:
+    text = write_profile(CPU, True, "principled", tmp_path / "p.txt").read_text()
+    assert "masks at every step" in text
+    assert "aten::addmm" in text
