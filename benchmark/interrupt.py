@@ -47,6 +47,7 @@ def catching() -> Iterator[None]:
     try:
         yield
     finally:
+        _asked.number = 0
         for number, handler in before.items():
             signal.signal(number, handler)
 

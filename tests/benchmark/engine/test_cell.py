@@ -1,0 +1,158 @@
+"""One cell on its board: interrupted and taken up, out of memory and tried in parts, failed and left alone."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import benchmark.train
+from benchmark import interrupt
+from benchmark.board import Board
+from benchmark.checkpoint import checkpoint_path
+from benchmark.engine.cell import Settings
+from benchmark.engine.local import run_cells
+from benchmark.environment import is_out_of_memory
+from benchmark.record import record_path
+from tests.benchmark.boards import CPU, TINY, Watched, facts, finish, make_board
+
+ROOT = Path(__file__).resolve().parents[3]
+LONG = TINY["training"] | {"steps": 40}
+
+
+def prunebench_run(board: Board) -> "subprocess.Popen[str]":
+    """`prunebench run` in a process of its own, every step saved."""
+    command = [sys.executable, "-m", "benchmark", "run", str(board.folder), "--checkpoint-minutes", "0"]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def when(condition: Callable[[], bool], process: "subprocess.Popen[str]", patience: float = 60.0) -> None:
+    """Wait until something has happened, or the process has ended."""
+    ends = time.monotonic() + patience
+    while not condition() and process.poll() is None and time.monotonic() < ends:
+        time.sleep(0.01)
+
+
+# Signals.
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM])
+def test_an_interrupted_command_saves_its_cell_and_goes_on_there(tmp_path: Path, number: signal.Signals) -> None:
+    """Hit in the middle of its training; the exit code is the signal's, and what follows is as if nothing had been."""
+    suite = {"criteria": ["principled"], "training": LONG}
+    board, calm = make_board(tmp_path / "board", **suite), make_board(tmp_path / "calm", **suite)
+    _, pruned = board.suite.cells()
+    process = prunebench_run(board)
+    when(lambda: checkpoint_path(board.checkpoints, pruned.id).exists(), process)
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, printed
+    assert "prunebench: interrupted; what is done is saved" in printed
+    assert [path.suffix for path in board.checkpoints.iterdir()] == [".checkpoint"]
+    again = prunebench_run(board)
+    printed, _ = again.communicate(timeout=120)
+    assert again.returncode == 0, printed
+    assert "taken up at step" in printed
+    (step,) = board.record(pruned).cost.resumed
+    assert 0 < step < 40
+    assert list(board.checkpoints.iterdir()) == []
+    finish(calm)
+    ours, theirs = (facts(record_path(b.records_folder, pruned.id)) for b in (board, calm))
+    assert ours | {"environment": 0} == theirs | {"environment": 0}
+
+
+def test_the_second_signal_does_not_wait() -> None:
+    with interrupt.catching(), interrupt.deferred():
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupt.asked() == signal.SIGTERM
+        with pytest.raises(interrupt.Interrupted):
+            signal.raise_signal(signal.SIGTERM)
+    assert interrupt.asked() == 0
+
+
+def test_outside_training_a_signal_ends_at_once_and_handlers_are_given_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(interrupt.Interrupted) as caught, interrupt.catching():
+        signal.raise_signal(signal.SIGTERM)
+    assert caught.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+# Memory.
+
+
+def test_out_of_memory_the_cell_runs_once_more_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board, plenty = make_board(tmp_path / "scarce"), make_board(tmp_path / "plenty")
+    original, asked = benchmark.train.backward, []
+
+    def backward(*arguments: Any) -> torch.Tensor:
+        asked.append(arguments[-1])
+        if arguments[-1] == 1 and len(asked) % 3 == 0:  # in mid-run
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        return original(*arguments)
+
+    monkeypatch.setattr(benchmark.train, "backward", backward)
+    watched = Watched()
+    done = run_cells(board, board.cells(), watched, CPU)
+    assert done.failed == {}
+    assert set(asked) == {1, 4}
+    assert ("noted", "out of memory: once more, each batch in 4 parts") in watched.told
+    monkeypatch.setattr(benchmark.train, "backward", original)
+    finish(plenty)
+    for spec in board.suite.cells():
+        ours, theirs = board.record(spec), plenty.record(spec)
+        assert ours.notes[:-1] == theirs.notes
+        assert ours.notes[-1] == "each batch went through the model in 4 parts, for want of memory"
+        assert ours.metrics == theirs.metrics  # the embedded model has no dropout
+        assert ours.sparsity == theirs.sparsity
+
+
+def test_out_of_memory_in_parts_too_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def backward(*_: Any) -> torch.Tensor:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 10 bytes")
+
+    monkeypatch.setattr("benchmark.train.backward", backward)
+    board = make_board(tmp_path)
+    done = finish(board)
+    assert len(done.failed) == 3
+    assert all("can't allocate memory" in reason for reason in done.failed.values())
+
+
+@pytest.mark.parametrize(
+    ("error", "is_memory"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 400 bytes"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_which_errors_are_of_memory(error: Exception, is_memory: bool) -> None:
+    assert is_out_of_memory(error) == is_memory
+
+
+# Failures.
+
+
+def test_a_failed_cell_leaves_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would only lead to the same failure."""
+    original, steps = benchmark.train.backward, []
+
+    def backward(*arguments: Any) -> torch.Tensor:
+        steps.append(1)
+        return original(*arguments) * (float("nan") if len(steps) % 5 == 0 else 1)
+
+    monkeypatch.setattr(benchmark.train, "backward", backward)
+    board = make_board(tmp_path, criteria=["random"])
+    done = run_cells(board, board.cells(), Watched(), replace(CPU, checkpoint_minutes=0))
+    assert [reason.partition(" at")[0] for reason in done.failed.values()] == ["the loss is nan"] * 2
+    assert list(board.checkpoints.iterdir()) == []
+    assert Settings().checkpoint_minutes == 10
