@@ -18,12 +18,12 @@ def _entry_lines(entry: Entry) -> list[str]:
     owner = "" if entry.owner == "prunebench" else f"  [{entry.owner}]"
     names = f"{entry.name}/{{{','.join(entry.variants)}}}" if entry.variants else entry.name
     lines = [f"  {names}{owner}", f"      {entry.claim}"]
-    options = [(f"{option.name}={_spelt(option.default)}", option.about) for option in entry.options]
+    options = [(f"{option.name}={spelt(option.default)}", option.about) for option in entry.options]
     width = max((len(option) for option, _ in options), default=0)
     return lines + [f"        {option:<{width}}  {about}".rstrip() for option, about in options]
 
 
-def _spelt(default: str) -> str:
+def spelt(default: str) -> str:
     """A default as it would be given in a name: true, not True, and text without quotes."""
     try:
         return spell(ast.literal_eval(default))

@@ -8,11 +8,12 @@ import re
 import sys
 from itertools import groupby
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+
+from formulas import GREEK, typeset  # noqa: E402 (beside this file, which is in no package)
 
 INTRODUCTIONS = {
     "criteria": "Higher scores are kept. What each is held against, and where it departs from published code: "
@@ -21,6 +22,9 @@ INTRODUCTIONS = {
     "schedules": "Sparsity over time, and when masks are made. Lengths are shares of the run below 1, else steps.",
     "tasks": "Files, metrics and families of models: [Tasks](../tasks.md).",
 }
+
+SHARED = {"criteria": ("smoothing", "score_optimizer"), "regularizers": ("soft_targets",)}
+"""Files beside the plugins of a kind whose formulas several of them use."""
 
 API = {
     "Running": ("benchmark/spec.py", ("RunSpec", "Training"), "benchmark/run.py", ("run", "Options", "Result")),
@@ -74,20 +78,31 @@ def plugin_page(kind: str, introduction: str) -> str:
     parts = [f"# {kind.capitalize()}", introduction]
     for entry in catalogue(kind):
         if entry.owner == "prunebench":
-            docstring = ast.get_docstring(ast.parse((folder / f"{entry.name}.py").read_text(encoding="utf-8"))) or ""
-            parts += plugin_part(entry, docstring)
+            parts += plugin_part(entry, docstring_of(folder / f"{entry.name}.py"))
+    for name in SHARED.get(kind, ()):
+        claim, _, rest = docstring_of(folder / f"{name}.py").partition("\n")
+        parts += [f"## Shared: {name.replace('_', ' ')}", f"**{escaped(claim)}**", *prose(rest)]
     return "\n\n".join(parts) + "\n"
+
+
+def docstring_of(path: Path) -> str:
+    """As it stands in the file: its indented lines are formulas."""
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")), clean=False) or ""
 
 
 def plugin_part(entry: Any, docstring: str) -> list[str]:
     """Claim, formula and text as they stand in the file, options, links."""
+    from benchmark.show_catalogue import spelt
+
     claim, _, rest = docstring.partition("\n")
     parts = [f"## `{entry.name}`", f"**{escaped(claim)}**"]
     parts += prose(rest)
     if entry.variants:
         parts.append("Variants: " + ", ".join(f"`{entry.name}/{variant}`" for variant in entry.variants))
     if entry.options:
-        rows = [f"| `{option.name}` | `{option.default}` | {escaped(option.about)} |" for option in entry.options]
+        rows = [
+            f"| `{option.name}` | `{spelt(option.default)}` | {escaped(option.about)} |" for option in entry.options
+        ]
         parts.append("\n".join(["| option | default | |", "|---|---|---|", *rows]))
     return parts
 
@@ -150,27 +165,23 @@ def signature(node: ast.FunctionDef) -> str:
 
 
 def prose(docstring: str) -> list[str]:
-    """Markdown blocks of a docstring: indented lines are formulas, set as they stand; the rest is text."""
+    """Markdown blocks of a docstring: indented lines are formulas, the rest is text; each reference has a line of its own."""
     blocks: list[str] = []
     for chunk in re.split(r"\n\s*\n", docstring.strip("\n")):
         for formula, lines in groupby(chunk.split("\n"), lambda line: line.startswith("    ")):
             text = "\n".join(lines)
-            if formula and "http" in text and blocks:  # a reference that goes on
-                blocks[-1] += "\n" + escaped(text)
+            if formula and "http" in text and blocks:  # references that go on
+                for line in text.split("\n"):
+                    blocks[-1] += ("  \n" if blocks[-1].endswith(">") else " ") + escaped(line)
             elif formula:
-                blocks.append(f"```text\n{narrow(text)}\n```")
+                blocks.append(typeset(text))
             elif text.strip():
                 blocks.append(escaped(text))
     return blocks
 
 
-def narrow(formula: str) -> str:
-    """Without the docstring's indentation, and with wide gaps made small."""
-    return "\n".join(re.sub(r"(?<=\S) {4,}", "    ", line) for line in dedent(formula).split("\n"))
-
-
 def escaped(text: str) -> str:
-    """Text without accidental markup: code in backticks stays code, addresses become links."""
+    """Text without accidental markup: code in backticks stays code, addresses become links, Greek is set in its letters."""
     parts = re.split(r"(`[^`]+`|https?://[^\s,;)\]]+[^\s,;)\].])", " ".join(text.split()))
     return "".join(
         f"<{part}>" if part.startswith("http") else part if part.startswith("`") else bare(part) for part in parts
@@ -178,8 +189,14 @@ def escaped(text: str) -> str:
 
 
 def bare(text: str) -> str:
-    """Every character that Markdown might take for markup, as itself."""
-    return re.sub(r"([|*_<>\[\]`#])", r"\\\1", text)
+    """Every character that Markdown might take for markup, as itself; then what was written above, below and in Greek."""
+    for plain, shown in (("&", "&amp;"), ("<-", "←"), ("<", "&lt;"), (">", "&gt;")):
+        text = text.replace(plain, shown)
+    text = re.sub(r"([|*_\[\]`#])", r"\\\1", text)
+    text = re.sub(rf"\b({'|'.join(GREEK)})\b", r"&\1;", text)
+    text = text.replace(r"sum\_", "&Sigma;\\_")
+    text = re.sub(r"(?<=\S)\^(-?\w+)", r"<sup>\1</sup>", text)
+    return re.sub(r"(?:(?<=\b\w)(?<![A-Za-z]{2})|(?<=[\];]))\\_(\w+)", r"<sub>\1</sub>", text)
 
 
 def code(lines: list[str]) -> str:

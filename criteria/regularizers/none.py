@@ -1,6 +1,6 @@
 """No regularization: the mean task loss.
 
-loss = mean_d CE(z_d, y_d)
+    loss = mean_d CE(z_d, y_d)
 """
 
 from criteria.regularizers.base import Regularizer
