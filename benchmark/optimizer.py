@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from benchmark.embedding import add_in_place
 from benchmark.flat import Flat, PrunableWeights
 from benchmark.schedules.base import steps
 from benchmark.spec import Training
@@ -27,6 +28,7 @@ class FlatOptimizer:
         self.flats += [
             Flat(group) for group in ([p for p in rest if p.dim() > 1], [p for p in rest if p.dim() <= 1]) if group
         ]
+        add_in_place(model)
         groups = [
             {"params": [flat.vector], "weight_decay": training.weight_decay if flat.parameters[0].dim() > 1 else 0.0}
             for flat in self.flats
