@@ -67,7 +67,7 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
         count = 1
         for length in shape:
             count *= length
-        if count < 0 or count * dtype.itemsize != len(body):
+        if min(shape, default=0) < 0 or count * dtype.itemsize != len(body):
             raise ValueError(f"'{entry.filename}' holds {len(body)} bytes, expected {count * dtype.itemsize}")
         flat = np.frombuffer(body, dtype)
         return flat.reshape(shape, order="F" if fortran else "C").copy()

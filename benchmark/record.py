@@ -159,8 +159,8 @@ def failure_path(folder: Path, run_id: str) -> Path:
 def failure_reason(path: Path) -> str:
     """Why a run failed, from the file it left."""
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["reason"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(read_bounded(path, RECORD))["reason"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return f"unreadable {path.name}"
 
 

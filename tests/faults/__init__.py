@@ -1,0 +1,1 @@
+"""Faults injected into every write, hostile input, and several runners at once."""
