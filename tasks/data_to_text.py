@@ -24,12 +24,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks.base import Evaluation, Outcomes, Setting, Task, TaskError
+from tasks.base import Outcomes, Setting, Task, TaskError
 from tasks.generation import Plan, generate
-from tasks.hub_metrics import hub_scores, parse
+from tasks.hub_metrics import HubMetric, means, parse
 from tasks.metrics_text import signatures, text_metrics, text_outcomes
 from tasks.pipeline.features import Feature
-from tasks.pipeline.prepared import PreparedTask
+from tasks.pipeline.prepared import Compared, PreparedTask
 from tasks.sources import Layout, Row
 
 LEAST_SOURCE = 8
@@ -100,10 +100,7 @@ class TextGeneration(Task):
 
     def aggregate(self, outcomes: Outcomes) -> dict[str, float]:
         """BLEU, ROUGE-L, chrF in percent and NIST of the corpus, and the mean of every `extra_*` column in its own unit."""
-        extra = {
-            name.removeprefix("extra_"): float(v.mean()) for name, v in outcomes.items() if name.startswith("extra_")
-        }
-        return text_metrics(outcomes) | extra
+        return text_metrics(outcomes) | means(outcomes)
 
 
 class PreparedText(PreparedTask[Pair]):
@@ -114,7 +111,6 @@ class PreparedText(PreparedTask[Pair]):
     only_encoders = False
 
     def __init__(self, task: TextGeneration, setting: Setting, layout: Layout) -> None:
-        self.extra = parse(task.extra)
         super().__init__(task, setting, layout)
         self.notes += [note for split in self.counts if (note := self._cut(split))]
 
@@ -240,13 +236,13 @@ class PreparedText(PreparedTask[Pair]):
         texts = [example.texts for example in examples]
         return text_outcomes(predictions, texts, self.task.lowercase) | self.task.marks(examples, trained), predictions
 
-    def evaluate(self, model: nn.Module, split: str) -> Evaluation:
-        """Metrics, outcomes and generated texts on `heldout` or `reported`; those of the evaluate hub where asked for."""
-        found = super().evaluate(model, split)
-        texts = [example.texts for example in self.examples(split)]
-        columns, numbers = hub_scores(self.extra, found.predictions, texts)
-        outcomes = found.outcomes | columns
-        return Evaluation(self.task.aggregate(outcomes) | numbers, outcomes, found.predictions)
+    def hub_metrics(self) -> Sequence[HubMetric]:
+        """Those of the option `extra`."""
+        return parse(self.task.extra)
+
+    def compared(self, split: str, predictions: Sequence[str], outcomes: Outcomes) -> Compared:
+        """Generated texts, and all texts of each meaning."""
+        return predictions, [example.texts for example in self.examples(split)]
 
     def write(self, model: nn.Module, split: str) -> list[str]:
         """The text generated for every meaning of a split, white space run together."""

@@ -20,8 +20,10 @@ from torch import Tensor, nn
 
 from tasks import metrics
 from tasks.base import Outcomes, Setting, Task, TaskError
+from tasks.hub_metrics import HubMetric, means
+from tasks.hub_metrics import parse as parse_metrics
 from tasks.pipeline.features import Feature
-from tasks.pipeline.prepared import PreparedTask
+from tasks.pipeline.prepared import Compared, PreparedTask
 from tasks.sources import Hub, Layout, Row, read_text
 
 REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
@@ -83,6 +85,8 @@ class Glue(Task):
 
     skip_malformed: bool = False
     """Pass over rows that cannot be read (some copies of QQP hold a few) instead of stopping; their number is noted."""
+    extra: str = ""
+    """More metrics from the evaluate hub, joined by `+`, of class numbers (STS-B: scores): `evaluate:f1?average=macro`."""
 
     @property
     def spec(self) -> Variant:
@@ -116,9 +120,10 @@ class Glue(Task):
         """The variant's metrics in percent from `prediction`, `label` and, for MNLI, `mismatched`, each [examples]."""
         prediction, label = outcomes["prediction"], outcomes["label"]
         if "mismatched" not in outcomes:
-            return {name: getattr(metrics, name)(prediction, label) for name in self.spec.metrics}
+            return {name: getattr(metrics, name)(prediction, label) for name in self.spec.metrics} | means(outcomes)
         parts = {"accuracy": ~outcomes["mismatched"], "accuracy_mm": outcomes["mismatched"]}
-        return {name: metrics.accuracy(prediction[chosen], label[chosen]) for name, chosen in parts.items()}
+        found = {name: metrics.accuracy(prediction[chosen], label[chosen]) for name, chosen in parts.items()}
+        return found | means(outcomes)
 
 
 class PreparedGlue(PreparedTask[Example]):
@@ -185,6 +190,14 @@ class PreparedGlue(PreparedTask[Example]):
             predicted[batch["index"].cpu()] = answers.cpu()
         outcomes = self._outcomes(predicted.numpy(), examples)
         return outcomes, [labels[at] if labels else f"{at:.3f}" for at in predicted.tolist()]
+
+    def hub_metrics(self) -> Sequence[HubMetric]:
+        """Those of the option `extra`."""
+        return parse_metrics(self.task.extra)
+
+    def compared(self, split: str, predictions: Sequence[str], outcomes: Outcomes) -> Compared:
+        """Predicted classes or scores, and those of the labels; in MNLI over both development sets."""
+        return outcomes["prediction"].tolist(), [[label] for label in outcomes["label"].tolist()]
 
     @property
     def floor(self) -> dict[str, float]:

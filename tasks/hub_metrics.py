@@ -2,13 +2,15 @@
 
 What a metric returns is taken as it is, in its own unit: `bertscore_f1`, `meteor`. A list with a number per example becomes an
 outcome (`extra_bertscore_f1`), whose mean is the metric, and which paired tests can resample; a single number of the whole
-corpus is a metric alone. A metric that knows only one reference gets the first.
+corpus is a metric alone. A metric that knows only one reference gets the first. What predictions are, the task says: class
+numbers, answers, tags or texts; a metric whose inputs are others is an error of the library that says so. Where a name is the
+task's own metric already, the hub's is called `hub_accuracy`.
 
 The hub's code is fetched and run when a metric is first asked for; an offline machine must hold it in its cache.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
@@ -48,10 +50,15 @@ class HubMetric:
         except Exception as error:  # the library's, the network's and missing packages' errors alike
             raise TaskError(f"cannot load metric {PREFIX}{self.name}: {type(error).__name__}: {error}") from error
 
-    def compute(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
+    def compute(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> dict[str, Any]:
         """Numbers, or lists of a number per example, by name; whatever else the metric returns is left out."""
-        texts = [list(group) if self._takes_several else group[0] for group in references]
-        found = self.module.compute(predictions=list(predictions), references=texts, **self.arguments)
+        golds = [list(group) if self._takes_several else group[0] for group in references]
+        try:
+            found = self.module.compute(predictions=list(predictions), references=golds, **self.arguments)
+        except (
+            Exception
+        ) as error:  # wrong kinds of inputs, wrong arguments, missing packages: whatever the script raises
+            raise TaskError(f"metric {PREFIX}{self.name} fails: {type(error).__name__}: {error}") from error
         named = {key if key == self.short else f"{self.short}_{key}": value for key, value in found.items()}
         return {key: value for key, value in named.items() if _is_number(value) or _is_column(value, len(predictions))}
 
@@ -76,14 +83,27 @@ def parse(extra: str) -> list[HubMetric]:
     return found
 
 
+def means(outcomes: Outcomes) -> dict[str, float]:
+    """The mean of every `extra_*` column, in its own unit: what a task's `aggregate` adds to its own metrics."""
+    return {
+        name.removeprefix("extra_"): float(value.mean())
+        for name, value in outcomes.items()
+        if name.startswith("extra_")
+    }
+
+
 def hub_scores(
-    metrics: Sequence[HubMetric], predictions: Sequence[str], references: Sequence[Sequence[str]]
+    metrics: Sequence[HubMetric],
+    predictions: Sequence[Any],
+    references: Sequence[Sequence[Any]],
+    taken: Collection[str] = (),
 ) -> tuple[Outcomes, dict[str, float]]:
-    """(outcomes named `extra_*` [examples], numbers of the whole corpus) of every metric."""
+    """(outcomes named `extra_*` [examples], numbers of the whole corpus) of every metric; `taken` are names of the task's own."""
     columns: Outcomes = {}
     numbers: dict[str, float] = {}
     for metric in metrics:
-        for name, value in metric.compute(predictions, references).items():
+        for found, value in metric.compute(predictions, references).items():
+            name = f"hub_{found}" if found in taken else found
             if _is_number(value):
                 numbers[name] = float(value)
             else:

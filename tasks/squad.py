@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from tasks import metrics
 from tasks.base import Outcomes, Setting, Task, TaskError
+from tasks.hub_metrics import HubMetric, means, parse
 from tasks.pipeline.features import Feature
-from tasks.pipeline.prepared import PreparedTask
+from tasks.pipeline.prepared import Compared, PreparedTask
 from tasks.sources import Hub, Layout, Row, read_text
 from tasks.spans import best_spans, locate, null_scores, paragraph, positions, token_span
 
@@ -56,6 +57,8 @@ class Squad(Task):
     """Questions are cut to so many tokens."""
     max_answer: int = 30
     """Longest predicted answer, in tokens."""
+    extra: str = ""
+    """More metrics from the evaluate hub, joined by `+`, of answers as texts: `evaluate:bertscore`."""
 
     def __post_init__(self) -> None:
         for name, least in (("stride", 0), ("max_question", 1), ("max_answer", 1)):
@@ -81,7 +84,7 @@ class Squad(Task):
 
     def aggregate(self, outcomes: Outcomes) -> dict[str, float]:
         """Means of `exact_match` and `f1` [questions], in percent."""
-        return {name: metrics.mean(outcomes[name]) for name in ("exact_match", "f1")}
+        return {name: metrics.mean(outcomes[name]) for name in ("exact_match", "f1")} | means(outcomes)
 
     def score(self, prediction: str, golds: Sequence[str]) -> tuple[float, float]:
         """Exact match and F1, in [0, 1], of one prediction."""
@@ -195,6 +198,14 @@ class PreparedSquad(PreparedTask[Question]):
         pairs = zip(answers, questions, strict=True)
         scores = np.array([self.task.score(answer, question.answers) for answer, question in pairs])
         return {"exact_match": scores[:, 0], "f1": scores[:, 1]}, answers
+
+    def hub_metrics(self) -> Sequence[HubMetric]:
+        """Those of the option `extra`."""
+        return parse(self.task.extra)
+
+    def compared(self, split: str, predictions: Sequence[str], outcomes: Outcomes) -> Compared:
+        """Predicted answers, and the gold ones of each question; the empty text where there is none."""
+        return predictions, [question.answers or ("",) for question in self.examples(split)]
 
     def answers(self, model: nn.Module, split: str) -> list[str]:
         """The best span of every question as text; what may be left unanswered is the empty text."""

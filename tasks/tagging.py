@@ -15,9 +15,10 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from tasks.base import Outcomes, Setting, Task, TaskError
+from tasks.hub_metrics import HubMetric, means, parse
 from tasks.metrics_ner import entity_metrics, entity_outcomes
 from tasks.pipeline.features import Feature
-from tasks.pipeline.prepared import PreparedTask
+from tasks.pipeline.prepared import Compared, PreparedTask
 from tasks.sources import Layout, Row
 from tasks.tags import SCHEMES, Sentence, check_scheme, read_columns, to_iob2
 
@@ -34,6 +35,8 @@ class WordTagging(Task):
     """What the files' tags must follow, `iob1`, `iob2` or `bioes`; `auto` reads all three."""
     strict: bool = False
     """Count only entities that are well formed in IOB2 (seqeval's strict mode), not all that conlleval reads."""
+    extra: str = ""
+    """More metrics from the evaluate hub, joined by `+`, of lists of tags: `evaluate:poseval`."""
 
     def __post_init__(self) -> None:
         if self.scheme not in ("auto", *SCHEMES):
@@ -41,7 +44,7 @@ class WordTagging(Task):
 
     def aggregate(self, outcomes: Outcomes) -> dict[str, float]:
         """Entity F1, precision and recall, micro-averaged, and F1 of each type, in percent."""
-        return entity_metrics(outcomes)
+        return entity_metrics(outcomes) | means(outcomes)
 
     def read(self, path: Path) -> list[Sentence]:
         """The sentences of a column file, their tags in IOB2; TaskError with file and line of what breaks `scheme`."""
@@ -158,6 +161,14 @@ class PreparedTagging(PreparedTask[Sentence]):
         gold = [sentence.tags for sentence in examples]
         outcomes = entity_outcomes(gold, predicted, self.types, self.task.strict)
         return outcomes, [" ".join(tags) for tags in predicted]
+
+    def hub_metrics(self) -> Sequence[HubMetric]:
+        """Those of the option `extra`."""
+        return parse(self.task.extra)
+
+    def compared(self, split: str, predictions: Sequence[str], outcomes: Outcomes) -> Compared:
+        """Predicted tags of each sentence, and the gold ones."""
+        return [tags.split() for tags in predictions], [sentence.tags for sentence in self.examples(split)]
 
     def _lost(self, split: str) -> str:
         lost = self.features(split).scalar["lost"]

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.base import Batch, Evaluation, Outcomes, Prepared, Setting, Task, TaskError
+from tasks.hub_metrics import HubMetric, hub_scores
 from tasks.pipeline.batching import Rows, budgeted, carve, grouped, in_order, sample
 from tasks.pipeline.cache import Memo, cached
 from tasks.pipeline.checkpoints import open_checkpoint
@@ -30,6 +31,9 @@ from tasks.pipeline.features import Feature, Features, collate, pack
 from tasks.sources import Files, Layout, Row, hash_text, open_source
 
 E = TypeVar("E")
+
+Compared = tuple[Sequence[Any], Sequence[Sequence[Any]]]
+"""Predictions, and the references of each."""
 
 CHUNK = 2000
 """Examples handed to the tokenizer at once."""
@@ -65,6 +69,7 @@ class PreparedTask(Prepared, Generic[E]):
 
     def __init__(self, task: Task, setting: Setting, layout: Layout) -> None:
         self.task, self.setting = task, setting
+        self.extra = self.hub_metrics()
         self.metric = task.metric
         self.checkpoint = open_checkpoint(setting.model, self.embedded, setting.trust_remote_code)
         self.model_fingerprint = self.checkpoint.fingerprint
@@ -105,6 +110,14 @@ class PreparedTask(Prepared, Generic[E]):
 
     def outcomes(self, model: nn.Module, split: str) -> tuple[Outcomes, list[str]]:
         """Per-example numbers and predicted texts of a model in eval mode, gradients off."""
+        raise NotImplementedError
+
+    def hub_metrics(self) -> Sequence[HubMetric]:
+        """Metrics of the evaluate hub that an option of the task asks for; then `compared` is asked, and `aggregate` adds `means`."""
+        return ()
+
+    def compared(self, split: str, predictions: Sequence[str], outcomes: Outcomes) -> Compared:
+        """What the hub's metrics get: a prediction for each example, and its references."""
         raise NotImplementedError
 
     def check_model(self) -> None:
@@ -187,7 +200,12 @@ class PreparedTask(Prepared, Generic[E]):
         """Metrics, outcomes and predictions on `heldout` or `reported`; the model is put in eval mode, then back."""
         with evaluating(model):
             outcomes, predictions = self.outcomes(model, split)
-        return Evaluation(self.task.aggregate(outcomes), outcomes, predictions)
+        numbers: dict[str, float] = {}
+        if self.extra:
+            own = self.task.aggregate(outcomes)
+            columns, numbers = hub_scores(self.extra, *self.compared(split, predictions, outcomes), taken=own)
+            outcomes = outcomes | columns
+        return Evaluation(self.task.aggregate(outcomes) | numbers, outcomes, predictions)
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write model and tokenizer as a Hugging Face folder."""
