@@ -2,12 +2,12 @@
 
 import sys
 
-from benchmark.cli import running, tuning, showing, measuring, keeping, extending  # isort: skip - the order of the help
+from benchmark.cli import running, tuning, showing, diagnosing, measuring, keeping, extending  # isort: skip - the order of the help
 from benchmark.atomic import MACHINE, reason_of
 from benchmark.cli.app import app, echo
 from benchmark.errors import PrunebenchError
 
-__all__ = ["app", "extending", "keeping", "main", "measuring", "running", "showing", "tuning"]
+__all__ = ["app", "diagnosing", "extending", "keeping", "main", "measuring", "running", "showing", "tuning"]
 
 
 def main() -> None:

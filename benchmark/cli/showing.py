@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from benchmark.cli.app import BoardArgument, Changes, Data, Format, Model, Only, app, echo, open_board
+from benchmark.cli.app import BoardArgument, Changes, Data, Format, Model, app, echo, open_board
 
 
 @app.command()
@@ -89,13 +89,3 @@ def report(
 
     opened = [open_board(board, changes, data, model) for board in boards]
     echo(write_report(opened, output or boards[0] / "report.html", published))
-
-
-@app.command()
-def diagnose(
-    board: BoardArgument, only: Only = "*", changes: Changes = None, data: Data = None, model: Model = None
-) -> None:
-    """Say what BOARD's criteria really do: how much the weights they keep overlap, between criteria and between seeds."""
-    from benchmark.diagnose.overlap import overlap_text
-
-    echo(overlap_text(open_board(board, changes, data, model), only))

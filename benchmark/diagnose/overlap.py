@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.board import Board
-from benchmark.errors import PrunebenchError
 from benchmark.record import Record
+from benchmark.report.cells import Cell, Run
+from benchmark.report.layout import Line
+from benchmark.report.table import Table
 from benchmark.weights import load_weights
 
 Kept = NDArray[np.bool_]
@@ -32,14 +34,11 @@ def chance(density_a: float, density_b: float) -> float:
     return both / (density_a + density_b - both)
 
 
-def kept_set(board: Board, record: Record) -> Kept:
-    """The kept set of a finished cell; PrunebenchError where its weights were not kept."""
+def kept_set(board: Board, record: Record) -> Kept | None:
+    """The kept set of a finished cell; None where its weights were not kept."""
     weights = load_weights(board.weights_folder, record.id)
     if weights is None:
-        raise PrunebenchError(
-            f"{record.spec.cell}: its weights were not kept; run the board with --save-weights (into a fresh board, or after "
-            "removing the records of these cells)"
-        )
+        return None
     return np.concatenate([(weights[layer.name] != 0).numpy().reshape(-1) for layer in record.sparsity.layers])
 
 
@@ -68,20 +67,32 @@ def overlaps(records: Sequence[Record], kept: Sequence[Kept]) -> tuple[list[str]
     return names, np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
 
 
-def overlap_text(board: Board, only: str = "*") -> str:
-    """One table of overlaps for every task and sparsity of the board."""
-    from tabulate import tabulate
+def overlap_tables(board: Board, records: Sequence[Record]) -> dict[tuple[str, float], Table]:
+    """One table of overlaps for every task and sparsity, over the cells whose weights were kept."""
+    kept = {
+        record.id: found
+        for record in records
+        if not record.spec.is_dense and (found := kept_set(board, record)) is not None
+    }
+    tables = {}
+    for task, sparsity in dict.fromkeys((r.spec.task, r.spec.sparsity) for r in records if r.id in kept):
+        group = [r for r in records if r.id in kept and (r.spec.task, r.spec.sparsity) == (task, sparsity)]
+        names, values = overlaps(group, [kept[record.id] for record in group])
+        tables[task, sparsity] = Table(
+            title=f"Overlap of kept weights, {task} at {sparsity:g}",
+            row_fields=("row",),
+            column_fields=("with",),
+            rows=tuple(Line((name,), (name,)) for name in names),
+            columns=tuple(Line((name,), (name,)) for name in names),
+            cells=tuple(tuple(_cell(value, [record.id for record in group]) for value in row) for row in values),
+            facts={
+                "Overlap": "Jaccard's, of the weights that are not zero in the final models; on the diagonal between seeds of "
+                "one row, off it between rows at equal seeds",
+                "Chance": f"{chance(1 - sparsity, 1 - sparsity):.3f}, for two random sets of this density",
+            },
+        )
+    return tables
 
-    wanted = {spec.id for spec in board.cells(only)}
-    records = [record for record in board.records()[0] if not record.spec.is_dense and record.id in wanted]
-    parts = []
-    for task, sparsity in dict.fromkeys((record.spec.task, record.spec.sparsity) for record in records):
-        group = [r for r in records if (r.spec.task, r.spec.sparsity) == (task, sparsity)]
-        names, table = overlaps(group, [kept_set(board, record) for record in group])
-        density = 1 - sparsity
-        rows = [
-            [name, *("" if np.isnan(x) else f"{x:.3f}" for x in row)] for name, row in zip(names, table, strict=True)
-        ]
-        head = f"{task}, sparsity {sparsity:g}: Jaccard overlap of kept weights (chance {chance(density, density):.3f})"
-        parts.append(f"{head}\n{tabulate(rows, headers=['', *names], disable_numparse=True)}")
-    return "\n\n".join(parts) or "no finished pruned cells"
+
+def _cell(value: float, ids: Sequence[str]) -> Cell:
+    return Cell() if np.isnan(value) else Cell(runs=(Run(float(value), tuple(ids)),), planned=1, text=f"{value:.3f}")

@@ -1,0 +1,49 @@
+"""The command that asks what criteria really do."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from benchmark.cli.app import Changes, Data, Device, Format, Model, Only, app, echo, open_board
+
+
+@app.command()
+def diagnose(
+    board: Annotated[Path, typer.Argument(metavar="BOARD|CELL", help="Folder with a suite.yaml, or a record in one.")],
+    only: Only = "*",
+    train: Annotated[
+        bool, typer.Option(help="Train the cells again, to measure fidelity, churn and correlation.")
+    ] = False,
+    at: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of training after which fidelity is measured; 0: first masking.")
+    ] = 0.0,
+    bins: Annotated[int, typer.Option(min=2, help="Quantile bins of each matrix that are zeroed.")] = 8,
+    singles: Annotated[int, typer.Option(min=2, help="Single weights that are zeroed.")] = 128,
+    batches: Annotated[int, typer.Option(min=1, help="Batches on which the loss is measured.")] = 4,
+    format: Annotated[Format, typer.Option(help="How to print the tables.")] = "text",
+    figures: Annotated[Literal["pdf", "svg", "png"], typer.Option(help="Vector or bitmap.")] = "pdf",
+    changes: Changes = None,
+    data: Data = None,
+    model: Model = None,
+    device: Device = "auto",
+) -> None:
+    """Say what BOARD's criteria really do: fidelity to the loss, churn of masks, overlap and correlation; BOARD/diagnose/ has all."""
+    from benchmark.diagnose.fidelity import Probing
+    from benchmark.diagnose.train import train as train_again
+    from benchmark.diagnose.write import printed, tables, write_all
+
+    cell = board.stem if board.suffix == ".json" and board.is_file() else None
+    opened = open_board(board.parents[1] if cell else board, changes, data, model)
+    cells = [opened.find(cell)] if cell else opened.cells(only)
+    try:
+        failed = train_again(opened, cells, Probing(at, bins, singles, batches), device, echo) if train else 0
+    except KeyboardInterrupt:
+        echo("prunebench: interrupted; finished cells are kept, run the same command to go on", err=True)
+        sys.exit(130)
+    made = list(tables(opened, cells))
+    paths = write_all(opened, made, cells, figures)
+    echo(printed(made, format))
+    echo(f"wrote {len(paths)} files in {opened.folder / 'diagnose'}")
+    sys.exit(failed)

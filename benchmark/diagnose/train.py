@@ -1,0 +1,67 @@
+"""Trains cells of a board again under observation, and keeps what was seen. Records are neither read nor written."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from benchmark.board import Board
+from benchmark.claim import claimed
+from benchmark.diagnose.fidelity import Probing
+from benchmark.diagnose.listen import can_listen, listen
+from benchmark.diagnose.store import Diagnosis, load_diagnosis, save_diagnosis
+from benchmark.diagnose.watch import watch
+from benchmark.run import Options
+from benchmark.spec import RunSpec, portable_plugin
+from benchmark.teachers import Teachers
+
+Say = Callable[[str], None]
+
+
+def train(board: Board, cells: Sequence[RunSpec], how: Probing, device: str = "auto", say: Say = lambda _: None) -> int:
+    """Diagnose the cells that were not diagnosed with these settings; 1 where one failed, else 0."""
+    plain = Options(device=device, cache=board.cache / "data")
+    options = Options(
+        device=device, cache=plain.cache, teacher=Teachers(board.cache / "teachers", board.locks, plain).get
+    )
+    failed = 0
+    for spec in cells:
+        settings = _settings(board, spec, how)
+        standing = load_diagnosis(board.folder, spec.id)
+        if standing is not None and standing.settings == settings:
+            continue
+        with claimed(board.locks, f"diagnose-{spec.id}", wait=False) as mine:
+            if not mine:
+                say(f"{spec.cell}: another process is at it")
+                continue
+            try:
+                save_diagnosis(board.folder, _diagnosed(board, spec, how, options, settings))
+                say(f"{spec.cell}: diagnosed")
+            except Exception as error:
+                failed = 1
+                say(f"FAILED {spec.cell}: {error or type(error).__name__}")
+    return failed
+
+
+def _diagnosed(board: Board, spec: RunSpec, how: Probing, options: Options, settings: dict[str, Any]) -> Diagnosis:
+    found = Diagnosis(id=spec.id, spec=spec.recorded(), settings=settings)
+    if not spec.is_dense:
+        churn, fidelity = watch(spec, options, how)
+        return found.model_copy(update={"churn": churn, "fidelity": fidelity})
+    others = _pruned(board, spec)
+    target = max(cell.sparsity for cell in others)
+    heard = listen(spec, _texts(others), others[0].schedule, target, options, how)
+    return found.model_copy(update={"heard": heard})
+
+
+def _settings(board: Board, spec: RunSpec, how: Probing) -> dict[str, Any]:
+    """What the measurement depends on besides the cell; a dense one also on which criteria listen."""
+    heard = {"criteria": [portable_plugin(text) for text in _texts(_pruned(board, spec))]} if spec.is_dense else {}
+    return asdict(how) | heard
+
+
+def _pruned(board: Board, spec: RunSpec) -> list[RunSpec]:
+    return [cell for cell in board.suite.cells() if cell.task == spec.task and not cell.is_dense]
+
+
+def _texts(cells: Sequence[RunSpec]) -> list[str]:
+    return [text for text in dict.fromkeys(cell.criterion for cell in cells) if can_listen(text)]

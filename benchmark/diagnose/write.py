@@ -1,0 +1,54 @@
+"""Everything that is known of a board's criteria, as tables and figures in BOARD/diagnose/."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmark.atomic import write_text
+from benchmark.board import Board
+from benchmark.diagnose.figures import figures
+from benchmark.diagnose.overlap import overlap_tables
+from benchmark.diagnose.store import FOLDER, diagnoses
+from benchmark.diagnose.tables import churn_table, correlation_tables, fidelity_table, layer_tables
+from benchmark.report.curves import slug
+from benchmark.report.figures.style import save
+from benchmark.report.render import render
+from benchmark.report.table import Table
+from benchmark.spec import RunSpec
+
+NOTHING = "nothing is diagnosed yet: `--train` trains cells again under observation, and overlap needs `prunebench run --save-weights`"
+ENDINGS = {"markdown": "md", "csv": "csv", "json": "json"}
+"""Formats that are written, and how their files end."""
+
+
+def tables(board: Board, cells: Sequence[RunSpec]) -> Iterator[tuple[str, Table]]:
+    """(name, table) of all that was diagnosed on `cells`, or can be read from their records and kept weights."""
+    found = diagnoses(board, list(cells))
+    for name, made in (("fidelity", fidelity_table(found)), ("churn", churn_table(found))):
+        if made is not None:
+            yield name, made
+    for task, table in correlation_tables(found).items():
+        yield f"correlation-{slug(task)}", table
+    wanted = {spec.id for spec in cells}
+    records = [record for record in board.records()[0] if record.id in wanted]
+    for (task, sparsity), table in overlap_tables(board, records).items():
+        yield f"overlap-{slug(task)}-{sparsity:g}", table
+    for (task, sparsity), table in layer_tables(records).items():
+        yield f"layers-{slug(task)}-{sparsity:g}", table
+
+
+def write_all(board: Board, made: Sequence[tuple[str, Table]], cells: Sequence[RunSpec], format: str) -> list[Path]:
+    """Write the tables in every format and the figures in one; the paths."""
+    folder, paths = board.folder / FOLDER, list[Path]()
+    for name, table in made:
+        for kind, ending in ENDINGS.items():
+            paths.append(folder / f"{name}.{ending}")
+            write_text(paths[-1], render(table, kind))
+    for name, figure in figures(diagnoses(board, list(cells))):
+        paths.append(save(figure, folder / f"{name}.{format}"))
+    return paths
+
+
+def printed(made: Sequence[tuple[str, Table]], format: str) -> str:
+    """The tables one below the other; sparsity by matrix, which is long, is in its file alone."""
+    shown = [render(table, format) for name, table in made if not name.startswith("layers-")]
+    return "\n".join(shown) or NOTHING
