@@ -27,7 +27,16 @@ SHARED = {"criteria": ("smoothing", "score_optimizer"), "regularizers": ("soft_t
 """Files beside the plugins of a kind whose formulas several of them use."""
 
 API = {
-    "Running": ("benchmark/spec.py", ("RunSpec", "Training"), "benchmark/run.py", ("run", "Options", "Result")),
+    "Running": (
+        "benchmark/spec.py",
+        ("RunSpec", "Training"),
+        "benchmark/run.py",
+        ("run", "Options", "Result"),
+        "benchmark/registry.py",
+        ("configure",),
+        "benchmark/errors.py",
+        ("PrunebenchError",),
+    ),
     "Pruning": ("benchmark/pruner.py", ("Pruner",), "benchmark/trainer_callback.py", ("PruningCallback",)),
     "Boards": ("benchmark/board.py", ("Board",), "benchmark/record.py", ("Record",)),
     "Contracts": (

@@ -173,6 +173,9 @@ def test_the_reference_has_every_plugin_with_its_formula_and_options(hooks: Modu
     assert all(f"## {name}\n" in pages["commands"] for name in click_commands())
     assert "### `criteria.base.Criterion`" in pages["api"]
     assert "run(spec: RunSpec, options: Options | None=None) -> Result" in pages["api"]
+    import benchmark
+
+    assert [name for name in benchmark.__all__ if f".{name}`\n" not in pages["api"]] == []
 
 
 @pytest.mark.slow
