@@ -2,7 +2,8 @@
 
 The record in that folder is the truth, and a file of events beside the job tells the driver the rest: no accounting (sacct) is
 asked, only `squeue`. A job that is preempted or out of time saves its checkpoint, is requeued and goes on from there; one whose
-node is lost is requeued by Slurm. A process that outlives its job holds the cell's lock, so its successor leaves the cell to it.
+node is lost is requeued by Slurm, and released where Slurm then holds it. A process that outlives its job holds the cell's lock,
+so its successor leaves the cell to it.
 """
 
 import json
@@ -34,6 +35,10 @@ TIMEOUTS = 1000
 """How often a job may run out of its time and go on from its checkpoint."""
 SHORTEST, LONGEST = 0.5, 15.0
 """Seconds between looks: more while nothing happens."""
+HELD = "launch failed requeued held"
+"""Why Slurm holds a job that it queued again while the processes of its first life were still ending."""
+RELEASES = 5
+"""How often such a job is released before it is given up."""
 GRACE = 10.0
 """Seconds that a file system may take to show what a job that has left the queue wrote last."""
 PATIENCE = 120.0
@@ -75,6 +80,7 @@ class _Job:
     read: int = 0
     missed: float | None = None
     """When it was first found to have left the queue without a last word."""
+    released: int = 0
 
     def news(self) -> list[Event]:
         """Events since the last look; a line still being written is left for the next one."""
@@ -111,8 +117,15 @@ class _Queue:
                 self.desk.hear(event)
             happened = happened or bool(news)
             if queued is not None and job.number in self.jobs:
-                self._missing(job, job.number in queued)
+                self._look(job, queued.get(job.number))
         return happened
+
+    def _look(self, job: _Job, reason: str | None) -> None:
+        """At a job that has not said its last word: gone from the queue (None), or waiting there for a reason."""
+        if reason == HELD:
+            ask(["scontrol", "release", job.number] if job.released < RELEASES else ["scancel", job.number])
+            job.released += 1
+        self._missing(job, reason is not None)
 
     def _missing(self, job: _Job, queued: bool) -> None:
         """A job that has left the queue without a last word is dead, once the file system had time to show one."""
@@ -145,7 +158,7 @@ class _Queue:
             return
         ask(["scancel", *self.jobs])
         until = time.monotonic() + PATIENCE
-        while time.monotonic() < until and (queued := listed()) is not None and queued & self.jobs.keys():
+        while time.monotonic() < until and (queued := listed()) is not None and queued.keys() & self.jobs.keys():
             time.sleep(SHORTEST)
 
 
@@ -173,10 +186,13 @@ def _typed(options: SlurmOptions) -> dict[str, Any]:
     return dict(options.parameters)
 
 
-def listed() -> set[str] | None:
-    """Numbers of this user's jobs that are pending, running or ending; None where the controller does not answer."""
-    answer = ask(["squeue", "--noheader", f"--user={os.getuid()}", "--format=%i"])
-    return None if answer is None else set(answer.split())
+def listed() -> dict[str, str] | None:
+    """This user's jobs that are pending, running or ending, each with the reason why it waits; None without an answer."""
+    answer = ask(["squeue", "--noheader", f"--user={os.getuid()}", "--format=%i|%r"])
+    if answer is None:
+        return None
+    lines = (line.strip().partition("|") for line in answer.splitlines())
+    return {number: reason.strip(" ()").replace("_", " ").lower() for number, _, reason in lines}
 
 
 def ask(command: Sequence[str]) -> str | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 REQUEUE = signal.SIGUSR2
 """What submitit has Slurm send before a job's time is over, or when it is preempted."""
-BOTH = 5.0
+BOTH = 1.0
 """Seconds in which SIGUSR2 may follow a SIGTERM: preemption sends both, scancel the latter alone."""
 
 

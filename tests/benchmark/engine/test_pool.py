@@ -16,6 +16,7 @@ from benchmark.engine.pool import PoolEngine
 from benchmark.spec import RunSpec
 from benchmark.train import Progress
 from tests.benchmark.boards import CPU, Watched, make_board
+from tests.benchmark.engine.deadly import DEADLY
 from tests.benchmark.engine.same import left_behind, same
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -66,23 +67,6 @@ def test_a_cell_that_kills_its_process_twice_has_failed(tmp_path: Path) -> None:
     assert len(done.finished) == 2
     assert "SIGKILL" in done.failed[deadly.id]
     assert "SIGKILL" in (board.failure(deadly) or "")
-
-
-DEADLY = '''"""Takes its process with it."""
-
-import os
-from dataclasses import dataclass
-
-from criteria.base import Criterion
-
-
-@dataclass(frozen=True)
-class Deadly(Criterion):
-    """As the kernel does where memory runs out."""
-
-    def score(self, state, weight):
-        os.kill(os.getpid(), 9)
-'''
 
 
 @pytest.fixture
