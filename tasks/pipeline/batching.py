@@ -10,6 +10,9 @@ Rows = NDArray[np.intp]
 WINDOW = 50
 """Batches within which rows are sorted by length: wide enough to save padding, narrow enough to keep an epoch shuffled."""
 
+ALIKE = 0.8
+"""Length, as a share of a batch's longest row, from which a row still belongs to it (see `budgeted`)."""
+
 FIXED = 20240229
 """Seed of the shuffle behind `train_examples` and `eval_examples`: a sample is the same whatever the run's seed."""
 
@@ -31,13 +34,21 @@ def in_order(count: int, size: int) -> list[Rows]:
     return [np.arange(at, min(at + size, count)) for at in range(0, count, size)]
 
 
-def budgeted(lengths: NDArray[np.int64], rows: int, tokens: int) -> list[Rows]:
-    """Batches of at most `rows` rows and `tokens` padded tokens, longest first: what does not fit memory fails at once."""
+def budgeted(lengths: NDArray[np.int64], rows: int, tokens: int, least: int | None = None) -> list[Rows]:
+    """Batches of at most `rows` rows and `tokens` padded tokens, longest first: what does not fit memory fails at once.
+
+    With `least`, a batch of at least so many padded tokens ends before rows that are shorter than ALIKE of its longest: of few
+    rows sorted by length, large batches would pad a third in vain.
+    """
     order = np.argsort(-lengths, kind="stable")
     batches: list[Rows] = []
     start = 0
     while start < len(order):
-        size = max(1, min(rows, tokens // max(1, int(lengths[order[start]]))))
+        longest = max(1, int(lengths[order[start]]))
+        size = max(1, min(rows, tokens // longest))
+        if least is not None:
+            alike = int((lengths[order[start : start + size]] >= ALIKE * longest).sum())
+            size = min(size, max(alike, -(-least // longest)))
         batches.append(order[start : start + size])
         start += size
     return batches

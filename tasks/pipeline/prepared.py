@@ -41,8 +41,8 @@ CHUNK = 2000
 MODEL_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 """What a batch may hold for the model's `forward`; a checkpoint's `inputs` say which of them its class takes."""
 
-EVALUATION_ROWS, EVALUATION_TOKENS = 256, 16384
-"""Bounds of an evaluation batch, in rows and in padded tokens."""
+EVALUATION_ROWS, EVALUATION_TOKENS, EVALUATION_LEAST = 256, 16384, 2048
+"""Bounds of an evaluation batch, in rows and in padded tokens, and the tokens from which rows must be of like length."""
 
 _read: Memo[tuple[Sequence[Any], Sequence[str]]] = Memo(16)
 
@@ -179,7 +179,7 @@ class PreparedTask(Prepared, Generic[E]):
     def evaluation_batches(self, split: str) -> Iterator[Batch]:
         """One pass in batches of like length, as large as the budget of tokens allows."""
         features = self.features(split)
-        order = budgeted(features.lengths(), EVALUATION_ROWS, EVALUATION_TOKENS)
+        order = budgeted(features.lengths(), EVALUATION_ROWS, EVALUATION_TOKENS, EVALUATION_LEAST)
         return (self.collate(features, rows) for rows in order)
 
     def collate(self, features: Features, rows: Rows) -> Batch:

@@ -89,6 +89,13 @@ def test_evaluation_batches_keep_the_budget_longest_first() -> None:
     assert [batch.tolist() for batch in batches] == [[5], [1], [3, 2, 4], [0]]
 
 
+def test_evaluation_batches_end_where_rows_get_short_once_they_are_large_enough() -> None:
+    lengths = np.array([100, 95, 80, 79, 40, 39, 10, 9])
+    batches = budgeted(lengths, rows=8, tokens=1000, least=150)
+    assert [batch.tolist() for batch in batches] == [[0, 1, 2], [3, 4], [5, 6, 7]]
+    assert np.concatenate(budgeted(lengths, rows=8, tokens=10**6)).tolist() == list(range(8))
+
+
 def test_samples_are_fixed_and_nested() -> None:
     assert sample(5, None).tolist() == sample(5, 9).tolist() == [0, 1, 2, 3, 4]
     small, large = sample(100, 10), sample(100, 30)

@@ -1,0 +1,59 @@
+"""Batches on their way to the device: on CUDA widened to a multiple of eight, pinned, and copied one step ahead on a stream.
+
+Tensor cores take widths that are multiples of eight, and fewer widths mean fewer compiled graphs. What is added is masked like all
+padding, so that losses stay what they were up to rounding. On a CPU batches pass as they are: narrower is faster there.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+import torch
+from torch.nn import functional as F
+
+from tasks.base import Batch
+
+T = TypeVar("T")
+
+MULTIPLE = 8
+IGNORED = -100
+"""The label of a position that counts for no loss."""
+
+
+def feed(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
+    """The batches, in their order, on `device`."""
+    if device.type != "cuda":
+        yield from batches
+        return
+    stream = torch.cuda.Stream(device)
+
+    def send(batch: Batch) -> Batch:
+        pinned = {name: tensor.pin_memory() for name, tensor in widened(batch).items()}
+        with torch.cuda.stream(stream):
+            return {name: tensor.to(device, non_blocking=True) for name, tensor in pinned.items()}
+
+    for batch in one_ahead(batches, send):
+        current = torch.cuda.current_stream(device)
+        current.wait_stream(stream)
+        for tensor in batch.values():
+            tensor.record_stream(current)  # its memory was given out on the other stream
+        yield batch
+
+
+def one_ahead(items: Iterable[T], send: Callable[[T], T]) -> Iterator[T]:
+    """`send` of every item, called for the next one before the current one is handed out."""
+    waiting: list[T] = []
+    for item in items:
+        waiting.append(send(item))
+        if len(waiting) == 2:
+            yield waiting.pop(0)
+    yield from waiting
+
+
+def widened(batch: Batch, multiple: int = MULTIPLE) -> Batch:
+    """Columns [rows, width] filled up to the next multiple: labels that are ignored, else zeros, which `attention_mask` hides."""
+    return {name: _filled(name, tensor, multiple) for name, tensor in batch.items()}
+
+
+def _filled(name: str, tensor: torch.Tensor, multiple: int) -> torch.Tensor:
+    missing = -tensor.shape[1] % multiple if tensor.dim() == 2 else 0
+    return F.pad(tensor, (0, missing), value=IGNORED if name == "labels" else 0) if missing else tensor
