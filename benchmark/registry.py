@@ -8,6 +8,7 @@ that names both owners.
 import dataclasses
 import importlib
 import importlib.util
+import os
 import pkgutil
 import re
 import sys
@@ -22,6 +23,9 @@ from benchmark.broken import BrokenPluginError, broken
 from benchmark.errors import PrunebenchError, choices
 
 NOT_PLUGINS = {"base", "checks"}
+
+FILES = "PRUNEBENCH_PLUGIN_FILES"
+"""Environment variable: 'no' runs no plugin that is named by its file, for looking at boards of strangers."""
 
 LONGEST = 2000
 """Characters of a configured plugin's text at most: patterns are matched against it."""
@@ -198,6 +202,8 @@ def _from_path(kind: Kind, text: str) -> type[Any]:
     path = plugin_file(location)
     if path is None:
         raise PrunebenchError(f"{kind.singular} '{text}': no file {location}")
+    if os.environ.get(FILES) == "no":
+        raise BrokenPluginError(f"{kind.singular} '{text}': {path} is not run, because {FILES} is 'no'")
     spec = importlib.util.spec_from_file_location(f"prunebench_plugin_{path.stem}", path.resolve())
     assert spec is not None
     assert spec.loader is not None

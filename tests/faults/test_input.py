@@ -16,6 +16,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from benchmark import cli
 from benchmark.board import Board
 from benchmark.errors import PrunebenchError
 from benchmark.readsuite import load_suite, parse_changes
@@ -269,3 +270,26 @@ def test_a_model_runs_its_own_code_only_where_it_is_let(tmp_path: Path) -> None:
     assert not known.checkpoint.own_code
     assert replace(known.checkpoint, trust_remote_code=True).own_code
     assert not replace(open_checkpoint("mini", "encoder"), trust_remote_code=True).own_code
+
+
+def test_a_strangers_board_can_be_looked_at_without_running_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Reading a suite runs the plugin files it names; a variable forbids that, and the other rows are shown."""
+    ran = tmp_path / "ran"
+    board = finished(tmp_path / "board")
+    (board.folder / "trap.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    suite = TINY | {"criteria": ["random", "trap.py"], "regularizers": ["none"]}
+    (board.folder / "suite.yaml").write_text(yaml.safe_dump(suite))
+    monkeypatch.setenv("PRUNEBENCH_PLUGIN_FILES", "no")
+    for command in ("status", "table", "verify"):
+        monkeypatch.setattr("sys.argv", ["prunebench", command, str(board.folder)])
+        with suppress(SystemExit):
+            cli.main()
+        printed = capsys.readouterr()
+        assert "random" in printed.out or "2 done, 0 failed, 1 missing" in printed.out, printed
+    assert not ran.exists()
+    monkeypatch.delenv("PRUNEBENCH_PLUGIN_FILES")
+    with suppress(PrunebenchError):
+        Board.open(board.folder)
+    assert ran.exists()
