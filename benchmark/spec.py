@@ -193,8 +193,13 @@ class RunSpec(Strict):
         """
         places = {"model": portable(self.model), "data": self.data if self.data in MODES else "files"}
         names = {field: portable_plugin(getattr(self, field)) for field in ("criterion", "regularizer", "schedule")}
-        tuned = {"tuned": self.tuned.model_copy(update={"row": portable_plugin(self.tuned.row)})}
-        return self.model_copy(update=places | names | tuned)
+        row = portable_plugin(self.tuned.row)
+        changes: dict[str, object] = {
+            name: value for name, value in (places | names).items() if value != getattr(self, name)
+        }
+        if row != self.tuned.row:
+            changes["tuned"] = self.tuned.model_copy(update={"row": row})
+        return self.model_copy(update=changes) if changes else self
 
 
 def portable(model: str) -> str:

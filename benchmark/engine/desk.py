@@ -31,7 +31,7 @@ class Desk:
     ) -> None:
         self.board, self.watcher, self.lives, self.done = board, watcher, lives, Done()
         named = {spec.id: spec for spec in cells}
-        standing = {run_id for run_id, spec in named.items() if board.is_done(spec)}
+        standing = board.index().ids & named.keys()
         self.done.standing = [run_id for run_id in named if run_id in standing]
         if not settings.retry_failed:
             failures = {run_id: board.failure(spec) for run_id, spec in named.items() if run_id not in standing}
@@ -100,7 +100,11 @@ class Desk:
     def _in_the_making(self) -> set[str]:
         """Teachers that a cell should wait for: their own cell is waiting or running, or a running cell just trains them."""
         wanted = set(self.teacher.values()) - self._taught
-        self._taught |= {each for each in wanted if any((self.board.cache / "teachers").glob(f"{each}*.safetensors"))}
+        if wanted:
+            there = {
+                path.name[:16] for path in (self.board.cache / "teachers").glob("*.safetensors")
+            }  # an id, and more
+            self._taught |= wanted & there
         trained = {self.teacher[run_id] for run_id in self.running if run_id in self.teacher}
         return (wanted - self._taught) & (self.waiting.keys() | self.running.keys() | trained)
 

@@ -8,12 +8,13 @@ be told apart from a later change are not entered; an index that is damaged, or 
 records are never entered, so they are read, and reported, every time. The index can be deleted at any time.
 """
 
+import gc
 import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +33,8 @@ WORTH = 500
 """Records that had to be read before the index is written again: small boards have none, large ones rarely rewrite it."""
 SETTLED = 2.0
 """Seconds after which a file that changes once more gets another time."""
+AT_ONCE = 1000
+"""Heads parsed together."""
 FAILED = ".failed.json"
 
 
@@ -70,7 +73,12 @@ class Index:
             self.heads, problems = _read(self.folder, list(self.seen))
             self.problems = sorted(self.problems + problems, key=lambda problem: problem.path)
             lines = list(self.heads.values())
-        return _many().validate_json(f"[{','.join(lines)}]", strict=True)
+        with _no_collection():
+            parts = (lines[i : i + AT_ONCE] for i in range(0, len(lines), AT_ONCE))
+            records = [rec for part in parts for rec in _many().validate_json(f"[{','.join(part)}]", strict=True)]
+            if len(records) > WORTH:
+                gc.freeze()  # and later looks need not go through them either
+            return records
 
     def _lines(self, names: Iterable[str]) -> list[str] | None:
         """The heads of these records; None where the stored ones are not those that the stored index speaks of."""
@@ -145,6 +153,18 @@ def _stored(store: Path) -> tuple[dict[str, Seen], str]:
             records = facts["records"].items()
             return {name: Seen(tuple(at), str(task), float(cost)) for name, (at, task, cost) in records}, facts["heads"]
     return {}, ""
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Nothing made inside is garbage, and looking for some among a million fresh objects takes longer than making them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @cache

@@ -129,9 +129,10 @@ def test_a_busy_cell_is_left_for_the_end(tmp_path: Path) -> None:
     class Releasing(Watched):
         def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
             super().finished(spec, score, seconds)
-            if spec == magnitude:
+            if len([told for told in self.told if told[0] == "finished"]) == 2:
                 held.release()
 
     watched = Releasing()
     done = run_cells(board, board.cells(), watched, CPU)
-    assert done.finished == [random.id, magnitude.id, dense.id]
+    assert set(done.finished[:2]) == {random.id, magnitude.id}  # from a place of its own on
+    assert done.finished[2:] == [dense.id]
