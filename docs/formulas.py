@@ -86,6 +86,7 @@ def _runs(text: str) -> Iterator[tuple[bool, str]]:
         prose[at] = (prose[at] or name or (word in {"a", "A"} and before and after)) and depth == 0
         if not prose[at]:  # what a formula's bracket holds belongs to it
             depth = max(0, depth + sum(map(word.count, "([{")) - sum(map(word.count, ")]}")))
+            depth += {0: 0, 1: -1 if word.endswith("|") else 1}[word.count("|") % 2]
     for at in range(1, len(words) + 1):
         if at == len(words) or prose[at] != prose[start]:
             yield not prose[start], " ".join(words[start:at])
@@ -206,7 +207,7 @@ def _simple(kind: str, text: str) -> str:
         return f"\\{plain}" if plain != "epsilon" else "\\varepsilon"
     if plain == "sum":
         return "\\sum"
-    return plain if len(plain) == 1 else f"\\:\\text{{{plain}}}"
+    return plain if len(plain) == 1 else f"\\:\\text{{{plain}}}\\,"
 
 
 def _bare(text: str) -> str:

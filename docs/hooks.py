@@ -8,6 +8,7 @@ import re
 import sys
 from itertools import groupby
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,6 +71,11 @@ def on_files(files: Any, config: Any) -> Any:
     for name, text in pages().items():
         files.append(File.generated(config, f"reference/{name}.md", content=text))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """MkDocs shows a page: its blocks of the language `formula` are set as such."""
+    return re.sub(r"^```formula\n(.*?)\n```$", lambda found: typeset(found[1]), markdown, flags=re.M | re.S)
 
 
 def pages() -> dict[str, str]:
@@ -155,18 +161,25 @@ def described(node: Any, module: str) -> list[str]:
     if isinstance(node, ast.FunctionDef):
         return [f"### `{module}.{node.name}`", code([signature(node)]), *prose(ast.get_docstring(node) or "")]
     lines = []
-    for child in node.body:
+    for child, below in zip(node.body, [*node.body[1:], ast.Pass()], strict=True):
         if isinstance(child, ast.AnnAssign) and isinstance(child.target, ast.Name):
             lines.append(ast.unparse(child))
+            if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+                lines += comment(str(below.value.value))
         elif isinstance(child, ast.FunctionDef) and (not child.name.startswith("_") or child.name == "__init__"):
             first = (ast.get_docstring(child) or "").partition("\n")[0]
-            lines += [signature(child)] + [f"    # {first}"] * bool(first)
+            lines += [signature(child), *comment(first)]
     return [f"### `{module}.{node.name}`", *prose(ast.get_docstring(node) or ""), code(lines)]
+
+
+def comment(text: str) -> list[str]:
+    """What is said of the line above."""
+    return wrap(" ".join(text.split()), 88, initial_indent="    # ", subsequent_indent="    # ")
 
 
 def signature(node: ast.FunctionDef) -> str:
     """`def name(arguments) -> type`, self left out; a property without parentheses."""
-    if any(ast.unparse(decorator) == "property" for decorator in node.decorator_list):
+    if any(ast.unparse(decorator) in ("property", "cached_property") for decorator in node.decorator_list):
         return f"{node.name}: {ast.unparse(node.returns) if node.returns else 'Any'}"
     arguments = re.sub(r"^(self|cls)(, )?", "", ast.unparse(node.args))
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""

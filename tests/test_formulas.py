@@ -38,7 +38,7 @@ def squeezed(text: str) -> str:
         ("sum_{i: theta_i != 0} theta0_i", r"\sum_{i:\:\theta_{i}\ne0}\theta_{0,i}"),
         ("W_i,j: - U_jj", r"W_{i,\:j:}-U_{jj}"),
         ("(1 - x/y)^3", r"\left(1-\frac{x}{y}\right)^{3}"),
-        ("r^(i / rounds)", r"r^{i/\:\text{rounds}}"),
+        ("r^(i / rounds)", r"r^{i/\:\text{rounds}\,}"),
         ("norm2(X_j) sqrt(q) + 1e-8", r"\left\|X_{j}\right\|_{2}\,\sqrt{q}+10^{-8}"),
         ("u ~ Uniform[0, 1)", r"u\:\sim\:\mathrm{Uniform}{[0,\:1)}"),
         ("z'_d", r"z_{d}^{\prime}"),
