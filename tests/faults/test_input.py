@@ -8,6 +8,7 @@ import shutil
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,11 @@ def test_any_values_in_a_suite(suite: Path, changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"seeds": list(range(30_000)), "sparsities": [i / 9000 for i in range(1, 9000)]},
+        {"seeds": list(range(3000)), "sparsities": [i / 900 for i in range(1, 900)]},
         {"seeds": [2**53]},
-        {"seeds": [7] * 30_000},
-        {"seeds": list(range(30_000)), "tasks": ["glue/sst2", "squad"], "sparsities": [i / 99 for i in range(1, 99)]},
-        {"criteria": ["magnitude"] * 20_000},
+        {"seeds": [7] * 10_000},
+        {"seeds": list(range(6000)), "tasks": ["glue/sst2", "squad"], "sparsities": [i / 99 for i in range(1, 99)]},
+        {"criteria": ["magnitude"] * 10_001},
         {"criteria": ["x" * 100_000]},
         {"criteria": [" " * 100_000 + "]"]},
         {"criteria": ["a[" + "," * 1900 + "]"]},
@@ -174,8 +175,14 @@ ALLOWED = {
 }
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def calls(path: Path) -> list[tuple[str, ast.Call]]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     return [(ast.unparse(node.func), node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
 
 
@@ -204,7 +211,7 @@ def test_every_write_goes_through_one_place() -> None:
 def test_no_pickle_anywhere() -> None:
     """Nothing that reads or writes the packages' own files can hold code."""
     for path in PACKAGES:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = parsed(path)
         names = {alias.name.partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
         names |= {(n.module or "").partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
         assert not names & {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}, path
