@@ -69,8 +69,8 @@ class RayEngine:
 @contextmanager
 def cluster(address: str | None, jobs: int | None) -> Iterator[Any]:
     """Ray, connected to the cluster at `address`, or to one started here; one that is connected already is left as it is."""
-    for name, value in LOCAL.items():
-        os.environ.setdefault(name, value)
+    for name, value in LOCAL.items() if address is None else ():
+        os.environ.setdefault(name, value)  # Ray reads them when it is imported
     import ray
 
     if ray.is_initialized():
