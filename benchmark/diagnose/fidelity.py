@@ -29,11 +29,11 @@ class Probing:
 
     at: float = 0.0
     """Share of the training after which the next masking is examined; 0 is the first, of a model that is still dense."""
-    bins: int = 8
+    bins: int = 5
     """Quantile bins of each matrix."""
-    singles: int = 128
+    singles: int = 64
     """Single weights."""
-    batches: int = 4
+    batches: int = 2
     """Batches on which the loss is measured."""
 
 
