@@ -25,8 +25,8 @@ SECONDS = 3.0
 """How long the hub may take to answer."""
 
 EXTRAS = {
-    "ray": "engine ray: several GPUs or machines",
-    "submitit": "engine slurm",
+    "ray": "--engine ray: a cluster, or the GPUs of this machine",
+    "submitit": "--engine slurm",
     "tensorboard": "--track tensorboard",
     "wandb": "--track wandb",
     "mlflow": "--track mlflow",
@@ -41,6 +41,7 @@ PROGRAMS = {
         "only the tests of the page: apt-get install chromium",
     ),
     "pdflatex": (("pdflatex",), "only the tests of LaTeX tables: apt-get install texlive-latex-recommended"),
+    "sbatch": (("sbatch",), "only --engine slurm, which runs on a machine that submits to a Slurm cluster"),
     "git": (("git",), "records then do not say the commit: apt-get install git"),
 }
 """Program: the names it goes by, and what is lost without it."""
