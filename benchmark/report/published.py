@@ -161,7 +161,7 @@ def _ours(figure: Published, records: Sequence[Record]) -> dict[str, list[Record
         spec = record.spec
         same = spec.task == figure.task and abs(spec.sparsity - figure.sparsity) < 1e-9
         if same and figure.metric in record.metrics and _stem(spec.criterion) == figure.criterion:
-            name = spec.criterion + ("" if spec.regularizer == "none" else f" + {spec.regularizer}")
+            name = spec.row + ("" if spec.regularizer == "none" else f" + {spec.regularizer}")
             found.setdefault(name, []).append(record)
     return found
 
