@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,12 @@ print(time.perf_counter() - started, len(records), len(problems), resource.getru
 """Reads the records of an open board in a process of its own, the suite already expanded: seconds, counts, peak bytes."""
 FULL = 100_000
 """Records at which the targets are stated."""
+
+
+def measure(quick: bool, tell: Tell) -> Section:
+    """The section for `prunebench bench`, in a temporary folder that goes with it (2 GB)."""
+    with tempfile.TemporaryDirectory() as folder:
+        return measure_records(1000 if quick else FULL, Path(folder) / "board", 1, tell)
 
 
 def measure_records(count: int, folder: Path, repetitions: int = 3, tell: Tell = quiet) -> Section:

@@ -10,7 +10,7 @@ import torch
 
 from benchmark import environment
 from benchmark.atomic import write_text
-from benchmark.bench import batches, cell, memory, scaling, selecting, startup, step
+from benchmark.bench import batches, cell, memory, records, scaling, selecting, startup, step, workers
 from benchmark.bench.cells import Place
 from benchmark.bench.result import Costs, Recipe, Section, read
 from benchmark.bench.show import markdown, slug
@@ -41,6 +41,8 @@ SECTIONS: dict[str, Callable[[Job], Iterable[Section]]] = {
         scaling.at_once(job.device, job.quick, job.tell, job.place),
     ],
     "startup": lambda job: [startup.measure(job.quick, job.tell)],
+    "records": lambda job: [records.measure(job.quick, job.tell)],
+    "workers": lambda job: workers.measure(job.quick, job.tell),
 }
 """What can be asked for; `cell` gives the useful share as well, `scaling` the cells at once."""
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.app import Device, app
+from benchmark.cli.app import Device, app, echo
 
 
 @app.command()
@@ -14,7 +14,8 @@ def bench(
     sections: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SECTION]...", help="step, selection, batches, cell, memory, scaling, startup; all if left out."
+            metavar="[SECTION]...",
+            help="step, selection, batches, cell, memory, scaling, startup, records, workers; all if left out.",
         ),
     ] = None,
     data: Annotated[str, typer.Option(metavar="DIR", help="Folder with GLUE files for whole cells, or mini.")] = "mini",
@@ -48,11 +49,11 @@ def bench(
         quick,
         criteria.split(",") if criteria else step.CRITERIA,
         f"prunebench {' '.join(sys.argv[1:])}",
-        lambda text: typer.echo(f"  {text}", err=True),
+        lambda text: echo(f"  {text}", err=True),
     )
     if profile:
-        typer.echo(f"wrote {write_profile(job.device, quick, 'principled', output / f'{profile}.profile.txt')}")
+        echo(f"wrote {write_profile(job.device, quick, 'principled', output / f'{profile}.profile.txt')}")
         if not sections:
             return
-    table = measure(job, sections or ["all"], output, lambda section: typer.echo(section_text(section)))
-    typer.echo(f"wrote {table} and {table.with_suffix('.json').name}")
+    table = measure(job, sections or ["all"], output, lambda section: echo(section_text(section)))
+    echo(f"wrote {table} and {table.with_suffix('.json').name}")
