@@ -1,6 +1,8 @@
 """Linear ramp between a warm-up and a final phase: the same number of weights goes at each masking.
 
     s(t) = s_i + (s_f - s_i) (t - t_i)/(T - t_i - t_f)
+
+The control for the shape of the ramp.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,8 @@
 """No regularization: the mean task loss.
 
-    loss = mean_d CE(z_d, y_d)
+    loss = mean_d L_d
+
+L_d is the task's own loss of decision d: what every other regularizer adds to.
 """
 
 from criteria.regularizers.base import Regularizer
