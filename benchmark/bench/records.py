@@ -1,5 +1,6 @@
 """How reading a board grows with its records: opening it, `status`, tables, first and again, on a synthetic board."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,15 +16,17 @@ from benchmark.errors import PrunebenchError
 
 COMMAND = "from benchmark.cli import main; main()"
 LOAD = """
-import resource, sys, time
+import os, resource, sys, time
 from pathlib import Path
 from benchmark.board import Board
 board = Board.open(Path(sys.argv[1]))
-started = time.perf_counter()
+started, before = time.perf_counter(), sum(os.times()[:4])
 records, problems = getattr(board, sys.argv[2])()
-print(time.perf_counter() - started, len(records), len(problems), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+seconds, cpu = time.perf_counter() - started, sum(os.times()[:4]) - before
+print(seconds, cpu, len(records), len(problems), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
-"""Reads the records of an open board in a process of its own, the suite already expanded: seconds, counts, peak bytes."""
+"""Reads the records of an open board in a process of its own: seconds by the clock and of processors, counts, peak bytes."""
+CPU, PEAK = ": processor seconds", ": peak bytes"
 FULL = 100_000
 """Records at which the targets are stated."""
 
@@ -55,15 +58,15 @@ def measure_records(count: int, folder: Path, repetitions: int = 3, tell: Tell =
 def _round(folder: Path, count: int) -> Iterator[tuple[str, float]]:
     """(what, seconds or bytes), in the order in which a person meets them."""
     _forget(folder)
-    yield "status, first", _command("status", folder, f"in all {count} of")
-    yield "status, again", _command("status", folder, f"in all {count} of")
+    yield from _command("status, first", "status", folder, f"in all {count} of")
+    yield from _command("status, again", "status", folder, f"in all {count} of")
     _forget(folder)
     yield from _load("records without curves, first", "summaries", folder, count)
     yield from _load("records without curves, again", "summaries", folder, count)
     yield from _load("whole records", "records", folder, count)
-    yield "table, again", _command("table", folder, "Synthetic")
+    yield from _command("table, again", "table", folder, "Synthetic")
     touched = len(list(changed(folder, 0.004)))
-    yield f"status, {touched} records changed", _command("status", folder, f"in all {count} of")
+    yield from _command(f"status, {touched} records changed", "status", folder, f"in all {count} of")
 
 
 def _forget(folder: Path) -> None:
@@ -71,42 +74,46 @@ def _forget(folder: Path) -> None:
         kept.unlink(missing_ok=True)
 
 
-def _command(name: str, folder: Path, expected: str) -> float:
-    """Seconds of the whole command, the start of Python included."""
+def _command(what: str, name: str, folder: Path, expected: str) -> Iterator[tuple[str, float]]:
+    """Seconds of the whole command, the start of Python included, by the clock and of processors."""
     started = time.perf_counter()
-    printed = _run([sys.executable, "-c", COMMAND, name, str(folder)])
+    printed, cpu = _run([sys.executable, "-c", COMMAND, name, str(folder)])
     seconds = time.perf_counter() - started
     if expected not in printed:
         raise PrunebenchError(f"{name} {folder}: expected '{expected}', found {printed[-200:]!r}")
-    return seconds
+    yield what, seconds
+    yield f"{what}{CPU}", cpu
 
 
 def _load(what: str, method: str, folder: Path, count: int) -> Iterator[tuple[str, float]]:
-    seconds, found, problems, peak = map(float, _run([sys.executable, "-c", LOAD, str(folder), method]).split())
+    printed, _ = _run([sys.executable, "-c", LOAD, str(folder), method])
+    seconds, cpu, found, problems, peak = map(float, printed.split())
     if (found, problems) != (count, 0):
         raise PrunebenchError(f"{folder}: {found:g} of {count} records read, {problems:g} unreadable")
     yield what, seconds
-    yield f"{what}: peak bytes", peak
+    yield f"{what}{CPU}", cpu
+    yield f"{what}{PEAK}", peak
 
 
-def _run(words: Sequence[str]) -> str:
+def _run(words: Sequence[str]) -> tuple[str, float]:
+    """What a process printed, and the seconds of processors that it and its own processes took."""
+    before = _spent()
     done = subprocess.run(words, capture_output=True, text=True, encoding="utf-8", check=False)
     if done.returncode:
         raise PrunebenchError(f"{words[-2]} {words[-1]} failed: {done.stderr.strip()[-500:]}")
-    return done.stdout
+    return done.stdout, _spent() - before
+
+
+def _spent() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _section(count: int, raw: Mapping[str, list[float]], repetitions: int) -> Section:
     rows = [
-        [
-            name,
-            f"{median(values):.2f}",
-            f"{min(values):.2f}",
-            f"{max(values):.2f}",
-            _peak(raw.get(f"{name}: peak bytes")),
-        ]
+        [name, f"{median(values):.2f}", f"{median(raw[name + CPU]):.2f}", _peak(raw.get(name + PEAK))]
         for name, values in raw.items()
-        if not name.endswith("peak bytes")
+        if not name.endswith((CPU, PEAK))
     ]
     why = f"stated for {FULL} records, this board has {count}"
     targets = [
@@ -115,9 +122,10 @@ def _section(count: int, raw: Mapping[str, list[float]], repetitions: int) -> Se
         for name, bound in (("records without curves, first", 10.0), ("records without curves, again", 10.0), ("status, again", 3.0))
     ]  # fmt: skip
     return Section(
-        name=f"records-{count}", title=f"A board of {count} records", columns=["what", "seconds", "least", "most", "peak memory"],
+        name=f"records-{count}", title=f"A board of {count} records", columns=["what", "seconds", "of processors", "peak memory"],
         rows=rows, targets=targets, raw=dict(raw), repetitions=f"{repetitions} rounds",
-        notes=["status and table: the whole command; records: reading alone, the suite already expanded.",
+        notes=["seconds: by the clock, other work on the machine included; of processors: of all cores together.",
+               "status and table: the whole command; records: reading alone, the suite already expanded.",
                "first: without index and outline; again: with both. The records' files are in the page cache."],
     )  # fmt: skip
 
