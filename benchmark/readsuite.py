@@ -48,9 +48,10 @@ def raw_suite(path: Path, changes: Mapping[str, Any] | None = None) -> dict[str,
     raw = load_yaml(path)
     if not isinstance(raw, dict):
         raise PrunebenchError(f"{path}: expected a mapping of settings, found {type(raw).__name__}")
+    found: dict[str, Any] = raw
     for key, value in (changes or {}).items():
-        raw = _changed(raw, key.split("."), value, path)
-    return raw
+        found = _changed(found, key.split("."), value, path)
+    return found
 
 
 def _changed(settings: dict[str, Any], keys: list[str], value: Any, path: Path) -> dict[str, Any]:

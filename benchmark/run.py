@@ -1,11 +1,9 @@
 """run(spec) -> Result: the straight line from a spec to its record, on one screen."""
 
-import hashlib
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from pathlib import Path
 from types import ModuleType
 
@@ -13,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmark import environment, parallel, registry
+from benchmark.account import account
 from benchmark.calibrate import calibrator
 from benchmark.checkpoint import Keeper, checkpoint_path
+from benchmark.compiled import compile_steps, eager
 from benchmark.consistency import check_spec
 from benchmark.dense import Dense
 from benchmark.errors import PrunebenchError
@@ -24,10 +24,10 @@ from benchmark.memo import TeacherMemo
 from benchmark.optimizer import FlatOptimizer
 from benchmark.prunable import find_prunable
 from benchmark.pruner import Pruner
-from benchmark.record import Cost, Layer, Record, Selected, Sparsity, pack_outcomes
+from benchmark.record import Record, pack_outcomes
 from benchmark.schedules.base import Schedule
 from benchmark.spec import RunSpec
-from benchmark.train import Progress, Run, silent, train, typical
+from benchmark.train import Progress, Run, silent, train
 from criteria.base import Criterion
 from criteria.regularizers.base import Forward, Regularizer
 from tasks.base import Batch, Prepared, Setting, Task, TaskError
@@ -67,6 +67,8 @@ class Options:
     """Folder where a run in progress is saved, and taken up from; None saves nothing."""
     checkpoint_minutes: float = 10.0
     """Minutes of training between checkpoints; an interrupt saves one in any case."""
+    compile: bool = False
+    """Put training steps through torch.compile (compiled.py)."""
     parts: int = 1
     """Pieces in which each batch goes through the model, for less memory; noted in the record."""
     tell: Callable[[str], None] = silent
@@ -103,8 +105,11 @@ def run(spec: RunSpec, options: Options | None = None) -> Result:
         score=_scorer(spec, prepared, model, regularizer, device),
         progress=options.progress,
         parts=options.parts,
+        compiled=options.compile,
         started=started,
     )
+    if options.compile:
+        compile_steps(model)
     _calibrate(job)
     asked = time.perf_counter()
     teacher = _teacher(spec, regularizer, prepared, device, options)
@@ -116,11 +121,10 @@ def run(spec: RunSpec, options: Options | None = None) -> Result:
     options.watch(job)
     train(job)
     trained = time.perf_counter()
-    with environment.autocast(device):
+    with environment.autocast(device), eager():
         evaluation = prepared.evaluate(model, options.split)
     outcomes = pack_outcomes(evaluation.outcomes)
-    record = _record(job, evaluation.metrics, _cost(job, trained), hashlib.sha256(outcomes).hexdigest())
-    return Result(record, outcomes, evaluation.predictions, model, prepared)
+    return Result(account(job, evaluation, outcomes, trained), outcomes, evaluation.predictions, model, prepared)
 
 
 def _keep_checkpoints(job: Run, folder: Path, options: Options) -> None:
@@ -185,7 +189,7 @@ def _scorer(
         return lambda: None
 
     def score() -> float:
-        with environment.autocast(device):
+        with environment.autocast(device), eager():
             return prepared.evaluate(model, split).metrics[prepared.metric]
 
     return score
@@ -233,77 +237,6 @@ def train_teacher(spec: RunSpec, options: Options) -> dict[str, Tensor]:
     """Weights of the dense run `spec`, trained now."""
     model = run(spec, replace(options, teacher=None)).model
     return {name: value.detach().cpu() for name, value in model.state_dict().items()}
-
-
-def measure_sparsity(job: Run) -> Sparsity:
-    """Zeros counted on the final weights, overall and per layer."""
-    weights = job.pruner.weights
-    layers = [
-        Layer(name=matrix.name, size=matrix.parameter.numel(), zeros=int((matrix.parameter == 0).sum()))
-        for matrix in weights.matrices
-    ]
-    prunable, zeros = sum(layer.size for layer in layers), sum(layer.zeros for layer in layers)
-    pruned = isinstance(job.pruner, Pruner)
-    exact = job.pruner.criterion.exact if isinstance(job.pruner, Pruner) else True
-    asked = job.pruner.scope.count(job.spec.sparsity, weights.shapes) if isinstance(job.pruner, Pruner) else zeros
-    return Sparsity(
-        requested=job.spec.sparsity,
-        scheduled=job.pruner.scheduled if pruned else 0.0,
-        measured=zeros / prunable,
-        prunable=prunable,
-        zeros=zeros,
-        exact=exact,
-        met=zeros == asked,
-        layers=layers,
-    )
-
-
-def _cost(job: Run, trained: float) -> Cost:
-    """What the run cost until now; `trained` is the clock at the end of training."""
-    now = time.perf_counter()
-    return Cost(
-        total_seconds=now - job.started,
-        train_seconds=sum(seconds for _, seconds in job.intervals),
-        evaluate_seconds=now - trained,
-        step_seconds=typical(job.intervals),
-        criterion_seconds=job.pruner.seconds,
-        peak_bytes=environment.peak_bytes(job.device),
-        steps=job.total,
-        resumed=job.resumed,
-    )
-
-
-def _record(job: Run, metrics: dict[str, float], cost: Cost, outcomes_sha256: str) -> Record:
-    spec, prepared = job.spec, job.prepared
-    sparsity = measure_sparsity(job)
-    notes = list(prepared.notes)
-    if wrong := [f"{name} is {value}" for name, value in metrics.items() if not isfinite(value)]:
-        raise PrunebenchError(f"{spec.task}: {', '.join(wrong)}: nothing to record")
-    if sparsity.exact and not sparsity.met:
-        notes.append(f"missed its sparsity: {sparsity.zeros} of {sparsity.prunable} weights are zero")
-    if job.parts > 1:
-        notes.append(f"each batch went through the model in {job.parts} parts, for want of memory")
-    score, step = (job.best[0], job.best[1]) if job.best else (None, job.total)
-    return Record(
-        id=spec.id,
-        spec=spec.recorded(),
-        metric=prepared.metric,
-        metrics=metrics,
-        floor=prepared.floor,
-        signatures=prepared.signatures,
-        sparsity=sparsity,
-        selected=Selected(protocol=spec.selection, step=step, score=score, optimistic=spec.selection == "best_dev"),
-        curve=job.curve,
-        cost=cost,
-        splits=prepared.splits,
-        counts=prepared.counts,
-        data_fingerprint=prepared.data_fingerprint,
-        model_fingerprint=prepared.model_fingerprint,
-        environment=environment.describe(job.device),
-        teacher=spec.dense().id if job.regularizer.needs_teacher else None,
-        outcomes_sha256=outcomes_sha256,
-        notes=notes,
-    )
 
 
 class _Callable(ModuleType):

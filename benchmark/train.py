@@ -16,6 +16,7 @@ from benchmark import interrupt
 from benchmark.accumulate import backward
 from benchmark.dense import Dense
 from benchmark.errors import PrunebenchError
+from benchmark.feeding import feed
 from benchmark.optimizer import FlatOptimizer, rate
 from benchmark.pruner import Pruner
 from benchmark.record import Point
@@ -59,6 +60,8 @@ class Run:
     """Called after every step, with everything at rest: may save the run, or end it by raising."""
     parts: int = 1
     """Pieces of a batch that go through the model one after the other: the same step in less memory."""
+    compiled: bool = False
+    """Whether the model's training steps are compiled."""
     resumed: list[int] = field(default_factory=list)
     """Steps at which the run was taken up from a checkpoint."""
     running: Tensor = field(init=False)
@@ -87,9 +90,8 @@ def train(run: Run) -> None:
     run.model.train()
     run.began = time.perf_counter() - run.elapsed
     with interrupt.deferred():
-        for batch in stream(run.prepared, run.spec, run.step, run.total):
+        for batch in feed(stream(run.prepared, run.spec, run.step, run.total), run.device):
             lr = rate(run.step, run.total, run.spec.training)
-            batch = {name: tensor.to(run.device, non_blocking=True) for name, tensor in batch.items()}
             run.running += _step(run, batch, lr)
             run.step, run.since = run.step + 1, run.since + 1
             if run.step == run.total:

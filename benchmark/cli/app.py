@@ -34,6 +34,9 @@ CheckpointMinutes = Annotated[
     typer.Option(min=0, metavar="MINUTES", help="Save a cell in progress so often; an interrupt saves it anyway."),
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try cells again that failed before.")]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="Put training steps through torch.compile: pays on GPUs in longer runs.")
+]
 Format = Literal["text", "markdown", "latex", "html", "csv", "json"]
 Kind = Literal["criteria", "regularizers", "schedules", "tasks"]
 

@@ -10,6 +10,7 @@ from benchmark.cli.app import (
     BoardArgument,
     Changes,
     CheckpointMinutes,
+    Compile,
     Data,
     Device,
     Model,
@@ -63,6 +64,7 @@ def run(
     track: Track = None,
     retry_failed: RetryFailed = False,
     checkpoint_minutes: CheckpointMinutes = 10.0,
+    compile: Compile = False,
     engine: Engine = "local",
     jobs: Jobs = None,
     address: Address = None,
@@ -74,7 +76,9 @@ def run(
     from benchmark.engine.cell import Settings
 
     opened = open_board(board, changes, data, model)
-    settings = Settings(device, save_predictions, save_weights, trust_remote_code, retry_failed, checkpoint_minutes)
+    settings = Settings(
+        device, save_predictions, save_weights, trust_remote_code, retry_failed, checkpoint_minutes, compile
+    )
     with interruptible():
         sys.exit(run_board(opened, only, settings, track, _engine(engine, jobs, address, gpus, slurm)))
 
@@ -98,6 +102,7 @@ def compare(
     track: Track = None,
     retry_failed: RetryFailed = False,
     checkpoint_minutes: CheckpointMinutes = 10.0,
+    compile: Compile = False,
     engine: Engine = "local",
     jobs: Jobs = None,
     address: Address = None,
@@ -111,7 +116,7 @@ def compare(
     from benchmark.readsuite import parse_changes
 
     wider = widen(board, add, parse_changes(changes or []), data=data, model=model)
-    settings = Settings(device, retry_failed=retry_failed, checkpoint_minutes=checkpoint_minutes)
+    settings = Settings(device, retry_failed=retry_failed, checkpoint_minutes=checkpoint_minutes, compile=compile)
     with interruptible():
         sys.exit(compare_rows(wider, only, settings, track, _engine(engine, jobs, address, gpus, slurm)))
 

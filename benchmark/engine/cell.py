@@ -67,6 +67,8 @@ class Settings:
     """Try cells again that failed before; otherwise their failures stand."""
     checkpoint_minutes: float = 10.0
     """Minutes of training after which a cell in progress is saved."""
+    compile: bool = False
+    """Compile training steps: faster on a GPU once the first steps are through, the same up to rounding."""
 
 
 class CellRunner:
@@ -80,6 +82,7 @@ class CellRunner:
             settings.trust_remote_code,
             checkpoints=board.checkpoints,
             checkpoint_minutes=settings.checkpoint_minutes,
+            compile=settings.compile,
         )
         self.teachers = Teachers(board.cache / "teachers", board.locks, plain)
         self.options = replace(plain, teacher=self.teachers.get)

@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from benchmark import registry
+from benchmark.account import measure_sparsity
 from benchmark.errors import PrunebenchError
 from benchmark.record import Record, load_record, save_record
-from benchmark.run import Options, Result, measure_sparsity, run
+from benchmark.run import Options, Result, run
 from benchmark.spec import RunSpec, Training
 
 TINY = Training(steps=6, batch_size=8, lr=1e-3, max_length=32, train_examples=48, eval_examples=24, checkpoints=3)
@@ -129,7 +130,7 @@ def test_a_missed_sparsity_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     def missed(job: Any) -> Any:
         return measure(job).model_copy(update={"met": False, "zeros": 7})
 
-    monkeypatch.setattr("benchmark.run.measure_sparsity", missed)
+    monkeypatch.setattr("benchmark.account.measure_sparsity", missed)
     assert run(spec(), CPU).record.notes[-1].startswith("missed its sparsity: 7 of ")
 
 

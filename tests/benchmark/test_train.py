@@ -267,6 +267,7 @@ def test_the_cost_of_a_teacher_is_not_its_students(
     waited = [0.0]
     clock = SimpleNamespace(perf_counter=lambda: time.perf_counter() + waited[0])
     monkeypatch.setattr("benchmark.run.time", clock)
+    monkeypatch.setattr("benchmark.account.time", clock)
 
     def slow(spec: RunSpec, _: Prepared) -> dict[str, torch.Tensor]:
         waited[0] = 1000

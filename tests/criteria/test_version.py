@@ -35,7 +35,12 @@ def test_the_pruner_ranks_once_a_window_and_masks_as_if_it_ranked_each_step(monk
     ]
     optimizers = [torch.optim.SGD(pruner.weights.parameters, lr=0.1) for pruner in pruners]
     scores = pruners[0].scores
-    monkeypatch.setattr(pruners[0], "scores", lambda: (rankings.append(pruners[0].taken), scores())[1])
+
+    def ranking() -> torch.Tensor:
+        rankings.append(pruners[0].taken)
+        return scores()
+
+    monkeypatch.setattr(pruners[0], "scores", ranking)
     for index in range(12):
         pruners[1].ranked = None
         for model, pruner, optimizer in zip(models, pruners, optimizers, strict=True):

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-import benchmark.train
-from benchmark import interrupt
+from benchmark import interrupt, train
+from benchmark.accumulate import backward as backward_of
 from benchmark.board import Board
 from benchmark.checkpoint import checkpoint_path
 from benchmark.engine.cell import Settings
@@ -89,7 +89,7 @@ def test_outside_training_a_signal_ends_at_once_and_handlers_are_given_back() ->
 
 def test_out_of_memory_the_cell_runs_once_more_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     board, plenty = make_board(tmp_path / "scarce"), make_board(tmp_path / "plenty")
-    original, asked = benchmark.train.backward, []
+    original, asked = backward_of, []
 
     def backward(*arguments: Any) -> torch.Tensor:
         asked.append(arguments[-1])
@@ -97,13 +97,13 @@ def test_out_of_memory_the_cell_runs_once_more_in_parts(tmp_path: Path, monkeypa
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
         return original(*arguments)
 
-    monkeypatch.setattr(benchmark.train, "backward", backward)
+    monkeypatch.setattr(train, "backward", backward)
     watched = Watched()
     done = run_cells(board, board.cells(), watched, CPU)
     assert done.failed == {}
     assert set(asked) == {1, 4}
     assert ("noted", "out of memory: once more, each batch in 4 parts") in watched.told
-    monkeypatch.setattr(benchmark.train, "backward", original)
+    monkeypatch.setattr(train, "backward", original)
     finish(plenty)
     for spec in board.suite.cells():
         ours, theirs = board.record(spec), plenty.record(spec)
@@ -144,13 +144,13 @@ def test_which_errors_are_of_memory(error: Exception, is_memory: bool) -> None:
 
 def test_a_failed_cell_leaves_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would only lead to the same failure."""
-    original, steps = benchmark.train.backward, []
+    original, steps = backward_of, []
 
     def backward(*arguments: Any) -> torch.Tensor:
         steps.append(1)
         return original(*arguments) * (float("nan") if len(steps) % 5 == 0 else 1)
 
-    monkeypatch.setattr(benchmark.train, "backward", backward)
+    monkeypatch.setattr(train, "backward", backward)
     board = make_board(tmp_path, criteria=["random"])
     done = run_cells(board, board.cells(), Watched(), replace(CPU, checkpoint_minutes=0))
     assert [reason.partition(" at")[0] for reason in done.failed.values()] == ["the loss is nan"] * 2

@@ -1,0 +1,37 @@
+"""A compiled run takes the steps of the plain one: traced whole by dynamo, and run by a backend that changes nothing."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from benchmark import compiled
+from benchmark.run import Options, run
+from benchmark.spec import RunSpec, Training
+
+TRAINING = Training(steps=4, batch_size=8, lr=1e-3, train_examples=32, eval_examples=16, max_length=32, checkpoints=2)
+
+
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """dynamo's own backend: graphs are taken and guarded as always, their kernels are torch's."""
+    monkeypatch.setattr(compiled, "BACKEND", "eager")
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
+@pytest.mark.usefixtures("traced")
+def test_a_compiled_run_is_the_plain_run() -> None:
+    """With a copy of the model that teaches, masks, and evaluations in between."""
+    row = {"criterion": "principled", "regularizer": "self_regularization", "sparsity": 0.5}
+    spec = RunSpec.model_validate({"task": "glue/sst2", "training": TRAINING, **row})
+    plain, fast = run(spec, Options(device="cpu")), run(spec, Options(device="cpu", compile=True))
+    assert fast.record.metrics == plain.record.metrics
+    assert [point.loss for point in fast.record.curve] == [point.loss for point in plain.record.curve]
+    kept = plain.model.state_dict()
+    assert all(torch.equal(weight, kept[name]) for name, weight in fast.model.state_dict().items())
+    assert fast.record.sparsity == plain.record.sparsity
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+    assert "compiled" in fast.record.environment
+    assert "compiled" not in plain.record.environment
