@@ -162,6 +162,10 @@ class _Queue:
             time.sleep(SHORTEST)
 
 
+THREADS = ["export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"]
+"""Shell lines of a job: as many threads as it has cores, also where Slurm does not confine it to them."""
+
+
 def executor(board: Board, options: SlurmOptions) -> "SlurmExecutor":
     """submitit's, writing below the board's cache."""
     from submitit import SlurmExecutor
@@ -174,6 +178,7 @@ def executor(board: Board, options: SlurmOptions) -> "SlurmExecutor":
         found.update_parameters(
             time=options.minutes,
             stderr_to_stdout=True,
+            setup=THREADS,
             additional_parameters={"requeue": True, **options.passed_on},
             **_typed(options),
         )
