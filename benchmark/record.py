@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError
 from benchmark.atomic import write_bytes, write_text
 from benchmark.bounded import PACKED, RECORD, read_bounded, unpack
 from benchmark.errors import PrunebenchError
+from benchmark.garbage import no_search
 from benchmark.spec import RunSpec, Strict
 
 SCHEMA = 1
@@ -256,11 +257,12 @@ def load_records(folder: Path) -> tuple[list[Record], list[RecordError]]:
     """All records of a folder sorted by id, and what could not be read (those never count, and are never touched)."""
     records: list[Record] = []
     problems: list[RecordError] = []
-    for path in sorted(folder.glob("*.json")):
-        if path.name.endswith(".failed.json"):
-            continue
-        try:
-            records.append(load_record(path))
-        except RecordError as error:
-            problems.append(error)
+    with no_search():
+        for path in sorted(folder.glob("*.json")):
+            if path.name.endswith(".failed.json"):
+                continue
+            try:
+                records.append(load_record(path))
+            except RecordError as error:
+                problems.append(error)
     return records, problems

@@ -60,13 +60,13 @@ def _round(folder: Path, count: int) -> Iterator[tuple[str, float]]:
     _forget(folder)
     yield from _command("status, first", "status", folder, f"in all {count} of")
     yield from _command("status, again", "status", folder, f"in all {count} of")
+    touched = len(list(changed(folder, 0.004)))
+    yield from _command(f"status, {touched} records changed", "status", folder, f"in all {count} of")
     _forget(folder)
     yield from _load("records without curves, first", "summaries", folder, count)
     yield from _load("records without curves, again", "summaries", folder, count)
     yield from _load("whole records", "records", folder, count)
     yield from _command("table, again", "table", folder, "Synthetic")
-    touched = len(list(changed(folder, 0.004)))
-    yield from _command(f"status, {touched} records changed", "status", folder, f"in all {count} of")
 
 
 def _forget(folder: Path) -> None:

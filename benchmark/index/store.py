@@ -13,8 +13,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +26,7 @@ from benchmark import record as record_module
 from benchmark import spec as spec_module
 from benchmark.atomic import write_bytes
 from benchmark.errors import PrunebenchError
+from benchmark.garbage import no_search
 from benchmark.index.heads import read_heads, shortened
 from benchmark.record import Record, RecordError, load_record
 
@@ -73,7 +74,7 @@ class Index:
             self.heads, problems = _read(self.folder, list(self.seen))
             self.problems = sorted(self.problems + problems, key=lambda problem: problem.path)
             lines = list(self.heads.values())
-        with _no_collection():
+        with no_search():
             parts = (lines[i : i + AT_ONCE] for i in range(0, len(lines), AT_ONCE))
             records = [rec for part in parts for rec in _many().validate_json(f"[{','.join(part)}]", strict=True)]
             if len(records) > WORTH:
@@ -153,18 +154,6 @@ def _stored(store: Path) -> tuple[dict[str, Seen], str]:
             records = facts["records"].items()
             return {name: Seen(tuple(at), str(task), float(cost)) for name, (at, task, cost) in records}, facts["heads"]
     return {}, ""
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Nothing made inside is garbage, and looking for some among a million fresh objects takes longer than making them."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 @cache
