@@ -58,6 +58,5 @@ def _in_process(folder: Path, names: Sequence[str]) -> list[str]:
 
 if __name__ == "__main__":
     gc.disable()  # it would look again and again at what is dropped line by line anyway
-    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    for name in sys.stdin.read().split("\n"):
-        print(_head(Path(sys.argv[1]) / name))
+    heads_of = (_head(Path(sys.argv[1]) / name) for name in sys.stdin.read().split("\n"))
+    sys.stdout.buffer.write("".join(f"{head}\n" for head in heads_of).encode())
