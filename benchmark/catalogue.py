@@ -7,7 +7,8 @@ from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from benchmark.registry import KINDS, Kind, builtin_names, class_names, package_folder
+from benchmark.broken import BrokenPluginError
+from benchmark.registry import KINDS, Kind, builtin_names, class_names, package_folder, parse, plugin_file, spell
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,35 @@ def catalogue(kind: str) -> list[Entry]:
     folder = package_folder(found)
     entries = [_entry(found, name, folder / f"{name}.py", "prunebench") for name in builtin_names(kind)]
     return entries + [_foreign(found, point) for point in entry_points(group=found.group)]
+
+
+def spelled(kind: str, text: str) -> str:
+    """What `registry.canonical` makes of a plugin that is named by its file, read from the source: nothing of it is run."""
+    name, given = parse(text)
+    location, _, cls = name.partition(":")
+    path = plugin_file(location)
+    options = _entry(KINDS[kind], name, path, "", cls).options if path else ()
+    if unknown := given.keys() - {option.name for option in options}:
+        raise BrokenPluginError(f"{text}: no option {', '.join(sorted(unknown))} in {location}")
+    values = {option.name: _value(given[option.name], option.default) for option in options if option.name in given}
+    kept = [f"{key}={value}" for key, (value, default) in values.items() if value != default]
+    return f"{name}[{','.join(kept)}]" if kept else name
+
+
+def _value(text: str, default: str) -> tuple[str, str]:
+    """An option's text and its default as written in the source, both in their one spelling."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        known = ast.literal_eval(default)
+    except ValueError:
+        return text, default
+    if text == "none" or known is None:
+        return text, spell(known)
+    try:
+        return spell(TypeAdapter(type(known)).validate_python(text)), spell(known)
+    except ValidationError:
+        return text, spell(known)
 
 
 def _foreign(kind: Kind, point: EntryPoint) -> Entry:

@@ -25,7 +25,9 @@ from benchmark.errors import PrunebenchError, choices
 NOT_PLUGINS = {"base", "checks"}
 
 FILES = "PRUNEBENCH_PLUGIN_FILES"
-"""Environment variable: 'no' runs no plugin that is named by its file, for looking at boards of strangers."""
+"""Environment variable: 'no' runs no plugin that is named by its file, 'yes' lets commands that only show a board run them too."""
+
+_looking = False
 
 LONGEST = 2000
 """Characters of a configured plugin's text at most: patterns are matched against it."""
@@ -61,6 +63,18 @@ KINDS = {
 }
 
 
+def only_look(wanted: bool) -> None:
+    """From now on, plugins named by their files are not run: a board that is only shown may be a stranger's."""
+    global _looking
+    _looking = wanted
+
+
+def files_run() -> bool:
+    """Whether a plugin that is named by its file is run."""
+    said = os.environ.get(FILES, "")
+    return said != "no" and (said == "yes" or not _looking)
+
+
 def configure(kind: str, text: str) -> Any:
     """The plugin named by `text` with its options set; PrunebenchError says what is wrong and what the choices are."""
     name, options = parse(text)
@@ -87,6 +101,10 @@ def asks(regularizer: str, need: str) -> bool:
 
 def canonical(kind: str, text: str) -> str:
     """`text` in its one spelling: options in the order of the fields, defaults left out."""
+    if is_file(text) and not files_run():
+        from benchmark.catalogue import spelled
+
+        return spelled(kind, text)
     plugin = configure(kind, text)
     name, _ = parse(text)
     options = [
@@ -119,7 +137,7 @@ def parse(text: str) -> tuple[str, dict[str, str]]:
 def load(kind: str, name: str) -> type[Any]:
     """The plugin class called `name`, imported now; PrunebenchError where it is unknown, claimed twice or broken."""
     found = KINDS[kind]
-    if name.partition(":")[0].endswith(".py"):
+    if is_file(name):
         return _from_path(found, name)
     owners: list[str | EntryPoint] = [*foreign(kind, name)]
     if name in builtin_names(kind):
@@ -187,6 +205,11 @@ def foreign(kind: str, name: str) -> list[EntryPoint]:
     return list(entry_points(group=KINDS[kind].group, name=name))
 
 
+def is_file(text: str) -> bool:
+    """Whether a configured plugin is named by its file."""
+    return text.partition("[")[0].partition(":")[0].strip().endswith(".py")
+
+
 def plugin_file(location: str) -> Path | None:
     """The file of that name; None where there is none, or no file system could hold it."""
     try:
@@ -202,8 +225,11 @@ def _from_path(kind: Kind, text: str) -> type[Any]:
     path = plugin_file(location)
     if path is None:
         raise PrunebenchError(f"{kind.singular} '{text}': no file {location}")
-    if os.environ.get(FILES) == "no":
-        raise BrokenPluginError(f"{kind.singular} '{text}': {path} is not run, because {FILES} is 'no'")
+    if not files_run():
+        raise BrokenPluginError(
+            f"{kind.singular} '{text}': {path} is not run by commands that only show a board; "
+            f"{FILES}=yes lets them, where you trust it"
+        )
     spec = importlib.util.spec_from_file_location(f"prunebench_plugin_{path.stem}", path.resolve())
     assert spec is not None
     assert spec.loader is not None

@@ -59,10 +59,19 @@ def echo(text: object, err: bool = False) -> None:
     typer.echo(for_terminal(str(text)), err=err)
 
 
-def open_board(folder: Path, changes: list[str] | None, data: str | None = None, model: str | None = None) -> Any:
-    """The board, with the suite changed as asked."""
+def open_board(
+    folder: Path,
+    changes: list[str] | None,
+    data: str | None = None,
+    model: str | None = None,
+    *,
+    runs: bool = False,
+) -> Any:
+    """The board, with the suite changed as asked; its plugin files are run only by a command that `runs` cells."""
     from benchmark.board import Board
+    from benchmark.registry import only_look
 
+    only_look(not runs)
     return Board.open(folder, parsed(changes), data=data, model=model)
 
 

@@ -35,7 +35,7 @@ def diagnose(
     from benchmark.diagnose.write import printed, tables, write_all
 
     cell = board.stem if board.suffix == ".json" and board.is_file() else None
-    opened = open_board(board.parents[1] if cell else board, changes, data, model)
+    opened = open_board(board.parents[1] if cell else board, changes, data, model, runs=train)
     cells = [opened.find(cell)] if cell else opened.cells(only)
     try:
         failed = train_again(opened, cells, Probing(at, bins, singles, batches), device, echo) if train else 0

@@ -90,6 +90,6 @@ def doctor(
     """Say what this machine has and lacks: Python, torch, device, data, hub, extras, programs, and how to get what is missing."""
     from benchmark.doctor import examine, report_lines
 
-    findings = examine(open_board(board, changes, data, model) if board else None)
+    findings = examine(open_board(board, changes, data, model, runs=True) if board else None)
     echo("\n".join(report_lines(findings)))
     sys.exit(1 if any(finding.state == "wrong" for finding in findings) else 0)

@@ -36,7 +36,7 @@ def export(
     """Write a finished cell as a Hugging Face model folder: pruned weights, tokenizer, model card."""
     from benchmark.export import export_cell
 
-    opened = open_board(board, changes, data, model)
+    opened = open_board(board, changes, data, model, runs=True)
     score = export_cell(opened, opened.find(cell), folder, device)
     echo(f"{folder}: the exported model scores {score:.2f}, as recorded")
 
@@ -57,7 +57,7 @@ def verify(
     from benchmark.rerun import Rerun
     from benchmark.verify import of_exported, verify_board
 
-    opened = open_board(board, changes, data, model)
+    opened = open_board(board, changes, data, model, runs=rerun)
     with interruptible():
         again = Rerun(opened, device, trust_remote_code) if rerun else None
         chosen = [opened.find(cell)] if cell else None

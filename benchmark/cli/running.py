@@ -75,7 +75,7 @@ def run(
     from benchmark.commands import run_board
     from benchmark.engine.cell import Settings
 
-    opened = open_board(board, changes, data, model)
+    opened = open_board(board, changes, data, model, runs=True)
     settings = Settings(
         device, save_predictions, save_weights, trust_remote_code, retry_failed, checkpoint_minutes, compile
     )
@@ -114,7 +114,9 @@ def compare(
     from benchmark.compare import widen
     from benchmark.engine.cell import Settings
     from benchmark.readsuite import parse_changes
+    from benchmark.registry import only_look
 
+    only_look(False)
     wider = widen(board, add, parse_changes(changes or []), data=data, model=model)
     settings = Settings(device, retry_failed=retry_failed, checkpoint_minutes=checkpoint_minutes, compile=compile)
     with interruptible():
@@ -124,6 +126,8 @@ def compare(
 @app.command()
 def status(board: BoardArgument, changes: Changes = None, data: Data = None, model: Model = None) -> None:
     """Say which cells of BOARD are done, failed or missing, and how long the missing ones will take."""
+    from benchmark.registry import only_look
     from benchmark.status import status_lines
 
+    only_look(True)
     echo("\n".join(status_lines(board, parsed(changes), data, model)))

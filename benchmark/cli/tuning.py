@@ -38,7 +38,7 @@ def tune(
 
     rates = None if lr in ("", "fixed") else parse_rates(lr)
     search = Search(trials, seed, rates, lr == "fixed", device, trust_remote_code)
-    opened = open_board(board, changes, data, model)
+    opened = open_board(board, changes, data, model, runs=True)
     try:
         tune(opened, search, only, say=echo)
     except KeyboardInterrupt:

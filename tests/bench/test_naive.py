@@ -58,7 +58,9 @@ def test_a_padded_naive_run_prunes_the_same_weights() -> None:
     assert int(((left == 0) != (right == 0)).sum()) <= 0.005 * n
     kept = (left != 0) & (right != 0)
     moved = (left - flat(build(TINY, CPU), naive.pruner.names))[kept].abs().mean()
-    assert float((left - right)[kept].abs().mean()) < 0.02 * moved  # Adam lets rounding through where a gradient is all but zero
+    assert (
+        float((left - right)[kept].abs().mean()) < 0.02 * moved
+    )  # Adam lets rounding through where a gradient is all but zero
 
 
 def test_padded_batches_hold_the_same_tokens_at_full_length() -> None:

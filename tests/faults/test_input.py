@@ -17,7 +17,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from benchmark import cli
+from benchmark import cli, registry
 from benchmark.board import Board
 from benchmark.errors import PrunebenchError
 from benchmark.readsuite import load_suite, parse_changes
@@ -282,21 +282,63 @@ def test_a_model_runs_its_own_code_only_where_it_is_let(tmp_path: Path) -> None:
 def test_a_strangers_board_can_be_looked_at_without_running_its_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Reading a suite runs the plugin files it names; a variable forbids that, and the other rows are shown."""
+    """Commands that show run no plugin file; a variable lets them; commands that run cells do, unless it forbids them."""
     ran = tmp_path / "ran"
     board = finished(tmp_path / "board")
     (board.folder / "trap.py").write_text(f"open({str(ran)!r}, 'w')\n")
     suite = TINY | {"criteria": ["random", "trap.py"], "regularizers": ["none"]}
     (board.folder / "suite.yaml").write_text(yaml.safe_dump(suite))
-    monkeypatch.setenv("PRUNEBENCH_PLUGIN_FILES", "no")
-    for command in ("status", "table", "verify"):
+    for command in ("status", "table", "verify", "statistics", "report"):
         monkeypatch.setattr("sys.argv", ["prunebench", command, str(board.folder)])
         with suppress(SystemExit):
             cli.main()
         printed = capsys.readouterr()
-        assert "random" in printed.out or "2 done, 0 failed, 1 missing" in printed.out, printed
+        shown = ("random", "2 done, 0 failed, 1 missing", "report.html", "no column is complete")
+        assert any(words in printed.out for words in shown), printed
     assert not ran.exists()
-    monkeypatch.delenv("PRUNEBENCH_PLUGIN_FILES")
-    with suppress(PrunebenchError):
-        Board.open(board.folder)
-    assert ran.exists()
+    for said, command, runs in (("no", "run", False), ("yes", "status", True), ("", "run", True)):
+        ran.unlink(missing_ok=True)
+        registry.load.cache_clear()
+        monkeypatch.setenv(registry.FILES, said)
+        monkeypatch.setattr("sys.argv", ["prunebench", command, str(board.folder)])
+        with suppress(SystemExit):
+            cli.main()
+        assert ran.exists() == runs, (said, command)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[power=2]",
+        "[power=2.0]",
+        "[power=3,name=x]",
+        "[name=x, power=3]",
+        "[exact=false]",
+        "[exact=true,power=0.50]",
+    ],
+)
+def test_options_read_from_the_source_are_spelled_as_by_the_plugin_itself(tmp_path: Path, text: str) -> None:
+    """So that a cell has one id, whether its plugin file is run or only read."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        '''"""Mine."""
+from dataclasses import dataclass
+from criteria.magnitude import Magnitude
+
+@dataclass(frozen=True)
+class Mine(Magnitude):
+    """Mine."""
+
+    power: float = 2.0
+    exact: bool = True
+    name: str = "y"
+'''.replace("exact", "round")
+    )
+    written = f"{path}{text}".replace("exact", "round")
+    registry.load.cache_clear()
+    registry.only_look(False)
+    run = registry.canonical("criteria", written)
+    registry.only_look(True)
+    assert registry.canonical("criteria", written) == run
+    registry.only_look(False)
