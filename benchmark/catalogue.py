@@ -8,7 +8,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from benchmark.broken import BrokenPluginError
-from benchmark.registry import KINDS, Kind, builtin_names, class_names, package_folder, parse, plugin_file, spell
+from benchmark.plugin_files import plugin_file
+from benchmark.registry import KINDS, Kind, builtin_names, class_names, package_folder, parse, spell
 
 
 @dataclass(frozen=True)

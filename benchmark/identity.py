@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmark import registry
 from benchmark.errors import PrunebenchError
+from benchmark.plugin_files import plugin_file
 from benchmark.spec import Plugins, RunSpec
 
 DIGITS = 16
@@ -47,7 +48,7 @@ def identity(kind: str, text: str) -> str:
     name, _ = registry.parse(text)
     location = name.partition(":")[0]
     if location.endswith(".py"):
-        path = registry.plugin_file(location)
+        path = plugin_file(location)
         return _digest([path]) if path else ""
     owners = registry.foreign(kind, name.partition("/")[0])
     if len(owners) != 1:

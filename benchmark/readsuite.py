@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmark import registry
 from benchmark.broken import BrokenPluginError
 from benchmark.consistency import check_spec
 from benchmark.errors import PrunebenchError, choices
+from benchmark.plugin_files import plugin_file
 from benchmark.readyaml import load_yaml
 from benchmark.spec import MODES, Training
 from benchmark.suite import Override, Suite, on_top
@@ -93,7 +93,7 @@ def _plugin_file(text: str, folder: Path) -> str:
     parts = []
     for part in text.split(" + "):
         location = part.partition("[")[0].partition(":")[0].strip()
-        beside = registry.plugin_file(str(folder / location)) if location.endswith(".py") else None
+        beside = plugin_file(str(folder / location)) if location.endswith(".py") else None
         parts.append(part.strip().replace(location, str(beside.resolve()), 1) if beside else part)
     return " + ".join(parts)
 

@@ -8,7 +8,6 @@ that names both owners.
 import dataclasses
 import importlib
 import importlib.util
-import os
 import pkgutil
 import re
 import sys
@@ -21,13 +20,9 @@ from typing import Any, get_type_hints
 
 from benchmark.broken import BrokenPluginError, broken
 from benchmark.errors import PrunebenchError, choices
+from benchmark.plugin_files import VARIABLE, files_run, is_file, plugin_file
 
 NOT_PLUGINS = {"base", "checks"}
-
-FILES = "PRUNEBENCH_PLUGIN_FILES"
-"""Environment variable: 'no' runs no plugin that is named by its file, 'yes' lets commands that only show a board run them too."""
-
-_looking = False
 
 LONGEST = 2000
 """Characters of a configured plugin's text at most: patterns are matched against it."""
@@ -61,18 +56,6 @@ KINDS = {
         Kind("tasks", "tasks", "Task"),
     )
 }
-
-
-def only_look(wanted: bool) -> None:
-    """From now on, plugins named by their files are not run: a board that is only shown may be a stranger's."""
-    global _looking
-    _looking = wanted
-
-
-def files_run() -> bool:
-    """Whether a plugin that is named by its file is run."""
-    said = os.environ.get(FILES, "")
-    return said != "no" and (said == "yes" or not _looking)
 
 
 def configure(kind: str, text: str) -> Any:
@@ -205,20 +188,6 @@ def foreign(kind: str, name: str) -> list[EntryPoint]:
     return list(entry_points(group=KINDS[kind].group, name=name))
 
 
-def is_file(text: str) -> bool:
-    """Whether a configured plugin is named by its file."""
-    return text.partition("[")[0].partition(":")[0].strip().endswith(".py")
-
-
-def plugin_file(location: str) -> Path | None:
-    """The file of that name; None where there is none, or no file system could hold it."""
-    try:
-        path = Path(location).expanduser()
-        return path if path.is_file() else None
-    except (OSError, RuntimeError, ValueError):
-        return None
-
-
 def _from_path(kind: Kind, text: str) -> type[Any]:
     """The class in a file that the user named; the file runs, so only where the user asked for it by its path."""
     location, _, cls = text.partition(":")
@@ -228,7 +197,7 @@ def _from_path(kind: Kind, text: str) -> type[Any]:
     if not files_run():
         raise BrokenPluginError(
             f"{kind.singular} '{text}': {path} is not run by commands that only show a board; "
-            f"{FILES}=yes lets them, where you trust it"
+            f"{VARIABLE}=yes lets them, where you trust it"
         )
     spec = importlib.util.spec_from_file_location(f"prunebench_plugin_{path.stem}", path.resolve())
     assert spec is not None

@@ -6,6 +6,7 @@ from benchmark.cli import running, tuning, showing, diagnosing, measuring, keepi
 from benchmark.atomic import MACHINE, reason_of
 from benchmark.cli.app import app, echo
 from benchmark.errors import PrunebenchError
+from benchmark.plugin_files import only_look
 
 __all__ = ["app", "diagnosing", "extending", "keeping", "main", "measuring", "running", "showing", "tuning"]
 
@@ -25,3 +26,5 @@ def main() -> None:
             err=True,
         )
         sys.exit(2)
+    finally:
+        only_look(False)  # of this command alone

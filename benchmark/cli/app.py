@@ -69,7 +69,7 @@ def open_board(
 ) -> Any:
     """The board, with the suite changed as asked; its plugin files are run only by a command that `runs` cells."""
     from benchmark.board import Board
-    from benchmark.registry import only_look
+    from benchmark.plugin_files import only_look
 
     only_look(not runs)
     return Board.open(folder, parsed(changes), data=data, model=model)

@@ -113,8 +113,8 @@ def compare(
     from benchmark.compare import compare as compare_rows
     from benchmark.compare import widen
     from benchmark.engine.cell import Settings
+    from benchmark.plugin_files import only_look
     from benchmark.readsuite import parse_changes
-    from benchmark.registry import only_look
 
     only_look(False)
     wider = widen(board, add, parse_changes(changes or []), data=data, model=model)
@@ -126,7 +126,7 @@ def compare(
 @app.command()
 def status(board: BoardArgument, changes: Changes = None, data: Data = None, model: Model = None) -> None:
     """Say which cells of BOARD are done, failed or missing, and how long the missing ones will take."""
-    from benchmark.registry import only_look
+    from benchmark.plugin_files import only_look
     from benchmark.status import status_lines
 
     only_look(True)

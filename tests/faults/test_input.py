@@ -17,7 +17,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from benchmark import cli, registry
+from benchmark import cli, plugin_files, registry
 from benchmark.board import Board
 from benchmark.errors import PrunebenchError
 from benchmark.readsuite import load_suite, parse_changes
@@ -299,7 +299,7 @@ def test_a_strangers_board_can_be_looked_at_without_running_its_files(
     for said, command, runs in (("no", "run", False), ("yes", "status", True), ("", "run", True)):
         ran.unlink(missing_ok=True)
         registry.load.cache_clear()
-        monkeypatch.setenv(registry.FILES, said)
+        monkeypatch.setenv(plugin_files.VARIABLE, said)
         monkeypatch.setattr("sys.argv", ["prunebench", command, str(board.folder)])
         with suppress(SystemExit):
             cli.main()
@@ -337,8 +337,8 @@ class Mine(Magnitude):
     )
     written = f"{path}{text}".replace("exact", "round")
     registry.load.cache_clear()
-    registry.only_look(False)
+    plugin_files.only_look(False)
     run = registry.canonical("criteria", written)
-    registry.only_look(True)
+    plugin_files.only_look(True)
     assert registry.canonical("criteria", written) == run
-    registry.only_look(False)
+    plugin_files.only_look(False)
