@@ -9,6 +9,18 @@ from filelock import FileLock, Timeout
 from benchmark import parallel
 
 
+def tried(locks: Path, run_id: str) -> bool:
+    """Whether somebody has ever begun this run."""
+    return (locks / f"{run_id}.lock").exists()
+
+
+def sweep(run_id: str, *folders: Path) -> None:
+    """Drop what a process that was killed while it wrote has left of the run; for the one that has claimed it."""
+    for folder in folders:
+        for path in folder.glob(f".{run_id}[.-]*.tmp"):
+            path.unlink(missing_ok=True)
+
+
 @contextmanager
 def claimed(locks: Path, run_id: str, wait: bool = True) -> Iterator[bool]:
     """Whether the run is ours inside the block; without `wait`, False where another runner has it.

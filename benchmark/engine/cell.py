@@ -15,7 +15,7 @@ from benchmark import environment, parallel
 from benchmark.atomic import disk_trouble, write_bytes
 from benchmark.board import Board, Source
 from benchmark.checkpoint import discard
-from benchmark.claim import claimed
+from benchmark.claim import claimed, sweep, tried
 from benchmark.errors import PrunebenchError
 from benchmark.record import save_record
 from benchmark.run import Options, Result, run
@@ -90,6 +90,7 @@ class CellRunner:
 
     def attempt(self, spec: RunSpec, wait: bool) -> bool:
         """Run the cell unless its record or failure stands; False if another runner has it (and we do not `wait`)."""
+        again = tried(self.board.locks, spec.id)
         with claimed(self.board.locks, spec.id, wait) as mine:
             if not parallel.agreed(mine):
                 return False
@@ -98,6 +99,9 @@ class CellRunner:
             elif parallel.agreed(not self.settings.retry_failed and self.board.failure(spec) is not None):
                 self.done.left[spec.id] = self.board.failure(spec) or ""
             else:
+                if again and parallel.rank() == 0:
+                    board = self.board
+                    sweep(spec.id, board.records_folder, board.checkpoints, board.weights_folder, self.teachers.folder)
                 self._run(spec)
         return True
 

@@ -100,7 +100,7 @@ class _Crew:
         worker = self.workers.pop(place)
         worker.connection.close()
         ending = worker.ending()
-        if not worker.ready:
+        if not worker.ready and (worker.process.exitcode or 0) >= 0:  # killed while it starts, it is started again
             raise PrunebenchError(f"a process of --jobs could not start ({ending}); what it said is above")
         if worker.spec is not None:
             self.desk.died(

@@ -139,6 +139,26 @@ def test_which_errors_are_of_memory(error: Exception, is_memory: bool) -> None:
     assert is_out_of_memory(error) == is_memory
 
 
+# Leftovers.
+
+
+def test_what_a_killed_process_left_is_swept_by_the_next(tmp_path: Path) -> None:
+    """By the one that has the cell; what belongs to other cells, which somebody may be writing, stays."""
+    board = make_board(tmp_path, criteria=["random"])
+    dense, random = board.suite.cells()
+    folders = (board.records_folder, board.checkpoints, board.weights_folder, board.cache / "teachers")
+    left = [folder / f".{random.id}.json.hpebyoc_.tmp" for folder in folders]
+    kept = [folder / f".{random.id}0.json.hpebyoc_.tmp" for folder in folders]
+    for path in (*left, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    (board.cache / "locks").mkdir()
+    (board.cache / "locks" / f"{random.id}.lock").touch()
+    assert sorted(finish(board).finished) == sorted([dense.id, random.id])
+    assert [path for path in left if path.exists()] == []
+    assert [path for path in kept if not path.exists()] == []
+
+
 # Failures.
 
 
