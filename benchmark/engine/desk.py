@@ -48,6 +48,7 @@ class Desk:
         self.waiting = {run_id: named[run_id] for run_id in dict.fromkeys(first + missing)}
         self.running: dict[str, RunSpec] = {}
         self.deaths: Counter[str] = Counter()
+        self._begun: set[str] = set()
         self._shown: dict[str, Progress] = {}
         self._asked: Counter[str] = Counter()
         self._later: dict[str, float] = {}
@@ -75,6 +76,7 @@ class Desk:
         if spec is None:
             return
         if kind == "started":
+            self._begun.add(spec.id)
             self._show(spec)
         elif kind == "progress":
             self._show(spec)(*facts)  # type: ignore[arg-type]
@@ -90,8 +92,10 @@ class Desk:
         if self.board.is_done(spec):
             self._close(spec, "finished", self._score(spec))
             return
-        self.deaths[spec.id] += 1
-        if self.deaths[spec.id] < self.lives:
+        # A runner that was gone before it began says little about the cell: it counts half.
+        self.deaths[spec.id] += 2 if spec.id in self._begun else 1
+        self._begun.discard(spec.id)
+        if self.deaths[spec.id] < 2 * self.lives:
             self.waiting = {spec.id: self.running.pop(spec.id), **self.waiting}
             return
         self.board.fail(spec, reason, log or reason)

@@ -95,6 +95,18 @@ def test_a_cell_whose_runner_dies_is_started_again_once(board: Board) -> None:
     assert watched.told == [("started", dense.cell), ("failed", dense.cell)]
 
 
+def test_a_runner_that_was_gone_before_it_began_counts_half(board: Board) -> None:
+    """Both processes may be killed at once, and one cell be handed to each of them."""
+    desk, _ = open_desk(board)
+    first = desk.take()
+    assert first is not None
+    for _ in range(3):
+        desk.died(first, "killed")
+        assert desk.take() == first
+    desk.died(first, "killed a fourth time")
+    assert desk.done.failed == {first.id: "killed a fourth time"}
+
+
 def test_a_record_that_a_dead_runner_left_counts(board: Board) -> None:
     def leave(spec: RunSpec) -> None:
         desk.hear(["started", spec.id])
