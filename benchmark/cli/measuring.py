@@ -48,7 +48,7 @@ def bench(
         Place(data, model, steps, eval_examples=20 if quick else None),
         quick,
         criteria.split(",") if criteria else step.CRITERIA,
-        f"prunebench {' '.join(sys.argv[1:])}",
+        f"prunebench {' '.join(_named(word) for word in sys.argv[1:])}",
         lambda text: echo(f"  {text}", err=True),
     )
     if profile:
@@ -57,3 +57,8 @@ def bench(
             return
     table = measure(job, sections or ["all"], output, lambda section: echo(section_text(section)))
     echo(f"wrote {table} and {table.with_suffix('.json').name}")
+
+
+def _named(word: str) -> str:
+    """A word of the command line as the published recipe has it: an absolute path by its last part, without this machine's folders."""
+    return Path(word).name if Path(word).is_absolute() else word
