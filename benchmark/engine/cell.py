@@ -133,8 +133,8 @@ class CellRunner:
         try:
             return run(spec, options)
         except Exception as error:
-            if not environment.is_out_of_memory(error) or options.parts > 1:
-                raise
+            if not environment.is_out_of_memory(error) or parallel.size() > 1:
+                raise  # of several processes, the others are in the middle of a step
         # Outside the handler, whose traceback holds on to the memory.
         environment.free_memory()
         discard(self.board.checkpoints, spec.id)
