@@ -14,6 +14,8 @@ CallPoint = Literal["before", "after"]
 DENSE = "dense"
 """The criterion of unpruned runs: no plugin, nothing is ranked."""
 
+_AS_KEY = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
 MODES = ("mini", "hub")
 """Data sources that are not folders."""
 
@@ -142,14 +144,25 @@ class RunSpec(Strict):
     @cached_property
     def id(self) -> str:
         """16 hex digits over everything that differs from the defaults; where model, data and plugins lie does not count."""
-        keyed = self.recorded().model_dump(exclude_defaults=True, mode="json")
-        text = json.dumps(keyed, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(_AS_KEY.encode(self._keyed).encode()).hexdigest()[:16]
+
+    @cached_property
+    def _keyed(self) -> dict[str, Any]:
+        return self.recorded().model_dump(exclude_defaults=True, mode="json")
 
     def __copy__(self) -> Self:
-        """What `model_copy` starts from: without the id that this spec remembers, for the copy will differ."""
+        """What `model_copy` starts from: without what this spec remembers, for the copy will differ."""
         copied = super().__copy__()
-        copied.__dict__.pop("id", None)
+        for name in ("id", "_keyed"):
+            copied.__dict__.pop(name, None)
+        return copied
+
+    def with_seed(self, seed: int) -> Self:
+        """The same cell with another seed, whose id is made of what this one remembers: large grids are made so."""
+        copied = self.model_copy(update={"seed": seed})
+        copied.__dict__["_keyed"] = {key: value for key, value in self._keyed.items() if key != "seed"}
+        if seed:
+            copied._keyed["seed"] = seed
         return copied
 
     @property

@@ -203,7 +203,7 @@ class Suite(Strict):
         cells: list[RunSpec] = []
         for task in self.tasks:
             of_task = self._of_task(task)
-            cells += [cell.model_copy(update={"seed": seed}) for seed in self.seeds for cell in of_task]
+            cells += [cell.with_seed(seed) for seed in self.seeds for cell in of_task]
         return cells
 
     def _of_task(self, task: str) -> list[RunSpec]:

@@ -27,6 +27,11 @@ def shortened(record: Record) -> Record:
     return record.model_copy(update={"curve": [], "sparsity": record.sparsity.model_copy(update={"layers": []})})
 
 
+def head_of(record: Record) -> str:
+    """The shortened record as a line of JSON, without what is as it is by default: a third less to parse."""
+    return shortened(record).model_dump_json(by_alias=True, exclude_defaults=True)
+
+
 def read_heads(folder: Path, names: Sequence[str]) -> list[str]:
     """The head of each record, in order; empty where there is none."""
     cores = min(os.cpu_count() or 1, len(names) // ALONE)
@@ -45,7 +50,7 @@ def _head(path: Path) -> str:
         record = parse_record(path.stem, read_bounded(path, RECORD))
     except (OSError, ValueError):
         return ""
-    return shortened(record).model_dump_json(by_alias=True) if record else ""
+    return head_of(record) if record else ""
 
 
 def _in_process(folder: Path, names: Sequence[str]) -> list[str]:

@@ -27,7 +27,7 @@ from benchmark import spec as spec_module
 from benchmark.atomic import write_bytes
 from benchmark.errors import PrunebenchError
 from benchmark.garbage import no_search
-from benchmark.index.heads import read_heads, shortened
+from benchmark.index.heads import head_of, read_heads
 from benchmark.record import Record, RecordError, load_record
 
 WORTH = 500
@@ -135,7 +135,7 @@ def _read(folder: Path, names: list[str]) -> tuple[dict[str, str], list[RecordEr
     problems: list[RecordError] = []
     for name, head in zip(names, read_heads(folder, names), strict=True):
         try:
-            heads[name] = head or shortened(load_record(folder / name)).model_dump_json(by_alias=True)
+            heads[name] = head or head_of(load_record(folder / name))
         except RecordError as error:
             problems.append(error)
     return heads, problems
