@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark import parallel
+from benchmark.dropout import cheap_dropout
 from benchmark.environment import autocast
 from benchmark.optimizer import FlatOptimizer
 from criteria.regularizers.base import Forward, Regularizer
@@ -24,7 +25,7 @@ def backward(
     """Leave the batch's gradients in the optimizer's flat vectors; returns the mean loss, detached."""
 
     def loss_of(piece: Batch) -> tuple[Tensor, int]:
-        with autocast(optimizer.device):
+        with autocast(optimizer.device), cheap_dropout(optimizer.device):
             losses, logits = forward(model, piece)
             return regularizer.loss(losses, logits, model, piece), losses.numel()
 

@@ -9,6 +9,7 @@ from benchmark import registry
 from benchmark.bench.naive import NaivePruner
 from benchmark.bench.shapes import Shape, batch, build, loss_of
 from benchmark.dense import Dense
+from benchmark.dropout import cheap_dropout
 from benchmark.flat import PrunableWeights
 from benchmark.optimizer import FlatOptimizer, rate
 from benchmark.prunable import find_prunable
@@ -48,7 +49,9 @@ class Stepper:
     def __call__(self) -> None:
         """forward, backward, clip, observe, optimizer, prune."""
         lr = rate(self.taken, self.total, self.training)
-        loss_of(self.model, self.batch).backward()
+        with cheap_dropout(self.optimizer.device):
+            loss = loss_of(self.model, self.batch)
+        loss.backward()
         self.optimizer.clip(self.training.clip)
         self.pruner.observe(lr)
         self.optimizer.step(lr)
