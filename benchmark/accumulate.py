@@ -25,7 +25,7 @@ def backward(
     """Leave the batch's gradients in the optimizer's flat vectors; returns the mean loss, detached."""
 
     def loss_of(piece: Batch) -> tuple[Tensor, int]:
-        with autocast(optimizer.device), cheap_dropout(optimizer.device):
+        with autocast(optimizer.device), cheap_dropout(model, optimizer.device):
             losses, logits = forward(model, piece)
             return regularizer.loss(losses, logits, model, piece), losses.numel()
 

@@ -5,10 +5,10 @@ decides four entries, an entry going where its 16 bits fall below p 2^16. So p i
 scaled by the rounded share, so that the mean is kept exactly. Draws come from torch's own generator: seeds and checkpoints hold as
 ever, only the sequence is another. Attention with dropout, which torch too computes step by step on a CPU, is written out.
 
-    with cheap_dropout(device):
-        loss.backward()             # whatever model: functions are replaced, not modules
+    with cheap_dropout(model, device):
+        loss = ...                  # functions are replaced, not modules
 
-On CUDA, where torch fuses both, nothing is changed.
+On CUDA, where torch fuses both, nothing is changed, nor where no module of the model drops anything.
 """
 
 import math
@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
@@ -29,9 +29,10 @@ FULL = -(1 << 63)
 """`random_` from here on draws all 64 bits."""
 
 
-def cheap_dropout(device: torch.device) -> AbstractContextManager[Any]:
-    """A context in which training on a CPU drops entries as said above."""
-    return _Cheap() if device.type == "cpu" else nullcontext()
+def cheap_dropout(model: nn.Module, device: torch.device) -> AbstractContextManager[Any]:
+    """A context in which training `model` on a CPU drops entries as said above."""
+    drops = device.type == "cpu" and any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules())
+    return _Cheap() if drops else nullcontext()
 
 
 class _Cheap(TorchFunctionMode):

@@ -49,7 +49,7 @@ class Stepper:
     def __call__(self) -> None:
         """forward, backward, clip, observe, optimizer, prune."""
         lr = rate(self.taken, self.total, self.training)
-        with cheap_dropout(self.optimizer.device):
+        with cheap_dropout(self.model, self.optimizer.device):
             loss = loss_of(self.model, self.batch)
         loss.backward()
         self.optimizer.clip(self.training.clip)

@@ -109,16 +109,17 @@ def test_modules_use_it_inside_the_context_and_only_there() -> None:
     torch.manual_seed(0)
     plain = layer(x)
     torch.manual_seed(0)
-    with cheap_dropout(CPU):
+    with cheap_dropout(layer, CPU):
         cheap = layer(x)
     torch.manual_seed(0)
     assert torch.equal(cheap, dropout(x, 0.5))
     assert not torch.equal(cheap, plain)
     torch.manual_seed(0)
     assert torch.equal(layer(x), plain)
-    with cheap_dropout(torch.device("cuda")):  # nothing is replaced
-        torch.manual_seed(0)
-        assert torch.equal(layer(x), plain)
+    for model, device in ((layer, torch.device("cuda")), (nn.Dropout(0), CPU), (nn.Linear(2, 2), CPU)):
+        with cheap_dropout(model, device):  # nothing is replaced
+            torch.manual_seed(0)
+            assert torch.equal(layer(x), plain)
 
 
 def test_a_whole_encoder_loses_as_much_and_its_evaluation_nothing() -> None:
@@ -131,13 +132,13 @@ def test_a_whole_encoder_loses_as_much_and_its_evaluation_nothing() -> None:
     )
     ids = torch.randint(0, 50, (2, 9))
     spreads = []
-    for context in (cheap_dropout(CPU), cheap_dropout(torch.device("cuda"))):
-        with context, torch.no_grad():
+    for device in (CPU, torch.device("cuda")):
+        with cheap_dropout(model, device), torch.no_grad():
             outputs = torch.stack([copy.deepcopy(model).train()(ids).last_hidden_state for _ in range(200)])
             spreads.append(outputs.std(0).mean().item())
     assert spreads[0] == pytest.approx(spreads[1], rel=0.05)
     model.eval()
-    with cheap_dropout(CPU), torch.no_grad():
+    with cheap_dropout(model, CPU), torch.no_grad():
         inside = model(ids).last_hidden_state
     with torch.no_grad():
         assert torch.equal(inside, model(ids).last_hidden_state)
