@@ -7,6 +7,7 @@ table.md        the comparison table
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,10 @@ class Board:
     def index(self) -> Index:
         """What stands among the records now."""
         return Index(self.records_folder, self.cache / "index")
+
+    def done(self, cells: Iterable[RunSpec]) -> set[str]:
+        """Ids of those of `cells` that have a readable record, by one look at the folder."""
+        return self.index().ids & {spec.id for spec in cells}
 
     def unreadable(self, cells: list[RunSpec]) -> list[RecordError]:
         """What is wrong with the files that stand where records of `cells` should."""

@@ -31,7 +31,7 @@ def _shown(board: Board, cells: list[RunSpec], run_cells: Engine, settings: Sett
     console = Console()
     for problem in board.unreadable(cells):
         say(console, f"unreadable, made again: {problem}")
-    done_before = len(board.index().ids & {spec.id for spec in cells})
+    done_before = len(board.done(cells))
     with reporter(console, done_before, len(cells)) as shown, tracked(shown, track, board.folder) as watcher:
         done = run_cells(board, cells, watcher, settings)
     say(console, table_text(board, "text"))

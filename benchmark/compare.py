@@ -82,7 +82,7 @@ def compare(
     if not cells:
         raise PrunebenchError(f"--only '{only}' matches no cell; tasks of this board: {', '.join(board.suite.tasks)}")
     with (
-        reporter(console, sum(board.is_done(spec) for spec in cells), len(cells)) as shown,
+        reporter(console, len(board.done(cells)), len(cells)) as shown,
         tracked(shown, track, board.folder) as watcher,
     ):
         done = run_cells(board, cells, watcher, settings)
