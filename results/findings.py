@@ -1,0 +1,164 @@
+"""The tables of FINDINGS.md, from the records of the boards beside it; nothing is trained.
+
+    python results/findings.py            rewrites every table of FINDINGS.md between its markers
+    python results/findings.py NAME       prints one
+
+A line compares two rows over the seeds that both have: the mean difference; its 95 % interval under resampling of the test items
+(these models, other items); and Student's interval over the paired seeds (other seeds, these items). Only the second speaks of
+methods rather than of these runs, and three seeds make it wide.
+"""
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from tabulate import tabulate
+
+from benchmark.board import Board
+from benchmark.record import Record, load_outcomes
+from benchmark.report.statistics.intervals import t_interval
+from benchmark.report.statistics.paired import paired_bootstrap
+from benchmark.views import aggregate
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE / "FINDINGS.md"
+HEAD = ["task", "sparsity", "first", "second", "seeds", "first scores", "second scores", "difference",
+        "95 % over items", "95 % over seeds"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a board."""
+
+    criterion: str
+    regularizer: str = "none"
+    board: str = "minilm-glue"
+
+    @property
+    def words(self) -> str:
+        """As a table says it, the board too where it is a board of its own."""
+        name = self.criterion if self.regularizer == "none" else f"{self.criterion} + {self.regularizer}"
+        return name if self.board in MAIN else f"{name} ({self.board})"
+
+
+MAIN = ("minilm-glue", "minilm-squad-ner", "gpt-data-to-text")
+SELF = "self_regularization"
+
+
+def pairs(first: str, second: str) -> list[tuple[Row, Row]]:
+    """The same two rows on every main board."""
+    return [(Row(first, board=board), Row(second, board=board)) for board in MAIN]
+
+
+TABLES: dict[str, list[tuple[Row, Row]]] = {
+    "principled-sensitivity": pairs("principled", "sensitivity"),
+    "principled-magnitude": pairs("principled", "magnitude"),
+    "principled-taylor": pairs("principled", "taylor"),
+    "signed": pairs("principled[signed=true]", "principled"),
+    "parts": [
+        (Row(f"principled[{option}=false]", board="minilm-ablations"), Row("principled"))
+        for option in ("lr_term", "uncertainty")
+    ],
+    "call-point": [(Row(name, board="minilm-call-point"), Row(name)) for name in ("sensitivity", "principled")],
+    "self-regularization": [
+        (Row(name, SELF, board), Row(name, board=board))
+        for board in MAIN[:2]
+        for name in ("magnitude", "movement", "sensitivity", "principled")
+    ],
+    "teacher": [
+        (Row("principled", f"{SELF}[teacher=best]", "minilm-teachers"), Row("principled", SELF, "minilm-teachers")),
+        (Row("principled", SELF, "minilm-teachers"), Row("principled", board="minilm-teachers")),
+    ],
+    "tuned": [
+        (Row(f"{name} (tuned)", board="minilm-tuning-tuned"), Row(name, board="minilm-tuning"))
+        for name in ("magnitude", "movement", "sensitivity", "principled")
+    ],
+}
+
+
+@cache
+def records(board: str) -> dict[tuple[str, str, str, float, int], Record]:
+    """The records of a board by task, row, regularizer, sparsity and seed; none where there is no such board."""
+    if not (HERE / board / "suite.yaml").is_file():
+        return {}
+    found, _ = Board.open(HERE / board).records()
+    return {(r.spec.task, r.spec.row, r.spec.regularizer, r.spec.sparsity, r.spec.seed): r for r in found}
+
+
+def runs(row: Row, task: str, sparsity: float) -> dict[int, Record]:
+    """The row's records at one place, by seed."""
+    return {
+        key[4]: record
+        for key, record in records(row.board).items()
+        if key[:4] == (task, row.criterion, row.regularizer, sparsity)
+    }
+
+
+def places(row: Row) -> list[tuple[str, float]]:
+    """Tasks and sparsities at which the row has records."""
+    return sorted({(key[0], key[3]) for key in records(row.board) if key[1:3] == (row.criterion, row.regularizer)})
+
+
+def lines(compared: Sequence[tuple[Row, Row]]) -> Iterator[list[str]]:
+    """One line for every place that both rows have records at."""
+    for first, second in compared:
+        for task, sparsity in places(first):
+            ours, theirs = runs(first, task, sparsity), runs(second, task, sparsity)
+            if seeds := sorted(ours.keys() & theirs.keys()):
+                words = [task, f"{sparsity:g}", first.words, second.words, str(len(seeds))]
+                yield words + difference([ours[s] for s in seeds], [theirs[s] for s in seeds], first, second)
+
+
+def difference(ours: list[Record], theirs: list[Record], first: Row, second: Row) -> list[str]:
+    """Scores of both sides by seed, their mean difference and its two intervals."""
+    score_all, metric = aggregate(ours[0].spec.task), ours[0].metric
+    found = paired_bootstrap(
+        [load_outcomes(HERE / first.board / "records", record) for record in ours],
+        [load_outcomes(HERE / second.board / "records", record) for record in theirs],
+        lambda outcomes: score_all(outcomes)[metric],
+        np.random.default_rng(0),
+    )
+    over_seeds = t_interval([a.score - b.score for a, b in zip(ours, theirs, strict=True)])
+    scores = [" ".join(f"{record.score:.1f}" for record in side) for side in (ours, theirs)]
+    return [*scores, f"{found.difference:+.1f}", f"{found.low:+.1f} to {found.high:+.1f}",
+            "one seed" if len(ours) == 1 else f"{over_seeds.low:+.1f} to {over_seeds.high:+.1f}"]  # fmt: skip
+
+
+def best_of_dev() -> str:
+    """How much the best of the looks at the reported split promises over the last step of the same run."""
+    rows = []
+    for (task, name, _, sparsity, seed), record in sorted(records("minilm-best-dev").items()):
+        seen = [point.score for point in record.curve if point.score is not None]
+        if sparsity and seen:
+            rows.append([task, f"{sparsity:g}", name, str(seed), f"{seen[-1]:.1f}", f"{record.score:.1f}",
+                         f"{record.score - seen[-1]:+.1f}", str(record.selected.step)])  # fmt: skip
+    gains = [float(row[6]) for row in rows]
+    if len(gains) > 1:
+        low, high = t_interval(gains)
+        rows.append(["all", "", "", str(len(gains)), "", "", f"{np.mean(gains):+.1f} ({low:+.1f} to {high:+.1f})", ""])
+    head = ["task", "sparsity", "row", "seed", "last step", "best look", "optimism", "chosen step"]
+    return tabulate(rows, head, "pipe", disable_numparse=True)
+
+
+def table(name: str) -> str:
+    """One table in Markdown."""
+    if name == "best-of-dev":
+        return best_of_dev()
+    return tabulate(list(lines(TABLES[name])), HEAD, "pipe", disable_numparse=True)
+
+
+def rewritten(page: str) -> str:
+    """`page` with every table made again."""
+    marked = re.compile(r"<!-- table (\S+) -->\n.*?<!-- /table -->", re.DOTALL)
+    return marked.sub(lambda found: f"<!-- table {found[1]} -->\n\n{table(found[1])}\n\n<!-- /table -->", page)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(table(sys.argv[1]))
+    else:
+        PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
