@@ -25,6 +25,7 @@ from benchmark.gating import gate
 from benchmark.masks import make_mask, parse_scope
 from benchmark.prunable import find_prunable
 from benchmark.schedules.base import Schedule
+from benchmark.selection import count_true
 from benchmark.stopwatch import Stopwatch
 from criteria.base import Criterion, State, Step
 from criteria.blocks import fresh
@@ -143,7 +144,7 @@ class Pruner:
     def measure(self) -> float:
         """The share of the weights that evaluation sees as zero."""
         n = self.mask.numel()
-        return (n - int(torch.count_nonzero(self._evaluated()))) / n
+        return (n - count_true(self._evaluated() != 0)) / n
 
     def matrices(self) -> Iterator[tuple[str, State, Tensor]]:
         """Name, state and [out, in] weights of each matrix, for calibration of criteria that see matrices."""

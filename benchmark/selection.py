@@ -24,6 +24,11 @@ def keep_highest(scores: Tensor, k: int) -> Tensor:
     return _keep_above_host(scores, _introselect_kth(scores, k), k)
 
 
+def count_true(mask: Tensor) -> int:
+    """How many entries of `mask` (bool) hold; on a CPU by numpy, which counts bytes in registers."""
+    return int(np.count_nonzero(mask.numpy()) if mask.device.type == "cpu" else torch.count_nonzero(mask))
+
+
 def _introselect_kth(scores: Tensor, k: int) -> float:
     """The k-th lowest value (k from 1), by numpy's introselect."""
     return float(np.partition(scores.numpy(), k - 1)[k - 1])
@@ -76,7 +81,7 @@ def _keep_above(scores: Tensor, threshold: Tensor, k: int) -> Tensor:
 def _keep_above_host(scores: Tensor, threshold: float, k: int) -> Tensor:
     """As `_keep_above`; on a CPU it is cheaper to look at the ties alone."""
     keep = scores > threshold
-    surplus = scores.numel() - int(np.count_nonzero(keep.numpy())) - k
+    surplus = scores.numel() - count_true(keep) - k
     if surplus:
         tied = (scores == threshold).nonzero().squeeze(1)
         keep[tied[len(tied) - surplus :]] = True

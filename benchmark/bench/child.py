@@ -47,10 +47,11 @@ def peak(device: str, criterion: str, shape: dict[str, Any], steps: int) -> Foun
 
     from benchmark.bench.shapes import Shape
     from benchmark.bench.steps import Stepper
-    from benchmark.environment import peak_bytes, reset_peak
+    from benchmark.environment import peak_bytes, prepare_device, reset_peak
     from benchmark.schedules.cubic import Cubic
 
     place = torch.device(device)
+    prepare_device(place)
     reset_peak(place)
     step = Stepper(Shape(**shape), place, criterion, Cubic(initial=10, final=max(1, steps - 21), window=10), steps)
     for _ in range(steps):
