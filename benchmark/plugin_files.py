@@ -1,6 +1,7 @@
 """Plugins that are named by their files, and who lets those run: the user, by a command that runs cells.
 
-A command that only shows a board must be safe on a stranger's: it reads the options from the source (catalogue.spelled).
+A command that only shows a board must be safe on a stranger's: it reads the options from the source (catalogue.spelled). It also
+shows boards whose data or model are not on this machine.
 """
 
 import os
@@ -19,6 +20,11 @@ class _Command:
 def only_look(wanted: bool) -> None:
     """From now on, plugins named by their files are not run, or they are."""
     _Command.only_looks = wanted
+
+
+def only_looks() -> bool:
+    """Whether this command only shows what a board holds."""
+    return _Command.only_looks
 
 
 def files_run() -> bool:

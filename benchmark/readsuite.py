@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from benchmark.broken import BrokenPluginError
 from benchmark.consistency import check_spec
 from benchmark.errors import PrunebenchError, choices
-from benchmark.plugin_files import plugin_file
+from benchmark.plugin_files import only_looks, plugin_file
 from benchmark.readyaml import load_yaml
 from benchmark.spec import MODES, Training
 from benchmark.suite import Override, Suite, on_top
@@ -39,7 +39,8 @@ def load_suite(path: Path, changes: Mapping[str, Any] | None = None, **places: s
     except ValidationError as error:
         raise PrunebenchError("\n".join(_explain(path, item) for item in error.errors())) from error
     _check_cells(path, suite)
-    _check_folders(path, suite)
+    if not only_looks():
+        _check_folders(path, suite)
     return suite
 
 

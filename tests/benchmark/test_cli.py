@@ -170,10 +170,6 @@ def test_interrupted(tmp_path: Path, prunebench: Command, monkeypatch: pytest.Mo
             "criteria: found ['magnitute']: unknown criterion 'magnitute'; did you mean 'magnitude'?",
         ),
         ({"sparsities": [1.5]}, "sparsities.0: found 1.5: Input should be less than 1"),
-        (
-            {"data": "missing/folder"},
-            "data: no folder 'missing/folder' (looked beside the suite and below the working direc",
-        ),
         ({"sparsity": [0.5]}, "unknown key 'sparsity'; did you mean 'sparsities'? choices: "),
     ],
 )
@@ -185,6 +181,18 @@ def test_a_wrong_suite_is_exit_code_2(
         code, printed = prunebench(command, tmp_path)
         assert code == 2
         assert printed.startswith(f"prunebench: {tmp_path / 'suite.yaml'}: {message}")
+    assert [path.name for path in tmp_path.iterdir()] == ["suite.yaml"]
+
+
+def test_data_that_is_not_here_is_missed_by_who_runs_not_by_who_looks(tmp_path: Path, prunebench: Command) -> None:
+    (tmp_path / "suite.yaml").write_text(json.dumps(TINY | {"data": "missing/folder", "model": "./missing"}))
+    code, printed = prunebench("run", tmp_path)
+    assert code == 2
+    assert "data: no folder 'missing/folder' (looked beside the suite and below the working direc" in printed
+    for command in ("status", "table"):
+        code, printed = prunebench(command, tmp_path)
+        assert code == 0
+        assert "missing" in printed
     assert [path.name for path in tmp_path.iterdir()] == ["suite.yaml"]
 
 
