@@ -1,6 +1,6 @@
 """The tables of FINDINGS.md, from the records of the boards beside it; nothing is trained.
 
-    python results/findings.py            rewrites every table of FINDINGS.md between its markers
+    python results/findings.py            rewrites every table of FINDINGS.md and README.md between its markers
     python results/findings.py NAME       prints one
 
 A line compares two rows over the seeds that both have: the mean difference; its 95 % interval under resampling of the test items
@@ -21,12 +21,13 @@ from tabulate import tabulate
 from benchmark.board import Board
 from benchmark.plugin_files import only_look
 from benchmark.record import Record, load_outcomes
-from benchmark.report.statistics.intervals import t_interval
+from benchmark.report.statistics.intervals import sd, t_interval
 from benchmark.report.statistics.paired import paired_bootstrap
+from benchmark.spec import DENSE
 from benchmark.views import aggregate
 
 HERE = Path(__file__).resolve().parent
-PAGE = HERE / "FINDINGS.md"
+PAGES = (HERE / "FINDINGS.md", HERE.parent / "README.md")
 HEAD = ["task", "sparsity", "first", "second", "seeds", "first scores", "second scores", "difference",
         "95 % over items", "95 % over seeds"]  # fmt: skip
 
@@ -48,6 +49,16 @@ class Row:
 
 MAIN = ("minilm-glue", "minilm-squad-ner", "gpt-data-to-text")
 SELF = "self_regularization"
+HEADLINE = (
+    "random",
+    "magnitude",
+    "movement",
+    "taylor",
+    "fisher",
+    "sensitivity",
+    "principled",
+    "principled[signed=true]",
+)
 
 
 def pairs(first: str, second: str) -> list[tuple[Row, Row]]:
@@ -146,11 +157,48 @@ def best_of_dev() -> str:
     return tabulate(rows, head, "pipe", disable_numparse=True)
 
 
+def headline() -> str:
+    """Mean and standard deviation over the seeds of every plain row, tasks and sparsities of the main boards side by side."""
+    columns = [
+        (board, task, sparsity)
+        for board in MAIN
+        for task, sparsity in sorted({(key[0], key[3]) for key in records(board) if key[3]})
+    ]
+    rows = [
+        [
+            name,
+            *(
+                cell(Row(name, board=board), task, sparsity if name != DENSE else 0.0)
+                for board, task, sparsity in columns
+            ),
+        ]
+        for name in (DENSE, *HEADLINE)
+    ]
+    head = ["criterion"]
+    for board, task, sparsity in columns:
+        metric = next(record.metric for key, record in records(board).items() if key[0] == task)
+        head.append(f"{task} ({metric}) {sparsity:g}")
+    return tabulate(rows, head, "pipe", disable_numparse=True)
+
+
+def cell(row: Row, task: str, sparsity: float) -> str:
+    """The row's scores at one place, and how many seeds they are where it is not three."""
+    scores = [record.score for record in runs(row, task, sparsity).values()]
+    if not scores:
+        return "missing"
+    spread = f" ± {sd(scores):.1f}" if len(scores) > 1 else ""
+    return f"{np.mean(scores):.1f}{spread}" + (f" (n = {len(scores)})" if len(scores) != 3 else "")
+
+
 def table(name: str) -> str:
     """One table in Markdown."""
-    if name == "best-of-dev":
-        return best_of_dev()
+    if name in WHOLE:
+        return WHOLE[name]()
     return tabulate(list(lines(TABLES[name])), HEAD, "pipe", disable_numparse=True)
+
+
+WHOLE = {"best-of-dev": best_of_dev, "headline": headline}
+"""Tables that are no differences."""
 
 
 def rewritten(page: str) -> str:
@@ -163,4 +211,5 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         print(table(sys.argv[1]))
     else:
-        PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        for path in PAGES:
+            path.write_text(rewritten(path.read_text(encoding="utf-8")), encoding="utf-8")
