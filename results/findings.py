@@ -8,6 +8,7 @@ A line compares two rows over the seeds that both have: the mean difference; its
 methods rather than of these runs, and three seeds make it wide.
 """
 
+import csv
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,7 @@ class Row:
 
 
 MAIN = ("minilm-glue", "minilm-squad-ner", "gpt-data-to-text")
+QUANTITY = "within, |change|"
 SELF = "self_regularization"
 HEADLINE = (
     "random",
@@ -84,10 +86,6 @@ TABLES: dict[str, list[tuple[Row, Row]]] = {
     "teacher": [
         (Row("principled", f"{SELF}[teacher=best]", "minilm-teachers"), Row("principled", SELF, "minilm-teachers")),
         (Row("principled", SELF, "minilm-teachers"), Row("principled", board="minilm-teachers")),
-    ],
-    "tuned": [
-        (Row(f"{name} (tuned)", board="minilm-tuning-tuned"), Row(name, board="minilm-tuning"))
-        for name in ("magnitude", "movement", "sensitivity", "principled")
     ],
 }
 
@@ -181,6 +179,17 @@ def headline() -> str:
     return tabulate(rows, head, "pipe", disable_numparse=True)
 
 
+def fidelity() -> str:
+    """Fidelity of scores to the size of the measured change on one dense run, beside what training with them came to."""
+    with (HERE / "minilm-glue" / "diagnose" / "fidelity.csv").open(encoding="utf-8", newline="") as file:
+        found = {row["criterion"]: float(row["mean"]) for row in csv.DictReader(file) if row["quantity"] == QUANTITY}
+    rows = [
+        [name, f"{value:.2f}", *(cell(Row(name), "glue/sst2", sparsity) for sparsity in (0.8, 0.9))]
+        for name, value in sorted(found.items(), key=lambda item: item[1])
+    ]
+    return tabulate(rows, ["criterion", "fidelity", "SST-2 at 0.8", "SST-2 at 0.9"], "pipe", disable_numparse=True)
+
+
 def cell(row: Row, task: str, sparsity: float) -> str:
     """The row's scores at one place, and how many seeds they are where it is not three."""
     scores = [record.score for record in runs(row, task, sparsity).values()]
@@ -197,7 +206,7 @@ def table(name: str) -> str:
     return tabulate(list(lines(TABLES[name])), HEAD, "pipe", disable_numparse=True)
 
 
-WHOLE = {"best-of-dev": best_of_dev, "headline": headline}
+WHOLE = {"best-of-dev": best_of_dev, "fidelity": fidelity, "headline": headline}
 """Tables that are no differences."""
 
 
