@@ -8,7 +8,7 @@ from benchmark import environment
 from benchmark.compiled import BACKEND
 from benchmark.errors import PrunebenchError
 from benchmark.pruner import Pruner
-from benchmark.record import Cost, Layer, Record, Selected, Sparsity
+from benchmark.record import SCHEMA, Cost, Layer, Record, Selected, Sparsity
 from benchmark.train import Run, typical
 from tasks.base import Evaluation
 
@@ -24,6 +24,7 @@ def account(job: Run, evaluation: Evaluation, outcomes: bytes, trained: float) -
     sparsity = measure_sparsity(job)
     score, step = (job.best[0], job.best[1]) if job.best else (None, job.total)
     return Record(
+        schema_version=SCHEMA,
         id=spec.id,
         spec=spec.recorded(),
         metric=prepared.metric,

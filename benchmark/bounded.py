@@ -23,20 +23,22 @@ UNPACKED = 1 << 30
 """Bytes: nor are the numbers in it."""
 ARRAYS = 1000
 """Outcomes of one record at most."""
+FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""A pipe that nobody writes to must not hold us."""
 
 
-def read_bounded(path: Path, largest: int) -> bytes:
+def read_bounded(path: Path | str, largest: int) -> bytes:
     """The bytes of an ordinary file; OSError where it cannot be read, ValueError where it is none, or larger than `largest`."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)  # a pipe nobody writes to must not hold us
-    with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
-        found = os.fstat(file.fileno())
+    handle = os.open(path, FLAGS)  # Python's own file objects take as long to make as a record takes to read
+    try:
+        found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("not an ordinary file")
         if found.st_size > largest:
             raise ValueError(f"larger than {largest} bytes")
-        return file.read(
-            min(largest, found.st_size) + 1
-        )  # a buffer of the bound for each record takes longer than its bytes
+        return os.read(handle, found.st_size)
+    finally:
+        os.close(handle)
 
 
 def unpack(data: bytes) -> dict[str, NDArray[Any]]:

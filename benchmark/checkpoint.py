@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from safetensors import SafetensorError
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from benchmark import interrupt, parallel
 from benchmark.atomic import write_bytes
-from benchmark.record import Point
+from benchmark.record import Point, as_json
 from benchmark.train import Run
 
 SCHEMA = 1
@@ -105,7 +106,7 @@ def capture(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "since": run.since,
         "parts": run.parts,
         "best": [score, step],
-        "curve": [point.model_dump() for point in run.curve],
+        "curve": [as_json(point) for point in run.curve],
         "intervals": run.intervals,
         "seconds": [now - run.started, now - run.began],
         "resumed": run.resumed,
@@ -131,7 +132,7 @@ def restore(run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -
     score, step = facts["best"]
     best = {name: value.to(run.device) for name, value in _under("best", tensors).items()}
     run.best = (score, step, best) if step is not None else None
-    run.curve = [Point.model_validate(point) for point in facts["curve"]]
+    run.curve = msgspec.convert(facts["curve"], list[Point])
     run.intervals = [(int(steps), float(seconds)) for steps, seconds in facts["intervals"]]
     total, interval = facts["seconds"]
     run.started, run.elapsed = run.started - total, interval

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Selection = Literal["last", "heldout", "best_dev"]
 CallPoint = Literal["before", "after"]
@@ -20,16 +20,9 @@ MODES = ("mini", "hub")
 """Data sources that are not folders."""
 
 
-def _number(value: Any) -> Any:
-    """`seeds: [true]` is a slip of the pen, not seed 1."""
-    if isinstance(value, bool):
-        raise ValueError("expected a number")
-    return value
-
-
-Whole = Annotated[int, Field(gt=-(2**53), lt=2**53), BeforeValidator(_number)]
-Real = Annotated[float, BeforeValidator(_number)]
-"""Numbers that were written as numbers: no true or false."""
+Whole = Annotated[int, Field(strict=True, gt=-(2**53), lt=2**53)]
+Real = Annotated[float, Field(strict=True)]
+"""Numbers that were written as numbers: `seeds: [true]` is a slip of the pen, not seed 1."""
 
 
 class Strict(BaseModel):
@@ -144,25 +137,26 @@ class RunSpec(Strict):
     @cached_property
     def id(self) -> str:
         """16 hex digits over everything that differs from the defaults; where model, data and plugins lie does not count."""
-        return hashlib.sha256(_AS_KEY.encode(self._keyed).encode()).hexdigest()[:16]
+        return hashlib.sha256(_AS_KEY.encode(self.keyed).encode()).hexdigest()[:16]
 
     @cached_property
-    def _keyed(self) -> dict[str, Any]:
+    def keyed(self) -> dict[str, Any]:
+        """What the id is made of: JSON values of the recorded spec, where they differ from the defaults."""
         return self.recorded().model_dump(exclude_defaults=True, mode="json")
 
     def __copy__(self) -> Self:
         """What `model_copy` starts from: without what this spec remembers, for the copy will differ."""
         copied = super().__copy__()
-        for name in ("id", "_keyed"):
+        for name in ("id", "keyed"):
             copied.__dict__.pop(name, None)
         return copied
 
     def with_seed(self, seed: int) -> Self:
         """The same cell with another seed, whose id is made of what this one remembers: large grids are made so."""
         copied = self.model_copy(update={"seed": seed})
-        copied.__dict__["_keyed"] = {key: value for key, value in self._keyed.items() if key != "seed"}
+        copied.__dict__["keyed"] = {key: value for key, value in self.keyed.items() if key != "seed"}
         if seed:
-            copied._keyed["seed"] = seed
+            copied.keyed["seed"] = seed
         return copied
 
     @property
@@ -226,6 +220,8 @@ def portable(model: str) -> str:
 
 def portable_plugin(text: str) -> str:
     """A configured plugin that is named by its file, without the folder: `ideas/mine.py[power=2]` is `mine.py[power=2]`."""
+    if ".py" not in text:
+        return text
     name, bracket, options = text.partition("[")
     location, colon, cls = name.partition(":")
     return f"{PurePath(location).name}{colon}{cls}{bracket}{options}" if location.endswith(".py") else text

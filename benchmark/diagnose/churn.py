@@ -9,10 +9,10 @@ returned   share of the weights ever pruned that the final mask keeps
 import torch
 from torch import Tensor
 
-from benchmark.record import Part
+from benchmark.spec import Strict
 
 
-class Masking(Part):
+class Masking(Strict):
     """One masking after the first, against the one before."""
 
     step: int
@@ -23,7 +23,7 @@ class Masking(Part):
     regrown: float
 
 
-class Churn(Part):
+class Churn(Strict):
     """A run's masks from the first to the last."""
 
     maskings: list[Masking]

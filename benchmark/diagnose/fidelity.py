@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from benchmark.prunable import Matrix
-from benchmark.record import Part
+from benchmark.spec import Strict
 
 Loss = Callable[[nn.Module], float]
 """The mean loss of a model on the fixed batches."""
@@ -37,7 +37,7 @@ class Probing:
     """Batches on which the loss is measured."""
 
 
-class Groups(Part):
+class Groups(Strict):
     """Groups of weights, a list entry each."""
 
     layer: list[int]
@@ -51,7 +51,7 @@ class Groups(Part):
     """Change of the loss."""
 
 
-class Fidelity(Part):
+class Fidelity(Strict):
     """What was predicted and what came, for one criterion at one moment of one run."""
 
     step: int

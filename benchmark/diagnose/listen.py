@@ -21,17 +21,16 @@ from benchmark.diagnose.watch import examine, loss_of, training_batches
 from benchmark.environment import autocast
 from benchmark.errors import PrunebenchError
 from benchmark.pruner import Pruner
-from benchmark.record import Part
 from benchmark.run import Options, run
 from benchmark.schedules.base import Schedule
-from benchmark.spec import RunSpec
+from benchmark.spec import RunSpec, Strict
 from benchmark.train import Run
 
 MOST = 1_000_000
 """Weights over which ranks are correlated: of more, every few in even strides."""
 
 
-class Heard(Part):
+class Heard(Strict):
     """What was heard at one step of a dense run."""
 
     step: int

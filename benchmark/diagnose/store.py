@@ -11,14 +11,13 @@ from benchmark.board import Board
 from benchmark.diagnose.churn import Churn
 from benchmark.diagnose.fidelity import Fidelity
 from benchmark.diagnose.listen import Heard
-from benchmark.record import Part
-from benchmark.spec import RunSpec
+from benchmark.spec import RunSpec, Strict
 
 SCHEMA = 1
 FOLDER = "diagnose"
 
 
-class Diagnosis(Part):
+class Diagnosis(Strict):
     """One cell: churn and fidelity of a pruned one, what the board's criteria say on a dense one."""
 
     schema_version: Annotated[int, Field(alias="schema")] = SCHEMA

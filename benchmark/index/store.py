@@ -10,7 +10,6 @@ records are never entered, so they are read, and reported, every time. The index
 
 import gc
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterable
@@ -19,8 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import TypeAdapter
-from pydantic_core import from_json
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder, encode
 
 from benchmark import record as record_module
 from benchmark import spec as spec_module
@@ -28,7 +27,7 @@ from benchmark.atomic import write_bytes
 from benchmark.errors import PrunebenchError
 from benchmark.garbage import no_search
 from benchmark.index.heads import head_of, read_heads
-from benchmark.record import Record, RecordError, load_record
+from benchmark.record import Record, RecordError, checked, load_record
 
 WORTH = 500
 """Records that had to be read before the index is written again: small boards have none, large ones rarely rewrite it."""
@@ -37,6 +36,25 @@ SETTLED = 2.0
 AT_ONCE = 1000
 """Heads parsed together."""
 FAILED = ".failed.json"
+MANY = Decoder(list[Record], dec_hook=checked)
+
+
+class _Spec(Struct):
+    task: str
+
+
+class _Cost(Struct):
+    total_seconds: float
+
+
+class _Told(Struct):
+    """What `status` tells of a head."""
+
+    spec: _Spec
+    cost: _Cost
+
+
+TOLD = Decoder(_Told)
 
 
 class Seen(NamedTuple):
@@ -45,6 +63,18 @@ class Seen(NamedTuple):
     stamp: tuple[int, ...]
     task: str
     seconds: float
+
+
+class _Stored(Struct):
+    """What seen.json holds."""
+
+    version: str
+    heads: str
+    """Checksum of heads.jsonl."""
+    records: dict[str, Seen]
+
+
+STORED = Decoder(_Stored)
 
 
 class Index:
@@ -76,19 +106,19 @@ class Index:
             lines = list(self.heads.values())
         with no_search():
             parts = (lines[i : i + AT_ONCE] for i in range(0, len(lines), AT_ONCE))
-            records = [rec for part in parts for rec in _many().validate_json(f"[{','.join(part)}]", strict=True)]
+            records = [rec for part in parts for rec in MANY.decode(b"[%b]" % b",".join(part))]
             if len(records) > WORTH:
                 gc.freeze()  # and later looks need not go through them either
             return records
 
-    def _lines(self, names: Iterable[str]) -> list[str] | None:
+    def _lines(self, names: Iterable[str]) -> list[bytes] | None:
         """The heads of these records; None where the stored ones are not those that the stored index speaks of."""
-        old: dict[str, str] = {}
+        old: dict[str, bytes] = {}
         if any(name not in self.heads for name in names):
             with suppress(OSError, ValueError):
                 data = (self.store / "heads.jsonl").read_bytes()
                 if hashlib.sha256(data).hexdigest() == self.digest:
-                    old = dict(zip(self.stored, data.decode().split("\n"), strict=True))
+                    old = dict(zip(self.stored, data.split(b"\n"), strict=True))
             if not old:
                 return None
         return [self.heads.get(name) or old[name] for name in names]
@@ -100,13 +130,12 @@ class Index:
         if lines is None:
             self._drop()
             return
-        data = "\n".join(lines).encode()
+        data = b"\n".join(lines)
         digest = hashlib.sha256(data).hexdigest()
         with suppress(OSError, PrunebenchError):
             write_bytes(self.store / "heads.jsonl", data)
             self.stored, self.digest = settled, digest
-            facts = {"version": _version(), "heads": digest, "records": settled}
-            write_bytes(self.store / "seen.json", json.dumps(facts).encode())
+            write_bytes(self.store / "seen.json", encode(_Stored(_version(), digest, settled)))
 
     def _drop(self) -> None:
         with suppress(OSError):
@@ -129,9 +158,9 @@ def _listed(folder: Path) -> tuple[dict[str, tuple[int, ...]], set[str]]:
     return dict(sorted(stamps.items())), failures
 
 
-def _read(folder: Path, names: list[str]) -> tuple[dict[str, str], list[RecordError]]:
+def _read(folder: Path, names: list[str]) -> tuple[dict[str, bytes], list[RecordError]]:
     """The heads of these records by name, and what is wrong with those that have none."""
-    heads: dict[str, str] = {}
+    heads: dict[str, bytes] = {}
     problems: list[RecordError] = []
     for name, head in zip(names, read_heads(folder, names), strict=True):
         try:
@@ -141,18 +170,17 @@ def _read(folder: Path, names: list[str]) -> tuple[dict[str, str], list[RecordEr
     return heads, problems
 
 
-def _seen(stamp: tuple[int, ...], head: str) -> Seen:
-    said = from_json(head)
-    return Seen(stamp, said["spec"]["task"], said["cost"]["total_seconds"])
+def _seen(stamp: tuple[int, ...], head: bytes) -> Seen:
+    told = TOLD.decode(head)
+    return Seen(stamp, told.spec.task, told.cost.total_seconds)
 
 
 def _stored(store: Path) -> tuple[dict[str, Seen], str]:
     """The stored entries and the checksum of their heads; empty where there are none, damaged ones or another version's."""
-    with suppress(OSError, ValueError, TypeError, LookupError, AttributeError):
-        facts = from_json((store / "seen.json").read_bytes())
-        if facts["version"] == _version():
-            records = facts["records"].items()
-            return {name: Seen(tuple(at), str(task), float(cost)) for name, (at, task, cost) in records}, facts["heads"]
+    with suppress(OSError, ValueError, DecodeError, RecursionError):
+        facts = STORED.decode((store / "seen.json").read_bytes())
+        if facts.version == _version():
+            return facts.records, facts.heads
     return {}, ""
 
 
@@ -161,8 +189,3 @@ def _version() -> str:
     """What a head means, and which records are sound, is in these files."""
     files = [Path(str(module.__file__)).read_bytes() for module in (record_module, spec_module)]
     return hashlib.sha256(b"\0".join([*files, Path(__file__).read_bytes()])).hexdigest()
-
-
-@cache
-def _many() -> TypeAdapter[list[Record]]:
-    return TypeAdapter(list[Record])

@@ -107,5 +107,5 @@ def test_files(tmp_path: Path) -> None:
         load_yaml(path)
     with pytest.raises(PrunebenchError, match=r"none\.yaml: No such file or directory"):
         load_yaml(tmp_path / "none.yaml")
-    with pytest.raises(PrunebenchError, match="Is a directory"):
+    with pytest.raises(PrunebenchError, match="not an ordinary file"):
         load_yaml(tmp_path)

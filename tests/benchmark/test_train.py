@@ -11,6 +11,7 @@ import torch
 
 from benchmark.errors import PrunebenchError
 from benchmark.optimizer import rate
+from benchmark.record import as_json
 from benchmark.run import Options, Result, run
 from benchmark.spec import RunSpec, Training
 from benchmark.train import moments, stream
@@ -176,7 +177,7 @@ def test_a_run_that_diverges_is_not_blamed_on_its_criterion(toy: Callable[..., t
 def test_last_looks_at_nothing_but_the_end(toy: Callable[..., tuple[Result, ToyTask]]) -> None:
     result, task = toy()
     assert task.asked == ["reported"]
-    assert result.record.selected.model_dump() == {"protocol": "last", "step": 12, "score": None, "optimistic": False}
+    assert as_json(result.record.selected) == {"protocol": "last", "step": 12, "score": None, "optimistic": False}
 
 
 def test_heldout_picks_the_best_checkpoint_at_the_target(toy: Callable[..., tuple[Result, ToyTask]]) -> None:
@@ -184,7 +185,7 @@ def test_heldout_picks_the_best_checkpoint_at_the_target(toy: Callable[..., tupl
     task = ToyTask([99, 60, 61, 62, 70, 65])
     result, task = toy(task, selection="heldout", heldout=0.2, schedule="one_shot[at=9]")
     assert task.asked == ["heldout"] * 6 + ["reported"]
-    assert result.record.selected.model_dump() == {
+    assert as_json(result.record.selected) == {
         "protocol": "heldout",
         "step": 10,
         "score": 70.0,

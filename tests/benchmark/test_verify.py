@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from benchmark.board import Board
 from benchmark.export import export_cell
@@ -169,7 +170,7 @@ RECORD = make_record(make_spec(), 80.0, outcomes_sha256="a" * 64)
 
 def again(score: float, **changes: Any) -> Any:
     fields = {"metrics": {"accuracy": score}, "outcomes_sha256": "b" * 64, **changes}
-    return SimpleNamespace(record=RECORD.model_copy(update=fields))
+    return SimpleNamespace(record=replace(RECORD, **fields))
 
 
 @pytest.mark.parametrize(

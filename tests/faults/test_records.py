@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from benchmark import bounded, cli
 from benchmark.board import Board
@@ -23,6 +24,7 @@ from benchmark.export import card
 from benchmark.merge import merge
 from benchmark.record import (
     RecordError,
+    as_json,
     failure_path,
     failure_reason,
     load_outcomes,
@@ -39,7 +41,7 @@ from tests.faults.boards import OUTCOMES, finished
 from tests.faults.disk import files
 from tests.report.factory import make_record, make_spec
 
-WHOLE = json.dumps(make_record(make_spec()).model_dump(mode="json", by_alias=True), indent=1).encode()
+WHOLE = json.dumps(as_json(make_record(make_spec())), indent=1).encode()
 ID = make_spec().id
 PACKED = pack_outcomes(OUTCOMES)
 
@@ -246,11 +248,9 @@ def nasty(folder: Path) -> Board:
     board = finished(folder, title=NASTY)
     for spec in board.suite.cells():
         record = board.record(spec)
-        changed = record.model_copy(
-            update={
-                "notes": [NASTY], "splits": {"reported": NASTY, NASTY: NASTY}, "environment": {NASTY: NASTY, "commit": NASTY},
-                "signatures": {"accuracy": NASTY}, "metrics": {"accuracy": 75.0, NASTY: 1.0}, "data_fingerprint": NASTY,
-            }
+        changed = replace(
+            record, notes=[NASTY], splits={"reported": NASTY, NASTY: NASTY}, environment={NASTY: NASTY, "commit": NASTY},
+            signatures={"accuracy": NASTY}, metrics={"accuracy": 75.0, NASTY: 1.0}, data_fingerprint=NASTY,
         )  # fmt: skip
         save_record(board.records_folder, changed, outcomes_path(board.records_folder, spec.id).read_bytes())
     board.fail(board.suite.cells()[0], NASTY, NASTY)
@@ -304,9 +304,8 @@ def test_nothing_is_written_outside_the_board(tmp_path: Path) -> None:
 
 
 def test_a_model_card_quotes_what_it_is_told() -> None:
-    record = make_record(make_spec(), notes=[NASTY]).model_copy(
-        update={"spec": RunSpec.model_construct(**{**make_spec().model_dump(), "model": "x\n---\nlicense: evil"})}
-    )
+    evil = RunSpec.model_construct(**{**make_spec().model_dump(), "model": "x\n---\nlicense: evil"})
+    record = replace(make_record(make_spec(), notes=[NASTY]), spec=evil)
     text = card(record)
     assert '\nbase_model: "x --- license: evil"\n' in text
     assert "<script>" not in text
@@ -329,7 +328,7 @@ def test_merging_refuses_what_another_record_brings(tmp_path: Path) -> None:
 def test_figures_survive_large_numbers(tmp_path: Path) -> None:
     board = finished(tmp_path / "board")
     for number, spec in enumerate(board.suite.cells()):
-        record = board.record(spec).model_copy(update={"metrics": {"accuracy": (-1.0) ** number * 1e60}})
+        record = replace(board.record(spec), metrics={"accuracy": (-1.0) ** number * 1e60})
         save_record(board.records_folder, record, PACKED)
     assert np.isfinite([record.score for record in board.records()[0]]).all()
     json.loads(table_text(board, "json"))

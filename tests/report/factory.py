@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmark.record import Cost, Layer, Point, Record, Selected, Sparsity
+from benchmark.record import SCHEMA, Cost, Layer, Point, Record, Selected, Sparsity
 from benchmark.spec import DENSE, RunSpec, Training
 
 METRICS = {"glue/rte": "accuracy", "squad": "f1"}
@@ -25,6 +25,7 @@ def make_record(
     """The record of `spec` with this headline score; any field can be replaced."""
     name = METRICS.get(spec.task, "accuracy")
     fields: dict[str, Any] = {
+        "schema_version": SCHEMA,
         "id": spec.id,
         "spec": spec.recorded(),
         "metric": name,

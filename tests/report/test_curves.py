@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from benchmark.report.curves import plot_board, slug
 from benchmark.report.fields import TableError
@@ -70,7 +71,7 @@ def test_a_board_of_dense_runs_alone_has_nothing_to_draw_but_does_not_fail(tmp_p
 
 def test_training_curves_leave_out_what_no_run_recorded() -> None:
     spec = make_spec()
-    curve = [point.model_copy(update={"score": None}) for point in make_record(spec).curve]
+    curve = [replace(point, score=None) for point in make_record(spec).curve]
     figure = training_figure(board_of([make_record(spec, curve=curve)]), "glue/rte", 0.8)
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["training loss", "sparsity"]
 

@@ -56,7 +56,7 @@ def test_unchanged_records_are_not_read_again(folder: Path, monkeypatch: pytest.
     asked: list[list[str]] = []
     read = heads.read_heads
 
-    def watched(at: Path, names: list[str]) -> list[str]:
+    def watched(at: Path, names: list[str]) -> list[bytes]:
         asked.append(names)
         return read(at, names)
 
@@ -230,7 +230,7 @@ def test_several_processes_read_as_one(folder: Path, monkeypatch: pytest.MonkeyP
     assert heads.read_heads(folder, names) == alone
     assert [bool(head) for head in alone] == [True, True, True, False, True, True]
     monkeypatch.setattr(heads, "COMMAND", ["false"])
-    assert heads.read_heads(folder, names) == [""] * COUNT
+    assert heads.read_heads(folder, names) == [b""] * COUNT
     agrees(folder)
 
 
