@@ -3,7 +3,7 @@
 By default glibc gives large blocks back to the system when they are freed and asks for them again at the next step, and the system
 clears every page of them once more: 4,000 to 11,000 page faults a step of a small encoder, and a masking, whose scores are as long
 as the model, waited 150 ms for memory and 20 ms for its arithmetic. Kept, the memory of the activations serves them. The
-price is fragments: the peak of a pruned run of MiniLM's shape rises by some 5 bytes a prunable weight.
+price is fragments, some bytes a prunable weight at the peak (`prunebench bench memory`).
 """
 
 import ctypes

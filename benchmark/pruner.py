@@ -4,7 +4,7 @@
     ...  loss.backward()
          pruner.observe(lr)          # after clipping, before the optimizer
          optimizer.step()
-         pruner.prune()              # recomputes and applies the mask when the schedule says so
+         pruner.prune()              # recomputes and applies the mask when the schedule says so; gradients are used up
     pruner.finish()                  # one last exact mask
 
 Elementwise criteria see the whole model as one flat vector, the others one [out, in] matrix at a time. Weights are zeroed in
@@ -28,7 +28,7 @@ from benchmark.schedules.base import Schedule
 from benchmark.selection import count_true
 from benchmark.stopwatch import Stopwatch
 from criteria.base import Criterion, State, Step
-from criteria.blocks import fresh
+from criteria.blocks import fresh, lending
 
 
 class Pruner:
@@ -144,7 +144,11 @@ class Pruner:
     def measure(self) -> float:
         """The share of the weights that evaluation sees as zero."""
         n = self.mask.numel()
-        return (n - count_true(self._evaluated() != 0)) / n
+        if self.criterion.latent and not self.settled:
+            seen = self._evaluated() != 0
+        else:  # without a vector of the model's size
+            seen = (self.weights.vector.data != 0).logical_and_(self.mask)
+        return (n - count_true(seen)) / n
 
     def matrices(self) -> Iterator[tuple[str, State, Tensor]]:
         """Name, state and [out, in] weights of each matrix, for calibration of criteria that see matrices."""
@@ -249,7 +253,8 @@ class Pruner:
         """Rank for a new mask, unless scores and sparsity are those that gave the mask in force."""
         versions = [self.criterion.version(state) for state in self.states]
         if None in versions or self.ranked != (sparsity, versions):
-            self.mask = self._rank(self.scores(), sparsity)
+            with lending(self.weights.grad):  # the optimizer has taken its step: a vector less at the peak
+                self.mask = self._rank(self.scores(), sparsity)
             self.ranked = sparsity, versions
 
     def _rank(self, scores: Tensor, sparsity: float) -> Tensor:

@@ -6,10 +6,14 @@ An accelerator prefers one launch over whole vectors, so there the block is ever
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+_lent: ContextVar[Tensor | None] = ContextVar("lent", default=None)
 
 BLOCK = 1 << 18
 """Elements a block on the CPU: 1 MiB of fp32, measured best; smaller ones lose time waiting for threads on a busy machine."""
@@ -29,12 +33,25 @@ def blocks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
         yield scratch[: views[0].numel()], *views
 
 
+@contextmanager
+def lending(spare: Tensor) -> Iterator[None]:
+    """Within, the first `fresh` vector of its shape is `spare`, whose content nobody needs any more, instead of new memory."""
+    token = _lent.set(spare)
+    try:
+        yield
+    finally:
+        _lent.reset(token)
+
+
 def fresh(shape: Sequence[int], device: torch.device) -> Tensor:
     """An uninitialised fp32 tensor, contiguous: for vectors of the model's size.
 
     On a CPU its memory is numpy's, which asks for huge pages. With small ones, a new vector's page faults take several times as
     long as the product that fills it, and every pass over it waits for address translation.
     """
+    if (spare := _lent.get()) is not None and spare.shape == torch.Size(shape) and spare.device == device:
+        _lent.set(None)
+        return spare
     if device.type != "cpu":
         return torch.empty(tuple(shape), device=device)
     return torch.from_numpy(np.empty(tuple(shape), np.float32))

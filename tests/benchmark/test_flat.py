@@ -1,6 +1,7 @@
 """Flat vectors: parameters and gradients are views of them, and the optimizer over them is the one over the parameters."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -168,6 +169,25 @@ def test_clip_is_the_joint_norm() -> None:
     grads = [flat.grad.clone() for flat in optimizer.flats]
     optimizer.clip(None)
     assert all(torch.equal(flat.grad, grad) for flat, grad in zip(optimizer.flats, grads, strict=True))
+
+
+@pytest.mark.parametrize("over", [0.5, 1.0, 1.0 + 1e-7, 2.0, math.nan])
+def test_gradients_within_the_norm_are_left_as_torch_leaves_them(over: float) -> None:
+    """To the bit, on both sides of the bound, which torch moves by an epsilon; a gradient that is not finite shows in all."""
+    model, twin = Blocks(), Blocks()
+    optimizer = FlatOptimizer(model, flatten(model), Training())
+    reference = FlatOptimizer(twin, flatten(twin), Training())
+    for each in (model, twin):
+        backward(each, 0)
+    norm = torch.nn.utils.get_total_norm([flat.grad for flat in optimizer.flats]).item()
+    if math.isnan(over):
+        for one in (optimizer, reference):
+            one.flats[0].grad.fill_(math.nan)
+        over = 1.0
+    optimizer.clip(norm / over)
+    torch.nn.utils.clip_grad_norm_(reference.vectors, norm / over)
+    for ours, theirs in zip(optimizer.flats, reference.flats, strict=True):
+        assert torch.equal(ours.grad.view(torch.int32), theirs.grad.view(torch.int32))
 
 
 # The learning rate.

@@ -18,6 +18,7 @@ from benchmark.schedules.cubic import Cubic
 from benchmark.schedules.iterative import Iterative
 from benchmark.schedules.one_shot import OneShot
 from criteria.base import Criterion, State
+from criteria.blocks import fresh, lending
 from criteria.magnitude import Magnitude
 from criteria.movement import Movement
 from criteria.random import Random
@@ -141,6 +142,28 @@ def trained(criterion: Criterion, schedule: Schedule | None = None, conv: bool =
     pruner.finish()
     assert zeros(model) == round(0.6 * 64)
     return snapshot(model)
+
+
+def test_scores_are_written_where_the_gradients_were() -> None:
+    """A masking takes no new vector of the model's size; who asks for scores elsewhere gets one."""
+    pruner = Pruner(one_matrix([[1.0, -2.0], [3.0, 0.5]]), Sensitivity(), Steps(), sparsity=0.5, total=2)
+    gradients = torch.tensor([1.0, 1.0, 1.0, 3.0])
+    pruner.weights.grad.copy_(gradients)
+    pruner.observe(0.1)
+    scores = pruner.scores()
+    assert torch.equal(pruner.weights.grad, gradients)
+    pruner.prune()
+    assert torch.equal(pruner.weights.grad, scores)
+    assert pruner.mask.tolist() == [False, True, True, False]
+
+
+def test_what_is_lent_is_lent_once() -> None:
+    spare = torch.zeros(4)
+    with lending(spare):
+        assert fresh((2,), spare.device).data_ptr() != spare.data_ptr()
+        assert fresh((4,), spare.device) is spare
+        assert fresh((4,), spare.device) is not spare
+    assert fresh((4,), spare.device) is not spare
 
 
 def test_observe_is_shown_weights_gradients_and_where_training_stands() -> None:
