@@ -23,6 +23,7 @@ MODES = ("mini", "hub")
 Whole = Annotated[int, Field(strict=True, gt=-(2**53), lt=2**53)]
 Real = Annotated[float, Field(strict=True)]
 """Numbers that were written as numbers: `seeds: [true]` is a slip of the pen, not seed 1."""
+SEEDS = range(2**53)
 
 
 class Strict(BaseModel):
