@@ -48,15 +48,17 @@ def _kth(values: NDArray[np.float32], k: int) -> float:
     low = sample[max(0, math.floor(share * last - margin))]
     high = sample[min(last, math.ceil(share * last + margin))]
     above = values > low
-    below, to_low = int(np.count_nonzero(values < low)), len(values) - int(np.count_nonzero(above))
-    if below < k <= to_low:
-        return float(low)
-    above &= values < high
-    between = values[above]
-    if to_low < k <= to_low + len(between):
-        return _introselect(between, k - to_low)
-    if 0 < k - to_low - len(between) <= np.count_nonzero(values == high) and high > low:
-        return float(high)
+    to_low = len(values) - int(np.count_nonzero(above))
+    if k <= to_low:
+        if k > np.count_nonzero(values < low):
+            return float(low)
+    elif low < high:
+        between = values[np.logical_and(above, values < high, out=above)]
+        k_above = k - to_low
+        if k_above <= len(between):
+            return _introselect(between, k_above)
+        if k_above - len(between) <= np.count_nonzero(values == high):
+            return float(high)
     return _introselect(values, k)  # the sample spoke for other values: they are not in a random order
 
 
