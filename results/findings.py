@@ -48,7 +48,8 @@ class Row:
         return name if self.board in MAIN else f"{name} ({self.board})"
 
 
-MAIN = ("minilm-glue", "minilm-squad-ner", "gpt-data-to-text")
+MAIN = ("minilm-glue", "minilm-squad-ner", "gpt-data-to-text", "gpt-webnlg")
+FOUR = ("magnitude", "movement", "sensitivity", "principled")
 QUANTITY = "within, |change|"
 SELF = "self_regularization"
 HEADLINE = (
@@ -81,7 +82,11 @@ TABLES: dict[str, list[tuple[Row, Row]]] = {
     "self-regularization": [
         (Row(name, SELF, board), Row(name, board=board))
         for board in MAIN[:2]
-        for name in ("magnitude", "movement", "sensitivity", "principled")
+        for name in FOUR
+    ],
+    "distillation": [(Row(name, "distillation"), Row(name)) for name in FOUR],
+    "tuned": [
+        (Row(f"{name} (tuned)", board="minilm-tuning-tuned"), Row(name, board="minilm-tuning")) for name in FOUR
     ],
     "teacher": [
         (Row("principled", f"{SELF}[teacher=best]", "minilm-teachers"), Row("principled", SELF, "minilm-teachers")),
@@ -179,6 +184,20 @@ def headline() -> str:
     return tabulate(rows, head, "pipe", disable_numparse=True)
 
 
+def sparsities() -> str:
+    """The plain rows over the sparsities of their board, one seed, and what principled is better than magnitude by."""
+    board = "minilm-sparsities"
+    shares = sorted({key[3] for key in records(board) if key[3]})
+    rows = [
+        [name, *(cell(Row(name, board=board), "glue/sst2", s if name != DENSE else 0.0) for s in shares)]
+        for name in (DENSE, *HEADLINE)
+        if name != "fisher"
+    ]
+    lead = list(lines([(Row("principled", board=board), Row("magnitude", board=board))]))
+    rows.append(["principled - magnitude, 95 % over items", *(f"{line[7]} ({line[8]})" for line in lead)])
+    return tabulate(rows, ["row", *(f"{s:g}" for s in shares)], "pipe", disable_numparse=True)
+
+
 def fidelity() -> str:
     """Fidelity of scores to the size of the measured change on one dense run, beside what training with them came to."""
     with (HERE / "minilm-glue" / "diagnose" / "fidelity.csv").open(encoding="utf-8", newline="") as file:
@@ -206,7 +225,7 @@ def table(name: str) -> str:
     return tabulate(list(lines(TABLES[name])), HEAD, "pipe", disable_numparse=True)
 
 
-WHOLE = {"best-of-dev": best_of_dev, "fidelity": fidelity, "headline": headline}
+WHOLE = {"best-of-dev": best_of_dev, "fidelity": fidelity, "headline": headline, "sparsities": sparsities}
 """Tables that are no differences."""
 
 
