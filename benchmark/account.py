@@ -8,7 +8,7 @@ from benchmark import environment
 from benchmark.compiled import BACKEND
 from benchmark.errors import PrunebenchError
 from benchmark.pruner import Pruner
-from benchmark.record import SCHEMA, Cost, Layer, Record, Selected, Sparsity
+from benchmark.record import SCHEMA, Cost, Layer, Record, Selected, Sparsity, sound
 from benchmark.train import Run, typical
 from tasks.base import Evaluation
 
@@ -16,14 +16,15 @@ from tasks.base import Evaluation
 def account(job: Run, evaluation: Evaluation, outcomes: bytes, trained: float) -> Record:
     """The record of `job`; `outcomes` are the packed ones, `trained` the clock at the end of training.
 
-    PrunebenchError where a metric is not a finite number.
+    PrunebenchError where a metric is not a finite number, or something else could not be read back.
     """
-    spec, prepared, metrics = job.spec, job.prepared, evaluation.metrics
+    spec, prepared = job.spec, job.prepared
+    metrics = {name: float(value) for name, value in evaluation.metrics.items()}
     if wrong := [f"{name} is {value}" for name, value in metrics.items() if not isfinite(value)]:
         raise PrunebenchError(f"{spec.task}: {', '.join(wrong)}: nothing to record")
     sparsity = measure_sparsity(job)
     score, step = (job.best[0], job.best[1]) if job.best else (None, job.total)
-    return Record(
+    record = Record(
         schema_version=SCHEMA,
         id=spec.id,
         spec=spec.recorded(),
@@ -44,6 +45,7 @@ def account(job: Run, evaluation: Evaluation, outcomes: bytes, trained: float) -
         outcomes_sha256=hashlib.sha256(outcomes).hexdigest(),
         notes=_notes(job, sparsity),
     )
+    return sound(record)
 
 
 def measure_sparsity(job: Run) -> Sparsity:

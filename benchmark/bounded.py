@@ -36,9 +36,19 @@ def read_bounded(path: Path | str, largest: int) -> bytes:
             raise ValueError("not an ordinary file")
         if found.st_size > largest:
             raise ValueError(f"larger than {largest} bytes")
-        return os.read(handle, found.st_size)
+        return _whole(handle, found.st_size)
     finally:
         os.close(handle)
+
+
+def _whole(handle: int, size: int) -> bytes:
+    """So many bytes, which the system may give in pieces; ValueError where the file has shrunk."""
+    data = os.read(handle, size)
+    while len(data) < size:
+        if not (more := os.read(handle, size - len(data))):
+            raise ValueError("became shorter while it was read")
+        data += more
+    return data
 
 
 def unpack(data: bytes) -> dict[str, NDArray[Any]]:

@@ -4,7 +4,7 @@
     ...  loss.backward()
          pruner.observe(lr)          # after clipping, before the optimizer
          optimizer.step()
-         pruner.prune()              # recomputes and applies the mask when the schedule says so; gradients are used up
+         pruner.prune()              # recomputes and applies the mask when the schedule says so; it may zero the gradients
     pruner.finish()                  # one last exact mask
 
 Elementwise criteria see the whole model as one flat vector, the others one [out, in] matrix at a time. Weights are zeroed in

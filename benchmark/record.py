@@ -18,7 +18,7 @@ from msgspec import Meta, Struct, field
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from benchmark.atomic import write_bytes, write_text
+from benchmark.atomic import write_bytes
 from benchmark.bounded import PACKED, RECORD, read_bounded, unpack
 from benchmark.errors import PrunebenchError
 from benchmark.garbage import no_search
@@ -192,18 +192,32 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in a record")
 
 
+def _written(record: Record) -> bytes:
+    """What the file of the record holds; what is half of a character becomes '?'."""
+    text = json.dumps(as_json(record), indent=1, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode(errors="replace")
+
+
+def sound(record: Record) -> Record:
+    """The record as it will be read back, its numbers plain ones; RecordError names the field that could not be."""
+    return _read_back(Path(f"{record.id}.json"), _written(record))
+
+
 def save_record(folder: Path, record: Record, outcomes: bytes) -> Path:
     """Write outcomes, then the record (its presence means finished), then drop an old failure; returns the record's path.
 
     RecordError, and nothing is written, where the record could not be read back.
     """
-    path = record_path(folder, record.id)
-    text = json.dumps(as_json(record), indent=1, ensure_ascii=False, allow_nan=False)
-    _ = parse_record(record.id, text.encode()) or _examined(path, text.encode())
+    path, data = record_path(folder, record.id), _written(record)
+    _read_back(path, data)
     write_bytes(outcomes_path(folder, record.id), outcomes)
-    write_text(path, text + "\n")
+    write_bytes(path, data)
     failure_path(folder, record.id).unlink(missing_ok=True)
     return path
+
+
+def _read_back(path: Path, data: bytes) -> Record:
+    return parse_record(path.stem, data) or _examined(path, data)
 
 
 def load_record(path: Path) -> Record:
@@ -212,7 +226,7 @@ def load_record(path: Path) -> Record:
         data = read_bounded(path, RECORD)
     except (OSError, ValueError) as error:
         raise RecordError(path, f"not a readable record ({error})") from error
-    return parse_record(path.stem, data) or _examined(path, data)
+    return _read_back(path, data)
 
 
 def parse_record(stem: str, data: bytes) -> Record | None:
@@ -236,7 +250,8 @@ def checked(_: type, value: Any) -> Any:
         return RunSpec.model_validate(value, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        raise ValueError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from error
 
 
 @lru_cache(4096)

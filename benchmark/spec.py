@@ -22,7 +22,7 @@ MODES = ("mini", "hub")
 
 Whole = Annotated[int, Field(strict=True, gt=-(2**53), lt=2**53)]
 Real = Annotated[float, Field(strict=True)]
-"""Numbers that were written as numbers: `seeds: [true]` is a slip of the pen, not seed 1."""
+"""Numbers that were written as numbers: `seeds: [true]` is a slip of the pen, not seed 1, nor is "3" or 3.0 seed 3."""
 SEEDS = range(2**53)
 
 

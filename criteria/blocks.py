@@ -35,11 +35,13 @@ def blocks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
 @contextmanager
 def lending(spare: Tensor) -> Iterator[None]:
-    """Within, the first `fresh` vector of its shape is `spare`, whose content nobody needs any more, instead of new memory."""
+    """Within, the first `fresh` vector of its shape is `spare`, whose content nobody needs, and not new memory; zeros afterwards."""
     token = _lent.set(spare)
     try:
         yield
     finally:
+        if _lent.get() is not spare:
+            spare.zero_()
         _lent.reset(token)
 
 

@@ -79,15 +79,9 @@ TABLES: dict[str, list[tuple[Row, Row]]] = {
         for option in ("lr_term", "uncertainty")
     ],
     "call-point": [(Row(name, board="minilm-call-point"), Row(name)) for name in ("sensitivity", "principled")],
-    "self-regularization": [
-        (Row(name, SELF, board), Row(name, board=board))
-        for board in MAIN[:2]
-        for name in FOUR
-    ],
+    "self-regularization": [(Row(name, SELF, board), Row(name, board=board)) for board in MAIN[:2] for name in FOUR],
     "distillation": [(Row(name, "distillation"), Row(name)) for name in FOUR],
-    "tuned": [
-        (Row(f"{name} (tuned)", board="minilm-tuning-tuned"), Row(name, board="minilm-tuning")) for name in FOUR
-    ],
+    "tuned": [(Row(f"{name} (tuned)", board="minilm-tuning-tuned"), Row(name, board="minilm-tuning")) for name in FOUR],
     "teacher": [
         (Row("principled", f"{SELF}[teacher=best]", "minilm-teachers"), Row("principled", SELF, "minilm-teachers")),
         (Row("principled", SELF, "minilm-teachers"), Row("principled", board="minilm-teachers")),

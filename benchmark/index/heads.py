@@ -35,7 +35,7 @@ def shortened(record: Record) -> Record:
 
 
 def head_of(record: Record) -> bytes:
-    """The shortened record as a line of JSON, its spec without what is as it is by default: less to parse."""
+    """The shortened record as a line of JSON, its spec without defaults (less to parse) and without paths."""
     return WRITER.encode(shortened(record))
 
 
@@ -70,9 +70,11 @@ def _head(folder: str, name: str) -> bytes:
 
 def _in_process(folder: Path, names: Sequence[str]) -> list[bytes]:
     """As `read_heads`, by another interpreter; without it, nothing was read and the caller reads the files itself."""
-    with suppress(OSError), tempfile.TemporaryFile() as answer:  # a pipe of 100 MB keeps both its ends busy
+    with suppress(OSError, ValueError), tempfile.TemporaryFile() as answer:  # a pipe of 100 MB keeps both its ends busy
         command = [*COMMAND, str(folder.resolve())]
-        done = subprocess.run(command, input="\n".join(names).encode(), stdout=answer, check=False)
+        done = subprocess.run(
+            command, input="\n".join(names).encode(), stdout=answer, stderr=subprocess.DEVNULL, check=False
+        )
         answer.seek(0)
         heads = answer.read().split(b"\n")[:-1]
         if done.returncode == 0 and len(heads) == len(names):

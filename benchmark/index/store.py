@@ -26,6 +26,7 @@ from benchmark import spec as spec_module
 from benchmark.atomic import write_bytes
 from benchmark.errors import PrunebenchError
 from benchmark.garbage import no_search
+from benchmark.index import heads as heads_module
 from benchmark.index.heads import head_of, read_heads
 from benchmark.record import Record, RecordError, checked, load_record
 
@@ -187,5 +188,5 @@ def _stored(store: Path) -> tuple[dict[str, Seen], str]:
 @cache
 def _version() -> str:
     """What a head means, and which records are sound, is in these files."""
-    files = [Path(str(module.__file__)).read_bytes() for module in (record_module, spec_module)]
+    files = [Path(str(module.__file__)).read_bytes() for module in (record_module, spec_module, heads_module)]
     return hashlib.sha256(b"\0".join([*files, Path(__file__).read_bytes()])).hexdigest()

@@ -94,6 +94,8 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
         (LEAST.replace("0.5", "half"), "suite.yaml: sparsities.0: found 'half': Input should be a valid number"),
         (LEAST.replace("0.5", ".nan"), "suite.yaml: sparsities.0: found nan: Input should be a finite number"),
         (LEAST.replace("0.5", "0.5, 5e-1"), "suite.yaml: sparsities: found [0.5, 0.5]: given twice: 0.5"),
+        (LEAST + "seeds: ['3']", "suite.yaml: seeds.0: found '3': Input should be a valid integer"),
+        (LEAST + "seeds: [3.0]", "suite.yaml: seeds.0: found 3.0: Input should be a valid integer"),
         (LEAST + "seeds: [true]", "suite.yaml: seeds.0: found True: Input should be a valid integer"),
         (
             LEAST + "training: {batch_size: 4, lr: true}",

@@ -27,6 +27,7 @@ from benchmark.record import (
     parse_record,
     record_path,
     save_record,
+    sound,
 )
 from tests.report.factory import make_record, make_spec
 
@@ -224,6 +225,27 @@ def test_what_is_not_finite_is_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_numbers_of_libraries_become_plain_ones() -> None:
+    record = sound(make_record(make_spec(), np.float32(80.5)))  # type: ignore[arg-type]
+    assert (record.score, type(record.score)) == (80.5, float)
+
+
+def test_half_of_a_character_does_not_cost_a_run(tmp_path: Path) -> None:
+    """Such as a file name that is no UTF-8."""
+    record = make_record(make_spec(), notes=["a\udcff"])
+    assert load_record(save_record(tmp_path, record, pack_outcomes(OUTCOMES))).notes == ["a?"]
+
+
+def test_a_file_that_comes_in_pieces_or_shrinks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, record = saved(tmp_path)
+    whole = os.read
+    monkeypatch.setattr(os, "read", lambda handle, size: whole(handle, min(size, 100)))
+    assert load_record(path) == record
+    monkeypatch.setattr(os, "read", lambda *_: b"")
+    with pytest.raises(RecordError, match="became shorter while it was read"):
+        load_record(path)
+
+
 # Whole or not at all.
 
 
@@ -249,7 +271,14 @@ def test_written_files_can_be_read_by_others(tmp_path: Path) -> None:
 
 def test_the_record_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its presence means finished: if it cannot be written, the cell has not been run."""
-    monkeypatch.setattr("benchmark.record.write_text", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
+
+    def full(path: Path, data: bytes) -> None:
+        if path.suffix == ".json":
+            raise OSError("no space left")
+        atomic.write_bytes(path, data)
+
+    monkeypatch.setattr("benchmark.record.write_bytes", full)
     with pytest.raises(OSError, match="no space left"):
         saved(tmp_path)
     assert load_records(tmp_path) == ([], [])
+    assert [path.suffix for path in tmp_path.iterdir()] == [".npz"]

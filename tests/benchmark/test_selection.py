@@ -137,7 +137,7 @@ def test_many_zeros(share: float, tied: float) -> None:
 
 
 def test_values_that_the_sample_does_not_see() -> None:
-    """Every second score is above all others, and a sample of every second sees only them."""
+    """Every second score is above all others, and a sample of every fourth sees only those."""
     scores = torch.arange(4096, dtype=torch.float32)
     scores[::2] += 1e6
     with pytest.MonkeyPatch.context() as patch:
