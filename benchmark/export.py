@@ -12,7 +12,8 @@ from benchmark import environment
 from benchmark.atomic import WriteError, reason_of, write_text
 from benchmark.board import Board
 from benchmark.errors import PrunebenchError
-from benchmark.record import Record, pack_outcomes
+from benchmark.outcomes import pack_outcomes
+from benchmark.record import Record
 from benchmark.report.escape import clean, for_markdown
 from benchmark.run import Options, open_task, run
 from benchmark.spec import RunSpec

@@ -6,16 +6,8 @@ from pathlib import Path
 
 from benchmark.board import Board
 from benchmark.errors import PrunebenchError
-from benchmark.record import (
-    Record,
-    RecordError,
-    load_outcomes,
-    load_record,
-    load_records,
-    outcomes_path,
-    record_path,
-    save_record,
-)
+from benchmark.outcomes import load_outcomes
+from benchmark.record import Record, RecordError, load_record, load_records, outcomes_path, record_path, save_record
 
 
 @dataclass

@@ -143,11 +143,8 @@ class Pruner:
 
     def measure(self) -> float:
         """The share of the weights that evaluation sees as zero."""
-        n = self.mask.numel()
-        if self.criterion.latent and not self.settled:
-            seen = self._evaluated() != 0
-        else:  # without a vector of the model's size
-            seen = (self.weights.vector.data != 0).logical_and_(self.mask)
+        n, direct = self.mask.numel(), self.settled or not self.criterion.latent
+        seen = (self.weights.vector.data != 0).logical_and_(self.mask) if direct else self._evaluated() != 0
         return (n - count_true(seen)) / n
 
     def matrices(self) -> Iterator[tuple[str, State, Tensor]]:

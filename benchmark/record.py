@@ -5,8 +5,6 @@ records/<id>.npz            per-example outcomes: numbers only, so that paired t
 records/<id>.failed.json    the reason of a run that failed; never counted as a record
 """
 
-import hashlib
-import io
 import json
 from functools import lru_cache
 from pathlib import Path
@@ -15,11 +13,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 from msgspec import Meta, Struct, field
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from benchmark.atomic import write_bytes
-from benchmark.bounded import PACKED, RECORD, read_bounded, unpack
+from benchmark.bounded import RECORD, read_bounded
 from benchmark.errors import PrunebenchError
 from benchmark.garbage import no_search
 from benchmark.spec import SEEDS, RunSpec
@@ -168,16 +165,6 @@ def failure_reason(path: Path) -> str:
         return f"unreadable {path.name}"
 
 
-def pack_outcomes(outcomes: dict[str, NDArray[Any]]) -> bytes:
-    """Outcomes as compressed npz bytes, the same bytes for the same numbers; refuses anything but numbers."""
-    for name, values in outcomes.items():
-        if values.dtype.kind not in "biuf":
-            raise ValueError(f"outcome '{name}' must be numbers, found dtype {values.dtype}")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: outcomes[name] for name in sorted(outcomes)})  # type: ignore[arg-type]
-    return buffer.getvalue()
-
-
 def as_json(part: Part) -> dict[str, Any]:
     """The part as JSON values, every field by its name in the file."""
     raw: dict[str, Any] = msgspec.to_builtins(part, enc_hook=_plain)
@@ -294,23 +281,6 @@ def _sentence(said: str) -> str:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number")
-
-
-def load_outcomes(folder: Path, record: Record) -> dict[str, NDArray[Any]]:
-    """The per-example outcomes of a record, checked against its checksum."""
-    path = outcomes_path(folder, record.id)
-    try:
-        data = read_bounded(path, PACKED)
-    except OSError as error:
-        raise RecordError(path, f"per-example outcomes are missing ({error.strerror})") from error
-    except ValueError as error:
-        raise RecordError(path, f"per-example outcomes are not readable ({error})") from error
-    if hashlib.sha256(data).hexdigest() != record.outcomes_sha256:
-        raise RecordError(path, f"checksum differs from the one in {record.id}.json")
-    try:
-        return unpack(data)
-    except ValueError as error:
-        raise RecordError(path, f"per-example outcomes: {error}") from error
 
 
 def load_records(folder: Path) -> tuple[list[Record], list[RecordError]]:

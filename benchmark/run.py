@@ -22,9 +22,10 @@ from benchmark.flat import PrunableWeights
 from benchmark.identity import identified
 from benchmark.memo import TeacherMemo
 from benchmark.optimizer import FlatOptimizer
+from benchmark.outcomes import pack_outcomes
 from benchmark.prunable import find_prunable
 from benchmark.pruner import Pruner
-from benchmark.record import Record, pack_outcomes
+from benchmark.record import Record
 from benchmark.schedules.base import Schedule
 from benchmark.spec import RunSpec
 from benchmark.train import Progress, Run, silent, train

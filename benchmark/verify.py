@@ -16,7 +16,8 @@ from torch import Tensor
 from benchmark.board import Board
 from benchmark.errors import PrunebenchError
 from benchmark.masks import parse_scope
-from benchmark.record import Record, RecordError, load_outcomes, load_record, record_path
+from benchmark.outcomes import load_outcomes
+from benchmark.record import Record, RecordError, load_record, record_path
 from benchmark.spec import RunSpec
 from benchmark.views import aggregate
 from benchmark.weights import read_weights, weights_path

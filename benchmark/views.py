@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmark import registry
 from benchmark.board import Board
-from benchmark.record import load_outcomes
+from benchmark.outcomes import load_outcomes
 from benchmark.report.render import render
 from benchmark.report.table import Table, build_table
 

@@ -20,8 +20,9 @@ import numpy as np
 from tabulate import tabulate
 
 from benchmark.board import Board
+from benchmark.outcomes import load_outcomes
 from benchmark.plugin_files import only_look
-from benchmark.record import Record, load_outcomes
+from benchmark.record import Record
 from benchmark.report.statistics.intervals import sd, t_interval
 from benchmark.report.statistics.paired import paired_bootstrap
 from benchmark.spec import DENSE

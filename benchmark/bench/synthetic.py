@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import PrunebenchError
-from benchmark.record import SCHEMA, outcomes_path, pack_outcomes, record_path
+from benchmark.outcomes import pack_outcomes
+from benchmark.record import SCHEMA, outcomes_path, record_path
 from benchmark.spec import RunSpec
 from benchmark.suite import Suite
 

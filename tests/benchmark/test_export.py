@@ -8,7 +8,7 @@ import torch
 from benchmark.board import Board
 from benchmark.errors import PrunebenchError
 from benchmark.export import card, export_cell
-from benchmark.record import load_outcomes
+from benchmark.outcomes import load_outcomes
 from benchmark.run import Options, open_task
 
 

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from benchmark.board import Board
-from benchmark.record import load_outcomes, record_path
+from benchmark.outcomes import load_outcomes
+from benchmark.record import record_path
 from benchmark.weights import load_weights
 from tests.benchmark.boards import facts, finish, make_board
 

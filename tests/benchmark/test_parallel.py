@@ -15,7 +15,7 @@ import torch
 from benchmark.accumulate import backward, split
 from benchmark.board import Board
 from benchmark.optimizer import FlatOptimizer
-from benchmark.record import load_outcomes
+from benchmark.outcomes import load_outcomes
 from benchmark.run import make_pruner
 from benchmark.spec import RunSpec, Training
 from benchmark.weights import load_weights

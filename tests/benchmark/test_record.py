@@ -14,16 +14,15 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from benchmark import atomic
+from benchmark.outcomes import load_outcomes, pack_outcomes
 from benchmark.record import (
     Record,
     RecordError,
     _examined,
     failure_path,
-    load_outcomes,
     load_record,
     load_records,
     outcomes_path,
-    pack_outcomes,
     parse_record,
     record_path,
     save_record,

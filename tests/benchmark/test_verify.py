@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from benchmark.board import Board
 from benchmark.export import export_cell
-from benchmark.record import outcomes_path, pack_outcomes, record_path
+from benchmark.outcomes import pack_outcomes
+from benchmark.record import outcomes_path, record_path
 from benchmark.rerun import Rerun, compare
 from benchmark.verify import of_exported, verify_board
 from benchmark.weights import read_weights, save_weights, weights_path

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from benchmark.board import Board
-from benchmark.record import pack_outcomes, save_record
+from benchmark.outcomes import pack_outcomes
+from benchmark.record import save_record
 from tests.benchmark.boards import make_board
 from tests.report.factory import make_record
 

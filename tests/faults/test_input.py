@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from benchmark import cli, plugin_files, registry
 from benchmark.board import Board
 from benchmark.errors import PrunebenchError
+from benchmark.outcomes import pack_outcomes
 from benchmark.readsuite import load_suite, parse_changes
 from benchmark.readyaml import LARGEST, load_yaml
-from benchmark.record import pack_outcomes, record_path, save_record
+from benchmark.record import record_path, save_record
 from benchmark.registry import KINDS, canonical, configure
 from benchmark.report.escape import for_terminal
 from benchmark.spec import RunSpec, Training

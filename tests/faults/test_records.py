@@ -22,16 +22,15 @@ from benchmark.bounded import unpack
 from benchmark.errors import PrunebenchError
 from benchmark.export import card
 from benchmark.merge import merge
+from benchmark.outcomes import load_outcomes, pack_outcomes
 from benchmark.record import (
     RecordError,
     as_json,
     failure_path,
     failure_reason,
-    load_outcomes,
     load_record,
     load_records,
     outcomes_path,
-    pack_outcomes,
     record_path,
     save_record,
 )

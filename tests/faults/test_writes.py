@@ -19,7 +19,8 @@ from benchmark import cli
 from benchmark.atomic import WriteError, disk_trouble, write_text
 from benchmark.board import Board
 from benchmark.checkpoint import checkpoint_path
-from benchmark.record import load_record, load_records, pack_outcomes, save_record
+from benchmark.outcomes import pack_outcomes
+from benchmark.record import load_record, load_records, save_record
 from benchmark.report.figures.style import save
 from benchmark.report.page import write as page_writer
 from benchmark.report.page.model import PageBoard

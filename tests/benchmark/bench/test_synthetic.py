@@ -10,7 +10,7 @@ from benchmark.bench.synthetic import LAYERS, POINTS, grid, write_board
 from benchmark.bench.workers import cells_of, folder_cost, grown
 from benchmark.board import Board
 from benchmark.errors import PrunebenchError
-from benchmark.record import load_outcomes
+from benchmark.outcomes import load_outcomes
 
 
 def test_a_synthetic_board_holds_together(tmp_path: Path) -> None:

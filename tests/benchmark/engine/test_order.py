@@ -9,7 +9,8 @@ from filelock import FileLock
 from benchmark.engine import local
 from benchmark.engine.cell import CellRunner
 from benchmark.engine.local import _from_own_place, run_cells
-from benchmark.record import Record, load_outcomes, pack_outcomes, save_record
+from benchmark.outcomes import load_outcomes, pack_outcomes
+from benchmark.record import Record, save_record
 from benchmark.spec import RunSpec
 from tests.benchmark.boards import CPU, Watched, finish, make_board
 
