@@ -1,7 +1,7 @@
 """Record: what one finished run leaves behind; its schema, its atomic save and its checked load.
 
 records/<id>.json           spec, metrics, measured sparsity, curve, cost, provenance
-records/<id>.npz            per-example outcomes: numbers only, so that paired tests need neither text nor model
+records/<id>.npz            per-example outcomes: numbers only (outcomes.py), so that paired tests need neither text nor model
 records/<id>.failed.json    the reason of a run that failed; never counted as a record
 """
 
@@ -225,8 +225,8 @@ def parse_record(stem: str, data: bytes) -> Record | None:
         record = READER.decode(data)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
-    sound = record.schema_version == SCHEMA and record.id == record.spec.id == stem and record.metric in record.metrics
-    return record if sound else None
+    holds = record.schema_version == SCHEMA and record.id == record.spec.id == stem and record.metric in record.metrics
+    return record if holds else None
 
 
 def checked(_: type, value: Any) -> Any:
