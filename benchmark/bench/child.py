@@ -1,4 +1,4 @@
-"""What is measured in a process of its own: peak memory, tasks opened with nothing in memory, several cells at once.
+"""What is measured in a process of its own: peak memory, tasks opened with nothing in memory, several cells at once, naive cells.
 
 python -m benchmark.bench.child KIND '{"argument": ...}'        prints one line of JSON
 """
@@ -74,14 +74,30 @@ def open_(spec: dict[str, Any], cache: str) -> Found:
 
 def cells(specs: list[dict[str, Any]], device: str) -> Found:
     """Seconds that cells take, one after the other, in this process, starting up included in `all`."""
+    from benchmark.bench.cells import ready
     from benchmark.run import Options, run
     from benchmark.spec import RunSpec
 
+    ready()
     seconds = [run(RunSpec.model_validate(spec), Options(device=device)).record.cost.total_seconds for spec in specs]
     return {"seconds": sum(seconds), "cells": len(seconds)}
 
 
-KINDS: dict[str, Callable[..., Found]] = {"memory": peak, "open": open_, "cells": cells}
+def naive(spec: dict[str, Any], device: str) -> Found:
+    """Seconds and score of a naive cell, in memory as the system gives it: nothing of the harness has set up this process."""
+    import torch
+
+    from benchmark.bench.cells import opened, ready
+    from benchmark.bench.naive_cell import run_naive
+    from benchmark.spec import RunSpec
+
+    ready()
+    wanted = RunSpec.model_validate(spec)
+    found = run_naive(wanted, opened(wanted), torch.device(device))
+    return {"score": found.score, "seconds": found.seconds, "evaluations": found.evaluations, **found.parts}
+
+
+KINDS: dict[str, Callable[..., Found]] = {"memory": peak, "open": open_, "cells": cells, "naive": naive}
 
 
 def main() -> None:

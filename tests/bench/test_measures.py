@@ -9,7 +9,7 @@ import torch
 from benchmark.bench import batches, cell, selecting, step
 from benchmark.bench.cells import Cell, Place, opened
 from benchmark.bench.flops import Work, matmul_rate
-from benchmark.bench.naive_cell import run_naive
+from benchmark.bench.naive_cell import NaiveCell, run_naive
 from benchmark.bench.profile import write_profile
 from benchmark.bench.shapes import TINY, build
 from benchmark.bench.suite import SECTIONS, chosen
@@ -53,7 +53,8 @@ def test_a_cell_beside_the_naive_one() -> None:
     work = Work.of(task.build(0))
     assert cell.useful(taught, task, work) > cell.useful(plain, task, work)
     ours = cell.run_ours(plain, CPU)
-    naive = run_naive(plain, task, CPU)
+    naive = cell.run_apart(plain, CPU)
+    assert naive.score == run_naive(plain, task, CPU).score
     assert naive.evaluations == 2  # after the first step and the last
     assert set(naive.parts) == {"teacher", "evaluation"}
     section = cell.compared([(Cell("glue/sst2", "none", 4, 10), ours, naive)], place, CPU)
@@ -61,6 +62,15 @@ def test_a_cell_beside_the_naive_one() -> None:
     assert section.raw["glue/sst2 scores (ours, naive)"] == [ours.score, naive.score]
     (share,) = cell.shares([(Cell("glue/sst2", "none", 4, 10), ours, naive)], [ours.flops], CPU).targets
     assert share.measured == pytest.approx(100 / ours.seconds[0])
+
+
+def test_cells_at_once_count_together() -> None:
+    ours = cell.Ours([4.0, 2.0], 50.0, 6e9, crowd=2, crowded=4.0)
+    naive = NaiveCell(seconds=9.0, parts={"teacher": 1.0, "evaluation": 1.0})
+    section = cell.shares([(Cell("glue/sst2", "none", 4, 10), ours, naive)], [4e9], CPU)
+    assert section.rows == [["glue/sst2", "6", "2.0", "50 %"], ["glue/sst2, 2 at once", "12", "3.0", "75 %"]]
+    assert section.raw["glue/sst2 seconds at once"] == [4.0]
+    assert cell.run_at_once(Place(steps=2, eval_examples=4).spec(Cell("glue/sst2", "none", 2, 1)), 2) > 0
 
 
 def test_only_cells_whose_files_are_at_hand(tmp_path: Path) -> None:
