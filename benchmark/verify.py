@@ -17,6 +17,7 @@ from benchmark.board import Board
 from benchmark.errors import PrunebenchError
 from benchmark.masks import parse_scope
 from benchmark.outcomes import load_outcomes
+from benchmark.plugin_files import files_run, is_file
 from benchmark.record import Record, RecordError, load_record, record_path
 from benchmark.spec import RunSpec
 from benchmark.views import aggregate
@@ -74,6 +75,9 @@ def verify(
         except RecordError as error:
             yield Finding(_named(spec), error.reason)
             continue
+        if spec.task not in first and _unread(spec.task):
+            words = "its metrics are not made again, for its file is not run here (PRUNEBENCH_PLUGIN_FILES=yes runs it)"
+            yield Finding(spec.task, words, wrong=False)
         other = first.setdefault(spec.task, record)
         yield from (
             Finding(_named(spec), words) for words in (*record_problems(board, record), *_source(record, other))
@@ -175,6 +179,8 @@ def _outcomes(board: Board, record: Record) -> Iterator[str]:
             yield f"outcome '{name}' has shape {values.shape} for {count} reported examples"
         if not np.isfinite(values).all():
             yield f"outcome '{name}' is not finite"
+    if _unread(record.spec.task):
+        return
     try:
         again = aggregate(record.spec.task)(outcomes)
     except Exception as error:  # a task's own code, on outcomes that it may not expect
@@ -183,6 +189,11 @@ def _outcomes(board: Board, record: Record) -> Iterator[str]:
     for name in sorted(again.keys() & record.metrics.keys()):
         if not math.isclose(again[name], record.metrics[name], rel_tol=1e-9, abs_tol=1e-9):
             yield f"{name} is {record.metrics[name]}, its outcomes give {again[name]}"
+
+
+def _unread(task: str) -> bool:
+    """Whether the task is a file that this command does not run."""
+    return is_file(task) and not files_run()
 
 
 def _source(record: Record, other: Record) -> Iterator[str]:

@@ -40,13 +40,13 @@ class Row:
 
     criterion: str
     regularizer: str = "none"
-    board: str = "minilm-glue"
+    board: str = "minilm-sst2"
 
     @property
     def words(self) -> str:
         """As a table says it, the board too where it is a board of its own."""
         name = self.criterion if self.regularizer == "none" else f"{self.criterion} + {self.regularizer}"
-        return name if self.board in MAIN else f"{name} ({self.board})"
+        return name if self.board in (*MAIN, "minilm-sst2") else f"{name} ({self.board})"
 
 
 MAIN = ("minilm-glue", "minilm-squad-ner", "gpt-data-to-text", "gpt-webnlg")
@@ -58,7 +58,6 @@ HEADLINE = (
     "magnitude",
     "movement",
     "taylor",
-    "fisher",
     "sensitivity",
     "principled",
     "principled[signed=true]",
@@ -80,7 +79,11 @@ TABLES: dict[str, list[tuple[Row, Row]]] = {
         for option in ("lr_term", "uncertainty")
     ],
     "call-point": [(Row(name, board="minilm-call-point"), Row(name)) for name in ("sensitivity", "principled")],
-    "self-regularization": [(Row(name, SELF, board), Row(name, board=board)) for board in MAIN[:2] for name in FOUR],
+    "self-regularization": [
+        (Row(name, SELF, board), Row(name, board=board))
+        for board in ("minilm-sst2", "minilm-squad-ner")
+        for name in FOUR
+    ],
     "distillation": [(Row(name, "distillation"), Row(name)) for name in FOUR],
     "tuned": [(Row(f"{name} (tuned)", board="minilm-tuning-tuned"), Row(name, board="minilm-tuning")) for name in FOUR],
     "teacher": [
@@ -180,16 +183,16 @@ def headline() -> str:
 
 
 def sparsities() -> str:
-    """The plain rows over the sparsities of their board, one seed, and what principled is better than magnitude by."""
+    """The plain rows over the sparsities of their board, and what principled is better than magnitude by."""
     board = "minilm-sparsities"
     shares = sorted({key[3] for key in records(board) if key[3]})
     rows = [
         [name, *(cell(Row(name, board=board), "glue/sst2", s if name != DENSE else 0.0) for s in shares)]
         for name in (DENSE, *HEADLINE)
-        if name != "fisher"
     ]
     lead = list(lines([(Row("principled", board=board), Row("magnitude", board=board))]))
-    rows.append(["principled - magnitude, 95 % over items", *(f"{line[7]} ({line[8]})" for line in lead)])
+    for interval, name in ((8, "items"), (9, "seeds")):
+        rows.append([f"principled - magnitude, 95 % over {name}", *(f"{line[7]} ({line[interval]})" for line in lead)])
     return tabulate(rows, ["row", *(f"{s:g}" for s in shares)], "pipe", disable_numparse=True)
 
 

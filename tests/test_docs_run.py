@@ -18,7 +18,7 @@ SMALL = {"steps": 4, "batch_size": 4, "lr": 0.001, "max_length": 32, "train_exam
 """A budget of seconds."""
 ELSEWHERE = {
     "agreement": "tox -e example installs it first",
-    "bench": "measures for minutes; tests/bench/ runs it on tiny shapes",
+    "bench": "measures for minutes; tests/benchmark/bench/ runs it on tiny shapes",
     "--engine": "needs its engine; tests/benchmark/engine/ runs it",
 }
 """What cannot run here, and where or why."""

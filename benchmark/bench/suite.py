@@ -65,7 +65,7 @@ def measure(job: Job, names: Sequence[str], folder: Path, show: Callable[[Sectio
     environment.prepare_device(job.device)
     machine = environment.describe(job.device) | {"cores": str(os.cpu_count())}
     device = machine["device"] if job.device.type == "cuda" else f"{machine['device']}, {machine['threads']} threads"
-    table = folder / f"{slug(device)}.md"
+    table = folder / f"{'quick-' if job.quick else ''}{slug(device)}.md"  # nothing measured gives way to a trial
     for name in wanted:
         load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "?"
         started = time.perf_counter()

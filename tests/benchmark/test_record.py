@@ -28,7 +28,7 @@ from benchmark.record import (
     save_record,
     sound,
 )
-from tests.report.factory import make_record, make_spec
+from tests.benchmark.report.factory import make_record, make_spec
 
 OUTCOMES = {"label": np.array([1, 0, 1]), "score": np.array([0.5, 0.25, 1.0]), "correct": np.array([True, False, True])}
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.spec import RunSpec, Training
+from tests.benchmark.report.factory import make_record
 from tests.benchmark.suites import read, refusal
-from tests.report.factory import make_record
 
 SUITE = """\
 tasks: [glue/rte, glue/cola]

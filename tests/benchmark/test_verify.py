@@ -17,9 +17,11 @@ from benchmark.export import export_cell
 from benchmark.outcomes import pack_outcomes
 from benchmark.record import outcomes_path, record_path
 from benchmark.rerun import Rerun, compare
+from benchmark.scaffold import new
 from benchmark.verify import of_exported, verify_board
 from benchmark.weights import read_weights, save_weights, weights_path
-from tests.report.factory import make_record, make_spec
+from tests.benchmark.boards import finish, make_board
+from tests.benchmark.report.factory import make_record, make_spec
 
 
 def said(board: Board, **options: Any) -> tuple[bool, list[str]]:
@@ -45,6 +47,17 @@ def edit(board: Board, change: Callable[[dict[str, Any]], None], row: str = "*ma
 def test_a_sound_board_with_its_weights(board: Board) -> None:
     assert len(list(board.weights_folder.glob("*.safetensors"))) == 3
     assert said(board) == (False, ["3 of 3 cells have a record: 0 wrong, 0 notes"])
+
+
+def test_a_task_of_a_file_that_is_not_run_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its metrics cannot be made again, which is no damage."""
+    (task,) = new("task", "my_task", tmp_path).paths
+    finish(make_board(tmp_path / "board", tasks=[str(task)], criteria=["magnitude"]))
+    monkeypatch.setenv("PRUNEBENCH_PLUGIN_FILES", "no")
+    wrong, lines = said(Board.open(tmp_path / "board"))
+    assert not wrong
+    assert lines[0].startswith(f"note  {task}: its metrics are not made again")
+    assert lines[1:] == ["2 of 2 cells have a record: 0 wrong, 1 notes"]
 
 
 def put(*keys: str | int, value: Any) -> Callable[[dict[str, Any]], None]:

@@ -10,7 +10,7 @@ from benchmark.board import Board
 from benchmark.outcomes import pack_outcomes
 from benchmark.record import save_record
 from tests.benchmark.boards import make_board
-from tests.report.factory import make_record
+from tests.benchmark.report.factory import make_record
 
 OUTCOMES = {"label": np.array([1, 0, 1, 1]), "prediction": np.array([1, 0, 0, 1])}
 

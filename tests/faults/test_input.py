@@ -33,9 +33,9 @@ from tasks.base import Setting, TaskError
 from tasks.glue import Glue
 from tasks.pipeline.checkpoints import open_checkpoint
 from tests.benchmark.boards import TINY
+from tests.benchmark.report.factory import make_record
 from tests.faults.boards import OUTCOMES, finished
 from tests.faults.disk import files
-from tests.report.factory import make_record
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = [path for name in ("benchmark", "criteria", "tasks") for path in sorted((ROOT / name).rglob("*.py"))]

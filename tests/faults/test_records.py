@@ -36,9 +36,9 @@ from benchmark.record import (
 )
 from benchmark.spec import RunSpec
 from benchmark.views import View, plot, table_text, write_report
+from tests.benchmark.report.factory import make_record, make_spec
 from tests.faults.boards import OUTCOMES, finished
 from tests.faults.disk import files
-from tests.report.factory import make_record, make_spec
 
 WHOLE = json.dumps(as_json(make_record(make_spec())), indent=1).encode()
 ID = make_spec().id

@@ -28,9 +28,9 @@ from benchmark.scaffold import new
 from benchmark.weights import load_weights, save_weights
 from tasks.pipeline.features import Features
 from tests.benchmark.boards import make_board
+from tests.benchmark.report.factory import make_board as make_records
+from tests.benchmark.report.factory import make_record, make_spec
 from tests.faults.disk import BROKEN, DENIED, FULL, READONLY, STEPS, failing, files
-from tests.report.factory import make_board as make_records
-from tests.report.factory import make_record, make_spec
 
 Output = Callable[[Path, int], None]
 """Writes its files into a folder; a second version of them has other bytes."""

@@ -9,7 +9,7 @@ from benchmark.record import Record
 from benchmark.report.cells import Cell
 from benchmark.report.fields import TableError
 from benchmark.report.table import Table, build_table
-from tests.report.factory import make_board, make_record, make_sparsity, make_spec
+from tests.benchmark.report.factory import make_board, make_record, make_sparsity, make_spec
 
 
 def cell(table: Table, row: str, column: str) -> Cell:

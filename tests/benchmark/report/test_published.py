@@ -15,7 +15,7 @@ from benchmark.report.published import (
     published_table,
 )
 from benchmark.report.render import FORMATS, render
-from tests.report.factory import make_board, make_record, make_spec
+from tests.benchmark.report.factory import make_board, make_record, make_spec
 
 
 def figure(method: str = "movement", **changes: object) -> Published:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.report.page.model import PageBoard
 from benchmark.report.page.write import write_page
-from tests.report.factory import make_board
+from tests.benchmark.report.factory import make_board
 
 pytestmark = pytest.mark.browser
 

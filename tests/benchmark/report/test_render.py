@@ -17,7 +17,7 @@ from benchmark.report import escape
 from benchmark.report.fields import TableError
 from benchmark.report.render import FORMATS, render
 from benchmark.report.table import Table, build_table
-from tests.report.factory import make_board, make_record, make_spec
+from tests.benchmark.report.factory import make_board, make_record, make_spec
 
 HOSTILE = [
     "<script>alert(1)</script>",

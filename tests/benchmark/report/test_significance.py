@@ -10,7 +10,7 @@ from benchmark.report.significance import compare, with_significance
 from benchmark.report.statistics.paired import Outcomes
 from benchmark.report.summary import summarize, summary_text
 from benchmark.report.table import build_table
-from tests.report.factory import make_board, make_record, make_spec
+from tests.benchmark.report.factory import make_board, make_record, make_spec
 
 ITEMS = 200
 

@@ -14,7 +14,7 @@ from benchmark.report.figures.score import score_figure
 from benchmark.report.figures.series import bars_say, board_of, bounds
 from benchmark.report.figures.style import COLORS, inline_svg, look, save
 from benchmark.report.figures.training import training_figure
-from tests.report.factory import make_board, make_record, make_spec
+from tests.benchmark.report.factory import make_board, make_record, make_spec
 
 
 def test_every_figure_of_a_board_is_written(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ def test_quick_sections_leave_a_table_and_raw_numbers(tmp_path: Path) -> None:
         done = CliRunner().invoke(app, ["bench", *words, "--quick", "--device", "cpu", "--output", str(tmp_path)])
         assert done.exit_code == 0, done.output
     (raw,) = tmp_path.glob("*.json")
+    assert raw.name.startswith("quick-")  # beside what was measured, not in its place
     costs = read(raw.read_text(), raw.name)
     assert [section.name for section in costs.sections] == ["selection", "startup"]
     assert all(section.recipe and section.recipe.machine["torch"] for section in costs.sections)

@@ -12,7 +12,7 @@ import pytest
 from benchmark.report.fields import TableError
 from benchmark.report.page.model import PageBoard, command, embedded
 from benchmark.report.page.write import page, write_page
-from tests.report.factory import make_board, make_record, make_spec
+from tests.benchmark.report.factory import make_board, make_record, make_spec
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> ' \" & \u2028 \x1b[31m \ud800"
 

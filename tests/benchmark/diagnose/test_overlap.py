@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmark.diagnose.overlap import chance, jaccard, overlaps
-from tests.report.factory import make_record, make_spec
+from tests.benchmark.report.factory import make_record, make_spec
 
 
 def kept(*bits: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from benchmark.report.measured import (
     verdict,
 )
 from benchmark.report.render import render
-from tests.report.factory import make_board, make_record, make_spec
+from tests.benchmark.report.factory import make_board, make_record, make_spec
 
 
 def sparse_linear(share: float, size: int = 128) -> nn.Linear:
