@@ -28,15 +28,17 @@ def calibrator(
         was_training = model.training
         model.eval()
         grad = pruner.weights.grad.clone()
-        with pruner.evaluating():
-            shown = list(batches(criterion.calibration))
-            for state, weight in zip(pruner.states, pruner._shown(pruner.weights.vector.data), strict=True):
-                criterion.begin_calibration(state, weight)
-            for method, show in _SHOWS.items():
-                if criterion.overrides(method):
-                    show(pruner, model, loss, shown)
-        pruner.weights.grad.copy_(grad)
-        model.train(was_training)
+        try:
+            with pruner.evaluating():
+                shown = list(batches(criterion.calibration))
+                for state, weight in zip(pruner.states, pruner._shown(pruner.weights.vector.data), strict=True):
+                    criterion.begin_calibration(state, weight)
+                for method, show in _SHOWS.items():
+                    if criterion.overrides(method):
+                        show(pruner, model, loss, shown)
+        finally:
+            pruner.weights.grad.copy_(grad)
+            model.train(was_training)
 
     return run
 

@@ -16,6 +16,10 @@ def check_spec(spec: RunSpec) -> None:
         )
     if regularizer.needs_score and spec.heldout == 0:
         raise PrunebenchError(f"regularizer '{spec.regularizer}' needs held-out scores: set heldout above 0")
+    if spec.scope == "published" and spec.training.weight_decay:
+        raise PrunebenchError(
+            "scope 'published' ranks biases with the weights, in one vector that decays as a whole: set training.weight_decay to 0"
+        )
     if spec.is_dense:
         return
     if registry.configure("criteria", spec.criterion).latent and spec.call_point == "after":

@@ -4,7 +4,7 @@ Tensor cores take widths that are multiples of eight, and fewer widths mean fewe
 padding, so that losses stay what they were up to rounding. On a CPU batches pass as they are: narrower is faster there.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import torch
@@ -15,19 +15,17 @@ from tasks.base import Batch
 T = TypeVar("T")
 
 MULTIPLE = 8
-IGNORED = -100
-"""The label of a position that counts for no loss."""
 
 
-def feed(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
-    """The batches, in their order, on `device`."""
+def feed(batches: Iterable[Batch], device: torch.device, pads: Mapping[str, int]) -> Iterator[Batch]:
+    """The batches, in their order, on `device`; `pads` are the task's."""
     if device.type != "cuda":
         yield from batches
         return
     stream = torch.cuda.Stream(device)
 
     def send(batch: Batch) -> Batch:
-        pinned = {name: tensor.pin_memory() for name, tensor in widened(batch).items()}
+        pinned = {name: tensor.pin_memory() for name, tensor in widened(batch, pads).items()}
         with torch.cuda.stream(stream):
             return {name: tensor.to(device, non_blocking=True) for name, tensor in pinned.items()}
 
@@ -49,11 +47,14 @@ def one_ahead(items: Iterable[T], send: Callable[[T], T]) -> Iterator[T]:
     yield from waiting
 
 
-def widened(batch: Batch, multiple: int = MULTIPLE) -> Batch:
-    """Columns [rows, width] filled up to the next multiple: labels that are ignored, else zeros, which `attention_mask` hides."""
-    return {name: _filled(name, tensor, multiple) for name, tensor in batch.items()}
+def widened(batch: Batch, pads: Mapping[str, int], multiple: int = MULTIPLE) -> Batch:
+    """Columns [rows, width] filled up to the next multiple with their own padding, else zeros.
+
+    A decoder with a classifier finds the last real token by the padding's id, not by `attention_mask`.
+    """
+    return {name: _filled(tensor, multiple, pads.get(name, 0)) for name, tensor in batch.items()}
 
 
-def _filled(name: str, tensor: torch.Tensor, multiple: int) -> torch.Tensor:
+def _filled(tensor: torch.Tensor, multiple: int, pad: int) -> torch.Tensor:
     missing = -tensor.shape[1] % multiple if tensor.dim() == 2 else 0
-    return F.pad(tensor, (0, missing), value=IGNORED if name == "labels" else 0) if missing else tensor
+    return F.pad(tensor, (0, missing), value=pad) if missing else tensor

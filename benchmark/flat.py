@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from benchmark.errors import PrunebenchError
 from benchmark.prunable import Matrix
 from criteria.blocks import fresh
 
@@ -59,9 +60,14 @@ class Flat:
 
 
 class PrunableWeights(Flat):
-    """The prunable matrices of a model, flat; scores and masks share the layout of `vector`."""
+    """The prunable matrices of a model, flat; scores and masks share the layout of `vector`. PrunebenchError for any but fp32."""
 
     def __init__(self, matrices: Sequence[Matrix]) -> None:
+        for matrix in matrices:
+            if matrix.parameter.dtype != torch.float32:
+                raise PrunebenchError(
+                    f"{matrix.name} is {matrix.parameter.dtype}; expected float32: load the model so (bf16 autocast is fine)"
+                )
         super().__init__([matrix.parameter for matrix in matrices])
         self.matrices = list(matrices)
         self.shapes = [matrix.shape for matrix in matrices]

@@ -36,7 +36,10 @@ class Matrix:
 
 
 def find_prunable(model: nn.Module, biases: bool = False) -> list[Matrix]:
-    """The prunable matrices of `model` in the order of its modules; PrunebenchError where there is none."""
+    """The prunable matrices of `model` in the order of its modules; PrunebenchError where there is none.
+
+    Frozen parameters are left out: without gradients they would rank lowest, and be the first to go.
+    """
     found: dict[int, Matrix] = {}
     for name, module in _in_blocks(model):
         transposed = type(module).__name__ == "Conv1D"
@@ -44,11 +47,11 @@ def find_prunable(model: nn.Module, biases: bool = False) -> list[Matrix]:
             continue
         parameters = [("weight", module.weight)] + ([("bias", module.bias)] if biases else [])
         for kind, parameter in parameters:
-            if isinstance(parameter, nn.Parameter):
+            if isinstance(parameter, nn.Parameter) and parameter.requires_grad:
                 found.setdefault(id(parameter), Matrix(f"{name}.{kind}", parameter, transposed and kind == "weight"))
     if not found:
         raise PrunebenchError(
-            f"{type(model).__name__} has no prunable weights: expected linear layers inside a list of Transformer blocks"
+            f"{type(model).__name__} has no prunable weights: expected trained linear layers in a list of Transformer blocks"
         )
     return list(found.values())
 

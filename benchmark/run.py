@@ -111,7 +111,8 @@ def run(spec: RunSpec, options: Options | None = None) -> Result:
     )
     if options.compile:
         compile_steps(model)
-    _calibrate(job)
+    if isinstance(pruner, Pruner):
+        pruner.calibrate = calibration(job)
     asked = time.perf_counter()
     teacher = _teacher(spec, regularizer, prepared, device, options)
     environment.reset_peak(device)
@@ -196,20 +197,18 @@ def _scorer(
     return score
 
 
-def _calibrate(job: Run) -> None:
-    """Give a criterion that asks for calibration the first training batches of the run, the same for every criterion."""
-    if isinstance(job.pruner, Dense):
-        return
+def calibration(job: Run) -> Callable[[Pruner], None]:
+    """What shows a criterion that asks for it the first training batches of the run, the same for every criterion."""
 
     def loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-        with environment.autocast(job.device):
+        with environment.autocast(job.device), eager():  # a compiled backward cannot be differentiated again
             return job.prepared.forward(model, batch)[0].mean()
 
     def batches(count: int) -> list[Batch]:
         stream = job.prepared.batches("train", job.spec.training.batch_size, seed=1000 * job.spec.seed)
         return [{k: v.to(job.device) for k, v in batch.items()} for batch, _ in zip(stream, range(count), strict=False)]
 
-    job.pruner.calibrate = calibrator(job.model, loss, batches)
+    return calibrator(job.model, loss, batches)
 
 
 def _teacher(

@@ -31,13 +31,13 @@ class Teachers:
     def __init__(self, folder: Path, locks: Path, options: Options) -> None:
         self.folder, self.locks, self.options = folder, locks, replace(options, teacher=None)
 
-    def get(self, spec: RunSpec, prepared: Prepared) -> dict[str, Tensor]:
-        """The weights of the dense run `spec` on what `prepared` was opened on."""
+    def get(self, spec: RunSpec, prepared: Prepared, parts: int = 1) -> dict[str, Tensor]:
+        """The weights of the dense run `spec` on what `prepared` was opened on, trained with each batch in `parts`."""
         name = teacher_name(spec, prepared)
         with claimed(self.locks, spec.id):
             weights = load_weights(self.folder, name)
             if not parallel.agreed(weights is not None) or weights is None:
-                weights = train_teacher(spec, self.options)
+                weights = train_teacher(spec, replace(self.options, parts=parts))
                 if parallel.rank() == 0:
                     save_weights(self.folder, name, weights)
                     if self.options.checkpoints:

@@ -90,7 +90,8 @@ def train(run: Run) -> None:
     run.model.train()
     run.began = time.perf_counter() - run.elapsed
     with interrupt.deferred():
-        for batch in feed(stream(run.prepared, run.spec, run.step, run.total), run.device):
+        batches = stream(run.prepared, run.spec, run.step, run.total)
+        for batch in feed(batches, run.device, run.prepared.pads):
             lr = rate(run.step, run.total, run.spec.training)
             run.running += _step(run, batch, lr)
             run.step, run.since = run.step + 1, run.since + 1

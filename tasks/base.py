@@ -84,6 +84,11 @@ class Prepared(ABC):
         return {}
 
     @property
+    def pads(self) -> Mapping[str, int]:
+        """What columns of a batch are padded with, by name; all others with zeros."""
+        return {"labels": -100}
+
+    @property
     def signatures(self) -> dict[str, str]:
         """How metrics were computed, for instance {"bleu": sacrebleu's signature}."""
         return {}

@@ -82,7 +82,7 @@ def run_at_once(spec: RunSpec, count: int) -> float:
     """Seconds of the slowest of `count` cells like this one that run together, as under `--jobs`; a thread each, on a CPU."""
     specs = [spec.model_copy(update={"seed": seed}).model_dump(mode="json") for seed in range(count)]
     together = [child.start("cells", threads=1, specs=[one], device="cpu") for one in specs]
-    return max((child.collect(one)["seconds"] for one in together), default=0.0)
+    return max((found["seconds"] for found in child.collect_all(together)), default=0.0)
 
 
 def useful(spec: RunSpec, prepared: Prepared, work: Work) -> float:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,17 @@ def collect(child: "subprocess.Popen[str]") -> Found:
         raise PrunebenchError(f"a measuring process failed ({child.returncode}): {errors.strip()[-500:]}")
     found: Found = json.loads(output.splitlines()[-1])
     return found
+
+
+def collect_all(children: "Sequence[subprocess.Popen[str]]") -> list[Found]:
+    """The answers of children that run together; where one fails, the others are ended too."""
+    try:
+        return [collect(child) for child in children]
+    finally:
+        for child in children:
+            if child.poll() is None:
+                child.kill()
+                child.communicate()
 
 
 def peak(device: str, criterion: str, shape: dict[str, Any], steps: int) -> Found:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from benchmark.bench.cells import Place
-from benchmark.bench.child import collect, start
+from benchmark.bench.child import collect_all, start
 from benchmark.bench.result import Section, Target
 from benchmark.bench.shapes import MINILM, TINY, Shape
 from benchmark.bench.steps import Stepper
@@ -77,7 +77,7 @@ def at_once(device: torch.device, quick: bool, tell: Tell, place: Place) -> Sect
         threads = max(1, cores // jobs)
         started = time.perf_counter()
         children = [start("cells", threads, specs=specs[at::jobs], device=device.type) for at in range(jobs)]
-        busy = [collect(child)["seconds"] for child in children]
+        busy = [found["seconds"] for found in collect_all(children)]
         wall = time.perf_counter() - started
         rates[jobs] = 3600 * total / wall
         rows.append([str(jobs), str(threads), f"{wall:.1f}", f"{rates[jobs]:.0f}", f"{rates[jobs] / rates[1]:.2f}"])

@@ -20,6 +20,7 @@ from benchmark.bench.simulate import Cell, Outcome, Policy, World, simulate
 from benchmark.bench.timing import Tell
 from benchmark.board import Board
 from benchmark.claim import claimed
+from benchmark.errors import PrunebenchError
 from benchmark.record import Record
 
 SUITE: dict[str, Any] = {
@@ -103,8 +104,9 @@ def _timed(folder: Path, workers: int) -> float:
     command = [sys.executable, "-c", "from benchmark.cli import main; main()", "run", str(folder), "--device", "cpu"]
     started = time.perf_counter()
     running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(workers)]
-    for process in running:
-        process.wait()
+    codes = [process.wait() for process in running]
+    if any(codes):
+        raise PrunebenchError(f"a run of the measured board failed (exit codes {', '.join(map(str, codes))})")
     return time.perf_counter() - started
 
 

@@ -1,7 +1,8 @@
 """Fidelity: does a criterion's score say what the loss loses when weights go?
 
     predicted   the sum of scores (or of `Criterion.predicted`, in units of the loss) over a group of weights
-    measured    L(theta without the group) - L(theta), on a fixed set of batches, in double precision, without dropout
+    measured    L(theta without the group) - L(theta), on a fixed set of batches, without dropout, in double precision up
+                to the logits, which tasks hand over in fp32
 
 Groups are the quantile bins of the score within each matrix, equally large, and single weights at evenly spaced ranks of all.
 Spearman's correlation asks for the order, the slope of measured on predicted (through zero) for the size: 1 is calibrated.

@@ -11,17 +11,15 @@ from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmark import registry
-from benchmark.calibrate import calibrator
 from benchmark.dense import Dense
 from benchmark.diagnose.fidelity import Fidelity, Probing, spearman
-from benchmark.diagnose.watch import examine, loss_of, training_batches
-from benchmark.environment import autocast
+from benchmark.diagnose.watch import examine, loss_of
 from benchmark.errors import PrunebenchError
 from benchmark.pruner import Pruner
-from benchmark.run import Options, run
+from benchmark.run import Options, calibration, run
 from benchmark.schedules.base import Schedule
 from benchmark.spec import RunSpec, Strict
 from benchmark.train import Run
@@ -58,11 +56,7 @@ class Listener(Pruner):
         self.effective = weights.vector.data  # also of a latent criterion: nothing is masked
         weights.point_at(self.effective)
 
-        def loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-            with autocast(job.device):
-                return job.prepared.forward(model, batch)[0].mean()
-
-        self.calibrate = calibrator(job.model, loss, training_batches(job))
+        self.calibrate = calibration(job)
 
     def listen(self, grad: Tensor, lr: float) -> None:
         """See the weights as they are and the gradient [n] at them."""

@@ -25,6 +25,9 @@ def train(board: Board, cells: Sequence[RunSpec], how: Probing, device: str = "a
     )
     failed = 0
     for spec in cells:
+        if spec.is_dense and not _texts(_pruned(board, spec)):
+            say(f"{spec.cell}: no criterion of this board can watch a dense run of it")
+            continue
         settings = _settings(board, spec, how)
         standing = load_diagnosis(board.folder, spec.id)
         if standing is not None and standing.settings == settings:
@@ -48,19 +51,25 @@ def _diagnosed(board: Board, spec: RunSpec, how: Probing, options: Options, sett
         churn, fidelity = watch(spec, options, how)
         return found.model_copy(update={"churn": churn, "fidelity": fidelity})
     others = _pruned(board, spec)
-    target = max(cell.sparsity for cell in others)
-    heard = listen(spec, _texts(others), others[0].schedule, target, options, how)
+    heard = listen(spec, _texts(others), others[0].schedule, _target(others), options, how)
     return found.model_copy(update={"heard": heard})
 
 
 def _settings(board: Board, spec: RunSpec, how: Probing) -> dict[str, Any]:
-    """What the measurement depends on besides the cell; a dense one also on which criteria listen."""
-    heard = {"criteria": [portable_plugin(text) for text in _texts(_pruned(board, spec))]} if spec.is_dense else {}
-    return asdict(how) | heard
+    """What the measurement depends on besides the cell; a dense one also on who listens, and on when they are asked."""
+    if not spec.is_dense:
+        return asdict(how)
+    others = _pruned(board, spec)
+    names = [portable_plugin(text) for text in _texts(others)]
+    return asdict(how) | {"criteria": names, "schedule": others[0].schedule, "sparsity": _target(others)}
 
 
 def _pruned(board: Board, spec: RunSpec) -> list[RunSpec]:
     return [cell for cell in board.suite.cells() if cell.task == spec.task and not cell.is_dense]
+
+
+def _target(cells: Sequence[RunSpec]) -> float:
+    return max(cell.sparsity for cell in cells)
 
 
 def _texts(cells: Sequence[RunSpec]) -> list[str]:

@@ -1,6 +1,5 @@
 """Train a cell again and look: at its masks, and at its criterion's fidelity at one masking. Nothing of the run changes by it."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -89,16 +88,6 @@ def loss_of(job: Run, count: int) -> Loss:
         return float(torch.cat([part.reshape(-1) for part in losses]).mean())
 
     return loss
-
-
-def training_batches(job: Run) -> Callable[[int], list[Batch]]:
-    """The run's first training batches, as calibration is shown them."""
-
-    def batches(count: int) -> list[Batch]:
-        stream = job.prepared.batches("train", job.spec.training.batch_size, seed=1000 * job.spec.seed)
-        return [_placed(batch, job.device) for batch, _ in zip(stream, range(count), strict=False)]
-
-    return batches
 
 
 def _placed(batch: Batch, device: torch.device) -> Batch:

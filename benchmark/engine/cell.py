@@ -9,6 +9,7 @@ import json
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from benchmark import environment, parallel
@@ -139,7 +140,7 @@ class CellRunner:
         environment.free_memory()
         discard(self.board.checkpoints, spec.id)
         self.watcher.noted(spec, f"out of memory: once more, each batch in {PARTS} parts")
-        return run(spec, replace(options, parts=PARTS))
+        return run(spec, replace(options, parts=PARTS, teacher=partial(self.teachers.get, parts=PARTS)))
 
     def _fail(self, spec: RunSpec, reason: str) -> None:
         self.done.failed[spec.id] = reason

@@ -146,7 +146,12 @@ def _draws(
     metric = cells[0].metric
 
     def score(outcomes: Outcomes) -> float:
-        return score_all(outcomes)[metric]
+        found = score_all(outcomes)
+        if metric not in found:
+            raise TableError(
+                f"{metric} is one number for a whole corpus: it cannot be compared over items (leave out --against)"
+            )
+        return found[metric]
 
     return [
         (

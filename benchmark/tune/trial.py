@@ -2,8 +2,8 @@
 
 import time
 
-import torch
-
+from benchmark.atomic import disk_trouble
+from benchmark.environment import is_out_of_memory
 from benchmark.errors import PrunebenchError
 from benchmark.run import Options, run
 from benchmark.spec import RunSpec, Tuned
@@ -33,9 +33,9 @@ def attempt(spec: RunSpec, point: Point, options: Options) -> Trial:
     began = time.perf_counter()
     try:
         record = run(applied(spec, point).model_copy(update={"tuned": tuned}), options).record
-    except (MemoryError, OSError, torch.cuda.OutOfMemoryError):
-        raise
     except Exception as error:
+        if isinstance(error, OSError) or disk_trouble(error) or is_out_of_memory(error):
+            raise
         said = str(error) if isinstance(error, PrunebenchError) else f"{type(error).__name__}: {error}"
         return Trial(point=point, state="failed", seconds=time.perf_counter() - began, reason=said)
     sparsity, reason = record.sparsity, ""

@@ -2,9 +2,9 @@
 
     loss = mean_d L_d + alpha / 2 sum_{i: theta_i != 0} (theta_i - theta0_i)^2          theta0 the weights at the first step
 
-Li, Grandvalet & Davoine, ICML 2018, https://arxiv.org/abs/1802.01483. Two departures: the new head, which has no pretrained
-values, is drawn towards its own start (the paper: towards zero); and weights that are exactly zero are left out, so that the
-pull does not bring pruned ones back.
+Li, Grandvalet & Davoine, ICML 2018, https://arxiv.org/abs/1802.01483. Three departures: the new head, which has no pretrained
+values, is drawn towards its own start (the paper: towards zero); weights that are exactly zero are left out, so that the pull does
+not bring pruned ones back; and the weights at the first step are those of the forward pass, which `l0`'s random gates have scaled.
 """
 
 from collections.abc import Mapping

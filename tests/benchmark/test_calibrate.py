@@ -162,6 +162,22 @@ def shifted_gradient(model: nn.Module, batch: Mapping[str, Tensor], direction: T
     return torch.cat([g.flatten() for g in gradient(twin, {k: v.double() for k, v in batch.items()})])
 
 
+def test_a_calibration_that_fails_leaves_training_as_it_was() -> None:
+    model = Blocks().train()
+    pruner = Pruner(model, ExampleSpy(), Steps(), sparsity=0.5, total=3)
+    loss_of(model, data(seed=7)).backward()
+    grad = pruner.weights.grad.clone()
+
+    def loss(module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        pruner.weights.grad.zero_()
+        raise ValueError("no loss")
+
+    with pytest.raises(ValueError, match="no loss"):
+        calibrator(model, loss, batches)(pruner)
+    assert model.training
+    assert torch.equal(pruner.weights.grad, grad)
+
+
 def test_begin_comes_first_and_once_a_masking() -> None:
     spy = ExampleSpy()
     model = Blocks()

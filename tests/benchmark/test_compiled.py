@@ -22,6 +22,15 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("traced")
+def test_calibration_is_never_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compiled backward cannot be differentiated once more, as grasp asks."""
+    monkeypatch.setattr(compiled, "BACKEND", "aot_eager")
+    spec = RunSpec(task="glue/sst2", criterion="grasp", sparsity=0.5, schedule="one_shot[at=1]", training=TRAINING)
+    plain, fast = run(spec, Options(device="cpu")), run(spec, Options(device="cpu", compile=True))
+    assert fast.record.sparsity == plain.record.sparsity
+
+
+@pytest.mark.usefixtures("traced")
 def test_a_compiled_run_is_the_plain_run() -> None:
     """With a copy of the model that teaches, masks, and evaluations in between."""
     row = {"criterion": "principled", "regularizer": "self_regularization", "sparsity": 0.5}

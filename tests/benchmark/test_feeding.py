@@ -1,6 +1,7 @@
 """Batches on their way to a device: wider ones give the same losses, and the next is sent before the current is used."""
 
 from itertools import islice
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,17 +9,32 @@ import torch
 from benchmark.feeding import feed, one_ahead, widened
 from benchmark.run import Options, open_task
 from benchmark.spec import RunSpec, Training
+from tasks import mini
+
+DECODER = Path(mini.__file__).parent / "decoder"
+"""Its padding is no zero."""
 
 
-@pytest.mark.parametrize("task", ["glue/sst2", "squad", "conll2003", "e2e[beams=1,max_target=32]"])
-def test_widened_batches_give_the_same_losses(task: str) -> None:
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("glue/sst2", "mini"),
+        ("glue/sst2", str(DECODER)),
+        ("squad", "mini"),
+        ("conll2003", "mini"),
+        ("e2e[beams=1,max_target=32]", "mini"),
+    ],
+)
+def test_widened_batches_give_the_same_losses(task: str, name: str) -> None:
     spec = RunSpec(
-        task=task, training=Training(steps=4, batch_size=6, max_length=61, train_examples=40, eval_examples=4)
+        task=task,
+        model=name,
+        training=Training(steps=4, batch_size=6, max_length=61, train_examples=40, eval_examples=4),
     )
     prepared = open_task(spec, Options())
     model = prepared.build(0).eval()
     for batch in islice(prepared.batches("train", 6, 0), 3):
-        wide = widened(batch)
+        wide = widened(batch, prepared.pads)
         assert wide["input_ids"].shape[1] % 8 == 0
         assert wide["attention_mask"].sum() == batch["attention_mask"].sum()
         assert torch.equal(wide["index"], batch["index"])
@@ -42,12 +58,12 @@ def test_the_next_is_sent_before_the_current_is_used() -> None:
 
 def test_on_a_cpu_batches_pass_as_they_are() -> None:
     batches = [{"input_ids": torch.ones(2, 5)}]
-    (passed,) = feed(batches, torch.device("cpu"))
+    (passed,) = feed(batches, torch.device("cpu"), {})
     assert passed is batches[0]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_cuda_they_arrive_whole() -> None:
     batches = [{"input_ids": torch.full((2, 5), i), "index": torch.arange(2)} for i in range(4)]
-    for i, batch in enumerate(feed(batches, torch.device("cuda"))):
+    for i, batch in enumerate(feed(batches, torch.device("cuda"), {})):
         assert batch["input_ids"].cpu().tolist() == [[i] * 5 + [0] * 3] * 2

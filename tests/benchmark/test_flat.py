@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmark.errors import PrunebenchError
 from benchmark.flat import Flat, PrunableWeights
 from benchmark.optimizer import FlatOptimizer, rate
 from benchmark.prunable import find_prunable
@@ -91,6 +92,12 @@ def test_other_precisions_become_fp32() -> None:
     flat = Flat([parameter])
     assert flat.vector.dtype == torch.float32
     assert flat.vector.tolist() == [1.0, 0.0999755859375]
+
+
+def test_prunable_weights_of_other_precisions_are_refused() -> None:
+    """The model would be left in two precisions."""
+    with pytest.raises(PrunebenchError, match=r"blocks.0.weight is torch.bfloat16; expected float32"):
+        flatten(Blocks().bfloat16())
 
 
 # The optimizer.

@@ -189,5 +189,17 @@ def test_a_transposed_view_shares_its_storage() -> None:
 
 
 def test_nothing_to_prune_is_an_error() -> None:
-    with pytest.raises(PrunebenchError, match=r"Linear has no prunable weights: expected linear layers inside a list"):
+    with pytest.raises(
+        PrunebenchError, match=r"Linear has no prunable weights: expected trained linear layers in a list"
+    ):
         find_prunable(nn.Linear(2, 2))
+
+
+def test_frozen_parameters_are_left_out() -> None:
+    """They have no gradients: ranked beside others they would all go first."""
+    model = nn.Sequential()
+    model.blocks = nn.ModuleList([nn.Linear(3, 2), nn.Linear(2, 2)])
+    model.blocks[0].requires_grad_(False)
+    assert [m.name for m in find_prunable(model, biases=True)] == ["blocks.1.weight", "blocks.1.bias"]
+    with pytest.raises(PrunebenchError, match="no prunable weights"):
+        find_prunable(model.requires_grad_(False))

@@ -245,6 +245,10 @@ def test_a_regularizer_that_needs_scores_gets_them(toy: Callable[..., tuple[Resu
         ({"scope": "block[3,1]"}, "does not divide a matrix of 8 x 4"),
         ({"schedule": "one_shot[at=13]"}, "schedule OneShot: at = 13.0 steps is past the end of a run of 12 steps"),
         ({"schedule": "cubic[initial=9,final=9]", "training": Training(epochs=2, batch_size=8)}, "leaves no ramp"),
+        (
+            {"scope": "published", "training": Training(steps=12, batch_size=8, weight_decay=0.1)},
+            "scope 'published' ranks biases with the weights.*set training.weight_decay to 0",
+        ),
         ({"criterion": "magnitude[x=1]"}, "has no option 'x'"),
     ],
 )

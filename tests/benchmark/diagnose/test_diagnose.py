@@ -119,6 +119,22 @@ def test_a_criterion_with_gates_of_its_own_does_not_listen(tmp_path: Path) -> No
     assert found.heard.criteria == ["magnitude"]
 
 
+def test_where_nobody_can_listen_it_is_said(tmp_path: Path) -> None:
+    made = make_board(tmp_path / "tiny", criteria=["l0"], schedule=SCHEDULE)
+    said: list[str] = []
+    assert train(made, made.cells("*dense*"), HOW, "cpu", said.append) == 0
+    assert said == ["glue/sst2 dense seed 0: no criterion of this board can watch a dense run of it"]
+
+
+def test_another_schedule_or_sparsity_is_another_moment(tmp_path: Path) -> None:
+    """A dense cell's id knows of neither."""
+    for changes in ({}, {"sparsities": [0.25]}, {"schedule": "cubic[initial=2,final=1,window=1]"}):
+        made = make_board(tmp_path / "tiny", **{"criteria": ["magnitude"], "schedule": SCHEDULE, **changes})
+        said: list[str] = []
+        assert train(made, made.cells("*dense*"), HOW, "cpu", said.append) == 0
+        assert said == ["glue/sst2 dense seed 0: diagnosed"]
+
+
 def test_cells_that_fail_are_said_and_the_others_go_on(tmp_path: Path) -> None:
     made = make_board(tmp_path / "tiny", criteria=["magnitude"], schedule=SCHEDULE)
     said: list[str] = []

@@ -113,6 +113,21 @@ def test_out_of_memory_the_cell_runs_once_more_in_parts(tmp_path: Path, monkeypa
         assert ours.sparsity == theirs.sparsity
 
 
+def test_out_of_memory_its_teacher_is_trained_in_parts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = backward_of
+
+    def backward(*arguments: Any) -> torch.Tensor:
+        if arguments[-1] == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(*arguments)
+
+    monkeypatch.setattr(train, "backward", backward)
+    board = make_board(tmp_path, criteria=["magnitude + distillation"])
+    done = finish(board, "*distillation*")
+    assert done.failed == {}
+    assert len(done.finished) == 1
+
+
 def test_out_of_memory_in_parts_too_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def backward(*_: Any) -> torch.Tensor:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 10 bytes")

@@ -53,6 +53,12 @@ def test_against_a_named_row() -> None:
         compare(table, records, outcomes, aggregate, against="bb")  # type: ignore[arg-type]
 
 
+def test_a_number_for_the_whole_corpus_is_not_compared_over_items() -> None:
+    records = three({"a": 80.0, "b": 65.0})
+    with pytest.raises(TableError, match="accuracy is one number for a whole corpus"):
+        compare(build_table(records), records, outcomes, lambda _: lambda _: {}, resamples=10)
+
+
 def test_transposed_tables_are_compared_alike() -> None:
     specs, records = make_board()
     one = compare(build_table(records, specs), records, outcomes, aggregate, resamples=100)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import benchmark.tune.tune as tuning
+from benchmark.atomic import WriteError
 from benchmark.board import Board
 from benchmark.errors import PrunebenchError
 from benchmark.run import Options
@@ -154,6 +155,25 @@ def test_a_trial_that_diverges_is_a_failed_trial(tmp_path: Path) -> None:
     assert study.trials[0].state == "failed"
     assert study.trials[0].score is None
     assert "finite" in study.trials[0].reason or "loss is" in study.trials[0].reason
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [WriteError("teacher", "no space left"), RuntimeError("can't allocate memory: 10 bytes"), OSError("gone")],
+)
+def test_what_the_machine_is_to_blame_for_is_no_failed_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    """The search would keep away from a point that has done nothing."""
+
+    def run(*_: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr("benchmark.tune.trial.run", run)
+    board = make_board(tmp_path / "tiny", criteria=["magnitude"])
+    with pytest.raises(type(trouble)):
+        tune(board, Search(1, device="cpu"))
+    assert not any(study.trials for study in studies(board))
 
 
 def test_other_ranges_do_not_go_on_with_a_search(tuned: Board) -> None:
