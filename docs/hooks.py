@@ -39,7 +39,14 @@ API = {
         ("PrunebenchError",),
     ),
     "Pruning": ("benchmark/pruner.py", ("Pruner",), "benchmark/trainer_callback.py", ("PruningCallback",)),
-    "Boards": ("benchmark/board.py", ("Board",), "benchmark/record.py", ("Record",)),
+    "Boards": (
+        "benchmark/suite.py",
+        ("Suite", "Override"),
+        "benchmark/board.py",
+        ("Board",),
+        "benchmark/record.py",
+        ("Record",),
+    ),
     "Contracts": (
         "criteria/base.py",
         ("Criterion", "Step"),

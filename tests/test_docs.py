@@ -14,6 +14,7 @@ import pytest
 
 from benchmark import cli
 from benchmark.readyaml import load_yaml
+from benchmark.spec import Training
 from benchmark.suite import Suite
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -176,6 +177,19 @@ def test_the_reference_has_every_plugin_with_its_formula_and_options(hooks: Modu
     import benchmark
 
     assert [name for name in benchmark.__all__ if f".{name}`\n" not in pages["api"]] == []
+
+
+def test_every_key_of_a_suite_is_documented_with_its_default() -> None:
+    rows = re.findall(
+        r"^\| (`[^|]+) \|\s*([^|]*?)\s*\|", (ROOT / "docs" / "suite.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    said = {key: default.strip(" `") for keys, default in rows for key in re.findall(r"`(\w+)`", keys)}
+    for model in (Suite, Training):
+        for key, field in model.model_fields.items():
+            assert key in said
+            if isinstance(field.default, (str, int, float)) and field.default != "":
+                assert said[key] == str(field.default), key
+    assert set(said) == {*Suite.model_fields, *Training.model_fields}
 
 
 @pytest.mark.slow

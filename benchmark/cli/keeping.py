@@ -26,7 +26,9 @@ def merge(
 @app.command()
 def export(
     board: BoardArgument,
-    cell: Annotated[str, typer.Argument(metavar="CELL", help="A record id, or the start of one.")],
+    cell: Annotated[
+        str, typer.Argument(metavar="CELL", help="A record's id, the start of one, or the cell as status names it.")
+    ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
     changes: Changes = None,
     data: Data = None,
