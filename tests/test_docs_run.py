@@ -36,7 +36,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = write_sst2(base / "glue")
     for name in ("MRPC", "RTE"):
         write_pairs(data, name)
-    checkpoint(base / "models/bert", "bert")
+    checkpoint(base / "models/bert-base-uncased", "bert")
     return base
 
 
@@ -57,7 +57,7 @@ def write_pairs(data: Path, name: str) -> None:
 def shrink(path: Path) -> None:
     """A suite that was just written, or is quoted on a page, with few cells of few steps, on what is at hand."""
     suite = yaml.safe_load(path.read_text())
-    places = {"data": "~/glue", "model": "~/models/bert"} if suite.get("data") == "hub" else {}
+    places = {"data": "~/glue", "model": "~/models/bert-base-uncased"} if suite.get("data") == "hub" else {}
     less = {"criteria": suite["criteria"][:2], "sparsities": [0.5], "seeds": [0], "training": SMALL, "overrides": {}}
     path.write_text(yaml.safe_dump(suite | less | places))
 
