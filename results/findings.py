@@ -198,7 +198,7 @@ def sparsities() -> str:
 
 def fidelity() -> str:
     """Fidelity of scores to the size of the measured change on one dense run, beside what training with them came to."""
-    with (HERE / "minilm-glue" / "diagnose" / "fidelity.csv").open(encoding="utf-8", newline="") as file:
+    with (HERE / "minilm-sst2" / "diagnose" / "fidelity.csv").open(encoding="utf-8", newline="") as file:
         found = {row["criterion"]: float(row["mean"]) for row in csv.DictReader(file) if row["quantity"] == QUANTITY}
     rows = [
         [name, f"{value:.2f}", *(cell(Row(name), "glue/sst2", sparsity) for sparsity in (0.8, 0.9))]
