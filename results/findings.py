@@ -207,6 +207,15 @@ def fidelity() -> str:
     return tabulate(rows, ["criterion", "fidelity", "SST-2 at 0.8", "SST-2 at 0.9"], "pipe", disable_numparse=True)
 
 
+def overlap() -> str:
+    """Jaccard's overlap of the weights that two rows keep; on the diagonal of one row's two seeds."""
+    with (HERE / "minilm-sst2" / "diagnose" / "overlap-glue-sst2-0.9.csv").open(encoding="utf-8", newline="") as file:
+        found = {(line["row"], line["with"]): line["mean"] for line in csv.DictReader(file)}
+    names = list(dict.fromkeys(name for name, _ in found))
+    rows = [[name, *(f"{float(found[name, other]):.3f}" for other in names)] for name in names]
+    return tabulate(rows, ["kept by", *names], "pipe", disable_numparse=True)
+
+
 def cell(row: Row, task: str, sparsity: float) -> str:
     """The row's scores at one place, and how many seeds they are where it is not three."""
     scores = [record.score for record in runs(row, task, sparsity).values()]
@@ -223,7 +232,13 @@ def table(name: str) -> str:
     return tabulate(list(lines(TABLES[name])), HEAD, "pipe", disable_numparse=True)
 
 
-WHOLE = {"best-of-dev": best_of_dev, "fidelity": fidelity, "headline": headline, "sparsities": sparsities}
+WHOLE = {
+    "best-of-dev": best_of_dev,
+    "fidelity": fidelity,
+    "headline": headline,
+    "overlap": overlap,
+    "sparsities": sparsities,
+}
 """Tables that are no differences."""
 
 

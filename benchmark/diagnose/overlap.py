@@ -68,7 +68,9 @@ def overlaps(records: Sequence[Record], kept: Sequence[Kept]) -> tuple[list[str]
 
 
 def overlap_tables(board: Board, records: Sequence[Record]) -> dict[tuple[str, float], Table]:
-    """One table of overlaps for every task and sparsity, over the cells whose weights were kept."""
+    """One table of overlaps for every task and sparsity, rows as in the suite, over the cells whose weights were kept."""
+    places = {spec.id: place for place, spec in enumerate(board.suite.cells())}
+    records = sorted(records, key=lambda record: places.get(record.id, len(places)))
     kept = {
         record.id: found
         for record in records
