@@ -51,7 +51,7 @@ class Row:
 
 MAIN = ("minilm-glue", "minilm-squad-ner", "gpt-data-to-text", "gpt-webnlg")
 FOUR = ("magnitude", "movement", "sensitivity", "principled")
-QUANTITY = "within, |change|"
+QUANTITY, DENSE_RUN = "within, |change|", "on the dense run"
 SELF = "self_regularization"
 HEADLINE = (
     "random",
@@ -199,7 +199,10 @@ def sparsities() -> str:
 def fidelity() -> str:
     """Fidelity of scores to the size of the measured change on one dense run, beside what training with them came to."""
     with (HERE / "minilm-sst2" / "diagnose" / "fidelity.csv").open(encoding="utf-8", newline="") as file:
-        found = {row["criterion"]: float(row["mean"]) for row in csv.DictReader(file) if row["quantity"] == QUANTITY}
+        wanted = [
+            row for row in csv.DictReader(file) if row["quantity"] == QUANTITY and row["regularizer"] == DENSE_RUN
+        ]
+    found = {row["criterion"]: float(row["mean"]) for row in wanted}
     rows = [
         [name, f"{value:.2f}", *(cell(Row(name), "glue/sst2", sparsity) for sparsity in (0.8, 0.9))]
         for name, value in sorted(found.items(), key=lambda item: item[1])
