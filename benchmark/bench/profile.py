@@ -5,21 +5,27 @@ from pathlib import Path
 import torch
 
 from benchmark.atomic import write_text
-from benchmark.bench.shapes import shape_for
+from benchmark.bench.shapes import shape_for, sized
 from benchmark.bench.steps import Stepper
+from benchmark.environment import prepare_device
 from benchmark.schedules.cubic import Cubic
 
 STEPS = 5
 ROWS = 30
 
 
-def write_profile(device: torch.device, quick: bool, criterion: str, path: Path) -> Path:
-    """Profile steps of the final phase, where every step masks, and write the top operators to `path`."""
+def write_profile(device: torch.device, quick: bool, criterion: str, path: Path, batch: str | None = None) -> Path:
+    """Profile steps of the final phase, where every step masks, and write the top operators to `path`.
+
+    `batch` is ROWSxLENGTH, by default the shape's own; PrunebenchError for anything else.
+    """
     from torch.profiler import ProfilerActivity, profile
 
     warm = 12
     total = warm + STEPS + 2
-    step = Stepper(shape_for(device, quick), device, criterion, Cubic(initial=1, final=total - 3), total)
+    prepare_device(device)  # memory as a run keeps it
+    shape = sized(shape_for(device, quick), batch)
+    step = Stepper(shape, device, criterion, Cubic(initial=1, final=total - 3), total)
     for _ in range(warm):
         step()
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
@@ -28,5 +34,5 @@ def write_profile(device: torch.device, quick: bool, criterion: str, path: Path)
             step()
     order = "self_cuda_time_total" if device.type == "cuda" else "self_cpu_time_total"
     table = seen.key_averages().table(sort_by=order, row_limit=ROWS, max_name_column_width=50)
-    write_text(path, f"{STEPS} steps with {criterion}, masks at every step, on {device}\n\n{table}\n")
+    write_text(path, f"{shape.words}: {STEPS} steps with {criterion}, masks at every step, on {device}\n\n{table}\n")
     return path

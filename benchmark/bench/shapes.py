@@ -1,10 +1,13 @@
 """Models and batches to time: BERT's architecture at several sizes, drawn at random, for time does not depend on the weights."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from benchmark.errors import PrunebenchError
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,9 @@ class Shape:
         return f"{self.name}: {self.layers} layers of {self.hidden}, batch {self.batch} x {self.length}"
 
 
+LONGEST = 512
+"""Positions of the model."""
+
 MINILM = Shape("MiniLM shape", 6, 384, 12, batch=16, length=64)
 BERT_BASE = Shape("BERT-base shape", 12, 768, 12, batch=32, length=128)
 TINY = Shape("tiny shape", 2, 32, 2, batch=4, length=16, vocabulary=200)
@@ -35,6 +41,18 @@ def shape_for(device: torch.device, quick: bool) -> Shape:
     if quick:
         return TINY
     return BERT_BASE if device.type == "cuda" else MINILM
+
+
+def sized(shape: Shape, batch: str | None) -> Shape:
+    """`shape` with a batch of ROWSxLENGTH, its own where that is None; PrunebenchError for other words."""
+    if batch is None:
+        return shape
+    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", batch)
+    if found is None or int(found[2]) > LONGEST:
+        raise PrunebenchError(
+            f"--batch {batch}: expected ROWSxLENGTH with at most {LONGEST} tokens a row, such as 32x12"
+        )
+    return replace(shape, batch=int(found[1]), length=int(found[2]))
 
 
 def build(shape: Shape, device: torch.device, seed: int = 0) -> nn.Module:

@@ -33,6 +33,9 @@ def bench(
     profile: Annotated[
         str | None, typer.Option(metavar="NAME", help="Write NAME.profile.txt: where the time of a pruned step goes.")
     ] = None,
+    batch: Annotated[
+        str | None, typer.Option(metavar="ROWSxLENGTH", help="Batch of the profiled step, such as 32x12.")
+    ] = None,
     quick: Annotated[bool, typer.Option(help="Tiny shapes, one repetition: tries the code, measures nothing.")] = False,
 ) -> None:
     """Measure what a criterion adds to a step and what a whole cell costs, beside a naive baseline, and write the tables."""
@@ -42,6 +45,7 @@ def bench(
     from benchmark.bench.show import section_text
     from benchmark.bench.suite import Job, measure
     from benchmark.environment import pick_device
+    from benchmark.errors import PrunebenchError
 
     job = Job(
         pick_device(device),
@@ -51,8 +55,10 @@ def bench(
         f"prunebench {' '.join(_named(word) for word in sys.argv[1:])}",
         lambda text: echo(f"  {text}", err=True),
     )
+    if batch and not profile:
+        raise PrunebenchError("--batch is for the profiled step: name it with --profile NAME")
     if profile:
-        echo(f"wrote {write_profile(job.device, quick, 'principled', output / f'{profile}.profile.txt')}")
+        echo(f"wrote {write_profile(job.device, quick, 'principled', output / f'{profile}.profile.txt', batch)}")
         if not sections:
             return
     table = measure(job, sections or ["all"], output, lambda section: echo(section_text(section)))

@@ -11,7 +11,7 @@ from benchmark.bench.cells import Cell, Place, opened
 from benchmark.bench.flops import Work, matmul_rate
 from benchmark.bench.naive_cell import NaiveCell, run_naive
 from benchmark.bench.profile import write_profile
-from benchmark.bench.shapes import TINY, build
+from benchmark.bench.shapes import TINY, build, sized
 from benchmark.bench.suite import SECTIONS, chosen
 from benchmark.bench.timing import quiet
 from benchmark.errors import PrunebenchError
@@ -87,5 +87,12 @@ def test_sections_are_chosen_by_name() -> None:
 
 def test_a_profile_names_the_operators(tmp_path: Path) -> None:
     text = write_profile(CPU, True, "principled", tmp_path / "p.txt").read_text()
-    assert "masks at every step" in text
+    assert "batch 4 x 16: 5 steps with principled, masks at every step" in text
     assert "aten::addmm" in text
+    assert "batch 3 x 5:" in write_profile(CPU, True, "principled", tmp_path / "q.txt", "3x5").read_text()
+
+
+@pytest.mark.parametrize("batch", ["12", "0x8", "8x", "8x513", "8 x 8", "-1x8"])
+def test_a_batch_that_is_none_is_refused(batch: str) -> None:
+    with pytest.raises(PrunebenchError, match="expected ROWSxLENGTH"):
+        sized(TINY, batch)
