@@ -37,7 +37,8 @@ def backward(
     for piece in split(parallel.own(batch), parts):
         loss, decisions = loss_of(piece)
         (loss * decisions).backward()
-        total += torch.stack([loss.detach() * decisions, loss.new_tensor(float(decisions))])
+        total[0] += loss.detach() * decisions
+        total[1] += decisions
     parallel.add_up([total, *(flat.grad for flat in optimizer.flats)])
     for flat in optimizer.flats:
         flat.grad.div_(total[1])

@@ -18,13 +18,13 @@ Loss = Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
 
 def calibrator(
     model: nn.Module, loss: Loss, batches: Callable[[int], Iterable[Mapping[str, Tensor]]]
-) -> Callable[[Pruner], None]:
+) -> Callable[[Pruner], bool]:
     """What `Pruner.calibrate` is set to: `batches(n)` gives n training batches, the same ones for every criterion."""
 
-    def run(pruner: Pruner) -> None:
+    def run(pruner: Pruner) -> bool:
         criterion = pruner.criterion
         if not wants_calibration(pruner):
-            return
+            return False
         was_training = model.training
         model.eval()
         grad = pruner.weights.grad.clone()
@@ -39,6 +39,7 @@ def calibrator(
         finally:
             pruner.weights.grad.copy_(grad)
             model.train(was_training)
+        return True
 
     return run
 

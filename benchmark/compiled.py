@@ -6,15 +6,23 @@ kernels as they are. Results may differ in the last bits, as they do between dev
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
 
 BACKEND = "inductor"
+GRAPHS = 64
+"""Compilations of one function before dynamo gives up on it for good. All heads and tasks of a process share those of the
+library's model classes, and of dynamo's own eight every head takes two."""
 
 
 def compile_steps(model: nn.Module) -> None:
     """Compile the model's own `forward`, in place: names and state dict stay, a copy of the model is not compiled."""
+    import torch._dynamo  # a second of imports, for those who compile
+
+    config: Any = torch._dynamo.config
+    config.cache_size_limit = max(config.cache_size_limit, GRAPHS)
     model.compile(backend=BACKEND, dynamic=True)
 
 

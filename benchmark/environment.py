@@ -72,11 +72,26 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "alloc_failed")
+"""What torch's allocator says, and CUDA's libraries (CUBLAS_STATUS_ALLOC_FAILED) that found no room for a workspace."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, on the device or on the host."""
     said = str(error).lower()
-    allocator = isinstance(error, RuntimeError) and ("can't allocate memory" in said or "out of memory" in said)
+    allocator = isinstance(error, RuntimeError) and any(words in said for words in OUT_OF_MEMORY)
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or allocator
+
+
+def is_device_lost() -> bool:
+    """Whether CUDA answers nothing more in this process, as after a failed assertion in a kernel: every later call would fail."""
+    if not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return True
+    return False
 
 
 def free_memory() -> None:

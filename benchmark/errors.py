@@ -8,6 +8,10 @@ class PrunebenchError(Exception):
     """Bad input: the message says what was wrong, what was expected, and the choices."""
 
 
+class DeviceLostError(PrunebenchError):
+    """The GPU answers this process no more: what it had finished stands, another process must do the rest."""
+
+
 def choices(value: str, options: Iterable[str]) -> str:
     """Names the choices, and the closest one first where `value` looks like a slip of it."""
     known = sorted(options)

@@ -16,6 +16,9 @@ def gate(vector: Tensor, gates: Tensor, out: Tensor) -> Tensor:
     if gates.dtype != torch.bool:
         return torch.mul(vector, gates, out=out)
     bits = (vector.view(torch.int32), gates.view(torch.uint8), out.view(torch.int32))
+    if vector.device.type != "cpu":
+        torch.mul(bits[0], bits[1], out=bits[2])
+        return out
     for _, value, kept, target in blocks(*bits):
         torch.mul(value, kept, out=target)
     return out

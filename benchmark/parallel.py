@@ -68,6 +68,13 @@ def add_up(tensors: Sequence[Tensor]) -> None:
             dist.all_reduce(tensor)
 
 
+def share(tensors: Sequence[Tensor]) -> None:
+    """Overwrite each tensor with the first process's, in place."""
+    if size() > 1:
+        for tensor in tensors:
+            dist.broadcast(tensor, src=0)
+
+
 def gathered(tensor: Tensor) -> list[Tensor]:
     """The same-shaped `tensor` of every process, by rank."""
     if size() == 1:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from benchmark import parallel
 from benchmark.errors import PrunebenchError
 from benchmark.flat import PrunableWeights
 from benchmark.gating import gate
@@ -57,8 +58,8 @@ class Pruner:
         self.settled = False
         generator = torch.Generator().manual_seed(seed)
         self.states: list[State] = [criterion.init(part, generator) for part in self._shown(self.weights.vector.data)]
-        self.calibrate: Callable[[Pruner], None] | None = None
-        """Shows the criterion calibration batches before each masking; set by whoever owns the data."""
+        self.calibrate: Callable[[Pruner], bool] | None = None
+        """Shows the criterion calibration batches before each masking, if it wants any; set by whoever owns the data."""
         self.witness: Callable[[Pruner], None] | None = None
         """Shown every new mask before it is applied, for diagnostics; must leave everything as it is."""
         self.masked: tuple[int, float] | None = None
@@ -231,8 +232,7 @@ class Pruner:
     def _masking(self, sparsity: float) -> None:
         """Recompute the mask at `sparsity` and let the criterion compensate for what goes."""
         self.masked = (self.taken, sparsity)
-        if self.calibrate is not None:
-            self.calibrate(self)
+        calibrated = self.calibrate is not None and self.calibrate(self)
         vector = self.weights.vector.data
         if self.criterion.exact:
             self._renew(sparsity)
@@ -245,6 +245,8 @@ class Pruner:
         if self.criterion.overrides("compensate"):
             for state, weight, mask in zip(self.states, self._shown(vector), self._shown(self.mask), strict=True):
                 self.criterion.compensate(state, weight, mask)
+        if calibrated:  # every process calibrates, and a GPU's sums may differ in the last bit
+            parallel.share([self.mask.view(torch.uint8), vector])
 
     def _renew(self, sparsity: float) -> None:
         """Rank for a new mask, unless scores and sparsity are those that gave the mask in force."""

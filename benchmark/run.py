@@ -197,16 +197,18 @@ def _scorer(
     return score
 
 
-def calibration(job: Run) -> Callable[[Pruner], None]:
+def calibration(job: Run) -> Callable[[Pruner], bool]:
     """What shows a criterion that asks for it the first training batches of the run, the same for every criterion."""
+    # Not the job itself: its pruner will hold these functions, and a cycle would keep the model's memory beyond the run.
+    prepared, device, spec = job.prepared, job.device, job.spec
 
     def loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-        with environment.autocast(job.device), eager():  # a compiled backward cannot be differentiated again
-            return job.prepared.forward(model, batch)[0].mean()
+        with environment.autocast(device), eager():  # a compiled backward cannot be differentiated again
+            return prepared.forward(model, batch)[0].mean()
 
     def batches(count: int) -> list[Batch]:
-        stream = job.prepared.batches("train", job.spec.training.batch_size, seed=1000 * job.spec.seed)
-        return [{k: v.to(job.device) for k, v in batch.items()} for batch, _ in zip(stream, range(count), strict=False)]
+        stream = prepared.batches("train", spec.training.batch_size, seed=1000 * spec.seed)
+        return [{k: v.to(device) for k, v in batch.items()} for batch, _ in zip(stream, range(count), strict=False)]
 
     return calibrator(job.model, loss, batches)
 

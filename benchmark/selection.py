@@ -15,6 +15,8 @@ SAMPLE = 1 << 16
 """Scores that are sorted to bracket the k-th on a CPU."""
 DIGIT = 8
 BINS = 1 << DIGIT
+MAGNITUDE = (1 << 31) - 1
+"""A float's bits but for its sign."""
 
 
 def keep_highest(scores: Tensor, k: int) -> Tensor:
@@ -68,39 +70,41 @@ def _introselect(values: NDArray[np.float32], k: int) -> float:
 
 
 def _radix_kth(scores: Tensor, k: int) -> Tensor:
-    """The k-th lowest value (k from 1) as a 0-d tensor: the key's four digits are fixed from the highest down."""
+    """The k-th lowest value (k from 1) as a 0-d tensor: its key's four digits are fixed from the highest down."""
     keys = _sortable(scores)
-    prefix = torch.zeros((), dtype=torch.int64, device=scores.device)
+    prefix = torch.full((), -BINS // 2, dtype=torch.int32, device=scores.device)  # the first digit carries the sign
     left = torch.full((), k, dtype=torch.int64, device=scores.device)
     for shift in (24, 16, 8, 0):
-        # Keys agree with the prefix so far where nothing remains above the current digit; the others count as -1.
-        offset = (keys >> shift) - (prefix << DIGIT)
-        inside = (offset >= 0) & (offset < BINS)
-        below = _histogram(torch.where(inside, offset, -1)).cumsum(0)
+        # Keys that agree with the prefix have the coming digit left, from 0; int32 wraps, but no other key into that range.
+        counts = _histogram((keys >> shift).sub_(prefix))
+        below = counts.cumsum(0)
         digit = (below < left).sum()
-        left = left - torch.where(digit > 0, below[(digit - 1).clamp(min=0)], 0)
-        prefix = (prefix << DIGIT) + digit
+        left = left - (below - counts).gather(0, digit.view(1)).squeeze(0)  # indexing by a tensor would wait for it
+        prefix = prefix + digit.to(torch.int32)
+        if shift:
+            prefix = prefix << DIGIT
     return _from_sortable(prefix)
 
 
 def _histogram(digits: Tensor) -> Tensor:
-    """How often each digit occurs (int64 [BINS]), -1 left out, without the synchronisation of `bincount`.
+    """How often each of 0 to 255 occurs (int64 [256]) in `digits` (int32), all else left out.
 
-    In fp64, because `histc` counts in the type of its input and fp32 cannot count past 2^24.
+    On CUDA `histc` counts integers in integers and waits for nothing, as `bincount` would. Its last bin includes its upper end.
     """
-    return torch.histc(digits.to(torch.float64), bins=BINS, min=0, max=BINS).to(torch.int64)
+    if digits.is_cuda:
+        return torch.histc(digits, bins=BINS, min=0, max=BINS - 1).to(torch.int64)
+    return torch.bincount(digits[(digits >= 0) & (digits < BINS)], minlength=BINS)
 
 
 def _sortable(scores: Tensor) -> Tensor:
-    """Non-negative int64 keys in the order of the floats: 2^31 + magnitude or 2^31 - magnitude, so that -0.0 equals 0.0."""
-    bits = scores.view(torch.int32).to(torch.int64)
-    return torch.where(bits >= 0, bits + (1 << 31), -bits)
+    """int32 keys in the order of the floats: the magnitude's bits with the float's sign, so that -0.0 equals 0.0."""
+    bits = scores.view(torch.int32)
+    return torch.where(bits >= 0, bits, -(bits & MAGNITUDE))
 
 
 def _from_sortable(key: Tensor) -> Tensor:
     """The float whose key this is."""
-    bits = torch.where(key >= (1 << 31), key - (1 << 31), -key)
-    return bits.to(torch.int32).view(torch.float32)
+    return torch.where(key >= 0, key, -key | ~MAGNITUDE).view(torch.float32)
 
 
 def _keep_above(scores: Tensor, threshold: Tensor, k: int) -> Tensor:
@@ -108,7 +112,7 @@ def _keep_above(scores: Tensor, threshold: Tensor, k: int) -> Tensor:
     keep = scores > threshold
     tied = scores == threshold
     strictly_below = scores.numel() - keep.sum() - tied.sum()
-    return keep | (tied & (tied.cumsum(0) > k - strictly_below))
+    return keep | (tied & (tied.cumsum(0, dtype=torch.int32) > k - strictly_below))
 
 
 def _keep_above_host(scores: Tensor, threshold: float, k: int) -> Tensor:

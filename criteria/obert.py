@@ -30,8 +30,8 @@ from criteria.search import Choice, Log, Range
 
 WAITING = 16
 """Gradients that wait until their outer products are added in one pass."""
-CHUNK = 512
-"""Blocks worked on at once, so that temporaries stay small."""
+CHUNK = {"cpu": 1 << 9, "cuda": 1 << 14}
+"""Blocks worked on at once, so that temporaries stay small; a GPU wants many, and is waited for at each such chunk."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,7 @@ class Obert(Criterion):
         _add_waiting(state)
         scores = self._blocked(weight).square_().mul_(0.5)
         for outer, part in _chunks(state["sum"], scores):
-            inverse = torch.cholesky_inverse(torch.linalg.cholesky(self._fisher(outer, state)))
-            part.div_(inverse.diagonal(dim1=1, dim2=2))
+            part.div_(_inverse_diagonal(self._fisher(outer, state)))
         return self._unblocked(scores, weight)
 
     def predicted(self, state: State, weight: Tensor) -> Tensor | None:
@@ -124,8 +123,19 @@ def _add_waiting(state: State) -> None:
 
 
 def _chunks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Matching views of CHUNK blocks of `tensors` [blocks, ...]."""
-    return zip(*(tensor.split(CHUNK) for tensor in tensors), strict=True)
+    """Matching views of some blocks of `tensors` [blocks, ...]."""
+    size = CHUNK["cpu" if tensors[0].device.type == "cpu" else "cuda"]
+    return zip(*(tensor.split(size) for tensor in tensors), strict=True)
+
+
+def _inverse_diagonal(f: Tensor) -> Tensor:
+    """The diagonals [n, block] of the inverses of `f` [n, block, block]: F = L L', so [F^-1]_ii = sum_k (L^-1)_ki^2.
+
+    By a batched triangular solve, for CUDA's inverse from a Cholesky factor takes one call a matrix.
+    """
+    identity = torch.eye(f.shape[-1], dtype=f.dtype, device=f.device).expand_as(f)
+    inverse: Tensor = torch.linalg.solve_triangular(torch.linalg.cholesky(f), identity, upper=False)
+    return inverse.square().sum(1)
 
 
 def _joint_update(f: Tensor, theta: Tensor, kept: Tensor) -> Tensor:

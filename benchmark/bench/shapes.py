@@ -67,7 +67,7 @@ def build(shape: Shape, device: torch.device, seed: int = 0) -> nn.Module:
         intermediate_size=4 * shape.hidden,
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         model: Any = BertForSequenceClassification(config)
     trained: nn.Module = model.to(device).train()
     return trained

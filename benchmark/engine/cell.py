@@ -17,7 +17,7 @@ from benchmark.atomic import disk_trouble, write_bytes
 from benchmark.board import Board, Source
 from benchmark.checkpoint import discard
 from benchmark.claim import claimed, sweep, tried
-from benchmark.errors import PrunebenchError
+from benchmark.errors import DeviceLostError, PrunebenchError
 from benchmark.record import save_record
 from benchmark.run import Options, Result, run
 from benchmark.spec import RunSpec
@@ -119,6 +119,8 @@ class CellRunner:
             self._fail(spec, reason)
             if not known and parallel.size() > 1:
                 raise  # the other processes may be in the middle of a step: all of them end here
+            if not known and environment.is_device_lost():
+                raise DeviceLostError(f"the GPU answers no more after {spec.cell} ({reason}): start again") from error
             return
         self.done.finished.append(spec.id)
         self.watcher.finished(spec, result.record.score, result.record.cost.total_seconds)

@@ -8,7 +8,7 @@ an earlier failure was, ["busy", id] where another runner has it, ["trouble", id
 from collections.abc import Callable
 
 from benchmark.engine.cell import CellRunner
-from benchmark.errors import PrunebenchError
+from benchmark.errors import DeviceLostError, PrunebenchError
 from benchmark.spec import RunSpec
 from benchmark.train import Progress
 
@@ -44,11 +44,16 @@ class Teller:
         self.send(["noted", spec.id, text])
 
 
-def attempt(runner: CellRunner, spec: RunSpec, send: Send) -> None:
-    """Run the cell with a runner whose watcher is `Teller(send)`; exactly one last event is sent, if this returns."""
+def attempt(runner: CellRunner, spec: RunSpec, send: Send) -> bool:
+    """Run the cell with a runner whose watcher is `Teller(send)`; exactly one last event is sent, if this returns.
+
+    False where this process can run no other cell: its GPU is lost.
+    """
     standing = len(runner.done.standing)
     try:
         taken = runner.attempt(spec, wait=False)
+    except DeviceLostError:  # the cell's failure has been sent
+        return False
     except Exception as error:  # a cell's own failure is caught below this; a full disk is everybody's
         send(
             [
@@ -57,10 +62,11 @@ def attempt(runner: CellRunner, spec: RunSpec, send: Send) -> None:
                 str(error) if isinstance(error, PrunebenchError) else f"{type(error).__name__}: {error}",
             ]
         )
-        return
+        return True
     if not taken:
         send(["busy", spec.id])
     elif len(runner.done.standing) > standing:
         send(["standing", spec.id])
     elif spec.id in runner.done.left:
         send(["left", spec.id, runner.done.left[spec.id]])
+    return True

@@ -12,6 +12,8 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 """What torch, MKL and the tokenizers read."""
 LEAST = 2 << 30
 """Bytes of GPU memory without which no process is started beside another."""
+UNKNOWN = 8 << 30
+"""What a cell is taken to want while none of its board has finished: BERT-base with batches of 32 x 128, and a teacher beside it."""
 MARGIN = 1.25
 """Over the largest peak that the board's records tell: the CUDA context and what the allocator keeps are not in it."""
 
@@ -57,7 +59,8 @@ def need_of(board: Board) -> int:
     peaks: Iterable[int] = (
         record.cost.peak_bytes for record in board.records()[0] if "autocast" in record.environment.get("precision", "")
     )
-    return max(LEAST, int(MARGIN * max(peaks, default=0)))
+    largest = max(peaks, default=0)
+    return max(LEAST, int(MARGIN * largest)) if largest else UNKNOWN
 
 
 def free_memory(gpus: Sequence[str]) -> list[int]:

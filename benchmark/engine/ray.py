@@ -139,7 +139,8 @@ class _Tasks:
 
         here = NodeAffinitySchedulingStrategy(self.ray.get_runtime_context().get_node_id(), soft=True)
         self.mailbox = self.ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
-        self.task = self.ray.remote(perform).options(num_cpus=1, num_gpus=self.gpus, max_retries=RETRIES)
+        # Asked for here and not by `.options`, so that a process with a GPU serves one task: it keeps the first GPU it is given.
+        self.task = self.ray.remote(num_cpus=1, num_gpus=self.gpus, max_retries=RETRIES)(perform)
         self.beacon = Beacon(self.desk.board.cache / "ray" / f"{uuid4().hex}.beacon", uuid4().hex)
         self.beacon.light()
         self.taught: dict[str, Any] = {}

@@ -86,8 +86,8 @@ def serve(connection: Connection, board: Board, settings: Settings) -> None:
     try:
         with interrupt.catching():
             send(["ready", ""])
-            while True:
-                attempt(runner, connection.recv(), send)
+            while attempt(runner, connection.recv(), send):
+                pass
     except (EOFError, OSError):
         return
     except interrupt.Interrupted as stop:

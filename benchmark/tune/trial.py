@@ -3,7 +3,7 @@
 import time
 
 from benchmark.atomic import disk_trouble
-from benchmark.environment import is_out_of_memory
+from benchmark.environment import is_device_lost, is_out_of_memory
 from benchmark.errors import PrunebenchError
 from benchmark.run import Options, run
 from benchmark.spec import RunSpec, Tuned
@@ -34,7 +34,7 @@ def attempt(spec: RunSpec, point: Point, options: Options) -> Trial:
     try:
         record = run(applied(spec, point).model_copy(update={"tuned": tuned}), options).record
     except Exception as error:
-        if isinstance(error, OSError) or disk_trouble(error) or is_out_of_memory(error):
+        if isinstance(error, OSError) or disk_trouble(error) or is_out_of_memory(error) or is_device_lost():
             raise
         said = str(error) if isinstance(error, PrunebenchError) else f"{type(error).__name__}: {error}"
         return Trial(point=point, state="failed", seconds=time.perf_counter() - began, reason=said)

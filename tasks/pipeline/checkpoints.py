@@ -200,7 +200,7 @@ def _draw(model: Any, missing: frozenset[str], seed: int) -> None:
     for parameter in present:  # the library's initialisers pass over tensors so marked
         parameter._is_hf_initialized = True
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # and no GPU's, whose states are not forked
         model.initialize_weights()
     for parameter in present:
         del parameter._is_hf_initialized

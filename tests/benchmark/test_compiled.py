@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from torch import nn
 
 from benchmark import compiled
 from benchmark.run import Options, run
@@ -28,6 +29,26 @@ def test_calibration_is_never_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = RunSpec(task="glue/sst2", criterion="grasp", sparsity=0.5, schedule="one_shot[at=1]", training=TRAINING)
     plain, fast = run(spec, Options(device="cpu")), run(spec, Options(device="cpu", compile=True))
     assert fast.record.sparsity == plain.record.sparsity
+
+
+@pytest.mark.usefixtures("traced")
+def test_many_heads_share_a_class_and_all_are_compiled() -> None:
+    """dynamo gives up on a function after eight compilations, for good and with a warning at most."""
+
+    class Head(nn.Module):
+        def __init__(self, kind: str) -> None:
+            super().__init__()
+            self.kind = kind
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * len(self.kind)
+
+    torch._dynamo.utils.counters.clear()
+    for count in range(1, 13):
+        head = Head("x" * count)
+        compiled.compile_steps(head)
+        assert head(torch.ones(2)).tolist() == [count, count]
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 12
 
 
 @pytest.mark.usefixtures("traced")

@@ -14,8 +14,10 @@ import torch
 
 from benchmark.accumulate import backward, split
 from benchmark.board import Board
+from benchmark.calibrate import calibrator
 from benchmark.optimizer import FlatOptimizer
 from benchmark.outcomes import load_outcomes
+from benchmark.pruner import Pruner
 from benchmark.run import make_pruner
 from benchmark.spec import RunSpec, Training
 from benchmark.weights import load_weights
@@ -34,14 +36,21 @@ SUITE: dict[str, Any] = {
 
 def launched(board: Board, processes: int, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """`prunebench run` under torchrun."""
+    return torchrun(processes, ["-m", "benchmark", "run", str(board.folder), *options], **variables)
+
+
+def torchrun(processes: int, command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+    """`command` in so many processes that know of each other."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-addr", "127.0.0.1"]
     return subprocess.run(
-        [sys.executable, *launcher, "--master-port", str(port), "-m", "benchmark", "run", str(board.folder), *options],
+        [sys.executable, *launcher, "--master-port", str(port), *command],
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "CUDA_VISIBLE_DEVICES": ""} | variables,
+        env=os.environ
+        | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
+        | variables,
         capture_output=True,
         text=True,
         timeout=240,
@@ -91,6 +100,41 @@ def test_a_batch_is_split_evenly_and_completely() -> None:
 
 
 # Two processes.
+
+
+def test_what_the_first_process_has_is_everybodys(tmp_path: Path) -> None:
+    """Masks (bool, seen as bytes) and weights."""
+    script = tmp_path / "share.py"
+    script.write_text(
+        "import torch\nfrom benchmark import parallel\n"
+        "with parallel.joined('cpu'):\n"
+        "    first = parallel.rank() == 0\n"
+        "    mask, weights = torch.tensor([first, False, True]), torch.full((2,), 7.0 if first else 9.0)\n"
+        "    parallel.share([mask.view(torch.uint8), weights])\n"
+        "    print(f'said: {mask.tolist()} {weights.tolist()}', flush=True)\n"
+    )
+    done = torchrun(2, [str(script)])
+    assert done.returncode == 0, done.stderr
+    assert re.findall("said: (.*)", done.stdout) == ["[True, False, True] [7.0, 7.0]"] * 2
+
+
+def test_calibrated_masks_and_weights_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared: list[list[torch.Tensor]] = []
+    monkeypatch.setattr("benchmark.parallel.share", shared.append)
+    task = ToyTask()
+    for criterion, calibrates in (("magnitude", False), ("wanda", True)):
+        shared.clear()
+        model = task.build(0)
+        pruner = make_pruner(model, RunSpec(task="toy", criterion=criterion, sparsity=0.5), 10)
+        assert isinstance(pruner, Pruner)
+        pruner.calibrate = calibrator(
+            model, lambda m, b: task.forward(m, b)[0].mean(), lambda _: task.batches("train", 8, 0)
+        )
+        pruner.finish()
+        assert bool(shared) == calibrates
+    assert isinstance(pruner, Pruner)
+    assert shared[0][0].data_ptr() == pruner.mask.data_ptr()
+    assert shared[0][1].data_ptr() == pruner.weights.vector.data_ptr()
 
 
 def test_two_processes_make_the_records_of_one(tmp_path: Path) -> None:

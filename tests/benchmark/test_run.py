@@ -1,8 +1,10 @@
 """run(spec) on the embedded data: bitwise repeatable, exact, and with everything a record must hold."""
 
+import gc
 import hashlib
 import io
 import re
+import weakref
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -201,6 +203,21 @@ def test_a_teacher_is_the_dense_cell_bit_for_bit(monkeypatch: pytest.MonkeyPatch
     assert alone.record.teacher == given.record.teacher == DENSE.id
     assert facts(alone.record) == facts(given.record)
     assert alone.outcomes == given.outcomes
+
+
+def test_a_run_leaves_no_cycle_that_holds_its_model() -> None:
+    """The next cell must find the memory free at once: on a GPU nobody else makes Python collect."""
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        result = run(spec(criterion="wanda", schedule="one_shot[at=1]"), CPU)
+        model = weakref.ref(result.model)
+        del result
+        assert model() is None
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def test_distillation_is_not_the_plain_loss() -> None:

@@ -16,9 +16,11 @@ from benchmark import interrupt, train
 from benchmark.accumulate import backward as backward_of
 from benchmark.board import Board
 from benchmark.checkpoint import checkpoint_path
-from benchmark.engine.cell import Settings
+from benchmark.engine.cell import CellRunner, Settings
+from benchmark.engine.events import LAST, Event, Teller, attempt
 from benchmark.engine.local import run_cells
-from benchmark.environment import is_out_of_memory
+from benchmark.environment import is_device_lost, is_out_of_memory
+from benchmark.errors import DeviceLostError
 from benchmark.record import record_path
 from tests.benchmark.boards import CPU, TINY, Watched, facts, finish, make_board
 
@@ -146,12 +148,48 @@ def test_out_of_memory_in_parts_too_is_a_failure(tmp_path: Path, monkeypatch: py
         (MemoryError(), True),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 400 bytes"), True),
         (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
         (ValueError("out of memory"), False),
     ],
 )
 def test_which_errors_are_of_memory(error: Exception, is_memory: bool) -> None:
     assert is_out_of_memory(error) == is_memory
+
+
+# A lost device.
+
+
+def lose_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training fails as after a failed assertion in a kernel, and so will all that CUDA is asked for afterwards."""
+
+    def backward(*_: Any) -> torch.Tensor:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr("benchmark.train.backward", backward)
+    monkeypatch.setattr("benchmark.environment.is_device_lost", lambda: True)
+
+
+def test_a_lost_device_is_one_cells_failure_and_not_that_of_all_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_device(monkeypatch)
+    board = make_board(tmp_path)
+    with pytest.raises(DeviceLostError, match=r"the GPU answers no more after .*device-side assert.*: start again"):
+        finish(board)
+    assert len([cell for cell in board.suite.cells() if board.failure(cell) is not None]) == 1
+
+
+def test_a_worker_whose_device_is_lost_says_so_once_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lose_device(monkeypatch)
+    board, events = make_board(tmp_path), list[Event]()
+    runner = CellRunner(board, Teller(events.append), CPU)
+    assert not attempt(runner, board.suite.cells()[0], events.append)
+    assert [event[0] for event in events if event[0] in LAST] == ["failed"]
+
+
+def test_no_device_is_lost_where_none_was_used() -> None:
+    assert not is_device_lost()
 
 
 # Leftovers.
