@@ -46,10 +46,12 @@ class Row:
     def words(self) -> str:
         """As a table says it, the board too where it is a board of its own."""
         name = self.criterion if self.regularizer == "none" else f"{self.criterion} + {self.regularizer}"
-        return name if self.board in (*MAIN, "minilm-sst2") else f"{name} ({self.board})"
+        return name if self.board in (*MAIN, *REGULARIZED) else f"{name} ({self.board})"
 
 
 MAIN = ("minilm-glue", "minilm-squad-ner", "gpt-data-to-text", "gpt-webnlg")
+REGULARIZED = ("minilm-sst2", "minilm-stsb")
+"""Their plain rows are those of minilm-glue."""
 FOUR = ("magnitude", "movement", "sensitivity", "principled")
 QUANTITY, DENSE_RUN = "within, |change|", "on the dense run"
 SELF = "self_regularization"
@@ -81,7 +83,7 @@ TABLES: dict[str, list[tuple[Row, Row]]] = {
     "call-point": [(Row(name, board="minilm-call-point"), Row(name)) for name in ("sensitivity", "principled")],
     "self-regularization": [
         (Row(name, SELF, board), Row(name, board=board))
-        for board in ("minilm-sst2", "minilm-squad-ner")
+        for board in (*REGULARIZED, "minilm-squad-ner")
         for name in FOUR
     ],
     "distillation": [(Row(name, "distillation"), Row(name)) for name in FOUR],
