@@ -86,7 +86,9 @@ TABLES: dict[str, list[tuple[Row, Row]]] = {
         for board in (*REGULARIZED, "minilm-squad-ner")
         for name in FOUR
     ],
-    "distillation": [(Row(name, "distillation"), Row(name)) for name in FOUR],
+    "distillation": [
+        (Row(name, "distillation", board), Row(name, board=board)) for board in REGULARIZED for name in FOUR
+    ],
     "tuned": [(Row(f"{name} (tuned)", board="minilm-tuning-tuned"), Row(name, board="minilm-tuning")) for name in FOUR],
     "teacher": [
         (Row("principled", f"{SELF}[teacher=best]", "minilm-teachers"), Row("principled", SELF, "minilm-teachers")),
