@@ -19,7 +19,10 @@ Loss = Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
 def calibrator(
     model: nn.Module, loss: Loss, batches: Callable[[int], Iterable[Mapping[str, Tensor]]]
 ) -> Callable[[Pruner], bool]:
-    """What `Pruner.calibrate` is set to: `batches(n)` gives n training batches, the same ones for every criterion."""
+    """What `Pruner.calibrate` is set to: `batches(n)` gives n training batches, the same ones for every criterion.
+
+    It returns whether the criterion was shown anything.
+    """
 
     def run(pruner: Pruner) -> bool:
         criterion = pruner.criterion

@@ -19,6 +19,7 @@ def gate(vector: Tensor, gates: Tensor, out: Tensor) -> Tensor:
     if vector.device.type != "cpu":
         torch.mul(bits[0], bits[1], out=bits[2])
         return out
+    # A CPU makes the mask's int32 copy before it multiplies: a block of it stays in the cache.
     for _, value, kept, target in blocks(*bits):
         torch.mul(value, kept, out=target)
     return out

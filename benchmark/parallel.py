@@ -101,8 +101,6 @@ def share_signals() -> None:
 
 def agreed(value: bool) -> bool:
     """What the first process says."""
-    if size() == 1:
-        return value
     said = torch.tensor(int(value))
-    dist.broadcast(said, src=0)
+    share([said])
     return bool(said)

@@ -59,7 +59,7 @@ class Pruner:
         generator = torch.Generator().manual_seed(seed)
         self.states: list[State] = [criterion.init(part, generator) for part in self._shown(self.weights.vector.data)]
         self.calibrate: Callable[[Pruner], bool] | None = None
-        """Shows the criterion calibration batches before each masking, if it wants any; set by whoever owns the data."""
+        """Shows the criterion calibration batches before each masking; False if it wants none. Set by whoever owns the data."""
         self.witness: Callable[[Pruner], None] | None = None
         """Shown every new mask before it is applied, for diagnostics; must leave everything as it is."""
         self.masked: tuple[int, float] | None = None

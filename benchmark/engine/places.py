@@ -13,7 +13,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 LEAST = 2 << 30
 """Bytes of GPU memory without which no process is started beside another."""
 UNKNOWN = 8 << 30
-"""What a cell is taken to want while none of its board has finished: BERT-base with batches of 32 x 128, and a teacher beside it."""
+"""What a cell is taken to want while none of its board has finished: a guess, on the safe side for a BERT-base and its teacher."""
 MARGIN = 1.25
 """Over the largest peak that the board's records tell: the CUDA context and what the allocator keeps are not in it."""
 
