@@ -12,6 +12,7 @@ from benchmark import environment
 from benchmark.atomic import WriteError, reason_of, write_text
 from benchmark.board import Board
 from benchmark.errors import PrunebenchError
+from benchmark.linear import placed
 from benchmark.outcomes import pack_outcomes
 from benchmark.record import Record
 from benchmark.report.escape import clean, for_markdown
@@ -43,7 +44,7 @@ def export_cell(board: Board, spec: RunSpec, folder: Path, device: str = "auto")
     else:
         chosen = environment.pick_device(device)
         prepared = open_task(spec, options)
-        model = prepared.build(spec.seed).to(chosen)
+        model = placed(prepared.build(spec.seed), chosen)
         model.load_state_dict(weights)
         with environment.autocast(chosen):
             evaluation = prepared.evaluate(model, "reported")

@@ -14,7 +14,7 @@ from tasks.base import Prepared
 
 WITHIN = 2.0
 """Standard deviations over seeds that still count as the recorded spread."""
-MADE_BY = ("device", "threads", "torch", "transformers", "numpy", "commit")
+MADE_BY = ("device", "threads", "products", "torch", "transformers", "numpy", "commit")
 """What of the environment can change a result in its last bits."""
 
 

@@ -20,6 +20,7 @@ from benchmark.dense import Dense
 from benchmark.errors import PrunebenchError
 from benchmark.flat import PrunableWeights
 from benchmark.identity import identified
+from benchmark.linear import placed
 from benchmark.memo import TeacherMemo
 from benchmark.optimizer import FlatOptimizer
 from benchmark.outcomes import pack_outcomes
@@ -89,7 +90,7 @@ def run(spec: RunSpec, options: Options | None = None) -> Result:
     options.check(prepared)
     regularizer: Regularizer = registry.configure("regularizers", spec.regularizer)
     environment.seed_everything(spec.seed)
-    model = prepared.build(spec.seed).to(device)
+    model = placed(prepared.build(spec.seed), device)
     parallel.decorrelate(spec.seed)
     environment.prepare_threads(model)
     total = spec.training.total(prepared.rows["train"])
@@ -224,7 +225,7 @@ def _teacher(
         weights = options.teacher(spec.dense(), prepared) if options.teacher else train_teacher(spec.dense(), options)
         teacher = prepared.build(spec.seed)
     teacher.load_state_dict(weights)
-    return teacher.to(device).eval().requires_grad_(False)
+    return placed(teacher, device).eval().requires_grad_(False)
 
 
 def _remembered(job: Run, teacher: nn.Module | None, options: Options) -> Forward:

@@ -11,6 +11,7 @@ from benchmark.bench.shapes import Shape, batch, build, loss_of
 from benchmark.dense import Dense
 from benchmark.dropout import cheap_dropout
 from benchmark.flat import PrunableWeights
+from benchmark.linear import placed
 from benchmark.optimizer import FlatOptimizer, rate
 from benchmark.prunable import find_prunable
 from benchmark.pruner import Pruner
@@ -32,6 +33,7 @@ class Stepper:
             Training(),
             total,
         )
+        self.model = placed(self.model, device)
         weights = PrunableWeights(find_prunable(self.model))
         self.pruner: Pruner | Dense = Dense(weights)
         if criterion != DENSE:
