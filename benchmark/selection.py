@@ -55,7 +55,10 @@ def _kth(values: NDArray[np.float32], k: int) -> float:
         if k > np.count_nonzero(values < low):
             return float(low)
     elif low < high:
-        between = values[np.logical_and(above, values < high, out=above)]
+        inside = np.logical_and(above, values < high, out=above)
+        between = values[
+            np.flatnonzero(inside)
+        ]  # by positions: numpy takes three times as long by a mask that is nearly empty
         k_above = k - to_low
         if k_above <= len(between):
             return _introselect(between, k_above)
