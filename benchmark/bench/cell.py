@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmark.bench import child
 from benchmark.bench.cells import Cell, Place, opened, ready
-from benchmark.bench.flops import FORWARD, TRAIN, Work, joined, matmul_rate
+from benchmark.bench.flops import FORWARD, TRAIN, Rates, Work, joined, matmul_rates
 from benchmark.bench.naive_cell import EVERY, NaiveCell
 from benchmark.bench.result import Section, Target
 from benchmark.bench.timing import Tell
@@ -43,13 +43,13 @@ class Ours:
 def measure(device: torch.device, quick: bool, tell: Tell, place: Place) -> tuple[Section, Section]:
     """Two sections: ours against naive, and the useful share of the machine's matrix rate."""
     ready()
-    rates: list[float] = []
+    measured: list[Rates] = []
     found: list[tuple[Cell, Ours, NaiveCell]] = []
     side = 128 if quick else None
     for cell in place.cells:
         spec = place.spec(cell)
         tell(f"cell: {spec.cell}, {place.steps} steps: ours")
-        rates += matmul_rate(device, side=side)
+        measured.append(matmul_rates(device, side=side))
         first = run_ours(spec, device)
         tell(f"cell: ours {first.seconds[0]:.1f} s, now naive")
         naive = run_apart(spec, device)
@@ -57,9 +57,10 @@ def measure(device: torch.device, quick: bool, tell: Tell, place: Place) -> tupl
         second = run_ours(spec, device)
         crowd = THREADS if device.type == "cpu" else 0
         crowded = run_at_once(spec, crowd)
-        rates += matmul_rate(device, side=side)
+        measured.append(matmul_rates(device, side=side))
         ours = Ours(first.seconds + second.seconds, second.score, second.flops, crowd, crowded)
         found.append((cell, ours, naive))
+    rates = {name: [rate for one in measured for rate in one[name]] for name in measured[0]}
     return compared(found, place, device), shares(found, rates, device)
 
 
@@ -136,43 +137,49 @@ def compared(found: list[tuple[Cell, Ours, NaiveCell]], place: Place, device: to
     )  # fmt: skip
 
 
-def shares(found: list[tuple[Cell, Ours, NaiveCell]], rates: list[float], device: torch.device) -> Section:
-    """Useful operations per second, as a share of the matrix product's rate."""
-    rate = median(rates)
+def shares(found: list[tuple[Cell, Ours, NaiveCell]], rates: Rates, device: torch.device) -> Section:
+    """Useful operations per second, as a share of the rate of a large matrix product by each library; the target's is torch's."""
+    typical = {name: median(values) for name, values in rates.items()}
     rows, targets = [], []
     for cell, ours, _ in found:
         name = _name(cell)
         alone, together = ours.flops / median(ours.seconds), ours.flops * ours.crowd / (ours.crowded or 1.0)
-        rows.append(_share(name, ours.flops, alone, rate))
+        rows.append(_share(name, ours.flops, alone, typical))
         if ours.crowd > 1:
-            rows.append(_share(f"{name}, {ours.crowd} at once", ours.flops * ours.crowd, together, rate))
+            rows.append(_share(f"{name}, {ours.crowd} at once", ours.flops * ours.crowd, together, typical))
         if device.type == "cpu":
-            measured, bound = 100 * alone / rate, 100 * SHARE
+            measured, bound = 100 * alone / typical["torch"], 100 * SHARE
             targets.append(
                 Target(name=f"useful share, {name}", measured=measured, bound=bound, kind="at least", unit="%")
             )
     return Section(
         name="share",
         title="Useful operations of a whole cell against the machine's matrix product",
-        columns=["cell", "useful GFLOP", "GFLOP/s", "share"],
+        columns=["cell", "useful GFLOP", "GFLOP/s", *(f"of {name}'s product" for name in rates)],
         rows=rows,
         notes=[
-            f"A large matrix product gave {rate / 1e9:.1f} GFLOP/s in the same run, "
-            f"from {min(rates) / 1e9:.1f} to {max(rates) / 1e9:.1f}. "
+            f"A large matrix product gave, in the same run, {_told(rates)}. "
             "Useful: 6 x linear weights x real tokens, plus attention; teacher forwards and evaluation 2 x. "
             "Time: building the model, training, evaluation.",
             "At once: as under `--jobs`, a process and a thread each; the seconds of the slowest, of cells that differ by their seed.",
         ],
         targets=targets,
-        raw={"matrix product FLOP/s": rates}
+        raw={f"matrix product FLOP/s, {name}": values for name, values in rates.items()}
         | {f"{_name(cell)} useful FLOP": [ours.flops] for cell, ours, _ in found}
         | {f"{_name(cell)} seconds at once": [ours.crowded] for cell, ours, _ in found if ours.crowd > 1},
         repetitions="as the cells; the product five times before and after each",
     )
 
 
-def _share(name: str, flops: float, speed: float, rate: float) -> list[str]:
-    return [name, f"{flops / 1e9:.0f}", f"{speed / 1e9:.1f}", f"{100 * speed / rate:.0f} %"]
+def _share(name: str, flops: float, speed: float, rates: dict[str, float]) -> list[str]:
+    shares = [f"{100 * speed / rate:.0f} %" for rate in rates.values()]
+    return [name, f"{flops / 1e9:.0f}", f"{speed / 1e9:.1f}", *shares]
+
+
+def _told(rates: Rates) -> str:
+    spread = {name: f"(from {min(values) / 1e9:.1f} to {max(values) / 1e9:.1f})" for name, values in rates.items()}
+    told = [f"by {name} {median(values) / 1e9:.1f} GFLOP/s {spread[name]}" for name, values in rates.items()]
+    return ", ".join(told)
 
 
 def _name(cell: Cell) -> str:

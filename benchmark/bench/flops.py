@@ -8,7 +8,7 @@ Two floating-point operations a multiply-add; QK' and PV are 2 h l^2 operations 
 embeddings, norms, dropout, optimizer and criterion count as nothing: useful is what the mathematics of the layers asks for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmark.bench.timing import seconds_of
+from benchmark.environment import products
+from benchmark.linear import product
 from benchmark.prunable import find_prunable
 
 SIDE = {"cpu": 2048, "cuda": 8192}
@@ -52,10 +54,20 @@ def joined(lengths: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
     return np.concatenate([np.zeros(0, np.int64), *lengths])
 
 
-def matmul_rate(device: torch.device, rounds: int = 5, side: int | None = None) -> list[float]:
-    """Operations per second of a large fp32 product (TF32 where the device is allowed it), once a round."""
+Rates = dict[str, list[float]]
+"""Operations per second of a large matrix product, once a round, by the library that multiplies."""
+
+
+def matmul_rates(device: torch.device, rounds: int = 5, side: int | None = None) -> Rates:
+    """Of torch.mm in fp32 (TF32 where the device is allowed it); of oneDNN too where linear layers multiply by it."""
     n = side or SIDE[device.type]
     a, b = (torch.randn(n, n, device=device) for _ in range(2))
     out = torch.empty(n, n, device=device)
-    seconds_of(lambda: torch.mm(a, b, out=out), device)
-    return [2 * n**3 / seconds_of(lambda: torch.mm(a, b, out=out), device) for _ in range(rounds)]
+    ways: dict[str, Callable[[], object]] = {"torch": lambda: torch.mm(a, b, out=out)}
+    if device.type == "cpu" and products() == "oneDNN":
+        ways["oneDNN"] = lambda: product(a, b)
+    rates: Rates = {name: [] for name in ways}
+    for name, way in ways.items():
+        seconds_of(way, device)
+        rates[name] += [2 * n**3 / seconds_of(way, device) for _ in range(rounds)]
+    return rates

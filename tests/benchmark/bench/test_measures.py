@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.bench import batches, cell, selecting, step
+from benchmark.bench import batches, cell, flops, selecting, step
 from benchmark.bench.cells import Cell, Place, opened
-from benchmark.bench.flops import Work, matmul_rate
+from benchmark.bench.flops import Work, matmul_rates
 from benchmark.bench.naive_cell import NaiveCell, run_naive
 from benchmark.bench.profile import write_profile
 from benchmark.bench.shapes import TINY, build, sized
@@ -43,7 +43,16 @@ def test_operations_of_a_forward() -> None:
     assert work == Work(weights=2 * 12 * 32 * 32, layers=2, hidden=32)
     assert work.flops(np.array([3, 5]), 1) == 2 * work.weights * 8 + 4 * 32 * 2 * (9 + 25)
     assert work.flops(np.array([3, 5]), 3) == 3 * work.flops(np.array([3, 5]), 1)
-    assert all(rate > 0 for rate in matmul_rate(CPU, rounds=2, side=8))
+
+
+def test_the_product_is_timed_by_every_library_that_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flops, "products", lambda: "torch")
+    assert [len(rates) for rates in matmul_rates(CPU, rounds=2, side=8).values()] == [2]
+    monkeypatch.setattr(flops, "products", lambda: "oneDNN")
+    monkeypatch.setattr(flops, "product", torch.mm)
+    both = matmul_rates(CPU, rounds=3, side=8)
+    assert list(both) == ["torch", "oneDNN"]
+    assert all(rate > 0 for rate in both["torch"] + both["oneDNN"])
 
 
 def test_a_cell_beside_the_naive_one() -> None:
@@ -60,15 +69,23 @@ def test_a_cell_beside_the_naive_one() -> None:
     section = cell.compared([(Cell("glue/sst2", "none", 4, 10), ours, naive)], place, CPU)
     assert section.targets == []  # none is set on the embedded data
     assert section.raw["glue/sst2 scores (ours, naive)"] == [ours.score, naive.score]
-    (share,) = cell.shares([(Cell("glue/sst2", "none", 4, 10), ours, naive)], [ours.flops], CPU).targets
+    (share,) = cell.shares([(Cell("glue/sst2", "none", 4, 10), ours, naive)], {"torch": [ours.flops]}, CPU).targets
     assert share.measured == pytest.approx(100 / ours.seconds[0])
 
 
 def test_cells_at_once_count_together() -> None:
     ours = cell.Ours([4.0, 2.0], 50.0, 6e9, crowd=2, crowded=4.0)
     naive = NaiveCell(seconds=9.0, parts={"teacher": 1.0, "evaluation": 1.0})
-    section = cell.shares([(Cell("glue/sst2", "none", 4, 10), ours, naive)], [4e9], CPU)
-    assert section.rows == [["glue/sst2", "6", "2.0", "50 %"], ["glue/sst2, 2 at once", "12", "3.0", "75 %"]]
+    section = cell.shares(
+        [(Cell("glue/sst2", "none", 4, 10), ours, naive)], {"torch": [4e9], "oneDNN": [6e9, 8e9, 8e9]}, CPU
+    )
+    assert section.columns[3:] == ["of torch's product", "of oneDNN's product"]
+    assert section.rows == [
+        ["glue/sst2", "6", "2.0", "50 %", "25 %"],
+        ["glue/sst2, 2 at once", "12", "3.0", "75 %", "38 %"],
+    ]
+    assert "by oneDNN 8.0 GFLOP/s (from 6.0 to 8.0)" in section.notes[0]
+    assert [target.measured for target in section.targets] == [50]
     assert section.raw["glue/sst2 seconds at once"] == [4.0]
     assert cell.run_at_once(Place(steps=2, eval_examples=4).spec(Cell("glue/sst2", "none", 2, 1)), 2) > 0
 
