@@ -62,12 +62,14 @@ def compare(record: Record, result: Result, seeds: list[float]) -> tuple[str, bo
     for name in ("data_fingerprint", "model_fingerprint"):
         if getattr(again, name) != getattr(record, name):
             return f"not comparable: its {name.split('_')[0]} is not what it was recorded with", True
-    if again.outcomes_sha256 == record.outcomes_sha256 and again.metrics == record.metrics:
-        zeros = "" if again.sparsity == record.sparsity else ", but its zeros lie elsewhere"
-        return f"run again: score {again.score:.4f} and outcomes are bitwise the same{zeros}", bool(zeros)
-    told = f"run again: {again.score:.4f}, recorded {record.score:.4f}"
     changed = [name for name in MADE_BY if again.environment.get(name) != record.environment.get(name)]
     why = f"; since then changed: {', '.join(changed)}" if changed else ""
+    if again.outcomes_sha256 == record.outcomes_sha256 and again.metrics == record.metrics:
+        told = f"run again: score {again.score:.4f} and outcomes are bitwise the same"
+        if again.sparsity == record.sparsity:
+            return told, False
+        return f"{told}, but its zeros lie elsewhere{why}", not changed
+    told = f"run again: {again.score:.4f}, recorded {record.score:.4f}"
     if again.score == record.score:
         return f"{told}: the same score, other outcomes{why}", False
     if len(seeds) < 2:

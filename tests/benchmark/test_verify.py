@@ -182,6 +182,10 @@ def test_a_rerun_that_fails_is_off(board: Board) -> None:
 RECORD = make_record(make_spec(), 80.0, outcomes_sha256="a" * 64)
 
 
+ELSEWHERE = replace(RECORD.sparsity, layers=RECORD.sparsity.layers[::-1])
+"""The same counts in other layers."""
+
+
 def again(score: float, **changes: Any) -> Any:
     fields = {"metrics": {"accuracy": score}, "outcomes_sha256": "b" * 64, **changes}
     return SimpleNamespace(record=replace(RECORD, **fields))
@@ -191,6 +195,13 @@ def again(score: float, **changes: Any) -> Any:
     ("result", "seeds", "wrong", "words"),
     [
         (again(80.0, outcomes_sha256="a" * 64), [80.0], False, "bitwise the same"),
+        (again(80.0, outcomes_sha256="a" * 64, sparsity=ELSEWHERE), [80.0], True, "the same, but its zeros lie elsewhere"),
+        (
+            again(80.0, outcomes_sha256="a" * 64, sparsity=ELSEWHERE, environment=RECORD.environment | {"commit": "f"}),
+            [80.0],
+            False,
+            "but its zeros lie elsewhere; since then changed: commit",
+        ),
         (again(80.0), [80.0], False, "the same score, other outcomes"),
         (again(81.0), [80.0, 82.0], False, "inside the recorded spread (+-2.8284 over 2 seeds)"),
         (again(83.0), [80.0, 82.0], True, "off, outside the recorded spread"),
