@@ -56,8 +56,12 @@ TINY = 2_000_000
 
 def prepare_threads(model: nn.Module) -> None:
     """One CPU thread for a tiny model, else as many as the process began with; the same for every cell of a model."""
-    size = sum(parameter.numel() for parameter in model.parameters())
-    torch.set_num_threads(1 if size < TINY else THREADS)
+    torch.set_num_threads(1 if is_tiny(model) else THREADS)
+
+
+def is_tiny(model: nn.Module) -> bool:
+    """Whether calls cost a model more than its arithmetic."""
+    return sum(parameter.numel() for parameter in model.parameters()) < TINY
 
 
 def autocast(device: torch.device) -> AbstractContextManager[object]:

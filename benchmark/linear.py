@@ -6,7 +6,7 @@ differ in the last bits, as between any two processors, and a record says which 
 
     model = placed(model, device)       # classes of layers change; parameters, state dict and results stay
 
-Products below SMALLEST stay torch's: there a call of oneDNN costs more than it saves. So do other types than fp32 (diagnostics
+Products below SMALLEST stay torch's, and all of a tiny model: there a call of oneDNN costs more than it saves. So do other types than fp32 (diagnostics
 compute in double precision), other processors and GPUs.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmark.environment import products
+from benchmark.environment import is_tiny, products
 
 SMALLEST = 1 << 24
 """Multiplications of a product from which oneDNN is used: measured, 128 x 384 x 384 gains and 128 x 256 x 256 hardly."""
@@ -25,7 +25,7 @@ SMALLEST = 1 << 24
 def placed(model: nn.Module, device: torch.device) -> nn.Module:
     """`model` on `device`; on a CPU where that is faster, its linear layers multiply by oneDNN from now on."""
     model = model.to(device)
-    if device.type == "cpu" and products() == "oneDNN":
+    if device.type == "cpu" and products() == "oneDNN" and not is_tiny(model):
         for module in model.modules():
             kind: Any = type(module)
             if kind is nn.Linear:

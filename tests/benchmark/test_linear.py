@@ -28,6 +28,7 @@ def by_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every product goes to oneDNN, on any machine and at any size."""
     monkeypatch.setattr(linear, "products", lambda: "oneDNN")
     monkeypatch.setattr(linear, "SMALLEST", 0)
+    monkeypatch.setattr(linear, "is_tiny", lambda _: False)
 
 
 @pytest.fixture
@@ -36,6 +37,7 @@ def processor(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     monkeypatch.setattr(environment, "cpu_name", lambda: "AMD EPYC")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
+    monkeypatch.setattr(linear, "is_tiny", lambda _: False)
     products.cache_clear()
     yield monkeypatch
     products.cache_clear()
@@ -134,6 +136,7 @@ def test_conv1d_is_still_found_as_stored_the_other_way() -> None:
 
 def test_small_and_double_products_are_torchs_own_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear, "products", lambda: "oneDNN")
+    monkeypatch.setattr(linear, "is_tiny", lambda _: False)
     monkeypatch.setattr(linear, "product", lambda *_: pytest.fail("oneDNN was asked"))
     for kind in KINDS:
         plain, fast = pair(kind)
@@ -155,11 +158,18 @@ def test_a_large_product_is_onednns(monkeypatch: pytest.MonkeyPatch) -> None:
         return torch.addmm(bias, a, b.t())
 
     monkeypatch.setattr(linear, "product", counted)
+    monkeypatch.setattr(linear, "is_tiny", lambda _: False)
     layer = placed(nn.Linear(512, 256), CPU)
     layer(torch.randn(2, 63, 512))
     assert not asked
     layer(torch.randn(2, 64, 512))  # 2^24 multiplications
     assert asked == [128]
+
+
+def test_a_tiny_model_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "products", lambda: "oneDNN")
+    assert type(placed(nn.Linear(1000, 1999, bias=False), CPU)) is nn.Linear
+    assert type(placed(nn.Linear(1000, 2000, bias=False), CPU)) is FastLinear
 
 
 def test_the_processor_decides(processor: pytest.MonkeyPatch) -> None:

@@ -195,7 +195,12 @@ def again(score: float, **changes: Any) -> Any:
     ("result", "seeds", "wrong", "words"),
     [
         (again(80.0, outcomes_sha256="a" * 64), [80.0], False, "bitwise the same"),
-        (again(80.0, outcomes_sha256="a" * 64, sparsity=ELSEWHERE), [80.0], True, "the same, but its zeros lie elsewhere"),
+        (
+            again(80.0, outcomes_sha256="a" * 64, sparsity=ELSEWHERE),
+            [80.0],
+            True,
+            "the same, but its zeros lie elsewhere",
+        ),
         (
             again(80.0, outcomes_sha256="a" * 64, sparsity=ELSEWHERE, environment=RECORD.environment | {"commit": "f"}),
             [80.0],
