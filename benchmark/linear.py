@@ -4,10 +4,10 @@ torch multiplies fp32 matrices on a CPU by MKL, which takes another maker's proc
 carries too and uses for other types, looks at what the processor can do. Both compute in fp32 and sum in another order: results
 differ in the last bits, as between any two processors, and a record says which of them multiplied ("products").
 
-    model = placed(model, device)       # classes of layers change; parameters, state dict and results stay
+    model = placed(model, device)       # classes of layers change; parameters and state dict stay
 
-Products below SMALLEST stay torch's, and all of a tiny model: there a call of oneDNN costs more than it saves. So do other types than fp32 (diagnostics
-compute in double precision), other processors and GPUs.
+Products below SMALLEST stay torch's, and all of a tiny model: there a call of oneDNN costs more than it saves. So do other types
+than fp32 (diagnostics compute in double precision), other processors and GPUs.
 """
 
 from functools import cache
