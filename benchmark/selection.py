@@ -28,7 +28,7 @@ def keep_highest(scores: Tensor, k: int) -> Tensor:
         return torch.ones(n, dtype=torch.bool, device=scores.device)
     if scores.is_cuda:
         return _keep_above(scores, _radix_kth(scores, k), k)
-    return _keep_above_host(scores, _kth(scores.numpy(), k), k)
+    return torch.from_numpy(_keep_host(scores.numpy(), k))
 
 
 def count_true(mask: Tensor) -> int:
@@ -36,35 +36,41 @@ def count_true(mask: Tensor) -> int:
     return int(np.count_nonzero(mask.numpy()) if mask.device.type == "cpu" else torch.count_nonzero(mask))
 
 
-def _kth(values: NDArray[np.float32], k: int) -> float:
-    """The k-th lowest of `values` [n] (k from 1): a sorted sample brackets it, introselect finds it among what lies between.
+def _keep_host(values: NDArray[np.float32], k: int) -> NDArray[np.bool_]:
+    """`keep_highest` on a CPU, k from 1: a sorted sample brackets the k-th lowest value, introselect finds it among what lies between.
 
-    Beside introselect over all values it needs half a temporary vector instead of a whole one, and it does not mind ties: with
-    most scores equal (the zeros of pruned weights), numpy's partition takes forty times as long as with none.
+    Beside introselect over all values it needs no temporary vector of floats, and it does not mind ties: with most scores equal (the
+    zeros of pruned weights), numpy's partition takes forty times as long as with none.
     """
     if len(values) <= SAMPLE:
-        return _introselect(values, k)
+        return _keep_above_host(values, _introselect(values, k), k)
+    low, high = _bracket(values, k)
+    keep = values > low
+    left = k - (len(values) - int(np.count_nonzero(keep)))  # so many of those above `low` go
+    if left <= 0:
+        if k > np.count_nonzero(values < low):
+            return _keep_above_host(values, low, k)
+    elif low < high:
+        # By positions: numpy takes three times as long by a mask that is nearly empty.
+        inside = np.flatnonzero(np.logical_and(keep, values < high))
+        if left <= len(inside):
+            between = values[inside]
+            keep[inside] = _keep_above_host(between, _introselect(between, left), left)
+            return keep
+        if left - len(inside) <= np.count_nonzero(values == high):
+            return _keep_above_host(values, high, k)
+    # The sample spoke for other values: they are not in a random order.
+    return _keep_above_host(values, _introselect(values, k), k)
+
+
+def _bracket(values: NDArray[np.float32], k: int) -> tuple[float, float]:
+    """Two values between which the k-th lowest is likely to lie: four standard deviations of its place in a sample on either side."""
     sample = np.sort(values[:: len(values) // SAMPLE])
     share, last = k / len(values), len(sample) - 1
-    margin = 4 * math.sqrt(len(sample) * share * (1 - share)) + 1  # four standard deviations of the k-th value's place
+    margin = 4 * math.sqrt(len(sample) * share * (1 - share)) + 1
     low = sample[max(0, math.floor(share * last - margin))]
     high = sample[min(last, math.ceil(share * last + margin))]
-    above = values > low
-    to_low = len(values) - int(np.count_nonzero(above))
-    if k <= to_low:
-        if k > np.count_nonzero(values < low):
-            return float(low)
-    elif low < high:
-        inside = np.logical_and(above, values < high, out=above)
-        between = values[
-            np.flatnonzero(inside)
-        ]  # by positions: numpy takes three times as long by a mask that is nearly empty
-        k_above = k - to_low
-        if k_above <= len(between):
-            return _introselect(between, k_above)
-        if k_above - len(between) <= np.count_nonzero(values == high):
-            return float(high)
-    return _introselect(values, k)  # the sample spoke for other values: they are not in a random order
+    return float(low), float(high)
 
 
 def _introselect(values: NDArray[np.float32], k: int) -> float:
@@ -118,11 +124,11 @@ def _keep_above(scores: Tensor, threshold: Tensor, k: int) -> Tensor:
     return keep | (tied & (tied.cumsum(0, dtype=torch.int32) > k - strictly_below))
 
 
-def _keep_above_host(scores: Tensor, threshold: float, k: int) -> Tensor:
+def _keep_above_host(values: NDArray[np.float32], threshold: float, k: int) -> NDArray[np.bool_]:
     """As `_keep_above`; on a CPU it is cheaper to look at the ties alone."""
-    keep = scores > threshold
-    surplus = scores.numel() - count_true(keep) - k
+    keep = values > threshold
+    surplus = len(keep) - int(np.count_nonzero(keep)) - k
     if surplus:
-        tied = (scores == threshold).nonzero().squeeze(1)
+        tied = np.flatnonzero(values == threshold)
         keep[tied[len(tied) - surplus :]] = True
     return keep
