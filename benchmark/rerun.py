@@ -68,7 +68,7 @@ def compare(record: Record, result: Result, seeds: list[float]) -> tuple[str, bo
         told = f"run again: score {again.score:.4f} and outcomes are bitwise the same"
         if again.sparsity == record.sparsity:
             return told, False
-        return f"{told}, but its zeros lie elsewhere{why}", not changed
+        return f"{told}, but its zeros lie elsewhere{why}", changed in ([], ["commit"])  # other code must not move them
     told = f"run again: {again.score:.4f}, recorded {record.score:.4f}"
     if again.score == record.score:
         return f"{told}: the same score, other outcomes{why}", False

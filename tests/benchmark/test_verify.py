@@ -204,8 +204,16 @@ def again(score: float, **changes: Any) -> Any:
         (
             again(80.0, outcomes_sha256="a" * 64, sparsity=ELSEWHERE, environment=RECORD.environment | {"commit": "f"}),
             [80.0],
-            False,
+            True,
             "but its zeros lie elsewhere; since then changed: commit",
+        ),
+        (
+            again(
+                80.0, outcomes_sha256="a" * 64, sparsity=ELSEWHERE, environment=RECORD.environment | {"products": "x"}
+            ),
+            [80.0],
+            False,
+            "but its zeros lie elsewhere; since then changed: products",
         ),
         (again(80.0), [80.0], False, "the same score, other outcomes"),
         (again(81.0), [80.0, 82.0], False, "inside the recorded spread (+-2.8284 over 2 seeds)"),
