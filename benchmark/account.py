@@ -7,6 +7,7 @@ from math import isfinite
 from benchmark import environment
 from benchmark.compiled import BACKEND
 from benchmark.errors import PrunebenchError
+from benchmark.linear import library
 from benchmark.pruner import Pruner
 from benchmark.record import SCHEMA, Cost, Layer, Record, Selected, Sparsity, sound
 from benchmark.train import Run, typical
@@ -40,7 +41,9 @@ def account(job: Run, evaluation: Evaluation, outcomes: bytes, trained: float) -
         counts=prepared.counts,
         data_fingerprint=prepared.data_fingerprint,
         model_fingerprint=prepared.model_fingerprint,
-        environment=environment.describe(job.device) | ({"compiled": BACKEND} if job.compiled else {}),
+        environment=environment.describe(job.device)
+        | {"products": library(job.model)}
+        | ({"compiled": BACKEND} if job.compiled else {}),
         teacher=spec.dense().id if job.regularizer.needs_teacher else None,
         outcomes_sha256=hashlib.sha256(outcomes).hexdigest(),
         notes=_notes(job, sparsity),

@@ -69,14 +69,6 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
 
 
-@cache
-def products() -> str:
-    """Which library multiplies fp32 matrices of linear layers on this machine's CPU: 'torch' or 'oneDNN' (benchmark/linear.py)."""
-    both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
-    held_back = "AMD" in cpu_name() and "AVX512" in torch.backends.cpu.get_cpu_capability()
-    return "oneDNN" if both and held_back and hasattr(torch.ops.mkldnn, "_linear_pointwise") else "torch"
-
-
 def seed_everything(seed: int) -> None:
     """The one place where global generators are set: dropout inside the models draws from torch's."""
     random.seed(seed)
@@ -140,7 +132,6 @@ def describe(device: torch.device) -> dict[str, str]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name(),
         "precision": "bf16 autocast" if device.type == "cuda" else "fp32",
         "threads": str(torch.get_num_threads()),
-        "products": "torch" if device.type == "cuda" else products(),
         "commit": git_commit(),
         **{name: _version(name) for name in PACKAGES},
     }

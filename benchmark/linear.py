@@ -16,16 +16,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmark.environment import is_tiny, products
+from benchmark.environment import cpu_name, is_tiny
 
 SMALLEST = 1 << 24
 """Multiplications of a product from which oneDNN is used: measured, 128 x 384 x 384 gains and 128 x 256 x 256 hardly."""
 
 
+@cache
+def fastest_library() -> str:
+    """Which library multiplies large fp32 matrices fastest on this machine's CPU: 'torch', as torch itself does, or 'oneDNN'."""
+    both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+    held_back = "AMD" in cpu_name() and "AVX512" in torch.backends.cpu.get_cpu_capability()
+    return "oneDNN" if both and held_back and hasattr(torch.ops.mkldnn, "_linear_pointwise") else "torch"
+
+
 def placed(model: nn.Module, device: torch.device) -> nn.Module:
     """`model` on `device`; on a CPU where that is faster, its linear layers multiply by oneDNN from now on."""
     model = model.to(device)
-    if device.type == "cpu" and products() == "oneDNN" and not is_tiny(model):
+    if device.type == "cpu" and fastest_library() == "oneDNN" and not is_tiny(model):
         for module in model.modules():
             kind: Any = type(module)
             if kind is nn.Linear:
@@ -35,7 +43,16 @@ def placed(model: nn.Module, device: torch.device) -> nn.Module:
     return model
 
 
-class FastLinear(nn.Linear):
+def library(model: nn.Module) -> str:
+    """Which library multiplies in the linear layers of `model` where that is worthwhile: 'torch' or 'oneDNN'."""
+    return "oneDNN" if any(isinstance(module, _ByOneDNN) for module in model.modules()) else "torch"
+
+
+class _ByOneDNN:
+    """What the changed classes have in common."""
+
+
+class FastLinear(_ByOneDNN, nn.Linear):
     """An nn.Linear in all but who multiplies."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -49,7 +66,7 @@ class FastLinear(nn.Linear):
 def _fast(conv1d: Any) -> type[nn.Module]:
     """The like of FastLinear for the library's Conv1D (GPT-2), whose weight is stored [in, out]."""
 
-    class Conv1D(conv1d):
+    class Conv1D(_ByOneDNN, conv1d):
         def forward(self, x: Tensor) -> Tensor:
             if not worthwhile(x, self.weight):
                 return super().forward(x)  # type: ignore[no-any-return]

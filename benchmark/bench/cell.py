@@ -177,9 +177,10 @@ def _share(name: str, flops: float, speed: float, rates: dict[str, float]) -> li
 
 
 def _told(rates: Rates) -> str:
-    spread = {name: f"(from {min(values) / 1e9:.1f} to {max(values) / 1e9:.1f})" for name, values in rates.items()}
-    told = [f"by {name} {median(values) / 1e9:.1f} GFLOP/s {spread[name]}" for name, values in rates.items()]
-    return ", ".join(told)
+    return ", ".join(
+        f"by {name} {median(values) / 1e9:.1f} GFLOP/s (from {min(values) / 1e9:.1f} to {max(values) / 1e9:.1f})"
+        for name, values in rates.items()
+    )
 
 
 def _name(cell: Cell) -> str:

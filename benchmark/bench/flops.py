@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmark.bench.timing import seconds_of
-from benchmark.environment import products
-from benchmark.linear import product
+from benchmark.linear import fastest_library, product
 from benchmark.prunable import find_prunable
 
 SIDE = {"cpu": 2048, "cuda": 8192}
@@ -64,10 +63,7 @@ def matmul_rates(device: torch.device, rounds: int = 5, side: int | None = None)
     a, b = (torch.randn(n, n, device=device) for _ in range(2))
     out = torch.empty(n, n, device=device)
     ways: dict[str, Callable[[], object]] = {"torch": lambda: torch.mm(a, b, out=out)}
-    if device.type == "cpu" and products() == "oneDNN":
+    if device.type == "cpu" and fastest_library() == "oneDNN":
         ways["oneDNN"] = lambda: product(a, b)
-    rates: Rates = {name: [] for name in ways}
-    for name, way in ways.items():
-        seconds_of(way, device)
-        rates[name] += [2 * n**3 / seconds_of(way, device) for _ in range(rounds)]
-    return rates
+    seconds = {name: [seconds_of(way, device) for _ in range(1 + rounds)] for name, way in ways.items()}
+    return {name: [2 * n**3 / each for each in warm] for name, (_, *warm) in seconds.items()}

@@ -28,12 +28,11 @@ class Stepper:
 
     def __init__(self, shape: Shape, device: torch.device, criterion: str, schedule: Schedule, total: int) -> None:
         self.model, self.batch, self.training, self.total = (
-            build(shape, device),
+            placed(build(shape, device), device),
             batch(shape, device),
             Training(),
             total,
         )
-        self.model = placed(self.model, device)
         weights = PrunableWeights(find_prunable(self.model))
         self.pruner: Pruner | Dense = Dense(weights)
         if criterion != DENSE:

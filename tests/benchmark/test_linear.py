@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from benchmark import environment, linear
+from benchmark import linear
 from benchmark.bench.shapes import TINY, batch, build, loss_of
-from benchmark.environment import products
 from benchmark.flat import Flat
-from benchmark.linear import FastLinear, placed, product
+from benchmark.linear import FastLinear, fastest_library, library, placed, product
 from benchmark.prunable import find_prunable
 
 CPU = torch.device("cpu")
@@ -26,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture
 def by_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every product goes to oneDNN, on any machine and at any size."""
-    monkeypatch.setattr(linear, "products", lambda: "oneDNN")
+    monkeypatch.setattr(linear, "fastest_library", lambda: "oneDNN")
     monkeypatch.setattr(linear, "SMALLEST", 0)
     monkeypatch.setattr(linear, "is_tiny", lambda _: False)
 
@@ -34,13 +33,13 @@ def by_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def processor(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """An AMD processor with AVX-512 under a torch that has both libraries; tests change what they ask about."""
-    monkeypatch.setattr(environment, "cpu_name", lambda: "AMD EPYC")
+    monkeypatch.setattr(linear, "cpu_name", lambda: "AMD EPYC")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
     monkeypatch.setattr(linear, "is_tiny", lambda _: False)
-    products.cache_clear()
+    fastest_library.cache_clear()
     yield monkeypatch
-    products.cache_clear()
+    fastest_library.cache_clear()
 
 
 def pair(kind: str) -> tuple[nn.Module, nn.Module]:
@@ -63,7 +62,7 @@ KINDS = ("linear", "no bias", "conv1d")
 @pytest.mark.parametrize("shape", [(24,), (7, 24), (3, 5, 24)])
 def test_products_and_gradients_are_the_plain_layers(kind: str, shape: tuple[int, ...]) -> None:
     plain, fast = pair(kind)
-    assert type(fast) is not type(plain)
+    assert (library(plain), library(fast)) == ("torch", "oneDNN")
     seen = []
     for layer in (plain, fast):
         x = torch.linspace(-1, 1, 24).expand(shape).clone().requires_grad_()
@@ -135,7 +134,7 @@ def test_conv1d_is_still_found_as_stored_the_other_way() -> None:
 
 
 def test_small_and_double_products_are_torchs_own_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "products", lambda: "oneDNN")
+    monkeypatch.setattr(linear, "fastest_library", lambda: "oneDNN")
     monkeypatch.setattr(linear, "is_tiny", lambda _: False)
     monkeypatch.setattr(linear, "product", lambda *_: pytest.fail("oneDNN was asked"))
     for kind in KINDS:
@@ -150,7 +149,7 @@ def test_small_and_double_products_are_torchs_own_bits(monkeypatch: pytest.Monke
 
 
 def test_a_large_product_is_onednns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "products", lambda: "oneDNN")
+    monkeypatch.setattr(linear, "fastest_library", lambda: "oneDNN")
     asked = []
 
     def counted(a: Tensor, b: Tensor, bias: Tensor) -> Tensor:
@@ -167,13 +166,13 @@ def test_a_large_product_is_onednns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_tiny_model_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "products", lambda: "oneDNN")
+    monkeypatch.setattr(linear, "fastest_library", lambda: "oneDNN")
     assert type(placed(nn.Linear(1000, 1999, bias=False), CPU)) is nn.Linear
     assert type(placed(nn.Linear(1000, 2000, bias=False), CPU)) is FastLinear
 
 
 def test_the_processor_decides(processor: pytest.MonkeyPatch) -> None:
-    assert products() == "oneDNN"
+    assert fastest_library() == "oneDNN"
     layer = placed(nn.Linear(2, 2), CPU)
     assert type(layer) is FastLinear
 
@@ -181,7 +180,7 @@ def test_the_processor_decides(processor: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("where", "name", "answer"),
     [
-        (environment, "cpu_name", "Intel(R) Xeon(R) Platinum"),
+        (linear, "cpu_name", "Intel(R) Xeon(R) Platinum"),
         (torch.backends.cpu, "get_cpu_capability", "AVX2"),
         (torch.backends.mkl, "is_available", False),
         (torch.backends.mkldnn, "is_available", False),
@@ -189,5 +188,5 @@ def test_the_processor_decides(processor: pytest.MonkeyPatch) -> None:
 )
 def test_elsewhere_torch_multiplies(processor: pytest.MonkeyPatch, where: object, name: str, answer: object) -> None:
     processor.setattr(where, name, lambda: answer)
-    assert products() == "torch"
+    assert fastest_library() == "torch"
     assert type(placed(nn.Linear(2, 2), CPU)) is nn.Linear
