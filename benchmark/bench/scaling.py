@@ -12,7 +12,6 @@ from benchmark.bench.result import Section, Target
 from benchmark.bench.shapes import MINILM, TINY, Shape
 from benchmark.bench.steps import Stepper
 from benchmark.bench.timing import Tell, interleave, interval
-from benchmark.prunable import find_prunable
 from benchmark.schedules.cubic import Cubic
 from benchmark.spec import DENSE
 
@@ -60,9 +59,9 @@ def measure(device: torch.device, quick: bool, tell: Tell) -> Section:
 def _step(shape: Shape, device: torch.device, rounds: int) -> tuple[int, dict[str, list[float]]]:
     total = 10 * (rounds + 10)
     schedule = Cubic(initial=total - 20, final=10)
-    steppers = {name: Stepper(shape, device, name, schedule, total) for name in (DENSE, "principled")}
-    size = sum(matrix.parameter.numel() for matrix in find_prunable(steppers[DENSE].model))
-    return size, interleave(steppers, rounds, 2, device)
+    dense = Stepper(shape, device, DENSE, schedule, total)
+    pruned = Stepper(shape, device, "principled", schedule, total, beside=dense)
+    return dense.weights.vector.numel(), interleave({DENSE: dense, "principled": pruned}, rounds, 2, device)
 
 
 def at_once(device: torch.device, quick: bool, tell: Tell, place: Place) -> Section:

@@ -26,15 +26,29 @@ Loss = Callable[[nn.Module, dict[str, Tensor]], Tensor]
 class Stepper:
     """The harness's own step on one batch: flat vectors, fused optimizer, a criterion or none."""
 
-    def __init__(self, shape: Shape, device: torch.device, criterion: str, schedule: Schedule, total: int) -> None:
-        self.model, self.batch, self.training, self.total = (
-            placed(build(shape, device), device),
-            batch(shape, device),
-            Training(),
-            total,
-        )
-        weights = PrunableWeights(find_prunable(self.model))
-        self.pruner: Pruner | Dense = Dense(weights)
+    def __init__(
+        self,
+        shape: Shape,
+        device: torch.device,
+        criterion: str,
+        schedule: Schedule,
+        total: int,
+        beside: "Stepper | None" = None,
+    ) -> None:
+        """With `beside`, these steps are taken on that one's model by that one's optimizer, so that nothing but the criterion differs.
+
+        Where two models lie in memory makes as much of a difference as a criterion. (A latent criterion leaves its own weights in
+        the parameters, and the others' steps compute with them: their time is the same.)
+        """
+        self.training, self.total, self.taken = Training(), total, 0
+        if beside is None:
+            self.model, self.batch = placed(build(shape, device), device), batch(shape, device)
+            self.weights = PrunableWeights(find_prunable(self.model))
+            self.optimizer = FlatOptimizer(self.model, self.weights, self.training)
+        else:
+            self.model, self.batch = beside.model, beside.batch
+            self.weights, self.optimizer = beside.weights, beside.optimizer
+        self.pruner: Pruner | Dense = Dense(self.weights)
         if criterion != DENSE:
             self.pruner = Pruner(
                 self.model,
@@ -42,10 +56,8 @@ class Stepper:
                 schedule,
                 sparsity=SPARSITY,
                 total=total,
-                weights=weights,
+                weights=self.weights,
             )
-        self.optimizer = FlatOptimizer(self.model, weights, self.training)
-        self.taken = 0
 
     def __call__(self) -> None:
         """forward, backward, clip, observe, optimizer, prune."""

@@ -12,9 +12,11 @@ from benchmark.bench.flops import Work, matmul_rates
 from benchmark.bench.naive_cell import NaiveCell, run_naive
 from benchmark.bench.profile import write_profile
 from benchmark.bench.shapes import TINY, build, sized
+from benchmark.bench.steps import Stepper
 from benchmark.bench.suite import SECTIONS, chosen
 from benchmark.bench.timing import quiet
 from benchmark.errors import PrunebenchError
+from benchmark.schedules.cubic import Cubic
 
 CPU = torch.device("cpu")
 
@@ -24,6 +26,27 @@ def test_step_measures_every_candidate() -> None:
     assert [row[0] for row in section.rows] == ["dense", "principled", step.NAIVE_DENSE, step.NAIVE]
     assert all(len(values) == 20 for values in section.raw.values())
     assert [target.bound for target in section.targets] == [1.02, 1.05]
+
+
+def test_what_a_criterion_adds_is_told_in_milliseconds() -> None:
+    times = {"dense": [0.2] * 20, "principled": [0.21] * 9 + [0.31] + [0.25] * 10}
+    section = step.tabulate(TINY, 1, times, 10, CPU)
+    dense, pruned = (dict(zip(section.columns, row, strict=True)) for row in section.rows)
+    assert (dense["ms more"], pruned["ms more"]) == ("0.0", "20.0")  # (9 x 10 + 110) / 10
+    assert [target.measured for target in section.targets] == pytest.approx([1.1, 1.25])
+
+
+def test_steps_in_turns_on_one_model() -> None:
+    dense = Stepper(TINY, CPU, "dense", Cubic(), 4)
+    pruned = [
+        Stepper(TINY, CPU, name, Cubic(initial=1, final=1), 4, beside=dense) for name in ("principled", "movement")
+    ]
+    for stepper in [dense, *pruned] * 4:
+        before = dense.weights.vector.detach().clone()
+        stepper()
+        assert not torch.equal(dense.weights.vector, before)
+    assert all(stepper.model is dense.model for stepper in pruned)
+    assert [stepper.pruner.reached for stepper in pruned] == [True, True]
 
 
 def test_selections_agree() -> None:
