@@ -51,9 +51,11 @@ class Flat:
     def collect(self) -> Tensor:
         """Gradients [n], also where somebody replaced a parameter's `.grad` by a tensor of its own; None counts as zero."""
         for parameter, part in zip(self.parameters, self.parts(self.grad), strict=True):
+            if parameter.grad is not None and parameter.grad.data_ptr() == part.data_ptr():
+                continue
             if parameter.grad is None:
                 part.zero_()
-            elif parameter.grad.data_ptr() != part.data_ptr():
+            else:
                 part.copy_(parameter.grad.reshape(-1))
             parameter.grad = part.view_as(parameter)
         return self.grad

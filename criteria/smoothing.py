@@ -105,11 +105,10 @@ def update(
     for out, theta, g, mean, *smoothed in blocks(weight, grad, *statistics):
         if closing:
             _close(out, mean, *smoothed, beta1=beta1, beta2=beta2)
-        importance(out, theta, g)
         if k and started:
-            mean.lerp_(out, 1 / (k + 1))
+            mean.lerp_(importance(out, theta, g), 1 / (k + 1))
         else:
-            mean.copy_(out)
+            importance(mean, theta, g)
     state["seen"][0] += 1
     state["seen"][1] += int(closing)
 
