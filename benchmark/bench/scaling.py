@@ -50,7 +50,8 @@ def measure(device: torch.device, quick: bool, tell: Tell) -> Section:
         columns=["by", "layers x hidden", "length", "M prunable", "dense ms", "principled ms", "ratio"],
         rows=rows,
         notes=[
-            "Medians; the ratio's is of differences within a round; principled between maskings. The criterion's cost goes with the weights, the step's also with the tokens."
+            "Medians, the ratio's of the differences within a round; principled between maskings. The criterion's cost goes with the "
+            "weights, the step's also with the tokens."
         ],
         raw=raw,
         repetitions=f"{1 if quick else ROUNDS} rounds in turns",
