@@ -144,7 +144,7 @@ def git_commit() -> str:
     if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
         return "none"
     commit = _git(here.parent, "rev-parse", "--short=12", "HEAD") or "none"
-    code = [f":(top){package}/*.py" for package in ("benchmark", "criteria", "tasks")]
+    code = [f":(top){package}/*.{kind}" for package in ("benchmark", "criteria", "tasks") for kind in ("py", "c")]
     return commit + ("+" if _git(here.parent, "status", "--porcelain", "--", *code) else "")
 
 

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from criteria.kernels import load, worthwhile
+
 SAMPLE = 1 << 16
 """Scores that are sorted to bracket the k-th on a CPU."""
 BLOCK = 1 << 18
@@ -30,7 +32,7 @@ def keep_highest(scores: Tensor, k: int) -> Tensor:
         return torch.ones(n, dtype=torch.bool, device=scores.device)
     if scores.is_cuda:
         return _keep_above(scores, _radix_kth(scores, k), k)
-    return torch.from_numpy(_keep_host(scores.numpy(), k))
+    return torch.from_numpy(_keep_host(scores.contiguous().numpy(), k))
 
 
 def count_true(mask: Tensor) -> int:
@@ -74,7 +76,18 @@ def _bracket(values: NDArray[np.float32], k: int) -> tuple[float, float]:
 def _look(
     values: NDArray[np.float32], low: float, high: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.intp], NDArray[np.float32]]:
-    """Which `values` [n] lie above `low`; positions and values of those that lie below `high` too. In blocks, for the cache."""
+    """Which `values` [n] lie above `low`; positions and values of those that lie below `high` too."""
+    kernels = load() if worthwhile(values) else None
+    if kernels is not None and (looked := kernels.look(values, low, high)) is not None:
+        keep, inside = looked
+        return keep, inside, values[inside]
+    return _look_by_blocks(values, low, high)
+
+
+def _look_by_blocks(
+    values: NDArray[np.float32], low: float, high: float
+) -> tuple[NDArray[np.bool_], NDArray[np.intp], NDArray[np.float32]]:
+    """As `_look`, in blocks that stay in the cache."""
     keep = np.empty(len(values), np.bool_)
     places, between = [], []
     for start in range(0, len(values), BLOCK):

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from criteria.base import State, Step
-from criteria.smoothing import Smoothed
+from criteria.smoothing import Product, Smoothed
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Principled(Smoothed):
 
     def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
         """Fold this step's importance into the window."""
-        eta = step.lr if self.lr_term else 0.0
+        product = Product(step.lr if self.lr_term else 0.0)
 
-        def importance(out: Tensor, theta: Tensor, g: Tensor) -> Tensor:
-            torch.sub(theta, g, alpha=eta, out=out).mul_(g)
-            return out.neg_() if self.signed else out.abs_()
+        def signed(out: Tensor, theta: Tensor, g: Tensor) -> Tensor:
+            """S itself."""
+            return torch.sub(theta, g, alpha=product.eta, out=out).mul_(g).neg_()
 
-        self.fold(state, weight, grad, step, importance)
+        self.fold(state, weight, grad, step, signed if self.signed else product)

@@ -14,16 +14,10 @@ Reference: Zhang et al., PLATON: Pruning Large Transformer Models with Upper Con
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from criteria.base import State, Step
-from criteria.smoothing import Smoothed
-
-
-def importance(out: Tensor, theta: Tensor, g: Tensor) -> Tensor:
-    """|theta g| into `out`."""
-    return torch.mul(theta, g, out=out).abs_()
+from criteria.smoothing import Product, Smoothed
 
 
 @dataclass(frozen=True)
@@ -32,4 +26,4 @@ class Sensitivity(Smoothed):
 
     def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
         """Fold this step's |theta g| into the window."""
-        self.fold(state, weight, grad, step, importance)
+        self.fold(state, weight, grad, step, Product())

@@ -14,8 +14,9 @@ by 2^-64 (below the rounding of any later score), ranks until then, and |theta| 
 Reference: Zhang et al., PLATON, ICML 2022, https://arxiv.org/abs/2206.12562 (equations 6-9 and the released code)
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import torch
@@ -23,11 +24,15 @@ from torch import Tensor
 
 from criteria.base import Criterion, State, Step
 from criteria.blocks import blocks, fresh
+from criteria.kernels import Kernels, load, worthwhile
 from criteria.options import require_at_least, require_range
 from criteria.search import Linear, Log, Range
 
 Importance = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(out, weight, grad) -> out, filled with the importance of these weights; all three are flat views of one length."""
+
+Rates = tuple[float, float]
+"""How far a window's mean moves A, and |M - A| moves U: 1 - beta1 and 1 - beta2."""
 
 EARLY = 2.0**-64
 """The scale of the running mean while it stands in for the score."""
@@ -95,29 +100,90 @@ def start(weight: Tensor, *, smooth: bool, uncertainty: bool) -> State:
     return {**state, "seen": torch.zeros(2, dtype=torch.int64)}
 
 
+@dataclass(frozen=True)
+class Product:
+    """|g (theta - eta g)|, an Importance that kernels.c knows too; with eta = 0 it is |theta g|."""
+
+    eta: float = 0.0
+
+    def __call__(self, out: Tensor, theta: Tensor, g: Tensor) -> Tensor:
+        """Into `out`."""
+        moved = torch.sub(theta, g, alpha=self.eta, out=out) if self.eta else theta
+        return torch.mul(moved, g, out=out).abs_()
+
+
 def update(
     state: State, weight: Tensor, grad: Tensor, importance: Importance, *, k: int, beta1: float, beta2: float
 ) -> None:
     """One step, in place: `k` is the position in the window (0 unless smoothed); `weight` and `grad` have one shape."""
     started = bool(state["seen"][0])
-    closing = started and k == 0 and "A" in state
+    closing = (1 - beta1, 1 - beta2) if started and k == 0 and "A" in state else None
     statistics = [state[name] for name in ("M", "A", "U") if name in state]
+    theta, g, *statistics = (tensor.reshape(-1) for tensor in (weight, grad, *statistics))
+    share = 1 / (k + 1) if started else 1.0
+    plain = theta.device.type == "cpu" and theta.dtype == g.dtype == torch.float32
+    kernels = _kernels() if plain and worthwhile(theta) else None
+    if kernels is not None and isinstance(importance, Product):
+        _by_kernels(kernels, statistics, theta, g, importance, share, closing)
+    else:
+        _by_blocks(statistics, theta, g, importance, share, closing)
+    state["seen"][0] += 1
+    state["seen"][1] += int(closing is not None)
+
+
+def _by_blocks(
+    statistics: Sequence[Tensor],
+    weight: Tensor,
+    grad: Tensor,
+    importance: Importance,
+    share: float,
+    closing: Rates | None,
+) -> None:
+    """M moves by `share` of the way to the importance, all of it where a window begins; before that M enters A and U, if `closing`."""
     for out, theta, g, mean, *smoothed in blocks(weight, grad, *statistics):
-        if closing:
-            _close(out, mean, *smoothed, beta1=beta1, beta2=beta2)
-        if k and started:
-            mean.lerp_(importance(out, theta, g), 1 / (k + 1))
+        if closing is not None:
+            average, *uncertainty = smoothed
+            average.lerp_(mean, closing[0])
+            for spread in uncertainty:
+                spread.lerp_(torch.sub(mean, average, out=out).abs_(), closing[1])
+        if share < 1:
+            mean.lerp_(importance(out, theta, g), share)
         else:
             importance(mean, theta, g)
-    state["seen"][0] += 1
-    state["seen"][1] += int(closing)
 
 
-def _close(out: Tensor, mean: Tensor, average: Tensor, *uncertainty: Tensor, beta1: float, beta2: float) -> None:
-    """Fold the mean of the window that ends into A and, if there is one, U; `out` is scratch."""
-    average.lerp_(mean, 1 - beta1)
-    for spread in uncertainty:
-        spread.lerp_(torch.sub(mean, average, out=out).abs_(), 1 - beta2)
+def _by_kernels(
+    kernels: Kernels,
+    statistics: Sequence[Tensor],
+    weight: Tensor,
+    grad: Tensor,
+    importance: Product,
+    share: float,
+    closing: Rates | None,
+) -> None:
+    """As `_by_blocks`, bit for bit."""
+    mean, *smoothed = statistics
+    if closing is not None:
+        average, *uncertainty = smoothed
+        kernels.close_window(mean, average, uncertainty[0] if uncertainty else None, *closing)
+    kernels.observe(mean, weight, grad, importance.eta, share)
+
+
+@cache
+def _kernels() -> Kernels | None:
+    """The compiled passes, where they give torch's bits on this processor: results must not depend on who has a compiler."""
+    kernels = load()
+    return kernels if kernels is not None and agree(kernels) else None
+
+
+def agree(kernels: Kernels) -> bool:
+    """Whether a few steps by `kernels` give the bits that torch's operations give."""
+    drawn = torch.randn(5, 4099, generator=torch.Generator().manual_seed(0))
+    weight, grad, ours, theirs = drawn[0], drawn[1], drawn[2:].clone(), drawn[2:].clone()
+    for eta, share, closing in ((0.0, 1.0, None), (1e-3, 0.5, None), (0.1, 0.3, (0.15, 0.01)), (0.0, 0.1, (0.7, 0.5))):
+        _by_kernels(kernels, ours.unbind(), weight, grad, Product(eta), share, closing)
+        _by_blocks(theirs.unbind(), weight, grad, Product(eta), share, closing)
+    return torch.equal(ours, theirs)
 
 
 def score(state: State, weight: Tensor) -> Tensor:

@@ -1,0 +1,72 @@
+/* One pass through memory where torch's operations take several. kernels.py compiles this and says why.
+
+   Every rounding is written out, fmaf where torch multiplies and adds at once: results are torch's, bit for bit. */
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* torch.lerp. */
+static inline float lerp(float start, float end, float weight)
+{
+    return weight < 0.5f ? fmaf(weight, end - start, start) : fmaf(weight - 1.0f, end - start, end);
+}
+
+/* mean <- mean + share (|g (theta - eta g)| - mean); a share of 1 forgets the mean. */
+void observe(int64_t n, int threads, const float *restrict theta, const float *restrict g, float eta, float share,
+             float *restrict mean)
+{
+    #pragma omp parallel for simd num_threads(threads)
+    for (int64_t i = 0; i < n; i++) {
+        float importance = fabsf(fmaf(-eta, g[i], theta[i]) * g[i]);
+        mean[i] = share < 1.0f ? lerp(mean[i], importance, share) : importance;
+    }
+}
+
+/* average <- average + fresh (mean - average), and with that one spread <- spread + bonus (|mean - average| - spread).
+   spread may be NULL. */
+void close_window(int64_t n, int threads, const float *restrict mean, float *restrict average, float fresh,
+                  float *restrict spread, float bonus)
+{
+    #pragma omp parallel for simd num_threads(threads)
+    for (int64_t i = 0; i < n; i++) {
+        average[i] = lerp(average[i], mean[i], fresh);
+        if (spread)
+            spread[i] = lerp(spread[i], fabsf(mean[i] - average[i]), bonus);
+    }
+}
+
+/* Values looked at together in registers; one by one only where some of them lie between. */
+enum { RUN = 32 };
+
+/* keep[i] <- values[i] > low. Indices of the values between low and high, both excluded, go to `places`, in order: part p of the
+   values has room for `room` of them from places[p * room] on, and found[p] says how many there are, -1 that they were too many. */
+void look(int64_t n, int parts, const float *restrict values, float low, float high, bool *restrict keep, int64_t room,
+          int64_t *restrict places, int64_t *restrict found)
+{
+    #pragma omp parallel for num_threads(parts)
+    for (int part = 0; part < parts; part++) {
+        int64_t from = n / parts * part, to = part + 1 < parts ? n / parts * (part + 1) : n;
+        int64_t *mine = places + part * room, count = 0;
+        for (int64_t start = from; start < to; start += RUN) {
+            int64_t end = start + RUN < to ? start + RUN : to;
+            int any = 0;
+            #pragma omp simd reduction(|:any)
+            for (int64_t i = start; i < end; i++) {
+                keep[i] = values[i] > low;
+                any |= (values[i] > low) & (values[i] < high);
+            }
+            if (!any || count < 0)
+                continue;
+            if (count + RUN > room) {
+                count = -1;
+                continue;
+            }
+            for (int64_t i = start; i < end; i++) {
+                mine[count] = i;
+                count += (values[i] > low) & (values[i] < high);
+            }
+        }
+        found[part] = count;
+    }
+}

@@ -1,0 +1,106 @@
+"""One pass through memory where torch's operations take several: kernels.c, compiled by this machine's C compiler.
+
+What a smoothed criterion adds to a step on a CPU is traffic: weights and gradients are read, a statistic is read and written. As four
+operations of torch on blocks in the cache that takes more than twice the time of the traffic alone; compiled, hardly more.
+
+    kernels = load()     # None without a C compiler: callers then take torch's operations, with the same results
+
+Compiled once a process, for this very processor, in a fifth of a second, and only where a vector is long enough to repay that; nothing
+is left behind, so there is no cache that could be stale or another machine's. CC names another compiler than cc; CC= is none.
+
+Its threads are torch's. A second OpenMP library would have threads of its own, and the two sets would wait for each other: so none is
+linked, and its functions are found in the one that torch has loaded, or the compiler counts as none.
+"""
+
+import ctypes
+import os
+import shlex
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+SOURCE = Path(__file__).with_suffix(".c")
+LEAST = 1 << 20
+"""Entries of a vector from which compiling repays itself."""
+SLACK = 256
+"""Positions for which `look` has room in short vectors, besides one for each eight values."""
+# No contraction: kernels.c says itself where a product and a sum are rounded once.
+COMPILE = ("-c", "-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fopenmp", "-fPIC")
+LINK = ("-shared", "-nostdlib")
+SECONDS = 60
+"""How long a compiler may take."""
+
+
+class Kernels:
+    """The functions of kernels.c. Tensors are fp32 on the CPU, contiguous and of one length; nothing is checked here."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self.library = library
+
+    def observe(self, mean: Tensor, weight: Tensor, grad: Tensor, eta: float, share: float) -> None:
+        """Move `mean` by `share` of the way to |grad (weight - eta grad)|, in place."""
+        self.library.observe(
+            *_team(mean), _address(weight), _address(grad), ctypes.c_float(eta), ctypes.c_float(share), _address(mean)
+        )
+
+    def close_window(self, mean: Tensor, average: Tensor, spread: Tensor | None, fresh: float, bonus: float) -> None:
+        """Move `average` by `fresh` of the way to `mean`, then `spread`, if any, by `bonus` of the way to |mean - average|."""
+        at = None if spread is None else _address(spread)
+        self.library.close_window(
+            *_team(mean), _address(mean), _address(average), ctypes.c_float(fresh), at, ctypes.c_float(bonus)
+        )
+
+    def look(
+        self, values: NDArray[np.float32], low: float, high: float
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]] | None:
+        """Which `values` [n] lie above `low`, and the positions of those that lie below `high` too; None if these are many."""
+        n, parts = len(values), torch.get_num_threads()
+        room = n // (8 * parts) + SLACK
+        keep, places, found = np.empty(n, np.bool_), np.empty((parts, room), np.int64), np.empty(parts, np.int64)
+        value, kept, place, count = (ctypes.c_void_p(array.ctypes.data) for array in (values, keep, places, found))
+        size, team, least, most = ctypes.c_int64(n), ctypes.c_int(parts), ctypes.c_float(low), ctypes.c_float(high)
+        self.library.look(size, team, value, least, most, kept, ctypes.c_int64(room), place, count)
+        counts = found.tolist()
+        if min(counts) < 0:
+            return None
+        return keep, np.concatenate([piece[:length] for piece, length in zip(places, counts, strict=True)])
+
+
+def worthwhile(vector: Tensor | NDArray[np.float32]) -> bool:
+    """Whether a vector is long enough for `load` to repay itself."""
+    return len(vector) >= LEAST
+
+
+@cache
+def load() -> Kernels | None:
+    """Compile and load; None where that fails."""
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    if not compiler:
+        return None
+    with tempfile.TemporaryDirectory(prefix="prunebench-") as folder:
+        compiled, linked = (str(Path(folder) / f"kernels.{kind}") for kind in ("o", "so"))
+        try:
+            _call([*compiler, *COMPILE, str(SOURCE), "-o", compiled])
+            _call([*compiler, *LINK, compiled, "-o", linked])
+            return Kernels(ctypes.CDLL(linked))
+        except (OSError, subprocess.SubprocessError):
+            return None
+
+
+def _call(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=SECONDS)
+
+
+def _team(vector: Tensor) -> tuple[ctypes.c_int64, ctypes.c_int]:
+    """Entries and threads, as every function begins."""
+    return ctypes.c_int64(vector.numel()), ctypes.c_int(torch.get_num_threads())
+
+
+def _address(vector: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(vector.data_ptr())
