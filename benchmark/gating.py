@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from criteria.blocks import blocks
+from criteria.kernels import load, worthwhile
 
 
 def gate(vector: Tensor, gates: Tensor, out: Tensor) -> Tensor:
@@ -18,6 +19,10 @@ def gate(vector: Tensor, gates: Tensor, out: Tensor) -> Tensor:
     bits = (vector.view(torch.int32), gates.view(torch.uint8), out.view(torch.int32))
     if vector.device.type != "cpu":
         torch.mul(bits[0], bits[1], out=bits[2])
+        return out
+    kernels = load() if worthwhile(vector) else None
+    if kernels is not None:
+        kernels.gate(vector, gates, out)
         return out
     # A CPU makes the mask's int32 copy before it multiplies: a block of it stays in the cache.
     for _, value, kept, target in blocks(*bits):

@@ -36,6 +36,14 @@ void close_window(int64_t n, int threads, const float *restrict mean, float *res
     }
 }
 
+/* out <- values where kept, +0.0 elsewhere: as bits, whatever the value was. `out` may be `values`. */
+void gate(int64_t n, int threads, const int32_t *values, const bool *kept, int32_t *out)
+{
+    #pragma omp parallel for simd num_threads(threads)
+    for (int64_t i = 0; i < n; i++)
+        out[i] = values[i] & -(int32_t)kept[i];
+}
+
 /* Values looked at together in registers; one by one only where some of them lie between. */
 enum { RUN = 32 };
 

@@ -56,6 +56,10 @@ class Kernels:
             *_team(mean), _address(mean), _address(average), ctypes.c_float(fresh), at, ctypes.c_float(bonus)
         )
 
+    def gate(self, vector: Tensor, mask: Tensor, out: Tensor) -> None:
+        """`vector` where `mask` (bool) holds and 0.0 elsewhere, into `out`, which may be `vector`."""
+        self.library.gate(*_team(vector), _address(vector), _address(mask), _address(out))
+
     def look(
         self, values: NDArray[np.float32], low: float, high: float
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]] | None:

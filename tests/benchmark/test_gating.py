@@ -1,15 +1,24 @@
 """Weights times gates: a mask's product is the exact one, with positive zeros, whatever the values."""
 
+import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmark.gating import gate
+from criteria import kernels
 from criteria.blocks import BLOCK
 
 FLOATS = st.lists(st.floats(width=32), min_size=1, max_size=20)
 
 
+@pytest.fixture(params=["compiled", "blocks"], autouse=True)
+def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways a CPU has: the compiled pass, where there is a compiler, and torch's operations."""
+    monkeypatch.setattr(kernels, "LEAST", 0 if request.param == "compiled" else 1 << 60)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(FLOATS, st.integers(0, 2**20 - 1))
 def test_a_mask_keeps_bits_or_writes_positive_zero(values: list[float], pattern: int) -> None:
     vector = torch.tensor(values, dtype=torch.float32)
