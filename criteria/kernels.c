@@ -44,37 +44,29 @@ void gate(int64_t n, int threads, const int32_t *values, const bool *kept, int32
         out[i] = values[i] & -(int32_t)kept[i];
 }
 
-/* Values looked at together in registers; one by one only where some of them lie between. */
+/* Values looked at together: the bits of a word say which of them lie between. */
 enum { RUN = 32 };
 
 /* keep[i] <- values[i] > low. Indices of the values between low and high, both excluded, go to `places`, in order: part p of the
-   values has room for `room` of them from places[p * room] on, and found[p] says how many there are, -1 that they were too many. */
+   values has room for `room` of them from places[p * room] on, and found[p] says how many there are, -1 that they were too many,
+   and then `keep` is not whole. */
 void look(int64_t n, int parts, const float *restrict values, float low, float high, bool *restrict keep, int64_t room,
           int64_t *restrict places, int64_t *restrict found)
 {
     #pragma omp parallel for num_threads(parts)
     for (int part = 0; part < parts; part++) {
-        int64_t from = n / parts * part, to = part + 1 < parts ? n / parts * (part + 1) : n;
-        int64_t *mine = places + part * room, count = 0;
-        for (int64_t start = from; start < to; start += RUN) {
-            int64_t end = start + RUN < to ? start + RUN : to;
-            int any = 0;
-            #pragma omp simd reduction(|:any)
-            for (int64_t i = start; i < end; i++) {
-                keep[i] = values[i] > low;
-                any |= (values[i] > low) & (values[i] < high);
-            }
-            if (!any || count < 0)
-                continue;
-            if (count + RUN > room) {
-                count = -1;
-                continue;
-            }
-            for (int64_t i = start; i < end; i++) {
-                mine[count] = i;
-                count += (values[i] > low) & (values[i] < high);
-            }
+        int64_t i = n / parts * part, to = part + 1 < parts ? n / parts * (part + 1) : n, count = 0;
+        int64_t *mine = places + part * room;
+        for (; i < to && count + RUN <= room; i += RUN) {
+            int run = i + RUN < to ? RUN : to - i;
+            uint32_t between = 0;
+            for (int j = 0; j < run; j++)
+                keep[i + j] = values[i + j] > low;
+            for (int j = 0; j < run; j++)
+                between |= (uint32_t)((values[i + j] > low) & (values[i + j] < high)) << j;
+            for (; between; between &= between - 1)
+                mine[count++] = i + __builtin_ctz(between);
         }
-        found[part] = count;
+        found[part] = i < to ? -1 : count;
     }
 }
