@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from criteria.blocks import blocks
-from criteria.kernels import load, worthwhile
+from criteria.kernels import load_for
 
 
 def gate(vector: Tensor, gates: Tensor, out: Tensor) -> Tensor:
@@ -20,7 +20,7 @@ def gate(vector: Tensor, gates: Tensor, out: Tensor) -> Tensor:
     if vector.device.type != "cpu":
         torch.mul(bits[0], bits[1], out=bits[2])
         return out
-    kernels = load() if worthwhile(vector) else None
+    kernels = load_for(vector)
     if kernels is not None:
         kernels.gate(vector, gates, out)
         return out

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from criteria.kernels import load, worthwhile
+from criteria.kernels import load_for
 
 SAMPLE = 1 << 16
 """Scores that are sorted to bracket the k-th on a CPU."""
@@ -77,7 +77,7 @@ def _look(
     values: NDArray[np.float32], low: float, high: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.intp], NDArray[np.float32]]:
     """Which `values` [n] lie above `low`; positions and values of those that lie below `high` too."""
-    kernels = load() if worthwhile(values) else None
+    kernels = load_for(values)
     if kernels is not None and (looked := kernels.look(values, low, high)) is not None:
         keep, inside = looked
         return keep, inside, values[inside]

@@ -3,7 +3,7 @@
 What a smoothed criterion adds to a step on a CPU is traffic: weights and gradients are read, a statistic is read and written. As four
 operations of torch on blocks in the cache that takes more than twice the time of the traffic alone; compiled, hardly more.
 
-    kernels = load()     # None without a C compiler: callers then take torch's operations, with the same results
+    kernels = load_for(vector)      # None without a C compiler: callers then take torch's operations, with the same results
 
 Compiled once a process, for this very processor, in a fifth of a second, and only where a vector is long enough to repay that; nothing
 is left behind, so there is no cache that could be stale or another machine's. CC names another compiler than cc; CC= is none.
@@ -76,25 +76,23 @@ class Kernels:
         return keep, np.concatenate([piece[:length] for piece, length in zip(places, counts, strict=True)])
 
 
-def worthwhile(vector: Tensor | NDArray[np.float32]) -> bool:
-    """Whether a vector is long enough for `load` to repay itself."""
-    return len(vector) >= LEAST
-
-
 @cache
 def load() -> Kernels | None:
     """Compile and load; None where that fails."""
-    compiler = shlex.split(os.environ.get("CC", "cc"))
-    if not compiler:
-        return None
     with tempfile.TemporaryDirectory(prefix="prunebench-") as folder:
         compiled, linked = (str(Path(folder) / f"kernels.{kind}") for kind in ("o", "so"))
         try:
+            compiler = shlex.split(os.environ.get("CC", "cc"))  # of CC= no program is left to be found
             _call([*compiler, *COMPILE, str(SOURCE), "-o", compiled])
             _call([*compiler, *LINK, compiled, "-o", linked])
             return Kernels(ctypes.CDLL(linked))
-        except (OSError, subprocess.SubprocessError):
+        except (OSError, ValueError, subprocess.SubprocessError):
             return None
+
+
+def load_for(vector: Tensor | NDArray[np.float32]) -> Kernels | None:
+    """`load`, for a vector that is long enough; None for others."""
+    return load() if len(vector) >= LEAST else None
 
 
 def _call(command: list[str]) -> None:

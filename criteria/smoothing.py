@@ -24,7 +24,7 @@ from torch import Tensor
 
 from criteria.base import Criterion, State, Step
 from criteria.blocks import blocks, fresh
-from criteria.kernels import Kernels, load, worthwhile
+from criteria.kernels import Kernels, load_for
 from criteria.options import require_at_least, require_range
 from criteria.search import Linear, Log, Range
 
@@ -122,8 +122,8 @@ def update(
     theta, g, *statistics = (tensor.reshape(-1) for tensor in (weight, grad, *statistics))
     share = 1 / (k + 1) if started else 1.0
     plain = theta.device.type == "cpu" and theta.dtype == g.dtype == torch.float32
-    kernels = _kernels() if plain and worthwhile(theta) else None
-    if kernels is not None and isinstance(importance, Product):
+    kernels = load_for(theta) if plain else None
+    if kernels is not None and isinstance(importance, Product) and agree(kernels):
         _by_kernels(kernels, statistics, theta, g, importance, share, closing)
     else:
         _by_blocks(statistics, theta, g, importance, share, closing)
@@ -170,14 +170,8 @@ def _by_kernels(
 
 
 @cache
-def _kernels() -> Kernels | None:
-    """The compiled passes, where they give torch's bits on this processor: results must not depend on who has a compiler."""
-    kernels = load()
-    return kernels if kernels is not None and agree(kernels) else None
-
-
 def agree(kernels: Kernels) -> bool:
-    """Whether a few steps by `kernels` give the bits that torch's operations give."""
+    """Whether a few steps by `kernels` give torch's bits on this processor: results must not depend on who has a compiler."""
     drawn = torch.randn(5, 4099, generator=torch.Generator().manual_seed(0))
     weight, grad, ours, theirs = drawn[0], drawn[1], drawn[2:].clone(), drawn[2:].clone()
     for eta, share, closing in ((0.0, 1.0, None), (1e-3, 0.5, None), (0.1, 0.3, (0.15, 0.01)), (0.0, 0.1, (0.7, 0.5))):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from criteria import kernels, smoothing
+from criteria import kernels
 from criteria.base import State
 from criteria.kernels import Kernels, load
 from criteria.principled import Principled
@@ -33,10 +33,8 @@ def compiled() -> Kernels:
 def fresh() -> Iterator[None]:
     """Nothing is loaded before a test, nor what it loaded after it."""
     load.cache_clear()
-    smoothing._kernels.cache_clear()
     yield
     load.cache_clear()
-    smoothing._kernels.cache_clear()
 
 
 def after(criterion: Smoothed, steps: int, *, least: int, patch: pytest.MonkeyPatch) -> State:
@@ -79,7 +77,9 @@ def test_the_compiled_passes_are_taken(compiled: Kernels, monkeypatch: pytest.Mo
     def observe(self: Kernels, mean: Tensor, weight: Tensor, grad: Tensor, eta: float, share: float) -> None:
         seen.append(share)
 
-    assert smoothing._kernels() is not None
+    found = load()
+    assert found is not None
+    assert agree(found)
     monkeypatch.setattr(Kernels, "observe", observe)
     after(Principled(window=2), 4, least=0, patch=monkeypatch)
     after(Principled(window=2, signed=True), 4, least=0, patch=monkeypatch)
@@ -117,11 +117,11 @@ def test_look_gives_up_where_too_many_lie_between(compiled: Kernels) -> None:
     assert compiled.look(torch.rand(1 << 16).numpy(), -1.0, 2.0) is None
 
 
-@pytest.mark.parametrize("compiler", ["", "no-such-compiler", "false", "true"])
+@pytest.mark.parametrize("compiler", ["", "no-such-compiler", "false", "true", "'"])
 def test_without_a_compiler_torchs_operations_are_taken(
     compiler: str, monkeypatch: pytest.MonkeyPatch, fresh: None
 ) -> None:
-    """None named, one that is not there, one that fails, one that writes nothing."""
+    """None named, one that is not there, one that fails, one that writes nothing, half a name."""
     expected = after(Principled(window=2), 5, least=1 << 60, patch=monkeypatch)
     monkeypatch.setenv("CC", compiler)
     assert load() is None
@@ -141,7 +141,9 @@ def test_passes_that_round_otherwise_are_not_taken(
     found = load()
     assert found is not None
     assert not agree(found)
-    assert smoothing._kernels() is None
+    expected = after(Principled(window=2), 5, least=1 << 60, patch=monkeypatch)
+    state = after(Principled(window=2), 5, least=0, patch=monkeypatch)
+    assert all(torch.equal(state[name], value) for name, value in expected.items())
 
 
 def test_nothing_is_left_behind(
@@ -157,8 +159,8 @@ def test_nothing_is_left_behind(
 
 
 def test_short_vectors_are_not_worth_compiling() -> None:
-    assert not kernels.worthwhile(torch.empty(kernels.LEAST - 1))
-    assert kernels.worthwhile(torch.empty(kernels.LEAST))
+    assert kernels.load_for(torch.empty(kernels.LEAST - 1)) is None
+    assert kernels.load_for(torch.empty(kernels.LEAST)) is load()
 
 
 def test_other_precisions_are_left_to_torch(compiled: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
