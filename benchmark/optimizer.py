@@ -1,5 +1,6 @@
 """The optimizer over flat vectors, and its learning rate: linear warm-up, then linear decay to zero."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -9,6 +10,7 @@ from benchmark.embedding import add_in_place
 from benchmark.flat import Flat, PrunableWeights
 from benchmark.schedules.base import steps
 from benchmark.spec import Training
+from criteria.kernels import REGISTER, AdamW
 
 EPSILON = 1e-6
 """What torch adds to the norm before it divides by it."""
@@ -40,6 +42,8 @@ class FlatOptimizer:
             self.torch: torch.optim.Optimizer = torch.optim.Adamax(groups, lr=training.lr, foreach=True)
         else:
             self.torch = torch.optim.AdamW(groups, lr=training.lr, fused=True)
+        self.alone = math.inf
+        """The least seconds that a step was seen to take with nothing beside it."""
 
     @property
     def device(self) -> torch.device:
@@ -60,11 +64,28 @@ class FlatOptimizer:
             return  # a pass over all gradients less; on a GPU, to know would be to wait for it
         torch.nn.utils.clip_grads_with_norm_(self.vectors, norm, found)
 
-    def step(self, lr: float) -> None:
-        """One step at learning rate `lr`."""
+    def step(self, lr: float, moved: bool = False) -> None:
+        """One step at learning rate `lr`; the prunable weights' has been taken if they have `moved`."""
         for group in self.torch.param_groups:
             group["lr"] = lr
+        if not moved:
+            self.torch.step()
+            return
+        prunable = self.flats[0].vector
+        self.torch.state[prunable]["step"] += 1
+        grad, prunable.grad = prunable.grad, None
         self.torch.step()
+        prunable.grad = grad
+
+    def prunable_step(self, lr: float) -> AdamW | None:
+        """The coming step of the prunable weights, for a pass that takes it along; None where that is not torch's, or the first."""
+        vector, group = self.flats[0].vector, self.torch.param_groups[0]
+        moments = self.torch.state.get(vector)
+        fused = isinstance(self.torch, torch.optim.AdamW) and self.device.type == "cpu"
+        if not fused or not moments or vector.numel() % REGISTER:
+            return None
+        steps, (first, second) = int(moments["step"]) + 1, (moments["exp_avg"], moments["exp_avg_sq"])
+        return AdamW(first, second, steps, lr, group["betas"], group["eps"], group["weight_decay"])
 
     def zero_grad(self) -> None:
         """Zero the flat gradients in place: the parameters' own are views of them."""

@@ -37,6 +37,10 @@ class Stopwatch:
         if len(self.pairs) == FOLD:
             self._fold()
 
+    def add(self, seconds: float) -> None:
+        """Time that was measured elsewhere."""
+        self.total += seconds
+
     @property
     def seconds(self) -> float:
         """All blocks so far."""

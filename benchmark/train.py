@@ -17,6 +17,7 @@ from benchmark.accumulate import backward
 from benchmark.dense import Dense
 from benchmark.errors import PrunebenchError
 from benchmark.feeding import feed
+from benchmark.joint import observe_and_step
 from benchmark.optimizer import FlatOptimizer, rate
 from benchmark.pruner import Pruner
 from benchmark.record import Point
@@ -108,9 +109,9 @@ def _step(run: Run, batch: Batch, lr: float) -> Tensor:
     loss = backward(run.prepared.forward, run.regularizer, run.model, batch, run.optimizer, run.parts)
     run.optimizer.clip(run.spec.training.clip)
     if run.spec.call_point == "before":
-        run.pruner.observe(lr)
-    run.optimizer.step(lr)
-    if run.spec.call_point == "after":
+        observe_and_step(run.pruner, run.optimizer, lr)
+    else:
+        run.optimizer.step(lr)
         run.pruner.observe(lr)
     run.pruner.prune()
     run.optimizer.zero_grad()

@@ -19,6 +19,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from criteria.kernels import AdamW
 from criteria.search import Range
 
 State = dict[str, Tensor]
@@ -72,6 +73,10 @@ class Criterion(ABC):
 
     def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
         """Update `state` in place, once a step: after backward and clipping, before the optimizer moves `weight`."""
+
+    def observe_and_move(self, state: State, weight: Tensor, grad: Tensor, step: Step, adamw: AdamW) -> bool:
+        """`observe`, and the optimizer's step for the vector `weight`, in one pass over memory: True. Or False, with nothing done."""
+        return False
 
     @abstractmethod
     def score(self, state: State, weight: Tensor) -> Tensor:

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* torch.lerp. */
@@ -12,27 +13,70 @@ static inline float lerp(float start, float end, float weight)
     return weight < 0.5f ? fmaf(weight, end - start, start) : fmaf(weight - 1.0f, end - start, end);
 }
 
-/* mean <- mean + share (|g (theta - eta g)| - mean); a share of 1 forgets the mean. */
-void observe(int64_t n, int threads, const float *restrict theta, const float *restrict g, float eta, float share,
-             float *restrict mean)
+/* Entries of a vector that are taken together: what a window's end reads stays in the cache for what comes after it. */
+enum { BLOCK = 4096 };
+
+/* What a step does to the statistics of a smoothed criterion, M, A and U of smoothing.py. A is NULL where no window closes, U also
+   where there is none. */
+typedef struct {
+    float *mean, *average, *spread;
+    float eta, share, fresh, bonus;
+} Fold;
+
+/* What a step of AdamW does to weights, as torch's fused one: its moments, by how much they are fresh, the weights' decay, the step
+   and the root of its correction. */
+typedef struct {
+    float *first, *second;
+    float fresh, old, squared, decay, size, root, epsilon;
+} AdamW;
+
+/* A <- A + fresh (M - A), and with that one U <- U + bonus (|M - A| - U). */
+static void close_window(int n, const float *restrict mean, float *restrict average, float fresh, float *restrict spread,
+                         float bonus)
 {
-    #pragma omp parallel for simd num_threads(threads)
-    for (int64_t i = 0; i < n; i++) {
-        float importance = fabsf(fmaf(-eta, g[i], theta[i]) * g[i]);
-        mean[i] = share < 1.0f ? lerp(mean[i], importance, share) : importance;
+    for (int i = 0; i < n; i++)
+        average[i] = lerp(average[i], mean[i], fresh);
+    if (spread)
+        for (int i = 0; i < n; i++)
+            spread[i] = lerp(spread[i], fabsf(mean[i] - average[i]), bonus);
+}
+
+/* M + share (|g (theta - eta g)| - M); a share of 1 forgets M. */
+static inline float towards(float mean, float theta, float g, float eta, float share)
+{
+    float importance = fabsf(fmaf(-eta, g, theta) * g);
+    return share < 1.0f ? lerp(mean, importance, share) : importance;
+}
+
+static void watch(int n, float eta, float share, const float *restrict theta, const float *restrict g, float *restrict mean)
+{
+    for (int i = 0; i < n; i++)
+        mean[i] = towards(mean[i], theta[i], g[i], eta, share);
+}
+
+static void watch_and_move(int n, float eta, float share, float *restrict theta, const float *restrict g, float *restrict mean,
+                           AdamW a, float *restrict first, float *restrict second)
+{
+    for (int i = 0; i < n; i++) {
+        mean[i] = towards(mean[i], theta[i], g[i], eta, share);
+        first[i] = lerp(first[i], g[i], a.fresh);
+        second[i] = fmaf(a.squared * g[i], g[i], a.old * second[i]);
+        theta[i] = a.decay * theta[i] - a.size * first[i] / (sqrtf(second[i]) / a.root + a.epsilon);
     }
 }
 
-/* average <- average + fresh (mean - average), and with that one spread <- spread + bonus (|mean - average| - spread).
-   spread may be NULL. */
-void close_window(int64_t n, int threads, const float *restrict mean, float *restrict average, float fresh,
-                  float *restrict spread, float bonus)
+/* One step of a smoothed criterion, and, unless `a` is NULL, after it the optimizer's. */
+void observe(int64_t n, int threads, const Fold *f, float *theta, const float *g, const AdamW *a)
 {
-    #pragma omp parallel for simd num_threads(threads)
-    for (int64_t i = 0; i < n; i++) {
-        average[i] = lerp(average[i], mean[i], fresh);
-        if (spread)
-            spread[i] = lerp(spread[i], fabsf(mean[i] - average[i]), bonus);
+    #pragma omp parallel for num_threads(threads)
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        int size = n - i < BLOCK ? n - i : BLOCK;
+        if (f->average)
+            close_window(size, f->mean + i, f->average + i, f->fresh, f->spread ? f->spread + i : NULL, f->bonus);
+        if (a)
+            watch_and_move(size, f->eta, f->share, theta + i, g + i, f->mean + i, *a, a->first + i, a->second + i);
+        else
+            watch(size, f->eta, f->share, theta + i, g + i, f->mean + i);
     }
 }
 

@@ -13,12 +13,16 @@ linked, and its functions are found in the one that torch has loaded, or the com
 """
 
 import ctypes
+import math
 import os
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -28,6 +32,8 @@ from torch import Tensor
 SOURCE = Path(__file__).with_suffix(".c")
 LEAST = 1 << 20
 """Entries of a vector from which compiling repays itself."""
+REGISTER = 16
+"""Entries of a processor's longest register; torch's fused optimizer may round those past the last full one otherwise."""
 SLACK = 256
 """Positions for which `look` has room in short vectors, besides one for each eight values."""
 # No contraction: kernels.c says itself where a product and a sum are rounded once.
@@ -37,24 +43,67 @@ SECONDS = 60
 """How long a compiler may take."""
 
 
+@dataclass(frozen=True)
+class AdamW:
+    """One step of torch's fused AdamW for a flat vector of whole registers; `steps` counts this one too."""
+
+    first: Tensor
+    second: Tensor
+    """Its moments [n], moved in place."""
+    steps: int
+    lr: float
+    betas: tuple[float, float]
+    epsilon: float
+    weight_decay: float
+
+
+class _Fold(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("mean", "average", "spread")),
+        *((name, ctypes.c_float) for name in ("eta", "share", "fresh", "bonus")),
+    )
+
+
+class _AdamW(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("first", "second")),
+        *((name, ctypes.c_float) for name in ("fresh", "old", "squared", "decay", "size", "root", "epsilon")),
+    )
+
+    @classmethod
+    def of(cls, step: AdamW) -> Self:
+        """The step's numbers, worked out in double precision as torch does."""
+        (beta1, beta2), moments = step.betas, (_address(step.first), _address(step.second))
+        size, root = step.lr / (1 - beta1**step.steps), math.sqrt(1 - beta2**step.steps)
+        return cls(*moments, 1 - beta1, beta2, 1 - beta2, 1 - step.lr * step.weight_decay, size, root, step.epsilon)
+
+
 class Kernels:
     """The functions of kernels.c. Tensors are fp32 on the CPU, contiguous and of one length; nothing is checked here."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self.library = library
 
-    def observe(self, mean: Tensor, weight: Tensor, grad: Tensor, eta: float, share: float) -> None:
-        """Move `mean` by `share` of the way to |grad (weight - eta grad)|, in place."""
-        self.library.observe(
-            *_team(mean), _address(weight), _address(grad), ctypes.c_float(eta), ctypes.c_float(share), _address(mean)
-        )
+    def observe(
+        self,
+        statistics: Sequence[Tensor],
+        weight: Tensor,
+        grad: Tensor,
+        eta: float,
+        share: float,
+        closing: tuple[float, float] | None = None,
+        adamw: AdamW | None = None,
+    ) -> None:
+        """Move the first of `statistics` by `share` of the way to |grad (weight - eta grad)|, in place.
 
-    def close_window(self, mean: Tensor, average: Tensor, spread: Tensor | None, fresh: float, bonus: float) -> None:
-        """Move `average` by `fresh` of the way to `mean`, then `spread`, if any, by `bonus` of the way to |mean - average|."""
-        at = None if spread is None else _address(spread)
-        self.library.close_window(
-            *_team(mean), _address(mean), _address(average), ctypes.c_float(fresh), at, ctypes.c_float(bonus)
-        )
+        With `closing`, before that: move the second by closing[0] of the way to the first, and the third, if any, by closing[1] of the
+        way to their distance. With `adamw`, after it: take the optimizer's step.
+        """
+        mean, *smoothed = (_address(statistic) for statistic in statistics)
+        average, spread = ([*smoothed, None, None] if closing else [None, None])[:2]
+        fold = _Fold(mean, average, spread, eta, share, *(closing or (0.0, 0.0)))
+        moving = None if adamw is None else ctypes.byref(_AdamW.of(adamw))
+        self.library.observe(*_team(weight), ctypes.byref(fold), _address(weight), _address(grad), moving)
 
     def gate(self, vector: Tensor, mask: Tensor, out: Tensor) -> None:
         """`vector` where `mask` (bool) holds and 0.0 elsewhere, into `out`, which may be `vector`."""

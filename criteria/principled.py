@@ -23,8 +23,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from criteria.base import State, Step
-from criteria.smoothing import Product, Smoothed
+from criteria.base import Step
+from criteria.smoothing import Importance, Product, Smoothed
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,11 @@ class Principled(Smoothed):
     lr_term: bool = True
     """Keep the eta g^2 term; without it S = -theta g."""
 
-    def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
-        """Fold this step's importance into the window."""
+    def importance(self, step: Step) -> Importance:
+        """|S|, or S itself."""
         product = Product(step.lr if self.lr_term else 0.0)
 
         def signed(out: Tensor, theta: Tensor, g: Tensor) -> Tensor:
-            """S itself."""
             return torch.sub(theta, g, alpha=product.eta, out=out).mul_(g).neg_()
 
-        self.fold(state, weight, grad, step, signed if self.signed else product)
+        return signed if self.signed else product

@@ -14,16 +14,14 @@ Reference: Zhang et al., PLATON: Pruning Large Transformer Models with Upper Con
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from criteria.base import State, Step
-from criteria.smoothing import Product, Smoothed
+from criteria.base import Step
+from criteria.smoothing import Importance, Product, Smoothed
 
 
 @dataclass(frozen=True)
 class Sensitivity(Smoothed):
     """|theta g|, averaged over windows, times its uncertainty."""
 
-    def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
-        """Fold this step's |theta g| into the window."""
-        self.fold(state, weight, grad, step, Product())
+    def importance(self, step: Step) -> Importance:
+        """|theta g|."""
+        return Product()

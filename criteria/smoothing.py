@@ -14,6 +14,7 @@ by 2^-64 (below the rounding of any later score), ranks until then, and |theta| 
 Reference: Zhang et al., PLATON, ICML 2022, https://arxiv.org/abs/2206.12562 (equations 6-9 and the released code)
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +25,7 @@ from torch import Tensor
 
 from criteria.base import Criterion, State, Step
 from criteria.blocks import blocks, fresh
-from criteria.kernels import Kernels, load_for
+from criteria.kernels import AdamW, Kernels, load_for
 from criteria.options import require_at_least, require_range
 from criteria.search import Linear, Log, Range
 
@@ -40,7 +41,7 @@ EARLY = 2.0**-64
 
 @dataclass(frozen=True)
 class Smoothed(Criterion):
-    """What the smoothed criteria share; each says in `observe` what its importance is, and calls `fold`."""
+    """What the smoothed criteria share; each says what its `importance` is."""
 
     search: ClassVar[Mapping[str, Range]] = {
         "beta1": Linear(0.7, 0.95),
@@ -69,10 +70,29 @@ class Smoothed(Criterion):
         """M, A, U at zero; M alone where nothing is smoothed."""
         return start(weight, smooth=self.smooth, uncertainty=self.uncertainty and self.beta2 < 1)
 
-    def fold(self, state: State, weight: Tensor, grad: Tensor, step: Step, importance: Importance) -> None:
+    @abstractmethod
+    def importance(self, step: Step) -> Importance:
+        """What is smoothed."""
+
+    def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
         """Fold this step's importance into the window."""
-        k = step.index % self.window if self.smooth else 0
-        update(state, weight, grad, importance, k=k, beta1=self.beta1, beta2=self.beta2)
+        fold = self._fold(state, step)
+        kernels = fold.compiled(weight, grad)
+        if kernels is not None:
+            fold.by_kernels(kernels, weight.reshape(-1), grad.reshape(-1))
+        else:
+            fold.by_blocks(weight, grad)
+        fold.count(state)
+
+    def observe_and_move(self, state: State, weight: Tensor, grad: Tensor, step: Step, adamw: AdamW) -> bool:
+        """Both in one pass, where it is compiled; not for a plugin that observes in its own way."""
+        fold = self._fold(state, step)
+        kernels = fold.compiled(weight, grad)
+        if kernels is None or type(self).observe is not Smoothed.observe:
+            return False
+        fold.by_kernels(kernels, weight, grad, adamw)
+        fold.count(state)
+        return True
 
     def version(self, state: State) -> int | None:
         """The number of closed windows: A and U stand still between them. None before the first, where M ranks."""
@@ -88,6 +108,12 @@ class Smoothed(Criterion):
         if not observations:
             return None
         return state["A"].clone() if "A" in state and closed else state["M"].clone()
+
+    def _fold(self, state: State, step: Step) -> "Fold":
+        started, k = bool(state["seen"][0]), step.index % self.window if self.smooth else 0
+        closing = (1 - self.beta1, 1 - self.beta2) if started and k == 0 and "A" in state else None
+        statistics = [state[name].reshape(-1) for name in ("M", "A", "U") if name in state]
+        return Fold(statistics, self.importance(step), 1 / (k + 1) if started else 1.0, closing)
 
 
 def start(weight: Tensor, *, smooth: bool, uncertainty: bool) -> State:
@@ -112,61 +138,46 @@ class Product:
         return torch.mul(moved, g, out=out).abs_()
 
 
-def update(
-    state: State, weight: Tensor, grad: Tensor, importance: Importance, *, k: int, beta1: float, beta2: float
-) -> None:
-    """One step, in place: `k` is the position in the window (0 unless smoothed); `weight` and `grad` have one shape."""
-    started = bool(state["seen"][0])
-    closing = (1 - beta1, 1 - beta2) if started and k == 0 and "A" in state else None
-    statistics = [state[name] for name in ("M", "A", "U") if name in state]
-    theta, g, *statistics = (tensor.reshape(-1) for tensor in (weight, grad, *statistics))
-    share = 1 / (k + 1) if started else 1.0
-    plain = theta.device.type == "cpu" and theta.dtype == g.dtype == torch.float32
-    kernels = load_for(theta) if plain else None
-    if kernels is not None and isinstance(importance, Product) and agree(kernels):
-        _by_kernels(kernels, statistics, theta, g, importance, share, closing)
-    else:
-        _by_blocks(statistics, theta, g, importance, share, closing)
-    state["seen"][0] += 1
-    state["seen"][1] += int(closing is not None)
+@dataclass(frozen=True)
+class Fold:
+    """One step: M moves by `share` of the way to the importance, all of it where a window begins; before that M enters A and U, if
+    `closing`. By torch's operations or by kernels.c, to the same bits."""
 
+    statistics: Sequence[Tensor]
+    """M, and A and U where these are kept; flat."""
+    importance: Importance
+    share: float
+    closing: Rates | None
 
-def _by_blocks(
-    statistics: Sequence[Tensor],
-    weight: Tensor,
-    grad: Tensor,
-    importance: Importance,
-    share: float,
-    closing: Rates | None,
-) -> None:
-    """M moves by `share` of the way to the importance, all of it where a window begins; before that M enters A and U, if `closing`."""
-    for out, theta, g, mean, *smoothed in blocks(weight, grad, *statistics):
-        if closing is not None:
-            average, *uncertainty = smoothed
-            average.lerp_(mean, closing[0])
-            for spread in uncertainty:
-                spread.lerp_(torch.sub(mean, average, out=out).abs_(), closing[1])
-        if share < 1:
-            mean.lerp_(importance(out, theta, g), share)
-        else:
-            importance(mean, theta, g)
+    def by_blocks(self, weight: Tensor, grad: Tensor) -> None:
+        """In place, by torch's operations."""
+        for out, theta, g, mean, *smoothed in blocks(weight, grad, *self.statistics):
+            if self.closing is not None:
+                average, *uncertainty = smoothed
+                average.lerp_(mean, self.closing[0])
+                for spread in uncertainty:
+                    spread.lerp_(torch.sub(mean, average, out=out).abs_(), self.closing[1])
+            if self.share < 1:
+                mean.lerp_(self.importance(out, theta, g), self.share)
+            else:
+                self.importance(mean, theta, g)
 
+    def by_kernels(self, kernels: Kernels, weight: Tensor, grad: Tensor, adamw: AdamW | None = None) -> None:
+        """In place, in one pass; the optimizer's step after it, if given."""
+        assert isinstance(self.importance, Product)
+        kernels.observe(self.statistics, weight, grad, self.importance.eta, self.share, self.closing, adamw)
 
-def _by_kernels(
-    kernels: Kernels,
-    statistics: Sequence[Tensor],
-    weight: Tensor,
-    grad: Tensor,
-    importance: Product,
-    share: float,
-    closing: Rates | None,
-) -> None:
-    """As `_by_blocks`, bit for bit."""
-    mean, *smoothed = statistics
-    if closing is not None:
-        average, *uncertainty = smoothed
-        kernels.close_window(mean, average, uncertainty[0] if uncertainty else None, *closing)
-    kernels.observe(mean, weight, grad, importance.eta, share)
+    def count(self, state: State) -> None:
+        """The step was taken."""
+        state["seen"] += torch.tensor([1, self.closing is not None])
+
+    def compiled(self, weight: Tensor, grad: Tensor) -> Kernels | None:
+        """What `by_kernels` takes; None where `by_blocks` is to be used."""
+        plain = weight.device.type == "cpu" and weight.dtype == grad.dtype == torch.float32
+        if not plain or not isinstance(self.importance, Product):
+            return None
+        kernels = load_for(self.statistics[0])
+        return kernels if kernels is not None and agree(kernels) else None
 
 
 @cache
@@ -175,8 +186,8 @@ def agree(kernels: Kernels) -> bool:
     drawn = torch.randn(5, 4099, generator=torch.Generator().manual_seed(0))
     weight, grad, ours, theirs = drawn[0], drawn[1], drawn[2:].clone(), drawn[2:].clone()
     for eta, share, closing in ((0.0, 1.0, None), (1e-3, 0.5, None), (0.1, 0.3, (0.15, 0.01)), (0.0, 0.1, (0.7, 0.5))):
-        _by_kernels(kernels, ours.unbind(), weight, grad, Product(eta), share, closing)
-        _by_blocks(theirs.unbind(), weight, grad, Product(eta), share, closing)
+        Fold(ours.unbind(), Product(eta), share, closing).by_kernels(kernels, weight, grad)
+        Fold(theirs.unbind(), Product(eta), share, closing).by_blocks(weight, grad)
     return torch.equal(ours, theirs)
 
 

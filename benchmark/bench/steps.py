@@ -11,6 +11,7 @@ from benchmark.bench.shapes import Shape, batch, build, loss_of
 from benchmark.dense import Dense
 from benchmark.dropout import cheap_dropout
 from benchmark.flat import PrunableWeights
+from benchmark.joint import observe_and_step
 from benchmark.linear import placed
 from benchmark.optimizer import FlatOptimizer, rate
 from benchmark.prunable import find_prunable
@@ -66,8 +67,7 @@ class Stepper:
             loss = loss_of(self.model, self.batch)
         loss.backward()
         self.optimizer.clip(self.training.clip)
-        self.pruner.observe(lr)
-        self.optimizer.step(lr)
+        observe_and_step(self.pruner, self.optimizer, lr)
         self.pruner.prune()
         self.optimizer.zero_grad()
         self.taken += 1
