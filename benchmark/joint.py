@@ -9,7 +9,6 @@ import time
 from functools import cache
 
 import torch
-from torch import nn
 
 from benchmark.dense import Dense
 from benchmark.optimizer import FlatOptimizer
@@ -35,12 +34,13 @@ def observe_and_step(pruner: Pruner | Dense, optimizer: FlatOptimizer, lr: float
 
 def _together(pruner: Pruner, optimizer: FlatOptimizer, lr: float) -> bool:
     """One pass for the prunable weights, the other weights' step after it; False, with nothing done, where there is no such pass."""
-    vector, adamw = pruner.weights.vector.data, optimizer.prunable_step(lr)
-    kernels = None if adamw is None else load_for(vector)
-    if adamw is None or kernels is None or not moves_as_torch(kernels):
+    criterion, vector, adamw = pruner.criterion, pruner.weights.vector.data, optimizer.prunable_step(lr)
+    if adamw is None or criterion.latent or not criterion.elementwise:
         return False
-    grad, step = pruner.weights.collect(), pruner.step(lr)
-    if not pruner.criterion.observe_and_move(pruner.states[0], vector, grad, step, adamw):
+    kernels = load_for(vector)
+    if kernels is None or not moves_as_torch(kernels):
+        return False
+    if not criterion.observe_and_move(pruner.states[0], vector, pruner.weights.collect(), pruner.step(lr), adamw):
         return False
     optimizer.step(lr, moved=True)
     return True
@@ -50,14 +50,10 @@ def _together(pruner: Pruner, optimizer: FlatOptimizer, lr: float) -> bool:
 def moves_as_torch(kernels: Kernels) -> bool:
     """Whether a few steps of AdamW by `kernels` give the bits of torch's on this processor."""
     start, *grads = torch.randn(6, 300 * REGISTER, generator=torch.Generator().manual_seed(0))
-    weight, (first, second, mean) = start.clone(), torch.zeros(3, len(start))
-    parameter = nn.Parameter(start)
-    optimizer = torch.optim.AdamW([parameter], weight_decay=0.1, fused=True)
-    (group,), moments = optimizer.param_groups, optimizer.state[parameter]
+    ours, theirs = (torch.stack([start, *torch.zeros(3, len(start))]) for _ in range(2))
     for steps, grad in enumerate(grads, 1):
-        parameter.grad, group["lr"] = grad, 0.1 / steps
-        optimizer.step()
-        adamw = AdamW(first, second, steps, group["lr"], group["betas"], group["eps"], group["weight_decay"])
-        kernels.observe([mean], weight, grad, 0.0, 1.0, None, adamw)
-    theirs = (parameter.data, moments["exp_avg"], moments["exp_avg_sq"])
-    return all(map(torch.equal, (weight, first, second), theirs))
+        (weight, first, second, mean), numbers = ours, (steps, 0.1 / steps, (0.9, 0.999), 1e-8, 0.1)
+        kernels.observe([mean], weight, grad, 0.0, 1.0, None, AdamW(first, second, *numbers))
+        weight, first, second, _ = theirs
+        AdamW(first, second, *numbers).by_torch(weight, grad)
+    return torch.equal(ours[:3], theirs[:3])

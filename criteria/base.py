@@ -75,7 +75,10 @@ class Criterion(ABC):
         """Update `state` in place, once a step: after backward and clipping, before the optimizer moves `weight`."""
 
     def observe_and_move(self, state: State, weight: Tensor, grad: Tensor, step: Step, adamw: AdamW) -> bool:
-        """`observe`, and the optimizer's step for the vector `weight`, in one pass over memory: True. Or False, with nothing done."""
+        """`observe`, then `adamw` on `weight`, in one pass over memory: True. Or False, with nothing done.
+
+        All must be as after the two, to the bit. Elementwise criteria with nothing latent are asked, on a CPU.
+        """
         return False
 
     @abstractmethod

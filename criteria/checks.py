@@ -15,7 +15,7 @@ from torch import Tensor
 
 from criteria import trials
 from criteria.base import Criterion, State
-from criteria.checks_optional import compensation, cost, gates, own_rule, predictions, search_space
+from criteria.checks_optional import compensation, cost, gates, one_pass, own_rule, predictions, search_space
 from criteria.trials import SHAPES, Moment
 
 Seen = tuple[str, str]
@@ -190,6 +190,7 @@ CHECKS: dict[str, Callable[[Criterion], str]] = {
     "saved state": saved_state,
     "flat view": flat_view,
     "planted example": planted_example,
+    "one pass": one_pass,
     "gates": gates,
     "own rule": own_rule,
     "compensation": compensation,

@@ -8,6 +8,7 @@ import torch
 
 from criteria import trials
 from criteria.base import Criterion
+from criteria.kernels import AdamW
 from criteria.trials import SHAPES, Moment
 
 STEPS = trials.LAST
@@ -35,6 +36,34 @@ def gates(criterion: Criterion) -> str:
         f"{type(criterion).__name__}.gate lets pruned weights through in evaluation: multiply by the mask"
     )
     return "finite, repeatable, closed under the mask in evaluation"
+
+
+def one_pass(criterion: Criterion) -> str:
+    """Where the optimizer's step is taken along, all is as if `observe` and the optimizer had come one after the other, to the bit."""
+    if not criterion.overrides("observe_and_move"):
+        return "skipped, because it observes alone"
+    name = type(criterion).__name__
+    asked = criterion.elementwise and not criterion.latent
+    assert asked, (
+        f"{name}.observe_and_move is never asked: it takes the flat vector of weights that the forward pass used"
+    )
+    moments, taken = trials.flattened([trials.history((8, 16), STEPS)]), 0
+    weights = [torch.stack([moments[0].weight, *torch.zeros(2, 128)]) for _ in range(2)]
+    states = [trials.start(criterion, moments) for _ in range(2)]
+    for index, moment in enumerate(moments):
+        for state, (weight, first, second), together in zip(states, weights, (True, False), strict=True):
+            adamw = AdamW(first, second, index + 1, 0.01, (0.9, 0.999), 1e-8, 0.1)
+            if together and criterion.observe_and_move(state, weight, moment.grad, trials.step(index), adamw):
+                taken += 1
+                continue
+            criterion.observe(state, weight, moment.grad, trials.step(index))
+            adamw.by_torch(weight, moment.grad)
+        same = torch.equal(*weights) and all(torch.equal(states[0][key], value) for key, value in states[1].items())
+        assert same, (
+            f"{name}.observe_and_move gives other bits than observe and then the optimizer, at step {index}: do what both do, or "
+            "nothing, and return False"
+        )
+    return f"{taken} of {STEPS} steps in one pass, bitwise"
 
 
 def own_rule(criterion: Criterion) -> str:

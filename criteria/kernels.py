@@ -5,6 +5,8 @@ operations of torch on blocks in the cache that takes more than twice the time o
 
     kernels = load_for(vector)      # None without a C compiler: callers then take torch's operations, with the same results
 
+Less still where the optimizer's step is taken in the same pass, since that reads weights and gradients too (`AdamW` below).
+
 Compiled once a process, for this very processor, in a fifth of a second, and only where a vector is long enough to repay that; nothing
 is left behind, so there is no cache that could be stale or another machine's. CC names another compiler than cc; CC= is none.
 
@@ -28,6 +30,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 SOURCE = Path(__file__).with_suffix(".c")
 LEAST = 1 << 20
@@ -55,6 +58,14 @@ class AdamW:
     betas: tuple[float, float]
     epsilon: float
     weight_decay: float
+
+    def by_torch(self, weight: Tensor, grad: Tensor) -> None:
+        """Take it by torch's own function, in place: what a pass that takes it along must give, to the bit."""
+        beta1, beta2 = self.betas
+        adamw(
+            [weight], [grad], [self.first], [self.second], [], [torch.tensor(self.steps - 1.0)], fused=True, amsgrad=False,
+            beta1=beta1, beta2=beta2, lr=self.lr, weight_decay=self.weight_decay, eps=self.epsilon, maximize=False,
+        )  # fmt: skip
 
 
 class _Fold(ctypes.Structure):

@@ -5,10 +5,12 @@ import time
 from dataclasses import replace
 from statistics import median
 
+import numpy as np
 import torch
 
 from benchmark.bench.cells import Place
 from benchmark.bench.child import collect_all, start
+from benchmark.bench.flops import TRAIN, Work, matmul_rates
 from benchmark.bench.result import Section, Target
 from benchmark.bench.shapes import MINILM, TINY, Shape
 from benchmark.bench.steps import Stepper
@@ -16,8 +18,8 @@ from benchmark.bench.timing import Tell, added, interleave
 from benchmark.schedules.cubic import Cubic
 from benchmark.spec import DENSE
 
-WIDTHS = ((2, 128), (4, 256), (6, 384), (12, 384))
-"""Layers and hidden sizes, as of BERT's small family."""
+WIDTHS = ((2, 128, 2), (4, 256, 4), (6, 384, 12), (12, 384, 12), (12, 768, 12))
+"""Layers, hidden sizes and heads: BERT's small family, MiniLM, BERT-base."""
 LENGTHS = (16, 32, 64, 128)
 ROUNDS = 15
 CELLS = 4
@@ -27,18 +29,22 @@ CELLS = 4
 def measure(device: torch.device, quick: bool, tell: Tell) -> Section:
     """Dense and principled steps over sizes and lengths."""
     sizes = [
-        replace(MINILM, name="size", layers=layers, hidden=hidden, heads=hidden // 32) for layers, hidden in WIDTHS
+        replace(MINILM, name="size", layers=layers, hidden=hidden, heads=heads) for layers, hidden, heads in WIDTHS
     ]
     shapes = [*sizes, *(replace(MINILM, name="length", length=length) for length in LENGTHS)]
     rows: list[list[str]] = []
-    raw: dict[str, list[float]] = {}
+    rates = matmul_rates(device, side=128 if quick else None)
+    raw: dict[str, list[float]] = {f"matrix product FLOP/s, {name}": values for name, values in rates.items()}
+    fastest = max(median(values) for values in rates.values())
     for shape in [replace(TINY, name="size"), replace(TINY, name="length", length=8)] if quick else shapes:
         tell(f"scaling: {shape.words}")
         size, times = _step(shape, device, 1 if quick else ROUNDS)
         dense, pruned = times[DENSE], times["principled"]
+        work = Work(size, shape.layers, shape.hidden).flops(np.full(shape.batch, shape.length), TRAIN)
         rows.append(
             [shape.name, f"{shape.layers} x {shape.hidden}", str(shape.length), f"{size / 1e6:.1f}",
-             f"{1000 * median(dense):.1f}", f"{1000 * median(pruned):.1f}", f"{added(dense, pruned, 1)[0]:.3f}"]
+             f"{1000 * median(dense):.1f}", f"{1000 * median(pruned):.1f}", f"{added(dense, pruned, 1)[0]:.3f}",
+             f"{100 * work / median(dense) / fastest:.0f} %"]
         )  # fmt: skip
         raw |= {
             f"{shape.name} {shape.layers} x {shape.hidden} x {shape.length} {name} seconds": t
@@ -47,11 +53,22 @@ def measure(device: torch.device, quick: bool, tell: Tell) -> Section:
     return Section(
         name="scaling",
         title=f"How a step grows with model and length (batch {MINILM.batch})",
-        columns=["by", "layers x hidden", "length", "M prunable", "dense ms", "principled ms", "ratio"],
+        columns=[
+            "by",
+            "layers x hidden",
+            "length",
+            "M prunable",
+            "dense ms",
+            "principled ms",
+            "ratio",
+            "of the matrix rate",
+        ],
         rows=rows,
         notes=[
             "Medians, the ratio's of the differences within a round; principled between maskings. The criterion's cost goes with the "
-            "weights, the step's also with the tokens."
+            "weights, the step's also with the tokens.",
+            f"Of the matrix rate: useful operations of the dense step per second against a large matrix product, {fastest / 1e9:.1f} "
+            "GFLOP/s by the library that multiplies fastest here.",
         ],
         raw=raw,
         repetitions=f"{1 if quick else ROUNDS} rounds in turns",

@@ -175,6 +175,18 @@ def test_an_optimizer_that_rounds_otherwise_is_not_taken(
     assert passes == [False] * TOTAL
 
 
+def test_a_run_taken_up_goes_on_bitwise(compiled: Kernels) -> None:
+    """With other steps apart: a run that is taken up learns anew what the optimizer takes alone."""
+    expected = Toy(Principled(window=3)).train()
+    first, second = Toy(Principled(window=3)), Toy(Principled(window=3))
+    first.train(7)
+    second.model.load_state_dict(first.model.state_dict())
+    second.pruner.load_state_dict(first.pruner.state_dict())
+    second.optimizer.torch.load_state_dict(first.optimizer.torch.state_dict())
+    found = second.train(TOTAL - 7)
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
 def test_the_criterion_is_charged_what_the_optimizer_alone_would_not_take(
     compiled: Kernels, monkeypatch: pytest.MonkeyPatch
 ) -> None:

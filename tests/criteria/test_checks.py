@@ -13,9 +13,11 @@ from torch import Tensor
 
 import criteria
 from benchmark import registry
+from criteria import kernels
 from criteria.base import Criterion, State, Step
 from criteria.checks import CHECKS, check_criterion
 from criteria.fisher import Fisher
+from criteria.kernels import AdamW
 from criteria.l0 import L0
 from criteria.magnitude import Magnitude
 from criteria.movement import Movement
@@ -198,6 +200,32 @@ class Backwards(Criterion):
 
 
 @dataclass(frozen=True)
+class Forgetful(Sensitivity):
+    """Takes the optimizer's step and forgets to observe."""
+
+    def observe_and_move(self, state: State, weight: Tensor, grad: Tensor, step: Step, adamw: AdamW) -> bool:
+        adamw.by_torch(weight, grad)
+        return True
+
+
+@dataclass(frozen=True)
+class Undecided(Sensitivity):
+    """Observes, and then says that it did nothing."""
+
+    def observe_and_move(self, state: State, weight: Tensor, grad: Tensor, step: Step, adamw: AdamW) -> bool:
+        self.observe(state, weight, grad, step)
+        return False
+
+
+@dataclass(frozen=True)
+class LatentPass(Movement):
+    """The forward pass used other weights than these."""
+
+    def observe_and_move(self, state: State, weight: Tensor, grad: Tensor, step: Step, adamw: AdamW) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
 class UnaskedGate(Magnitude):
     """A gate without latent weights."""
 
@@ -291,6 +319,9 @@ BROKEN = [
     (LateState(), "saved state", "under names that init gives"),
     (RowNormalised(), "flat view", "elementwise: ClassVar"),
     (Backwards(), "planted example", "return minus"),
+    (Forgetful(), "one pass", "other bits"),
+    (Undecided(), "one pass", "other bits"),
+    (LatentPass(), "one pass", "never asked"),
     (UnaskedGate(), "gates", "latent: ClassVar"),
     (RestlessGate(), "gates", "asked twice"),
     (LeakyGate(), "gates", "multiply by the mask"),
@@ -319,6 +350,16 @@ def test_broken_criteria_are_caught_by_the_check_that_is_meant_to(
 @pytest.mark.parametrize("check", [name for name in CHECKS if name != "cost"])
 def test_every_check_can_fail(check: str) -> None:
     assert check in {name for _, name, _ in BROKEN}
+
+
+@pytest.mark.parametrize("text", ["sensitivity", "principled", "principled[window=2,uncertainty=false]"])
+def test_the_compiled_pass_keeps_the_contract(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    criterion = registry.configure("criteria", text)
+    assert CHECKS["one pass"](criterion) == "0 of 24 steps in one pass, bitwise", "a short vector is not worth it"
+    monkeypatch.setattr(kernels, "LEAST", 0)
+    if kernels.load() is None:
+        pytest.skip("no C compiler here whose functions share torch's threads")
+    assert CHECKS["one pass"](criterion) == "24 of 24 steps in one pass, bitwise"
 
 
 def test_checks_say_what_was_seen() -> None:
