@@ -40,28 +40,31 @@ class Ours:
     crowded: float = 0.0
 
 
-def measure(device: torch.device, quick: bool, tell: Tell, place: Place) -> tuple[Section, Section]:
-    """Two sections: ours against naive, and the useful share of the machine's matrix rate."""
+def measure(device: torch.device, quick: bool, tell: Tell, place: Place) -> list[Section]:
+    """Ours against naive, unless the place leaves the naive cells out, and the useful share of the machine's matrix rate."""
     ready()
     measured: list[Rates] = []
-    found: list[tuple[Cell, Ours, NaiveCell]] = []
+    found: list[tuple[Cell, Ours]] = []
+    naives: list[NaiveCell] = []
     side = 128 if quick else None
     for cell in place.cells:
         spec = place.spec(cell)
         tell(f"cell: {spec.cell}, {place.steps} steps: ours")
         measured.append(matmul_rates(device, side=side))
         first = run_ours(spec, device)
-        tell(f"cell: ours {first.seconds[0]:.1f} s, now naive")
-        naive = run_apart(spec, device)
-        tell(f"cell: naive {naive.seconds:.1f} s, now ours again")
+        tell(f"cell: ours {first.seconds[0]:.1f} s, now {'naive' if place.naive else 'again'}")
+        if place.naive:
+            naives.append(run_apart(spec, device))
+            tell(f"cell: naive {naives[-1].seconds:.1f} s, now ours again")
         second = run_ours(spec, device)
-        crowd = THREADS if device.type == "cpu" else 0
+        crowd = THREADS if device.type == "cpu" and place.naive else 0
         crowded = run_at_once(spec, crowd)
         measured.append(matmul_rates(device, side=side))
         ours = Ours(first.seconds + second.seconds, second.score, second.flops, crowd, crowded)
-        found.append((cell, ours, naive))
+        found.append((cell, ours))
     rates = {name: [rate for one in measured for rate in one[name]] for name in measured[0]}
-    return compared(found, place, device), shares(found, rates, device)
+    against = [compared(found, naives, place, device)] if place.naive else []
+    return [*against, shares(found, rates, device)]
 
 
 def run_ours(spec: RunSpec, device: torch.device) -> Ours:
@@ -102,10 +105,10 @@ def _first_teacher(spec: RunSpec, total: int) -> int:
     return min(moments(total, spec.training.checkpoints))
 
 
-def compared(found: list[tuple[Cell, Ours, NaiveCell]], place: Place, device: torch.device) -> Section:
+def compared(found: list[tuple[Cell, Ours]], naives: list[NaiveCell], place: Place, device: torch.device) -> Section:
     """Ours against naive."""
     rows, targets, raw = [], [], {}
-    for cell, ours, naive in found:
+    for (cell, ours), naive in zip(found, naives, strict=True):
         seconds, name = median(ours.seconds), _name(cell)
         ratio, alike = naive.seconds / seconds, (naive.seconds - naive.parts["teacher"]) / seconds
         rows.append(
@@ -137,11 +140,11 @@ def compared(found: list[tuple[Cell, Ours, NaiveCell]], place: Place, device: to
     )  # fmt: skip
 
 
-def shares(found: list[tuple[Cell, Ours, NaiveCell]], rates: Rates, device: torch.device) -> Section:
+def shares(found: list[tuple[Cell, Ours]], rates: Rates, device: torch.device) -> Section:
     """Useful operations per second, as a share of the rate of a large matrix product by each library; the target's is torch's."""
     typical = {name: median(values) for name, values in rates.items()}
     rows, targets = [], []
-    for cell, ours, _ in found:
+    for cell, ours in found:
         name = _name(cell)
         alone, together = ours.flops / median(ours.seconds), ours.flops * ours.crowd / (ours.crowded or 1.0)
         rows.append(_share(name, ours.flops, alone, typical))
@@ -165,9 +168,9 @@ def shares(found: list[tuple[Cell, Ours, NaiveCell]], rates: Rates, device: torc
         ],
         targets=targets,
         raw={f"matrix product FLOP/s, {name}": values for name, values in rates.items()}
-        | {f"{_name(cell)} useful FLOP": [ours.flops] for cell, ours, _ in found}
-        | {f"{_name(cell)} seconds at once": [ours.crowded] for cell, ours, _ in found if ours.crowd > 1},
-        repetitions="as the cells; the product five times before and after each",
+        | {f"{_name(cell)} useful FLOP": [ours.flops] for cell, ours in found}
+        | {f"{_name(cell)} seconds at once": [ours.crowded] for cell, ours in found if ours.crowd > 1},
+        repetitions="each cell twice; the product five times before and after",
     )
 
 

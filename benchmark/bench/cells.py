@@ -39,6 +39,8 @@ class Place:
     model: str = "mini"
     steps: int = 60
     eval_examples: int | None = None
+    naive: bool = True
+    """Whether the naive loop runs them too, and several run at once; without, the harness runs one at a time."""
 
     @property
     def cells(self) -> tuple[Cell, ...]:

@@ -27,6 +27,10 @@ def bench(
         "results/cost"
     ),
     steps: Annotated[int, typer.Option(min=4, help="Optimizer steps of each whole cell.")] = 60,
+    naive: Annotated[
+        bool,
+        typer.Option(help="Whole cells also by the naive loop, and at once; without, a large model's take less long."),
+    ] = True,
     criteria: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Criteria of the step section, separated by commas.")
     ] = None,
@@ -49,7 +53,7 @@ def bench(
 
     job = Job(
         pick_device(device),
-        Place(data, model, steps, eval_examples=20 if quick else None),
+        Place(data, model, steps, 20 if quick else None, naive),
         quick,
         criteria.split(",") if criteria else step.CRITERIA,
         f"prunebench {' '.join(_named(word) for word in sys.argv[1:])}",

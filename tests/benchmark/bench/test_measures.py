@@ -9,7 +9,7 @@ import torch
 from benchmark.bench import batches, cell, flops, selecting, step
 from benchmark.bench.cells import Cell, Place, opened
 from benchmark.bench.flops import Work, matmul_rates
-from benchmark.bench.naive_cell import NaiveCell, run_naive
+from benchmark.bench.naive_cell import run_naive
 from benchmark.bench.profile import write_profile
 from benchmark.bench.shapes import TINY, build, sized
 from benchmark.bench.steps import Stepper
@@ -89,19 +89,16 @@ def test_a_cell_beside_the_naive_one() -> None:
     assert naive.score == run_naive(plain, task, CPU).score
     assert naive.evaluations == 2  # after the first step and the last
     assert set(naive.parts) == {"teacher", "evaluation"}
-    section = cell.compared([(Cell("glue/sst2", "none", 4, 10), ours, naive)], place, CPU)
+    section = cell.compared([(Cell("glue/sst2", "none", 4, 10), ours)], [naive], place, CPU)
     assert section.targets == []  # none is set on the embedded data
     assert section.raw["glue/sst2 scores (ours, naive)"] == [ours.score, naive.score]
-    (share,) = cell.shares([(Cell("glue/sst2", "none", 4, 10), ours, naive)], {"torch": [ours.flops]}, CPU).targets
+    (share,) = cell.shares([(Cell("glue/sst2", "none", 4, 10), ours)], {"torch": [ours.flops]}, CPU).targets
     assert share.measured == pytest.approx(100 / ours.seconds[0])
 
 
 def test_cells_at_once_count_together() -> None:
     ours = cell.Ours([4.0, 2.0], 50.0, 6e9, crowd=2, crowded=4.0)
-    naive = NaiveCell(seconds=9.0, parts={"teacher": 1.0, "evaluation": 1.0})
-    section = cell.shares(
-        [(Cell("glue/sst2", "none", 4, 10), ours, naive)], {"torch": [4e9], "oneDNN": [6e9, 8e9, 8e9]}, CPU
-    )
+    section = cell.shares([(Cell("glue/sst2", "none", 4, 10), ours)], {"torch": [4e9], "oneDNN": [6e9, 8e9, 8e9]}, CPU)
     assert section.columns[3:] == ["of torch's product", "of oneDNN's product"]
     assert section.rows == [
         ["glue/sst2", "6", "2.0", "50 %", "25 %"],
@@ -111,6 +108,13 @@ def test_cells_at_once_count_together() -> None:
     assert [target.measured for target in section.targets] == [50]
     assert section.raw["glue/sst2 seconds at once"] == [4.0]
     assert cell.run_at_once(Place(steps=2, eval_examples=4).spec(Cell("glue/sst2", "none", 2, 1)), 2) > 0
+
+
+def test_without_the_naive_loop_the_share_is_measured_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cell, "run_apart", None)
+    (share,) = cell.measure(CPU, True, lambda _: None, Place(steps=4, eval_examples=4, naive=False))
+    assert share.name == "share"
+    assert [row[0] for row in share.rows] == ["glue/sst2 + self_regularization", "glue/sst2"]
 
 
 def test_only_cells_whose_files_are_at_hand(tmp_path: Path) -> None:
