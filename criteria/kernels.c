@@ -23,8 +23,9 @@ typedef struct {
     float eta, share, fresh, bonus;
 } Fold;
 
-/* What a step of AdamW does to weights, as torch's fused one: its moments, by how much they are fresh, the weights' decay, the step
-   and the root of its correction. */
+/* A step of AdamW, as torch's fused one takes it:
+       first <- first + fresh (g - first);  second <- old second + squared g^2
+       theta <- decay theta - size first / (sqrt(second) / root + epsilon) */
 typedef struct {
     float *first, *second;
     float fresh, old, squared, decay, size, root, epsilon;

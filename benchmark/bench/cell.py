@@ -155,6 +155,9 @@ def shares(found: list[tuple[Cell, Ours]], rates: Rates, device: torch.device) -
             targets.append(
                 Target(name=f"useful share, {name}", measured=measured, bound=bound, kind="at least", unit="%")
             )
+    at_once = (
+        "At once: as under `--jobs`, a process and a thread each; the seconds of the slowest, of cells that differ by their seed.",
+    )
     return Section(
         name="share",
         title="Useful operations of a whole cell against the machine's matrix product",
@@ -164,7 +167,7 @@ def shares(found: list[tuple[Cell, Ours]], rates: Rates, device: torch.device) -
             f"A large matrix product gave, in the same run, {_told(rates)}. "
             "Useful: 6 x linear weights x real tokens, plus attention; teacher forwards and evaluation 2 x. "
             "Time: building the model, training, evaluation.",
-            "At once: as under `--jobs`, a process and a thread each; the seconds of the slowest, of cells that differ by their seed.",
+            *(at_once if any(ours.crowd > 1 for _, ours in found) else ()),
         ],
         targets=targets,
         raw={f"matrix product FLOP/s, {name}": values for name, values in rates.items()}
