@@ -1,6 +1,6 @@
 """The optimizer over flat vectors, and its learning rate: linear warm-up, then linear decay to zero."""
 
-import math
+from collections import deque
 from collections.abc import Sequence
 
 import torch
@@ -14,6 +14,9 @@ from criteria.kernels import REGISTER, AdamW
 
 EPSILON = 1e-6
 """What torch adds to the norm before it divides by it."""
+
+LATELY = 5
+"""Steps whose time is remembered."""
 
 
 def rate(step: int, total: int, training: Training) -> float:
@@ -42,8 +45,8 @@ class FlatOptimizer:
             self.torch: torch.optim.Optimizer = torch.optim.Adamax(groups, lr=training.lr, foreach=True)
         else:
             self.torch = torch.optim.AdamW(groups, lr=training.lr, fused=True)
-        self.alone = math.inf
-        """The least seconds that a step was seen to take with nothing beside it."""
+        self.alone: deque[float] = deque(maxlen=LATELY)
+        """Seconds that the latest steps with nothing beside them took."""
 
     @property
     def device(self) -> torch.device:
@@ -74,8 +77,10 @@ class FlatOptimizer:
         prunable = self.flats[0].vector
         self.torch.state[prunable]["step"] += 1
         grad, prunable.grad = prunable.grad, None
-        self.torch.step()
-        prunable.grad = grad
+        try:
+            self.torch.step()
+        finally:
+            prunable.grad = grad
 
     def prunable_step(self, lr: float) -> AdamW | None:
         """The coming step of the prunable weights, for a pass that takes it along; None where that is not torch's, or the first."""

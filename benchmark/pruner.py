@@ -79,7 +79,7 @@ class Pruner:
     @property
     def seconds(self) -> float:
         """Time spent in the criterion and in masking."""
-        return self.watch.seconds
+        return max(0.0, self.watch.seconds)  # some of it is a difference (joint.py)
 
     @property
     def reached(self) -> bool:

@@ -90,7 +90,7 @@ class Cost(Part, frozen=True, kw_only=True):
     """Of a training step: the median over the curve's intervals of their mean."""
     criterion_seconds: Number
     """Spent in observing, scoring and masking, all steps together. Where the optimizer's pass takes observing along, that counts what
-    the two took beyond the least that the optimizer took alone (benchmark/joint.py)."""
+    the two took beyond what the optimizer lately took alone (benchmark/joint.py)."""
     peak_bytes: Count
     """Peak memory: CUDA allocations, or resident memory on a CPU."""
     steps: Count

@@ -77,7 +77,8 @@ class Criterion(ABC):
     def observe_and_move(self, state: State, weight: Tensor, grad: Tensor, step: Step, adamw: AdamW) -> bool:
         """`observe`, then `adamw` on `weight`, in one pass over memory: True. Or False, with nothing done.
 
-        All must be as after the two, to the bit. Elementwise criteria with nothing latent are asked, on a CPU.
+        All must be as after the two, to the bit. Asked on a CPU, with AdamW after `observe`, of elementwise criteria with nothing
+        latent; not at every step.
         """
         return False
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from criteria.base import Criterion, State, Step
 from criteria.blocks import blocks, fresh
-from criteria.kernels import AdamW, Kernels, load_for
+from criteria.kernels import REGISTER, AdamW, Kernels, load_for
 from criteria.options import require_at_least, require_range
 from criteria.search import Linear, Log, Range
 
@@ -88,7 +88,7 @@ class Smoothed(Criterion):
         """Both in one pass, where it is compiled; not for a plugin that observes in its own way."""
         fold = self._fold(state, step)
         kernels = fold.compiled(weight, grad)
-        if kernels is None or type(self).observe is not Smoothed.observe:
+        if kernels is None or not agree(kernels, moving=True) or type(self).observe is not Smoothed.observe:
             return False
         fold.by_kernels(kernels, weight, grad, adamw)
         fold.count(state)
@@ -181,13 +181,20 @@ class Fold:
 
 
 @cache
-def agree(kernels: Kernels) -> bool:
-    """Whether a few steps by `kernels` give torch's bits on this processor: results must not depend on who has a compiler."""
-    drawn = torch.randn(5, 4099, generator=torch.Generator().manual_seed(0))
-    weight, grad, ours, theirs = drawn[0], drawn[1], drawn[2:].clone(), drawn[2:].clone()
-    for eta, share, closing in ((0.0, 1.0, None), (1e-3, 0.5, None), (0.1, 0.3, (0.15, 0.01)), (0.0, 0.1, (0.7, 0.5))):
-        Fold(ours.unbind(), Product(eta), share, closing).by_kernels(kernels, weight, grad)
-        Fold(theirs.unbind(), Product(eta), share, closing).by_blocks(weight, grad)
+def agree(kernels: Kernels, moving: bool = False) -> bool:
+    """Whether a few steps by `kernels`, the optimizer's with them if `moving`, give torch's bits on this processor: results must not
+    depend on who has a compiler."""
+    size, generator = 257 * REGISTER if moving else 4099, torch.Generator().manual_seed(0)
+    ours = torch.randn(6, size, generator=generator).abs_()  # weight, two moments, M, A, U
+    theirs, grads = ours.clone(), torch.randn(4, size, generator=generator)
+    rates = ((0.0, 1.0, None), (1e-3, 0.5, None), (0.1, 0.3, (0.15, 0.01)), (0.0, 0.1, (0.7, 0.5)))
+    for steps, (grad, (eta, share, closing)) in enumerate(zip(grads, rates, strict=True), 1):
+        folds = [Fold(rows[3:].unbind(), Product(eta), share, closing) for rows in (ours, theirs)]
+        moves = [AdamW(rows[1], rows[2], steps, 0.1 / steps, (0.9, 0.999), 1e-8, 0.1) for rows in (ours, theirs)]
+        folds[0].by_kernels(kernels, ours[0], grad, moves[0] if moving else None)
+        folds[1].by_blocks(theirs[0], grad)
+        if moving:
+            moves[1].by_torch(theirs[0], grad)
     return torch.equal(ours, theirs)
 
 

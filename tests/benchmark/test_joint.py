@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
 from torch import Tensor
 
 from benchmark import joint
-from benchmark.joint import moves_as_torch, observe_and_step
+from benchmark.joint import observe_and_step
 from benchmark.optimizer import FlatOptimizer, rate
 from benchmark.pruner import Pruner
 from benchmark.schedules.cubic import Cubic
@@ -73,7 +73,7 @@ class Toy:
 def passes(compiled: Kernels, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """For every compiled observation of a run, whether the optimizer's step came with it."""
     assert agree(compiled)
-    assert moves_as_torch(compiled)
+    assert agree(compiled, moving=True)
     seen = list[bool]()
     observe = Kernels.observe
 
@@ -116,22 +116,65 @@ def test_a_run_has_the_bits_of_one_whose_passes_are_apart(
         assert torch.equal(together[name], value), name
 
 
+@dataclass(frozen=True)
+class ByMatrix(Sensitivity):
+    """One matrix at a time."""
+
+    elementwise: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class Latent(Sensitivity):
+    """Pruned weights keep a value underneath."""
+
+    latent: ClassVar[bool] = True
+
+
 @pytest.mark.parametrize(
     ("criterion", "optimizer", "width"),
     [
         (Principled(signed=True), "adamw", WIDTH),
         (Magnitude(), "adamw", WIDTH),
         (Movement(), "adamw", WIDTH),
+        (ByMatrix(), "adamw", WIDTH),
+        (Latent(), "adamw", WIDTH),
         (Sensitivity(), "adamax", WIDTH),
         (Sensitivity(), "adamw", 7),
     ],
-    ids=["no compiled pass", "nothing to observe", "another observation", "another optimizer", "no whole registers"],
+    ids=[
+        "no compiled pass",
+        "nothing to observe",
+        "another",
+        "matrices",
+        "latent",
+        "another optimizer",
+        "no whole registers",
+    ],
 )
 def test_apart_they_stay(
-    criterion: Criterion, optimizer: Literal["adamw", "adamax"], width: int, compiled: Kernels, passes: list[bool]
+    criterion: Criterion,
+    optimizer: Literal["adamw", "adamax"],
+    width: int,
+    compiled: Kernels,
+    passes: list[bool],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    Toy(criterion, width, Training(lr=0.05, optimizer=optimizer)).train()
+    training = Training(lr=0.05, optimizer=optimizer)
+    found = Toy(criterion, width, training).train()
     assert not any(passes)
+    expected = apart(monkeypatch, Toy(criterion, width, training))
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+def test_who_may_take_the_optimizers_step_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    toy = Toy(Sensitivity())
+    assert toy.optimizer.prunable_step(0.1) is None, "no moments yet"
+    toy.train(3)
+    step = toy.optimizer.prunable_step(0.1)
+    assert step is not None
+    assert (step.steps, step.lr, step.weight_decay) == (4, 0.1, 0.1)
+    monkeypatch.setattr(FlatOptimizer, "device", torch.device("cuda"))
+    assert toy.optimizer.prunable_step(0.1) is None, "CUDA's kernel is another"
 
 
 @dataclass(frozen=True)
@@ -157,19 +200,32 @@ def test_without_a_compiler_they_stay_apart(compiled: Kernels, monkeypatch: pyte
     assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
-def test_an_optimizer_that_rounds_otherwise_is_not_taken(
-    compiled: Kernels, passes: list[bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("code", "otherwise"),
+    [
+        ("fmaf(a.squared * g[i], g[i], ", "(a.squared * (g[i] * g[i]) + "),
+        ("share);\n        first[i]", "share) * 1.0001f;\n        first[i]"),
+    ],
+    ids=["moments", "statistics"],
+)
+def test_a_pass_that_rounds_otherwise_is_not_taken(
+    code: str,
+    otherwise: str,
+    compiled: Kernels,
+    passes: list[bool],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wrong = tmp_path / "kernels.c"
     source = kernels.SOURCE.read_text()
-    assert "fmaf(a.squared * g[i], g[i], " in source
-    wrong.write_text(source.replace("fmaf(a.squared * g[i], g[i], ", "(a.squared * (g[i] * g[i]) + "))
+    assert code in source
+    wrong.write_text(source.replace(code, otherwise))
     monkeypatch.setattr(kernels, "SOURCE", wrong)
     load.cache_clear()
     found = load()
     assert found is not None
     assert agree(found)
-    assert not moves_as_torch(found)
+    assert not agree(found, moving=True)
     passes.clear()
     Toy(Principled()).train()
     assert passes == [False] * TOTAL
@@ -185,6 +241,7 @@ def test_a_run_taken_up_goes_on_bitwise(compiled: Kernels) -> None:
     second.optimizer.torch.load_state_dict(first.optimizer.torch.state_dict())
     found = second.train(TOTAL - 7)
     assert all(torch.equal(found[name], value) for name, value in expected.items())
+    assert 0 < second.pruner.seconds < 60
 
 
 def test_the_criterion_is_charged_what_the_optimizer_alone_would_not_take(
@@ -193,8 +250,10 @@ def test_the_criterion_is_charged_what_the_optimizer_alone_would_not_take(
     """By a clock that moves by one second whenever it is read: every span measured is one second."""
     toy = Toy(Principled())
     toy.train(2)
-    assert 0 < toy.optimizer.alone < 1
-    toy.optimizer.alone, before = 0.25, toy.pruner.seconds
+    (alone,) = toy.optimizer.alone
+    assert 0 < alone < 1, "not that of the first step, which makes the moments"
+    toy.optimizer.alone.extend([9, 0.25, 0.25, 0.25, 0])
+    before = toy.pruner.seconds
     clock = count()
     monkeypatch.setattr("benchmark.joint.time.perf_counter", lambda: float(next(clock)))
     observe_and_step(toy.pruner, toy.optimizer, 1e-3)
@@ -206,4 +265,12 @@ def test_now_and_then_they_are_taken_apart(
 ) -> None:
     monkeypatch.setattr(joint, "APART", 5)
     Toy(Principled()).train()
-    assert passes == [False, False, True, True, True, False, False, True, True, True, False, False]
+    assert passes == [False, False, True, True, False, True, True, True, True, False, True, True]
+
+
+def test_a_machine_that_was_busy_gives_no_negative_time(compiled: Kernels) -> None:
+    toy = Toy(Principled())
+    toy.train(2)
+    toy.optimizer.alone.extend([1e6] * 5)
+    toy.train(1)
+    assert toy.pruner.seconds == 0
