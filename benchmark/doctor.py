@@ -36,7 +36,10 @@ EXTRAS = {
 """Optional package, importable under its own name: what it is for."""
 
 PROGRAMS = {
-    "cc": (("cc",), "criteria then cost half as much again on a CPU, with the same results: apt-get install gcc"),
+    "cc": (
+        ("cc",),
+        "`principled` then costs two or three times as much on a CPU, with the same results: apt-get install gcc",
+    ),
     "chromium": (
         ("chromium", "chromium-headless-shell", "google-chrome"),
         "only the tests of the page: apt-get install chromium",

@@ -25,6 +25,7 @@ from criteria.principled import Principled
 from criteria.sensitivity import Sensitivity
 from criteria.smoothing import agree
 from tests.benchmark.toys import Blocks, data, loss_of
+from tests.criteria.helpers import compiled_here
 
 TOTAL = 12
 WIDTH = 8
@@ -33,13 +34,10 @@ WIDTH = 8
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernels]:
-    """The compiled passes, for vectors of any length; runs in which steps are taken apart at the beginning alone."""
+    """The compiled passes, for vectors of any length."""
     load.cache_clear()
-    found = load()
-    if found is None:
-        pytest.skip("no C compiler here whose functions share torch's threads")
     monkeypatch.setattr(kernels, "LEAST", 0)
-    yield found
+    yield compiled_here()
     load.cache_clear()
 
 

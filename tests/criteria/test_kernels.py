@@ -15,18 +15,13 @@ from criteria.kernels import Kernels, load
 from criteria.principled import Principled
 from criteria.sensitivity import Sensitivity
 from criteria.smoothing import Smoothed, agree
-from tests.criteria.helpers import generator, start, step
-
-WITHOUT = "no C compiler here whose functions share torch's threads"
+from tests.criteria.helpers import compiled_here, generator, start, step
 
 
 @pytest.fixture(scope="module")
 def compiled() -> Kernels:
     """The compiled passes of this machine."""
-    found = load()
-    if found is None:
-        pytest.skip(WITHOUT)
-    return found
+    return compiled_here()
 
 
 @pytest.fixture
@@ -101,9 +96,7 @@ def test_several_threads_leave_no_seams(compiled: Kernels) -> None:
 
 @given(st.lists(st.floats(-4, 4, width=32), min_size=1, max_size=200), st.floats(-4, 4, width=32), st.integers(1, 5))
 def test_look_finds_what_lies_between(values: list[float], low: float, threads: int) -> None:
-    found = load()
-    if found is None:
-        pytest.skip(WITHOUT)
+    found = compiled_here()
     array = torch.tensor(values, dtype=torch.float32).numpy()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
