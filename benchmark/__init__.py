@@ -4,14 +4,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmark.board import Board
+    from benchmark.board.board import Board
+    from benchmark.board.record import Record
     from benchmark.errors import PrunebenchError
-    from benchmark.pruner import Pruner
-    from benchmark.record import Record
-    from benchmark.registry import configure
-    from benchmark.run import Options, Result, run
-    from benchmark.spec import RunSpec, Training
-    from benchmark.trainer_callback import PruningCallback
+    from benchmark.plugins.registry import configure
+    from benchmark.pruning.pruner import Pruner
+    from benchmark.pruning.schedules.base import Schedule
+    from benchmark.suite.spec import RunSpec, Training
+    from benchmark.training.run import Options, Result, run
+    from benchmark.training.trainer_callback import PruningCallback
 
 __all__ = [
     "Board",
@@ -22,24 +23,27 @@ __all__ = [
     "Record",
     "Result",
     "RunSpec",
+    "Schedule",
     "Training",
     "configure",
     "run",
 ]
 
 _HOMES = {
-    "Board": "board",
-    "Options": "run",
+    "Board": "board.board",
+    "Options": "training.run",
     "PrunebenchError": "errors",
-    "Pruner": "pruner",
-    "PruningCallback": "trainer_callback",
-    "Record": "record",
-    "Result": "run",
-    "RunSpec": "spec",
-    "Training": "spec",
-    "configure": "registry",
+    "Pruner": "pruning.pruner",
+    "PruningCallback": "training.trainer_callback",
+    "Record": "board.record",
+    "Result": "training.run",
+    "RunSpec": "suite.spec",
+    "Schedule": "pruning.schedules.base",
+    "Training": "suite.spec",
+    "configure": "plugins.registry",
+    "run": "training.run",
 }
-"""Where each public name lives. `run` is not among them: it is the module of that name, which can be called."""
+"""The module in which each public name lives."""
 
 
 def __getattr__(name: str) -> Any:

@@ -19,8 +19,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from criteria.kernels import AdamW
-from criteria.search import Range
+from criteria.common.search import Range
 
 State = dict[str, Tensor]
 """Named statistics of one weight tensor, kept by the caller and saved in checkpoints. Tensors only."""
@@ -60,7 +59,7 @@ class Criterion(ABC):
     """How many training batches to show to `observe_inputs`, `observe_example` or `observe_hessian` before each masking."""
 
     search: ClassVar[Mapping[str, Range]] = {}
-    """Options that tuning may set, and where (criteria/search.py); what is not named here stays as the row says."""
+    """Options that tuning may set, and where (criteria/common/search.py); what is not named here stays as the row says."""
 
     @property
     def exact(self) -> bool:
@@ -73,14 +72,6 @@ class Criterion(ABC):
 
     def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
         """Update `state` in place, once a step: after backward and clipping, before the optimizer moves `weight`."""
-
-    def observe_and_move(self, state: State, weight: Tensor, grad: Tensor, step: Step, adamw: AdamW) -> bool:
-        """`observe`, then `adamw` on `weight`, in one pass over memory: True. Or False, with nothing done.
-
-        All must be as after the two, to the bit. Asked on a CPU, with AdamW after `observe`, of elementwise criteria with nothing
-        latent; not at every step.
-        """
-        return False
 
     @abstractmethod
     def score(self, state: State, weight: Tensor) -> Tensor:

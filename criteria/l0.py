@@ -28,10 +28,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from criteria import score_optimizer
 from criteria.base import Criterion, State, Step
-from criteria.options import require_at_least, require_choice, require_positive, require_range
-from criteria.search import Log, Range
+from criteria.common import score_optimizer
+from criteria.common.options import require_at_least, require_choice, require_positive, require_range
+from criteria.common.search import Log, Range
 
 L, R, B = -0.1, 1.1, 2 / 3
 EDGE = 1e-4

@@ -21,10 +21,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from criteria import score_optimizer
 from criteria.base import Criterion, State, Step
-from criteria.options import require_choice, require_positive
-from criteria.search import Choice, Log, Range
+from criteria.common import score_optimizer
+from criteria.common.options import require_choice, require_positive
+from criteria.common.search import Choice, Log, Range
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ import torch
 from torch import Tensor
 
 from criteria.base import Criterion, State
-from criteria.options import require_at_least, require_positive
-from criteria.search import Choice, Log, Range
+from criteria.common.options import require_at_least, require_positive
+from criteria.common.search import Choice, Log, Range
 
 WAITING = 16
 """Gradients that wait until their outer products are added in one pass."""

@@ -5,7 +5,7 @@ The next pruned iterate is (theta - eta g) m. To first order
 and the minimum over m in {0,1}^n with sum_i m_i = K keeps the K largest
     S = -theta g + eta g^2 = -g (theta - eta g)       g the gradient at theta, eta the rate of the coming step
     I = |S|   (signed: S)
-    score = A U     A, U: the moving average and uncertainty of I's window means (criteria/smoothing.py)
+    score = A U     A, U: the moving average and uncertainty of I's window means (criteria/common/smoothing.py)
 
 The published code ranks |S|, which this does by default; `signed=True` is the program as it is stated, and it keeps quite other
 weights. `signed=True, smooth=False` is its exact solution for one step. The eta g^2 term is tiny beside |theta g| except for
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from criteria.base import Step
-from criteria.smoothing import Importance, Product, Smoothed
+from criteria.common.smoothing import Importance, Smoothed, product
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Principled(Smoothed):
 
     def importance(self, step: Step) -> Importance:
         """|S|, or S itself."""
-        product = Product(step.lr if self.lr_term else 0.0)
+        eta = step.lr if self.lr_term else 0.0
 
         def signed(out: Tensor, theta: Tensor, g: Tensor) -> Tensor:
-            return torch.sub(theta, g, alpha=product.eta, out=out).mul_(g).neg_()
+            return torch.sub(theta, g, alpha=eta, out=out).mul_(g).neg_()
 
-        return signed if self.signed else product
+        return signed if self.signed else product(eta)

@@ -1,7 +1,7 @@
 """Keeps the weights to which the loss is most sensitive, smoothed over training with an uncertainty bonus (PLATON).
 
     I     = |theta g|
-    score = A U     A, U: the moving average and uncertainty of I's window means (criteria/smoothing.py)
+    score = A U     A, U: the moving average and uncertainty of I's window means (criteria/common/smoothing.py)
 
 Departures: the published code computes I after `optimizer.step()`, from the new weight and the old gradient. Here every
 criterion is shown the same moment, before the optimizer, so I uses the weight at which g was taken. Fed the weights after the
@@ -15,7 +15,7 @@ Reference: Zhang et al., PLATON: Pruning Large Transformer Models with Upper Con
 from dataclasses import dataclass
 
 from criteria.base import Step
-from criteria.smoothing import Importance, Product, Smoothed
+from criteria.common.smoothing import Importance, Smoothed, product
 
 
 @dataclass(frozen=True)
@@ -24,4 +24,4 @@ class Sensitivity(Smoothed):
 
     def importance(self, step: Step) -> Importance:
         """|theta g|."""
-        return Product()
+        return product()

@@ -22,10 +22,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from criteria import score_optimizer
 from criteria.base import Criterion, State, Step
-from criteria.options import require_at_least, require_choice, require_positive, require_range
-from criteria.search import Linear, Log, Range
+from criteria.common import score_optimizer
+from criteria.common.options import require_at_least, require_choice, require_positive, require_range
+from criteria.common.search import Linear, Log, Range
 
 LEAST = 0.005
 """The share of a matrix that is always kept."""

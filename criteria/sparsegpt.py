@@ -25,8 +25,8 @@ import torch
 from torch import Tensor
 
 from criteria.base import Criterion, State
-from criteria.options import require_positive
-from criteria.search import Log, Range
+from criteria.common.options import require_positive
+from criteria.common.search import Log, Range
 
 COLUMNS = 128
 """Columns swept before the rest of the matrix is updated."""

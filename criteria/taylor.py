@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from criteria.base import Criterion, State, Step
-from criteria.blocks import blocks
+from criteria.common.blocks import blocks
 
 
 @dataclass(frozen=True)

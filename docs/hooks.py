@@ -24,27 +24,35 @@ INTRODUCTIONS = {
     "tasks": "Files, metrics and families of models: [Tasks](../tasks.md).",
 }
 
-SHARED = {"criteria": ("smoothing", "score_optimizer"), "regularizers": ("soft_targets",)}
+SHARED = {
+    "criteria": ("common/smoothing", "common/score_optimizer"),
+    "regularizers": ("soft_targets",),
+}
 """Files beside the plugins of a kind whose formulas several of them use."""
 
 API = {
     "Running": (
-        "benchmark/spec.py",
+        "benchmark/suite/spec.py",
         ("RunSpec", "Training"),
-        "benchmark/run.py",
+        "benchmark/training/run.py",
         ("run", "Options", "Result"),
-        "benchmark/registry.py",
+        "benchmark/plugins/registry.py",
         ("configure",),
         "benchmark/errors.py",
         ("PrunebenchError",),
     ),
-    "Pruning": ("benchmark/pruner.py", ("Pruner",), "benchmark/trainer_callback.py", ("PruningCallback",)),
+    "Pruning": (
+        "benchmark/pruning/pruner.py",
+        ("Pruner",),
+        "benchmark/training/trainer_callback.py",
+        ("PruningCallback",),
+    ),
     "Boards": (
-        "benchmark/suite.py",
+        "benchmark/suite/suite.py",
         ("Suite", "Override"),
-        "benchmark/board.py",
+        "benchmark/board/board.py",
         ("Board",),
-        "benchmark/record.py",
+        "benchmark/board/record.py",
         ("Record",),
     ),
     "Contracts": (
@@ -52,19 +60,19 @@ API = {
         ("Criterion", "Step"),
         "criteria/regularizers/base.py",
         ("Regularizer",),
-        "benchmark/schedules/base.py",
+        "benchmark/pruning/schedules/base.py",
         ("Schedule",),
         "tasks/base.py",
         ("Task", "Prepared", "Setting", "Evaluation"),
     ),
     "Checks": (
-        "criteria/checks.py",
+        "criteria/checks/criterion.py",
         ("check_criterion",),
-        "criteria/regularizers/checks.py",
+        "criteria/checks/regularizer.py",
         ("check_regularizer",),
-        "benchmark/schedules/checks.py",
+        "benchmark/pruning/schedules/checks.py",
         ("check_schedule",),
-        "tasks/checks.py",
+        "tasks/checks/task.py",
         ("check_task",),
     ),
 }
@@ -93,8 +101,8 @@ def pages() -> dict[str, str]:
 
 def plugin_page(kind: str, introduction: str) -> str:
     """All built-in plugins of a kind."""
-    from benchmark.catalogue import catalogue
-    from benchmark.registry import KINDS, package_folder
+    from benchmark.plugins.catalogue import catalogue
+    from benchmark.plugins.registry import KINDS, package_folder
 
     folder = package_folder(KINDS[kind])
     parts = [f"# {kind.capitalize()}", introduction]
@@ -103,7 +111,7 @@ def plugin_page(kind: str, introduction: str) -> str:
             parts += plugin_part(entry, docstring_of(folder / f"{entry.name}.py"))
     for name in SHARED.get(kind, ()):
         claim, _, rest = docstring_of(folder / f"{name}.py").partition("\n")
-        parts += [f"## Shared: {name.replace('_', ' ')}", f"**{escaped(claim)}**", *prose(rest)]
+        parts += [f"## Shared: {Path(name).name.replace('_', ' ')}", f"**{escaped(claim)}**", *prose(rest)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -114,7 +122,7 @@ def docstring_of(path: Path) -> str:
 
 def plugin_part(entry: Any, docstring: str) -> list[str]:
     """Claim, formula and text as they stand in the file, options, links."""
-    from benchmark.show_catalogue import spelt
+    from benchmark.commands.list import spelt
 
     claim, _, rest = docstring.partition("\n")
     parts = [f"## `{entry.name}`", f"**{escaped(claim)}**"]

@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from benchmark.board import Board
-from benchmark.outcomes import load_outcomes
-from benchmark.plugin_files import only_look
-from benchmark.record import Record
+from benchmark.board.board import Board
+from benchmark.board.outcomes import load_outcomes
+from benchmark.board.record import Record
+from benchmark.commands.views import aggregate
+from benchmark.plugins.files import only_look
 from benchmark.report.statistics.intervals import sd, t_interval
 from benchmark.report.statistics.paired import paired_bootstrap
-from benchmark.spec import DENSE
-from benchmark.views import aggregate
+from benchmark.suite.spec import DENSE
 
 HERE = Path(__file__).resolve().parent
 PAGES = (HERE / "FINDINGS.md", HERE.parent / "README.md")

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.base import Setting, TaskError
+from tasks.families.tagging import PreparedTagging, WordTagging
+from tasks.formats.sources import Layout, hash_file
+from tasks.formats.tags import entity_types
 from tasks.pipeline.cache import Memo
-from tasks.sources import Layout, hash_file
-from tasks.tagging import PreparedTagging, WordTagging
-from tasks.tags import entity_types
 
 _types: Memo[tuple[str, ...]] = Memo(16)
 

@@ -8,8 +8,8 @@ https://aclanthology.org/W03-0419.
 from dataclasses import dataclass
 
 from tasks.base import Setting, TaskError
-from tasks.sources import Hub, Layout
-from tasks.tagging import PreparedTagging, WordTagging
+from tasks.families.tagging import PreparedTagging, WordTagging
+from tasks.formats.sources import Hub, Layout
 
 TYPES = ("LOC", "MISC", "ORG", "PER")
 

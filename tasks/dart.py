@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.base import TaskError
-from tasks.data_to_text import Pair, TextGeneration, grouped
-from tasks.sources import MINI, Hub, Layout, Row
-from tasks.triples import linearise, read_json, read_xml
+from tasks.families.data_to_text import Pair, TextGeneration, grouped
+from tasks.formats.sources import MINI, Hub, Layout, Row
+from tasks.formats.triples import linearise, read_json, read_xml
 
 CHOICES = ("train", "dev")
 PUBLISHED = {"train": 30526, "dev": 2768}

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.base import TaskError
-from tasks.data_to_text import Pair, TextGeneration, grouped
-from tasks.sources import Hub, Layout, Row, open_text
+from tasks.families.data_to_text import Pair, TextGeneration, grouped
+from tasks.formats.sources import Hub, Layout, Row, open_text
 
 _SLOT = re.compile(r"\s*([^\[\],\s][^\[\],]*)\[([^\[\]]*)\]\s*(?:,|$)")
 

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks import metrics
 from tasks.base import Outcomes, Setting, Task, TaskError
-from tasks.hub_metrics import HubMetric, means
-from tasks.hub_metrics import parse as parse_metrics
+from tasks.formats.sources import Hub, Layout, Row, read_text
+from tasks.metrics import classification as metrics
+from tasks.metrics.hub import HubMetric, means
+from tasks.metrics.hub import parse as parse_metrics
 from tasks.pipeline.features import Feature
 from tasks.pipeline.prepared import Compared, PreparedTask
-from tasks.sources import Hub, Layout, Row, read_text
 
 REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
 

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks import metrics
 from tasks.base import Outcomes, Setting, Task, TaskError
-from tasks.hub_metrics import HubMetric, means, parse
+from tasks.formats.sources import Hub, Layout, Row, read_text
+from tasks.metrics import classification as metrics
+from tasks.metrics.hub import HubMetric, means, parse
 from tasks.pipeline.features import Feature
 from tasks.pipeline.prepared import Compared, PreparedTask
-from tasks.sources import Hub, Layout, Row, read_text
-from tasks.spans import best_spans, locate, null_scores, paragraph, positions, token_span
+from tasks.pipeline.spans import best_spans, locate, null_scores, paragraph, positions, token_span
 
 MASKED = -1e4
 """Logit of positions that cannot be an answer: no probability in fp32, yet finite for regularizers."""

@@ -12,9 +12,9 @@ from typing import ClassVar
 import numpy as np
 from torch import nn
 
-from tasks import metrics
 from tasks.base import Outcomes, Setting
-from tasks.sources import Hub, Layout
+from tasks.formats.sources import Hub, Layout
+from tasks.metrics import classification as metrics
 from tasks.squad import PreparedSquad, Squad
 
 

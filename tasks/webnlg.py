@@ -19,9 +19,9 @@ from typing import ClassVar
 import numpy as np
 
 from tasks.base import Outcomes, TaskError, resample
-from tasks.data_to_text import Pair, TextGeneration
-from tasks.sources import Hub, Layout, Row
-from tasks.triples import linearise, parse_triple, plain, read_xml
+from tasks.families.data_to_text import Pair, TextGeneration
+from tasks.formats.sources import Hub, Layout, Row
+from tasks.formats.triples import linearise, parse_triple, plain, read_xml
 
 FILES = {
     "2017": ("webnlg/webnlg_challenge_2017/train/*/*.xml", "webnlg/webnlg_challenge_2017/test/testdata_with_lex.xml"),

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from benchmark import cli
-from benchmark.readyaml import load_yaml
-from benchmark.spec import Training
-from benchmark.suite import Suite
+from benchmark.suite.spec import Training
+from benchmark.suite.suite import Suite
+from benchmark.suite.yaml import load_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -136,7 +136,7 @@ def test_the_python_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "criteria.md", ROOT / "docs" / "tutorial.md"])
 def test_the_criterion_of_a_page_passes_every_check(page: Path, tmp_path: Path) -> None:
-    from benchmark.check import verdicts
+    from benchmark.commands.check import verdicts
 
     (code,) = [content for _, content in blocks(page, "python") if "(Criterion):" in content]
     path = tmp_path / f"{re.sub('(?<!^)(?=[A-Z])', '_', re.findall(r'class (.+)[(]Criterion', code)[0]).lower()}.py"
@@ -160,7 +160,7 @@ def hooks() -> ModuleType:
 
 def test_the_reference_has_every_plugin_with_its_formula_and_options(hooks: ModuleType) -> None:
     pytest.importorskip("latex2mathml")
-    from benchmark.registry import KINDS, builtin_names
+    from benchmark.plugins.registry import KINDS, builtin_names
 
     pages = hooks.pages()
     for kind in KINDS:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark.registry import load
+from benchmark.plugins.registry import load
 from tests.benchmark.boards import make_board
 from tests.tasks.tiny import checkpoint, write_sst2, write_tsv
 from tests.test_docs import PAGES, ROOT, blocks, call, commands

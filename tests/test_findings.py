@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmark.plugin_files import only_look
+from benchmark.plugins.files import only_look
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "results" / "FINDINGS.md", ROOT / "README.md")

@@ -8,7 +8,7 @@ from benchmark.bench.cells import Place, opened
 from benchmark.bench.child import call
 from benchmark.bench.result import Section
 from benchmark.bench.timing import Tell
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 from tasks.base import Batch
 
 BATCHES = 200

@@ -17,10 +17,10 @@ from benchmark.bench.flops import FORWARD, TRAIN, Rates, Work, joined, matmul_ra
 from benchmark.bench.naive_cell import EVERY, NaiveCell
 from benchmark.bench.result import Section, Target
 from benchmark.bench.timing import Tell
-from benchmark.environment import THREADS
-from benchmark.run import Options, run
-from benchmark.spec import RunSpec
-from benchmark.train import moments, stream
+from benchmark.machine.environment import THREADS
+from benchmark.suite.spec import RunSpec
+from benchmark.training.run import Options, run
+from benchmark.training.train import moments, stream
 from tasks.base import Prepared
 
 SHARE = 0.70

@@ -5,8 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
-from benchmark.run import Options, open_task
-from benchmark.spec import RunSpec, Training
+from benchmark.suite.spec import RunSpec, Training
+from benchmark.training.run import Options, open_task
 from tasks.pipeline.prepared import PreparedTask
 
 

@@ -58,8 +58,8 @@ def peak(device: str, criterion: str, shape: dict[str, Any], steps: int) -> Foun
 
     from benchmark.bench.shapes import Shape
     from benchmark.bench.steps import Stepper
-    from benchmark.environment import peak_bytes, prepare_device, reset_peak
-    from benchmark.schedules.cubic import Cubic
+    from benchmark.machine.environment import peak_bytes, prepare_device, reset_peak
+    from benchmark.pruning.schedules.cubic import Cubic
 
     place = torch.device(device)
     prepare_device(place)
@@ -75,8 +75,8 @@ def open_(spec: dict[str, Any], cache: str) -> Found:
     """Seconds to read and tokenize a task; imports do not count."""
     import transformers  # noqa: F401 - imported before the clock starts
 
-    from benchmark.run import Options, open_task
-    from benchmark.spec import RunSpec
+    from benchmark.suite.spec import RunSpec
+    from benchmark.training.run import Options, open_task
 
     started = time.perf_counter()
     open_task(RunSpec.model_validate(spec), Options(cache=Path(cache)))
@@ -86,8 +86,8 @@ def open_(spec: dict[str, Any], cache: str) -> Found:
 def cells(specs: list[dict[str, Any]], device: str) -> Found:
     """Seconds that cells take, one after the other, in this process, starting up included in `all`."""
     from benchmark.bench.cells import ready
-    from benchmark.run import Options, run
-    from benchmark.spec import RunSpec
+    from benchmark.suite.spec import RunSpec
+    from benchmark.training.run import Options, run
 
     ready()
     seconds = [run(RunSpec.model_validate(spec), Options(device=device)).record.cost.total_seconds for spec in specs]
@@ -100,7 +100,7 @@ def naive(spec: dict[str, Any], device: str) -> Found:
 
     from benchmark.bench.cells import opened, ready
     from benchmark.bench.naive_cell import run_naive
-    from benchmark.spec import RunSpec
+    from benchmark.suite.spec import RunSpec
 
     ready()
     wanted = RunSpec.model_validate(spec)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmark.bench.timing import seconds_of
-from benchmark.linear import fastest_library, product
-from benchmark.prunable import find_prunable
+from benchmark.pruning.prunable import find_prunable
+from benchmark.training.cpu.linear import fastest_library, product
 
 SIDE = {"cpu": 2048, "cuda": 8192}
 """Rows and columns of the matrices whose product is timed."""

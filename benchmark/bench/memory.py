@@ -9,7 +9,7 @@ from benchmark.bench.child import call
 from benchmark.bench.result import Section, Target
 from benchmark.bench.shapes import shape_for
 from benchmark.bench.timing import Tell
-from benchmark.spec import DENSE
+from benchmark.suite.spec import DENSE
 
 CRITERIA = ("principled", "sensitivity", "taylor", "magnitude", "movement")
 STEPS = 32

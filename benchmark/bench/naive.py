@@ -12,7 +12,7 @@ References: the released code of Ren & Zhu (PINS, https://arxiv.org/abs/2305.123
 import torch
 from torch import Tensor, nn
 
-from benchmark.schedules.base import Schedule
+from benchmark.pruning.schedules.base import Schedule
 
 
 class NaivePruner:

@@ -18,15 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark import registry
 from benchmark.bench.naive import NaivePruner
 from benchmark.bench.padded import padded, shuffled
 from benchmark.bench.steps import naive_optimizer, naive_update
 from benchmark.bench.timing import wait
-from benchmark.environment import seed_everything
-from benchmark.optimizer import rate
-from benchmark.prunable import find_prunable
-from benchmark.spec import RunSpec
+from benchmark.machine.environment import seed_everything
+from benchmark.plugins import registry
+from benchmark.pruning.prunable import find_prunable
+from benchmark.suite.spec import RunSpec
+from benchmark.training.optimizer import rate
 from tasks.base import Batch
 from tasks.pipeline.prepared import PreparedTask
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import torch
 
-from benchmark.atomic import write_text
 from benchmark.bench.shapes import shape_for, sized
 from benchmark.bench.steps import Stepper
-from benchmark.environment import prepare_device
-from benchmark.schedules.cubic import Cubic
+from benchmark.machine.atomic import write_text
+from benchmark.machine.environment import prepare_device
+from benchmark.pruning.schedules.cubic import Cubic
 
 STEPS = 5
 ROWS = 30
@@ -23,7 +23,7 @@ def write_profile(device: torch.device, quick: bool, criterion: str, path: Path,
 
     warm = 12
     total = warm + STEPS + 2
-    prepare_device(device)  # memory as a run keeps it
+    prepare_device(device)
     shape = sized(shape_for(device, quick), batch)
     step = Stepper(shape, device, criterion, Cubic(initial=1, final=total - 3), total)
     for _ in range(warm):

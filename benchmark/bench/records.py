@@ -18,7 +18,7 @@ COMMAND = "from benchmark.cli import main; main()"
 LOAD = """
 import os, resource, sys, time
 from pathlib import Path
-from benchmark.board import Board
+from benchmark.board.board import Board
 board = Board.open(Path(sys.argv[1]))
 started, before = time.perf_counter(), sum(os.times()[:4])
 records, problems = getattr(board, sys.argv[2])()

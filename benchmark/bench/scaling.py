@@ -15,8 +15,8 @@ from benchmark.bench.result import Section, Target
 from benchmark.bench.shapes import MINILM, TINY, Shape
 from benchmark.bench.steps import Stepper
 from benchmark.bench.timing import Tell, added, interleave
-from benchmark.schedules.cubic import Cubic
-from benchmark.spec import DENSE
+from benchmark.pruning.schedules.cubic import Cubic
+from benchmark.suite.spec import DENSE
 
 WIDTHS = ((2, 128, 2), (4, 256, 4), (6, 384, 12), (12, 384, 12), (12, 768, 12))
 """Layers, hidden sizes and heads: BERT's small family, MiniLM, BERT-base."""

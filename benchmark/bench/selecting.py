@@ -5,7 +5,7 @@ from torch import Tensor
 
 from benchmark.bench.result import Section, Target
 from benchmark.bench.timing import Tell, interleave, interval
-from benchmark.selection import keep_highest
+from benchmark.pruning.selection import keep_highest
 
 SPARSITY = 0.8
 

@@ -84,7 +84,7 @@ def batch(shape: Shape, device: torch.device, seed: int = 0) -> dict[str, Tensor
 
 def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
     """Cross-entropy, in the device's precision."""
-    from benchmark.environment import autocast
+    from benchmark.machine.environment import autocast
 
     with autocast(batch["label"].device):
         logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits

@@ -14,8 +14,8 @@ from benchmark.bench.result import Section, Target
 from benchmark.bench.shapes import Shape, shape_for
 from benchmark.bench.steps import SPARSITY, NaiveStepper, Stepper
 from benchmark.bench.timing import Seconds, Tell, added, interleave, interval
-from benchmark.schedules.cubic import Cubic
-from benchmark.spec import DENSE
+from benchmark.pruning.schedules.cubic import Cubic
+from benchmark.suite.spec import DENSE
 
 CRITERIA = ("principled", "sensitivity", "taylor", "magnitude", "movement")
 NAIVE_DENSE, NAIVE = "naive loop, dense", "naive loop, principled"

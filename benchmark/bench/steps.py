@@ -5,19 +5,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from benchmark import registry
 from benchmark.bench.naive import NaivePruner
 from benchmark.bench.shapes import Shape, batch, build, loss_of
-from benchmark.dense import Dense
-from benchmark.dropout import cheap_dropout
-from benchmark.flat import PrunableWeights
-from benchmark.joint import observe_and_step
-from benchmark.linear import placed
-from benchmark.optimizer import FlatOptimizer, rate
-from benchmark.prunable import find_prunable
-from benchmark.pruner import Pruner
-from benchmark.schedules.base import Schedule
-from benchmark.spec import DENSE, Training
+from benchmark.plugins import registry
+from benchmark.pruning.dense import Dense
+from benchmark.pruning.flat import PrunableWeights
+from benchmark.pruning.prunable import find_prunable
+from benchmark.pruning.pruner import Pruner
+from benchmark.pruning.schedules.base import Schedule
+from benchmark.suite.spec import DENSE, Training
+from benchmark.training.cpu import prepare
+from benchmark.training.cpu.dropout import cheap_dropout
+from benchmark.training.optimizer import FlatOptimizer, rate
 
 SPARSITY = 0.8
 
@@ -43,7 +42,7 @@ class Stepper:
         """
         self.training, self.total, self.taken = Training(), total, 0
         if beside is None:
-            self.model, self.batch = placed(build(shape, device), device), batch(shape, device)
+            self.model, self.batch = prepare(build(shape, device), device), batch(shape, device)
             self.weights = PrunableWeights(find_prunable(self.model))
             self.optimizer = FlatOptimizer(self.model, self.weights, self.training)
         else:
@@ -67,7 +66,8 @@ class Stepper:
             loss = loss_of(self.model, self.batch)
         loss.backward()
         self.optimizer.clip(self.training.clip)
-        observe_and_step(self.pruner, self.optimizer, lr)
+        self.pruner.observe(lr)
+        self.optimizer.step(lr)
         self.pruner.prune()
         self.optimizer.zero_grad()
         self.taken += 1

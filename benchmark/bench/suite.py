@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from benchmark import environment
-from benchmark.atomic import write_text
 from benchmark.bench import batches, cell, memory, records, scaling, selecting, startup, step, workers
 from benchmark.bench.cells import Place
 from benchmark.bench.result import Costs, Recipe, Section, read
 from benchmark.bench.show import markdown, slug
 from benchmark.bench.timing import Tell
 from benchmark.errors import PrunebenchError, choices
+from benchmark.machine import environment
+from benchmark.machine.atomic import write_text
 
 
 @dataclass(frozen=True)

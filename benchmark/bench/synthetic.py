@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.board.outcomes import pack_outcomes
+from benchmark.board.record import SCHEMA, outcomes_path, record_path
 from benchmark.errors import PrunebenchError
-from benchmark.outcomes import pack_outcomes
-from benchmark.record import SCHEMA, outcomes_path, record_path
-from benchmark.spec import RunSpec
-from benchmark.suite import Suite
+from benchmark.suite.spec import RunSpec
+from benchmark.suite.suite import Suite
 
 GRID: dict[str, Any] = {
     "title": "Synthetic: its numbers mean nothing",

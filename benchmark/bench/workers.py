@@ -18,10 +18,10 @@ from typing import Any
 from benchmark.bench.result import Section, Target
 from benchmark.bench.simulate import Cell, Outcome, Policy, World, simulate
 from benchmark.bench.timing import Tell
-from benchmark.board import Board
-from benchmark.claim import claimed
+from benchmark.board.board import Board
+from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError
-from benchmark.record import Record
+from benchmark.machine.lock import claimed
 
 SUITE: dict[str, Any] = {
     "title": "Workers", "tasks": ["glue/sst2"], "criteria": ["magnitude", "movement", "principled"],

@@ -3,10 +3,10 @@
 import sys
 
 from benchmark.cli import running, tuning, showing, diagnosing, measuring, keeping, extending  # isort: skip - the order of the help
-from benchmark.atomic import MACHINE, reason_of
 from benchmark.cli.app import app, echo
 from benchmark.errors import PrunebenchError
-from benchmark.plugin_files import only_look
+from benchmark.machine.atomic import MACHINE, reason_of
+from benchmark.plugins.files import only_look
 
 __all__ = ["app", "diagnosing", "extending", "keeping", "main", "measuring", "running", "showing", "tuning"]
 

@@ -44,7 +44,7 @@ Kind = Literal["criteria", "regularizers", "schedules", "tasks"]
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Ctrl-C and SIGTERM end the command with one line, what has been done saved; the exit code is 128 + signal."""
-    from benchmark.interrupt import catching
+    from benchmark.machine.interrupt import catching
 
     try:
         with catching():
@@ -68,8 +68,8 @@ def open_board(
     runs: bool = False,
 ) -> Any:
     """The board, with the suite changed as asked; its plugin files are run only by a command that `runs` cells."""
-    from benchmark.board import Board
-    from benchmark.plugin_files import only_look
+    from benchmark.board.board import Board
+    from benchmark.plugins.files import only_look
 
     only_look(not runs)
     return Board.open(folder, parsed(changes), data=data, model=model)
@@ -79,6 +79,6 @@ def parsed(changes: list[str] | None) -> dict[str, Any]:
     """The --set options as settings; without any, nothing is loaded."""
     if not changes:
         return {}
-    from benchmark.readsuite import parse_changes
+    from benchmark.suite.read import parse_changes
 
     return parse_changes(changes)

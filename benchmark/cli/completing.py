@@ -1,7 +1,7 @@
 """What the shell offers behind TAB: the names of plugins. Files and boards it completes by itself."""
 
-from benchmark import registry
-from benchmark.catalogue import catalogue
+from benchmark.plugins import registry
+from benchmark.plugins.catalogue import catalogue
 
 
 def plugins(incomplete: str) -> list[str]:

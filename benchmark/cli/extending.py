@@ -15,8 +15,8 @@ def list_plugins(
     kind: Annotated[Kind | None, typer.Argument(help="What to list; everything if left out.")] = None,
 ) -> None:
     """List plugins: name, one-line claim, options with their defaults."""
-    from benchmark.registry import KINDS
-    from benchmark.show_catalogue import catalogue_lines
+    from benchmark.commands.list import catalogue_lines
+    from benchmark.plugins.registry import KINDS
 
     echo("\n".join(line for name in ([kind] if kind else KINDS) for line in catalogue_lines(name)))
 
@@ -36,7 +36,7 @@ def check(
     model: Model = None,
 ) -> None:
     """Hold a plugin against its contract: what passed, or what failed and what to do."""
-    from benchmark.check import verdicts
+    from benchmark.commands.check import verdicts
 
     found, told = verdicts(plugin, kind, data, model)
     echo("\n".join(f"{'passed ' if one.passed else 'FAILED '} {one.name}: {one.words}" for one in told))
@@ -57,7 +57,7 @@ def new(
     ] = None,
 ) -> None:
     """Write a plugin (one file that already works), a package around it, or a board; nothing is overwritten."""
-    from benchmark.scaffold import new as write_new
+    from benchmark.commands.new import new as write_new
 
     written = write_new(kind, name, folder, package)
     echo(
@@ -73,7 +73,7 @@ def prunable(
     biases: Annotated[bool, typer.Option(help="Count the layers' biases too, as scope 'published' does.")] = False,
 ) -> None:
     """List the weights of MODEL that may be pruned, and their number."""
-    from benchmark.inspect_model import prunable_text
+    from benchmark.commands.prunable import prunable_text
 
     echo(prunable_text(model, biases))
 
@@ -88,7 +88,7 @@ def doctor(
     model: Model = None,
 ) -> None:
     """Say what this machine has and lacks: Python, torch, device, data, hub, extras, programs, and how to get what is missing."""
-    from benchmark.doctor import examine, report_lines
+    from benchmark.commands.doctor import examine, report_lines
 
     findings = examine(open_board(board, changes, data, model, runs=True) if board else None)
     echo("\n".join(report_lines(findings)))

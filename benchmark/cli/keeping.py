@@ -18,7 +18,7 @@ def merge(
     model: Model = None,
 ) -> None:
     """Bring records of the same suite from other machines or people into BOARD, refusing conflicting ones by name."""
-    from benchmark.merge import merge as merge_records
+    from benchmark.commands.merge import merge as merge_records
 
     echo(merge_records(open_board(board, changes, data, model), others).summary())
 
@@ -36,7 +36,7 @@ def export(
     device: Device = "auto",
 ) -> None:
     """Write a finished cell as a Hugging Face model folder: pruned weights, tokenizer, model card."""
-    from benchmark.export import export_cell
+    from benchmark.commands.export import export_cell
 
     opened = open_board(board, changes, data, model, runs=True)
     score = export_cell(opened, opened.find(cell), folder, device)
@@ -56,8 +56,8 @@ def verify(
     trust_remote_code: Annotated[bool, typer.Option(help="With --rerun: let a hub model run its own code.")] = False,
 ) -> None:
     """Check BOARD's records: ids, schema, checksums, metrics against outcomes, sparsity against weights; 1 if any is off."""
-    from benchmark.rerun import Rerun
-    from benchmark.verify import of_exported, verify_board
+    from benchmark.commands.rerun import Rerun
+    from benchmark.commands.verify import of_exported, verify_board
 
     opened = open_board(board, changes, data, model, runs=rerun)
     with interruptible():

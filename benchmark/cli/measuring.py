@@ -48,8 +48,8 @@ def bench(
     from benchmark.bench.profile import write_profile
     from benchmark.bench.show import section_text
     from benchmark.bench.suite import Job, measure
-    from benchmark.environment import pick_device
     from benchmark.errors import PrunebenchError
+    from benchmark.machine.environment import pick_device
 
     job = Job(
         pick_device(device),

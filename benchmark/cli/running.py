@@ -72,7 +72,7 @@ def run(
     slurm: Slurm = None,
 ) -> None:
     """Run every cell of BOARD that has no record yet, then write and print its table."""
-    from benchmark.commands import run_board
+    from benchmark.commands.run import run_board
     from benchmark.engine.cell import Settings
 
     opened = open_board(board, changes, data, model, runs=True)
@@ -110,11 +110,11 @@ def compare(
     slurm: Slurm = None,
 ) -> None:
     """Run only the missing cells of the rows added to BOARD, and print its table with them marked; suite.yaml stays as it is."""
-    from benchmark.compare import compare as compare_rows
-    from benchmark.compare import widen
+    from benchmark.commands.compare import compare as compare_rows
+    from benchmark.commands.compare import widen
     from benchmark.engine.cell import Settings
-    from benchmark.plugin_files import only_look
-    from benchmark.readsuite import parse_changes
+    from benchmark.plugins.files import only_look
+    from benchmark.suite.read import parse_changes
 
     only_look(False)
     wider = widen(board, add, parse_changes(changes or []), data=data, model=model)
@@ -126,8 +126,8 @@ def compare(
 @app.command()
 def status(board: BoardArgument, changes: Changes = None, data: Data = None, model: Model = None) -> None:
     """Say which cells of BOARD are done, failed or missing, and how long the missing ones will take."""
-    from benchmark.plugin_files import only_look
-    from benchmark.status import status_lines
+    from benchmark.commands.status import status_lines
+    from benchmark.plugins.files import only_look
 
     only_look(True)
     echo("\n".join(status_lines(board, parsed(changes), data, model)))

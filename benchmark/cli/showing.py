@@ -31,7 +31,7 @@ def table(
     model: Model = None,
 ) -> None:
     """Print BOARD's comparison table from its records; nothing is trained."""
-    from benchmark import views
+    from benchmark.commands import views
 
     opened = open_board(board, changes, data, model)
     if published:
@@ -44,7 +44,7 @@ def table(
     if output is None:
         echo(text)
     else:
-        from benchmark.atomic import write_text
+        from benchmark.machine.atomic import write_text
 
         write_text(output, text + "\n")
 
@@ -52,7 +52,7 @@ def table(
 @app.command()
 def statistics(board: BoardArgument, changes: Changes = None, data: Data = None, model: Model = None) -> None:
     """Ranks with intervals, tests between rows, and what BOARD's runs cannot settle."""
-    from benchmark.views import statistics_text
+    from benchmark.commands.views import statistics_text
 
     echo(statistics_text(open_board(board, changes, data, model)))
 
@@ -67,7 +67,7 @@ def plot(
     model: Model = None,
 ) -> None:
     """Draw BOARD: score against sparsity and cost, training curves, ranks, sparsity by layer."""
-    from benchmark.views import plot as plot_figures
+    from benchmark.commands.views import plot as plot_figures
 
     for path in plot_figures(open_board(board, changes, data, model), output or board / "figures", format):
         echo(path)
@@ -85,7 +85,7 @@ def report(
     model: Model = None,
 ) -> None:
     """Write one self-contained HTML page: tables, filters, figures, the runs behind every cell."""
-    from benchmark.views import write_report
+    from benchmark.commands.views import write_report
 
     opened = [open_board(board, changes, data, model) for board in boards]
     echo(write_report(opened, output or boards[0] / "report.html", published))

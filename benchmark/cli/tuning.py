@@ -31,7 +31,7 @@ def tune(
     trust_remote_code: Annotated[bool, typer.Option(help="Let a hub model run its own code.")] = False,
 ) -> None:
     """Give every row of BOARD the same number of trials on held-out training data, and write the board of the tuned rows."""
-    from benchmark.readsuite import parse_changes
+    from benchmark.suite.read import parse_changes
     from benchmark.tune.space import parse_rates
     from benchmark.tune.tune import Search, tune
     from benchmark.tune.write import outcome, write_tuned

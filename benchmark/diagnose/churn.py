@@ -9,7 +9,7 @@ returned   share of the weights ever pruned that the final mask keeps
 import torch
 from torch import Tensor
 
-from benchmark.spec import Strict
+from benchmark.suite.spec import Strict
 
 
 class Masking(Strict):

@@ -17,8 +17,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from benchmark.prunable import Matrix
-from benchmark.spec import Strict
+from benchmark.pruning.prunable import Matrix
+from benchmark.suite.spec import Strict
 
 Loss = Callable[[nn.Module], float]
 """The mean loss of a model on the fixed batches."""

@@ -12,12 +12,12 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.board import Board
-from benchmark.record import Record
+from benchmark.board.board import Board
+from benchmark.board.record import Record
+from benchmark.board.weights import load_weights
 from benchmark.report.cells import Cell, Run
 from benchmark.report.layout import Line
 from benchmark.report.table import Table
-from benchmark.weights import load_weights
 
 Kept = NDArray[np.bool_]
 

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from benchmark.atomic import write_text
-from benchmark.board import Board
+from benchmark.board.board import Board
 from benchmark.diagnose.churn import Churn
 from benchmark.diagnose.fidelity import Fidelity
-from benchmark.diagnose.listen import Heard
-from benchmark.spec import RunSpec, Strict
+from benchmark.diagnose.shared_run import Heard
+from benchmark.machine.atomic import write_text
+from benchmark.suite.spec import RunSpec, Strict
 
 SCHEMA = 1
 FOLDER = "diagnose"

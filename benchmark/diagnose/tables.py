@@ -6,13 +6,13 @@ from statistics import fmean, stdev
 
 import numpy as np
 
+from benchmark.board.record import Record
 from benchmark.diagnose.fidelity import Fidelity, by_layer, slope, spearman
 from benchmark.diagnose.store import Diagnosis
-from benchmark.record import Record
 from benchmark.report.cells import Cell, Run
 from benchmark.report.layout import Line
 from benchmark.report.table import Table
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 
 Found = tuple[RunSpec, float | None]
 """A number and the run it was measured on."""

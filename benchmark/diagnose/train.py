@@ -4,15 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmark.board import Board
-from benchmark.claim import claimed
+from benchmark.board.board import Board
 from benchmark.diagnose.fidelity import Probing
-from benchmark.diagnose.listen import can_listen, listen
+from benchmark.diagnose.observed_run import watch
+from benchmark.diagnose.shared_run import can_listen, listen
 from benchmark.diagnose.store import Diagnosis, load_diagnosis, save_diagnosis
-from benchmark.diagnose.watch import watch
-from benchmark.run import Options
-from benchmark.spec import RunSpec, portable_plugin
-from benchmark.teachers import Teachers
+from benchmark.machine.lock import claimed
+from benchmark.suite.spec import RunSpec, portable_plugin
+from benchmark.training.run import Options
+from benchmark.training.teachers import Teachers
 
 Say = Callable[[str], None]
 

@@ -3,17 +3,17 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmark.atomic import write_text
-from benchmark.board import Board
+from benchmark.board.board import Board
 from benchmark.diagnose.figures import figures
 from benchmark.diagnose.overlap import overlap_tables
 from benchmark.diagnose.store import FOLDER, diagnoses
 from benchmark.diagnose.tables import churn_table, correlation_tables, fidelity_table, layer_tables
+from benchmark.machine.atomic import write_text
 from benchmark.report.curves import slug
 from benchmark.report.figures.style import save
 from benchmark.report.render import render
 from benchmark.report.table import Table
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 
 NOTHING = "nothing is diagnosed yet: `--train` trains cells again under observation, and overlap needs `prunebench run --save-weights`"
 ENDINGS = {"markdown": "md", "csv": "csv", "json": "json"}

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from benchmark import parallel
-from benchmark.board import Board
+from benchmark.board.board import Board
 from benchmark.engine.cell import Done, Settings, Watcher
-from benchmark.environment import pick_device
 from benchmark.errors import PrunebenchError, choices
-from benchmark.spec import RunSpec
+from benchmark.machine import parallel
+from benchmark.machine.environment import pick_device
+from benchmark.suite.spec import RunSpec
 
 ENGINES = ("local", "ray", "slurm")
 PACKAGES = {"ray": "ray", "slurm": "submitit"}

@@ -12,18 +12,18 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from benchmark import environment, parallel
-from benchmark.atomic import disk_trouble, write_bytes
-from benchmark.board import Board, Source
-from benchmark.checkpoint import discard
-from benchmark.claim import claimed, sweep, tried
+from benchmark.board.board import Board, Source
+from benchmark.board.record import save_record
+from benchmark.board.weights import save_weights
 from benchmark.errors import DeviceLostError, PrunebenchError
-from benchmark.record import save_record
-from benchmark.run import Options, Result, run
-from benchmark.spec import RunSpec
-from benchmark.teachers import Teachers, taught_by
-from benchmark.train import Progress
-from benchmark.weights import save_weights
+from benchmark.machine import environment, parallel
+from benchmark.machine.atomic import disk_trouble, write_bytes
+from benchmark.machine.lock import claimed, sweep, tried
+from benchmark.suite.spec import RunSpec
+from benchmark.training.checkpoint import discard
+from benchmark.training.run import Options, Result, run
+from benchmark.training.teachers import Teachers, taught_by
+from benchmark.training.train import Progress
 from tasks.base import Prepared, TaskError
 
 PARTS = 4

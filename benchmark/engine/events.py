@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from benchmark.engine.cell import CellRunner
 from benchmark.errors import DeviceLostError, PrunebenchError
-from benchmark.spec import RunSpec
-from benchmark.train import Progress
+from benchmark.suite.spec import RunSpec
+from benchmark.training.train import Progress
 
 Event = list[str | int | float]
 Send = Callable[[Event], None]

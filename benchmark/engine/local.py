@@ -10,10 +10,10 @@ import socket
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from benchmark import parallel
-from benchmark.board import Board
+from benchmark.board.board import Board
 from benchmark.engine.cell import CellRunner, Done, Settings, Watcher
-from benchmark.spec import RunSpec
+from benchmark.machine import parallel
+from benchmark.suite.spec import RunSpec
 
 PATIENCE = 50
 """Cells found finished by others, one after the other, before the folder is listed again instead of looking on."""

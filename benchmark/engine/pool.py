@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 
-from benchmark.board import Board
+from benchmark.board.board import Board
 from benchmark.engine.cell import Done, Settings, Watcher
-from benchmark.engine.desk import Desk
 from benchmark.engine.events import LAST
-from benchmark.engine.places import free_memory, need_of, room, variables, visible_gpus
+from benchmark.engine.placement import free_memory, need_of, room, variables, visible_gpus
+from benchmark.engine.scheduler import Desk
 from benchmark.engine.worker import Worker
 from benchmark.errors import PrunebenchError
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 
 TICK = 0.5
 """Seconds between looks at cells that are to be asked for again."""

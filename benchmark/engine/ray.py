@@ -12,15 +12,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
-from benchmark.atomic import WriteError
-from benchmark.board import Board
+from benchmark.board.board import Board
+from benchmark.engine.artifacts import teacher_files, unpack_parcel
 from benchmark.engine.cell import Done, Settings, Watcher
-from benchmark.engine.desk import Desk
 from benchmark.engine.events import Event
-from benchmark.engine.parcel import teacher_files, unpack_parcel
 from benchmark.engine.ray_task import Answer, Beacon, Errand, perform
+from benchmark.engine.scheduler import Desk
 from benchmark.errors import PrunebenchError
-from benchmark.spec import RunSpec
+from benchmark.machine.atomic import WriteError
+from benchmark.suite.spec import RunSpec
 
 MOST = 1000
 """Tasks in Ray's queue at a time, unless --jobs says otherwise."""

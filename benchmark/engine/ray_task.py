@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark import interrupt
-from benchmark.board import Board
+from benchmark.board.board import Board
+from benchmark.engine.artifacts import Parcel, pack_parcel, put_teachers
 from benchmark.engine.cell import CellRunner, Settings
 from benchmark.engine.events import LAST, Event, Teller, attempt
-from benchmark.engine.parcel import Parcel, pack_parcel, put_teachers
-from benchmark.spec import RunSpec
+from benchmark.machine import interrupt
+from benchmark.suite.spec import RunSpec
 
 
 @dataclass(frozen=True)

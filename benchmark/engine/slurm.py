@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from benchmark.board import Board
+from benchmark.board.board import Board
 from benchmark.engine.cell import Done, Settings, Watcher
-from benchmark.engine.desk import Desk
 from benchmark.engine.events import LAST, Event
+from benchmark.engine.scheduler import Desk
 from benchmark.engine.slurm_job import CellJob
 from benchmark.engine.slurm_options import SlurmOptions
 from benchmark.errors import PrunebenchError
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 
 if TYPE_CHECKING:
     from submitit import SlurmExecutor

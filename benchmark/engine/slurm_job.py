@@ -10,11 +10,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from benchmark import interrupt
-from benchmark.board import Board
+from benchmark.board.board import Board
 from benchmark.engine.cell import CellRunner, Settings
 from benchmark.engine.events import Event, Teller, attempt
-from benchmark.spec import RunSpec
+from benchmark.machine import interrupt
+from benchmark.suite.spec import RunSpec
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission

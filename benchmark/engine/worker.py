@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
-from benchmark import interrupt
-from benchmark.board import Board
+from benchmark.board.board import Board
 from benchmark.engine.cell import CellRunner, Settings
 from benchmark.engine.events import Event, Teller, attempt
-from benchmark.spec import RunSpec
+from benchmark.machine import interrupt
+from benchmark.suite.spec import RunSpec
 
 
 @dataclass

@@ -4,8 +4,8 @@ budget, version and commit. A fact on which the runs agree is said once; otherwi
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from benchmark.record import Record
-from benchmark.spec import RunSpec
+from benchmark.board.record import Record
+from benchmark.suite.spec import RunSpec
 
 T = TypeVar("T", RunSpec, Record)
 

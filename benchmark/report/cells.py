@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from typing import Literal
 
 from benchmark.report.fields import Slot, TableError, value
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 
 State = Literal["done", "partial", "failed", "missing", "blank"]
 

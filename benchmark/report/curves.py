@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.board.record import Record
 from benchmark.errors import choices
-from benchmark.record import Record
 from benchmark.report.fields import TableError
 from benchmark.report.figures.cost import cost_figure
 from benchmark.report.figures.layers import layer_figure
@@ -17,7 +17,7 @@ from benchmark.report.figures.style import FORMATS, save
 from benchmark.report.figures.training import training_figure
 from benchmark.report.summary import Summary, summarize
 from benchmark.report.table import build_table
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

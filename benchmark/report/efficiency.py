@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from benchmark.record import Record
+from benchmark.board.record import Record
 from benchmark.report.cells import Cell, Run
 from benchmark.report.fields import TableError
 from benchmark.report.layout import Line
 from benchmark.report.measured import Measured
 from benchmark.report.table import Table
-from benchmark.spec import DENSE, RunSpec
+from benchmark.suite.spec import DENSE, RunSpec
 
 BYTES = 4
 """Of a weight in fp32."""

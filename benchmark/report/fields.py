@@ -7,9 +7,9 @@ context fields   what a comparison keeps fixed: task, model, data, selection, me
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError, choices
-from benchmark.record import Record
-from benchmark.spec import DENSE, RunSpec
+from benchmark.suite.spec import DENSE, RunSpec
 
 RIVALS = ("criterion", "regularizer", "schedule", "scope", "call_point")
 """Fields whose values compete for best: cells are ranked among those that differ in nothing else."""

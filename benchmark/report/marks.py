@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from benchmark.record import Record
+from benchmark.board.record import Record
 from benchmark.report.cells import Cell
 from benchmark.report.fields import RIVALS, Slot
 from benchmark.report.layout import Line

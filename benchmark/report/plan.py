@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
+from benchmark.board.record import Record
 from benchmark.errors import choices
-from benchmark.record import Record
 from benchmark.report.fields import Slot, TableError
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 
 
 def planned(records: Sequence[Record], specs: Sequence[RunSpec]) -> tuple[list[RunSpec], dict[str, Record]]:

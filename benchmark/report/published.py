@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
+from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError
-from benchmark.record import Record
 from benchmark.report.cells import Cell, Run
 from benchmark.report.layout import Line
 from benchmark.report.table import Table, build_table
-from benchmark.spec import DENSE, RunSpec
+from benchmark.suite.spec import DENSE, RunSpec
 
 COLUMNS = ("source", "table", "method", "model", "task", "metric", "sparsity", "value", "distillation", "runs", "note")
 OURS = {"platon": "sensitivity"}

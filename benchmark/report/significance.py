@@ -10,8 +10,8 @@ from statistics import fmean
 
 import numpy as np
 
+from benchmark.board.record import Record
 from benchmark.errors import choices
-from benchmark.record import Record
 from benchmark.report.cells import Cell
 from benchmark.report.fields import TableError
 from benchmark.report.layout import Line, dense_on_rows, method_name

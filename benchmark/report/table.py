@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from benchmark.board.record import Record
 from benchmark.errors import choices
-from benchmark.record import Record
 from benchmark.report.average import averages
 from benchmark.report.caption import describe
 from benchmark.report.cells import Cell, make_cell
@@ -19,7 +19,7 @@ from benchmark.report.fields import Slot, TableError, check_axes
 from benchmark.report.layout import Layout, Line, dense_on_rows, lay_out
 from benchmark.report.marks import Note, notes, odd_ones, rank_lines, remarks
 from benchmark.report.plan import planned, slots_of
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 
 Spread = Literal["sd", "interval"]
 SPREADS = ("sd", "interval")

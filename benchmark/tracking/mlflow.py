@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient  # type: ignore[import-not-found, unused-ignore]
 
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 
 LONGEST = 500
 """Characters of a tag's value."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 
 
 class TensorBoard:

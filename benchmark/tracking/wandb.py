@@ -6,7 +6,7 @@ from typing import Any
 
 import wandb  # type: ignore[import-not-found, unused-ignore]
 
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 
 
 class WandB:

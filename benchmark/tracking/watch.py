@@ -9,8 +9,8 @@ from typing import Protocol
 
 from benchmark.engine.cell import Watcher
 from benchmark.errors import PrunebenchError, choices
-from benchmark.spec import RunSpec
-from benchmark.train import Progress
+from benchmark.suite.spec import RunSpec
+from benchmark.training.train import Progress
 
 TRACKERS = ("tensorboard", "wandb", "mlflow")
 """Modules of this package, each named as the package it needs, with an `Opener` called `open_session`."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.errors import PrunebenchError
 from benchmark.tune.space import Point, Space, Value
-from criteria.search import Choice, Linear, Log, Range
+from criteria.common.search import Choice, Linear, Log, Range
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -7,11 +7,12 @@ is what makes it that row, and is not searched.
 import hashlib
 from collections.abc import Mapping
 
-from benchmark import registry
 from benchmark.errors import PrunebenchError
-from benchmark.registry import spell
-from benchmark.spec import RunSpec
-from criteria.search import Choice, Linear, Log, Range
+from benchmark.plugins import registry
+from benchmark.plugins.registry import spell
+from benchmark.plugins.spelling import canonical
+from benchmark.suite.spec import RunSpec
+from criteria.common.search import Choice, Linear, Log, Range
 
 LR = "lr"
 """The learning rate's name in a point."""
@@ -32,8 +33,8 @@ def space_of(spec: RunSpec, rates: tuple[float, float] | None = None, fixed_rate
     found = shared | {name: space for name, space in criterion.search.items() if name not in said}
     if not found:
         raise PrunebenchError(
-            f"{spec.criterion} declares nothing to tune (`search`, criteria/search.py), and the learning rate is fixed: leave the "
-            "rate free, or this row out by --only"
+            f"{spec.criterion} declares nothing to tune (`search`, criteria/common/search.py), and the learning rate is fixed: "
+            "leave the rate free, or this row out by --only"
         )
     return found
 
@@ -51,7 +52,7 @@ def applied(spec: RunSpec, point: Point) -> RunSpec:
     options = said | {key: spell(value) for key, value in point.items() if key != LR}
     text = f"{name}[{','.join(f'{key}={value}' for key, value in options.items())}]" if options else name
     training = spec.training.model_copy(update={"lr": float(point.get(LR, spec.training.lr))})
-    return spec.model_copy(update={"criterion": registry.canonical("criteria", text), "training": training})
+    return spec.model_copy(update={"criterion": canonical("criteria", text), "training": training})
 
 
 def described(space: Space) -> dict[str, str]:

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from benchmark.atomic import write_text
 from benchmark.errors import PrunebenchError
+from benchmark.machine.atomic import write_text
 from benchmark.report.curves import slug
-from benchmark.spec import RunSpec, Strict
+from benchmark.suite.spec import RunSpec, Strict
 from benchmark.tune.space import Point
 
 SCHEMA = 1

@@ -2,12 +2,12 @@
 
 import time
 
-from benchmark.atomic import disk_trouble
-from benchmark.environment import is_device_lost, is_out_of_memory
 from benchmark.errors import PrunebenchError
-from benchmark.run import Options, run
-from benchmark.spec import RunSpec, Tuned
-from benchmark.suite import HELDOUT
+from benchmark.machine.atomic import disk_trouble
+from benchmark.machine.environment import is_device_lost, is_out_of_memory
+from benchmark.suite.spec import RunSpec, Tuned
+from benchmark.suite.suite import HELDOUT
+from benchmark.training.run import Options, run
 from benchmark.tune.space import Point, applied
 from benchmark.tune.study import State, Trial
 

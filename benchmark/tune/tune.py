@@ -7,14 +7,14 @@ the trial it falls into and no other.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from benchmark.board import Board
-from benchmark.claim import claimed
-from benchmark.environment import pick_device
+from benchmark.board.board import Board
 from benchmark.errors import PrunebenchError
-from benchmark.registry import spell
-from benchmark.run import Options, open_task
-from benchmark.spec import RunSpec
-from benchmark.teachers import Teachers
+from benchmark.machine.environment import pick_device
+from benchmark.machine.lock import claimed
+from benchmark.plugins.registry import spell
+from benchmark.suite.spec import RunSpec
+from benchmark.training.run import Options, open_task
+from benchmark.training.teachers import Teachers
 from benchmark.tune.sampler import require_optuna, suggest
 from benchmark.tune.space import Point, Space, described, digest, space_of, start
 from benchmark.tune.study import Study, Trial, load_study, save_study, study_path

@@ -11,12 +11,12 @@ from typing import Any
 
 import yaml
 
-from benchmark.atomic import write_text
-from benchmark.board import SUITE, Board
+from benchmark.board.board import SUITE, Board
 from benchmark.errors import PrunebenchError
-from benchmark.readsuite import raw_suite
-from benchmark.spec import MODES, RunSpec
-from benchmark.suite import TunedCell, matches
+from benchmark.machine.atomic import write_text
+from benchmark.suite.read import raw_suite
+from benchmark.suite.spec import MODES, RunSpec
+from benchmark.suite.suite import TunedCell, matches
 from benchmark.tune.space import applied
 from benchmark.tune.study import load_study, study_path
 from benchmark.tune.trial import trial_spec

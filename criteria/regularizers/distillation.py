@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from criteria.options import require_positive, require_range
+from criteria.common.options import require_positive, require_range
 from criteria.regularizers.base import Batch, Forward, Regularizer
 from criteria.regularizers.soft_targets import divergence, is_regression, squared_distance, teach
 

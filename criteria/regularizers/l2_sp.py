@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from criteria.options import require_at_least
+from criteria.common.options import require_at_least
 from criteria.regularizers.base import Batch, Forward, Regularizer
 
 

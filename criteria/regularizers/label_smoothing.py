@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from criteria.options import require_range
+from criteria.common.options import require_range
 from criteria.regularizers.base import Batch, Regularizer
 from criteria.regularizers.soft_targets import MASKED, classes, is_regression, log_probabilities
 

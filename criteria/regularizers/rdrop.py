@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from criteria.options import require_at_least
+from criteria.common.options import require_at_least
 from criteria.regularizers.base import Batch, Forward, Regularizer
 from criteria.regularizers.soft_targets import divergence, is_regression, squared_distance
 

@@ -18,7 +18,7 @@ from math import inf
 import torch
 from torch import Tensor, nn
 
-from criteria.options import require_choice, require_positive, require_range
+from criteria.common.options import require_choice, require_positive, require_range
 from criteria.regularizers.base import Batch, Forward, Regularizer
 from criteria.regularizers.soft_targets import classes, cross_entropy, entropy, is_regression, squared_distance, teach
 

@@ -19,7 +19,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from benchmark import RunSpec, run
 from tasks.e2e import linearise
-from tasks.triples import read_xml
+from tasks.formats.triples import read_xml
 
 TRAINING = {"lr": 2e-3, "batch_size": 32, "weight_decay": 0.01}
 

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 
 from tasks.base import TaskError
+from tasks.formats.sources import MINI, hash_files, hash_text
 from tasks.pipeline.cache import Memo
-from tasks.sources import MINI, hash_files, hash_text
 
 FILES = ("*.json", "*.safetensors", "*.bin", "*.txt", "*.model", "*.py")
 """What a checkpoint's fingerprint covers."""

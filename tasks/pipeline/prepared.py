@@ -23,12 +23,12 @@ import torch
 from torch import Tensor, nn
 
 from tasks.base import Batch, Evaluation, Outcomes, Prepared, Setting, Task, TaskError
-from tasks.hub_metrics import HubMetric, hub_scores
+from tasks.formats.sources import Files, Layout, Row, hash_text, open_source
+from tasks.metrics.hub import HubMetric, hub_scores
 from tasks.pipeline.batching import Rows, budgeted, carve, grouped, in_order, sample
 from tasks.pipeline.cache import Memo, cached
 from tasks.pipeline.checkpoints import open_checkpoint
 from tasks.pipeline.features import Feature, Features, collate, pack
-from tasks.sources import Files, Layout, Row, hash_text, open_source
 
 E = TypeVar("E")
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import yaml
 
-from benchmark.board import Board
+from benchmark.board.board import Board
 from benchmark.engine.cell import Done, Settings
 from benchmark.engine.local import run_cells
-from benchmark.spec import RunSpec
-from benchmark.train import Progress, silent
+from benchmark.suite.spec import RunSpec
+from benchmark.training.train import Progress, silent
 
 TINY: dict[str, Any] = {
     "title": "Tiny",

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark.board import Board
+from benchmark.board.board import Board
 from benchmark.engine.cell import Settings
 from benchmark.engine.local import run_cells
-from benchmark.progress import Silent
-from benchmark.registry import load
+from benchmark.engine.progress import Silent
+from benchmark.plugins.registry import load
 from tests.benchmark.boards import finish, make_board
 
 TINY = {

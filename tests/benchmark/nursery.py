@@ -16,10 +16,10 @@ from pathlib import Path
 
 import torch
 
-from benchmark.board import Board
+from benchmark.board.board import Board
 from benchmark.engine.cell import Settings
 from benchmark.engine.local import run_cells
-from benchmark.progress import Silent
+from benchmark.engine.progress import Silent
 
 SETTINGS = Settings(device="cpu", save_weights=True, checkpoint_minutes=0, retry_failed=True)
 """Every step is saved: the most that can go wrong."""

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import PrunebenchError
-from benchmark.readsuite import load_suite, parse_changes
-from benchmark.suite import Suite
+from benchmark.suite.read import load_suite, parse_changes
+from benchmark.suite.suite import Suite
 
 BASE = """\
 title: A board

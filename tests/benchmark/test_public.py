@@ -8,18 +8,6 @@ import pytest
 import benchmark
 from tests.benchmark.conftest import TINY
 
-CALL = """
-import sys
-{first}
-from benchmark import RunSpec, run
-from benchmark.run import run as function
-assert callable(run), run
-try:
-    run(RunSpec(task="glue/sst3"))
-except benchmark.PrunebenchError as error:
-    print("refused")
-"""
-
 
 def test_importing_the_package_loads_nothing() -> None:
     code = "import sys, benchmark; print(sorted({'torch', 'numpy', 'pydantic', 'typer'} & set(sys.modules)))"
@@ -27,17 +15,10 @@ def test_importing_the_package_loads_nothing() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("first", ["import benchmark", "import benchmark, benchmark.run"])
-def test_run_is_callable_whatever_was_imported_before(first: str) -> None:
-    done = subprocess.run([sys.executable, "-c", CALL.format(first=first)], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "refused"
-
-
 def test_every_public_name_is_there() -> None:
     for name in benchmark.__all__:
         assert getattr(benchmark, name) is not None
-    assert set(benchmark._HOMES) | {"run"} == set(benchmark.__all__)
+    assert set(benchmark._HOMES) == set(benchmark.__all__)
     with pytest.raises(AttributeError, match="nothing"):
         benchmark.nothing  # noqa: B018
 

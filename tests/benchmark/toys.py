@@ -7,9 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from benchmark.prunable import find_prunable
-from benchmark.pruner import Pruner
-from benchmark.schedules.base import Schedule
+from benchmark.pruning.prunable import find_prunable
+from benchmark.pruning.pruner import Pruner
+from benchmark.pruning.schedules.base import Schedule
 from criteria.base import Criterion, State, Step
 
 

@@ -1,23 +1,13 @@
 """What tests of criteria share: a seeded generator, one matrix's life with a criterion, a small network to differentiate."""
 
-import pytest
 import torch
 from torch import Tensor, nn
 
 from criteria.base import Criterion, State, Step
-from criteria.kernels import Kernels, load
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def compiled_here() -> Kernels:
-    """The compiled passes of this machine; where there are none, the test that asks is skipped."""
-    found = load()
-    if found is None:
-        pytest.skip("no C compiler here whose functions share torch's threads")
-    return found
 
 
 def matrix(*rows: list[float]) -> Tensor:

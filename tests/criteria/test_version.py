@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from benchmark.pruner import Pruner
-from benchmark.registry import builtin_names, configure
+from benchmark.plugins.registry import builtin_names, configure
+from benchmark.pruning.pruner import Pruner
 from criteria.base import Criterion, Step
 from tests.benchmark.toys import Blocks, Steps, data, step
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import registry
-from benchmark.compare import MARK, compare, widen
+from benchmark.board.record import load_records
+from benchmark.commands.compare import MARK, compare, widen
+from benchmark.commands.new import new
 from benchmark.engine.cell import Settings
-from benchmark.record import load_records
-from benchmark.scaffold import new
-from criteria.checks import check_criterion
+from benchmark.plugins import registry
+from criteria.checks.criterion import check_criterion
 
 pytestmark = pytest.mark.skipif(
     "agreement" not in registry.names("criteria"), reason="the example package is not installed (tox run -e example)"

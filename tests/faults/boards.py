@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.board import Board
-from benchmark.outcomes import pack_outcomes
-from benchmark.record import save_record
+from benchmark.board.board import Board
+from benchmark.board.outcomes import pack_outcomes
+from benchmark.board.record import save_record
 from tests.benchmark.boards import make_board
 from tests.benchmark.report.factory import make_record
 

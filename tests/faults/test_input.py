@@ -17,18 +17,21 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from benchmark import cli, plugin_files, registry
-from benchmark.board import Board
+from benchmark import cli
+from benchmark.board.board import Board
+from benchmark.board.outcomes import pack_outcomes
+from benchmark.board.record import record_path, save_record
+from benchmark.commands.verify import verify_board
+from benchmark.commands.views import View, table_text
 from benchmark.errors import PrunebenchError
-from benchmark.outcomes import pack_outcomes
-from benchmark.readsuite import load_suite, parse_changes
-from benchmark.readyaml import LARGEST, load_yaml
-from benchmark.record import record_path, save_record
-from benchmark.registry import KINDS, canonical, configure
+from benchmark.plugins import files as plugin_files
+from benchmark.plugins import registry
+from benchmark.plugins.registry import KINDS, configure
+from benchmark.plugins.spelling import canonical
 from benchmark.report.escape import for_terminal
-from benchmark.spec import RunSpec, Training
-from benchmark.verify import verify_board
-from benchmark.views import View, table_text
+from benchmark.suite.read import load_suite, parse_changes
+from benchmark.suite.spec import RunSpec, Training
+from benchmark.suite.yaml import LARGEST, load_yaml
 from tasks.base import Setting, TaskError
 from tasks.glue import Glue
 from tasks.pipeline.checkpoints import open_checkpoint
@@ -172,7 +175,7 @@ ALLOWED = {
     "tasks/pipeline/prepared.py": "save_pretrained into a folder that export renames",
     "tasks/mini/pretrain.py": "makes the embedded checkpoints, by hand",
     "benchmark/report/figures/style.py": "draws into memory",
-    "benchmark/environment.py": "resets a counter of the kernel below /proc",
+    "benchmark/machine/environment.py": "resets a counter of the kernel below /proc",
 }
 
 
@@ -339,7 +342,7 @@ class Mine(Magnitude):
     written = f"{path}{text}".replace("exact", "round")
     registry.load.cache_clear()
     plugin_files.only_look(False)
-    run = registry.canonical("criteria", written)
+    run = canonical("criteria", written)
     plugin_files.only_look(True)
-    assert registry.canonical("criteria", written) == run
+    assert canonical("criteria", written) == run
     plugin_files.only_look(False)

@@ -16,14 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from benchmark import bounded, cli
-from benchmark.board import Board
-from benchmark.bounded import unpack
-from benchmark.errors import PrunebenchError
-from benchmark.export import card
-from benchmark.merge import merge
-from benchmark.outcomes import load_outcomes, pack_outcomes
-from benchmark.record import (
+from benchmark import cli
+from benchmark.board.board import Board
+from benchmark.board.outcomes import load_outcomes, pack_outcomes
+from benchmark.board.record import (
     RecordError,
     as_json,
     failure_path,
@@ -34,8 +30,13 @@ from benchmark.record import (
     record_path,
     save_record,
 )
-from benchmark.spec import RunSpec
-from benchmark.views import View, plot, table_text, write_report
+from benchmark.commands.export import card
+from benchmark.commands.merge import merge
+from benchmark.commands.views import View, plot, table_text, write_report
+from benchmark.errors import PrunebenchError
+from benchmark.machine import safe_read as bounded
+from benchmark.machine.safe_read import unpack
+from benchmark.suite.spec import RunSpec
 from tests.benchmark.report.factory import make_record, make_spec
 from tests.faults.boards import OUTCOMES, finished
 from tests.faults.disk import files
@@ -138,7 +139,7 @@ def test_what_never_ends_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(RecordError, match="not an ordinary file"):
         load_record(path)
     path.unlink()
-    monkeypatch.setattr("benchmark.record.RECORD", 100)
+    monkeypatch.setattr("benchmark.board.record.RECORD", 100)
     path.write_bytes(WHOLE)
     with pytest.raises(RecordError, match="larger than 100 bytes"):
         load_record(path)

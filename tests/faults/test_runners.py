@@ -15,17 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.board import Board
-from benchmark.claim import claimed
+from benchmark.board.board import Board
+from benchmark.machine.lock import claimed
 from tests.benchmark.boards import TINY, facts, finish, make_board, times
 
 NURSERY = """
 import os, sys
 import benchmark.cli, benchmark.commands, benchmark.engine.local, scipy.stats
 from pathlib import Path
-from benchmark.board import Board
-from benchmark.run import Options, open_task
-from benchmark.views import table_text
+from benchmark.board.board import Board
+from benchmark.training.run import Options, open_task
+from benchmark.commands.views import table_text
 
 def started(folder, number):
     pid = os.fork()

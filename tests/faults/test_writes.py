@@ -16,16 +16,16 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmark import cli
-from benchmark.atomic import WriteError, disk_trouble, write_text
-from benchmark.board import Board
-from benchmark.checkpoint import checkpoint_path
-from benchmark.outcomes import pack_outcomes
-from benchmark.record import load_record, load_records, save_record
+from benchmark.board.board import Board
+from benchmark.board.outcomes import pack_outcomes
+from benchmark.board.record import load_record, load_records, save_record
+from benchmark.board.weights import load_weights, save_weights
+from benchmark.commands.new import new
+from benchmark.machine.atomic import WriteError, disk_trouble, write_text
 from benchmark.report.figures.style import save
 from benchmark.report.page import write as page_writer
 from benchmark.report.page.model import PageBoard
-from benchmark.scaffold import new
-from benchmark.weights import load_weights, save_weights
+from benchmark.training.checkpoint import checkpoint_path
 from tasks.pipeline.features import Features
 from tests.benchmark.boards import make_board
 from tests.benchmark.report.factory import make_board as make_records

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import registry
-from benchmark.catalogue import catalogue
-from benchmark.check import check
+from benchmark.commands.check import check
 from benchmark.errors import PrunebenchError
-from benchmark.run import run
-from benchmark.spec import RunSpec, Training
+from benchmark.plugins import registry
+from benchmark.plugins.catalogue import catalogue
+from benchmark.suite.spec import RunSpec, Training
+from benchmark.training.run import run
 from tasks.base import Task
-from tasks.data_to_text import TextGeneration
+from tasks.families.data_to_text import TextGeneration
 from tasks.glue import Glue
 from tasks.squad import Squad
 

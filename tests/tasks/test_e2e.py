@@ -8,7 +8,7 @@ import pytest
 
 from tasks.base import TaskError
 from tasks.e2e import E2e, linearise
-from tasks.sources import Rows, open_source
+from tasks.formats.sources import Rows, open_source
 from tasks.webnlg import Webnlg
 
 

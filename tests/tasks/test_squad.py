@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.base import Batch, Setting, TaskError
-from tasks.spans import best_spans, locate, null_scores, token_span
+from tasks.pipeline.spans import best_spans, locate, null_scores, token_span
 from tasks.squad import MASKED, PreparedSquad, Squad
 from tasks.squad_v2 import SquadV2
 from tests.tasks.tiny import checkpoint, question, squad_json, write_squad

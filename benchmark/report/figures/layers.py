@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.record import Record
+from benchmark.board.record import Record
 from benchmark.report.figures.series import Board
 from benchmark.report.figures.style import drawing, words
 

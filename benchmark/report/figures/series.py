@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.record import Record
+from benchmark.board.record import Record
 from benchmark.report.cells import Cell
 from benchmark.report.layout import method_name
 from benchmark.report.statistics.intervals import Interval, t_interval
 from benchmark.report.table import build_table
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 
 METHOD = ("criterion", "regularizer")
 

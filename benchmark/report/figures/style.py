@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.atomic import write_bytes
 from benchmark.errors import choices
+from benchmark.machine.atomic import write_bytes
 from benchmark.report.escape import clean, for_html
 from benchmark.report.fields import TableError
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.record import Point, Record
+from benchmark.board.record import Point, Record
 from benchmark.report.figures.series import Board
 from benchmark.report.figures.style import INK, drawing, legend_below, look, panels, words
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from benchmark.record import Point, Record
+from benchmark.board.record import Point, Record
 from benchmark.report.cells import Cell
 from benchmark.report.escape import clean
 from benchmark.report.layout import Line
 from benchmark.report.show import show
 from benchmark.report.statistics.intervals import t_interval
 from benchmark.report.table import Table, build_table
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 
 POINTS = 200
 """A curve is thinned to about so many points."""

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.atomic import write_text
+from benchmark.machine.atomic import write_text
 from benchmark.report.curves import figures
 from benchmark.report.efficiency import efficiency_table
 from benchmark.report.escape import clean, for_html

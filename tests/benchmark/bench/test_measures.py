@@ -16,7 +16,7 @@ from benchmark.bench.steps import Stepper
 from benchmark.bench.suite import SECTIONS, chosen
 from benchmark.bench.timing import quiet
 from benchmark.errors import PrunebenchError
-from benchmark.schedules.cubic import Cubic
+from benchmark.pruning.schedules.cubic import Cubic
 
 CPU = torch.device("cpu")
 

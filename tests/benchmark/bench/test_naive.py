@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from benchmark import registry
 from benchmark.bench.cells import Cell, Place, opened
 from benchmark.bench.naive import NaivePruner
 from benchmark.bench.padded import lengthened, padded, shuffled
 from benchmark.bench.shapes import TINY, build
 from benchmark.bench.steps import SPARSITY, NaiveStepper, Stepper
-from benchmark.schedules.cubic import Cubic
+from benchmark.plugins import registry
+from benchmark.pruning.schedules.cubic import Cubic
 from criteria.base import Step
 from tests.benchmark.toys import Blocks, Steps
 

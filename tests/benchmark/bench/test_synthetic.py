@@ -8,9 +8,9 @@ from benchmark.bench import records as reading
 from benchmark.bench.records import measure_records
 from benchmark.bench.synthetic import LAYERS, POINTS, grid, write_board
 from benchmark.bench.workers import cells_of, folder_cost, grown
-from benchmark.board import Board
+from benchmark.board.board import Board
+from benchmark.board.outcomes import load_outcomes
 from benchmark.errors import PrunebenchError
-from benchmark.outcomes import load_outcomes
 
 
 def test_a_synthetic_board_holds_together(tmp_path: Path) -> None:

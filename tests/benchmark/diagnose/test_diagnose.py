@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from benchmark import cli
-from benchmark.board import Board
+from benchmark.board.board import Board
 from benchmark.diagnose.fidelity import Fidelity, Probing
-from benchmark.diagnose.listen import first_masking
+from benchmark.diagnose.observed_run import watch
+from benchmark.diagnose.shared_run import first_masking
 from benchmark.diagnose.store import diagnosis_path, load_diagnosis
 from benchmark.diagnose.train import train
-from benchmark.diagnose.watch import watch
 from benchmark.engine.cell import Settings
 from benchmark.engine.local import run_cells
 from benchmark.errors import PrunebenchError
-from benchmark.registry import configure
-from benchmark.run import Options, run
-from benchmark.spec import RunSpec
+from benchmark.plugins.registry import configure
+from benchmark.suite.spec import RunSpec
+from benchmark.training.run import Options, run
 from tests.benchmark.boards import Watched, make_board
 
 ROWS = ["random", "sensitivity", "movement", "fisher"]
@@ -43,7 +43,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
 
 def test_the_record_is_that_of_a_run_under_observation(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     """The witness itself, with all it measures, in a run whose outcome is kept."""
-    import benchmark.diagnose.watch as watching
+    import benchmark.diagnose.observed_run as watching
 
     kept = []
 

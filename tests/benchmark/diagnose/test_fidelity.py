@@ -11,8 +11,8 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from benchmark.diagnose.fidelity import Groups, Probing, by_layer, measure, slope, spearman
-from benchmark.flat import PrunableWeights
-from benchmark.prunable import find_prunable
+from benchmark.pruning.flat import PrunableWeights
+from benchmark.pruning.prunable import find_prunable
 from criteria.base import Criterion, State
 from criteria.fisher import Fisher
 from criteria.magnitude import Magnitude

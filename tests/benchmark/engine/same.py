@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmark.board import Board
-from benchmark.record import outcomes_path, record_path
+from benchmark.board.board import Board
+from benchmark.board.record import outcomes_path, record_path
 
 MACHINE = ("cost", "environment")
 """What may differ between two runs of one cell."""

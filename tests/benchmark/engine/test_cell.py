@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark import interrupt, train
-from benchmark.accumulate import backward as backward_of
-from benchmark.board import Board
-from benchmark.checkpoint import checkpoint_path
+from benchmark.board.board import Board
+from benchmark.board.record import record_path
 from benchmark.engine.cell import CellRunner, Settings
 from benchmark.engine.events import LAST, Event, Teller, attempt
 from benchmark.engine.local import run_cells
-from benchmark.environment import is_device_lost, is_out_of_memory
 from benchmark.errors import DeviceLostError
-from benchmark.record import record_path
+from benchmark.machine import interrupt
+from benchmark.machine.environment import is_device_lost, is_out_of_memory
+from benchmark.training import train
+from benchmark.training.accumulate import backward as backward_of
+from benchmark.training.checkpoint import checkpoint_path
 from tests.benchmark.boards import CPU, TINY, Watched, facts, finish, make_board
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -134,7 +135,7 @@ def test_out_of_memory_in_parts_too_is_a_failure(tmp_path: Path, monkeypatch: py
     def backward(*_: Any) -> torch.Tensor:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 10 bytes")
 
-    monkeypatch.setattr("benchmark.train.backward", backward)
+    monkeypatch.setattr("benchmark.training.train.backward", backward)
     board = make_board(tmp_path)
     done = finish(board)
     assert len(done.failed) == 3
@@ -166,8 +167,8 @@ def lose_device(monkeypatch: pytest.MonkeyPatch) -> None:
     def backward(*_: Any) -> torch.Tensor:
         raise RuntimeError("CUDA error: device-side assert triggered")
 
-    monkeypatch.setattr("benchmark.train.backward", backward)
-    monkeypatch.setattr("benchmark.environment.is_device_lost", lambda: True)
+    monkeypatch.setattr("benchmark.training.train.backward", backward)
+    monkeypatch.setattr("benchmark.machine.environment.is_device_lost", lambda: True)
 
 
 def test_a_lost_device_is_one_cells_failure_and_not_that_of_all_after_it(

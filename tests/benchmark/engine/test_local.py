@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-import benchmark.teachers
-from benchmark.board import Board
+import benchmark.training.teachers
+from benchmark.board.board import Board
+from benchmark.board.record import record_path
 from benchmark.engine.local import run_cells
-from benchmark.record import record_path
-from benchmark.run import Options, open_task, train_teacher
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
+from benchmark.training.run import Options, open_task, train_teacher
 from tests.benchmark.boards import CPU, Watched, facts, finish, make_board, times
 
 # Teachers.
@@ -26,7 +26,7 @@ def test_the_dense_cell_teaches_and_nobody_trains_it_twice(tmp_path: Path, monke
     def never(*_: object) -> None:
         pytest.fail("the teacher was trained again")
 
-    monkeypatch.setattr(benchmark.teachers, "train_teacher", never)
+    monkeypatch.setattr(benchmark.training.teachers, "train_teacher", never)
     board = make_board(tmp_path, regularizers=["none", "distillation"])
     assert len(finish(board).finished) == 5
     dense = board.suite.cells()[0]
@@ -42,7 +42,7 @@ def test_a_lost_teacher_is_trained_once_for_all(tmp_path: Path, monkeypatch: pyt
         trained.append(spec.id)
         return original(spec, options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(benchmark.teachers, "train_teacher", counted)
+    monkeypatch.setattr(benchmark.training.teachers, "train_teacher", counted)
     board = make_board(tmp_path, regularizers=["distillation"])
     assert len(finish(board, "*distillation*").finished) == 2
     assert trained == [board.suite.cells()[0].id]
@@ -58,7 +58,7 @@ def test_a_teacher_waits_for_the_dense_cell_of_another_runner(tmp_path: Path) ->
     board = make_board(tmp_path, regularizers=["distillation"])
     dense = board.suite.cells()[0]
     assert finish(board, "*dense*").finished == [dense.id]
-    teachers = benchmark.teachers.Teachers(board.cache / "teachers", board.locks, Options(device="cpu"))
+    teachers = benchmark.training.teachers.Teachers(board.cache / "teachers", board.locks, Options(device="cpu"))
     prepared = open_task(dense, Options(device="cpu"))
     board.locks.mkdir(parents=True, exist_ok=True)
     held = FileLock(board.locks / f"{dense.id}.lock")

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from benchmark.board.outcomes import load_outcomes, pack_outcomes
+from benchmark.board.record import Record, save_record
 from benchmark.engine import local
 from benchmark.engine.cell import CellRunner
 from benchmark.engine.local import _from_own_place, run_cells
-from benchmark.outcomes import load_outcomes, pack_outcomes
-from benchmark.record import Record, save_record
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 from tests.benchmark.boards import CPU, Watched, finish, make_board
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmark.board import Board
+from benchmark.board.board import Board
 from benchmark.engine.pool import PoolEngine
-from benchmark.spec import RunSpec
-from benchmark.train import Progress
+from benchmark.suite.spec import RunSpec
+from benchmark.training.train import Progress
 from tests.benchmark.boards import CPU, Watched, make_board
 from tests.benchmark.engine.deadly import DEADLY
 from tests.benchmark.engine.same import left_behind, same

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.board import Board
+from benchmark.board.board import Board
+from benchmark.engine.artifacts import pack_parcel, unpack_parcel
 from benchmark.engine.cell import Done, Settings
-from benchmark.engine.parcel import pack_parcel, unpack_parcel
 from benchmark.engine.ray import RayEngine, gpus_each
 from benchmark.engine.ray_task import Beacon
 from benchmark.errors import PrunebenchError

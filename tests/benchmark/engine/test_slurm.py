@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.board import Board
+from benchmark.board.board import Board
 from benchmark.engine.cell import Done, Settings
 from benchmark.engine.slurm import SlurmEngine
 from benchmark.engine.slurm_options import SlurmOptions
 from benchmark.errors import PrunebenchError
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 from tests.benchmark.boards import Watched, finish, make_board
 from tests.benchmark.engine.deadly import DEADLY
 from tests.benchmark.engine.same import left_behind, same

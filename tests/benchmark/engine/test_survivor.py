@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psutil
 
+from benchmark.board.record import record_path
 from benchmark.engine.cell import CellRunner, Settings
 from benchmark.engine.events import Event, Teller, attempt
-from benchmark.record import record_path
 from tests.benchmark.boards import finish, make_board
 from tests.benchmark.engine.same import left_behind, results
 
@@ -19,7 +19,7 @@ STEPD = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[
 JOB = """
 import sys
 from pathlib import Path
-from benchmark.board import Board
+from benchmark.board.board import Board
 from tests.benchmark.boards import finish
 finish(Board.open(Path(sys.argv[1])), "*dense*")
 """

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmark.record import SCHEMA, Cost, Layer, Point, Record, Selected, Sparsity
-from benchmark.spec import DENSE, RunSpec, Training
+from benchmark.board.record import SCHEMA, Cost, Layer, Point, Record, Selected, Sparsity
+from benchmark.suite.spec import DENSE, RunSpec, Training
 
 METRICS = {"glue/rte": "accuracy", "squad": "f1"}
 

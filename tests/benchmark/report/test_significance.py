@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.record import Record
+from benchmark.board.record import Record
 from benchmark.report.fields import TableError
 from benchmark.report.grid import grid_of
 from benchmark.report.significance import compare, with_significance

@@ -5,7 +5,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from benchmark.record import Record
+from benchmark.board.record import Record
 from benchmark.report.cells import Cell
 from benchmark.report.fields import TableError
 from benchmark.report.table import Table, build_table

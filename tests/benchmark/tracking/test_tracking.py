@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from benchmark.board import Board
+from benchmark.board.board import Board
 from benchmark.engine.local import run_cells
+from benchmark.engine.progress import Silent
 from benchmark.errors import PrunebenchError
-from benchmark.progress import Silent
-from benchmark.spec import RunSpec
+from benchmark.suite.spec import RunSpec
 from benchmark.tracking.watch import Tracking, opener_of, settings_of, tracked
 from tests.benchmark.conftest import write_suite
 

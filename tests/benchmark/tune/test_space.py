@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.spec import RunSpec, Training
+from benchmark.suite.spec import RunSpec, Training
 from benchmark.tune.space import Point, Space, applied, described, digest, space_of, start
 from benchmark.tune.write import _moved
-from criteria.search import Choice, Linear, Log
+from criteria.common.search import Choice, Linear, Log
 
 
 def row(criterion: str, lr: float = 1e-4) -> RunSpec:

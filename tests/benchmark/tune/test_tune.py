@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 import benchmark.tune.tune as tuning
-from benchmark.atomic import WriteError
-from benchmark.board import Board
+from benchmark.board.board import Board
 from benchmark.errors import PrunebenchError
-from benchmark.run import Options
-from benchmark.spec import RunSpec
+from benchmark.machine.atomic import WriteError
+from benchmark.suite.spec import RunSpec
+from benchmark.training.run import Options
 from benchmark.tune.space import Point
 from benchmark.tune.study import Study, Trial, load_study, study_path
 from benchmark.tune.trial import attempt, trial_spec

@@ -1,0 +1,181 @@
+"""A board: a folder with suite.yaml, the records of its finished cells, and what is written from them.
+
+suite.yaml      the grid
+records/        one record per finished cell (record.py)
+table.md        the comparison table
+.cache/         tokenized data, dense teachers, locks, the index of the records: may be deleted at any time
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.board.index import Index
+from benchmark.board.record import (
+    Record,
+    RecordError,
+    failure_path,
+    failure_reason,
+    load_record,
+    load_records,
+    record_path,
+)
+from benchmark.errors import PrunebenchError, choices
+from benchmark.machine.atomic import write_text
+from benchmark.suite.read import load_suite
+from benchmark.suite.spec import RunSpec
+from benchmark.suite.suite import Suite, matches
+
+SUITE = "suite.yaml"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Fingerprints of what a task's records were made from; empty where there is none yet."""
+
+    data: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board folder and its validated suite."""
+
+    folder: Path
+    suite: Suite
+
+    @classmethod
+    def open(cls, folder: Path, changes: dict[str, Any] | None = None, **places: str | None) -> "Board":
+        """Read and check the suite; PrunebenchError where there is none or it is wrong."""
+        path = folder / SUITE
+        if not path.is_file():
+            found = sorted(
+                str(suite.parent) for suite in (*folder.glob(f"*/{SUITE}"), *Path("results").glob(f"*/{SUITE}"))
+            )
+            hint = choices(str(folder), found) if found else "`prunebench new board NAME` writes one"
+            raise PrunebenchError(f"{folder}: no board there: expected a folder with a {SUITE}; {hint}")
+        return cls(folder, load_suite(path, changes, **places))
+
+    @property
+    def records_folder(self) -> Path:
+        """Where records lie."""
+        return self.folder / "records"
+
+    @property
+    def cache(self) -> Path:
+        """Where anything that can be made again lies."""
+        return self.folder / ".cache"
+
+    @property
+    def locks(self) -> Path:
+        """Where runners hold a lock on the cell each is at."""
+        return self.cache / "locks"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where cells in progress are saved."""
+        return self.cache / "checkpoints"
+
+    @property
+    def weights_folder(self) -> Path:
+        """Where weights of finished cells lie, if they were kept."""
+        return self.cache / "weights"
+
+    def find(self, cell: str) -> RunSpec:
+        """The cell with this id, the start of an id, or readable name; PrunebenchError where it is none or several."""
+        cells = self.suite.cells()
+        found = [spec for spec in cells if spec.id.startswith(cell) or spec.cell == cell]
+        if len(found) != 1:
+            reason = "names several cells" if found else "names no cell"
+            raise PrunebenchError(f"'{cell}' {reason} of this board; {choices(cell, [s.cell for s in found or cells])}")
+        return found[0]
+
+    def record(self, spec: RunSpec) -> Record:
+        """The cell's record; PrunebenchError where it has none."""
+        path = record_path(self.records_folder, spec.id)
+        if not path.exists():
+            raise PrunebenchError(f"{spec.cell} ({spec.id}) has no record yet: run the board first")
+        return load_record(path)
+
+    def cells(self, only: str = "*") -> list[RunSpec]:
+        """Cells whose task or readable name matches the pattern `only`; PrunebenchError where none does."""
+        cells = [spec for spec in self.suite.cells() if matches(spec.task, only) or matches(spec.cell, only)]
+        if not cells:
+            raise PrunebenchError(
+                f"--only '{only}' matches no cell; tasks of this board: {', '.join(self.suite.tasks)}"
+            )
+        return cells
+
+    def is_done(self, spec: RunSpec) -> bool:
+        """Whether a readable record of the cell stands; an unreadable one is reported by `records`, and made again."""
+        path = record_path(self.records_folder, spec.id)
+        if not path.exists():
+            return False
+        try:
+            load_record(path)
+        except RecordError:
+            return False
+        return True
+
+    def records(self) -> tuple[list[Record], list[RecordError]]:
+        """Records of this board's cells, and files that cannot be read."""
+        records, problems = load_records(self.records_folder)
+        return self._own(records), problems
+
+    def summaries(self) -> tuple[list[Record], list[RecordError]]:
+        """As `records`, but without their curves and layers, which are empty: what large boards are shown from."""
+        index = self.index()
+        return self._own(index.summaries()), index.problems
+
+    def index(self) -> Index:
+        """What stands among the records now."""
+        return Index(self.records_folder, self.cache / "index")
+
+    def done(self, cells: Iterable[RunSpec]) -> set[str]:
+        """Ids of those of `cells` that have a readable record, by one look at the folder."""
+        return self.index().ids & {spec.id for spec in cells}
+
+    def unreadable(self, cells: list[RunSpec]) -> list[RecordError]:
+        """What is wrong with the files that stand where records of `cells` should."""
+        names = {record_path(self.records_folder, spec.id) for spec in cells}
+        return [problem for problem in self.index().problems if problem.path in names]
+
+    def sources(self, spec: RunSpec) -> Source:
+        """What the standing records of the spec's task were made from."""
+        names = _names(self.records_folder)
+        for cell in self.suite.cells():
+            if cell.task == spec.task and f"{cell.id}.json" in names and self.is_done(cell):
+                record = load_record(record_path(self.records_folder, cell.id))
+                return Source(record.data_fingerprint, record.model_fingerprint)
+        return Source()
+
+    def failures(self) -> dict[str, str]:
+        """Reasons of failed cells by id, where no record has been made since."""
+        names = _names(self.records_folder)
+        found = {}
+        for spec in self.suite.cells():
+            if f"{spec.id}.failed.json" in names and not self.is_done(spec):
+                found[spec.id] = failure_reason(failure_path(self.records_folder, spec.id))
+        return found
+
+    def _own(self, records: list[Record]) -> list[Record]:
+        wanted = {spec.id for spec in self.suite.cells()}
+        return [record for record in records if record.id in wanted]
+
+    def failure(self, spec: RunSpec) -> str | None:
+        """Why the cell failed, if that is how its last run ended."""
+        path = failure_path(self.records_folder, spec.id)
+        return failure_reason(path) if path.exists() else None
+
+    def fail(self, spec: RunSpec, reason: str, log: str) -> None:
+        """Note that a cell failed; never counted as a record, and dropped once there is one."""
+        content = {"id": spec.id, "cell": spec.cell, "reason": reason, "log": log}
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        write_text(failure_path(self.records_folder, spec.id), text + "\n")
+
+
+def _names(folder: Path) -> set[str]:
+    """What lies in the folder, asked for once: a question per cell is slow where many machines share the folder."""
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()

@@ -1,0 +1,298 @@
+"""Record: what one finished run leaves behind; its schema, its atomic save and its checked load.
+
+records/<id>.json           spec, metrics, measured sparsity, curve, cost, provenance
+records/<id>.npz            per-example outcomes: numbers only (outcomes.py), so that paired tests need neither text nor model
+records/<id>.failed.json    the reason of a run that failed; never counted as a record
+"""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct, field
+from pydantic import ValidationError
+
+from benchmark.board.garbage import no_search
+from benchmark.errors import PrunebenchError
+from benchmark.machine.atomic import write_bytes
+from benchmark.machine.safe_read import RECORD, read_bounded
+from benchmark.suite.spec import SEEDS, RunSpec
+
+SCHEMA = 1
+
+Number = Annotated[float, Meta(ge=-1e60, le=1e60)]
+"""Finite, and so small that means and squares of many are finite too."""
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class RecordError(PrunebenchError):
+    """A record that cannot be read or does not hold together."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class Part(Struct, frozen=True, forbid_unknown_fields=True):
+    """A piece of a record, immutable. Types and bounds are checked where one is read, and where a record is saved."""
+
+
+class Layer(Part, frozen=True, kw_only=True, gc=False):
+    """One prunable matrix: zeros of its entries, counted on the final weights."""
+
+    name: str
+    size: Count
+    zeros: Count
+
+
+class Sparsity(Part, frozen=True, kw_only=True):
+    """Requested and measured sparsity of the final weights."""
+
+    requested: Number
+    scheduled: Number
+    """What the schedule asked for at the last step."""
+    measured: Number
+    """zeros / prunable."""
+    prunable: Count
+    zeros: Count
+    exact: bool
+    """Whether the criterion promises the exact count (otherwise sparsity is an outcome)."""
+    met: bool
+    """Whether zeros is exactly the requested count."""
+    layers: list[Layer]
+
+
+class Point(Part, frozen=True, kw_only=True, gc=False):
+    """One point of the training curve; loss is the mean since the point before."""
+
+    step: Count
+    loss: Number | None
+    lr: Number
+    sparsity: Number
+    """Measured, as evaluation sees the weights at this step."""
+    score: Number | None = None
+    """Held-out (or dev, under best_dev) score where one was taken."""
+
+
+class Cost(Part, frozen=True, kw_only=True):
+    """What the run cost, seconds by the wall clock."""
+
+    total_seconds: Number
+    train_seconds: Number
+    evaluate_seconds: Number
+    step_seconds: Number
+    """Of a training step: the median over the curve's intervals of their mean."""
+    criterion_seconds: Number
+    """Spent in observing, scoring and masking, all steps together."""
+    peak_bytes: Count
+    """Peak memory: CUDA allocations, or resident memory on a CPU."""
+    steps: Count
+    resumed: list[Count] = field(default_factory=list)
+    """Steps at which the run was taken up again from a checkpoint."""
+
+
+class Selected(Part, frozen=True, kw_only=True):
+    """Which weights were reported."""
+
+    protocol: Literal["last", "heldout", "best_dev"]
+    step: Count
+    score: Number | None = None
+    """The score that selected them."""
+    optimistic: bool = False
+    """Selected on the reported split itself."""
+
+
+class Record(Part, frozen=True, kw_only=True):
+    """One finished run. Metrics are percentages, higher is better, unless the task says otherwise."""
+
+    schema_version: int = field(name="schema")
+    id: str
+    spec: RunSpec
+    metric: str
+    """The headline metric, a key of `metrics`."""
+    metrics: dict[str, Number]
+    floor: dict[str, Number] = field(default_factory=dict)
+    """Metrics of the trivial predictor (majority answer or mean) where the task defines one."""
+    signatures: dict[str, str] = field(default_factory=dict)
+    """How metrics were computed, for instance sacrebleu's signature."""
+    sparsity: Sparsity
+    selected: Selected
+    curve: list[Point]
+    cost: Cost
+    splits: dict[str, str]
+    counts: dict[str, Count]
+    data_fingerprint: str
+    model_fingerprint: str
+    environment: dict[str, str]
+    teacher: str | None = None
+    """Id of the dense run that taught this one."""
+    outcomes_sha256: str
+    notes: list[str] = field(default_factory=list)
+    """What a reader must know: a sample instead of the whole split, a missed sparsity."""
+
+    @property
+    def score(self) -> float:
+        """The headline metric's value in percent."""
+        return self.metrics[self.metric]
+
+
+def record_path(folder: Path, run_id: str) -> Path:
+    """Where the record of `run_id` lies in a board's records folder."""
+    return folder / f"{run_id}.json"
+
+
+def outcomes_path(folder: Path, run_id: str) -> Path:
+    """Where the per-example outcomes of `run_id` lie."""
+    return folder / f"{run_id}.npz"
+
+
+def failure_path(folder: Path, run_id: str) -> Path:
+    """Where the failure of `run_id` lies, if it failed."""
+    return folder / f"{run_id}.failed.json"
+
+
+def failure_reason(path: Path) -> str:
+    """Why a run failed, from the file it left."""
+    try:
+        return str(json.loads(read_bounded(path, RECORD))["reason"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return f"unreadable {path.name}"
+
+
+def as_json(part: Part) -> dict[str, Any]:
+    """The part as JSON values, every field by its name in the file."""
+    raw: dict[str, Any] = msgspec.to_builtins(part, enc_hook=_plain)
+    return raw
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, RunSpec):
+        return value.model_dump(mode="json")
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} has no place in a record")
+
+
+def _written(record: Record) -> bytes:
+    """What the file of the record holds; what is half of a character becomes '?'."""
+    text = json.dumps(as_json(record), indent=1, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode(errors="replace")
+
+
+def sound(record: Record) -> Record:
+    """The record as it will be read back, its numbers plain ones; RecordError names the field that could not be."""
+    return _read_back(Path(f"{record.id}.json"), _written(record))
+
+
+def save_record(folder: Path, record: Record, outcomes: bytes) -> Path:
+    """Write outcomes, then the record (its presence means finished), then drop an old failure; returns the record's path.
+
+    RecordError, and nothing is written, where the record could not be read back.
+    """
+    path, data = record_path(folder, record.id), _written(record)
+    _read_back(path, data)
+    write_bytes(outcomes_path(folder, record.id), outcomes)
+    write_bytes(path, data)
+    failure_path(folder, record.id).unlink(missing_ok=True)
+    return path
+
+
+def _read_back(path: Path, data: bytes) -> Record:
+    return parse_record(path.stem, data) or _examined(path, data)
+
+
+def load_record(path: Path) -> Record:
+    """Read and check one record; RecordError says what is wrong with which file."""
+    try:
+        data = read_bounded(path, RECORD)
+    except (OSError, ValueError) as error:
+        raise RecordError(path, f"not a readable record ({error})") from error
+    return _read_back(path, data)
+
+
+def parse_record(stem: str, data: bytes) -> Record | None:
+    """The sound record in `data`, parsed and checked in one go; None where anything is wrong with it.
+
+    Strictly: a number in quotes is none, nor is NaN or Infinity.
+    """
+    try:
+        record = READER.decode(data)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+    holds = record.schema_version == SCHEMA and record.id == record.spec.id == stem and record.metric in record.metrics
+    return record if holds else None
+
+
+def checked(_: type, value: Any) -> Any:
+    """What msgspec does not read by itself in a record: its spec, strictly; ValueError says what is wrong with which field."""
+    try:
+        if isinstance(value, dict) and type(seed := value.get("seed", 0)) is int and seed in SEEDS:
+            return _with_seed_0(msgspec.json.encode(value | {"seed": 0})).with_seed(seed)
+        return RunSpec.model_validate(value, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from error
+
+
+@lru_cache(4096)
+def _with_seed_0(raw: bytes) -> RunSpec:
+    """The specs of large boards differ in their seeds more than in anything else: what they share is read once."""
+    return RunSpec.model_validate_json(raw, strict=True)
+
+
+READER = msgspec.json.Decoder(Record, dec_hook=checked)
+
+
+def _examined(path: Path, data: bytes) -> Record:
+    """As `parse_record`, step by step, so that RecordError can say which one fails."""
+    try:
+        raw = json.loads(data.decode(), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(path, f"not a readable record ({error or type(error).__name__})") from error
+    version = raw.get("schema") if isinstance(raw, dict) else None
+    if version != SCHEMA or isinstance(version, bool):
+        raise RecordError(path, f"record schema {version!r}, this version reads schema {SCHEMA}")
+    try:
+        record = READER.decode(data)
+    except msgspec.ValidationError as error:
+        raise RecordError(path, _sentence(str(error))) from error
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise RecordError(path, f"not a readable record ({error})") from error
+    if record.id != record.spec.id or path.stem != record.id:
+        raise RecordError(path, f"file, id ({record.id}) and spec ({record.spec.id}) do not belong together")
+    if record.metric not in record.metrics:
+        raise RecordError(path, f"headline metric '{record.metric}' is not among {sorted(record.metrics)}")
+    return record
+
+
+def _sentence(said: str) -> str:
+    """What msgspec says (``Expected `float`, got `str` - at `$.cost.steps` ``) with the field first."""
+    what, _, where = said.partition(" - at `$")
+    where = where.strip("`.")
+    return f"field '{where}': {what}" if where else what
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+def load_records(folder: Path) -> tuple[list[Record], list[RecordError]]:
+    """All records of a folder sorted by id, and what could not be read (those never count, and are never touched)."""
+    records: list[Record] = []
+    problems: list[RecordError] = []
+    with no_search():
+        for path in sorted(folder.glob("*.json")):
+            if path.name.endswith(".failed.json"):
+                continue
+            try:
+                records.append(load_record(path))
+            except RecordError as error:
+                problems.append(error)
+    return records, problems

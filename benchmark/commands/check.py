@@ -1,0 +1,98 @@
+"""`prunebench check`: holds a plugin, by name or file, against the contract of its kind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+from benchmark.errors import PrunebenchError, choices
+from benchmark.plugins import registry
+from benchmark.plugins.broken import own_traceback
+
+CONTRACTS = {
+    "criteria": ("criteria.checks.criterion", "check_criterion"),
+    "regularizers": ("criteria.checks.regularizer", "check_regularizer"),
+    "schedules": ("benchmark.pruning.schedules.checks", "check_schedule"),
+    "tasks": ("tasks.checks.task", "check_task"),
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One check: what was seen, or what failed and what to do."""
+
+    name: str
+    passed: bool
+    words: str
+
+
+def verdicts(
+    text: str, kind: str | None = None, data: str | None = None, model: str | None = None
+) -> tuple[str, list[Verdict]]:
+    """The kind of the plugin `text` and a verdict of every check: all of them run, whichever fails."""
+    kind, checks = _checks(text, kind, data, model)
+    told: list[Verdict] = []
+    for name, one in checks.items():
+        verdict = _verdict(name, one)
+        same = next((other for other in told if not other.passed and other.words == verdict.words), None)
+        told.append(Verdict(name, False, f"as {same.name}, above") if same else verdict)
+    return kind, told
+
+
+def _verdict(name: str, one: Callable[[], str]) -> Verdict:
+    try:
+        return Verdict(name, True, one())
+    except Exception as error:
+        return Verdict(name, False, _advice(error))
+
+
+def _advice(error: Exception) -> str:
+    """What an assertion says; of any other error, where in the plugin it comes from."""
+    return str(error) if isinstance(error, AssertionError) and str(error) else f"it raises\n{own_traceback(error)}"
+
+
+def check(
+    text: str, kind: str | None = None, data: str | None = None, model: str | None = None
+) -> tuple[str, list[tuple[str, str]]]:
+    """The kind of the plugin `text` and its passed checks with what was seen; AssertionError says what to do.
+
+    `data` and `model` are what a task is tried on, where the embedded ones are not for it.
+    """
+    kind, checks = _checks(text, kind, data, model)
+    return kind, [(name, one()) for name, one in checks.items()]
+
+
+def _checks(
+    text: str, kind: str | None, data: str | None, model: str | None
+) -> tuple[str, dict[str, Callable[[], str]]]:
+    kind = kind or kind_of(text)
+    places = {name: place for name, place in (("data", data), ("model", model)) if place is not None}
+    if places and kind != "tasks":
+        raise PrunebenchError(f"'{text}' is checked without data or model; {' and '.join(places)} are for tasks")
+    checks_of: Callable[..., dict[str, Callable[[], str]]] = import_module(CONTRACTS[kind][0]).checks_of
+    return kind, checks_of(registry.configure(kind, text), **places)
+
+
+def kind_of(text: str) -> str:
+    """Which kind of plugin has this name, or is defined in this file; PrunebenchError where none or several do."""
+    name, _ = registry.parse(text)
+    if name.partition(":")[0].endswith(".py"):
+        return _kind_of_file(text, name)
+    kinds = [kind for kind in registry.KINDS if name.partition("/")[0] in registry.names(kind)]
+    if len(kinds) == 1:
+        return kinds[0]
+    if kinds:
+        raise PrunebenchError(f"'{name}' names plugins of several kinds; choose one with --kind: {', '.join(kinds)}")
+    known = [known for kind in registry.KINDS for known in registry.names(kind)]
+    raise PrunebenchError(f"no plugin is called '{name}'; {choices(name, known)}")
+
+
+def _kind_of_file(text: str, name: str) -> str:
+    reasons = []
+    for kind in registry.KINDS:
+        try:
+            registry.load(kind, name)
+        except PrunebenchError as error:
+            reasons.append(str(error))
+        else:
+            return kind
+    raise PrunebenchError(f"'{text}' is no plugin of any kind:\n" + "\n".join(dict.fromkeys(reasons)))

@@ -1,0 +1,130 @@
+"""`prunebench compare`: puts a row of one's own beside those of an existing board, running only its missing cells.
+
+suite.yaml stays as it is; the new row's records lie among the board's and are found again by the next comparison.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmark.board.board import Board
+from benchmark.commands.views import View, comparison
+from benchmark.engine.base import EngineOptions, pick_engine
+from benchmark.engine.cell import Settings
+from benchmark.engine.progress import reporter, say
+from benchmark.errors import PrunebenchError
+from benchmark.plugins.spelling import canonical
+from benchmark.report.render import render
+from benchmark.report.table import Table
+from benchmark.suite.spec import RunSpec, portable_plugin
+from benchmark.suite.suite import matches
+from benchmark.tracking.watch import tracked
+
+MARK = "→ "
+"""Stands before the added rows."""
+
+Row = tuple[str, str]
+"""(criterion, regularizer)."""
+
+
+@dataclass(frozen=True)
+class Wider:
+    """A board with rows added, and which rows those are."""
+
+    board: Board
+    added: tuple[Row, ...]
+
+    def cells(self, only: str = "*") -> list[RunSpec]:
+        """Planned cells of the added rows whose task or readable name matches `only`."""
+        return [
+            spec
+            for spec in self.board.suite.cells()
+            if (spec.criterion, spec.regularizer) in self.added
+            and (matches(spec.task, only) or matches(spec.cell, only))
+        ]
+
+    def table(self) -> Table:
+        """The board's table with the added rows marked."""
+        return marked(comparison(self.board, View()), self.added)
+
+
+def widen(folder: Path, add: Sequence[str], changes: dict[str, Any] | None = None, **places: str | None) -> Wider:
+    """The board in `folder` with the rows `add` ("magnitude", "my/mine.py + distillation"); PrunebenchError where that cannot be.
+
+    A broken plugin is refused here: it is all that was asked for.
+    """
+    if not add:
+        raise PrunebenchError("nothing to compare: name a criterion with --add NAME or --add path/to/my_criterion.py")
+    _one_file_each(add, folder)
+    board = Board.open(folder, changes, **places)
+    names = list(dict.fromkeys(_canonical(text) for text in add))
+    new = [name for name in names if name not in board.suite.criteria]
+    wide = Board.open(folder, {**(changes or {}), "criteria": [*board.suite.criteria, *new]}, **places)
+    lost = {spec.id for spec in board.suite.cells()} - {spec.id for spec in wide.suite.cells()}
+    if lost:
+        raise PrunebenchError(
+            f"{', '.join(names)} needs held-out scores, and this board keeps no data aside: its other rows would have to be "
+            "trained anew (set heldout in suite.yaml for that)"
+        )
+    rows = [row for name in names for row in _rows(name, wide.suite.regularizers)]
+    return Wider(wide, tuple(rows))
+
+
+def compare(
+    wider: Wider, only: str, settings: Settings, track: str | None = None, engine: EngineOptions | None = None
+) -> int:
+    """Run the missing cells of the added rows and print the table; 1 where a cell failed, else 0."""
+    run_cells = pick_engine(engine, settings.device)
+    board, cells, console = wider.board, wider.cells(only), Console()
+    if not cells:
+        raise PrunebenchError(f"--only '{only}' matches no cell; tasks of this board: {', '.join(board.suite.tasks)}")
+    with (
+        reporter(console, len(board.done(cells)), len(cells)) as shown,
+        tracked(shown, track, board.folder) as watcher,
+    ):
+        done = run_cells(board, cells, watcher, settings)
+    for line in (render(wider.table(), "text"), *_closing(wider, done.failed | done.left, cells)):
+        say(console, line)
+    return 1 if done.failed or done.left else 0
+
+
+def marked(table: Table, added: Sequence[Row]) -> Table:
+    """`table` with MARK before the words of the added rows."""
+    keys = {tuple(portable_plugin(part) for part in row) for row in added}
+    rows = (
+        replace(line, labels=(MARK + line.labels[0], *line.labels[1:])) if line.key in keys else line
+        for line in table.rows
+    )
+    return replace(table, rows=tuple(rows))
+
+
+def _closing(wider: Wider, failed: dict[str, str], cells: Sequence[RunSpec]) -> list[str]:
+    lines = [f"FAILED {spec.cell}: {failed[spec.id]}" for spec in cells if spec.id in failed]
+    names = ", ".join(dict.fromkeys(criterion for criterion, _ in wider.added))
+    return [*lines, f"{MARK}added by --add, not in suite.yaml. To keep the row, add to its criteria: {names}"]
+
+
+def _one_file_each(add: Sequence[str], folder: Path) -> None:
+    """PrunebenchError where a file named from here has a namesake beside the suite, which would be taken for it."""
+    for part in (part for text in add for part in text.split(" + ")):
+        location = part.partition("[")[0].partition(":")[0].strip()
+        here, there = Path(location), folder / location
+        if location.endswith(".py") and here.is_file() and there.is_file() and not here.samefile(there):
+            raise PrunebenchError(
+                f"--add {location}: there is another one beside the suite, {there}; give the whole path"
+            )
+
+
+def _canonical(text: str) -> str:
+    criterion, plus, regularizer = text.partition(" + ")
+    row = canonical("criteria", criterion)
+    return f"{row} + {canonical('regularizers', regularizer)}" if plus else row
+
+
+def _rows(name: str, regularizers: Sequence[str]) -> list[Row]:
+    """What `name` adds: crossed with the suite's regularizers where it names none."""
+    criterion, plus, regularizer = name.partition(" + ")
+    return [(criterion, each) for each in ([regularizer] if plus else regularizers)]

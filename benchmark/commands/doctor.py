@@ -1,0 +1,176 @@
+"""`prunebench doctor`: what this machine has and lacks for running boards, and how to get it. Looks, changes nothing."""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from benchmark.board.board import Board
+from benchmark.machine.environment import PACKAGES
+
+State = Literal["ok", "missing", "wrong"]
+"""Fine; absent but optional; in the way of runs."""
+
+PYTHON = (3, 11)
+SECONDS = 3.0
+"""How long the hub may take to answer."""
+
+EXTRAS = {
+    "ray": "--engine ray: a cluster, or the GPUs of this machine",
+    "submitit": "--engine slurm",
+    "tensorboard": "--track tensorboard",
+    "wandb": "--track wandb",
+    "mlflow": "--track mlflow",
+    "optuna": "prunebench tune",
+    "accelerate": "pruning under the Hugging Face Trainer",
+}
+"""Optional package, importable under its own name: what it is for."""
+
+PROGRAMS = {
+    "cc": (
+        ("cc",),
+        "`principled` then costs two or three times as much on a CPU, with the same results: apt-get install gcc",
+    ),
+    "chromium": (
+        ("chromium", "chromium-headless-shell", "google-chrome"),
+        "only the tests of the page: apt-get install chromium",
+    ),
+    "pdflatex": (("pdflatex",), "only the tests of LaTeX tables: apt-get install texlive-latex-recommended"),
+    "sbatch": (("sbatch",), "only --engine slurm, which runs on a machine that submits to a Slurm cluster"),
+    "git": (("git",), "records then do not say the commit: apt-get install git"),
+}
+"""Program: the names it goes by, and what is lost without it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `remedy` says what to do about it."""
+
+    what: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+def examine(board: Board | None = None) -> list[Finding]:
+    """Everything, in the order in which it matters; with `board`, its data and models too."""
+    findings = [python(), *packages(), device(), embedded(), hub()]
+    if board is not None:
+        findings += board_findings(board)
+    return [*findings, *extras(), *programs()]
+
+
+def report_lines(findings: list[Finding]) -> list[str]:
+    """A line for each, remedies below, and a verdict."""
+    width = max(len(finding.what) for finding in findings)
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.state:<8} {finding.what:<{width}}  {finding.found}")
+        lines += [" " * (width + 11) + finding.remedy] * bool(finding.remedy)
+    wrong = [finding.what for finding in findings if finding.state == "wrong"]
+    return [*lines, f"in the way: {', '.join(wrong)}" if wrong else "everything that runs need is here"]
+
+
+def python() -> Finding:
+    """The interpreter."""
+    if sys.version_info >= PYTHON:
+        return Finding("Python", "ok", f"{platform.python_version()} ({sys.executable})")
+    return Finding("Python", "wrong", platform.python_version(), f"needs {'.'.join(map(str, PYTHON))} or later")
+
+
+def packages() -> Iterator[Finding]:
+    """Required packages, as every record names them."""
+    for name in PACKAGES:
+        try:
+            yield Finding(name, "ok", importlib.metadata.version(name))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(name, "wrong", "not installed", "python -m pip install prunebench (in a checkout: -e .)")
+
+
+def device() -> Finding:
+    """Where runs would go, and at what precision."""
+    try:
+        from benchmark.machine.environment import describe, pick_device
+
+        facts = describe(pick_device())
+    except Exception as error:  # a torch that does not load says why in its own words
+        return Finding(
+            "device", "wrong", f"torch does not work: {error}", "see https://pytorch.org/get-started/locally/"
+        )
+    return Finding("device", "ok", f"{facts['device']}, {facts['precision']}, {facts['threads']} threads")
+
+
+def embedded() -> Finding:
+    """The data and models of the mini board, which need no network."""
+    from tasks.formats.sources import MINI
+
+    needed = ("encoder/model.safetensors", "decoder/model.safetensors", "glue/SST-2/train.tsv")
+    absent = [name for name in needed if not (MINI / name).is_file()]
+    if absent:
+        return Finding("mini data", "wrong", f"{MINI} lacks {', '.join(absent)}", "install prunebench again")
+    return Finding("mini data", "ok", str(MINI))
+
+
+def hub(seconds: float = SECONDS) -> Finding:
+    """Whether `data: hub` and hub models can be fetched; what is in the local cache works without."""
+    address = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    cache = os.environ.get("HF_HOME", str(Path("~/.cache/huggingface").expanduser()))
+    cached = f"; cached files in {cache}" if Path(cache).is_dir() else ""
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        return Finding(
+            "hub", "missing", f"HF_HUB_OFFLINE is set{cached}", "unset it, or use folders: --data DIR --model DIR"
+        )
+    parts = urlsplit(address)
+    try:
+        port = parts.port or (80 if parts.scheme == "http" else 443)
+        socket.create_connection((parts.hostname or address, port), timeout=seconds).close()
+    except OSError as error:
+        return Finding("hub", "missing", f"{address}: {error}{cached}", "use folders instead: --data DIR --model DIR")
+    return Finding("hub", "ok", f"{address} answers{cached}")
+
+
+def board_findings(board: Board) -> Iterator[Finding]:
+    """Whether each task's data and model can be opened as the board says (a few examples of them)."""
+    from benchmark.errors import PrunebenchError
+    from benchmark.training.run import Options, open_task
+
+    for task in board.suite.tasks:
+        spec = next(cell for cell in board.suite.cells() if cell.task == task)
+        few = spec.training.model_copy(update={"train_examples": 8, "eval_examples": 8})
+        try:
+            prepared = open_task(spec.model_copy(update={"training": few}), Options())
+        except PrunebenchError as error:
+            yield Finding(task, "wrong", str(error), "see docs/tasks.md for the files each task reads")
+        else:
+            yield Finding(task, "ok", f"{', '.join(prepared.splits.values())}; model {spec.model}")
+
+
+def extras() -> Iterator[Finding]:
+    """Optional packages."""
+    for package, purpose in EXTRAS.items():
+        if _installed(package):
+            yield Finding(package, "ok", purpose)
+        else:
+            yield Finding(package, "missing", f"only for {purpose}", f"python -m pip install {package}")
+
+
+def programs() -> Iterator[Finding]:
+    """Optional programs."""
+    for program, (names, lost) in PROGRAMS.items():
+        found = next((path for name in names if (path := shutil.which(name))), None)
+        yield Finding(program, "ok", found) if found else Finding(program, "missing", "not found", lost)
+
+
+def _installed(module: str) -> bool:
+    with suppress(ImportError, ValueError):
+        return importlib.util.find_spec(module) is not None
+    return False

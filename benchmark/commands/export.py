@@ -1,0 +1,103 @@
+"""`prunebench export`: a finished cell as a Hugging Face model folder, mask applied, with a card made from its record."""
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+
+from safetensors import SafetensorError
+from torch import nn
+
+from benchmark.board.board import Board
+from benchmark.board.outcomes import pack_outcomes
+from benchmark.board.record import Record
+from benchmark.board.weights import load_weights
+from benchmark.errors import PrunebenchError
+from benchmark.machine import environment
+from benchmark.machine.atomic import WriteError, reason_of, write_text
+from benchmark.report.escape import clean, for_markdown
+from benchmark.suite.spec import RunSpec
+from benchmark.training.cpu.linear import placed
+from benchmark.training.run import Options, open_task, run
+from benchmark.training.teachers import Teachers
+from tasks.base import Prepared
+
+
+def export_cell(board: Board, spec: RunSpec, folder: Path, device: str = "auto") -> float:
+    """Write model, tokenizer and card to `folder`; the score that the written weights gave just now, in percent.
+
+    Kept weights (`run --save-weights`) are used where they are; otherwise the cell is trained again. PrunebenchError, and
+    nothing is written, where the weights do not give the recorded score.
+    """
+    record = board.record(spec)
+    if folder.exists() and any(folder.iterdir()):
+        raise PrunebenchError(f"{folder}: not empty; export writes to a new folder")
+    options = Options(device=device, cache=board.cache / "data")
+    options = Options(
+        device=device, cache=options.cache, teacher=Teachers(board.cache / "teachers", board.locks, options).get
+    )
+    weights = load_weights(board.weights_folder, spec.id)
+    if weights is None:
+        result = run(spec, options)
+        prepared, model = result.prepared, result.model
+        score, digest = result.record.score, result.record.outcomes_sha256
+    else:
+        chosen = environment.pick_device(device)
+        prepared = open_task(spec, options)
+        model = placed(prepared.build(spec.seed), chosen)
+        model.load_state_dict(weights)
+        with environment.autocast(chosen):
+            evaluation = prepared.evaluate(model, "reported")
+        score = evaluation.metrics[record.metric]
+        digest = hashlib.sha256(pack_outcomes(evaluation.outcomes)).hexdigest()
+    if digest != record.outcomes_sha256 and abs(score - record.score) > 0.005:
+        raise PrunebenchError(
+            f"{spec.cell}: these weights score {score:.2f}, the record says {record.score:.2f}: it was made on another machine or "
+            "by another version, and cannot be made again bit for bit here"
+        )
+    _write(prepared, model.cpu(), folder, record)
+    return score
+
+
+def _write(prepared: Prepared, model: nn.Module, folder: Path, record: Record) -> None:
+    """The whole folder or nothing: written beside its place, then renamed into it."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
+            made = Path(place) / "model"
+            prepared.save(model, made)
+            write_text(made / "README.md", card(record))
+            made.replace(folder)
+    except (OSError, SafetensorError) as error:  # the latter wraps the system's error in its own words
+        raise WriteError(str(folder), reason_of(error) if isinstance(error, OSError) else str(error)) from error
+
+
+def card(record: Record) -> str:
+    """A model card: what was pruned how, what it scores, how to make it again."""
+    spec, sparsity = record.spec, record.sparsity
+    metrics = "\n".join(f"| {for_markdown(name)} | {value:.2f} |" for name, value in record.metrics.items())
+    notes = "\n".join(f"- {for_markdown(note)}" for note in record.notes)
+    row = [clean(text).replace("`", "'") for text in (spec.criterion, spec.regularizer, spec.schedule, spec.scope)]
+    criterion, regularizer, schedule, scope = row
+    return f"""---
+library_name: transformers
+base_model: {json.dumps(clean(spec.model))}
+tags: [prunebench, pruning, sparsity]
+---
+
+# {for_markdown(spec.model)}, {for_markdown(spec.task)}, {100 * sparsity.measured:.1f} % sparse
+
+Fine-tuned and pruned by prunebench with criterion `{criterion}`, regularizer `{regularizer}`, schedule
+`{schedule}`, scope `{scope}`, seed {spec.seed}.
+
+{sparsity.zeros:,} of {sparsity.prunable:,} prunable weights (linear layers inside the Transformer blocks) are zero. The
+weights are stored dense: zeros alone make a model neither smaller on disk nor faster.
+
+| metric ({for_markdown(record.splits.get("reported", "reported split"))}, percent) | value |
+|---|---|
+{metrics}
+
+Selection: {record.selected.protocol}, step {record.selected.step} of {record.cost.steps}. Record `{record.id}`, commit
+{for_markdown(record.environment.get("commit", "unknown"))}, {for_markdown(record.environment.get("device", "unknown device"))}.
+{notes}
+"""

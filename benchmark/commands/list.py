@@ -1,0 +1,31 @@
+"""`prunebench list`: plugins as text."""
+
+import ast
+
+from benchmark.plugins.catalogue import Entry, catalogue
+from benchmark.plugins.registry import spell
+
+
+def catalogue_lines(kind: str) -> list[str]:
+    """A heading, then each plugin with its claim and its options."""
+    lines = [f"{kind}:"]
+    for entry in catalogue(kind):
+        lines += _entry_lines(entry)
+    return lines
+
+
+def _entry_lines(entry: Entry) -> list[str]:
+    owner = "" if entry.owner == "prunebench" else f"  [{entry.owner}]"
+    names = f"{entry.name}/{{{','.join(entry.variants)}}}" if entry.variants else entry.name
+    lines = [f"  {names}{owner}", f"      {entry.claim}"]
+    options = [(f"{option.name}={spelt(option.default)}", option.about) for option in entry.options]
+    width = max((len(option) for option, _ in options), default=0)
+    return lines + [f"        {option:<{width}}  {about}".rstrip() for option, about in options]
+
+
+def spelt(default: str) -> str:
+    """A default as it would be given in a name: true, not True, and text without quotes."""
+    try:
+        return spell(ast.literal_eval(default))
+    except (SyntaxError, ValueError):
+        return default

@@ -1,0 +1,53 @@
+"""Bytes and latency of finished cells whose weights were kept: dense against pruned, in turns, on the CPU of this machine."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from benchmark.board.board import Board
+from benchmark.board.record import Record
+from benchmark.board.weights import load_weights
+from benchmark.errors import PrunebenchError
+from benchmark.report.measured import Measured, measure
+from benchmark.suite.spec import RunSpec
+from benchmark.training.run import Options, open_task
+from tasks.base import Batch, Prepared
+
+ROWS = 8
+"""Examples in the forward pass that is timed."""
+
+
+class OneForward(nn.Module):
+    """A model and the one batch that it is timed on."""
+
+    def __init__(self, prepared: Prepared, model: nn.Module, batch: Batch) -> None:
+        super().__init__()
+        self.model, self._prepared, self._batch = model, prepared, batch
+
+    def forward(self) -> tuple[Tensor, Tensor]:
+        """The task's forward on that batch."""
+        return self._prepared.forward(self.model, self._batch)
+
+
+def measure_cells(board: Board, records: Sequence[Record]) -> dict[str, Measured]:
+    """Measurements by record id; PrunebenchError where no cell's weights were kept."""
+    found: dict[str, Measured] = {}
+    places = {spec.id: spec for spec in board.suite.cells()}
+    for record in records:
+        spec = places[record.id]
+        weights = [load_weights(board.weights_folder, run_id) for run_id in (spec.dense().id, spec.id)]
+        if spec.is_dense or None in weights:
+            continue
+        prepared = open_task(spec, Options(cache=board.cache / "data"))
+        dense, pruned = (_forward(prepared, spec, state) for state in weights if state is not None)
+        prunable = {f"model.{layer.name}" for layer in record.sparsity.layers}
+        found[record.id] = measure(dense, pruned, {}, names=prunable)
+    if not found:
+        raise PrunebenchError(f"{board.folder}: no weights were kept; run the board with --save-weights")
+    return found
+
+
+def _forward(prepared: Prepared, spec: RunSpec, weights: dict[str, Tensor]) -> OneForward:
+    model = prepared.build(spec.seed)
+    model.load_state_dict(weights)
+    return OneForward(prepared, model, next(iter(prepared.batches("train", ROWS, None))))

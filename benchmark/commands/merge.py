@@ -1,0 +1,108 @@
+"""`prunebench merge`: records of the same suite, made by other machines or people, come together in one board."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmark.board.board import Board
+from benchmark.board.outcomes import load_outcomes
+from benchmark.board.record import (
+    Record,
+    RecordError,
+    load_record,
+    load_records,
+    outcomes_path,
+    record_path,
+    save_record,
+)
+from benchmark.errors import PrunebenchError
+
+
+@dataclass
+class Merged:
+    """Ids taken over, ids that stood already with the same result, ids that no cell of the suite has, and unreadable files."""
+
+    taken: list[str] = field(default_factory=list)
+    standing: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def summary(self) -> str:
+        """What happened, for the terminal."""
+        lines = [f"{len(self.taken)} records merged, {len(self.standing)} stood already with the same result"]
+        if self.foreign:
+            lines.append(
+                f"{len(self.foreign)} belong to no cell of this suite and were left: {', '.join(self.foreign)}"
+            )
+        return "\n".join(lines + [f"unreadable, left: {problem}" for problem in self.problems])
+
+
+def merge(board: Board, others: list[Path]) -> Merged:
+    """Copy the records of `others` (boards or folders of records) into `board`.
+
+    Everything is checked before anything is copied: PrunebenchError names every cell for which two records differ in their
+    results, or whose data or model is not the board's own, and then nothing has changed.
+    """
+    merged, incoming = Merged(), dict[str, tuple[Path, Record]]()
+    known = {spec.id: spec for spec in board.suite.cells()}
+    conflicts: list[str] = []
+    for folder in map(_records_folder, others):
+        records, problems = load_records(folder)
+        merged.problems += [str(problem) for problem in problems]
+        for record in records:
+            if record.id not in known:
+                merged.foreign.append(record.id)
+                continue
+            try:
+                load_outcomes(folder, record)
+            except RecordError as error:
+                merged.problems.append(str(error))
+                continue
+            standing = _standing(board, record.id) or (incoming[record.id][1] if record.id in incoming else None)
+            if standing is None:
+                conflicts += _other_source(board, record, [taken for _, taken in incoming.values()])
+                incoming[record.id] = folder, record
+            elif _result(standing) == _result(record):
+                merged.standing.append(record.id)
+            else:
+                here, there = f"{standing.score:.2f}", f"{record.score:.2f}"
+                conflicts.append(f"{record.spec.cell} ({record.id}): {here} here, {there} in {folder}")
+    if conflicts:
+        raise PrunebenchError("nothing merged, these records conflict:\n" + "\n".join(conflicts))
+    for folder, record in incoming.values():
+        save_record(board.records_folder, record, outcomes_path(folder, record.id).read_bytes())
+        merged.taken.append(record.id)
+    return merged
+
+
+def _records_folder(other: Path) -> Path:
+    folder = other / "records" if (other / "records").is_dir() else other
+    if not folder.is_dir():
+        raise PrunebenchError(f"{other}: no such folder; expected a board or a folder of records")
+    return folder
+
+
+def _standing(board: Board, run_id: str) -> Record | None:
+    path = record_path(board.records_folder, run_id)
+    try:
+        return load_record(path) if path.exists() else None
+    except RecordError:
+        return None  # an unreadable record never counts; the other one replaces it
+
+
+def _result(record: Record) -> str:
+    """What two records of one cell must agree in: metrics, outcomes, sparsity and sources; not cost or machine."""
+    sources = [record.data_fingerprint, record.model_fingerprint]
+    return json.dumps([record.metrics, record.outcomes_sha256, record.sparsity.zeros, sources], sort_keys=True)
+
+
+def _other_source(board: Board, record: Record, taken: list[Record]) -> list[str]:
+    """A complaint where the record's data or model is not what the board's records of that task were made from."""
+    standing = board.sources(record.spec)
+    pairs = [(standing.data, standing.model)] if standing.data else []
+    pairs += [(r.data_fingerprint, r.model_fingerprint) for r in taken if r.spec.task == record.spec.task]
+    if all(pair == (record.data_fingerprint, record.model_fingerprint) for pair in pairs):
+        return []
+    return [
+        f"{record.spec.cell} ({record.id}): made from other data or another model than the rest of {record.spec.task}"
+    ]

@@ -1,0 +1,145 @@
+"""`prunebench new`: writes a plugin's one file, a package around it, or a board. Never overwrites."""
+
+import keyword
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from benchmark.commands.check import CONTRACTS
+from benchmark.errors import PrunebenchError, choices
+from benchmark.machine.atomic import WriteError, write_text
+from benchmark.plugins import registry
+
+BOARD = "board"
+PLURALS = {"criterion": "criteria", "regularizer": "regularizers", "task": "tasks"}
+"""What can be written, and the kind of plugin it is."""
+USAGES = {
+    "criterion": ": `criteria: [magnitude, {name}]` in a suite, or `prunebench compare BOARD --add {name}`",
+    "regularizer": ": `regularizers: [none, {name}]` in a suite, or `criteria: [magnitude + {name}]`",
+    "task": ": `tasks: [{name}]` in a suite",
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files written, and what to do next, a command a line."""
+
+    paths: tuple[Path, ...]
+    next_steps: tuple[str, ...]
+
+
+def new(kind: str, name: str, folder: Path, package: Path | None = None) -> Written:
+    """Write a `kind` called `name` into `folder`, or a package around it into `package`; PrunebenchError where it cannot be."""
+    if kind == BOARD:
+        return _new_board(name, folder, package)
+    if kind not in PLURALS:
+        raise PrunebenchError(f"cannot write a new '{kind}'; {choices(kind, [*PLURALS, BOARD])}")
+    check_name(kind, name)
+    if package is not None:
+        return _new_package(kind, name, package)
+    path = folder / f"{name}.py"
+    _write({path: _plugin(kind, name)})
+    return Written((path,), (f"prunebench check {path}", *_tries(kind, str(path))))
+
+
+def check_name(kind: str, name: str) -> None:
+    """PrunebenchError where a plugin of `kind` cannot be called `name`, or one already is."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+        raise PrunebenchError(
+            f"'{name}' cannot be the name of a {kind}: expected lower-case letters, digits and _, such as my_{kind}"
+        )
+    if name in registry.NOT_PLUGINS:
+        raise PrunebenchError(f"'{name}' cannot be the name of a {kind}: files of that name hold no plugins")
+    plural = PLURALS[kind]
+    if name in registry.names(plural):
+        owners = [f"{owner.dist.name} {owner.dist.version}" for owner in registry.foreign(plural, name) if owner.dist]
+        raise PrunebenchError(
+            f"there is a {kind} '{name}' already, in {owners[0] if owners else 'prunebench'}; choose another name"
+        )
+
+
+def class_name(name: str, template: str, base: str) -> str:
+    """`my_idea` as MyIdea; with the kind behind it where Python or the template itself uses that word."""
+    plain = "".join(part.capitalize() for part in name.split("_"))
+    taken = keyword.iskeyword(plain) or re.search(rf"\b{plain}\b", template)
+    return plain + base if taken else plain
+
+
+def _plugin(kind: str, name: str) -> str:
+    template = _template(f"{kind}.py.txt")
+    return Template(template).substitute(name=name, cls=class_name(name, template, kind.capitalize()))
+
+
+def _new_package(kind: str, name: str, folder: Path) -> Written:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise PrunebenchError(f"{folder}: not empty; a package is written to a new folder")
+    plural = PLURALS[kind]
+    checks, check = CONTRACTS[plural]
+    module = f"prunebench_{name}"
+    fields = {
+        "kind": kind,
+        "plural": plural,
+        "name": name,
+        "dashed": name.replace("_", "-"),
+        "module": module,
+        "cls": class_name(name, _template(f"{kind}.py.txt"), kind.capitalize()),
+        "group": registry.KINDS[plural].group,
+        "checks": checks,
+        "check": check,
+        "usage": USAGES[kind].format(name=name),
+    }
+    files = {
+        folder / "pyproject.toml": "pyproject.toml.txt",
+        folder / "README.md": "README.md.txt",
+        folder / f"test_{module}.py": "test.py.txt",
+    }
+    texts = {path: Template(_template(f"package/{source}")).substitute(fields) for path, source in files.items()}
+    _write({folder / f"{module}.py": _plugin(kind, name), **texts})
+    install = f"python -m pip install -e {folder}"
+    return Written(
+        (folder / f"{module}.py", *texts),
+        (install, f"prunebench check {name} --kind {plural}", *_tries(kind, name), f"python -m pytest {folder}"),
+    )
+
+
+def _new_board(name: str, folder: Path, package: Path | None) -> Written:
+    if package is not None:
+        raise PrunebenchError("a board is a folder, not a package: leave --package out")
+    if not re.fullmatch(r"[\w][\w.-]*", name):
+        raise PrunebenchError(f"'{name}' cannot be the name of a board: expected letters, digits, _, . and -")
+    path = folder / name / "suite.yaml"
+    _write({path: Template(_template("suite.yaml.txt")).substitute(name=name)})
+    return Written((path,), (f"prunebench run {path.parent}",))
+
+
+def _tries(kind: str, name: str) -> tuple[str, ...]:
+    """How the new plugin gets numbers: on the mini board where one is at hand, else on a new one."""
+    at_hand = Path("results/mini/suite.yaml").is_file()
+    board = "results/mini" if at_hand else "try"
+    first = () if at_hand else ("prunebench new board try",)
+    if kind == "task":
+        return (*first, f"prunebench run {board} --set 'tasks=[{name}]'")
+    row = name if kind == "criterion" else f"'magnitude + {name}'"
+    return (*first, f"prunebench run {board}", f"prunebench compare {board} --add {row}")
+
+
+def _template(name: str) -> str:
+    return files("benchmark").joinpath("templates", *name.split("/")).read_text(encoding="utf-8")
+
+
+def _write(texts: dict[Path, str]) -> None:
+    """All files or none; PrunebenchError where one is there already."""
+    there = [str(path) for path in texts if path.exists()]
+    if there:
+        raise PrunebenchError(f"{', '.join(there)}: there already, and left as it is; choose another name or folder")
+    done: list[Path] = []
+    try:
+        for path, text in texts.items():
+            write_text(path, text)
+            done.append(path)
+    except WriteError:
+        for path in done:
+            path.unlink()
+        raise

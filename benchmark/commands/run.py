@@ -1,0 +1,51 @@
+"""What `run` does: run the missing cells of a board, write and print its table."""
+
+from rich.console import Console
+
+from benchmark.board.board import Board
+from benchmark.commands.views import table_text
+from benchmark.engine.base import Engine, EngineOptions, pick_engine
+from benchmark.engine.cell import Done, Settings
+from benchmark.engine.progress import Silent, reporter, say
+from benchmark.machine import parallel
+from benchmark.machine.atomic import write_text
+from benchmark.suite.spec import RunSpec
+from benchmark.tracking.watch import tracked
+
+
+def run_board(
+    board: Board, only: str, settings: Settings, track: str | None = None, engine: EngineOptions | None = None
+) -> int:
+    """Run the missing cells, write table.md, print table and failures; 1 where a cell failed, now or before, else 0."""
+    cells = board.cells(only)
+    run_cells = pick_engine(engine, settings.device)
+    with parallel.joined(settings.device):
+        if parallel.rank() > 0:
+            done = run_cells(board, cells, Silent(), settings)
+            return 1 if done.failed or done.left else 0
+        return _shown(board, cells, run_cells, settings, track)
+
+
+def _shown(board: Board, cells: list[RunSpec], run_cells: Engine, settings: Settings, track: str | None) -> int:
+    """Run `cells` with progress, then write and print the table."""
+    console = Console()
+    for problem in board.unreadable(cells):
+        say(console, f"unreadable, made again: {problem}")
+    done_before = len(board.done(cells))
+    with reporter(console, done_before, len(cells)) as shown, tracked(shown, track, board.folder) as watcher:
+        done = run_cells(board, cells, watcher, settings)
+    say(console, table_text(board, "text"))
+    write_text(board.folder / "table.md", table_text(board, "markdown") + "\n")
+    for line in _closing(board, cells, done):
+        say(console, line)
+    return 1 if done.failed or done.left else 0
+
+
+def _closing(board: Board, cells: list[RunSpec], done: Done) -> list[str]:
+    """What was run, what failed and why, and what lies unreadable among the records."""
+    lines = [f"{len(done.finished)} cells run, {len(done.standing)} were done, {len(done.failed)} failed."]
+    lines += [f"FAILED {spec.cell}: {done.failed[spec.id]}" for spec in cells if spec.id in done.failed]
+    lines += [f"FAILED before, left alone: {spec.cell}: {done.left[spec.id]}" for spec in cells if spec.id in done.left]
+    lines += ["--retry-failed tries them again."] if done.left else []
+    lines += [f"unreadable, not counted: {problem}" for problem in board.index().problems]
+    return lines

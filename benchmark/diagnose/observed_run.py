@@ -1,0 +1,94 @@
+"""Train a cell again and look: at its masks, and at its criterion's fidelity at one masking. Nothing of the run changes by it."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.diagnose.churn import Churn, Masks
+from benchmark.diagnose.fidelity import Fidelity, Loss, Probing, measure
+from benchmark.pruning.pruner import Pruner
+from benchmark.suite.spec import RunSpec
+from benchmark.training.run import Options, run
+from benchmark.training.train import Run
+from tasks.base import Batch
+
+
+def watch(spec: RunSpec, options: Options, how: Probing) -> tuple[Churn, Fidelity | None]:
+    """Run the pruned cell `spec` under observation; fidelity is None where no masking comes after `how.at`."""
+    seen: list[Witness] = []
+
+    def begin(job: Run) -> None:
+        assert isinstance(job.pruner, Pruner)
+        seen.append(Witness(job, how))
+        job.pruner.witness = seen[0]
+
+    run(spec, replace(options, watch=begin))
+    return seen[0].masks.told(), seen[0].fidelity
+
+
+class Witness:
+    """Looks at every masking of a run."""
+
+    def __init__(self, job: Run, how: Probing) -> None:
+        self.job, self.how, self.masks = job, how, Masks()
+        self.fidelity: Fidelity | None = None
+
+    def __call__(self, pruner: Pruner) -> None:
+        """A new mask was made and is not yet applied."""
+        before = self.masks.last
+        self.masks.see(pruner.taken, pruner.mask)
+        pruning = pruner.masked is not None and pruner.masked[1] > 0
+        if self.fidelity is None and pruning and pruner.taken >= self.how.at * self.job.total:
+            loss = loss_of(self.job, self.how.batches)
+            self.fidelity = examine(self.job, pruner, before, self.how, loss)
+
+
+def examine(job: Run, pruner: Pruner, before: Tensor | None, how: Probing, loss: Loss) -> Fidelity:
+    """Fidelity of the pruner's criterion now, at the weights that it ranks; of a latent one, as far as the mask `before` lets them
+    through."""
+    weights = pruner.weights.vector.data
+    if pruner.criterion.latent and before is not None:
+        new, pruner.mask = pruner.mask, before
+        weights = weights * pruner._gates(training=False)
+        pruner.mask = new
+    return measure(
+        job.model,
+        pruner.weights.matrices,
+        weights,
+        pruner.scores(),
+        predicted(pruner),
+        loss,
+        how,
+        step=pruner.taken,
+        split=split_of(job),
+    )
+
+
+def predicted(pruner: Pruner) -> Tensor | None:
+    """Predicted changes of the loss [n], None where the criterion predicts none."""
+    shown = zip(pruner.states, pruner._shown(pruner.weights.vector.data), strict=True)
+    found = [part for part in (pruner.criterion.predicted(*one) for one in shown) if part is not None]
+    return pruner._stored(found).float() if len(found) == len(pruner.states) else None
+
+
+def split_of(job: Run) -> str:
+    """Held-out training data where the board holds any out, else training data; never the reported split."""
+    return "heldout" if job.spec.heldout else "train"
+
+
+def loss_of(job: Run, count: int) -> Loss:
+    """The task's mean loss per decision on the first `count` batches of a fixed shuffle, the same for every criterion."""
+    stream = job.prepared.batches(split_of(job), job.spec.training.batch_size, seed=0)
+    batches = [_placed(batch, job.device) for batch, _ in zip(stream, range(count), strict=False)]
+
+    def loss(model: nn.Module) -> float:
+        with torch.no_grad():
+            losses = [job.prepared.forward(model, batch)[0].double() for batch in batches]
+        return float(torch.cat([part.reshape(-1) for part in losses]).mean())
+
+    return loss
+
+
+def _placed(batch: Batch, device: torch.device) -> Batch:
+    return {name: tensor.to(device) for name, tensor in batch.items()}

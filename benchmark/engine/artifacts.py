@@ -1,0 +1,86 @@
+"""What a cell left in a folder elsewhere, as bytes: for engines whose workers do not see the board's folder."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmark.board.board import Board, Source
+from benchmark.board.record import failure_path, outcomes_path, parse_record, record_path, save_record
+from benchmark.board.weights import weights_path
+from benchmark.engine.cell import refuse_other_sources
+from benchmark.errors import PrunebenchError
+from benchmark.machine.atomic import write_bytes
+from benchmark.machine.lock import claimed
+from benchmark.suite.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """Contents of the files that a cell may leave; None for those it did not."""
+
+    record: bytes | None = None
+    outcomes: bytes | None = None
+    predictions: bytes | None = None
+    weights: bytes | None = None
+    teachers: Mapping[str, bytes] = field(default_factory=dict)
+    """By file name: what a dense cell taught, or what a cell had to train for itself."""
+    log: str = ""
+    """Of a failure."""
+
+
+def pack_parcel(board: Board, spec: RunSpec, teacher: str | None = None) -> Parcel:
+    """What the cell left on `board`, with the weights of the dense run `teacher` where they are there."""
+    failure = _read(failure_path(board.records_folder, spec.id))
+    return Parcel(
+        _read(record_path(board.records_folder, spec.id)),
+        _read(outcomes_path(board.records_folder, spec.id)),
+        _read(_predictions(board, spec)),
+        _read(weights_path(board.weights_folder, spec.id)),
+        teacher_files(board, teacher) if teacher else {},
+        str(json.loads(failure).get("log", "")) if failure else "",
+    )
+
+
+def unpack_parcel(board: Board, spec: RunSpec, parcel: Parcel) -> None:
+    """Put the cell's files on `board`, unless its record stands there; PrunebenchError where they are not what they should be."""
+    record = parse_record(spec.id, parcel.record) if parcel.record else None
+    if record is None or record.id != spec.id or parcel.outcomes is None:
+        raise PrunebenchError(f"{spec.cell}: what came back from its worker is no record of it")
+    if hashlib.sha256(parcel.outcomes).hexdigest() != record.outcomes_sha256:
+        raise PrunebenchError(f"{spec.cell}: its outcomes were damaged on the way")
+    with claimed(board.locks, spec.id):
+        if board.is_done(spec):
+            return
+        refuse_other_sources(board, spec, Source(record.data_fingerprint, record.model_fingerprint))
+        put_teachers(board, parcel.teachers)
+        for path, content in (
+            (weights_path(board.weights_folder, spec.id), parcel.weights),
+            (_predictions(board, spec), parcel.predictions),
+        ):
+            if content is not None:
+                write_bytes(path, content)
+        save_record(board.records_folder, record, parcel.outcomes)
+
+
+def teacher_files(board: Board, dense: str) -> dict[str, bytes]:
+    """Weights of the dense run `dense` by file name."""
+    return {path.name: path.read_bytes() for path in sorted((board.cache / "teachers").glob(f"{dense}*.safetensors"))}
+
+
+def put_teachers(board: Board, files: Mapping[str, bytes]) -> None:
+    """Write weights of teachers where they are not there yet; a name that is not one of a teacher is left out."""
+    for name, content in files.items():
+        path = board.cache / "teachers" / name
+        if re.fullmatch(r"[0-9a-f]{16}(-[0-9a-f]{16})?\.safetensors", name) and not path.exists():
+            write_bytes(path, content)
+
+
+def _predictions(board: Board, spec: RunSpec) -> Path:
+    return board.records_folder / f"{spec.id}.predictions.json.gz"
+
+
+def _read(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None

@@ -1,0 +1,76 @@
+"""Where the processes of one machine run: CPU threads divided among them, GPUs dealt out in turn."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+from benchmark.board.board import Board
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+"""What torch, MKL and the tokenizers read."""
+LEAST = 2 << 30
+"""Bytes of GPU memory without which no process is started beside another."""
+UNKNOWN = 8 << 30
+"""What a cell is taken to want while none of its board has finished: a guess, on the safe side for a BERT-base and its teacher."""
+MARGIN = 1.25
+"""Over the largest peak that the board's records tell: the CUDA context and what the allocator keeps are not in it."""
+
+
+def threads_each(jobs: int) -> int:
+    """CPU threads of each of `jobs` processes: an equal share of the cores this process may use, no more than it was given."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(cores // jobs, int(given) if given.isdecimal() and int(given) else cores))
+
+
+def variables(jobs: int, gpus: Sequence[str]) -> list[dict[str, str]]:
+    """Environment variables of each process: its threads, and its GPU where there are any, in turn."""
+    shared = dict.fromkeys(THREADS, str(threads_each(jobs)))
+    return [shared | ({"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus else {}) for job in range(jobs)]
+
+
+def visible_gpus(device: str) -> list[str]:
+    """GPUs this process may use, as CUDA_VISIBLE_DEVICES names them; none where cells run on the CPU."""
+    import torch
+
+    if device == "cpu" or not torch.cuda.is_available():
+        return []
+    count = torch.cuda.device_count()
+    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return (named or [str(index) for index in range(count)])[:count]
+
+
+def room(jobs: int, gpus: Sequence[str], free: Sequence[int], need: int) -> int:
+    """How many of `jobs` processes fit: on each GPU as many as have `need` bytes of its free memory, but at least one."""
+    if not gpus:
+        return jobs
+    fitting = [max(1, memory // max(need, 1)) for memory in free]
+    # Dealt out in turn, so what fits is what fits on the GPU that is full first.
+    return next(
+        (job for job in range(jobs) if job // len(gpus) >= fitting[job % len(gpus)]),
+        jobs,
+    )
+
+
+def need_of(board: Board) -> int:
+    """Bytes of GPU memory a cell of this board wants, by what its finished cells took."""
+    peaks: Iterable[int] = (
+        record.cost.peak_bytes for record in board.records()[0] if "autocast" in record.environment.get("precision", "")
+    )
+    largest = max(peaks, default=0)
+    return max(LEAST, int(MARGIN * largest)) if largest else UNKNOWN
+
+
+def free_memory(gpus: Sequence[str]) -> list[int]:
+    """Free bytes of each GPU by nvidia-smi, which makes no CUDA context here; without it, as good as endless."""
+    endless = [1 << 50] * len(gpus)
+    if not gpus or not shutil.which("nvidia-smi"):
+        return endless
+    command = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits", "-i", ",".join(gpus)]
+    with suppress(OSError, subprocess.SubprocessError, ValueError):
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+        found = [int(line) << 20 for line in done.stdout.split()]
+        return found if len(found) == len(gpus) else endless
+    return endless

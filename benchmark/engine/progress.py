@@ -1,0 +1,182 @@
+"""What a person sees while cells run: a live display on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmark.report.escape import clean, for_terminal
+from benchmark.suite.spec import RunSpec
+
+EVERY = 10.0
+"""Seconds between plain lines about one cell."""
+
+
+class Reporter(Protocol):
+    """Both displays: told of cells as an engine's Watcher is."""
+
+    def started(self, spec: RunSpec) -> "Shower":
+        """A cell starts; the answer shows its progress."""
+
+    def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
+        """A cell has its record."""
+
+    def failed(self, spec: RunSpec, reason: str) -> None:
+        """A cell failed."""
+
+    def noted(self, spec: RunSpec, text: str) -> None:
+        """Something happened to a cell that a person should know."""
+
+
+class Shower(Protocol):
+    """Shows the progress inside one cell."""
+
+    def __call__(self, done: int, total: int, loss: float, sparsity: float) -> None:
+        """Steps done and planned, the mean loss since the last call, the scheduled sparsity."""
+
+
+class Silent:
+    """Told of cells, says nothing."""
+
+    def started(self, spec: RunSpec) -> Shower:  # noqa: ARG002 - a null object
+        """No progress either."""
+        return silent
+
+    def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
+        """Nothing."""
+
+    def failed(self, spec: RunSpec, reason: str) -> None:
+        """Nothing."""
+
+    def noted(self, spec: RunSpec, text: str) -> None:
+        """Nothing."""
+
+
+def silent(done: int, total: int, loss: float, sparsity: float) -> None:
+    """Nobody watches."""
+
+
+class Tally:
+    """Cells done of all, and the time left at the pace so far."""
+
+    def __init__(self, done: int, total: int) -> None:
+        self.done, self.total, self.fresh, self.began = done, total, 0, time.monotonic()
+
+    def add(self) -> None:
+        """One more cell is through, finished or failed."""
+        self.done, self.fresh = self.done + 1, self.fresh + 1
+
+    @property
+    def left(self) -> str:
+        """Time left, or '?' before the first cell is through."""
+        if not self.fresh:
+            return "?"
+        return duration((time.monotonic() - self.began) / self.fresh * (self.total - self.done))
+
+
+class Plain:
+    """One line when a cell starts or ends, and every few seconds in between."""
+
+    def __init__(self, console: Console, tally: Tally) -> None:
+        self.console, self.tally, self.last = console, tally, time.monotonic()
+
+    def started(self, spec: RunSpec) -> Shower:
+        """Long cells say where they are; short ones only how they ended."""
+
+        def show(done: int, total: int, loss: float, sparsity: float) -> None:
+            if time.monotonic() - self.last > EVERY:
+                self._line(f"{spec.cell}: step {done}/{total}, loss {loss:.3f}, sparsity {sparsity:.3f}")
+
+        return show
+
+    def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
+        """One line with the score."""
+        self.tally.add()
+        self._line(f"{spec.cell}: {score:.2f} in {seconds:.1f} s")
+
+    def failed(self, spec: RunSpec, reason: str) -> None:
+        """One line with the reason."""
+        self.tally.add()
+        self._line(f"{spec.cell}: FAILED: {reason}")
+
+    def noted(self, spec: RunSpec, text: str) -> None:
+        """One line."""
+        self._line(f"{spec.cell}: {text}")
+
+    def _line(self, text: str) -> None:
+        self.last = time.monotonic()
+        line = f"[{self.tally.done}/{self.tally.total}, {self.tally.left} left] {text}"
+        say(self.console, line)
+
+
+class Live:
+    """A bar of cells and a bar for each running one; finished cells scroll by above."""
+
+    def __init__(self, console: Console, tally: Tally, bars: Progress) -> None:
+        self.console, self.tally, self.bars = console, tally, bars
+        self.board = bars.add_task("cells", total=tally.total, completed=tally.done, note="")
+        self.rows: dict[str, int] = {}
+
+    def started(self, spec: RunSpec) -> Shower:
+        """A bar of its own."""
+        row = self.bars.add_task(escape(clean(spec.cell)), total=None, note="")
+        self.rows[spec.id] = row
+
+        def show(done: int, total: int, loss: float, sparsity: float) -> None:
+            self.bars.update(row, completed=done, total=total, note=f"loss {loss:.3f}  sparsity {sparsity:.3f}")
+
+        return show
+
+    def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
+        """Its bar becomes a line with the score."""
+        say(self.bars.console, f"{spec.cell}  {score:.2f}  ({seconds:.1f} s)")
+        self._through(spec)
+
+    def failed(self, spec: RunSpec, reason: str) -> None:
+        """Its bar becomes a line with the reason."""
+        say(self.bars.console, f"{spec.cell}  FAILED: {reason}", style="red")
+        self._through(spec)
+
+    def noted(self, spec: RunSpec, text: str) -> None:
+        """A line above the bars."""
+        say(self.bars.console, f"{spec.cell}  {text}")
+
+    def _through(self, spec: RunSpec) -> None:
+        self.tally.add()
+        self.bars.remove_task(self.rows.pop(spec.id))  # type: ignore[arg-type]
+        self.bars.update(self.board, completed=self.tally.done, note=f"{self.tally.left} left")
+
+
+@contextmanager
+def reporter(console: Console, done: int, total: int) -> Iterator[Reporter]:
+    """The display that suits `console`, for a board with `done` of `total` cells finished."""
+    tally = Tally(done, total)
+    if not console.is_terminal:
+        yield Plain(console, tally)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
+        yield Live(console, tally, bars)
+
+
+def say(console: Console, text: str, style: str | None = None) -> None:
+    """Exactly this text, made harmless: no markup, no colours of its own, no wrapping, no escapes."""
+    console.print(for_terminal(text), markup=False, highlight=False, soft_wrap=True, style=style)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 40 s, 12 min, 3 h 20 min."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,148 @@
+"""The desk of an engine that runs cells elsewhere: which cell to start next, and what has become of the others.
+
+Dense cells that teach come first, and a cell whose teacher is in the making waits here instead of in a worker's slot. A cell
+that another runner has is asked for again later; one whose runner died is started again, and failed when that happens twice.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from benchmark.board.board import Board
+from benchmark.engine.cell import Done, Settings, Watcher
+from benchmark.engine.events import Event
+from benchmark.errors import PrunebenchError
+from benchmark.plugins import registry
+from benchmark.suite.spec import RunSpec
+from benchmark.training.teachers import taught_by
+from benchmark.training.train import Progress
+
+LIVES = 2
+"""Runners that a cell may cost before it counts as failed."""
+SHORTEST, LONGEST = 0.5, 20.0
+"""Seconds until a cell that another runner has is asked for again: doubled from the one to the other."""
+
+
+class Desk:
+    """Cells by where they stand: waiting, running, or in `done`."""
+
+    def __init__(
+        self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings, lives: int = LIVES
+    ) -> None:
+        self.board, self.watcher, self.lives, self.done = board, watcher, lives, Done()
+        named = {spec.id: spec for spec in cells}
+        standing = board.index().ids & named.keys()
+        self.done.standing = [run_id for run_id in named if run_id in standing]
+        if not settings.retry_failed:
+            failures = {run_id: board.failure(spec) for run_id, spec in named.items() if run_id not in standing}
+            self.done.left = {run_id: reason for run_id, reason in failures.items() if reason is not None}
+        self.teaching = taught_by(board.suite.cells())
+        """Ids of dense cells whose weights others want."""
+        self.teacher = {
+            run_id: spec.dense().id
+            for run_id, spec in named.items()
+            if registry.asks(spec.regularizer, "needs_teacher")
+        }
+        missing = [run_id for run_id in named if run_id not in standing and run_id not in self.done.left]
+        first = [run_id for run_id in missing if run_id in self.teaching]
+        self.waiting = {run_id: named[run_id] for run_id in dict.fromkeys(first + missing)}
+        self.running: dict[str, RunSpec] = {}
+        self.deaths: Counter[str] = Counter()
+        self._begun: set[str] = set()
+        self._shown: dict[str, Progress] = {}
+        self._asked: Counter[str] = Counter()
+        self._later: dict[str, float] = {}
+        self._taught: set[str] = set()
+
+    @property
+    def left(self) -> int:
+        """Cells waiting or running."""
+        return len(self.waiting) + len(self.running)
+
+    def take(self) -> RunSpec | None:
+        """The next cell to start, now counted as running; None where none can start yet."""
+        now = time.monotonic()
+        awaited = self._in_the_making()
+        for run_id, spec in self.waiting.items():
+            if self._later.get(run_id, 0.0) <= now and self.teacher.get(run_id) not in awaited:
+                self.running[run_id] = self.waiting.pop(run_id)
+                return spec
+        return None
+
+    def hear(self, event: Event) -> None:
+        """Take note of an event and tell the watcher; news of cells that are not running is old."""
+        kind, run_id, *facts = event
+        spec = self.running.get(str(run_id))
+        if spec is None:
+            return
+        if kind == "started":
+            self._begun.add(spec.id)
+            self._show(spec)
+        elif kind == "progress":
+            self._show(spec)(*facts)  # type: ignore[arg-type]
+        elif kind == "noted":
+            self.watcher.noted(spec, str(facts[0]))
+        elif kind == "trouble":
+            raise PrunebenchError(str(facts[0]))
+        else:
+            self._close(spec, str(kind), facts)
+
+    def died(self, spec: RunSpec, reason: str, log: str = "") -> None:
+        """The cell's runner is gone without a last word: what it left counts, else the cell is started again or failed."""
+        if self.board.is_done(spec):
+            self._close(spec, "finished", self._score(spec))
+            return
+        # A runner that was gone before it began says little about the cell: it counts half.
+        self.deaths[spec.id] += 2 if spec.id in self._begun else 1
+        self._begun.discard(spec.id)
+        if self.deaths[spec.id] < 2 * self.lives:
+            self.waiting = {spec.id: self.running.pop(spec.id), **self.waiting}
+            return
+        self.board.fail(spec, reason, log or reason)
+        self._close(spec, "failed", [reason])
+
+    def _in_the_making(self) -> set[str]:
+        """Teachers that a cell should wait for: their own cell is waiting or running, or a running cell just trains them."""
+        wanted = set(self.teacher.values()) - self._taught
+        if wanted:
+            there = {
+                path.name[:16] for path in (self.board.cache / "teachers").glob("*.safetensors")
+            }  # an id, and more
+            self._taught |= wanted & there
+        trained = {self.teacher[run_id] for run_id in self.running if run_id in self.teacher}
+        return (wanted - self._taught) & (self.waiting.keys() | self.running.keys() | trained)
+
+    def _show(self, spec: RunSpec) -> Progress:
+        """The watcher's progress of this cell, opened once however often it is started."""
+        if spec.id not in self._shown:
+            self._shown[spec.id] = self.watcher.started(spec)
+        return self._shown[spec.id]
+
+    def _score(self, spec: RunSpec) -> list[str | int | float]:
+        """Score and seconds of the standing record."""
+        record = self.board.record(spec)
+        return [record.score, record.cost.total_seconds]
+
+    def _close(self, spec: RunSpec, kind: str, facts: list[str | int | float]) -> None:
+        if (
+            kind == "standing" and spec.id in self._shown
+        ):  # its runner died behind the record, and the next one found it
+            kind, facts = "finished", self._score(spec)
+        del self.running[spec.id]
+        if kind in ("finished", "failed"):
+            self._show(spec)
+        if kind == "finished":
+            self.done.finished.append(spec.id)
+            self.watcher.finished(spec, float(facts[0]), float(facts[1]))
+        elif kind == "failed":
+            self.done.failed[spec.id] = str(facts[0])
+            self.watcher.failed(spec, str(facts[0]))
+        elif kind == "standing":
+            self.done.standing.append(spec.id)
+        elif kind == "left":
+            self.done.left[spec.id] = str(facts[0])
+        else:
+            pause = min(SHORTEST * 2 ** self._asked[spec.id], LONGEST)
+            self._asked[spec.id] += 1
+            self._later[spec.id] = time.monotonic() + pause
+            self.waiting[spec.id] = spec

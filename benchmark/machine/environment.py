@@ -1,0 +1,173 @@
+"""The machine a run happens on: device, precision, seeds, memory, versions, commit. Read once, stored in every record."""
+
+import gc
+import platform
+import random
+import resource
+import subprocess
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmark.errors import PrunebenchError, choices
+
+PACKAGES = (
+    "prunebench",
+    "torch",
+    "transformers",
+    "datasets",
+    "numpy",
+    "scikit-learn",
+    "seqeval",
+    "sacrebleu",
+    "rouge-score",
+)
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` is CUDA where there is one, else the CPU; PrunebenchError for what this machine lacks."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise PrunebenchError(f"unknown device '{name}'; {choices(name, ('auto', 'cpu', 'cuda'))}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise PrunebenchError("device 'cuda' was asked for, but torch finds no CUDA device here; choices: auto, cpu")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+def prepare_device(device: torch.device) -> None:
+    """TF32 for what autocast leaves in fp32 on CUDA; a CPU stays exact fp32."""
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+
+
+THREADS = torch.get_num_threads()
+"""Threads of a kernel as the user or torch set them when this process began."""
+
+TINY = 2_000_000
+"""Parameters below which one thread is faster than two: kernels so small only wait for each other."""
+
+
+def prepare_threads(model: nn.Module) -> None:
+    """One CPU thread for a tiny model, else as many as the process began with; the same for every cell of a model."""
+    torch.set_num_threads(1 if is_tiny(model) else THREADS)
+
+
+def is_tiny(model: nn.Module) -> bool:
+    """Whether calls cost a model more than its arithmetic."""
+    return sum(parameter.numel() for parameter in model.parameters()) < TINY
+
+
+def autocast(device: torch.device) -> AbstractContextManager[object]:
+    """bf16 autocast on CUDA; nothing on a CPU."""
+    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
+
+
+def seed_everything(seed: int) -> None:
+    """The one place where global generators are set: dropout inside the models draws from torch's."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "alloc_failed")
+"""What torch's allocator says, and CUDA's libraries (CUBLAS_STATUS_ALLOC_FAILED) that found no room for a workspace."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on the device or on the host."""
+    said = str(error).lower()
+    allocator = isinstance(error, RuntimeError) and any(words in said for words in OUT_OF_MEMORY)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or allocator
+
+
+def is_device_lost() -> bool:
+    """Whether CUDA answers nothing more in this process, as after a failed assertion in a kernel: every later call would fail."""
+    if not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return True
+    return False
+
+
+def free_memory() -> None:
+    """Give back what no object holds any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def reset_peak(device: torch.device) -> None:
+    """Start measuring peak memory anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with suppress(OSError):  # Linux only; elsewhere the peak is the process's
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_bytes(device: torch.device) -> int:
+    """Peak since `reset_peak`: CUDA allocations, or resident memory of this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def describe(device: torch.device) -> dict[str, str]:
+    """What a record says of the machine."""
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name(),
+        "precision": "bf16 autocast" if device.type == "cuda" else "fp32",
+        "threads": str(torch.get_num_threads()),
+        "commit": git_commit(),
+        **{name: _version(name) for name in PACKAGES},
+    }
+
+
+@cache
+def git_commit() -> str:
+    """The commit of this package's checkout, '+' for local changes; 'none' outside one (an installed wheel)."""
+    here = Path(__file__).resolve()
+    if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
+        return "none"
+    commit = _git(here.parent, "rev-parse", "--short=12", "HEAD") or "none"
+    code = [f":(top){package}/*.py" for package in ("benchmark", "criteria", "tasks")]
+    return commit + ("+" if _git(here.parent, "status", "--porcelain", "--", *code) else "")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+@cache
+def cpu_name() -> str:
+    """What the processor calls itself."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@cache
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"

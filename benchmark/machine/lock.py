@@ -1,0 +1,43 @@
+"""Claims: who works on a run. A lock of the operating system, which a dead process frees by dying."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from benchmark.machine import parallel
+
+
+def tried(locks: Path, run_id: str) -> bool:
+    """Whether somebody has ever begun this run."""
+    return (locks / f"{run_id}.lock").exists()
+
+
+def sweep(run_id: str, *folders: Path) -> None:
+    """Drop what a process that was killed while it wrote has left of the run; for the one that has claimed it."""
+    for folder in folders:
+        for path in folder.glob(f".{run_id}[.-]*.tmp"):
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def claimed(locks: Path, run_id: str, wait: bool = True) -> Iterator[bool]:
+    """Whether the run is ours inside the block; without `wait`, False where another runner has it.
+
+    Of several processes at one run only the first takes the lock; the others ask what it got (parallel.agreed).
+    """
+    if parallel.rank() > 0:
+        yield True
+        return
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(locks / f"{run_id}.lock", timeout=-1 if wait else 0)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

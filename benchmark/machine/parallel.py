@@ -1,0 +1,106 @@
+"""Several processes at one run, one GPU each, as `torchrun` and `accelerate launch` start them.
+
+Every process builds the same model and the same batches and takes its own rows of each; gradients are added up before clipping.
+So all of them take the same step, hold the same masks, and the first one writes the record. In a single process every function
+here is the identity.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from benchmark.machine import interrupt
+from benchmark.machine.environment import pick_device
+from tasks.base import Batch
+
+PATIENCE = timedelta(hours=6)
+"""How long the others wait for the first process: it may be evaluating, or at another runner's lock."""
+
+
+def size() -> int:
+    """Processes at this run."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """This process, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def launched() -> bool:
+    """Whether a launcher started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+@contextmanager
+def joined(device: str) -> Iterator[None]:
+    """Meet the other processes that a launcher started, if it did; each takes the GPU of its local rank. Leave at the end."""
+    if not launched() or dist.is_initialized():
+        yield
+        return
+    cuda = pick_device(device).type == "cuda"
+    if cuda:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    # Both: gradients go over nccl where they lie on GPUs, decisions about cells over gloo.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def own(batch: Batch) -> Batch:
+    """This process's rows of a batch: every `size()`-th, so that lengths are spread evenly; none where there are too few."""
+    if size() == 1:
+        return batch
+    return {name: tensor[rank() :: size()] for name, tensor in batch.items()}
+
+
+def add_up(tensors: Sequence[Tensor]) -> None:
+    """Sum each tensor over all processes, in place; the same bits everywhere."""
+    if size() > 1:
+        for tensor in tensors:
+            dist.all_reduce(tensor)
+
+
+def share(tensors: Sequence[Tensor]) -> None:
+    """Overwrite each tensor with the first process's, in place."""
+    if size() > 1:
+        for tensor in tensors:
+            dist.broadcast(tensor, src=0)
+
+
+def gathered(tensor: Tensor) -> list[Tensor]:
+    """The same-shaped `tensor` of every process, by rank."""
+    if size() == 1:
+        return [tensor]
+    everyone = [torch.empty_like(tensor) for _ in range(size())]
+    dist.all_gather(everyone, tensor)
+    return everyone
+
+
+def decorrelate(seed: int) -> None:
+    """Let dropout draw other masks in every process; the first one draws what a single process would."""
+    if rank() > 0:
+        torch.manual_seed(seed + 1_000_003 * rank())
+
+
+def share_signals() -> None:
+    """A signal that reached one process has reached all: they stop at the same step."""
+    if size() > 1:
+        number = torch.tensor(interrupt.asked())
+        dist.all_reduce(number, op=dist.ReduceOp.MAX)
+        if number:
+            interrupt.ask(int(number))
+
+
+def agreed(value: bool) -> bool:
+    """What the first process says."""
+    said = torch.tensor(int(value))
+    share([said])
+    return bool(said)

@@ -1,0 +1,31 @@
+"""A plugin that cannot be loaded: its own traceback, and an error that stops its own cells only."""
+
+from traceback import TracebackException
+
+from benchmark.errors import PrunebenchError
+
+MACHINERY = (
+    "<frozen importlib",
+    "importlib/metadata",
+    "importlib\\metadata",
+    "benchmark/plugins/registry.py",
+    "benchmark\\registry.py",
+)
+"""Files whose frames say nothing about the plugin."""
+
+
+class BrokenPluginError(PrunebenchError):
+    """A plugin that is there but fails to load, or is not what its kind must be. Other cells and lists go on."""
+
+
+def broken(what: str, error: BaseException) -> BrokenPluginError:
+    """The error that says what cannot be imported, with the plugin's own part of the traceback."""
+    return BrokenPluginError(f"{what} cannot be imported: {error!r}\n{own_traceback(error)}")
+
+
+def own_traceback(error: BaseException) -> str:
+    """The traceback of `error`, begun where the plugin's own code begins."""
+    found = TracebackException.from_exception(error)
+    own = [frame for frame in found.stack if not any(part in frame.filename for part in MACHINERY)]
+    found.stack[:] = own
+    return "".join(found.format(chain=True)).rstrip()

@@ -1,0 +1,140 @@
+"""What plugins there are: name, one-line claim, options with defaults. Read from their source, so that nothing is imported."""
+
+import ast
+import importlib.util
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from benchmark.plugins.registry import KINDS, Kind, builtin_names, class_names, package_folder
+
+
+@dataclass(frozen=True)
+class Option:
+    """One field of a plugin: its default as written, and its one-line description."""
+
+    name: str
+    default: str
+    about: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A plugin as `prunebench list` shows it."""
+
+    name: str
+    claim: str
+    options: tuple[Option, ...]
+    variants: tuple[str, ...]
+    owner: str
+
+
+def catalogue(kind: str) -> list[Entry]:
+    """All plugins of a kind, built-in ones first; one that cannot be read says so in its claim."""
+    found = KINDS[kind]
+    folder = package_folder(found)
+    entries = [entry_of(found, name, folder / f"{name}.py", "prunebench") for name in builtin_names(kind)]
+    return entries + [_foreign(found, point) for point in entry_points(group=found.group)]
+
+
+def _foreign(kind: Kind, point: EntryPoint) -> Entry:
+    owner = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+    spec = _find(point.module)
+    if spec is None or not spec.origin:
+        return Entry(point.name, f"cannot be found: {point.value}", (), (), owner)
+    return entry_of(kind, point.name, Path(spec.origin), owner, point.attr)
+
+
+def entry_of(kind: Kind, name: str, path: Path, owner: str, cls: str = "") -> Entry:
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError) as error:
+        return Entry(name, f"cannot be read: {error}", (), (), owner)
+    claim = (ast.get_docstring(tree) or "").partition("\n")[0]
+    body = _class(tree, {cls.lower()} if cls else class_names(path.stem, kind))
+    if body is None:
+        return Entry(name, claim, (), (), owner)
+    variants = _variants(body, tree)
+    return Entry(name, claim, tuple(_options(body, tree).values()), variants, owner)
+
+
+def _class(tree: ast.Module, names: set[str]) -> ast.ClassDef | None:
+    return next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name.lower() in names), None)
+
+
+def _options(cls: ast.ClassDef, tree: ast.Module) -> dict[str, Option]:
+    """Fields of the class, inherited ones first, as dataclasses order them."""
+    options: dict[str, Option] = {}
+    for base in cls.bases:
+        found = _resolve(base, tree)
+        if found:
+            options |= _options(*found)
+    for at, node in enumerate(cls.body):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and not _is_class_variable(node):
+            name = node.target.id
+            default = ast.unparse(node.value) if node.value else ""
+            options[name] = Option(name, default, _string_after(cls.body, at))
+    options.pop("variant", None)
+    return {name: option for name, option in options.items() if not name.startswith("_")}
+
+
+def _resolve(base: ast.expr, tree: ast.Module) -> tuple[ast.ClassDef, ast.Module] | None:
+    """The class that a base's name stands for: in the same file, or in a module it is imported from."""
+    if not isinstance(base, ast.Name):
+        return None
+    here = _class(tree, {base.id.lower()})
+    if here:
+        return here, tree
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module and any(alias.name == base.id for alias in node.names):
+            spec = _find(node.module)
+            if spec and spec.origin and spec.origin.endswith(".py"):
+                other = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+                found = _class(other, {base.id.lower()})
+                return (found, other) if found else None
+    return None
+
+
+def _find(module: str) -> ModuleSpec | None:
+    """Where a module lies; None where it is not there, or where a package above it (which this imports) is broken."""
+    try:
+        return importlib.util.find_spec(module)
+    except Exception:
+        return None
+
+
+def _is_class_variable(node: ast.AnnAssign) -> bool:
+    return "ClassVar" in ast.unparse(node.annotation) or "init=False" in ast.unparse(node)
+
+
+def _string_after(body: list[ast.stmt], at: int) -> str:
+    """The docstring of a field: the string literal that follows it."""
+    following = body[at + 1] if at + 1 < len(body) else None
+    if (
+        isinstance(following, ast.Expr)
+        and isinstance(following.value, ast.Constant)
+        and isinstance(following.value.value, str)
+    ):
+        return " ".join(following.value.value.split())
+    return ""
+
+
+def _variants(cls: ast.ClassDef, tree: ast.Module) -> tuple[str, ...]:
+    """The variants of a task family: written out, or as tuple(TABLE) of a table in the same file."""
+    written = _assigned(cls.body, "variants")
+    if isinstance(written, ast.Call) and isinstance(written.args[0], ast.Name):
+        written = _assigned(tree.body, written.args[0].id)
+    keys = written.keys if isinstance(written, ast.Dict) else getattr(written, "elts", [])
+    return tuple(key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str))
+
+
+def _assigned(body: list[ast.stmt], name: str) -> ast.expr | None:
+    """What `name` is set to in a class or a file."""
+    for node in body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            return node.value  # type: ignore[attr-defined,no-any-return]
+    return None

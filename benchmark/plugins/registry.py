@@ -1,0 +1,262 @@
+"""Plugins by name: one string names a configured plugin everywhere, `sensitivity[beta1=0.85,window=5]`.
+
+A name is, in this order: a file of the package (`criteria/<name>.py`), an entry point of an installed distribution (group
+`prunebench.criteria`, ...), or a path to a file (`my/criterion.py`, `my/criterion.py:Class`). A name claimed twice is an error
+that names both owners.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+import pkgutil
+import re
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_type_hints
+
+from benchmark.errors import PrunebenchError, choices
+from benchmark.plugins.broken import BrokenPluginError, broken
+from benchmark.plugins.files import VARIABLE, files_run, is_file, plugin_file
+
+NOT_PLUGINS = {"base", "checks"}
+
+LONGEST = 2000
+"""Characters of a configured plugin's text at most: patterns are matched against it."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of plugin: the package its files lie in and the base class they share."""
+
+    name: str
+    package: str
+    base: str
+
+    @property
+    def group(self) -> str:
+        """The entry-point group of third parties."""
+        return f"prunebench.{self.name}"
+
+    @property
+    def singular(self) -> str:
+        """What one of them is called in messages."""
+        return self.base.lower()
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("criteria", "criteria", "Criterion"),
+        Kind("regularizers", "criteria.regularizers", "Regularizer"),
+        Kind("schedules", "benchmark.pruning.schedules", "Schedule"),
+        Kind("tasks", "tasks", "Task"),
+    )
+}
+
+
+def configure(kind: str, text: str) -> Any:
+    """The plugin named by `text` with its options set; PrunebenchError says what is wrong and what the choices are."""
+    name, options = parse(text)
+    found = KINDS[kind]
+    family, variant = _variant(found, name)
+    cls = load(kind, family)
+    values = _convert(found, family, cls, options)
+    if variant:
+        values["variant"] = variant
+    _check_variant(found, cls, family, variant)
+    try:
+        return cls(**values)
+    except Exception as error:  # whatever a plugin's own checks raise
+        raise PrunebenchError(f"{found.singular} '{text}': {error}") from error
+
+
+def asks(regularizer: str, need: str) -> bool:
+    """Whether a configured regularizer sets `need` (`needs_teacher`, `needs_score`); a broken one asks for nothing."""
+    try:
+        return bool(getattr(configure("regularizers", regularizer), need))
+    except BrokenPluginError:
+        return False
+
+
+def parse(text: str) -> tuple[str, dict[str, str]]:
+    """`name[key=value,...]` as name and options; PrunebenchError where it is not of that form."""
+    if len(text) > LONGEST:
+        raise PrunebenchError(f"'{text[:40]}...': {len(text)} characters, expected {LONGEST} at most")
+    match = re.fullmatch(r"([^\[\]]+)(?:\[(.*)\])?", text.strip(), flags=re.DOTALL)
+    if not match or not match[1].strip():
+        raise PrunebenchError(f"'{text}' is not of the form name or name[option=value,...]")
+    options: dict[str, str] = {}
+    for part in re.split(r",(?![^\[]*\])", match[2]) if (match[2] or "").strip() else []:
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip():
+            raise PrunebenchError(f"'{text}': option '{part.strip()}' is not of the form option=value")
+        if key.strip() in options:
+            raise PrunebenchError(f"'{text}': option '{key.strip()}' is given twice")
+        options[key.strip()] = value.strip()
+    return match[1].strip(), options
+
+
+@cache
+def load(kind: str, name: str) -> type[Any]:
+    """The plugin class called `name`, imported now; PrunebenchError where it is unknown, claimed twice or broken."""
+    found = KINDS[kind]
+    if is_file(name):
+        return _from_path(found, name)
+    owners: list[str | EntryPoint] = [*foreign(kind, name)]
+    if name in builtin_names(kind):
+        owners.insert(0, f"{found.package}.{name}")
+    if not owners:
+        raise PrunebenchError(f"unknown {found.singular} '{name}'; {choices(name, names(kind))}")
+    if len(owners) > 1:
+        raise PrunebenchError(f"{found.singular} '{name}' is claimed by {' and by '.join(map(owner_of, owners))}")
+    owner = owners[0]
+    try:
+        if isinstance(owner, EntryPoint):
+            return _checked(found, owner.load(), owner_of(owner))
+        return _class_in(found, importlib.import_module(owner), name)
+    except PrunebenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise broken(f"{found.singular} '{name}' ({owner_of(owner)})", error) from error
+
+
+def names(kind: str) -> list[str]:
+    """Every name that can be given, built-in ones first."""
+    foreign = sorted({point.name for point in entry_points(group=KINDS[kind].group)})
+    return builtin_names(kind) + [name for name in foreign if name not in builtin_names(kind)]
+
+
+@cache
+def builtin_names(kind: str) -> list[str]:
+    """Names of the package's own plugins: its files that define a class of the file's name."""
+    folder = package_folder(KINDS[kind])
+    modules = sorted(module.name for module in pkgutil.iter_modules([str(folder)]) if not module.ispkg)
+    stems = [stem for stem in modules if stem not in NOT_PLUGINS and not stem.startswith("_")]
+    return [stem for stem in stems if defines_plugin(folder / f"{stem}.py", KINDS[kind])]
+
+
+def package_folder(kind: Kind) -> Path:
+    """Where the built-in plugins of a kind lie; nothing of the package is imported but its empty `__init__`."""
+    spec = importlib.util.find_spec(kind.package)
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0])
+
+
+def class_names(stem: str, kind: Kind) -> set[str]:
+    """What the class in `<stem>.py` may be called, in lower case: the file's name, with or without the kind's."""
+    plain = stem.replace("_", "").lower()
+    return {plain, plain + kind.base.lower()}
+
+
+def defines_plugin(path: Path, kind: Kind) -> bool:
+    """Whether the file defines a class named after it (read as text: listing imports nothing)."""
+    classes = re.findall(r"^class (\w+)\(", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return bool({name.lower() for name in classes} & class_names(path.stem, kind))
+
+
+def owner_of(owner: str | EntryPoint) -> str:
+    """Who provides a plugin, for messages."""
+    if isinstance(owner, str):
+        return f"prunebench ({owner})"
+    dist = f"{owner.dist.name} {owner.dist.version}" if owner.dist else "an unknown distribution"
+    return f"{dist} ({owner.value})"
+
+
+def foreign(kind: str, name: str) -> list[EntryPoint]:
+    """The entry points of installed distributions that claim `name`."""
+    return list(entry_points(group=KINDS[kind].group, name=name))
+
+
+def _from_path(kind: Kind, text: str) -> type[Any]:
+    """The class in a file that the user named; the file runs, so only where the user asked for it by its path."""
+    location, _, cls = text.partition(":")
+    path = plugin_file(location)
+    if path is None:
+        raise PrunebenchError(f"{kind.singular} '{text}': no file {location}")
+    if not files_run():
+        raise BrokenPluginError(
+            f"{kind.singular} '{text}': {path} is not run by commands that only show a board; "
+            f"{VARIABLE}=yes lets them, where you trust it"
+        )
+    spec = importlib.util.spec_from_file_location(f"prunebench_plugin_{path.stem}", path.resolve())
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up by name
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise broken(f"{kind.singular} '{text}'", error) from error
+    if cls:
+        if not hasattr(module, cls):
+            raise BrokenPluginError(f"{kind.singular} '{text}': {path} defines no {cls}")
+        return _checked(kind, getattr(module, cls), str(path))
+    return _class_in(kind, module, path.stem)
+
+
+def _class_in(kind: Kind, module: ModuleType, stem: str) -> type[Any]:
+    """The class that `module` defines, and not just imports, named after its file."""
+    classes = [value for value in vars(module).values() if isinstance(value, type)]
+    own = {value.__name__.lower(): value for value in classes if value.__module__ == module.__name__}
+    for candidate in class_names(stem, kind):
+        if candidate in own:
+            return _checked(kind, own[candidate], module.__name__)
+    raise BrokenPluginError(
+        f"{module.__file__} defines no class named after the file; expected {stem.title().replace('_', '')}"
+    )
+
+
+def _checked(kind: Kind, cls: Any, owner: str) -> type[Any]:
+    base = getattr(importlib.import_module(f"{kind.package}.base"), kind.base)
+    if not (isinstance(cls, type) and issubclass(cls, base) and dataclasses.is_dataclass(cls)):
+        raise BrokenPluginError(f"{cls!r} of {owner} is not a dataclass derived from {kind.package}.base.{kind.base}")
+    return cls
+
+
+def _variant(kind: Kind, name: str) -> tuple[str, str]:
+    """`family/variant` of a task; paths to files keep their slashes."""
+    if kind.name != "tasks" or ".py" in name:
+        return name, ""
+    family, _, variant = name.partition("/")
+    return family, variant
+
+
+def _check_variant(kind: Kind, cls: type[Any], family: str, variant: str) -> None:
+    known: tuple[str, ...] = getattr(cls, "variants", ())
+    if (variant and variant not in known) or (known and not variant):
+        given = f"{family}/{variant}" if variant else family
+        expected = choices(given, [f"{family}/{name}" for name in known]) if known else f"it is called '{family}'"
+        raise PrunebenchError(f"unknown {kind.singular} '{given}'; {expected}")
+
+
+def _convert(kind: Kind, name: str, cls: type[Any], options: dict[str, str]) -> dict[str, Any]:
+    """Option texts as values of their fields' types."""
+    from pydantic import TypeAdapter, ValidationError
+
+    fields = {field.name for field in dataclasses.fields(cls) if field.init and field.name != "variant"}
+    hints = get_type_hints(cls)
+    values: dict[str, Any] = {}
+    for key, text in options.items():
+        if key not in fields:
+            raise PrunebenchError(f"{kind.singular} '{name}' has no option '{key}'; {choices(key, fields)}")
+        try:
+            values[key] = TypeAdapter(hints[key]).validate_python(None if text == "none" else text)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise PrunebenchError(f"{kind.singular} '{name}', option '{key}': found '{text}': {reason}") from error
+    return values
+
+
+def spell(value: object) -> str:
+    """An option's value as it is written in a name."""
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    return str(value)

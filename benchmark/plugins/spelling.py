@@ -1,0 +1,52 @@
+"""The one spelling of a configured plugin: options in the order of the fields, defaults left out."""
+
+import ast
+import dataclasses
+
+from benchmark.plugins.broken import BrokenPluginError
+from benchmark.plugins.catalogue import entry_of
+from benchmark.plugins.files import files_run, is_file, plugin_file
+from benchmark.plugins.registry import KINDS, configure, parse, spell
+
+
+def canonical(kind: str, text: str) -> str:
+    """`text` in its one spelling: options in the order of the fields, defaults left out."""
+    if is_file(text) and not files_run():
+        return _from_source(kind, text)
+    plugin = configure(kind, text)
+    name, _ = parse(text)
+    options = [
+        f"{field.name}={spell(getattr(plugin, field.name))}"
+        for field in dataclasses.fields(plugin)
+        if field.init and field.name != "variant" and getattr(plugin, field.name) != field.default
+    ]
+    return f"{name}[{','.join(options)}]" if options else name
+
+
+def _from_source(kind: str, text: str) -> str:
+    """`canonical` of a plugin that is named by its file, read from the source: nothing of it is run."""
+    name, given = parse(text)
+    location, _, cls = name.partition(":")
+    path = plugin_file(location)
+    options = entry_of(KINDS[kind], name, path, "", cls).options if path else ()
+    if unknown := given.keys() - {option.name for option in options}:
+        raise BrokenPluginError(f"{text}: no option {', '.join(sorted(unknown))} in {location}")
+    values = {option.name: _value(given[option.name], option.default) for option in options if option.name in given}
+    kept = [f"{key}={value}" for key, (value, default) in values.items() if value != default]
+    return f"{name}[{','.join(kept)}]" if kept else name
+
+
+def _value(text: str, default: str) -> tuple[str, str]:
+    """An option's text and its default as written in the source, both in their one spelling."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        known = ast.literal_eval(default)
+    except ValueError:
+        return text, default
+    if text == "none" or known is None:
+        return text, spell(known)
+    try:
+        return spell(TypeAdapter(type(known)).validate_python(text)), spell(known)
+    except ValidationError:
+        return text, spell(known)

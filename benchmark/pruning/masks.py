@@ -1,0 +1,209 @@
+"""From scores to masks: where scores compete, and exactly how many go. Pure functions; one scope, one function.
+
+    global        all prunable weights compete                     round(s n) of n go
+    layer         within each matrix, the same share of each        together round(s n), shares equal to one weight
+    row           within each output row                            likewise
+    erk           within each matrix, share by (out + in) / (out in)   Evci et al. 2020, arXiv 1911.11134; together round(s n)
+    n:m           at most n of every m neighbouring inputs stay     target sparsity 1 - n/m; on the way there the lowest go first
+    block[h,w]    h x w blocks live or die together, by mean score   round(s blocks) blocks go
+    published     as global, biases ranked too (see prunable.py)
+
+`scores` and masks are flat vectors [n] over all prunable weights; `shapes` are the matrices' (out, in) in their order.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmark.errors import PrunebenchError, choices
+from benchmark.pruning.selection import keep_highest
+from criteria.common.blocks import blocks
+
+Shape = tuple[int, int]
+Shapes = Sequence[Shape]
+
+SCOPES = ("global", "layer", "row", "erk", "n:m", "block[h,w]", "published")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A parsed scope: `a`, `b` are n, m of a pattern or h, w of a block."""
+
+    kind: str
+    a: int = 0
+    b: int = 0
+
+    def __str__(self) -> str:
+        if self.kind == "n:m":
+            return f"{self.a}:{self.b}"
+        return f"block[{self.a},{self.b}]" if self.kind == "block" else self.kind
+
+    def check(self, shapes: Shapes, target: float) -> None:
+        """PrunebenchError where the matrices or the target sparsity do not fit the pattern."""
+        tile = {"n:m": (1, self.b), "block": (self.a, self.b)}.get(self.kind, (1, 1))
+        for out, inputs in shapes:
+            if out % tile[0] or inputs % tile[1]:
+                raise PrunebenchError(f"scope '{self}' does not divide a matrix of {out} x {inputs}")
+        if self.kind == "n:m" and abs(target - (1 - self.a / self.b)) > 1e-9:
+            raise PrunebenchError(f"scope '{self}' prunes to sparsity {1 - self.a / self.b:g}, not {target:g}")
+
+    def count(self, sparsity: float, shapes: Shapes) -> int:
+        """How many weights go at `sparsity`, exactly."""
+        n = total(shapes)
+        if self.kind == "block":
+            tile = self.a * self.b
+            return round(sparsity * (n // tile)) * tile
+        return round(sparsity * n)
+
+
+def parse_scope(text: str) -> Scope:
+    """`text` as a Scope; PrunebenchError names the choices."""
+    if text in ("global", "layer", "row", "erk", "published"):
+        return Scope(text)
+    if match := re.fullmatch(r"(\d+):(\d+)", text):
+        n, m = int(match[1]), int(match[2])
+        if 0 < n < m:
+            return Scope("n:m", n, m)
+        raise PrunebenchError(f"scope '{text}': of m neighbours n stay, 0 < n < m")
+    if (match := re.fullmatch(r"block\[(\d+),(\d+)\]", text)) and int(match[1]) * int(match[2]) > 0:
+        return Scope("block", int(match[1]), int(match[2]))
+    raise PrunebenchError(f"unknown scope '{text}'; {choices(text, SCOPES)}")
+
+
+def make_mask(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
+    """Mask (bool [n], True = kept) with exactly `scope.count(sparsity, shapes)` False, the lowest scores of the scope."""
+    return _RULES[scope.kind](scores, shapes, scope, sparsity)
+
+
+def gate(vector: Tensor, gates: Tensor, out: Tensor) -> Tensor:
+    """`vector` [n] times `gates` [n] (a bool mask, or fp32) into `out` [n], which may be `vector` itself; all contiguous.
+
+    What a mask prunes becomes +0.0, never -0.0: the float's bits are multiplied by 0 or 1 as integers, which is also ten times
+    as fast on a CPU as `masked_fill_`.
+    """
+    if gates.dtype != torch.bool:
+        return torch.mul(vector, gates, out=out)
+    for _, value, kept, target in blocks(vector.view(torch.int32), gates.view(torch.uint8), out.view(torch.int32)):
+        torch.mul(value, kept, out=target)
+    return out
+
+
+def apportion(shares: Sequence[float], limits: Sequence[int], k: int) -> list[int]:
+    """Whole numbers summing to `k`, as near to the real `shares` as can be, none above its limit; remainders by size, then order."""
+    counts = [min(limit, int(share)) for share, limit in zip(shares, limits, strict=True)]
+    order = sorted(range(len(shares)), key=lambda i: (counts[i] - shares[i], i))
+    missing = k - sum(counts)
+    while missing:
+        step = 1 if missing > 0 else -1
+        movable = [i for i in order if 0 <= counts[i] + step <= limits[i]]
+        if not movable:
+            raise ValueError(f"cannot place {k} among limits that sum to {sum(limits)}")
+        for i in movable[: abs(missing)]:
+            counts[i] += step
+        missing = k - sum(counts)
+    return counts
+
+
+def erk_sparsities(shapes: Shapes, sparsity: float) -> list[float]:
+    """Sparsity of each matrix under Erdos-Renyi-Kernel densities, scaled so that all together have `sparsity`.
+
+    density_l = min(1, eps (out + in) / (out in)); matrices that would exceed 1 stay dense and the others share the rest.
+    """
+    keep = (1 - sparsity) * total(shapes)
+    dense: set[int] = set()
+    while len(dense) < len(shapes):
+        free = [i for i in range(len(shapes)) if i not in dense]
+        eps = (keep - sum(_size(shapes[i]) for i in dense)) / sum(sum(shapes[i]) for i in free)
+        over = {i for i in free if eps * sum(shapes[i]) > _size(shapes[i])}
+        if not over:
+            return [0.0 if i in dense else 1 - eps * sum(s) / _size(s) for i, s in enumerate(shapes)]
+        dense |= over
+    return [0.0] * len(shapes)
+
+
+def total(shapes: Shapes) -> int:
+    """Number of weights in matrices of these shapes."""
+    return sum(_size(shape) for shape in shapes)
+
+
+def _size(shape: Shape) -> int:
+    return shape[0] * shape[1]
+
+
+def _global(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
+    return keep_highest(scores, scope.count(sparsity, shapes))
+
+
+def _layer(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
+    return _within(scores, shapes, [sparsity] * len(shapes), scope.count(sparsity, shapes))
+
+
+def _erk(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
+    return _within(scores, shapes, erk_sparsities(shapes, sparsity), scope.count(sparsity, shapes))
+
+
+def _within(scores: Tensor, shapes: Shapes, sparsities: Sequence[float], k: int) -> Tensor:
+    """Each matrix on its own at its own sparsity, `k` weights in all."""
+    sizes = [_size(shape) for shape in shapes]
+    counts = apportion([s * n for s, n in zip(sparsities, sizes, strict=True)], sizes, k)
+    parts = scores.split(sizes)
+    return torch.cat([keep_highest(part, count) for part, count in zip(parts, counts, strict=True)])
+
+
+def _row(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
+    """Rows of one matrix share a count but for the remainder of one weight, which its first rows bear."""
+    sizes = [_size(shape) for shape in shapes]
+    counts = apportion([sparsity * n for n in sizes], sizes, scope.count(sparsity, shapes))
+    masks = []
+    for part, shape, count in zip(scores.split(sizes), shapes, counts, strict=True):
+        each, extra = divmod(count, shape[0])
+        drop = torch.full((shape[0], 1), each, device=scores.device)
+        drop[:extra] += 1
+        masks.append((_rank(part.view(shape)) >= drop).flatten())
+    return torch.cat(masks)
+
+
+def _n_of_m(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
+    """The m - n lowest of every m neighbours are candidates; of these the lowest go until the count is reached."""
+    spare = (_rank(scores.view(-1, scope.b)) < scope.b - scope.a).flatten()
+    candidates = spare.nonzero().squeeze(1)
+    mask = torch.ones_like(spare)
+    mask[candidates] = keep_highest(scores[candidates], min(len(candidates), scope.count(sparsity, shapes)))
+    return mask
+
+
+def _block(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
+    sizes = [_size(shape) for shape in shapes]
+    parts = zip(scores.split(sizes), shapes, strict=True)
+    tiles = [part.view(o // scope.a, scope.a, i // scope.b, scope.b) for part, (o, i) in parts]
+    # In fp64, where no sum of fp32 scores overflows.
+    means = torch.cat([tile.mean(dim=(1, 3), dtype=torch.float64).float().flatten() for tile in tiles])
+    kept = keep_highest(means, scope.count(sparsity, shapes) // (scope.a * scope.b))
+    grids = kept.split([size // (scope.a * scope.b) for size in sizes])
+    return torch.cat(
+        [
+            grid.view(tile.shape[0], 1, tile.shape[2], 1).expand(tile.shape).flatten()
+            for grid, tile in zip(grids, tiles, strict=True)
+        ]
+    )
+
+
+def _rank(rows: Tensor) -> Tensor:
+    """Rank of every entry within its row [rows, columns], 0 the lowest, ties by position."""
+    order = rows.argsort(dim=1, stable=True)
+    ranks = torch.empty_like(order)
+    return ranks.scatter_(1, order, torch.arange(rows.shape[1], device=rows.device).expand_as(order))
+
+
+_RULES: dict[str, Callable[[Tensor, Shapes, Scope, float], Tensor]] = {
+    "global": _global,
+    "published": _global,
+    "layer": _layer,
+    "row": _row,
+    "erk": _erk,
+    "n:m": _n_of_m,
+    "block": _block,
+}

@@ -1,0 +1,131 @@
+"""The contract every schedule must keep, for plugin authors: each assertion says what to do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from benchmark.pruning.schedules.base import Schedule
+
+Seen = tuple[str, str]
+"""A check's name and what was seen, in words."""
+
+
+def check_schedule(schedule: Schedule, total: int = 200, target: float = 0.8) -> list[Seen]:
+    """Ask `schedule` about every step of a run; AssertionError, with advice, where it breaks the contract."""
+    return [(name, check()) for name, check in checks_of(schedule, total, target).items()]
+
+
+def checks_of(schedule: Schedule, total: int = 200, target: float = 0.8) -> dict[str, Callable[[], str]]:
+    """Every check by name, each to be called alone, whichever fails."""
+    run = Plan(schedule, total, target)
+    return {
+        "range": run.in_range,
+        "monotone": run.monotone,
+        "ends at target": run.ends_at_target,
+        "due": run.masks,
+        "dense": run.stays_dense,
+        "deterministic": run.deterministic,
+        "rewind": run.rewinds,
+    }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a schedule answers in a run of `total` steps to `target` sparsity."""
+
+    schedule: Schedule
+    total: int
+    target: float
+
+    @property
+    def name(self) -> str:
+        """What the schedule is called in advice."""
+        return type(self.schedule).__name__
+
+    @cached_property
+    def planned(self) -> list[float]:
+        """Sparsity of each step."""
+        return [self.schedule.sparsity(step, self.total, self.target) for step in range(self.total)]
+
+    @cached_property
+    def due(self) -> list[int]:
+        """The steps at which masks are recomputed."""
+        return [step for step in range(self.total) if self.schedule.due(step, self.total)]
+
+    def in_range(self) -> str:
+        """Between dense and the target."""
+        for step, sparsity in enumerate(self.planned):
+            assert 0 <= sparsity <= self.target, (
+                f"{self.name}.sparsity is {sparsity!r} at step {step}: keep it in [0, target = {self.target}]; "
+                "where rounding leaves the range, clamp"
+            )
+        return f"{min(self.planned):g} to {max(self.planned):g}"
+
+    def monotone(self) -> str:
+        """Pruned weights are gone."""
+        for step, (before, after) in enumerate(pairwise(self.planned)):
+            assert after >= before, (
+                f"{self.name}.sparsity falls from {before!r} to {after!r} after step {step}: it must never fall, "
+                "pruned weights are gone"
+            )
+        return f"{len(set(self.planned))} values"
+
+    def ends_at_target(self) -> str:
+        """The target itself, not a value near it."""
+        assert self.planned[-1] == self.target, (
+            f"{self.name}.sparsity is {self.planned[-1]!r} at the last step, total - 1: return the target {self.target} "
+            "itself there, not a value near it"
+        )
+        return f"first reached at step {self.planned.index(self.target)}"
+
+    def masks(self) -> str:
+        """The mask in force at the end is one at the target."""
+        name, due, planned = self.name, self.due, self.planned
+        assert due, f"{name}.due is never true in a run of {self.total} steps: masks must be recomputed at least once"
+        if self.schedule.hold:
+            assert planned[due[-1]] == self.target, (
+                f"{name} holds its mask from step {due[-1]} on at sparsity {planned[due[-1]]!r}: "
+                f"let the last masking be at the target {self.target}, or set hold = False"
+            )
+        else:
+            last = self.total - 1
+            assert due[-1] == last, (
+                f"{name}.due is last true at step {due[-1]}: return True at step total - 1 = {last}, so that the "
+                "final mask is the schedule's own, or set hold = True to keep the mask"
+            )
+        return f"{len(due)} maskings, steps {due[0]} to {due[-1]}{', held between' if self.schedule.hold else ''}"
+
+    def stays_dense(self) -> str:
+        """A dense run is not pruned on the way."""
+        wrong = [step for step in range(self.total) if self.schedule.sparsity(step, self.total, 0.0) != 0]
+        assert not wrong, (
+            f"{self.name}.sparsity is not 0 at step {wrong[0]} though the target is 0: bound every value by the target"
+        )
+        return "target 0 prunes nothing"
+
+    def deterministic(self) -> str:
+        """Answers do not depend on what was asked before."""
+        again = Plan(self.schedule, self.total, self.target)
+        backwards = [self.schedule.sparsity(step, self.total, self.target) for step in reversed(range(self.total))]
+        assert backwards[::-1] == self.planned, (
+            f"{self.name}.sparsity depends on the order of the questions: compute it from step, total and target alone"
+        )
+        assert again.due == self.due, (
+            f"{self.name}.due answers differently the second time: compute it from step and total alone"
+        )
+        return "the same answers in reverse order"
+
+    def rewinds(self) -> str:
+        """Back to a moment that was, and only where masks change."""
+        asked = {step: self.schedule.rewind(step, self.total) for step in range(self.total)}
+        moves = {step: to for step, to in asked.items() if to is not None}
+        for step, to in moves.items():
+            assert step in self.due, (
+                f"{self.name}.rewind answers at step {step}, which is not due: rewind only where masks are recomputed"
+            )
+            assert to in range(step + 1), (
+                f"{self.name}.rewind returns {to!r} at step {step}: "
+                f"give the optimizer steps taken at an earlier moment, a whole number from 0 to {step}"
+            )
+        return f"{len(moves)} times" if moves else "never"

@@ -1,0 +1,173 @@
+"""Reads suite.yaml: places found, --set changes made, and every mistake said with file, field, value and choices."""
+
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from benchmark.errors import PrunebenchError, choices
+from benchmark.plugins.broken import BrokenPluginError
+from benchmark.plugins.files import only_looks, plugin_file
+from benchmark.suite.consistency import check_spec
+from benchmark.suite.spec import MODES, Training
+from benchmark.suite.suite import Override, Suite, on_top
+from benchmark.suite.yaml import load_yaml
+
+LONGEST = 100
+"""Characters of a wrong value that a message quotes."""
+
+
+def load_suite(path: Path, changes: Mapping[str, Any] | None = None, **places: str | None) -> Suite:
+    """The suite in `path` with `changes` ("training.epochs": 2) on top and `model`, `data` replaced where given.
+
+    PrunebenchError names file, field, value and choices. Folders are found beside the suite or where they are.
+    """
+    raw = raw_suite(path, changes)
+    _locate(raw, path.parent)
+    for key in ("model", "data"):
+        if place := places.get(key):
+            raw[key] = str(_folder(place, Path.cwd()) or place)
+            for override in raw.get("overrides", {}).values() if isinstance(raw.get("overrides"), dict) else ():
+                if isinstance(override, dict):
+                    override.pop(key, None)
+    try:
+        suite = Suite.model_validate(raw)
+        suite.cells()
+    except ValidationError as error:
+        raise PrunebenchError("\n".join(_explain(path, item) for item in error.errors())) from error
+    _check_cells(path, suite)
+    if not only_looks():
+        _check_folders(path, suite)
+    return suite
+
+
+def raw_suite(path: Path, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What is written in `path`, with `changes` on top, not yet checked."""
+    raw = load_yaml(path)
+    if not isinstance(raw, dict):
+        raise PrunebenchError(f"{path}: expected a mapping of settings, found {type(raw).__name__}")
+    found: dict[str, Any] = raw
+    for key, value in (changes or {}).items():
+        found = _changed(found, key.split("."), value, path)
+    return found
+
+
+def _changed(settings: dict[str, Any], keys: list[str], value: Any, path: Path) -> dict[str, Any]:
+    """A copy of the raw `settings` with `value` under the nested `keys`."""
+    key, *rest = keys
+    if rest:
+        below = settings.get(key, {})
+        if not isinstance(below, dict):
+            raise PrunebenchError(
+                f"{path}: cannot set '{rest[0]}' in '{key}', which holds {_short(below)}, not settings"
+            )
+        value = _changed(below, rest, value, path)
+    return on_top(settings, {key: value})
+
+
+def _locate(raw: dict[str, Any], folder: Path) -> None:
+    """Paths relative to the board become absolute, where such a folder or plugin is there."""
+    overrides = raw.get("overrides")
+    for node in (raw, *(overrides.values() if isinstance(overrides, dict) else ())):
+        for key in ("model", "data"):
+            text = node.get(key) if isinstance(node, dict) else None
+            if isinstance(text, str):
+                node[key] = str(_folder(text, folder, Path.cwd()) or text)
+        for key in ("criteria", "regularizers", "schedule"):
+            given = node.get(key) if isinstance(node, dict) else None
+            if isinstance(given, str):
+                node[key] = _plugin_file(given, folder)
+            elif isinstance(given, list):
+                node[key] = [_plugin_file(text, folder) if isinstance(text, str) else text for text in given]
+    tuned = raw.get("tuned")
+    for cell in tuned if isinstance(tuned, list) else ():
+        for key in ("row", "criterion", "regularizer"):
+            if isinstance(cell, dict) and isinstance(cell.get(key), str):
+                cell[key] = _plugin_file(cell[key], folder)
+
+
+def _plugin_file(text: str, folder: Path) -> str:
+    """A row's text with plugin files that lie beside the suite named by where they are; else they are sought from here."""
+    parts = []
+    for part in text.split(" + "):
+        location = part.partition("[")[0].partition(":")[0].strip()
+        beside = plugin_file(str(folder / location)) if location.endswith(".py") else None
+        parts.append(part.strip().replace(location, str(beside.resolve()), 1) if beside else part)
+    return " + ".join(parts)
+
+
+def _folder(text: str, *places: Path) -> Path | None:
+    """The folder that `text` names, seen from the first of `places` where there is one."""
+    with suppress(OSError, RuntimeError, ValueError):  # a name that no file system can hold is no folder
+        for place in places if text not in MODES else ():
+            path = (place / Path(text).expanduser()).resolve()
+            if path.is_dir():
+                return path
+    return None
+
+
+def _check_cells(path: Path, suite: Suite) -> None:
+    """Choices that contradict each other, of one seed for all."""
+    for cell in suite.cells():
+        if cell.seed == suite.seeds[0]:
+            try:
+                check_spec(cell)
+            except BrokenPluginError:
+                continue  # said by the cell itself, which fails alone
+            except PrunebenchError as error:
+                raise PrunebenchError(f"{path}: {cell.cell}: {error}") from error
+
+
+def _check_folders(path: Path, suite: Suite) -> None:
+    """Data folders must be there; so must a model that is written as a path (anything else is a hub id)."""
+    for name, text in dict.fromkeys(
+        pair for cell in suite.cells() for pair in (("data", cell.data), ("model", cell.model))
+    ):
+        is_path = text.startswith((".", "/", "~")) or (name == "data" and text not in MODES)
+        if is_path and _folder(text, Path.cwd()) is None:
+            raise PrunebenchError(
+                f"{path}: {name}: no folder {_short(text)} (looked beside the suite and below the working directory); "
+                f"expected mini, {'hub' if name == 'data' else 'a hub id'} or a folder"
+            )
+
+
+def _explain(path: Path, item: Any) -> str:
+    """One pydantic error as: file, field, what was found, what was expected."""
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        key, parents = str(item["loc"][-1]), item["loc"][:-1]
+        return f"{path}: unknown key '{where}'; {choices(key, _fields(parents))}"
+    if item["type"] == "missing":
+        return f"{path}: '{where}' is missing"
+    found = "" if isinstance(item["input"], dict) else f"found {_short(item['input'])}: "
+    reason = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "literal_error":
+        reason = choices(str(item["input"]), re.findall("'([^']+)'", item["ctx"]["expected"]))
+    return f"{path}: {where or 'suite'}: {found}{reason}"
+
+
+def _short(value: object) -> str:
+    """`value` as it would be written, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def _fields(parents: tuple[Any, ...]) -> Iterable[str]:
+    """Keys allowed below `parents`."""
+    if "training" in parents[-1:]:
+        return Training.model_fields
+    return Override.model_fields if parents else Suite.model_fields
+
+
+def parse_changes(texts: list[str]) -> dict[str, Any]:
+    """`key=value` texts of --set as a mapping; values are read as YAML."""
+    changes = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise PrunebenchError(f"--set {text}: expected key=value, for instance training.epochs=2")
+        changes[key.strip()] = load_yaml(value, name=f"--set {text}")
+    return changes

@@ -1,0 +1,291 @@
+"""suite.yaml -> Suite -> RunSpecs: the grid of a board, validated before anything runs.
+
+title: MiniLM on GLUE
+model: ../../models/minilm          # hub id, folder (beside the board or absolute), or mini
+data: hub                           # hub, mini, or a folder in the benchmarks' own formats
+tasks: [glue/rte, glue/cola]
+criteria: [magnitude, "principled[signed=true]", principled + self_regularization]
+regularizers: [none]                # crossed with every criterion that names none itself
+sparsities: [0.8, 0.9]
+seeds: [0, 1, 2]
+training: {epochs: 3, lr: 3e-5}
+overrides: {glue/rte: {training: {epochs: 10}}}
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from fnmatch import fnmatch
+from functools import cached_property, partial
+from itertools import product
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from benchmark.errors import PrunebenchError, choices
+from benchmark.plugins import registry
+from benchmark.plugins.broken import BrokenPluginError
+from benchmark.plugins.spelling import canonical
+from benchmark.pruning.masks import parse_scope
+from benchmark.suite.identity import plugins_of
+from benchmark.suite.spec import (
+    DENSE,
+    CallPoint,
+    Real,
+    RunSpec,
+    Selection,
+    Strict,
+    Training,
+    Tuned,
+    Whole,
+    portable_plugin,
+)
+
+MOST = 1_000_000
+"""Cells of one board at most."""
+
+Names = Annotated[list[str], Field(min_length=1, max_length=10_000)]
+
+HELDOUT = 0.1
+"""Share of the training split kept aside where the protocol or a regularizer needs held-out scores and the suite says nothing."""
+
+
+def _plugin(kind: str, text: str) -> str:
+    try:
+        return canonical(kind, text)
+    except BrokenPluginError:
+        return text.strip()  # its cells will fail with its traceback, the others run
+    except PrunebenchError as error:
+        raise ValueError(str(error)) from error
+
+
+def _scope(text: str) -> str:
+    try:
+        return str(parse_scope(text))
+    except PrunebenchError as error:
+        raise ValueError(str(error)) from error
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    twice = sorted(str(value) for value, times in Counter(values).items() if times > 1)
+    if twice:
+        raise ValueError(f"given twice: {', '.join(twice)}")
+    return values
+
+
+def _told_apart(values: list[Any]) -> list[Any]:
+    """Records and tables name a plugin's file without its folder."""
+    names = [" + ".join(map(portable_plugin, str(value).split(" + "))) for value in values]
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
+    if twice:
+        raise ValueError(f"two files are called {', '.join(twice)}: rename one, or their rows could not be told apart")
+    return values
+
+
+Schedule = Annotated[str, AfterValidator(partial(_plugin, "schedules"))]
+Scope = Annotated[str, AfterValidator(_scope)]
+Sparsities = Annotated[
+    list[Annotated[Real, Field(gt=0, lt=1)]], Field(min_length=1, max_length=10_000), AfterValidator(_distinct)
+]
+
+
+class Override(Strict):
+    """What may differ for the tasks that a pattern matches."""
+
+    model: str | None = None
+    data: str | None = None
+    schedule: Schedule | None = None
+    scope: Scope | None = None
+    sparsities: Sparsities | None = None
+    training: Training = Training()
+
+
+class TunedCell(Tuned):
+    """What tuning found for a row at one task and sparsity; written by `prunebench tune`."""
+
+    task: str
+    regularizer: str = "none"
+    sparsity: Annotated[Real, Field(gt=0, lt=1)]
+    criterion: str
+    """The row with the options that were found."""
+    found_lr: Annotated[Real, Field(gt=0)]
+
+    @property
+    def place(self) -> tuple[str, str, str, float]:
+        """Task, row, regularizer and sparsity: what it was found for."""
+        return (self.task, self.row, self.regularizer, self.sparsity)
+
+    def applied(self, spec: RunSpec) -> RunSpec:
+        """`spec` as it is run once tuned."""
+        tuned = Tuned(**{name: getattr(self, name) for name in Tuned.model_fields})
+        training = spec.training.model_copy(update={"lr": self.found_lr})
+        return spec.model_copy(update={"criterion": self.criterion, "training": training, "tuned": tuned})
+
+
+class Suite(Strict):
+    """A board's grid and protocol; every cell shares all of it but what the grid varies."""
+
+    title: str = ""
+    model: str = "mini"
+    data: str = "mini"
+    tasks: Names
+    criteria: Names
+    regularizers: Names = Field(default=["none"])
+    sparsities: Sparsities
+    seeds: list[Annotated[Whole, Field(ge=0)]] = Field(default=[0], min_length=1)
+    schedule: Schedule = "cubic"
+    scope: Scope = "global"
+    selection: Selection = "last"
+    heldout: Annotated[Real, Field(ge=0, le=0.5)] | None = None
+    call_point: CallPoint = "before"
+    training: Training = Training()
+    overrides: dict[str, Override] = Field(default_factory=dict, max_length=1000)
+    tuned: list[TunedCell] = Field(default_factory=list)
+    """Where it is given, the board has these cells and the dense ones, and no untuned row."""
+
+    @field_validator("tasks")
+    @classmethod
+    def _tasks(cls, texts: list[str]) -> list[str]:
+        return [_plugin("tasks", text) for text in texts]
+
+    @field_validator("criteria")
+    @classmethod
+    def _criteria(cls, texts: list[str]) -> list[str]:
+        rows = []
+        for text in texts:
+            criterion, plus, regularizer = text.partition(" + ")
+            row = _plugin("criteria", criterion)
+            rows.append(f"{row} + {_plugin('regularizers', regularizer)}" if plus else row)
+        return rows
+
+    @field_validator("regularizers")
+    @classmethod
+    def _regularizers(cls, texts: list[str]) -> list[str]:
+        return [_plugin("regularizers", text) for text in texts]
+
+    @field_validator("tasks", "criteria", "regularizers", "seeds")
+    @classmethod
+    def _once(cls, values: list[Any]) -> list[Any]:
+        return _told_apart(_distinct(values))
+
+    @field_validator("overrides")
+    @classmethod
+    def _patterns(cls, overrides: dict[str, Override], info: ValidationInfo) -> dict[str, Override]:
+        tasks = info.data.get("tasks", ())
+        for pattern in overrides:
+            if tasks and not any(matches(task, pattern) for task in tasks):
+                raise ValueError(f"'{pattern}' matches no task of this suite; {choices(pattern, tasks)}")
+        return overrides
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "Suite":
+        longest = max(len(sparsities) for sparsities in (self.sparsities, *self._other_sparsities()))
+        rows = len(self.criteria) * len(self.regularizers)
+        if (cells := len(self.tasks) * len(self.seeds) * (1 + rows * longest)) > MOST:
+            raise ValueError(f"up to {cells} cells, expected {MOST} at most")
+        return self
+
+    def _other_sparsities(self) -> list[list[float]]:
+        return [override.sparsities for override in self.overrides.values() if override.sparsities]
+
+    @model_validator(mode="after")
+    def _known(self) -> "Suite":
+        for cell in self.tuned:
+            if cell.task not in self.tasks or (cell.row, cell.regularizer) not in self.rows or not cell.trials:
+                raise ValueError(
+                    f"tuned: {cell.task} {cell.row} + {cell.regularizer} is no row of this suite that was tuned"
+                )
+        return self
+
+    @cached_property
+    def rows(self) -> list[tuple[str, str]]:
+        """(criterion, regularizer) of every row but the dense one."""
+        rows: dict[tuple[str, str], None] = {}
+        for text in self.criteria:
+            criterion, plus, regularizer = text.partition(" + ")
+            rows.update({(criterion, r): None for r in ([regularizer] if plus else self.regularizers)})
+        return list(rows)
+
+    def cells(self) -> list[RunSpec]:
+        """Every run of the board: for each task and seed the dense one first, then the grid."""
+        return list(self._grid)
+
+    @cached_property
+    def _grid(self) -> list[RunSpec]:
+        """The cells of one seed are validated; those of the other seeds are copies that differ in the seed alone."""
+        cells: list[RunSpec] = []
+        for task in self.tasks:
+            of_task = self._of_task(task)
+            cells += [cell.with_seed(seed) for seed in self.seeds for cell in of_task]
+        return cells
+
+    def _of_task(self, task: str) -> list[RunSpec]:
+        """The cells of one task, of the first seed."""
+        override = self._override(task)
+        training = Training.model_validate(on_top(_given(self.training), _given(override.training)))
+        cells = [self._spec(task, override, training, DENSE, "none", 0.0).dense()]
+        for (criterion, regularizer), sparsity in product(self.rows, override.sparsities or self.sparsities):
+            spec = self._spec(task, override, training, criterion, regularizer, sparsity)
+            found = self._found.get((task, criterion, regularizer, sparsity))
+            cells += [found.applied(spec)] if found else [] if self._found else [spec]
+        return cells
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, str, str, float], TunedCell]:
+        return {cell.place: cell for cell in self.tuned}
+
+    def _spec(
+        self, task: str, override: Override, training: Training, criterion: str, regularizer: str, sparsity: float
+    ) -> RunSpec:
+        schedule = override.schedule or self.schedule
+        return RunSpec(
+            task=task,
+            model=override.model or self.model,
+            data=override.data or self.data,
+            criterion=criterion,
+            regularizer=regularizer,
+            sparsity=sparsity,
+            seed=self.seeds[0],
+            schedule=schedule,
+            scope=override.scope or self.scope,
+            selection=self.selection,
+            heldout=self._kept_aside,
+            call_point=self.call_point,
+            training=training,
+            plugins=plugins_of(task, criterion, regularizer, schedule),
+        )
+
+    def _override(self, task: str) -> Override:
+        """All overrides whose pattern matches, the later ones on top."""
+        merged: dict[str, Any] = {}
+        for pattern, override in self.overrides.items():
+            if matches(task, pattern):
+                training = on_top(merged.get("training", {}), _given(override.training))
+                merged |= _given(override) | {"training": training}
+        return Override.model_validate(merged)
+
+    @cached_property
+    def _kept_aside(self) -> float:
+        """Every cell of a board trains on the same examples, so one need for held-out data counts for all."""
+        if self.heldout is not None:
+            return self.heldout
+        needed = self.selection == "heldout" or any(
+            registry.asks(regularizer, "needs_score") for _, regularizer in self.rows
+        )
+        return HELDOUT if needed else 0.0
+
+
+def matches(text: str, pattern: str) -> bool:
+    """Whether `pattern`, a name itself or with * and ?, matches `text`."""
+    return text == pattern or fnmatch(text, pattern)
+
+
+def _given(settings: Strict) -> dict[str, Any]:
+    """What somebody wrote down, defaults left out."""
+    return settings.model_dump(exclude_unset=True)
+
+
+def on_top(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """`change` on top of `base`; a budget in steps replaces one in epochs, and the other way round."""
+    other = {"epochs": "steps", "steps": "epochs"}
+    kept = {key: value for key, value in base.items() if other.get(key) not in change}
+    return {**kept, **change}

@@ -1,0 +1,100 @@
+"""YAML as people write it: safe loading only, scalars by YAML 1.2, a key given twice is an error, size bounded.
+
+PyYAML reads YAML 1.1, where 3e-5 is a word, 2:4 is 124, 2024-01-01 a date and `on` a truth value.
+"""
+
+import re
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmark.errors import PrunebenchError
+from benchmark.machine.safe_read import read_bounded
+
+LARGEST = 1 << 18
+"""Bytes: no suite is larger."""
+
+MOST = 100_000
+"""Values, counted wherever an alias repeats them: no suite holds more."""
+
+SCALARS = {
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "int": (r"[-+]?(0|[1-9][\d_]*)|0x[\da-fA-F]+", "-+0123456789"),
+    "float": (r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+0123456789."),
+    "merge": (r"<<", "<"),
+}
+"""Patterns of plain scalars and their first characters, tried in this order; anything else is text."""
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader with these scalars, which refuses repeated keys and values that contain themselves or explode."""
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - PyYAML's own table; filled below
+
+    def get_single_node(self) -> yaml.Node | None:
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None:
+            _count(node, {}, set())
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.MarkedYAMLError(problem=f"key '{key}' is given twice", problem_mark=key_node.start_mark)
+            seen.add(key if isinstance(key, Hashable) else id(key_node))
+        return super().construct_mapping(node, deep)
+
+
+for _name, (_pattern, _first) in SCALARS.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), list(_first))
+
+
+def load_yaml(source: Path | str, name: str = "") -> Any:
+    """The value in a file or a text; PrunebenchError with file and line where it cannot be read."""
+    name = name or str(source)
+    try:
+        if isinstance(source, Path):
+            try:
+                source = read_bounded(source, LARGEST).decode()
+            except UnicodeDecodeError:
+                raise
+            except ValueError as error:
+                raise PrunebenchError(f"{name}: {error}") from error
+        return yaml.load(source, Loader=_Loader)
+    except OSError as error:
+        raise PrunebenchError(f"{name}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise PrunebenchError(f"{name}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    except RecursionError as error:
+        raise PrunebenchError(f"{name}: not valid YAML: nested too deeply") from error
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        # Beside YAML's own errors, those of PyYAML's constructors: `!!bool maybe` is a KeyError in it.
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        said = [getattr(error, "context", None), getattr(error, "problem", None)]
+        reason = ", ".join(part for part in said if part) or str(error) or type(error).__name__
+        raise PrunebenchError(f"{name}{where}: not valid YAML: {reason}") from error
+
+
+def _count(node: yaml.Node, known: dict[int, int], above: set[int]) -> int:
+    """Values in `node`, those behind aliases as often as they occur."""
+    if id(node) in above:
+        raise yaml.MarkedYAMLError(problem="a value contains itself", problem_mark=node.start_mark)
+    if id(node) not in known:
+        children = (
+            [child for pair in node.value for child in pair] if isinstance(node, yaml.MappingNode) else node.value
+        )
+        nodes = children if isinstance(node, yaml.CollectionNode) else []
+        above.add(id(node))
+        known[id(node)] = 1 + sum(_count(child, known, above) for child in nodes)
+        above.discard(id(node))
+        if known[id(node)] > MOST:
+            raise yaml.MarkedYAMLError(problem=f"more than {MOST} values", problem_mark=node.start_mark)
+    return known[id(node)]

@@ -1,0 +1,53 @@
+"""Backward of one batch, whole or in parts, on one process or several: the gradients are those of the whole batch's mean loss.
+
+    grad = sum_p n_p grad(loss_p) / sum_p n_p        loss_p the mean over the n_p decisions of part p
+
+so a part weighs as much as it has decisions (tokens, examples), as it would in one mean over all of them. In parts, dropout
+draws other masks than in one piece.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.machine import parallel
+from benchmark.machine.environment import autocast
+from benchmark.training.cpu.dropout import cheap_dropout
+from benchmark.training.optimizer import FlatOptimizer
+from criteria.regularizers.base import Forward, Regularizer
+from tasks.base import Batch
+
+
+def backward(
+    forward: Forward, regularizer: Regularizer, model: nn.Module, batch: Batch, optimizer: FlatOptimizer, parts: int = 1
+) -> Tensor:
+    """Leave the batch's gradients in the optimizer's flat vectors; returns the mean loss, detached."""
+
+    def loss_of(piece: Batch) -> tuple[Tensor, int]:
+        with autocast(optimizer.device), cheap_dropout(model, optimizer.device):
+            losses, logits = forward(model, piece)
+            return regularizer.loss(losses, logits, model, piece), losses.numel()
+
+    if parts == 1 and parallel.size() == 1:
+        loss, _ = loss_of(batch)
+        loss.backward()
+        return loss.detach()
+    total = torch.zeros(2, device=optimizer.device)  # sum of losses, decisions
+    for piece in split(parallel.own(batch), parts):
+        loss, decisions = loss_of(piece)
+        (loss * decisions).backward()
+        total[0] += loss.detach() * decisions
+        total[1] += decisions
+    parallel.add_up([total, *(flat.grad for flat in optimizer.flats)])
+    for flat in optimizer.flats:
+        flat.grad.div_(total[1])
+    return total[0] / total[1]
+
+
+def split(batch: Batch, parts: int) -> Iterator[Batch]:
+    """At most `parts` pieces of near equal rows; none of an empty batch."""
+    rows = len(next(iter(batch.values())))
+    size = max(1, -(-rows // parts))
+    for start in range(0, rows, size):
+        yield {name: tensor[start : start + size] for name, tensor in batch.items()}

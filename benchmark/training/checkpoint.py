@@ -1,0 +1,197 @@
+"""Checkpoints: all that decides how a run goes on, so that a resumed run is bitwise the uninterrupted one on a CPU.
+
+Weights, optimizer, every random generator, position in the data, criterion state, masks, regularizer state with its teacher,
+best weights so far, curve. One file a run: named tensors and one JSON text in safetensors (no code in it), then the SHA-256 of
+all that. It appears whole or not at all. What is damaged is set aside, and what belongs to another run is not taken.
+"""
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from benchmark.board.record import Point, as_json
+from benchmark.machine import interrupt, parallel
+from benchmark.machine.atomic import write_bytes
+from benchmark.training.train import Run
+
+SCHEMA = 1
+DIGEST = 32
+WORTH_KEEPING = 60.0
+"""Seconds of training after which its end is kept too, so that an evaluation cut short does not cost the training."""
+
+
+def checkpoint_path(folder: Path, run_id: str) -> Path:
+    """Where the checkpoint of `run_id` lies."""
+    return folder / f"{run_id}.checkpoint"
+
+
+def silent(_: str) -> None:
+    """Messages that nobody reads."""
+
+
+@dataclass
+class Keeper:
+    """Saves one run every `minutes` of training (0: at every step) and when a signal asks it to end."""
+
+    path: Path
+    identity: Mapping[str, str]
+    """What a checkpoint must have been made from to be taken up: run, data, model, kind of device."""
+    minutes: float = 10.0
+    tell: Callable[[str], None] = silent
+    since: float = field(default_factory=time.monotonic)
+
+    def resume(self, run: Run) -> None:
+        """Bring `run`, just built, to where the checkpoint left it; without one, or with a wrong one, it starts anew."""
+        if not self.path.exists():
+            return
+        try:
+            tensors, facts = unpack(self.path.read_bytes())
+            if facts.get("identity") != dict(self.identity):
+                raise ValueError("it is of another run, data or model")
+        except (OSError, ValueError, SafetensorError) as error:
+            aside = self.path.with_suffix(".damaged")
+            self.path.replace(aside)
+            self.tell(f"{self.path.name} cannot be used ({error}): set aside as {aside.name}, the cell starts anew")
+            return
+        restore(run, tensors, facts)
+        self.tell(f"taken up at step {run.step} of {run.total}")
+
+    def after_step(self, run: Run) -> None:
+        """Save if it is time or a signal is waiting, and end the run for the latter (Interrupted)."""
+        parallel.share_signals()
+        passed = time.monotonic() - self.since
+        ended = run.step == run.total and passed > WORTH_KEEPING
+        if parallel.agreed(passed >= 60 * self.minutes or ended) or interrupt.asked():
+            tensors, facts = capture(run)
+            if parallel.rank() == 0:
+                write_bytes(self.path, pack(tensors, {"identity": dict(self.identity), **facts}))
+            self.since = time.monotonic()
+        interrupt.raise_if_asked()
+
+
+def discard(folder: Path, run_id: str) -> None:
+    """Drop the checkpoint of a run that is finished."""
+    checkpoint_path(folder, run_id).unlink(missing_ok=True)
+
+
+def capture(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Everything, as named tensors and JSON values."""
+    score, step, best = run.best or (None, None, {})
+    moments = run.optimizer.torch.state_dict()["state"]
+    tensors = {
+        "running": run.running,
+        **{f"weights.{i}": vector for i, vector in enumerate(run.optimizer.vectors)},
+        **{f"optimizer.{i}.{key}": value for i, state in moments.items() for key, value in state.items()},
+        **_prefixed("buffer", dict(run.model.named_buffers())),
+        **_prefixed("pruner", run.pruner.state_dict()),
+        **_prefixed("regularizer", run.regularizer.state()),
+        **_prefixed("best", best),
+        **_prefixed("generator", _generators(run.device)),
+    }
+    now = time.perf_counter()
+    facts = {
+        "step": run.step,
+        "since": run.since,
+        "parts": run.parts,
+        "best": [score, step],
+        "curve": [as_json(point) for point in run.curve],
+        "intervals": run.intervals,
+        "seconds": [now - run.started, now - run.began],
+        "resumed": run.resumed,
+        "python": random.getstate(),
+        "numpy": _numpy_state(),
+    }
+    return tensors, facts
+
+
+def restore(run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Take back what `capture` gave, in place; the generators last, since nothing may draw afterwards."""
+    run.running.copy_(tensors["running"])
+    for i, vector in enumerate(run.optimizer.vectors):
+        vector.data.copy_(tensors[f"weights.{i}"])
+    optimizer = run.optimizer.torch
+    state = {i: _under(f"optimizer.{i}", tensors) for i in range(len(run.optimizer.vectors))}
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": {i: kept for i, kept in state.items() if kept}})
+    for name, buffer in run.model.named_buffers():
+        buffer.copy_(tensors[f"buffer.{name}"])
+    run.pruner.load_state_dict(_under("pruner", tensors))
+    run.regularizer.restore(_under("regularizer", tensors), run.model)
+    run.step, run.since, run.parts = facts["step"], facts["since"], facts["parts"]
+    score, step = facts["best"]
+    best = {name: value.to(run.device) for name, value in _under("best", tensors).items()}
+    run.best = (score, step, best) if step is not None else None
+    run.curve = msgspec.convert(facts["curve"], list[Point])
+    run.intervals = [(int(steps), float(seconds)) for steps, seconds in facts["intervals"]]
+    total, interval = facts["seconds"]
+    run.started, run.elapsed = run.started - total, interval
+    run.resumed = [*facts["resumed"], run.step]
+    _set_generators(_under("generator", tensors), facts, run.device)
+
+
+def pack(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
+    """Tensors and JSON values as bytes that end in their own SHA-256."""
+    text = json.dumps({"schema": SCHEMA, **facts}, allow_nan=False).encode()
+    # Cloned, because safetensors refuses tensors that share memory, as flat views do.
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    payload = save({**copies, "facts": torch.frombuffer(bytearray(text), dtype=torch.uint8)})
+    return payload + hashlib.sha256(payload).digest()
+
+
+def unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The inverse of `pack`; ValueError where the bytes are not what `pack` gave."""
+    payload, digest = data[:-DIGEST], data[-DIGEST:]
+    if hashlib.sha256(payload).digest() != digest:
+        raise ValueError("its checksum is wrong")
+    tensors = load(payload)
+    if "facts" not in tensors:
+        raise ValueError("it is no checkpoint")
+    facts = json.loads(tensors.pop("facts").numpy().tobytes())
+    if facts.get("schema") != SCHEMA:
+        raise ValueError(f"its schema is {facts.get('schema')!r}, this version reads {SCHEMA}")
+    return tensors, facts
+
+
+def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    start = f"{prefix}."
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def _generators(device: torch.device) -> dict[str, Tensor]:
+    """Of every process at this run, by its rank."""
+    own = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        own["cuda"] = torch.cuda.get_rng_state(device)
+    return {f"{kind}.{rank}": state for kind, mine in own.items() for rank, state in enumerate(parallel.gathered(mine))}
+
+
+def _numpy_state() -> list[Any]:
+    kind, keys, *rest = np.random.get_state(legacy=True)
+    return [kind, np.asarray(keys).tolist(), *rest]
+
+
+def _set_generators(states: Mapping[str, Tensor], facts: Mapping[str, Any], device: torch.device) -> None:
+    rank = parallel.rank()
+    if f"cpu.{rank}" in states:  # not where the run goes on in more processes than it was saved from
+        torch.set_rng_state(states[f"cpu.{rank}"])
+    if f"cuda.{rank}" in states:
+        torch.cuda.set_rng_state(states[f"cuda.{rank}"], device)
+    version, internal, gauss = facts["python"]
+    random.setstate((version, tuple(internal), gauss))
+    kind, keys, *rest = facts["numpy"]
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))

@@ -1,0 +1,99 @@
+"""What a finished run leaves of itself: its record, with sparsity counted on the weights and cost read off the clock."""
+
+import hashlib
+import time
+from math import isfinite
+
+from benchmark.board.record import SCHEMA, Cost, Layer, Record, Selected, Sparsity, sound
+from benchmark.errors import PrunebenchError
+from benchmark.machine import environment
+from benchmark.pruning.pruner import Pruner
+from benchmark.training.compiled import BACKEND
+from benchmark.training.cpu.linear import library
+from benchmark.training.train import Run, typical
+from tasks.base import Evaluation
+
+
+def account(job: Run, evaluation: Evaluation, outcomes: bytes, trained: float) -> Record:
+    """The record of `job`; `outcomes` are the packed ones, `trained` the clock at the end of training.
+
+    PrunebenchError where a metric is not a finite number, or something else could not be read back.
+    """
+    spec, prepared = job.spec, job.prepared
+    metrics = {name: float(value) for name, value in evaluation.metrics.items()}
+    if wrong := [f"{name} is {value}" for name, value in metrics.items() if not isfinite(value)]:
+        raise PrunebenchError(f"{spec.task}: {', '.join(wrong)}: nothing to record")
+    sparsity = measure_sparsity(job)
+    score, step = (job.best[0], job.best[1]) if job.best else (None, job.total)
+    record = Record(
+        schema_version=SCHEMA,
+        id=spec.id,
+        spec=spec.recorded(),
+        metric=prepared.metric,
+        metrics=metrics,
+        floor=prepared.floor,
+        signatures=prepared.signatures,
+        sparsity=sparsity,
+        selected=Selected(protocol=spec.selection, step=step, score=score, optimistic=spec.selection == "best_dev"),
+        curve=job.curve,
+        cost=_cost(job, trained),
+        splits=prepared.splits,
+        counts=prepared.counts,
+        data_fingerprint=prepared.data_fingerprint,
+        model_fingerprint=prepared.model_fingerprint,
+        environment=environment.describe(job.device)
+        | {"products": library(job.model)}
+        | ({"compiled": BACKEND} if job.compiled else {}),
+        teacher=spec.dense().id if job.regularizer.needs_teacher else None,
+        outcomes_sha256=hashlib.sha256(outcomes).hexdigest(),
+        notes=_notes(job, sparsity),
+    )
+    return sound(record)
+
+
+def measure_sparsity(job: Run) -> Sparsity:
+    """Zeros counted on the final weights, overall and per layer."""
+    weights = job.pruner.weights
+    layers = [
+        Layer(name=matrix.name, size=matrix.parameter.numel(), zeros=int((matrix.parameter == 0).sum()))
+        for matrix in weights.matrices
+    ]
+    prunable, zeros = sum(layer.size for layer in layers), sum(layer.zeros for layer in layers)
+    pruned = isinstance(job.pruner, Pruner)
+    exact = job.pruner.criterion.exact if isinstance(job.pruner, Pruner) else True
+    asked = job.pruner.scope.count(job.spec.sparsity, weights.shapes) if isinstance(job.pruner, Pruner) else zeros
+    return Sparsity(
+        requested=job.spec.sparsity,
+        scheduled=job.pruner.scheduled if pruned else 0.0,
+        measured=zeros / prunable,
+        prunable=prunable,
+        zeros=zeros,
+        exact=exact,
+        met=zeros == asked,
+        layers=layers,
+    )
+
+
+def _cost(job: Run, trained: float) -> Cost:
+    """What the run cost until now; `trained` is the clock at the end of training."""
+    now = time.perf_counter()
+    return Cost(
+        total_seconds=now - job.started,
+        train_seconds=sum(seconds for _, seconds in job.intervals),
+        evaluate_seconds=now - trained,
+        step_seconds=typical(job.intervals),
+        criterion_seconds=job.pruner.seconds,
+        peak_bytes=environment.peak_bytes(job.device),
+        steps=job.total,
+        resumed=job.resumed,
+    )
+
+
+def _notes(job: Run, sparsity: Sparsity) -> list[str]:
+    """What a reader must know of the run."""
+    notes = list(job.prepared.notes)
+    if sparsity.exact and not sparsity.met:
+        notes.append(f"missed its sparsity: {sparsity.zeros} of {sparsity.prunable} weights are zero")
+    if job.parts > 1:
+        notes.append(f"each batch went through the model in {job.parts} parts, for want of memory")
+    return notes

@@ -1,0 +1,241 @@
+"""run(spec) -> Result: the straight line from a spec to its record, on one screen."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.board.outcomes import pack_outcomes
+from benchmark.board.record import Record
+from benchmark.errors import PrunebenchError
+from benchmark.machine import environment, parallel
+from benchmark.plugins import registry
+from benchmark.pruning.calibrate import calibrator
+from benchmark.pruning.dense import Dense
+from benchmark.pruning.flat import PrunableWeights
+from benchmark.pruning.prunable import find_prunable
+from benchmark.pruning.pruner import Pruner
+from benchmark.pruning.schedules.base import Schedule
+from benchmark.suite.consistency import check_spec
+from benchmark.suite.identity import identified
+from benchmark.suite.spec import RunSpec
+from benchmark.training.checkpoint import Keeper, checkpoint_path
+from benchmark.training.compiled import compile_steps, eager
+from benchmark.training.cpu import prepare
+from benchmark.training.make_record import account
+from benchmark.training.optimizer import FlatOptimizer
+from benchmark.training.teacher_cache import TeacherMemo
+from benchmark.training.train import Progress, Run, silent, train
+from criteria.base import Criterion
+from criteria.regularizers.base import Forward, Regularizer
+from tasks.base import Batch, Prepared, Setting, Task, TaskError
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its record, its packed outcomes, the predicted text, and the trained weights."""
+
+    record: Record
+    outcomes: bytes
+    predictions: list[str]
+    model: nn.Module
+    prepared: Prepared
+
+
+@dataclass(frozen=True)
+class Options:
+    """What does not change a result: device, cache, progress, where a teacher comes from."""
+
+    device: str = "auto"
+    cache: Path | None = None
+    """Folder of tokenized data; None keeps it in memory."""
+    trust_remote_code: bool = False
+    progress: Progress = silent
+    check: Callable[[Prepared], None] = lambda prepared: None  # noqa: ARG005 - a null object
+    """Called once the task is open, before anything is trained; raises where it should not be."""
+    watch: Callable[[Run], None] = lambda run: None  # noqa: ARG005 - a null object
+    """Called just before training starts: diagnostics hang observers on the run, which must change nothing in it."""
+    split: str = "reported"
+    """What the trained model is scored on; tuning says `heldout`, and then nothing looks at the reported split."""
+    teacher: Callable[[RunSpec, Prepared], dict[str, Tensor]] | None = None
+    """Weights of a dense run on the same data and model; by default it is trained on the spot."""
+    memo: TeacherMemo = field(default_factory=TeacherMemo)
+    """Remembers what dense teachers said of batches that come back in another cell."""
+    checkpoints: Path | None = None
+    """Folder where a run in progress is saved, and taken up from; None saves nothing."""
+    checkpoint_minutes: float = 10.0
+    """Minutes of training between checkpoints; an interrupt saves one in any case."""
+    compile: bool = False
+    """Put training steps through torch.compile (compiled.py)."""
+    parts: int = 1
+    """Pieces in which each batch goes through the model, for less memory; noted in the record."""
+    tell: Callable[[str], None] = silent
+    """Told what a person should know: a run taken up, a checkpoint set aside."""
+
+
+def run(spec: RunSpec, options: Options | None = None) -> Result:
+    """Train, prune and evaluate one cell. PrunebenchError says what does not fit before any training starts."""
+    options = options or Options()
+    spec = identified(spec)
+    check_spec(spec)
+    device = environment.pick_device(options.device)
+    environment.prepare_device(device)
+    environment.reset_peak(device)
+    started = time.perf_counter()
+    prepared = open_task(spec, options)
+    options.check(prepared)
+    regularizer: Regularizer = registry.configure("regularizers", spec.regularizer)
+    environment.seed_everything(spec.seed)
+    model = prepare(prepared.build(spec.seed), device)
+    parallel.decorrelate(spec.seed)
+    environment.prepare_threads(model)
+    total = spec.training.total(prepared.rows["train"])
+    pruner = make_pruner(model, spec, total)
+    job = Run(
+        spec,
+        prepared,
+        model,
+        pruner,
+        FlatOptimizer(model, pruner.weights, spec.training),
+        regularizer,
+        device,
+        total,
+        score=_scorer(spec, prepared, model, regularizer, device),
+        progress=options.progress,
+        parts=options.parts,
+        compiled=options.compile,
+        started=started,
+    )
+    if options.compile:
+        compile_steps(model)
+    if isinstance(pruner, Pruner):
+        pruner.calibrate = calibration(job)
+    asked = time.perf_counter()
+    teacher = _teacher(spec, regularizer, prepared, device, options)
+    environment.reset_peak(device)
+    job.started += time.perf_counter() - asked  # a teacher's training is the cost of its own cell
+    regularizer.begin(_remembered(job, teacher, options), teacher)
+    if options.checkpoints is not None:
+        _keep_checkpoints(job, options.checkpoints, options)
+    options.watch(job)
+    train(job)
+    trained = time.perf_counter()
+    with environment.autocast(device), eager():
+        evaluation = prepared.evaluate(model, options.split)
+    outcomes = pack_outcomes(evaluation.outcomes)
+    return Result(account(job, evaluation, outcomes, trained), outcomes, evaluation.predictions, model, prepared)
+
+
+def _keep_checkpoints(job: Run, folder: Path, options: Options) -> None:
+    """Take `job` up where it was left, and save it from now on."""
+    identity = {
+        "run": job.spec.id,
+        "data": job.prepared.data_fingerprint,
+        "model": job.prepared.model_fingerprint,
+        "device": job.device.type,
+    }
+    path = checkpoint_path(folder, job.spec.id)
+    keeper = Keeper(path, identity, options.checkpoint_minutes, options.tell)
+    keeper.resume(job)
+    job.after_step = keeper.after_step
+
+
+def open_task(spec: RunSpec, options: Options) -> Prepared:
+    """The spec's task on its data and model; TaskErrors become PrunebenchErrors."""
+    task: Task = registry.configure("tasks", spec.task)
+    setting = Setting(
+        data=spec.data,
+        model=spec.model,
+        max_length=spec.training.max_length,
+        heldout=spec.heldout,
+        seed=spec.seed,
+        train_examples=spec.training.train_examples,
+        eval_examples=spec.training.eval_examples,
+        cache=options.cache,
+        trust_remote_code=options.trust_remote_code,
+    )
+    try:
+        return task.prepare(setting)
+    except TaskError as error:
+        raise PrunebenchError(f"{spec.task}: {error}") from error
+
+
+def make_pruner(model: nn.Module, spec: RunSpec, total: int) -> Pruner | Dense:
+    """The pruner that the spec asks for, over the model's prunable weights laid out flat."""
+    weights = PrunableWeights(find_prunable(model, biases=spec.scope == "published"))
+    if spec.is_dense:
+        return Dense(weights)
+    criterion: Criterion = registry.configure("criteria", spec.criterion)
+    schedule: Schedule = registry.configure("schedules", spec.schedule)
+    return Pruner(
+        model,
+        criterion,
+        schedule,
+        sparsity=spec.sparsity,
+        total=total,
+        scope=spec.scope,
+        seed=spec.seed,
+        weights=weights,
+    )
+
+
+def _scorer(
+    spec: RunSpec, prepared: Prepared, model: nn.Module, regularizer: Regularizer, device: torch.device
+) -> Callable[[], float | None]:
+    """What is scored at checkpoints: held-out data where somebody needs a score, the reported split under best_dev."""
+    split = "reported" if spec.selection == "best_dev" else "heldout"
+    if spec.selection == "last" and not regularizer.needs_score:
+        return lambda: None
+
+    def score() -> float:
+        with environment.autocast(device), eager():
+            return prepared.evaluate(model, split).metrics[prepared.metric]
+
+    return score
+
+
+def calibration(job: Run) -> Callable[[Pruner], bool]:
+    """What shows a criterion that asks for it the first training batches of the run, the same for every criterion."""
+    # Not the job itself: its pruner will hold these functions, and a cycle would keep the model's memory beyond the run.
+    prepared, device, spec = job.prepared, job.device, job.spec
+
+    def loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        with environment.autocast(device), eager():  # a compiled backward cannot be differentiated again
+            return prepared.forward(model, batch)[0].mean()
+
+    def batches(count: int) -> list[Batch]:
+        stream = prepared.batches("train", spec.training.batch_size, seed=1000 * spec.seed)
+        return [{k: v.to(device) for k, v in batch.items()} for batch, _ in zip(stream, range(count), strict=False)]
+
+    return calibrator(job.model, loss, batches)
+
+
+def _teacher(
+    spec: RunSpec, regularizer: Regularizer, prepared: Prepared, device: torch.device, options: Options
+) -> nn.Module | None:
+    """A dense model fine-tuned on the same task and seed, where the regularizer asks for one."""
+    if not regularizer.needs_teacher:
+        return None
+    # A teacher's training sets the global generators; the student's dropout must not depend on who trained it.
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        weights = options.teacher(spec.dense(), prepared) if options.teacher else train_teacher(spec.dense(), options)
+        teacher = prepared.build(spec.seed)
+    teacher.load_state_dict(weights)
+    return prepare(teacher, device).eval().requires_grad_(False)
+
+
+def _remembered(job: Run, teacher: nn.Module | None, options: Options) -> Forward:
+    """The task's forward, with a fixed teacher's outputs reused where that is exact: the same batch, on a CPU."""
+    if teacher is None or job.device.type != "cpu":
+        return job.prepared.forward
+    identity = f"{job.spec.dense().id} {job.prepared.data_fingerprint} {job.prepared.model_fingerprint}"
+    return options.memo.forward(job.prepared.forward, teacher, identity)
+
+
+def train_teacher(spec: RunSpec, options: Options) -> dict[str, Tensor]:
+    """Weights of the dense run `spec`, trained now."""
+    model = run(spec, replace(options, teacher=None)).model
+    return {name: value.detach().cpu() for name, value in model.state_dict().items()}

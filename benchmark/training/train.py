@@ -1,0 +1,183 @@
+"""The training loop, on one screen. It knows no criterion, no regularizer and no task by name.
+
+forward -> regularizer.loss -> backward -> clip -> pruner.observe -> optimizer.step -> pruner.prune
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.board.record import Point
+from benchmark.errors import PrunebenchError
+from benchmark.machine import interrupt
+from benchmark.pruning.dense import Dense
+from benchmark.pruning.pruner import Pruner
+from benchmark.suite.spec import RunSpec
+from benchmark.training.accumulate import backward
+from benchmark.training.optimizer import FlatOptimizer, rate
+from benchmark.training.prefetch import feed
+from criteria.regularizers.base import Regularizer
+from tasks.base import Batch, Prepared
+
+POINTS = 50
+"""Points of the training curve: the loss is read from the device so often and no more."""
+
+Progress = Callable[[int, int, float, float], None]
+"""(steps done, steps planned, loss, measured sparsity)"""
+
+
+def silent(*_: object) -> None:
+    """Nobody watches."""
+
+
+@dataclass
+class Run:
+    """One run in progress: what the loop works on, and what it has seen so far."""
+
+    spec: RunSpec
+    prepared: Prepared
+    model: nn.Module
+    pruner: Pruner | Dense
+    optimizer: FlatOptimizer
+    regularizer: Regularizer
+    device: torch.device
+    total: int
+    score: Callable[[], float | None]
+    """Scores the model on what the selection protocol looks at; None where it looks at nothing."""
+    progress: Progress
+    step: int = 0
+    curve: list[Point] = field(default_factory=list)
+    best: tuple[float, int, dict[str, Tensor]] | None = None
+    """Score, step and weights of the best checkpoint at full sparsity, under protocols that select."""
+    intervals: list[tuple[int, float]] = field(default_factory=list)
+    """Steps from one point of the curve to the next, and the seconds they took."""
+    after_step: Callable[["Run"], None] = silent
+    """Called after every step, with everything at rest: may save the run, or end it by raising."""
+    parts: int = 1
+    """Pieces of a batch that go through the model one after the other: the same step in less memory."""
+    compiled: bool = False
+    """Whether the model's training steps are compiled."""
+    resumed: list[int] = field(default_factory=list)
+    """Steps at which the run was taken up from a checkpoint."""
+    running: Tensor = field(init=False)
+    """Sum of the losses since the last point of the curve, on the device: read only there."""
+    since: int = 0
+    """Steps since the last point of the curve."""
+    elapsed: float = 0.0
+    """Seconds since the last point of the curve that an earlier process spent."""
+    began: float = field(default_factory=time.perf_counter)
+    """The clock at the last point of the curve."""
+    started: float = field(default_factory=time.perf_counter)
+    """The clock at the beginning of the run, set back by what earlier processes spent on it."""
+
+    def __post_init__(self) -> None:
+        """No loss yet."""
+        self.running = torch.zeros((), device=self.device)
+
+    def reset_interval(self) -> None:
+        """A new interval of the curve begins now."""
+        self.running.zero_()
+        self.since, self.elapsed, self.began = 0, 0.0, time.perf_counter()
+
+
+def train(run: Run) -> None:
+    """Train and prune `run.model` in place; afterwards the model holds the weights to report."""
+    run.model.train()
+    run.began = time.perf_counter() - run.elapsed
+    with interrupt.deferred():
+        batches = stream(run.prepared, run.spec, run.step, run.total)
+        for batch in feed(batches, run.device, run.prepared.pads):
+            lr = rate(run.step, run.total, run.spec.training)
+            run.running += _step(run, batch, lr)
+            run.step, run.since = run.step + 1, run.since + 1
+            if run.step == run.total:
+                run.pruner.finish()
+            _note(run, lr)
+            run.after_step(run)
+    if run.best is not None:
+        run.model.load_state_dict(run.best[2])
+
+
+def _step(run: Run, batch: Batch, lr: float) -> Tensor:
+    """One optimizer step; the loss, detached."""
+    loss = backward(run.prepared.forward, run.regularizer, run.model, batch, run.optimizer, run.parts)
+    run.optimizer.clip(run.spec.training.clip)
+    if run.spec.call_point == "before":
+        run.pruner.observe(lr)
+        run.optimizer.step(lr)
+    else:
+        run.optimizer.step(lr)
+        run.pruner.observe(lr)
+    run.pruner.prune()
+    run.optimizer.zero_grad()
+    return loss
+
+
+def _note(run: Run, lr: float) -> None:
+    """At its moments: a point of the curve, with the score that a checkpoint takes; the loss is read from the device here."""
+    checkpoint = run.step in moments(run.total, run.spec.training.checkpoints)
+    if not checkpoint and run.step not in moments(run.total, POINTS):
+        return
+    loss = _finite(run.running.item() / run.since, run.step)  # waits for the device, so that the clock is right
+    run.intervals.append((run.since, time.perf_counter() - run.began))
+    score = _checkpoint(run) if checkpoint else None
+    sparsity = run.pruner.measure()
+    run.curve.append(Point(step=run.step, loss=loss, lr=lr, sparsity=sparsity, score=score))
+    run.progress(run.step, run.total, loss, sparsity)
+    run.reset_interval()
+
+
+def _checkpoint(run: Run) -> float | None:
+    """Score the model as it would be reported, let the regularizer adopt it, keep it if it is the best so far."""
+    with run.pruner.evaluating():
+        score = run.score()
+        if run.step < run.total:
+            run.regularizer.evaluated(run.model, score, run.pruner.measure())
+        if score is not None and _is_best(run, score):
+            run.best = score, run.step, {name: value.clone() for name, value in run.model.state_dict().items()}
+    return score
+
+
+def _is_best(run: Run, score: float) -> bool:
+    """Whether a protocol that selects takes these weights: pruned to the target, and of equal scores the longer trained."""
+    if run.spec.selection == "last" or not run.pruner.reached:
+        return False
+    return run.best is None or score >= run.best[0]
+
+
+def stream(prepared: Prepared, spec: RunSpec, start: int, total: int) -> Iterator[Batch]:
+    """Training batches of steps `start` to `total`, epoch after epoch; the same for every cell of one task and seed."""
+    step, epoch = 0, 0
+    while step < total:
+        count = 0
+        for batch in prepared.batches("train", spec.training.batch_size, seed=1000 * spec.seed + epoch):
+            if step >= total:
+                return
+            if step >= start:
+                yield batch
+            step, count = step + 1, count + 1
+        if count == 0:
+            raise PrunebenchError(f"{spec.task}: the training split is empty")
+        epoch += 1
+
+
+@cache
+def moments(total: int, count: int) -> frozenset[int]:
+    """`count` evenly spaced steps up to and including `total` (fewer where the run is shorter)."""
+    return frozenset({max(1, round(total * i / count)) for i in range(1, count + 1)})
+
+
+def typical(intervals: list[tuple[int, float]]) -> float:
+    """Median over the intervals of the mean seconds of a step."""
+    return median(seconds / steps for steps, seconds in intervals) if intervals else 0.0
+
+
+def _finite(loss: float, step: int) -> float:
+    if loss != loss or loss in (float("inf"), float("-inf")):
+        raise PrunebenchError(f"the loss is {loss} at step {step}: try a lower learning rate or a longer warm-up")
+    return loss

@@ -1,0 +1,218 @@
+"""The contract that every criterion must keep, for plugin authors: each assertion says what to do.
+
+A plugin's own test needs no more than this:
+    for name, seen in check_criterion(MyCriterion(beta=0.9)):
+        print(name, seen)
+"""
+
+import dataclasses
+import io
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from criteria.base import Criterion, State
+from criteria.checks import trials
+from criteria.checks.optional import compensation, cost, gates, own_rule, predictions, search_space
+from criteria.checks.trials import SHAPES, Moment
+
+Seen = tuple[str, str]
+"""A check's name and what was seen, in words; what does not apply is "skipped, because ..."."""
+WIDE = (16, 20)
+"""The matrix of the planted example."""
+STEPS = trials.LAST
+
+
+def check_criterion(criterion: Criterion) -> list[Seen]:
+    """Try the contract on `criterion` as it is configured; AssertionError, with advice, where it is broken."""
+    return [(name, check()) for name, check in checks_of(criterion).items()]
+
+
+def checks_of(criterion: Criterion) -> dict[str, Callable[[], str]]:
+    """Every check by name, each to be called alone, whichever fails."""
+    return {name: partial(check, criterion) for name, check in CHECKS.items()}
+
+
+def hyperparameters(criterion: Criterion) -> str:
+    """Options are the fields of a frozen dataclass, and nothing else lives on the object."""
+    name = type(criterion).__name__
+    assert dataclasses.is_dataclass(criterion), (
+        f"decorate {name} with @dataclass(frozen=True): its fields are its options"
+    )
+    assert criterion.__dataclass_params__.frozen, (
+        f"{name} can be changed: write @dataclass(frozen=True) and keep statistics in the state"
+    )
+    for method in ("observe_inputs", "compensate"):
+        assert not (criterion.elementwise and criterion.overrides(method)), (
+            f"{name}.{method} needs matrices: set elementwise: ClassVar[bool] = False"
+        )
+    return f"{len(dataclasses.fields(criterion))} options, {'flat vector' if criterion.elementwise else 'matrices'}"
+
+
+def shape(criterion: Criterion) -> str:
+    """Scores have the shape of the weight, before anything was observed and after."""
+    histories = [trials.history(size, 2) for size in SHAPES]
+    if criterion.elementwise:
+        histories.append(trials.flattened(histories))
+    for moments in histories:
+        state, size = trials.start(criterion, moments), tuple(moments[0].weight.shape)
+        for name, tensor in state.items():
+            assert isinstance(tensor, Tensor), (
+                f"{type(criterion).__name__}.init gives {name!r} of type {type(tensor).__name__}: tensors only"
+            )
+        trials.assert_shape(criterion, criterion.score(state, moments[0].weight), size, "before the first step")
+        for scores in trials.play(criterion, state, moments):
+            trials.assert_shape(criterion, scores, size, "after a step")
+    return f"{len(SHAPES)} matrices" + ", one vector" * criterion.elementwise
+
+
+def finiteness(criterion: Criterion) -> str:
+    """Scores are finite whatever the harness may ask: before any step, zero weights, tiny and large numbers."""
+    scales = (1.0, 0.0, 1e-12, 1e3)
+    for scale in scales:
+        moments = trials.history(SHAPES[0], STEPS, scale=scale)
+        state = trials.start(criterion, moments)
+        trials.assert_finite(
+            criterion, criterion.score(state, moments[0].weight), f"before the first step, at scale {scale:g}"
+        )
+        for index, scores in enumerate(trials.play(criterion, state, moments)):
+            trials.assert_finite(criterion, scores, f"at step {index}, with weights and gradients of scale {scale:g}")
+    return f"{STEPS} steps at scales {', '.join(f'{scale:g}' for scale in scales)}"
+
+
+def determinism(criterion: Criterion) -> str:
+    """The same history and seed give the same scores bitwise; asking twice changes nothing."""
+    moments = trials.history(SHAPES[0], STEPS)
+    first, second = (list(trials.play(criterion, trials.start(criterion, moments), moments)) for _ in range(2))
+    for index, (one, other) in enumerate(zip(first, second, strict=True)):
+        assert torch.equal(one, other), (
+            f"{type(criterion).__name__} gives other scores in a second run, at step {index}: take all randomness from the "
+            "generator in init, and keep statistics in the state"
+        )
+    state = trials.start(criterion, moments)
+    for _ in trials.play(criterion, state, moments[:3]):
+        pass
+    once = criterion.score(state, moments[2].weight)
+    kept = once.clone()
+    once.fill_(-1)
+    assert torch.equal(criterion.score(state, moments[2].weight), kept), (
+        f"{type(criterion).__name__}.score gives something else when asked again or after its scores were overwritten: "
+        "return a new tensor (.clone()) and leave the statistics as they are"
+    )
+    return f"{STEPS} steps twice, bitwise"
+
+
+def inputs_untouched(criterion: Criterion) -> str:
+    """Weights, gradients, layer inputs and products are only read (`compensate` alone may write to the weight)."""
+    moments = trials.history(SHAPES[0], 4)
+    copies = [moment.scaled() for moment in moments]
+    state = trials.start(criterion, moments)
+    for index, scores in enumerate(trials.play(criterion, state, moments)):
+        scores.fill_(-1)
+        mask = trials.half(moments[index].weight)
+        criterion.keep(state, moments[index].weight, trials.step(index))
+        for training in (True, False):
+            criterion.gate(state, moments[index].weight, mask, training)
+        assert torch.equal(mask, trials.half(mask)), f"{type(criterion).__name__}.gate changes the mask: work on a copy"
+    for moment, copy in zip(moments, copies, strict=True):
+        assert all(map(torch.equal, moment.tensors, copy.tensors)), (
+            f"{type(criterion).__name__} changes a weight, gradient or calibration tensor that it was shown, or gives one back "
+            "as scores: work on copies, and use in-place operations on the state only"
+        )
+    return "unchanged"
+
+
+def saved_state(criterion: Criterion) -> str:
+    """A state that was saved, loaded and given to a new object of the same options has the same future, bitwise."""
+    moments = trials.history(SHAPES[0], STEPS)
+    half = STEPS // 2 + 1  # in the middle of a window of any usual length
+    state = trials.start(criterion, moments)
+    for _ in trials.play(criterion, state, moments[:half]):
+        pass
+    saved, fresh = _saved(criterion, state), dataclasses.replace(criterion)  # type: ignore[type-var]
+    restored = trials.start(fresh, moments)
+    for name in restored:
+        assert name in saved, f"{type(criterion).__name__} drops {name!r} from its state: keep all names that init gave"
+    restored.update({name: saved[name] for name in restored})
+    advice = "keep all that later scores depend on in the state, under names that init gives, as tensors"
+    for index in range(half, STEPS):
+        futures = [
+            (_gate(who, its, moments[index]), next(trials.play(who, its, [moments[index]], index)))
+            for who, its in ((criterion, state), (fresh, restored))
+        ]
+        assert all(map(torch.equal, *futures)), (
+            f"{type(criterion).__name__} goes on differently after a restore, at step {index}: {advice}"
+        )
+    return f"saved at step {half}, {STEPS - half} steps on, bitwise"
+
+
+def flat_view(criterion: Criterion) -> str:
+    """One flat vector of all weights gives the scores of the single matrices, where the criterion says so."""
+    if not criterion.elementwise:
+        return "skipped, because it is not elementwise"
+    histories = [trials.history(size, STEPS, seed) for seed, size in enumerate(SHAPES)]
+    flat = trials.flattened(histories)
+    runs = [trials.play(criterion, trials.start(criterion, moments), moments) for moments in histories]
+    whole = trials.play(criterion, trials.start(criterion, flat), flat)
+    for index, (scores, *parts) in enumerate(zip(whole, *runs, strict=True)):
+        joined = torch.cat([part.reshape(-1) for part in parts])
+        scale = float(joined.abs().max())
+        assert torch.allclose(scores, joined, rtol=1e-4, atol=1e-6 * scale), (
+            f"{type(criterion).__name__} scores the flat vector unlike its matrices, at step {index}: each score may depend "
+            "on its own weight's history alone; if it needs the matrix (or noise per matrix), set elementwise: ClassVar[bool] = False"
+        )
+    return f"{len(SHAPES)} matrices as one vector"
+
+
+def planted_example(criterion: Criterion) -> str:
+    """Weights that matter by every idea of importance score higher than those that do not."""
+    moments, matters = trials.planted(WIDE, STEPS)
+    scores = list(trials.play(criterion, trials.start(criterion, moments), moments))[-1]
+    other = list(trials.play(criterion, trials.start(criterion, moments), trials.history(WIDE, STEPS)))[-1]
+    if torch.equal(scores, other):
+        return "skipped, because the scores depend on neither weights nor gradients"
+    above = float((scores[matters][:, None] > scores[~matters][None, :]).float().mean())
+    assert above > 0.9, (
+        f"{type(criterion).__name__} ranks a weight that is large, and that the loss pushes further from zero, above a negligible "
+        f"one in {above:.0%} of pairs only: higher scores are kept, so return minus what measures how well a weight can go"
+    )
+    return f"{above:.0%} of pairs in order"
+
+
+CHECKS: dict[str, Callable[[Criterion], str]] = {
+    "hyperparameters": hyperparameters,
+    "shape": shape,
+    "finiteness": finiteness,
+    "determinism": determinism,
+    "inputs untouched": inputs_untouched,
+    "saved state": saved_state,
+    "flat view": flat_view,
+    "planted example": planted_example,
+    "gates": gates,
+    "own rule": own_rule,
+    "compensation": compensation,
+    "search space": search_space,
+    "predictions": predictions,
+    "cost": cost,
+}
+"""The checks by name, in the order in which they run; each takes a criterion and says what was seen."""
+
+
+def _gate(criterion: Criterion, state: State, moment: Moment) -> Tensor:
+    return criterion.gate(state, moment.weight, trials.half(moment.weight), True)
+
+
+def _saved(criterion: Criterion, state: State) -> State:
+    """`state` through a file, as in a checkpoint."""
+    file = io.BytesIO()
+    torch.save(dict(state), file)
+    file.seek(0)
+    try:
+        loaded: State = torch.load(file, weights_only=True)
+    except Exception as error:
+        raise AssertionError(
+            f"the state of {type(criterion).__name__} cannot be loaded from a checkpoint: tensors only"
+        ) from error
+    return loaded

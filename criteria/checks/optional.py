@@ -1,0 +1,140 @@
+"""The part of the contract that only some criteria have to keep: gates, a rule of their own, compensation; and what one costs."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+import torch
+
+from criteria.base import Criterion
+from criteria.checks import trials
+from criteria.checks.trials import SHAPES, Moment
+
+STEPS = trials.LAST
+NOTHING = "skipped, because it declares nothing to tune"
+
+
+def gates(criterion: Criterion) -> str:
+    """What multiplies the weights of latent criteria is finite, shaped like them, and closed where the mask is in evaluation."""
+    if not criterion.latent:
+        assert not criterion.overrides("gate"), (
+            f"{type(criterion).__name__}.gate is never asked: set latent: ClassVar[bool] = True"
+        )
+        return "skipped, because nothing is latent"
+    moment = trials.history(SHAPES[0], 1)[0]
+    state, mask = trials.start(criterion, [moment]), trials.half(moment.weight)
+    for training in (True, False):
+        gate = criterion.gate(state, moment.weight, mask, training) * 1.0
+        trials.assert_shape(criterion, gate, SHAPES[0], "from gate")
+        trials.assert_finite(criterion, gate, "from gate")
+        assert torch.equal(gate, criterion.gate(state, moment.weight, mask, training) * 1.0), (
+            f"{type(criterion).__name__}.gate gives another gate when asked twice between two steps: `observe` must know the "
+            "gate that the forward pass used; let random gates be a function of a seed and the steps observed"
+        )
+    assert not gate[~mask].any(), (
+        f"{type(criterion).__name__}.gate lets pruned weights through in evaluation: multiply by the mask"
+    )
+    return "finite, repeatable, closed under the mask in evaluation"
+
+
+def own_rule(criterion: Criterion) -> str:
+    """Criteria that are not exact decide by `keep`: a bool tensor shaped like the weight."""
+    if criterion.exact:
+        return "skipped, because the harness ranks its scores exactly"
+    assert criterion.overrides("keep"), (
+        f"{type(criterion).__name__} is not exact but has no rule of its own: define keep"
+    )
+    moments = trials.history(SHAPES[0], STEPS)
+    state = trials.start(criterion, moments)
+    shares = []
+    for index, _ in enumerate(trials.play(criterion, state, moments)):
+        mask = criterion.keep(state, moments[index].weight, trials.step(index))
+        assert mask.dtype == torch.bool, (
+            f"{type(criterion).__name__}.keep gives {mask.dtype}: return a bool tensor, True = kept"
+        )
+        trials.assert_shape(criterion, mask.float(), SHAPES[0], "from keep")
+        shares.append(float(mask.float().mean()))
+    return f"keeps {shares[0]:.0%} at first, {shares[-1]:.0%} after {STEPS} steps"
+
+
+def compensation(criterion: Criterion) -> str:
+    """`compensate` leaves finite weights, the mask as it was, and with nothing pruned everything as it was."""
+    if not criterion.overrides("compensate"):
+        return "skipped, because it adjusts no weights"
+    moment = trials.history(SHAPES[0], 1)[0]
+    state, mask = trials.start(criterion, [moment]), trials.half(moment.weight)
+    next(trials.play(criterion, state, [moment]))
+    weight, given = moment.weight.clone(), mask.clone()
+    criterion.compensate(state, weight, given)
+    assert torch.isfinite(weight).all(), f"{type(criterion).__name__}.compensate leaves weights that are not finite"
+    assert torch.equal(given, mask), (
+        f"{type(criterion).__name__}.compensate changes the mask: it may adjust kept weights only"
+    )
+    whole = moment.weight.clone()
+    criterion.compensate(state, whole, torch.ones_like(mask))
+    assert torch.allclose(whole, moment.weight), (
+        f"{type(criterion).__name__}.compensate moves weights although none is pruned"
+    )
+    moved = float((weight - moment.weight)[mask].norm() / moment.weight[mask].norm())
+    return f"kept weights move by {moved:.0%} of their norm at half sparsity"
+
+
+def search_space(criterion: Criterion) -> str:
+    """What `search` names are options, and the criterion can be built with the values at the ends of every range."""
+    name = type(criterion).__name__
+    fields = {field.name: getattr(criterion, field.name) for field in dataclasses.fields(criterion)}  # type: ignore[arg-type]
+    for option, space in criterion.search.items():
+        assert option in fields, f"{name}.search names {option!r}, which is no option: choose among {', '.join(fields)}"
+        for value in space.ends:
+            assert type(value) is type(fields[option]), (
+                f"{name}.search gives {option}={value!r}, but the option holds {type(fields[option]).__name__}: write such values"
+            )
+            try:
+                dataclasses.replace(criterion, **{option: value})  # type: ignore[type-var]
+            except ValueError as error:
+                raise AssertionError(
+                    f"{name}.search offers {option}={value!r}, which {name} refuses: {error}"
+                ) from error
+    return f"{len(criterion.search)} options to tune: {', '.join(criterion.search)}" if criterion.search else NOTHING
+
+
+def predictions(criterion: Criterion) -> str:
+    """What `predicted` gives is finite and shaped like the weight, or None."""
+    moments = trials.history(SHAPES[0], STEPS)
+    state, given = trials.start(criterion, moments), 0
+    for index, _ in enumerate(trials.play(criterion, state, moments)):
+        found = criterion.predicted(state, moments[index].weight)
+        if found is not None:
+            trials.assert_shape(criterion, found, SHAPES[0], "from predicted")
+            trials.assert_finite(criterion, found, "from predicted")
+            found.fill_(-1)
+            again = criterion.predicted(state, moments[index].weight)
+            assert again is None or not torch.equal(again, found), (
+                f"{type(criterion).__name__}.predicted hands out its statistics: return a new tensor (.clone())"
+            )
+            given += 1
+    return f"a change of the loss in {given} of {STEPS} steps" if given else "skipped, because it predicts no loss"
+
+
+def cost(criterion: Criterion) -> str:
+    """Time and memory on this machine, for a matrix of 65,536 weights; only reported."""
+    moments = trials.history((128, 512), 3)
+    state = trials.start(criterion, moments)
+    million = moments[0].weight.numel() / 1e6
+    observing, calibrating, scoring = (
+        min(_milliseconds(action, index, moments[index]) for index in range(len(moments))) / million
+        for action in (
+            lambda index, m: criterion.observe(state, m.weight, m.grad, trials.step(index)),
+            lambda _, m: trials.calibrate(criterion, state, m),
+            lambda _, m: criterion.score(state, m.weight),
+        )
+    )
+    size = sum(t.numel() * t.element_size() for t in state.values()) / moments[0].weight.numel()
+    calibration = f", calibration on {trials.EXAMPLES} examples {calibrating:.1f}" if calibrating > 0.5 else ""
+    return f"observe {observing:.1f}{calibration}, score {scoring:.1f} ms per million weights; state {size:.0f} bytes a weight"
+
+
+def _milliseconds(action: Callable[[int, Moment], object], index: int, moment: Moment) -> float:
+    started = time.perf_counter()
+    action(index, moment)
+    return 1e3 * (time.perf_counter() - started)

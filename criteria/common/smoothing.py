@@ -1,0 +1,136 @@
+"""Smoothing of a noisy importance over training, with its uncertainty as a bonus: what PLATON and PINS share.
+
+    I      the importance of this step (sensitivity: |theta g|; principled: |S|)
+    k      = step % window;  M the running mean of I over the window:  M <- (M k + I)/(k + 1)
+    at k = 0, first, with the previous window's M:
+           A <- beta1 A + (1 - beta1) M
+           U <- beta2 U + (1 - beta2) |M - A|        (A already updated)
+           then M <- I
+    score  = A U                                     (no uncertainty, or beta2 = 1: A)
+
+Until the first window closes A and U are 0 and rank nothing; the published pruners never mask so early. Here M, scaled down
+by 2^-64 (below the rounding of any later score), ranks until then, and |theta| before anything was observed.
+
+Reference: Zhang et al., PLATON, ICML 2022, https://arxiv.org/abs/2206.12562 (equations 6-9 and the released code)
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from criteria.base import Criterion, State, Step
+from criteria.common.blocks import blocks, fresh
+from criteria.common.options import require_at_least, require_range
+from criteria.common.search import Linear, Log, Range
+
+Importance = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(out, weight, grad) -> out, filled with the importance of these weights; all three are flat views of one length."""
+
+EARLY = 2.0**-64
+"""The scale of the running mean while it stands in for the score."""
+
+
+@dataclass(frozen=True)
+class Smoothed(Criterion):
+    """What the smoothed criteria share; each says what its `importance` is."""
+
+    search: ClassVar[Mapping[str, Range]] = {
+        "beta1": Linear(0.7, 0.95),
+        "beta2": Linear(0.65, 0.99),
+        "window": Log(5, 50),
+    }
+
+    beta1: float = 0.85
+    """Decay of the moving average A of the window means."""
+    beta2: float = 0.99
+    """Decay of the moving uncertainty U; 1 switches it off."""
+    window: int = 10
+    """Steps whose importance is averaged before it enters A."""
+    uncertainty: bool = True
+    """Multiply A by U; without it the score is A."""
+    smooth: bool = True
+    """Smooth at all; without it the score is the last step's importance."""
+
+    def __post_init__(self) -> None:
+        """Refuse options outside their ranges."""
+        require_range("beta1", self.beta1, 0, 1, open_high=True)
+        require_range("beta2", self.beta2, 0, 1)
+        require_at_least("window", self.window, 1)
+
+    def init(self, weight: Tensor, generator: torch.Generator) -> State:
+        """M, A, U at zero; M alone where nothing is smoothed."""
+        return start(weight, smooth=self.smooth, uncertainty=self.uncertainty and self.beta2 < 1)
+
+    @abstractmethod
+    def importance(self, step: Step) -> Importance:
+        """What is smoothed."""
+
+    def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
+        """Fold this step's importance into the window; a window that has ended first enters A and U."""
+        importance = self.importance(step)
+        started, k = bool(state["seen"][0]), step.index % self.window if self.smooth else 0
+        closing = started and k == 0 and "A" in state
+        smoothed = [state[name] for name in ("A", "U") if name in state]
+        for out, theta, g, mean, *averages in blocks(weight, grad, state["M"], *smoothed):
+            if closing:
+                average, *uncertainty = averages
+                average.lerp_(mean, 1 - self.beta1)
+                for spread in uncertainty:
+                    spread.lerp_(torch.sub(mean, average, out=out).abs_(), 1 - self.beta2)
+            if started and k > 0:
+                mean.lerp_(importance(out, theta, g), 1 / (k + 1))
+            else:
+                importance(mean, theta, g)
+        state["seen"] += torch.tensor([1, closing])
+
+    def version(self, state: State) -> int | None:
+        """The number of closed windows: A and U stand still between them. None before the first, where M ranks."""
+        return int(state["seen"][1]) or None if "A" in state else None
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        """A U, or A, or the last importance."""
+        return score(state, weight)
+
+    def predicted(self, state: State, weight: Tensor) -> Tensor | None:
+        """A, the smoothed importance without the bonus: a change of the loss to first order. M until a window has closed."""
+        observations, closed = state["seen"].tolist()
+        if not observations:
+            return None
+        return state["A"].clone() if "A" in state and closed else state["M"].clone()
+
+
+def start(weight: Tensor, *, smooth: bool, uncertainty: bool) -> State:
+    """Statistics at zero, fp32: M, A and U (no U without `uncertainty`, M alone unless `smooth`).
+
+    "seen" holds [observations, closed windows] and stays on the CPU, so that reading it never waits for an accelerator.
+    """
+    names = ["M"] + ["A"] * smooth + ["U"] * (smooth and uncertainty)
+    state = {name: fresh(weight.shape, weight.device).zero_() for name in names}
+    return {**state, "seen": torch.zeros(2, dtype=torch.int64)}
+
+
+def product(eta: float = 0.0) -> Importance:
+    """|g (theta - eta g)|; with eta = 0 it is |theta g|."""
+
+    def importance(out: Tensor, theta: Tensor, g: Tensor) -> Tensor:
+        moved = torch.sub(theta, g, alpha=eta, out=out) if eta else theta
+        return torch.mul(moved, g, out=out).abs_()
+
+    return importance
+
+
+def score(state: State, weight: Tensor) -> Tensor:
+    """A U, or A, or the last I where nothing is smoothed; the module says what ranks before the first window closes."""
+    observations, closed = state["seen"].tolist()
+    out = fresh(weight.shape, weight.device)
+    if not observations:
+        return torch.abs(weight, out=out)
+    if "A" not in state:
+        return out.copy_(state["M"])
+    if not closed:
+        return torch.mul(state["M"], EARLY, out=out)
+    return torch.mul(state["A"], state["U"], out=out) if "U" in state else out.copy_(state["A"])

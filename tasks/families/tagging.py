@@ -1,0 +1,202 @@
+"""Tagging words with entities: what `conll2003` and `conll` share, from words and IOB2 tags to entity F1.
+
+A word's tag is predicted at its first sub-token; its other sub-tokens are neither trained on nor read. Words that have no
+sub-token, or lie behind `max_length`, are predicted as O and count in the score; how many is noted in the record. A decision
+is the first sub-token of a word.
+"""
+
+import copy
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from tasks.base import Outcomes, Setting, Task, TaskError
+from tasks.formats.sources import Layout, Row
+from tasks.formats.tags import SCHEMES, Sentence, check_scheme, read_columns, to_iob2
+from tasks.metrics.entities import entity_metrics, entity_outcomes
+from tasks.metrics.hub import HubMetric, means, parse
+from tasks.pipeline.features import Feature
+from tasks.pipeline.prepared import Compared, PreparedTask
+
+UNLABELLED = -100
+
+
+@dataclass(frozen=True)
+class WordTagging(Task):
+    """Options of every tagging task."""
+
+    headline: ClassVar[str] = "f1"
+
+    scheme: str = "auto"
+    """What the files' tags must follow, `iob1`, `iob2` or `bioes`; `auto` reads all three."""
+    strict: bool = False
+    """Count only entities that are well formed in IOB2 (seqeval's strict mode), not all that conlleval reads."""
+    extra: str = ""
+    """More metrics from the evaluate hub, joined by `+`, of lists of tags: `evaluate:poseval`."""
+
+    def __post_init__(self) -> None:
+        if self.scheme not in ("auto", *SCHEMES):
+            raise TaskError(f"scheme is {self.scheme!r}; the choices are auto, {', '.join(SCHEMES)}")
+
+    def aggregate(self, outcomes: Outcomes) -> dict[str, float]:
+        """Entity F1, precision and recall, micro-averaged, and F1 of each type, in percent."""
+        return entity_metrics(outcomes) | means(outcomes)
+
+    def read(self, path: Path) -> list[Sentence]:
+        """The sentences of a column file, their tags in IOB2; TaskError with file and line of what breaks `scheme`."""
+        sentences = read_columns(path)
+        if self.scheme != "auto":
+            check_scheme(sentences, self.scheme, path)
+        return [Sentence(one.words, tuple(to_iob2(one.tags)), one.line) for one in sentences]
+
+
+class PreparedTagging(PreparedTask[Sentence]):
+    """A tagging task opened on data and an encoder, for the given entity types."""
+
+    task: WordTagging
+    auto = "AutoModelForTokenClassification"
+    only_encoders = False
+
+    def __init__(self, task: WordTagging, setting: Setting, layout: Layout, types: Sequence[str]) -> None:
+        self.types = tuple(sorted(types))
+        self.labels = ("O", *(f"{prefix}-{kind}" for kind in self.types for prefix in "BI"))
+        super().__init__(task, setting, layout)
+        self.notes += [note for split in self.counts if (note := self._lost(split))]
+
+    @property
+    def signatures(self) -> dict[str, str]:
+        """How entities are counted."""
+        from importlib.metadata import version
+
+        mode = "strict|scheme:IOB2" if self.task.strict else "default"
+        return {"f1": f"seqeval|micro|mode:{mode}|version:{version('seqeval')}"}
+
+    @property
+    def floor(self) -> dict[str, float]:
+        """What tagging every word O scores."""
+        return {"f1": 0.0, "precision": 0.0, "recall": 0.0}
+
+    @property
+    def encoding(self) -> Mapping[str, Any]:
+        """The labels' numbering and the length."""
+        return {"labels": self.labels, "max_length": self.setting.max_length}
+
+    def check_model(self) -> None:
+        """TaskError unless the model tags tokens and its tokenizer tells which word a token is of."""
+        super().check_model()
+        if not self.tokenizer.is_fast:
+            raise TaskError(
+                f"model {self.setting.model!r} has no fast tokenizer, which tagging needs to place its tokens"
+            )
+        self.tokenizer = spaced(self.tokenizer)
+
+    def read_file(self, path: Path, split: str) -> Iterator[Sentence]:
+        """The sentences of a column file; TaskError names the line of a tag of unknown type."""
+        for sentence in self.task.read(path):
+            yield self._known(sentence, f"{path}:{sentence.line}")
+
+    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterator[Sentence]:
+        """Rows with `tokens` and `ner_tags`, as texts or as numbers in the order of the columns' own class names."""
+        for number, row in enumerate(rows):
+            place = f"{where}, row {number}"
+            try:
+                words, tags = tuple(map(str, row["tokens"])), [self.tag_name(tag, place) for tag in row["ner_tags"]]
+            except KeyError as error:
+                raise TaskError(f"{place}: no column {error}; it has {', '.join(row)}") from error
+            if len(words) != len(tags):
+                raise TaskError(f"{place}: {len(words)} tokens and {len(tags)} ner_tags")
+            if words:
+                yield self._known(Sentence(words, tuple(to_iob2(tags)), number), place)
+
+    def tag_name(self, tag: object, place: str) -> str:
+        """A tag of the hub's rows by name."""
+        if isinstance(tag, str):
+            return tag
+        raise TaskError(f"{place}: tag {tag!r} is no text, and this task knows no numbering of tags")
+
+    def _known(self, sentence: Sentence, place: str) -> Sentence:
+        for word, tag in zip(sentence.words, sentence.tags, strict=True):
+            if tag not in self.labels:
+                raise TaskError(f"{place}: {word!r} is tagged {tag!r}; the entity types are {', '.join(self.types)}")
+        return sentence
+
+    def encode(self, examples: Sequence[Sentence]) -> Iterator[Sequence[Feature]]:
+        """One row a sentence: `labels` at the first sub-tokens, and the `words` that these stand for."""
+        encoded = self.tokenizer(
+            [list(sentence.words) for sentence in examples],
+            is_split_into_words=True, truncation=True, max_length=self.setting.max_length,
+        )  # fmt: skip
+        numbers = {label: at for at, label in enumerate(self.labels)}
+        names = [name for name in ("input_ids", "token_type_ids") if name in encoded]
+        for position, sentence in enumerate(examples):
+            first = _first_tokens(encoded.word_ids(position))
+            labels = [UNLABELLED if word is None else numbers[sentence.tags[word]] for word in first]
+            words = [word for word in first if word is not None]
+            lost = len(sentence.words) - len(words)
+            yield [{name: encoded[name][position] for name in names} | {"labels": labels, "words": words, "lost": lost}]
+
+    def settings(self) -> dict[str, Any]:
+        """The head's labels by name."""
+        return {"id2label": dict(enumerate(self.labels)), "label2id": {name: at for at, name in enumerate(self.labels)}}
+
+    def forward(self, model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """losses [words], logits [words, labels] at the first sub-tokens, sentence after sentence, in fp32."""
+        decided = batch["labels"] != UNLABELLED
+        logits = model(**self.model_inputs(batch)).logits[decided].float()
+        return nn.functional.cross_entropy(logits, batch["labels"][decided], reduction="none"), logits
+
+    def outcomes(self, model: nn.Module, split: str) -> tuple[Outcomes, list[str]]:
+        """Entity counts of every sentence, and its predicted tags joined by spaces."""
+        examples, features = self.examples(split), self.features(split)
+        predicted = [["O"] * len(sentence.words) for sentence in examples]
+        for batch, logits in self.predicted(model, split):
+            answers = iter(logits.argmax(1).tolist())
+            for row in batch["index"].tolist():
+                for word in features.row("words", row).tolist():
+                    predicted[row][word] = self.labels[next(answers)]
+        gold = [sentence.tags for sentence in examples]
+        outcomes = entity_outcomes(gold, predicted, self.types, self.task.strict)
+        return outcomes, [" ".join(tags) for tags in predicted]
+
+    def hub_metrics(self) -> Sequence[HubMetric]:
+        """Those of the option `extra`."""
+        return parse(self.task.extra)
+
+    def compared(self, split: str, predictions: Sequence[str], outcomes: Outcomes) -> Compared:
+        """Predicted tags of each sentence, and the gold ones."""
+        return [tags.split() for tags in predictions], [sentence.tags for sentence in self.examples(split)]
+
+    def _lost(self, split: str) -> str:
+        lost = self.features(split).scalar["lost"]
+        cut = (
+            f"{int(lost.sum())} words of {int((lost > 0).sum())} sentences lie behind {self.setting.max_length} tokens"
+        )
+        return f"{split}: {cut} or have none, and are predicted as O" if lost.any() else ""
+
+
+def spaced(tokenizer: Any) -> Any:
+    """The tokenizer, or a copy that reads each word as after a space where it would take words for pieces of one (byte-level
+    BPE: RoBERTa, GPT-2, ModernBERT)."""
+    from tokenizers import Tokenizer
+
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    before = state["pre_tokenizer"] or {}
+    levels = [part for part in before.get("pretokenizers", [before]) if part.get("type") == "ByteLevel"]
+    if all(part["add_prefix_space"] for part in levels):
+        return tokenizer
+    for part in levels:
+        part["add_prefix_space"] = True
+    copied = copy.deepcopy(tokenizer)
+    copied._tokenizer = Tokenizer.from_str(json.dumps(state))
+    copied.add_prefix_space = True
+    return copied
+
+
+def _first_tokens(words: Sequence[int | None]) -> list[int | None]:
+    """For each token the word that it is the first of, or None."""
+    before = [None, *words[:-1]]
+    return [word if word != previous else None for word, previous in zip(words, before, strict=True)]

@@ -1,0 +1,235 @@
+"""Where a benchmark's data come from: the embedded mini data, a folder of its own files, or the hub (or its parquet files).
+
+    data: mini     tasks/mini of this package, laid out as below
+    data: FOLDER   FOLDER/glue/SST-2/train.tsv, FOLDER/squad/train-v1.1.json, ...: the benchmark's own files, or, where those
+                   are absent, FOLDER/hub/OWNER/NAME/[CONFIG/]SPLIT*.parquet: a copy of the hub's repository
+    data: hub      the datasets library, at the id and revision pinned in the task's file
+
+A task declares a `Layout`, opens it with `open_source`, and is handed paths (`Files`) or rows (`Rows`), never both.
+"""
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks.base import TaskError
+
+MINI = Path(__file__).resolve().parents[1] / "mini"
+"""The embedded data sets and checkpoints."""
+
+COMMIT = re.compile("[0-9a-f]{40}")
+"""A revision that stands still; a branch's name, such as that of the hub's own parquet copies, may move."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A data set on the hub; `splits` maps `train` and `reported` to the hub's names of them."""
+
+    id: str
+    revision: str
+    config: str = ""
+    splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    converted: bool = False
+    """The revision is one of the hub's own parquet copies (CONFIG/SPLIT/*.parquet), kept of data sets that were scripts."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each split of a benchmark stands: file names (or glob patterns) below the data folder, and the hub's schema."""
+
+    files: Mapping[str, tuple[str, ...]]
+    hub: Hub | None = None
+    published: Mapping[str, int] = field(default_factory=dict)
+    """Examples of the published benchmark by split; another number is accepted and noted as a sample."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """The benchmark's own files below `folder`."""
+
+    folder: Path
+    layout: Layout
+
+    def paths(self, split: str) -> list[Path]:
+        """The files of `split`, patterns expanded in sorted order; TaskError names what is missing and where."""
+        return [path for name in self.layout.files[split] for path in self._expand(name, split)]
+
+    def describe(self, split: str) -> str:
+        """What `split` is read from, for the record."""
+        return " + ".join(self.layout.files[split])
+
+    def fingerprint(self, split: str) -> str:
+        """Hash of the names and contents of the files of `split`; where the folder lies does not matter."""
+        return hash_files(self.paths(split), self.folder)
+
+    def _expand(self, name: str, split: str) -> list[Path]:
+        place = self.folder / name  # an absolute name stands for itself
+        found = sorted(self.folder.glob(name)) if "*" in name else [place] * place.is_file()
+        if not found:
+            raise TaskError(f"no {split} data: looked for {place}{_beside(place)}")
+        return found
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of the hub's schema, from the hub itself (`folder` None) or from its parquet files below `folder`."""
+
+    hub: Hub
+    folder: Path | None = None
+
+    def parts(self, split: str) -> list[tuple[str, Iterable[Row]]]:
+        """(where, rows) for each of the hub's splits that make up `split`."""
+        return [(self._where(name), self._read(name)) for name in self.hub.splits[split]]
+
+    def describe(self, split: str) -> str:
+        """What `split` is read from, for the record."""
+        return " + ".join(self._where(name) for name in self.hub.splits[split])
+
+    def fingerprint(self, split: str) -> str:
+        """Hash of the parquet files, or of id, revision, configuration and split names; of all rows where the revision can move."""
+        if self.folder is not None:
+            return hash_files([p for name in self.hub.splits[split] for p in self._parquet(name)], self.folder)
+        if COMMIT.fullmatch(self.hub.revision):
+            return hash_text(repr((self.hub.id, self.hub.revision, self.hub.config, self.hub.splits[split])))
+        rows = (row for _, rows in self.parts(split) for row in rows)
+        return hash_text("\n".join(json.dumps(row, sort_keys=True, default=str) for row in rows))
+
+    def _where(self, name: str) -> str:
+        place = f"{self.hub.id}@{self.hub.revision[:12]}" if self.folder is None else f"hub/{self.hub.id}"
+        return "/".join(part for part in (place, self.hub.config, name) if part)
+
+    def _read(self, name: str) -> Iterable[Row]:
+        if self.folder is None:
+            return load_hub(self.hub, name)
+        import pyarrow.parquet  # type: ignore[import-untyped]
+
+        return [row for path in self._parquet(name) for row in pyarrow.parquet.read_table(path).to_pylist()]
+
+    def _parquet(self, name: str) -> list[Path]:
+        assert self.folder is not None
+        folder = self.folder / self.hub.config
+        found = sorted([*folder.glob(f"{name}.parquet"), *folder.glob(f"{name}-*.parquet")])
+        if not found:
+            wanted = folder / f"{name}-*.parquet"
+            raise TaskError(f"no {name} rows of {self.hub.id}: looked for {wanted}{_beside(wanted)}")
+        return found
+
+
+Source = Files | Rows
+
+
+def open_source(data: str, layout: Layout) -> Source:
+    """The source that `Setting.data` names; TaskError where it does not exist. Nothing is read yet."""
+    if data == "hub":
+        if layout.hub is None:
+            raise TaskError(
+                "data: hub, but this task has no pinned data set on the hub; give a folder of its own files"
+            )
+        return Rows(layout.hub)
+    if data == "mini":
+        return _open_mini(layout)
+    folder = Path(data).expanduser()
+    if not folder.is_dir():
+        raise TaskError(f"data: {data!r} is no folder; expected `mini`, `hub`, or a folder with {_wanted(layout)}")
+    files = Files(folder, layout)
+    if layout.hub is not None and not _present(files):
+        parquet = folder / "hub" / layout.hub.id
+        if parquet.is_dir():
+            return Rows(layout.hub, parquet)
+    return files
+
+
+def read_text(path: Path) -> str:
+    """The file's text: UTF-8, a byte order mark dropped, line ends untouched; TaskError gives the line of a bad byte."""
+    try:
+        raw = path.read_bytes()
+        return raw.decode("utf-8-sig")
+    except OSError as error:
+        raise TaskError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise TaskError(f"{path}:{line}: not UTF-8 ({error.reason}, byte {error.start})") from error
+
+
+def open_text(path: Path) -> io.StringIO:
+    """The file's text as a stream with untouched line ends, as the csv module wants it (`newline=""`)."""
+    return io.StringIO(read_text(path), newline="")
+
+
+def hash_text(text: str) -> str:
+    """SHA-256 of a text, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def hash_files(paths: Iterable[Path], folder: Path) -> str:
+    """SHA-256 over the names (relative to `folder`) and contents of files, whatever the order they are given in."""
+    lines = sorted(f"{_name(path, folder)}\0{hash_file(path)}" for path in paths)
+    return hash_text("\n".join(lines))
+
+
+_hashes: dict[tuple[str, int, int, int], str] = {}
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, computed once for as long as size, inode and modification time stand still."""
+    stat = path.stat()
+    key = (str(path.resolve()), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    if key not in _hashes:
+        with path.open("rb") as stream:
+            _hashes[key] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return _hashes[key]
+
+
+def load_hub(hub: Hub, name: str) -> Iterable[Row]:
+    """Split `name` from the hub at the pinned revision; TaskError with the reason where it cannot be had."""
+    import datasets
+
+    config = hub.config or None
+    options: dict[str, Any] = {"split": name, "revision": hub.revision}
+    if hub.converted:  # such a revision declares no configurations: its folders are they
+        config, options["data_files"] = None, {name: f"{hub.config or 'default'}/{name}/*.parquet"}
+    try:
+        rows: Iterable[Row] = datasets.load_dataset(hub.id, config, **options)
+    except Exception as error:  # the library raises its own, the network's and the file system's errors alike
+        place = f"{hub.id} ({hub.config or 'default'}, {name}, revision {hub.revision})"
+        raise TaskError(f"could not load {place} from the hub: {type(error).__name__}: {error}") from error
+    return rows
+
+
+def _open_mini(layout: Layout) -> Files:
+    files = Files(MINI, layout)
+    if not _present(files):
+        found = [path for path in MINI.rglob("*train*") if path.is_file() and not path.suffix.startswith(".py")]
+        held = ", ".join(sorted(str(path.relative_to(MINI).parent) for path in found))
+        raise TaskError(f"data: mini has no {_wanted(layout)}; the embedded sets are: {held or 'none'}")
+    return files
+
+
+def _present(files: Files) -> bool:
+    try:
+        return all(files.paths(split) for split in files.layout.files)
+    except TaskError:
+        return False
+
+
+def _wanted(layout: Layout) -> str:
+    return ", ".join(name for names in layout.files.values() for name in names)
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+
+
+def _beside(path: Path) -> str:
+    """What stands where `path` was looked for: the nearest folder above it that exists, and up to ten names in it."""
+    folder = next(parent for parent in path.parents if parent.is_dir())
+    names = sorted(entry.name for entry in folder.iterdir())
+    listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    return f" ({folder} holds: {listed or 'nothing'})"

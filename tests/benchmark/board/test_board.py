@@ -1,0 +1,165 @@
+"""Boards: what counts as done, what is made again, and what a failure leaves."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmark.board.board import Board
+from benchmark.board.record import RecordError, failure_path, outcomes_path, record_path
+from benchmark.engine.local import run_cells
+from benchmark.errors import PrunebenchError
+from benchmark.plugins.registry import load
+from tests.benchmark.boards import CPU, NOT_FINITE, Watched, finish, make_board, times
+
+# Done and not done.
+
+
+def test_every_cell_leaves_a_record_and_its_outcomes(finished_board: Board) -> None:
+    for spec in finished_board.suite.cells():
+        assert finished_board.is_done(spec)
+        assert outcomes_path(finished_board.records_folder, spec.id).is_file()
+        assert finished_board.record(spec).id == spec.id
+    records, problems = finished_board.records()
+    assert {record.id for record in records} == {spec.id for spec in finished_board.suite.cells()}
+    assert (problems, finished_board.failures()) == ([], {})
+
+
+def test_what_stands_is_not_run_again(finished_board: Board) -> None:
+    before, watched = times(finished_board), Watched()
+    done = run_cells(finished_board, finished_board.cells(), watched, CPU)
+    assert (done.finished, len(done.standing), done.failed, watched.told) == ([], 3, {}, [])
+    assert times(finished_board) == before
+
+
+def test_only_what_is_asked_for_is_run(tmp_path: Path) -> None:
+    board = make_board(tmp_path, tasks=["glue/sst2", "squad"])
+    assert [spec.cell for spec in board.cells("glue/*")] == [
+        s.cell for s in board.suite.cells() if s.task == "glue/sst2"
+    ]
+    assert [spec.cell for spec in board.cells("*random*")] == ["glue/sst2 random 0.5 seed 0", "squad random 0.5 seed 0"]
+    with pytest.raises(PrunebenchError, match=r"--only 'rte' matches no cell; tasks of this board: glue/sst2, squad"):
+        board.cells("rte")
+    assert len(finish(board, "glue/sst2 dense*").finished) == 1
+    assert len(times(board)) == 1
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"schema": 1}', "[]"])
+def test_an_unreadable_record_is_reported_and_made_again(tmp_path: Path, content: str) -> None:
+    board = make_board(tmp_path, criteria=["random"])
+    spec = board.suite.cells()[0]
+    path = record_path(board.records_folder, spec.id)
+    path.parent.mkdir()
+    path.write_text(content)
+    assert not board.is_done(spec)
+    assert [problem.path for problem in board.unreadable(board.cells())] == [path]
+    with pytest.raises(RecordError):
+        board.record(spec)
+    assert finish(board, "*dense*").finished == [spec.id]
+    assert board.unreadable(board.cells()) == []
+
+
+def test_a_stray_file_is_reported_and_left(tmp_path: Path) -> None:
+    board = make_board(tmp_path)
+    board.records_folder.mkdir()
+    stray = board.records_folder / "notes.json"
+    stray.write_text("mine")
+    assert [problem.path for problem in board.records()[1]] == [stray]
+    assert board.unreadable(board.cells()) == []
+    assert stray.read_text() == "mine"
+
+
+def test_no_board(tmp_path: Path, finished_board: Board) -> None:
+    with pytest.raises(PrunebenchError, match=r"nowhere: no board there: expected a folder with a suite\.yaml"):
+        Board.open(tmp_path / "nowhere")
+    with pytest.raises(PrunebenchError, match=r"choices: .*finished0"):
+        Board.open(finished_board.folder.parent)
+
+
+def test_cells_by_id_or_name(finished_board: Board) -> None:
+    spec = finished_board.suite.cells()[1]
+    assert finished_board.find(spec.id) == finished_board.find(spec.id[:10]) == finished_board.find(spec.cell) == spec
+    with pytest.raises(
+        PrunebenchError, match=r"'glue/sst2 randon 0\.5 seed 0' names no cell of this board; did you mean"
+    ):
+        finished_board.find("glue/sst2 randon 0.5 seed 0")
+    with pytest.raises(PrunebenchError, match="'' names several cells"):
+        finished_board.find("")
+
+
+# Failures.
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Iterator[Path]:
+    """A criterion's file that gives scores that are not finite."""
+    path = tmp_path / "broken.py"
+    path.write_text(NOT_FINITE)
+    load.cache_clear()
+    yield path
+    load.cache_clear()
+
+
+def test_a_failing_cell_is_noted_and_the_others_finish(tmp_path: Path, broken: Path) -> None:
+    board = make_board(tmp_path / "board", criteria=["random", str(broken), "magnitude"])
+    watched = Watched()
+    done = run_cells(board, board.cells(), watched, CPU)
+    assert (len(done.finished), len(done.failed)) == (3, 1)
+    assert [what for what, _ in watched.told].count("failed") == 1
+    (failed,) = [spec for spec in board.suite.cells() if spec.id in done.failed]
+    reason = done.failed[failed.id]
+    assert re.match(r"criterion Broken gave \d+ of \d+ scores that are not finite in .*weight", reason)
+    assert board.failures() == {failed.id: reason}
+    assert "Traceback" in failure_path(board.records_folder, failed.id).read_text()
+    assert board.records()[1] == []
+
+
+def test_a_failed_cell_is_left_alone_until_it_is_asked_for(tmp_path: Path, broken: Path) -> None:
+    board = make_board(tmp_path / "board", criteria=[str(broken)])
+    ((failed, reason),) = finish(board).failed.items()
+    again = finish(board)
+    assert (again.finished, again.failed, again.left) == ([], {}, {failed: reason})
+    broken.write_text(NOT_FINITE.replace('weight * float("nan")', "weight"))
+    load.cache_clear()
+    done = run_cells(board, board.cells(), Watched(), replace(CPU, retry_failed=True))
+    assert (len(done.finished), len(done.standing), done.failed, done.left) == (1, 1, {}, {})
+    assert board.failures() == {}
+    assert list(board.records_folder.glob("*.failed.json")) == []
+
+
+def test_a_failure_beside_an_unreadable_record_is_not_forgotten(tmp_path: Path) -> None:
+    board = make_board(tmp_path)
+    spec = board.suite.cells()[0]
+    board.fail(spec, "out of memory", "Traceback")
+    record_path(board.records_folder, spec.id).write_text("")
+    assert board.failures() == {spec.id: "out of memory"}
+    failure_path(board.records_folder, spec.id).write_text("{")
+    assert board.failures() == {spec.id: f"unreadable {spec.id}.failed.json"}
+
+
+def test_a_bad_row_names_file_and_line(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "glue" / "SST-2"
+    folder.mkdir(parents=True)
+    (folder / "train.tsv").write_text("sentence\tlabel\nfine\t1\nbad row\n")
+    (folder / "dev.tsv").write_text("sentence\tlabel\nfine\t1\n")
+    board = make_board(tmp_path / "board", data=str(tmp_path / "data"), criteria=["random"])
+    reasons = set(finish(board).failed.values())
+    assert len(reasons) == 1
+    assert re.search(r"train\.tsv:3: ", reasons.pop())
+
+
+def test_other_data_beside_standing_records_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "glue" / "SST-2"
+    folder.mkdir(parents=True)
+    for name in ("train", "dev"):
+        rows = "".join(f"word number {i}\t{i % 2}\n" for i in range(40))
+        (folder / f"{name}.tsv").write_text("sentence\tlabel\n" + rows)
+    board = make_board(tmp_path / "board", data=str(tmp_path / "data"), criteria=["random"])
+    assert len(finish(board, "*dense*").finished) == 1
+    with (folder / "dev.tsv").open("a") as file:
+        file.write("one more\t1\n")
+    reasons = list(finish(board).failed.values())
+    assert len(reasons) == 1
+    assert reasons[0].startswith("the data of glue/sst2 changed since this board's records were made (fingerprint ")

@@ -1,0 +1,344 @@
+"""The command line end to end on tiny boards: what is printed, what is written, and the exit codes 0, 1, 2 and 130."""
+
+import csv
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import benchmark.commands.run
+from benchmark import cli
+from benchmark.board.board import Board
+from benchmark.board.record import record_path
+from benchmark.engine.cell import Settings
+from benchmark.plugins.registry import load
+from tests.benchmark.boards import NOT_FINITE, TINY, make_board, times
+
+ROOT = Path(__file__).resolve().parents[3]
+Command = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def prunebench(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Calls the console script in this process; exit code and everything printed."""
+    load.cache_clear()
+
+    def call(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["prunebench", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        printed = capfd.readouterr()
+        code = caught.value.code
+        return (code if isinstance(code, int) else 0), printed.out + printed.err
+
+    yield call
+    load.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Board:
+    """A finished board; not to be changed."""
+    board = make_board(tmp_path_factory.mktemp("finished") / "tiny")
+    assert benchmark.commands.run.run_board(board, "*", Settings(device="cpu")) == 0
+    return board
+
+
+# Running.
+
+
+def test_a_board_from_suite_to_table(tmp_path: Path, prunebench: Command) -> None:
+    board = make_board(tmp_path / "tiny")
+    code, printed = prunebench("run", board.folder, "--device", "cpu")
+    assert code == 0
+    assert "3 cells run, 0 were done, 0 failed." in printed
+    assert "glue/sst2 dense seed 0: " in printed
+    assert all(row in printed for row in ("dense", "random", "magnitude"))
+    table = (board.folder / "table.md").read_text()
+    assert "| magnitude" in table
+    assert "Tiny" in table
+    before = times(board)
+    code, printed = prunebench("run", board.folder)
+    assert (code, times(board)) == (0, before)
+    assert "0 cells run, 3 were done, 0 failed." in printed
+    assert (board.folder / "table.md").read_text() == table
+
+
+def test_only_and_set(tmp_path: Path, prunebench: Command) -> None:
+    board = make_board(tmp_path / "tiny", tasks=["glue/sst2", "squad"])
+    code, printed = prunebench("run", board.folder, "--only", "*sst2 random*", "--set", "training.steps=3")
+    assert code == 0
+    assert "1 cells run, 0 were done, 0 failed." in printed
+    changed = Board.open(board.folder, {"training.steps": 3})
+    assert [record.cost.steps for record in changed.records()[0]] == [3]
+    assert board.records()[0] == []
+    code, printed = prunebench("status", board.folder, "--set", "training.steps=3")
+    assert "glue/sst2: 1 done, 0 failed, 2 missing" in printed
+    assert "in all 1 of 6 done" in printed
+    code, printed = prunebench("run", board.folder, "--only", "rte")
+    assert code == 2
+    assert printed == "prunebench: --only 'rte' matches no cell; tasks of this board: glue/sst2, squad\n"
+
+
+def test_given_data_and_model_have_ids_of_their_own(tmp_path: Path, prunebench: Command) -> None:
+    embedded = ROOT / "tasks" / "mini"
+    board = make_board(tmp_path / "tiny", criteria=["random"])
+    places = ("--data", embedded, "--model", embedded / "encoder")
+    assert prunebench("run", board.folder, *places)[0] == 0
+    assert "0 done, 0 failed, 2 missing" in prunebench("status", board.folder)[1]
+    assert "2 done, 0 failed, 0 missing" in prunebench("status", board.folder, *places)[1]
+    assert prunebench("table", board.folder, "--strict")[0] == 2
+    assert prunebench("table", board.folder, *places, "--strict")[0] == 0
+    record = Board.open(board.folder, {}, data=str(embedded), model=str(embedded / "encoder")).records()[0][0]
+    assert (record.spec.data, record.spec.model) == ("files", "encoder")
+
+
+def test_predicted_text_only_where_it_is_asked_for(tmp_path: Path, finished: Board, prunebench: Command) -> None:
+    assert list(finished.records_folder.glob("*predictions*")) == []
+    board = make_board(tmp_path / "tiny")
+    assert prunebench("run", board.folder, "--only", "*dense*", "--save-predictions")[0] == 0
+    (kept,) = board.records_folder.glob("*.predictions.json.gz")
+    assert len(json.loads(gzip.decompress(kept.read_bytes()))) == 24
+
+
+def test_a_failed_cell_is_exit_code_1_and_the_others_finish(tmp_path: Path, prunebench: Command) -> None:
+    plugin = tmp_path / "broken.py"
+    plugin.write_text(NOT_FINITE)
+    board = make_board(tmp_path / "tiny", criteria=[str(plugin), "random"])
+    code, printed = prunebench("run", board.folder)
+    assert code == 1
+    assert "2 cells run, 0 were done, 1 failed." in printed
+    assert f"FAILED glue/sst2 {plugin} 0.5 seed 0: criterion Broken gave " in printed
+    assert "failed" in (board.folder / "table.md").read_text()
+    code, printed = prunebench("status", board.folder)
+    assert code == 0
+    assert "glue/sst2: 2 done, 1 failed, 0 missing" in printed
+    assert "FAILED glue/sst2" in printed
+    code, printed = prunebench("run", board.folder)
+    assert code == 1
+    assert f"FAILED before, left alone: glue/sst2 {plugin} 0.5 seed 0: criterion Broken gave " in printed
+    assert "--retry-failed tries them again." in printed
+    plugin.write_text(NOT_FINITE.replace('weight * float("nan")', "weight"))
+    load.cache_clear()
+    code, printed = prunebench("run", board.folder, "--retry-failed")
+    assert code == 0
+    assert "1 cells run, 2 were done, 0 failed." in printed
+
+
+def test_an_empty_record_is_reported_and_made_again(tmp_path: Path, prunebench: Command) -> None:
+    board = make_board(tmp_path / "tiny", criteria=["random"])
+    path = record_path(board.records_folder, board.suite.cells()[0].id)
+    path.parent.mkdir()
+    path.write_text("")
+    stray = board.records_folder / "mine.json"
+    stray.write_text("not yours")
+    code, printed = prunebench("status", board.folder)
+    assert f"unreadable, not counted: {path}: not a readable record" in printed
+    assert "in all 0 of 2 done; time left unknown until a cell is done" in printed
+    code, printed = prunebench("run", board.folder)
+    assert code == 0
+    assert f"unreadable, made again: {path}: not a readable record" in printed
+    assert f"unreadable, not counted: {stray}: not a readable record" in printed
+    assert "2 cells run, 0 were done, 0 failed." in printed
+    assert stray.read_text() == "not yours"
+    assert f"{path}" not in prunebench("status", board.folder)[1]
+
+
+def test_interrupted(tmp_path: Path, prunebench: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmark.commands.run, "pick_engine", lambda *_: interrupt)
+    code, printed = prunebench("run", make_board(tmp_path / "tiny").folder)
+    assert code == 130
+    assert "prunebench: interrupted; what is done is saved, run the same command to go on" in printed
+
+
+# Refused before anything runs.
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"criteria": ["magnitute"]},
+            "criteria: found ['magnitute']: unknown criterion 'magnitute'; did you mean 'magnitude'?",
+        ),
+        ({"sparsities": [1.5]}, "sparsities.0: found 1.5: Input should be less than 1"),
+        ({"sparsity": [0.5]}, "unknown key 'sparsity'; did you mean 'sparsities'? choices: "),
+    ],
+)
+def test_a_wrong_suite_is_exit_code_2(
+    tmp_path: Path, prunebench: Command, changes: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "suite.yaml").write_text(json.dumps(TINY | changes))
+    for command in ("run", "status", "table"):
+        code, printed = prunebench(command, tmp_path)
+        assert code == 2
+        assert printed.startswith(f"prunebench: {tmp_path / 'suite.yaml'}: {message}")
+    assert [path.name for path in tmp_path.iterdir()] == ["suite.yaml"]
+
+
+def test_data_that_is_not_here_is_missed_by_who_runs_not_by_who_looks(tmp_path: Path, prunebench: Command) -> None:
+    (tmp_path / "suite.yaml").write_text(json.dumps(TINY | {"data": "missing/folder", "model": "./missing"}))
+    code, printed = prunebench("run", tmp_path)
+    assert code == 2
+    assert "data: no folder 'missing/folder' (looked beside the suite and below the working direc" in printed
+    for command in ("status", "table"):
+        code, printed = prunebench(command, tmp_path)
+        assert code == 0
+        assert "missing" in printed
+    assert [path.name for path in tmp_path.iterdir()] == ["suite.yaml"]
+
+
+def test_no_board_is_exit_code_2(tmp_path: Path, prunebench: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, printed = prunebench("run", tmp_path)
+    assert code == 2
+    assert printed.startswith(f"prunebench: {tmp_path}: no board there: expected a folder with a suite.yaml")
+    assert "prunebench new board" in prunebench("run", tmp_path / "nothing")[1]
+
+
+def test_a_device_that_is_not_there(tmp_path: Path, prunebench: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    board = make_board(tmp_path / "tiny")
+    code, printed = prunebench("run", board.folder, "--device", "cuda")
+    assert code == 2
+    assert (
+        printed == "prunebench: device 'cuda' was asked for, but torch finds no CUDA device here; choices: auto, cpu\n"
+    )
+    code, printed = prunebench("run", board.folder, "--device", "gpu")
+    assert code == 2
+    assert "Invalid value for '--device'" in printed
+    assert not board.records_folder.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("rum", "board"), ("run",), ("run", "board", "--onyl", "x"), ("table", "board", "--format", "pdf")]
+)
+def test_wrong_usage_is_exit_code_2(prunebench: Command, arguments: tuple[str, ...]) -> None:
+    assert prunebench(*arguments)[0] == 2
+
+
+# Tables.
+
+
+def test_table_and_status_train_nothing(finished: Board, prunebench: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.engine.cell.run", lambda *_: pytest.fail("it trained"))
+    code, printed = prunebench("status", finished.folder)
+    assert code == 0
+    assert printed.splitlines() == ["glue/sst2: 3 done, 0 failed, 0 missing", "in all 3 of 3 done; nothing left to run"]
+    before = times(finished)
+    for format in ("text", "markdown", "latex", "html", "csv", "json"):
+        code, printed = prunebench("table", finished.folder, "--format", format)
+        assert code == 0
+        assert "magnitude" in printed
+    assert times(finished) == before
+
+
+def test_every_number_of_a_table_leads_to_its_records(finished: Board, prunebench: Command) -> None:
+    _, printed = prunebench("table", finished.folder, "--trace")
+    assert all(spec.id in printed for spec in finished.suite.cells())
+    _, printed = prunebench("table", finished.folder, "--format", "json")
+    assert all(spec.id in printed for spec in finished.suite.cells())
+    json.loads(printed)
+
+
+def test_the_table_shows_what_the_records_say(finished: Board, prunebench: Command) -> None:
+    record = next(record for record in finished.records()[0] if record.spec.criterion == "magnitude")
+    _, printed = prunebench("table", finished.folder, "--format", "csv")
+    assert any(repr(record.score) == cell for row in csv.reader(printed.splitlines()) for cell in row)
+
+
+def test_table_to_a_file(finished: Board, tmp_path: Path, prunebench: Command) -> None:
+    out = tmp_path / "new" / "table.tex"
+    code, printed = prunebench("table", finished.folder, "--format", "latex", "--output", out)
+    assert (code, printed) == (0, "")
+    assert r"\begin{tabular}" in out.read_text()
+
+
+def test_strict_refuses_missing_cells(finished: Board, tmp_path: Path, prunebench: Command) -> None:
+    assert prunebench("table", finished.folder, "--strict")[0] == 0
+    code, printed = prunebench("table", make_board(tmp_path / "tiny").folder, "--strict")
+    assert code == 2
+    assert printed.startswith("prunebench: ")
+
+
+def test_an_unfinished_board_has_a_table_too(tmp_path: Path, prunebench: Command) -> None:
+    code, printed = prunebench("table", make_board(tmp_path / "tiny").folder)
+    assert code == 0
+    assert "magnitude" in printed
+
+
+# Quick.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--help"], "A benchmark of pruning criteria"),
+        (["run", "--help"], "BOARD"),
+        (["list", "criteria"], "principled"),
+        (["list"], "self_regularization"),
+    ],
+)
+def test_heavy_libraries_are_not_imported_for_light_commands(arguments: list[str], expected: str) -> None:
+    heavy = "torch transformers datasets numpy scipy matplotlib"
+    code = (
+        "import sys; from benchmark.cli import main\n"
+        f"sys.argv = ['prunebench', *{arguments!r}]\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        f"print('HEAVY', sorted(set(sys.modules) & set({heavy!r}.split())))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert expected in done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_list_shows_claims_options_and_variants(prunebench: Command) -> None:
+    code, printed = prunebench("list", "criteria")
+    assert code == 0
+    assert "  principled\n      Keeps the weights whose loss would rise most" in printed
+    assert "beta1=0.85 " in printed
+    assert "signed=false " in printed
+    assert "glue/{cola,sst2," in prunebench("list", "tasks")[1]
+    assert "cubic" in prunebench("list", "schedules")[1]
+    assert prunebench("list", "criterions")[0] == 2
+
+
+# The same changes everywhere.
+
+
+def test_every_command_on_a_board_takes_the_changes_of_run() -> None:
+    from typer.main import get_command
+
+    commands = get_command(cli.app).commands  # type: ignore[attr-defined]
+    on_a_board = {
+        name: {option for parameter in command.params for option in parameter.opts}
+        for name, command in commands.items()
+        if {"board", "boards"} & {parameter.name for parameter in command.params}
+    }
+    assert {"run", "table", "statistics", "plot", "report", "merge", "export", "diagnose"} <= set(on_a_board)
+    for name, options in on_a_board.items():
+        assert {"--set", "--data", "--model"} <= options, name
+
+
+def test_what_was_run_with_set_is_shown_and_merged_with_set(tmp_path: Path, prunebench: Command) -> None:
+    board, elsewhere = make_board(tmp_path / "tiny"), make_board(tmp_path / "elsewhere")
+    changes = ("--set", "training.steps=3", "--model", "mini")
+    assert prunebench("run", elsewhere.folder, *changes)[0] == 0
+    assert "0 records merged" in prunebench("merge", board.folder, elsewhere.folder)[1]
+    assert "3 records merged" in prunebench("merge", board.folder, elsewhere.folder, *changes)[1]
+    assert "nothing is compared" in prunebench("statistics", board.folder)[1]
+    assert "magnitude" in prunebench("statistics", board.folder, *changes)[1]
+    code, printed = prunebench("plot", board.folder, *changes, "--format", "svg")
+    assert code == 0
+    assert ".svg" in printed
+    assert prunebench("report", board.folder, *changes)[0] == 0
+    assert "Runs: 3 of 3 finished" in prunebench("table", board.folder, *changes)[1]

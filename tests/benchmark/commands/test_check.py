@@ -1,0 +1,176 @@
+"""`prunebench check` finds the plugin's kind and its contract."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmark import cli
+from benchmark.commands.check import check, kind_of, verdicts
+from benchmark.errors import PrunebenchError
+from tests.tasks.tiny import checkpoint, write_sst2
+
+CRITERION = '''"""Keeps large weights."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from criteria.base import Criterion, State
+
+
+@dataclass(frozen=True)
+class Mine(Criterion):
+    power: float = 2.0
+    """Of the weight."""
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return weight.abs() ** self.power
+'''
+
+
+def test_kinds_by_name() -> None:
+    assert kind_of("principled[signed=true]") == "criteria"
+    assert kind_of("none") == "regularizers"
+    assert kind_of("cubic") == "schedules"
+    assert kind_of("glue/rte") == "tasks"
+    with pytest.raises(PrunebenchError, match="did you mean 'principled'"):
+        kind_of("principle")
+
+
+def test_a_file_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(CRITERION)
+    kind, passed = check(f"{path}[power=1]")
+    assert kind == "criteria"
+    assert passed
+    path = tmp_path / "worse.py"
+    path.write_text(CRITERION.replace("Mine", "Worse").replace("return weight", "return -weight"))
+    with pytest.raises(AssertionError):
+        check(str(path))
+
+
+def test_a_task_is_checked_on_data_of_its_own(tmp_path: Path) -> None:
+    data = str(write_sst2(tmp_path))
+    kind, passed = check("glue/sst2", data=data, model=str(checkpoint(tmp_path / "model", "distilbert")))
+    assert (kind, dict(passed)["facts"]) == ("tasks", "24 train, 8 heldout, 8 reported")
+    with pytest.raises(AssertionError, match=r"no folder; .*--data FOLDER, and --model"):
+        check("glue/rte", data="nowhere")
+    with pytest.raises(PrunebenchError, match="'magnitude' is checked without data or model; data are for tasks"):
+        check("magnitude", data=data)
+
+
+def test_a_file_that_is_no_plugin(tmp_path: Path) -> None:
+    path = tmp_path / "nothing.py"
+    path.write_text("x = 1\n")
+    with pytest.raises(PrunebenchError, match="no plugin of any kind"):
+        kind_of(str(path))
+
+
+def test_all_checks_are_told_whichever_fail(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(CRITERION.replace("return weight.abs()", "return -weight.abs()"))
+    kind, told = verdicts(str(path))
+    assert kind == "criteria"
+    assert [one.name for one in told if not one.passed] == ["planted example"]
+    assert "higher scores are kept" in next(one.words for one in told if not one.passed)
+    assert len(told) > 5
+    path = tmp_path / "wrong.py"
+    path.write_text(CRITERION.replace("Mine", "Wrong").replace("weight.abs()", "weight.no_such_method()"))
+    told = verdicts(str(path))[1]
+    assert "no_such_method" in told[1].words
+    assert f'File "{path}"' in told[1].words
+
+
+def test_the_command_says_what_passed_and_what_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(CRITERION.replace("return weight.abs()", "return -weight.abs()"))
+    monkeypatch.setattr("sys.argv", ["prunebench", "check", str(path)])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    printed = capsys.readouterr().out
+    assert caught.value.code == 1
+    assert "passed  shape: " in printed
+    assert "FAILED  planted example: " in printed
+    assert printed.endswith("breaks the contract of criteria: planted example\n")
+
+
+REGULARIZER = '''"""Adds nothing, in words."""
+
+from dataclasses import dataclass
+
+from criteria.regularizers.base import Regularizer
+
+
+@dataclass
+class Loud(Regularizer):
+    def loss(self, losses, logits, model, batch):
+        return losses.sum()
+'''
+
+SCHEDULE = '''"""Falls and never arrives."""
+
+from dataclasses import dataclass
+
+from benchmark.pruning.schedules.base import Schedule
+
+
+@dataclass(frozen=True)
+class Falling(Schedule):
+    def sparsity(self, step, total, target):
+        return target * (1 - step / total) / 2
+
+    def due(self, step, total):
+        return True
+'''
+
+TASK = '''"""Reads nothing."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tasks.base import Task, TaskError
+
+
+@dataclass(frozen=True)
+class Nothing(Task):
+    headline: ClassVar[str] = "accuracy"
+
+    def prepare(self, setting):
+        raise TaskError("no file")
+
+    def aggregate(self, outcomes):
+        return {"accuracy": 0.0}
+'''
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "kind", "failed", "passed"),
+    [
+        ("loud", REGULARIZER, "regularizers", "spans: averages", "spans: goes on"),
+        ("falling", SCHEDULE, "schedules", "monotone", "deterministic"),
+        ("nothing", TASK, "tasks", "facts", "options"),
+    ],
+)
+def test_every_kind_is_told_all_its_verdicts(
+    tmp_path: Path, name: str, source: str, kind: str, failed: str, passed: str
+) -> None:
+    path = tmp_path / f"{name}.py"
+    path.write_text(source)
+    found, told = verdicts(str(path))
+    states = {one.name: one.passed for one in told}
+    assert found == kind
+    assert not states[failed]
+    assert states[passed]
+    assert len(states) == len(told)
+    assert sum(not state for state in states.values()) > 1
+    assert all(one.words for one in told)
+
+
+def test_one_reason_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "nothing.py"
+    path.write_text(TASK)
+    words = [one.words for one in verdicts(str(path))[1] if not one.passed]
+    assert words[0].startswith("Nothing cannot be opened")
+    assert set(words[1:]) == {"as facts, above"}

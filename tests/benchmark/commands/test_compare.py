@@ -1,0 +1,76 @@
+"""`prunebench compare`: only the new row's cells run, the table marks it, and the suite stays as it is."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.board.record import load_records
+from benchmark.commands.compare import MARK, compare, widen
+from benchmark.commands.new import new
+from benchmark.engine.cell import Settings
+from benchmark.errors import PrunebenchError
+
+CPU = Settings(device="cpu")
+
+
+def ids(folder: Path) -> set[str]:
+    return {record.id for record in load_records(folder / "records")[0]}
+
+
+def test_a_file_of_ones_own_gets_its_row(board_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = new("criterion", "my_idea", tmp_path).paths[0]
+    suite, before = (board_copy / "suite.yaml").read_text(), ids(board_copy)
+    wider = widen(board_copy, [f"{path}[decay=0.5]"])
+    assert compare(wider, "*", CPU) == 0
+    printed = capsys.readouterr().out
+    assert f"{MARK}my_idea.py[decay=0.5]" in printed
+    assert f"{MARK}magnitude" not in printed
+    assert f"add to its criteria: {path}[decay=0.5]" in printed
+    assert (board_copy / "suite.yaml").read_text() == suite
+    assert ids(board_copy) - before == {cell.id for cell in wider.cells()}
+    assert len(wider.cells()) == 1
+    stamps = {path: path.stat().st_mtime_ns for path in (board_copy / "records").iterdir()}
+    assert compare(wider, "*", CPU) == 0
+    assert stamps == {path: path.stat().st_mtime_ns for path in (board_copy / "records").iterdir()}
+
+
+def test_rows_that_are_there_are_only_marked(board_copy: Path) -> None:
+    wider = widen(board_copy, ["magnitude", "magnitude"])
+    assert wider.board.suite.criteria == ["magnitude", "random"]
+    labels = [line.labels[0] for line in wider.table().rows]
+    assert labels == ["dense", f"{MARK}magnitude", "random"]
+
+
+def test_a_row_may_name_its_regularizer(board_copy: Path) -> None:
+    wider = widen(board_copy, ["random + label_smoothing", "taylor"])
+    assert wider.added == (("random", "label_smoothing"), ("taylor", "none"))
+    rows = [line.labels for line in wider.table().rows if line.labels[0].startswith(MARK)]
+    assert rows == [(f"{MARK}random", "label_smoothing"), (f"{MARK}taylor", "none")]
+
+
+def test_what_would_change_the_other_rows_is_refused(board_copy: Path) -> None:
+    with pytest.raises(PrunebenchError, match=r"needs held-out scores.*set heldout in suite.yaml"):
+        widen(board_copy, ["magnitude + self_regularization[teacher=best]"])
+
+
+def test_a_namesake_beside_the_suite_is_not_taken_for_it(
+    board_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new("criterion", "my_idea", board_copy)
+    monkeypatch.chdir(tmp_path)
+    path = new("criterion", "my_idea", tmp_path).paths[0]
+    with pytest.raises(PrunebenchError, match=r"another one beside the suite, .*; give the whole path"):
+        widen(board_copy, ["my_idea.py"])
+    assert widen(board_copy, [str(path)]).added == ((str(path), "none"),)
+
+
+def test_mistakes(board_copy: Path, tmp_path: Path) -> None:
+    with pytest.raises(PrunebenchError, match="did you mean 'magnitude'"):
+        widen(board_copy, ["magnitud"])
+    with pytest.raises(PrunebenchError, match="--add"):
+        widen(board_copy, [])
+    (tmp_path / "bad.py").write_text("1 / 0")
+    with pytest.raises(PrunebenchError, match="ZeroDivisionError: division by zero"):
+        widen(board_copy, [str(tmp_path / "bad.py")])
+    with pytest.raises(PrunebenchError, match="matches no cell"):
+        compare(widen(board_copy, ["taylor"]), "squad*", CPU)

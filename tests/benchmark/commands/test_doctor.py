@@ -1,0 +1,69 @@
+"""`prunebench doctor` says what is there, what is missing and what to do about it."""
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.board.board import Board
+from benchmark.commands import doctor
+from tests.benchmark.conftest import write_suite
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests reach no hub."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def test_this_machine_can_run_boards() -> None:
+    findings = doctor.examine()
+    found = {finding.what: finding for finding in findings}
+    assert {"Python", "torch", "device", "mini data", "hub", "tensorboard", "accelerate", "pdflatex"} <= set(found)
+    assert found["torch"].state == found["mini data"].state == found["device"].state == "ok"
+    assert found["device"].found.endswith("threads")
+    lines = doctor.report_lines(findings)
+    assert lines[0].startswith("ok       Python")
+    assert lines[-1] == "everything that runs need is here"
+
+
+def test_what_is_missing_comes_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "EXTRAS", {"no_such_package": "nothing"})
+    monkeypatch.setattr(doctor, "PROGRAMS", {"no-such-program": (("no-such-program",), "nothing is lost")})
+    (extra,), (program,) = list(doctor.extras()), list(doctor.programs())
+    assert (extra.state, extra.remedy) == ("missing", "python -m pip install no_such_package")
+    assert (program.state, program.remedy) == ("missing", "nothing is lost")
+    lines = doctor.report_lines([extra, program])
+    assert lines[1].strip() == extra.remedy
+
+
+def test_what_is_in_the_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 9))
+    monkeypatch.setattr(doctor, "PACKAGES", ("no-such-package",))
+    findings = [doctor.python(), *doctor.packages()]
+    assert [finding.state for finding in findings] == ["wrong", "wrong"]
+    assert doctor.report_lines(findings)[-1] == "in the way: Python, no-such-package"
+
+
+def test_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "HF_HUB_OFFLINE" in doctor.hub().found
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert doctor.hub().state == "ok"
+    gone = doctor.hub(seconds=0.2)
+    assert gone.state == "missing"
+    assert "--data DIR" in gone.remedy
+
+
+def test_a_board_is_opened(tmp_path: Path) -> None:
+    board = Board.open(write_suite(tmp_path / "good"))
+    (finding,) = doctor.board_findings(board)
+    assert finding.state == "ok"
+    assert "train.tsv" in finding.found
+    (tmp_path / "empty").mkdir()
+    board = Board.open(write_suite(tmp_path / "bad", data=str(tmp_path / "empty")))
+    (finding,) = doctor.board_findings(board)
+    assert finding.state == "wrong"
+    assert "train.tsv" in finding.found

@@ -1,0 +1,77 @@
+"""An exported model is a Hugging Face folder that gives the recorded score again."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmark.board.board import Board
+from benchmark.board.outcomes import load_outcomes
+from benchmark.commands.export import card, export_cell
+from benchmark.errors import PrunebenchError
+from benchmark.training.run import Options, open_task
+
+
+def test_from_pretrained_gives_the_recorded_score(finished: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    board = Board.open(finished)
+    spec = board.find("glue/sst2 magnitude 0.5 seed 0")
+    record = board.record(spec)
+    assert export_cell(board, spec, tmp_path / "out") == record.score
+
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    AutoTokenizer.from_pretrained(tmp_path / "out")
+    prepared = open_task(spec.model_copy(update={"model": str(tmp_path / "out")}), Options())
+    evaluation = prepared.evaluate(model, "reported")
+    assert evaluation.metrics == record.metrics
+    for name, values in load_outcomes(board.records_folder, record).items():
+        assert (evaluation.outcomes[name] == values).all()
+    zeros = sum(int((model.get_parameter(layer.name) == 0).sum()) for layer in record.sparsity.layers)
+    assert zeros == record.sparsity.zeros
+
+
+def test_without_kept_weights_the_cell_is_trained_again(board_copy: Path, tmp_path: Path) -> None:
+    board = Board.open(board_copy)
+    spec = board.find("glue/sst2 magnitude 0.5 seed 0")
+    kept = board.weights_folder / f"{spec.id}.safetensors"
+    export_cell(board, spec, tmp_path / "kept")
+    kept.unlink()
+    export_cell(board, spec, tmp_path / "again")
+    files = [tmp_path / name / "model.safetensors" for name in ("kept", "again")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_weights_that_do_not_give_the_score_are_refused(board_copy: Path, tmp_path: Path) -> None:
+    from benchmark.board.weights import load_weights, save_weights
+
+    board = Board.open(board_copy)
+    spec = board.find("glue/sst2 magnitude 0.5 seed 0")
+    weights = load_weights(board.weights_folder, spec.id)
+    assert weights is not None
+    bias = weights["classifier.bias"]
+    flipped = {name: -value if name.startswith("classifier") else value for name, value in weights.items()}
+    save_weights(board.weights_folder, spec.id, flipped | {"classifier.bias": -bias + torch.tensor([9.0, -9.0])})
+    with pytest.raises(PrunebenchError, match="the record says"):
+        export_cell(board, spec, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_folder_and_an_unknown_cell_are_refused(finished: Path, tmp_path: Path) -> None:
+    board = Board.open(finished)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(PrunebenchError, match="not empty"):
+        export_cell(board, board.cells()[0], tmp_path)
+    with pytest.raises(PrunebenchError, match="names no cell"):
+        board.find("glue/sst2 magnitude 0.6 seed 0")
+    with pytest.raises(PrunebenchError, match="several"):
+        board.find("")
+
+
+def test_the_card_states_what_a_reader_needs(finished: Path) -> None:
+    board = Board.open(finished)
+    record = board.record(board.find("glue/sst2 magnitude 0.5 seed 0"))
+    text = card(record)
+    assert f"{record.sparsity.zeros:,} of {record.sparsity.prunable:,}" in text
+    assert record.id in text
+    assert "neither smaller on disk nor faster" in text

@@ -1,0 +1,126 @@
+"""`prunebench new`: what it writes keeps its contract and runs; names are checked; nothing is overwritten."""
+
+import importlib
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from benchmark.board.board import Board
+from benchmark.commands import new as scaffold
+from benchmark.commands.check import check
+from benchmark.commands.new import PLURALS, class_name, new
+from benchmark.engine.local import run_cells
+from benchmark.engine.progress import Silent
+from benchmark.errors import PrunebenchError
+from benchmark.plugins import registry
+from tests.benchmark.conftest import TINY, write_suite
+
+
+@pytest.mark.parametrize("kind", PLURALS)
+def test_a_new_plugin_keeps_its_contract(kind: str, tmp_path: Path) -> None:
+    written = new(kind, "my_idea", tmp_path)
+    assert written.paths == (tmp_path / "my_idea.py",)
+    found, passed = check(str(written.paths[0]))
+    assert found == PLURALS[kind]
+    assert len(passed) > 5
+    assert written.next_steps[0] == f"prunebench check {written.paths[0]}"
+
+
+def test_new_plugins_run_on_a_board(tmp_path: Path) -> None:
+    criterion, regularizer, task = (new(kind, f"my_{kind}", tmp_path).paths[0] for kind in PLURALS)
+    suite = {"tasks": [str(task)], "criteria": [f"{criterion}[decay=0.5] + {regularizer}"]}
+    board = Board.open(write_suite(tmp_path / "board", **suite))
+    done = run_cells(board, board.cells(), Silent())
+    assert done.failed == {}
+    assert len(done.finished) == 2
+
+
+def test_a_new_board_is_valid(tmp_path: Path) -> None:
+    written = new("board", "my-board", tmp_path)
+    board = Board.open(written.paths[0].parent)
+    assert (board.suite.title, board.suite.tasks) == ("my-board", TINY["tasks"])
+    assert written.next_steps == (f"prunebench run {tmp_path / 'my-board'}",)
+
+
+@pytest.mark.parametrize("kind", PLURALS)
+def test_a_new_package_is_whole(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"scaffolded_{kind}"
+    written = new(kind, name, tmp_path, tmp_path / "package")
+    assert sorted(path.name for path in written.paths) == sorted(
+        ["README.md", "pyproject.toml", f"prunebench_{name}.py", f"test_prunebench_{name}.py"]
+    )
+    project = tomllib.loads((tmp_path / "package" / "pyproject.toml").read_text())["project"]
+    ((group, points),) = project["entry-points"].items()
+    assert group == f"prunebench.{PLURALS[kind]}"
+    module, _, cls = points[name].partition(":")
+    monkeypatch.syspath_prepend(tmp_path / "package")
+    assert isinstance(getattr(importlib.import_module(module), cls), type)
+    test = (tmp_path / "package" / f"test_prunebench_{name}.py").read_text()
+    compile(test, "test.py", "exec")
+    assert f"prunebench check {name} --kind {PLURALS[kind]}" in (tmp_path / "package" / "README.md").read_text()
+
+
+def test_what_is_written_is_clean(tmp_path: Path) -> None:
+    for kind in PLURALS:
+        new(kind, f"my_{kind}", tmp_path, tmp_path / kind)
+    ruff = [sys.executable, "-m", "ruff"]
+    if subprocess.run([*ruff, "--version"], capture_output=True).returncode:
+        pytest.skip("ruff is not installed")
+    options = ["--isolated", "--line-length=135"]
+    for command in (["check", "--select=E,F,UP,B"], ["format", "--check"]):
+        done = subprocess.run([*ruff, *command, *options, str(tmp_path)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("criterion", "magnitude", r"a criterion 'magnitude' already, in prunebench"),
+        ("task", "glue", r"a task 'glue' already"),
+        ("regularizer", "none", r"a regularizer 'none' already"),
+        ("criterion", "MyIdea", r"'MyIdea' cannot be the name .*lower-case.*my_criterion"),
+        ("criterion", "2nd", r"cannot be the name"),
+        ("criterion", "my-idea", r"cannot be the name"),
+        ("criterion", "../idea", r"cannot be the name"),
+        ("criterion", "class", r"cannot be the name"),
+        ("criterion", "base", r"hold no plugins"),
+        ("board", "a/b", r"cannot be the name of a board"),
+        ("criteria", "x", r"did you mean 'criterion'"),
+    ],
+)
+def test_bad_and_taken_names(kind: str, name: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(PrunebenchError, match=message):
+        new(kind, name, tmp_path / "somewhere")
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("precious")
+    with pytest.raises(PrunebenchError, match=r"mine.py: there already"):
+        new("criterion", "mine", tmp_path)
+    assert (tmp_path / "mine.py").read_text() == "precious"
+    with pytest.raises(PrunebenchError, match="not empty"):
+        new("criterion", "mine", tmp_path, tmp_path)
+    new("board", "one", tmp_path)
+    with pytest.raises(PrunebenchError, match="there already"):
+        new("board", "one", tmp_path)
+    with pytest.raises(PrunebenchError, match="not a package"):
+        new("board", "two", tmp_path, tmp_path / "two")
+
+
+@pytest.mark.parametrize("name", ["criterion", "tensor", "state", "none", "step", "dataclass"])
+def test_awkward_names_still_work(name: str, tmp_path: Path) -> None:
+    path = new("criterion", name, tmp_path).paths[0]
+    assert registry.configure("criteria", str(path)).decay == 0.9
+
+
+def test_class_names() -> None:
+    assert class_name("my_2nd_idea", "", "Criterion") == "My2ndIdea"
+    assert class_name("true", "", "Criterion") == "TrueCriterion"
+
+
+def test_templates_ship_with_the_package() -> None:
+    assert scaffold._template("package/pyproject.toml.txt").startswith("[build-system]")

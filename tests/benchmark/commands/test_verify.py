@@ -1,0 +1,235 @@
+"""`verify`: what is sound is called sound, and every kind of damage is named; a rerun is told apart from its record."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from benchmark.board.board import Board
+from benchmark.board.outcomes import pack_outcomes
+from benchmark.board.record import outcomes_path, record_path
+from benchmark.board.weights import read_weights, save_weights, weights_path
+from benchmark.commands.export import export_cell
+from benchmark.commands.new import new
+from benchmark.commands.rerun import Rerun, compare
+from benchmark.commands.verify import of_exported, verify_board
+from tests.benchmark.boards import finish, make_board
+from tests.benchmark.report.factory import make_record, make_spec
+
+
+def said(board: Board, **options: Any) -> tuple[bool, list[str]]:
+    lines: list[str] = []
+    return verify_board(board, tell=lines.append, **options), lines
+
+
+@pytest.fixture
+def board(board_copy: Path) -> Board:
+    return Board.open(board_copy)
+
+
+def edit(board: Board, change: Callable[[dict[str, Any]], None], row: str = "*magnitude*") -> str:
+    """Somebody changes a record by hand; its id."""
+    (spec,) = board.cells(row)
+    path = record_path(board.records_folder, spec.id)
+    raw = json.loads(path.read_text())
+    change(raw)
+    path.write_text(json.dumps(raw))
+    return spec.id
+
+
+def test_a_sound_board_with_its_weights(board: Board) -> None:
+    assert len(list(board.weights_folder.glob("*.safetensors"))) == 3
+    assert said(board) == (False, ["3 of 3 cells have a record: 0 wrong, 0 notes"])
+
+
+def test_a_task_of_a_file_that_is_not_run_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its metrics cannot be made again, which is no damage."""
+    (task,) = new("task", "my_task", tmp_path).paths
+    finish(make_board(tmp_path / "board", tasks=[str(task)], criteria=["magnitude"]))
+    monkeypatch.setenv("PRUNEBENCH_PLUGIN_FILES", "no")
+    wrong, lines = said(Board.open(tmp_path / "board"))
+    assert not wrong
+    assert lines[0].startswith(f"note  {task}: its metrics are not made again")
+    assert lines[1:] == ["2 of 2 cells have a record: 0 wrong, 1 notes"]
+
+
+def put(*keys: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(raw: Any) -> None:
+        for key in keys[:-1]:
+            raw = raw[key]
+        raw[keys[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put("cost", value=None), "field 'cost'"),
+        (put("spec", "seed", value=5), "do not belong together"),
+        (put("metrics", "accuracy", value=99.0), "accuracy is 99.0, its outcomes give"),
+        (put("counts", "reported", value=7), r"has shape \(20,\) for 7 reported examples"),
+        (put("sparsity", "zeros", value=5), "its layers have"),
+        (put("sparsity", "measured", value=0.75), "measured sparsity 0.75 is not"),
+        (put("sparsity", "requested", value=0.25), "requested sparsity 0.25, its cell asks for 0.5"),
+        (put("sparsity", "met", value=False), "says that it missed its sparsity"),
+        (put("sparsity", "layers", 0, "zeros", value=10**6), "has more zeros than weights"),
+        (put("teacher", value="0123456789abcdef"), "names 0123456789abcdef as its teacher, expected"),
+        (put("selected", "protocol", value="best_dev"), "weights selected by best_dev, its cell asks for last"),
+        (put("cost", "steps", value=3), "was trained for 3 steps, its cell asks for 4"),
+        (put("data_fingerprint", value="other"), "has another data fingerprint than"),
+        (put("outcomes_sha256", value="0" * 64), "checksum differs"),
+    ],
+)
+def test_what_is_off_is_named(board: Board, change: Callable[[dict[str, Any]], None], message: str) -> None:
+    run_id = edit(board, change)
+    wrong, lines = said(board)
+    assert wrong
+    assert any(line.startswith("WRONG glue/sst2 magnitude 0.5 seed 0") and run_id in line for line in lines)
+    assert any(re.search(message, line) for line in lines), lines
+    (other,) = board.cells("*random*")
+    assert said(board, cells=[other])[0] is False
+
+
+def test_outcomes_that_do_not_give_the_metrics(board: Board) -> None:
+    """Changed together with their checksum, they still have to give the recorded metrics, in finite numbers."""
+    (spec,) = board.cells("*magnitude*")
+    path = outcomes_path(board.records_folder, spec.id)
+    with np.load(path, allow_pickle=False) as archive:
+        outcomes = {name: archive[name].astype(float) for name in archive.files}
+    outcomes["label"][0] = np.nan
+    data = pack_outcomes(outcomes)
+    path.write_bytes(data)
+    edit(board, put("outcomes_sha256", value=hashlib.sha256(data).hexdigest()))
+    assert "outcome 'label' is not finite" in "\n".join(said(board)[1])
+
+
+def test_weights_with_other_zeros_and_damaged_ones(board: Board) -> None:
+    magnitude, random = board.cells("*magnitude*")[0], board.cells("*random*")[0]
+    path = weights_path(board.weights_folder, magnitude.id)
+    weights = read_weights(path)
+    name = board.record(magnitude).sparsity.layers[0].name
+    weights[name][0, :] = 0
+    weights["classifier.bias"][0] = float("inf")
+    save_weights(board.weights_folder, magnitude.id, weights)
+    other = weights_path(board.weights_folder, random.id)
+    data = bytearray(other.read_bytes())
+    data[-5] ^= 1
+    other.write_bytes(data)
+    text = "\n".join(said(board)[1])
+    assert f"{name} has " in text
+    assert "classifier.bias is not finite" in text
+    assert f"kept weights {other.name}: its checksum does not hold" in text
+    assert other.read_bytes() == data  # verify moves nothing
+
+
+def test_strangers_and_orphans_are_notes(board: Board) -> None:
+    folder = board.records_folder
+    (folder / "notes.txt").write_text("mine")
+    (folder / "0123456789abcdef.npz").write_bytes(b"")
+    (folder / f"{board.suite.cells()[0].id}.failed.json").write_text("{}")
+    (folder / "fedcba9876543210.json").write_text("{")
+    alone = Board.open(board.folder, {"criteria": ["random"]})
+    wrong, lines = said(alone)
+    text = "\n".join(lines)
+    assert wrong
+    assert "WRONG fedcba9876543210.json: belongs to no cell of this suite, and not a readable record" in text
+    (magnitude,) = board.cells("*magnitude*")
+    assert f"note  {magnitude.id}.json: belongs to no cell of this suite (glue/sst2 magnitude 0.5 seed 0)" in text
+    assert "note  0123456789abcdef.npz: belongs to no record" in text
+    assert "failed.json: is of a cell that has been finished since" in text
+    assert "note  notes.txt: is nothing that a run leaves" in text
+    assert lines[-1] == "2 of 2 cells have a record: 1 wrong, 4 notes"
+
+
+def test_an_exported_folder(board: Board, tmp_path: Path) -> None:
+    (spec,) = board.cells("*magnitude*")
+    export_cell(board, spec, tmp_path / "model", "cpu")
+    (found,) = of_exported(board, tmp_path / "model", None)
+    assert not found.wrong
+    (off, *_) = of_exported(board, tmp_path / "model", board.cells("*random*"))
+    assert off.wrong
+    assert "zeros of" in off.words
+
+
+# Rerun.
+
+
+def test_a_rerun_gives_the_same_bits_and_touches_nothing(board: Board) -> None:
+    before = {path: path.stat().st_mtime_ns for path in board.folder.rglob("*") if path.is_file()}
+    (spec,) = board.cells("*magnitude*")
+    wrong, lines = said(board, cells=[spec], rerun=Rerun(board, "cpu"))
+    assert not wrong
+    assert "outcomes are bitwise the same" in lines[0]
+    assert {path: path.stat().st_mtime_ns for path in board.folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_rerun_that_fails_is_off(board: Board) -> None:
+    (spec,) = board.cells("*magnitude*")
+    broken = spec.model_copy(update={"model": "/nowhere"})
+    finding = Rerun(board, "cpu")(broken, board.record(spec))
+    assert finding.wrong
+    assert "cannot be run again" in finding.words
+
+
+RECORD = make_record(make_spec(), 80.0, outcomes_sha256="a" * 64)
+
+
+ELSEWHERE = replace(RECORD.sparsity, layers=RECORD.sparsity.layers[::-1])
+"""The same counts in other layers."""
+
+
+def again(score: float, **changes: Any) -> Any:
+    fields = {"metrics": {"accuracy": score}, "outcomes_sha256": "b" * 64, **changes}
+    return SimpleNamespace(record=replace(RECORD, **fields))
+
+
+@pytest.mark.parametrize(
+    ("result", "seeds", "wrong", "words"),
+    [
+        (again(80.0, outcomes_sha256="a" * 64), [80.0], False, "bitwise the same"),
+        (
+            again(80.0, outcomes_sha256="a" * 64, sparsity=ELSEWHERE),
+            [80.0],
+            True,
+            "the same, but its zeros lie elsewhere",
+        ),
+        (
+            again(80.0, outcomes_sha256="a" * 64, sparsity=ELSEWHERE, environment=RECORD.environment | {"commit": "f"}),
+            [80.0],
+            True,
+            "but its zeros lie elsewhere; since then changed: commit",
+        ),
+        (
+            again(
+                80.0, outcomes_sha256="a" * 64, sparsity=ELSEWHERE, environment=RECORD.environment | {"products": "x"}
+            ),
+            [80.0],
+            False,
+            "but its zeros lie elsewhere; since then changed: products",
+        ),
+        (again(80.0), [80.0], False, "the same score, other outcomes"),
+        (again(81.0), [80.0, 82.0], False, "inside the recorded spread (+-2.8284 over 2 seeds)"),
+        (again(83.0), [80.0, 82.0], True, "off, outside the recorded spread"),
+        (again(80.5), [80.0], True, "with one seed there is no spread"),
+        (again(80.5, environment={"torch": "3"}), [80.0], True, "since then changed: device, torch, commit"),
+        (again(80.0, data_fingerprint="x"), [80.0], True, "not comparable: its data is not what it was recorded with"),
+    ],
+)
+def test_bitwise_inside_or_off(result: Any, seeds: list[float], wrong: bool, words: str) -> None:
+    found = compare(RECORD, result, seeds)
+    assert found[1] is wrong
+    assert words in found[0]
+
+
+def test_the_spread_is_that_of_the_rows_seeds(board: Board) -> None:
+    (spec,) = board.cells("*magnitude*")
+    record = board.record(spec)
+    assert Rerun(board, "cpu")._scores_of_row(record) == [record.score]

@@ -1,0 +1,57 @@
+"""Threads and GPUs dealt out among the processes of one machine."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmark.board.board import Board
+from benchmark.engine import placement
+from benchmark.engine.placement import room, threads_each, variables
+from tests.benchmark.boards import finish, make_board
+
+GIB = 1 << 30
+
+
+def test_threads_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert [threads_each(jobs) for jobs in (1, 2, 3, 8, 20)] == [8, 4, 2, 1, 1]
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert [threads_each(jobs) for jobs in (1, 2, 8)] == [2, 2, 1]
+    assert variables(2, []) == [{"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "RAYON_NUM_THREADS": "2"}] * 2
+
+
+def test_gpus_are_dealt_out_in_turn() -> None:
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in variables(5, ["3", "7"])] == ["3", "7", "3", "7", "3"]
+
+
+def test_no_more_processes_than_a_gpu_has_memory_for() -> None:
+    assert room(6, ["0", "1"], [40 * GIB, 40 * GIB], 10 * GIB) == 6
+    assert room(6, ["0", "1"], [20 * GIB, 40 * GIB], 10 * GIB) == 4  # 0 1 0 1, and the next 0 would not fit
+    assert room(6, ["0", "1"], [1 * GIB, 1 * GIB], 10 * GIB) == 2  # one each: the cell itself says what it lacks
+    assert room(6, [], [], 0) == 6
+
+
+def test_a_cell_wants_what_finished_ones_took(tmp_path: Path) -> None:
+    board = make_board(tmp_path)
+    assert placement.need_of(board) == placement.UNKNOWN  # none has finished
+    finish(board)
+    assert placement.need_of(board) == placement.UNKNOWN  # those of a CPU say nothing
+    for path in board.records_folder.glob("*.json"):
+        record = json.loads(path.read_text())
+        record["environment"]["precision"], record["cost"]["peak_bytes"] = "bf16 autocast", 4 * GIB
+        path.write_text(json.dumps(record))
+    assert placement.need_of(Board.open(board.folder)) == 5 * GIB
+
+
+def test_no_gpu_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    assert placement.visible_gpus("cpu") == []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert placement.visible_gpus("auto") == ["0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b")
+    assert placement.visible_gpus("cuda") == ["GPU-a", "GPU-b"]

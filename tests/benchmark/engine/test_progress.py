@@ -1,0 +1,78 @@
+"""What a person sees while cells run."""
+
+import io
+import time
+
+import pytest
+from rich.console import Console
+
+from benchmark.engine import progress
+from benchmark.engine.progress import Live, Plain, Tally, duration, reporter
+from benchmark.suite.spec import RunSpec
+
+SPEC = RunSpec(task="squad", criterion="principled[signed=true]", sparsity=0.8)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (40, "40 s"),
+        (89.4, "89 s"),
+        (90, "2 min"),
+        (720, "12 min"),
+        (5370, "1 h 30 min"),
+        (12000, "3 h 20 min"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_plain_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    with reporter(Console(file=out, width=40), done=1, total=3) as watcher:
+        assert isinstance(watcher, Plain)
+        show = watcher.started(SPEC)
+        show(1, 10, 0.5, 0.25)
+        monkeypatch.setattr(progress, "EVERY", 0.0)
+        time.sleep(0.001)
+        show(2, 10, 0.5, 0.25)
+        watcher.finished(SPEC, 81.234, 12.34)
+        watcher.failed(SPEC, "[red]no[/red] memory")
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "[1/3, ? left] squad principled[signed=true] 0.8 seed 0: step 2/10, loss 0.500, sparsity 0.250"
+    assert lines[1].startswith("[2/3, 0 s left] squad principled[signed=true] 0.8 seed 0: 81.23 in 12.3 s")
+    assert lines[2].endswith("FAILED: [red]no[/red] memory")
+
+
+def test_bars_on_a_terminal() -> None:
+    out = io.StringIO()
+    with reporter(Console(file=out, force_terminal=True, width=120), done=0, total=2) as watcher:
+        assert isinstance(watcher, Live)
+        watcher.started(SPEC)(3, 10, 0.5, 0.25)
+        watcher.bars.refresh()
+        watcher.finished(SPEC, 81.234, 12.34)
+        watcher.started(SPEC)
+        watcher.failed(SPEC, "[red]no[/red] memory")
+    text = out.getvalue()
+    for piece in (
+        "cells",
+        "3/10",
+        "loss 0.500",
+        "sparsity 0.250",
+        "81.23",
+        "FAILED: [red]no[/red] memory",
+        "[signed=true]",
+    ):
+        assert piece in text
+
+
+def test_time_left_is_by_the_pace_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    tally = Tally(done=5, total=10)
+    assert tally.left == "?"
+    now[0] = 60.0
+    tally.add()
+    assert tally.left == "4 min"

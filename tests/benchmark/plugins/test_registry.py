@@ -1,0 +1,197 @@
+"""Plugins by name: options, one spelling, and what is said where a name or a file is wrong."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.errors import PrunebenchError
+from benchmark.plugins import registry
+from benchmark.plugins.registry import KINDS, builtin_names, configure, load, names, parse
+from benchmark.plugins.spelling import canonical
+from criteria.magnitude import Magnitude
+from criteria.principled import Principled
+from criteria.regularizers.none import NoneRegularizer
+from tasks.glue import Glue
+from tests.benchmark.plugin_sources import PLUGIN
+
+pytestmark = pytest.mark.usefixtures("fresh_registry")
+
+
+# Names and options.
+
+
+def test_configured_by_one_string() -> None:
+    assert configure("criteria", "magnitude") == Magnitude()
+    assert configure("criteria", "principled[signed=true,beta1=0.5, window=3]") == Principled(
+        signed=True, beta1=0.5, window=3
+    )
+    assert configure("criteria", " principled [ beta1 = 5e-1 ] ") == Principled(beta1=0.5)
+    assert configure("criteria", "magnitude[]") == Magnitude()
+    assert isinstance(configure("regularizers", "none"), NoneRegularizer)
+
+
+@pytest.mark.parametrize(
+    ("text", "spelling"),
+    [
+        ("principled", "principled"),
+        ("principled[beta1=0.85]", "principled"),
+        ("principled[window=5,beta1=0.850]", "principled[window=5]"),
+        ("principled[window=5,beta1=9e-1]", "principled[beta1=0.9,window=5]"),
+        ("principled[signed=yes]", "principled[signed=true]"),
+        ("principled[uncertainty=False, smooth=0]", "principled[uncertainty=false,smooth=false]"),
+        ("movement[score_optimizer=adam]", "movement[score_optimizer=adam]"),
+        ("obert[damp=1e-8]", "obert[damp=1e-08]"),
+        ("  magnitude[ ] ", "magnitude"),
+    ],
+)
+def test_one_spelling(text: str, spelling: str) -> None:
+    assert canonical("criteria", text) == spelling
+    assert canonical("criteria", spelling) == spelling
+    assert configure("criteria", spelling) == configure("criteria", text)
+
+
+@given(
+    st.floats(0, 1, exclude_max=True),
+    st.floats(0, 1),
+    st.integers(1, 10**9),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+def test_the_spelling_loses_nothing(
+    beta1: float, beta2: float, window: int, signed: bool, uncertainty: bool, lr_term: bool
+) -> None:
+    options = [("signed", signed), ("beta1", beta1), ("beta2", beta2), ("window", window), ("lr_term", lr_term)]
+    text = ",".join(f"{name}={value}" for name, value in [*options, ("uncertainty", uncertainty)])
+    expected = Principled(
+        beta1=beta1, beta2=beta2, window=window, signed=signed, uncertainty=uncertainty, lr_term=lr_term
+    )
+    assert configure("criteria", canonical("criteria", f"principled[{text}]")) == expected
+
+
+def test_parse() -> None:
+    assert parse("a[x=1,y=b c]") == ("a", {"x": "1", "y": "b c"})
+    assert parse("glue/rte[skip_malformed=true]") == ("glue/rte", {"skip_malformed": "true"})
+    assert parse("a[path=x=y]") == ("a", {"path": "x=y"})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "'' is not of the form name or name"),
+        ("a[", "'a\\[' is not of the form"),
+        ("a]b", "is not of the form"),
+        ("a[x=1]b", "is not of the form"),
+        ("[x=1]", "is not of the form"),
+        ("a[x]", "option 'x' is not of the form option=value"),
+        ("a[=1]", "option '=1' is not of the form option=value"),
+        ("a[x=1,]", "option '' is not of the form option=value"),
+        ("a[x=1,x=2]", "option 'x' is given twice"),
+    ],
+)
+def test_what_is_no_name(text: str, message: str) -> None:
+    with pytest.raises(PrunebenchError, match=message):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        (
+            "criteria",
+            "magnitute",
+            "unknown criterion 'magnitute'; did you mean 'magnitude'\\? choices: fisher, gradient",
+        ),
+        ("regularizers", "nome", "unknown regularizer 'nome'; did you mean 'none'"),
+        ("schedules", "cubik", "unknown schedule 'cubik'; did you mean 'cubic'"),
+        ("tasks", "glu/rte", "unknown task 'glu'; did you mean 'glue'"),
+        ("tasks", "glue/rto", "unknown task 'glue/rto'; did you mean 'glue/rte'.*choices: glue/cola"),
+        ("tasks", "glue", "unknown task 'glue'; .*choices: glue/cola"),
+        ("tasks", "squad/rte", "unknown task 'squad/rte'; it is called 'squad'"),
+        ("criteria", "base", "unknown criterion 'base'"),
+        ("criteria", "checks", "unknown criterion 'checks'"),
+        ("criteria", "options", "unknown criterion 'options'"),
+        ("criteria", "regularizers", "unknown criterion"),
+        ("criteria", "../criteria/magnitude", "unknown criterion"),
+        ("criteria", "principled[beta3=1]", "criterion 'principled' has no option 'beta3'; did you mean 'beta2'"),
+        ("criteria", "magnitude[x=1]", "criterion 'magnitude' has no option 'x'; choices: none"),
+        ("criteria", "principled[beta1=high]", "criterion 'principled', option 'beta1': found 'high': .*valid number"),
+        ("criteria", "principled[window=2.5]", "option 'window': found '2.5': .*valid integer"),
+        ("criteria", "principled[signed=perhaps]", "option 'signed': found 'perhaps': .*valid boolean"),
+        ("criteria", "principled[beta1=1]", "criterion 'principled\\[beta1=1\\]': beta1=1.0 is not in \\[0, 1\\)"),
+        ("criteria", "principled[beta1=nan]", "beta1=nan is not in"),
+        (
+            "schedules",
+            "cubic[initial=0.6,final=0.6]",
+            "schedule 'cubic.*': initial = 0.6 and final = 0.6 leave no ramp",
+        ),
+        ("tasks", "glue/rte[variant=cola]", "task 'glue' has no option 'variant'"),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_choices(kind: str, text: str, message: str) -> None:
+    with pytest.raises(PrunebenchError, match=message):
+        canonical(kind, text)
+
+
+def test_variants_of_a_task() -> None:
+    assert configure("tasks", "glue/rte") == Glue(variant="rte")
+    assert canonical("tasks", "glue/qqp[skip_malformed=1]") == "glue/qqp[skip_malformed=true]"
+    assert configure("tasks", "glue/qqp[skip_malformed=1]") == Glue(variant="qqp", skip_malformed=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_built_in_can_be_loaded_under_its_name(kind: str) -> None:
+    assert builtin_names(kind)
+    assert set(builtin_names(kind)) <= set(names(kind))
+    for name in builtin_names(kind):
+        cls = load(kind, name)
+        assert cls.__name__.lower() in registry.class_names(name, KINDS[kind])
+
+
+def test_the_first_line_of_plugins_is_there() -> None:
+    assert {"random", "magnitude", "movement", "sensitivity", "principled"} <= set(builtin_names("criteria"))
+    assert {"none", "distillation", "self_regularization"} <= set(builtin_names("regularizers"))
+    assert {"cubic", "linear", "one_shot", "constant"} <= set(builtin_names("schedules"))
+    assert {"glue", "squad", "conll2003", "e2e"} <= set(builtin_names("tasks"))
+
+
+# Files.
+
+
+def test_a_file_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "heaviest.py"
+    path.write_text(PLUGIN.format(cls="Heaviest"))
+    assert configure("criteria", f"{path}[power=3]").power == 3.0
+    assert canonical("criteria", f"{path}[power=2.0]") == str(path)
+    assert configure("criteria", f"{path}:Heaviest").power == 2.0
+
+
+def test_two_files_of_one_name_do_not_mix(tmp_path: Path) -> None:
+    found = []
+    for folder, power in (("a", "1.0"), ("b", "4.0")):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "heaviest.py"
+        path.write_text(PLUGIN.format(cls="Heaviest").replace("2.0", power))
+        found.append(configure("criteria", str(path)).power)
+    assert found == [1.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        (None, "gone.py", "criterion '.*gone.py': no file .*gone.py"),
+        ("raise RuntimeError('boom')", "boom.py", r"boom.py' cannot be imported: RuntimeError\('boom'\)"),
+        ("def broken(:", "broken.py", "cannot be imported: SyntaxError"),
+        ("x = 1", "empty_file.py", "defines no class named after the file; expected EmptyFile"),
+        (PLUGIN.format(cls="Other"), "criterion.py", "defines no class named after the file; expected Criterion"),
+        (PLUGIN.format(cls="Other"), "named.py:Missing", "named.py defines no Missing"),
+        ("class Plain: pass", "plain.py", "is not a dataclass derived from criteria.base.Criterion"),
+    ],
+)
+def test_files_that_hold_no_criterion(tmp_path: Path, content: str | None, name: str, message: str) -> None:
+    if content is not None:
+        (tmp_path / name.partition(":")[0]).write_text(content)
+    with pytest.raises(PrunebenchError, match=message):
+        configure("criteria", str(tmp_path / name))

@@ -1,0 +1,298 @@
+"""Masks: the exact count under every scope, where scores compete, and what does not fit."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from benchmark.errors import PrunebenchError
+from benchmark.pruning.masks import Scope, apportion, erk_sparsities, make_mask, parse_scope, total
+
+SPARSITIES = st.floats(0, 1, exclude_max=True)
+ALL = ("global", "published", "layer", "row", "erk", "2:4", "1:4", "block[2,2]", "block[1,4]")
+
+Shapes = list[tuple[int, int]]
+
+
+@st.composite
+def models(draw: st.DrawFn) -> tuple[Tensor, Shapes]:
+    """Scores, of few values or of many, of one to four small matrices whose sides every pattern above divides."""
+    sides = st.tuples(st.sampled_from([2, 4, 6]), st.sampled_from([4, 8]))
+    shapes = draw(st.lists(sides, min_size=1, max_size=4))
+    values = draw(st.sampled_from([1, 2, 5, 1000]))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 10**6)))
+    scores = torch.randint(values, (total(shapes),), generator=generator) - values // 2
+    return scores.float() * 10.0 ** draw(st.integers(-40, 35)), shapes
+
+
+def mask_of(scores: list[list[float]], scope: str, sparsity: float) -> list[list[bool]]:
+    """The mask of a single matrix."""
+    matrix = torch.tensor(scores)
+    shape = (matrix.shape[0], matrix.shape[1])
+    found: list[list[bool]] = make_mask(matrix.flatten(), [shape], parse_scope(scope), sparsity).view(shape).tolist()
+    return found
+
+
+def final_target(scope: Scope, sparsity: float) -> float:
+    """A pattern has but one target; every other scope prunes to any."""
+    return 1 - scope.a / scope.b if scope.kind == "n:m" else sparsity
+
+
+# Exactness.
+
+
+@pytest.mark.parametrize("text", ALL)
+@given(models(), SPARSITIES)
+def test_exact_count(text: str, model: tuple[Tensor, Shapes], sparsity: float) -> None:
+    scores, shapes = model
+    scope = parse_scope(text)
+    s = final_target(scope, sparsity)
+    mask = make_mask(scores, shapes, scope, s)
+    assert mask.dtype == torch.bool
+    assert mask.shape == scores.shape
+    assert int((~mask).sum()) == scope.count(s, shapes)
+    if scope.kind != "block":
+        assert scope.count(s, shapes) == round(s * total(shapes))
+
+
+@pytest.mark.parametrize("text", ALL)
+@given(models(), SPARSITIES)
+def test_idempotent(text: str, model: tuple[Tensor, Shapes], sparsity: float) -> None:
+    """Once the pruned are the lowest of all, ranking anew changes nothing."""
+    scores, shapes = model
+    scope = parse_scope(text)
+    s = final_target(scope, sparsity)
+    mask = make_mask(scores, shapes, scope, s)
+    again = make_mask(mask.float(), shapes, scope, s)
+    assert torch.equal(again, mask)
+
+
+@pytest.mark.parametrize("text", ALL)
+@given(models())
+def test_nothing_goes_at_zero(text: str, model: tuple[Tensor, Shapes]) -> None:
+    scores, shapes = model
+    assert make_mask(scores, shapes, parse_scope(text), 0.0).all()
+
+
+@pytest.mark.parametrize("text", ["global", "layer", "erk", "row"])
+@given(models(), SPARSITIES)
+def test_within_a_competition_no_pruned_score_is_above_a_kept_one(
+    text: str, model: tuple[Tensor, Shapes], sparsity: float
+) -> None:
+    scores, shapes = model
+    mask = make_mask(scores, shapes, parse_scope(text), sparsity)
+    for part, kept in competitions(text, scores, mask, shapes):
+        if kept.any() and not kept.all():
+            assert part[~kept].max() <= part[kept].min()
+
+
+def competitions(text: str, scores: Tensor, mask: Tensor, shapes: Shapes) -> list[tuple[Tensor, Tensor]]:
+    """Scores and mask of each set of weights that compete."""
+    if text == "global":
+        return [(scores, mask)]
+    sizes = [out * inputs for out, inputs in shapes]
+    parts = list(zip(scores.split(sizes), mask.split(sizes), strict=True))
+    if text != "row":
+        return parts
+    return [
+        (row, kept)
+        for (part, m), shape in zip(parts, shapes, strict=True)
+        for row, kept in zip(part.view(shape), m.view(shape), strict=True)
+    ]
+
+
+# Where scores compete.
+
+
+def test_global_hand_computed() -> None:
+    assert mask_of([[1, 4], [3, 2]], "global", 0.5) == [[False, True], [True, False]]
+
+
+def test_layer_takes_the_same_share_of_each_matrix() -> None:
+    scores = torch.tensor([1.0, 2.0, 3.0, 4.0, 10.0, 20.0, 30.0, 40.0])
+    mask = make_mask(scores, [(2, 2), (2, 2)], parse_scope("layer"), 0.5)
+    assert mask.tolist() == [False, False, True, True] * 2
+
+
+def test_layer_remainders_make_up_the_exact_total() -> None:
+    """5 of 9 weights: 1.67 of each matrix of three, so 2, 2 and 1."""
+    mask = make_mask(torch.arange(9.0), [(1, 3)] * 3, parse_scope("layer"), 5 / 9)
+    assert [int((~part).sum()) for part in mask.split(3)] == [2, 2, 1]
+
+
+def test_row_takes_the_same_number_of_each_row() -> None:
+    assert mask_of([[1, 2, 3, 4], [50, 60, 80, 70]], "row", 0.5) == [[False, False, True, True]] * 2
+
+
+def test_row_remainder_falls_to_the_first_rows() -> None:
+    """3 of 8 weights: one of each row, and the odd one of the first."""
+    assert mask_of([[1, 2, 3, 4], [5, 6, 7, 8]], "row", 3 / 8) == [
+        [False, False, True, True],
+        [False, True, True, True],
+    ]
+
+
+@given(models(), SPARSITIES)
+def test_rows_of_a_matrix_differ_by_one_weight_at_most(model: tuple[Tensor, Shapes], sparsity: float) -> None:
+    scores, shapes = model
+    mask = make_mask(scores, shapes, parse_scope("row"), sparsity)
+    for part, shape in zip(mask.split([o * i for o, i in shapes]), shapes, strict=True):
+        gone = (~part.view(shape)).sum(dim=1)
+        assert gone.max() - gone.min() <= 1
+
+
+def test_n_of_m_hand_computed() -> None:
+    assert mask_of([[1, 2, 3, 4, 8, 7, 6, 5]], "2:4", 0.5) == [[False, False, True, True, True, True, False, False]]
+    assert mask_of([[1, 2, 3, 4, 8, 7, 6, 5]], "1:4", 0.75) == [[False, False, False, True, True, False, False, False]]
+
+
+@given(models())
+def test_n_of_m_keeps_n_of_every_m(model: tuple[Tensor, Shapes]) -> None:
+    scores, shapes = model
+    assert (make_mask(scores, shapes, parse_scope("2:4"), 0.5).view(-1, 4).sum(dim=1) == 2).all()
+
+
+def test_n_of_m_takes_the_lowest_candidates_first_on_the_way() -> None:
+    """A quarter of 2:4: the candidates are 1, 2 and 5, 6; of these 1 and 2 go."""
+    assert mask_of([[1, 2, 3, 4, 8, 7, 6, 5]], "2:4", 0.25) == [[False, False, True, True, True, True, True, True]]
+
+
+@given(models(), SPARSITIES)
+def test_blocks_live_or_die_together(model: tuple[Tensor, Shapes], sparsity: float) -> None:
+    scores, shapes = model
+    mask = make_mask(scores, shapes, parse_scope("block[2,2]"), sparsity)
+    for part, (out, inputs) in zip(mask.split([o * i for o, i in shapes]), shapes, strict=True):
+        tiles = part.view(out // 2, 2, inputs // 2, 2)
+        assert (tiles.all(dim=3).all(dim=1) == tiles.any(dim=3).any(dim=1)).all()
+
+
+def test_blocks_rank_by_their_mean() -> None:
+    """Means 4.5, 3.75, 5 and 4."""
+    scores: list[list[float]] = [[9, 0, 4, 4], [9, 0, 4, 3], [5, 5, 4, 4], [5, 5, 4, 4]]
+    assert mask_of(scores, "block[2,2]", 0.25) == [[True, True, False, False]] * 2 + [[True] * 4] * 2
+
+
+def test_block_mean_of_extreme_scores_does_not_overflow() -> None:
+    top = 3.4028235e38
+    assert mask_of([[top, top, top, top / 2, 0, 0]], "block[1,2]", 2 / 3) == [[True] * 2 + [False] * 4]
+    assert mask_of([[top, top, -top, 0], [-top, -top, 0, 0]], "block[2,2]", 0.5) == [[True, True, False, False]] * 2
+
+
+def test_scopes_over_several_matrices_compete_globally() -> None:
+    scores = torch.tensor([1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0])
+    mask = make_mask(scores, [(1, 4), (1, 4)], parse_scope("block[1,2]"), 0.5)
+    assert mask.tolist() == [False] * 4 + [True] * 4
+
+
+# Shares.
+
+
+def test_erk_hand_computed() -> None:
+    """Keep 32 of 80: (out + in) are 16 and 8, so eps = 32/24 and the densities (64/3)/64 and (32/3)/16."""
+    sparsities = erk_sparsities([(8, 8), (4, 4)], 0.6)
+    assert sparsities == pytest.approx([2 / 3, 1 / 3])
+
+
+def test_erk_leaves_small_matrices_dense() -> None:
+    """At 0.1 the small one would need density above 1: it stays dense and the large one bears all."""
+    sparsities = erk_sparsities([(8, 8), (4, 4)], 0.1)
+    assert sparsities == pytest.approx([8 / 64, 0.0])
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=6), SPARSITIES)
+def test_erk_keeps_the_overall_sparsity(shapes: Shapes, sparsity: float) -> None:
+    found = erk_sparsities(shapes, sparsity)
+    assert all(-1e-9 <= s <= 1 for s in found)
+    gone = sum(s * out * inputs for s, (out, inputs) in zip(found, shapes, strict=True))
+    assert gone == pytest.approx(sparsity * total(shapes), abs=1e-6 * total(shapes))
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.001, 0.1, 0.5, 0.9, 0.999])
+@given(st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=5), st.randoms())
+def test_erk_exact_on_odd_shapes(sparsity: float, shapes: Shapes, random: object) -> None:
+    n = total(shapes)
+    scores = torch.randn(n, generator=torch.Generator().manual_seed(n))
+    mask = make_mask(scores, shapes, parse_scope("erk"), sparsity)
+    assert int((~mask).sum()) == round(sparsity * n)
+
+
+def test_apportion_hand_computed() -> None:
+    assert apportion([1.5, 1.5, 1.0], [9, 9, 9], 4) == [2, 1, 1]
+    assert apportion([0.2, 0.9, 0.9], [9, 9, 9], 2) == [0, 1, 1]
+    assert apportion([2.0, 2.0], [1, 9], 4) == [1, 3]
+    assert apportion([3.0, 3.0], [9, 9], 4) == [2, 2]
+    assert apportion([], [], 0) == []
+
+
+@given(st.lists(st.tuples(st.floats(0, 50), st.integers(0, 50)), max_size=8), st.data())
+def test_apportion_is_exact_and_within_limits(pairs: list[tuple[float, int]], data: st.DataObject) -> None:
+    shares, limits = [share for share, _ in pairs], [limit for _, limit in pairs]
+    k = data.draw(st.integers(0, sum(limits)))
+    counts = apportion(shares, limits, k)
+    assert sum(counts) == k
+    assert all(0 <= count <= limit for count, limit in zip(counts, limits, strict=True))
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=8), SPARSITIES)
+def test_apportion_gives_each_its_share_to_within_one(sizes: list[int], sparsity: float) -> None:
+    shares = [sparsity * size for size in sizes]
+    counts = apportion(shares, sizes, round(sparsity * sum(sizes)))
+    assert all(abs(count - share) <= 1 for count, share in zip(counts, shares, strict=True))
+
+
+@pytest.mark.parametrize("k", [-1, 6])
+def test_apportion_refuses_the_impossible(k: int) -> None:
+    with pytest.raises(ValueError, match=f"cannot place {k} among limits that sum to 5"):
+        apportion([1.0, 1.0], [2, 3], k)
+
+
+# The door.
+
+
+@pytest.mark.parametrize("text", ["global", "layer", "row", "erk", "published", "2:4", "1:16", "block[16,1]"])
+def test_a_scope_prints_as_it_is_written(text: str) -> None:
+    assert str(parse_scope(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "globl", "Global", "block", "block[0,4]", "block[2]", "n:m", "2:4:8", "-1:4"])
+def test_unknown_scopes_name_the_choices(text: str) -> None:
+    with pytest.raises(PrunebenchError, match=r"unknown scope .*choices: block\[h,w\], erk, global"):
+        parse_scope(text)
+
+
+def test_a_slip_is_recognised() -> None:
+    with pytest.raises(PrunebenchError, match="unknown scope 'globl'; did you mean 'global'"):
+        parse_scope("globl")
+
+
+@pytest.mark.parametrize("text", ["0:4", "4:4", "5:4"])
+def test_patterns_that_keep_none_or_all_are_refused(text: str) -> None:
+    with pytest.raises(PrunebenchError, match=f"scope '{text}': of m neighbours n stay, 0 < n < m"):
+        parse_scope(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "sparsity", "message"),
+    [
+        ("2:4", (4, 6), 0.5, "scope '2:4' does not divide a matrix of 4 x 6"),
+        ("block[2,2]", (3, 4), 0.5, "does not divide a matrix of 3 x 4"),
+        ("block[2,2]", (4, 3), 0.5, "does not divide a matrix of 4 x 3"),
+        ("2:4", (4, 4), 0.8, "scope '2:4' prunes to sparsity 0.5, not 0.8"),
+    ],
+)
+def test_what_does_not_fit_is_said(text: str, shape: tuple[int, int], sparsity: float, message: str) -> None:
+    with pytest.raises(PrunebenchError, match=message.replace("[", r"\[")):
+        parse_scope(text).check([(4, 4), shape], sparsity)
+
+
+@pytest.mark.parametrize("text", ["global", "row", "erk", "layer", "2:4", "block[4,2]"])
+def test_what_fits_passes(text: str) -> None:
+    parse_scope(text).check([(4, 8), (8, 4)], 0.5)
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_order_of_weights_does_not_matter_inside_a_competition(scope: str) -> None:
+    scores = torch.randperm(24, generator=torch.Generator().manual_seed(0)).float()
+    mask = make_mask(scores, [(4, 6)], parse_scope(scope), 0.6)
+    assert torch.equal(make_mask(scores.flip(0), [(4, 6)], parse_scope(scope), 0.6), mask.flip(0))

@@ -1,0 +1,169 @@
+"""Exact selection: the host's introselect, the accelerator's radix selection and a stable sort give one mask."""
+
+import sys
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from benchmark.pruning import selection
+from benchmark.pruning.selection import _from_sortable, _keep_above, _radix_kth, _sortable, keep_highest
+
+FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+FEW = st.sampled_from([-1.0, -0.0, 0.0, 1e-45, 1.0])
+EXTREMES = [0.0, -0.0, 1e-45, -1e-45, 1.1754944e-38, -1.1754944e-38, 3.4028235e38, -3.4028235e38, 1.0, -1.0]
+
+
+def by_sorting(scores: Tensor, k: int) -> Tensor:
+    """The reference: a stable sort, of which the first k go."""
+    mask = torch.ones(len(scores), dtype=torch.bool)
+    mask[scores.argsort(stable=True)[:k]] = False
+    return mask
+
+
+def by_radix(scores: Tensor, k: int) -> Tensor:
+    """The accelerator's path, run here."""
+    return _keep_above(scores, _radix_kth(scores, k), k)
+
+
+@st.composite
+def selections(draw: st.DrawFn) -> tuple[Tensor, int]:
+    """Scores, many of them equal as often as not, and how many of them go."""
+    values = draw(st.lists(st.one_of(FLOATS, FEW), min_size=1, max_size=40))
+    return torch.tensor(values, dtype=torch.float32), draw(st.integers(0, len(values)))
+
+
+def test_hand_computed() -> None:
+    scores = torch.tensor([3.0, 1.0, 2.0, 1.0])
+    assert keep_highest(scores, 0).tolist() == [True, True, True, True]
+    assert keep_highest(scores, 1).tolist() == [True, False, True, True]
+    assert keep_highest(scores, 2).tolist() == [True, False, True, False]
+    assert keep_highest(scores, 3).tolist() == [True, False, False, False]
+    assert keep_highest(scores, 4).tolist() == [False, False, False, False]
+
+
+def test_of_equal_scores_the_first_go() -> None:
+    assert keep_highest(torch.full((5,), 7.0), 2).tolist() == [False, False, True, True, True]
+
+
+def test_negative_zero_equals_zero() -> None:
+    scores = torch.tensor([0.0, -0.0, 0.0, -0.0])
+    assert keep_highest(scores, 2).tolist() == by_radix(scores, 2).tolist() == [False, False, True, True]
+
+
+@given(selections())
+def test_three_ways_one_mask(case: tuple[Tensor, int]) -> None:
+    scores, k = case
+    expected = by_sorting(scores, k)
+    assert torch.equal(keep_highest(scores, k), expected)
+    assert int((~expected).sum()) == k
+    if k:
+        assert torch.equal(by_radix(scores, k), expected)
+
+
+@pytest.mark.parametrize("k", range(1, len(EXTREMES) + 1))
+def test_extremes_of_float(k: int) -> None:
+    scores = torch.tensor(EXTREMES)
+    expected = by_sorting(scores, k)
+    assert torch.equal(keep_highest(scores, k), expected)
+    assert torch.equal(by_radix(scores, k), expected)
+
+
+@given(st.lists(FLOATS, min_size=1, max_size=30, unique=True), st.data())
+def test_order_of_the_weights_does_not_matter(values: list[float], data: st.DataObject) -> None:
+    scores = torch.tensor(values, dtype=torch.float32).unique()
+    k = data.draw(st.integers(0, len(scores)))
+    order = torch.tensor(data.draw(st.permutations(range(len(scores)))))
+    assert torch.equal(keep_highest(scores[order], k), keep_highest(scores, k)[order])
+
+
+@given(selections())
+def test_idempotent(case: tuple[Tensor, int]) -> None:
+    scores, k = case
+    mask = keep_highest(scores, k)
+    lowered = torch.where(mask, scores, torch.finfo(torch.float32).min)
+    assert torch.equal(keep_highest(lowered, k), mask) or torch.finfo(torch.float32).min in scores[mask]
+
+
+@given(selections())
+def test_more_pruning_prunes_the_same_and_more(case: tuple[Tensor, int]) -> None:
+    scores, k = case
+    if k:
+        assert not (keep_highest(scores, k) & ~keep_highest(scores, k - 1)).any()
+
+
+@given(st.lists(FLOATS, min_size=2, max_size=2))
+def test_keys_are_ordered_as_the_floats(pair: list[float]) -> None:
+    scores = torch.tensor(pair, dtype=torch.float32)
+    low, high = _sortable(scores).tolist()
+    assert (low < high, low == high) == (bool(scores[0] < scores[1]), bool(scores[0] == scores[1]))
+    assert torch.equal(_from_sortable(_sortable(scores)), scores)
+
+
+@pytest.mark.parametrize("k", [1, 500, 1000])
+def test_radix_selection_never_waits_for_the_device(k: int) -> None:
+    """No value is read by the host; the histogram's branch for a CPU looks at its own mask, and is left out here."""
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            assert func is not torch.ops.aten._local_scalar_dense.default
+            return func(*args, **(kwargs or {}))
+
+    scores = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    with Watch():
+        mask = by_radix(scores, k)
+    assert torch.equal(mask, by_sorting(scores, k))
+
+
+def test_large_random_vector() -> None:
+    scores = torch.randn(100_003, generator=torch.Generator().manual_seed(0)).mul(100).round().div(100)
+    for k in (1, 50_000, 80_002, 100_003):
+        assert torch.equal(keep_highest(scores, k), by_sorting(scores, k))
+        assert torch.equal(by_radix(scores, k), by_sorting(scores, k))
+
+
+@given(selections(), st.integers(1, 12), st.booleans())
+def test_a_sample_that_brackets_changes_nothing(case: tuple[Tensor, int], sample: int, ordered: bool) -> None:
+    """Samples of a few values, right and wrong ones: sorted scores are in no random order."""
+    scores, k = case
+    scores = scores.repeat(5).sort().values if ordered else scores.repeat(5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(selection, "SAMPLE", sample)
+        assert torch.equal(keep_highest(scores, 5 * k), by_sorting(scores, 5 * k))
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.69, 0.7, 0.71, 0.95, 0.9999])
+@pytest.mark.parametrize("tied", [0.0, 0.7, 1.0])
+def test_many_zeros(share: float, tied: float) -> None:
+    """As the scores of weights that were pruned before."""
+    random = torch.Generator().manual_seed(0)
+    scores = torch.rand(200_000, generator=random) * (torch.rand(200_000, generator=random) >= tied)
+    k = round(share * 200_000)
+    assert torch.equal(keep_highest(scores, k), by_sorting(scores, k))
+
+
+def test_values_that_the_sample_does_not_see() -> None:
+    """Every second score is above all others, and a sample of every fourth sees only those."""
+    scores = torch.arange(4096, dtype=torch.float32)
+    scores[::2] += 1e6
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(selection, "SAMPLE", 1024)
+        for k in (1, 1000, 2048, 2049, 4000):
+            assert torch.equal(keep_highest(scores, k), by_sorting(scores, k))
+
+
+@pytest.mark.parametrize("k", [-1, 4, sys.maxsize])
+def test_impossible_counts_are_refused(k: int) -> None:
+    with pytest.raises(ValueError, match=r"k must lie in \[0, 3\], found"):
+        keep_highest(torch.zeros(3), k)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_accelerator_agrees_with_the_host() -> None:
+    scores = torch.randn(20_000_001, generator=torch.Generator().manual_seed(0))
+    k = 16_000_001
+    assert torch.equal(keep_highest(scores.cuda(), k).cpu(), keep_highest(scores, k))

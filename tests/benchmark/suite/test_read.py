@@ -1,0 +1,270 @@
+"""Reading suite.yaml: every mistake is said with file, field, value and choices; --set; where folders are found."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.suite.read import load_suite
+from benchmark.suite.spec import Training
+from tests.benchmark.suites import BASE, LEAST, read, refusal
+
+# --set.
+
+
+def test_set_changes_one_thing(tmp_path: Path) -> None:
+    text = BASE + "training: {epochs: 3, lr: 1e-4}"
+    assert read(tmp_path, text, "training.epochs=2").training == Training(epochs=2, lr=1e-4)
+    assert read(tmp_path, text, "seeds=[7]", "title=Other").seeds == [7]
+    assert read(tmp_path, LEAST, "training.lr=3e-5").training.lr == 3e-5
+    assert read(tmp_path, LEAST, "scope=2:4").scope == "2:4"
+
+
+def test_set_steps_over_epochs_and_back(tmp_path: Path) -> None:
+    assert read(tmp_path, LEAST + "training: {epochs: 3}", "training.steps=5").training == Training(steps=5)
+    assert read(tmp_path, LEAST + "training: {steps: 3}", "training.epochs=5").training == Training(epochs=5)
+    override = "training: {epochs: 3}\noverrides: {squad: {training: {epochs: 9}}}"
+    suite = read(tmp_path, LEAST + override, "overrides.squad.training.steps=5")
+    assert suite.cells()[0].training == Training(steps=5)
+
+
+def test_set_leaves_shared_settings_alone(tmp_path: Path) -> None:
+    text = BASE + "training: &t {epochs: 3}\noverrides: {glue/rte: {training: *t}}"
+    cells = read(tmp_path, text, "training.epochs=1").cells()
+    assert {cell.task: cell.training.epochs for cell in cells} == {"glue/rte": 3, "glue/cola": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("training", "--set training: expected key=value, for instance training.epochs=2"),
+        ("=3", "--set =3: expected key=value"),
+        ("title.x=3", "suite.yaml: cannot set 'x' in 'title', which holds 'A board', not settings"),
+        ("trainin.epochs=3", "suite.yaml: unknown key 'trainin'; did you mean 'training'? choices: call_point,"),
+        ("training.epochs=", "suite.yaml"),
+        ("seeds=[1", "--set seeds=[1, line 1, column 3: not valid YAML"),
+        ("sparsities=0.5", "suite.yaml: sparsities: found 0.5: Input should be a valid list"),
+    ],
+)
+def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -> None:
+    if change == "training.epochs=":
+        assert read(tmp_path, BASE, change).training.epochs is None
+    else:
+        assert refusal(tmp_path, BASE, change).startswith(message)
+
+
+# Every mistake.
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "suite.yaml: expected a mapping of settings, found NoneType"),
+        ("- a", "suite.yaml: expected a mapping of settings, found list"),
+        ("tasks: [squad]", "suite.yaml: 'criteria' is missing\nsuite.yaml: 'sparsities' is missing"),
+        (LEAST + "tasks: [squad]", "suite.yaml, line 4, column 1: not valid YAML: key 'tasks' is given twice"),
+        (LEAST + "tittle: x", "suite.yaml: unknown key 'tittle'; did you mean 'title'? choices: call_point, criteria,"),
+        (LEAST + "title: [x]", "suite.yaml: title: found ['x']: Input should be a valid string"),
+        (LEAST.replace("squad", ""), "suite.yaml: tasks: found []: List should have at least 1 item"),
+        (LEAST.replace("[squad]", "squad"), "suite.yaml: tasks: found 'squad': Input should be a valid list"),
+        (LEAST.replace("squad", "3"), "suite.yaml: tasks.0: found 3: Input should be a valid string"),
+        (
+            LEAST.replace("squad", "sqad"),
+            "suite.yaml: tasks: found ['sqad']: unknown task 'sqad'; did you mean 'squad'?",
+        ),
+        (
+            LEAST.replace("random", "randm"),
+            "suite.yaml: criteria: found ['randm']: unknown criterion 'randm'; did you mean",
+        ),
+        (LEAST.replace("random", "dense"), "suite.yaml: criteria: found ['dense']: unknown criterion 'dense'"),
+        (
+            LEAST.replace("random", "random + nome"),
+            "suite.yaml: criteria: found ['random + nome']: unknown regularizer",
+        ),
+        (
+            LEAST.replace("random", "random, random"),
+            "suite.yaml: criteria: found ['random', 'random']: given twice: random",
+        ),
+        (
+            LEAST.replace("random", "principled, 'principled[window=10]'"),
+            "suite.yaml: criteria: found ['principled', 'principled[window=10]']: given twice: principled",
+        ),
+        (LEAST.replace("0.5", "1.5"), "suite.yaml: sparsities.0: found 1.5: Input should be less than 1"),
+        (LEAST.replace("0.5", "0"), "suite.yaml: sparsities.0: found 0: Input should be greater than 0"),
+        (LEAST.replace("0.5", "half"), "suite.yaml: sparsities.0: found 'half': Input should be a valid number"),
+        (LEAST.replace("0.5", ".nan"), "suite.yaml: sparsities.0: found nan: Input should be a finite number"),
+        (LEAST.replace("0.5", "0.5, 5e-1"), "suite.yaml: sparsities: found [0.5, 0.5]: given twice: 0.5"),
+        (LEAST + "seeds: ['3']", "suite.yaml: seeds.0: found '3': Input should be a valid integer"),
+        (LEAST + "seeds: [3.0]", "suite.yaml: seeds.0: found 3.0: Input should be a valid integer"),
+        (LEAST + "seeds: [true]", "suite.yaml: seeds.0: found True: Input should be a valid integer"),
+        (
+            LEAST + "training: {batch_size: 4, lr: true}",
+            "suite.yaml: training.lr: found True: Input should be a valid number",
+        ),
+        (LEAST + "heldout: false", "suite.yaml: heldout: found False: Input should be a valid number"),
+        (LEAST.replace("0.5", "true"), "suite.yaml: sparsities.0: found True: Input should be a valid number"),
+        (LEAST + "seeds: [1, 1]", "suite.yaml: seeds: found [1, 1]: given twice: 1"),
+        (LEAST + "seeds: [-1]", "suite.yaml: seeds.0: found -1: Input should be greater than or equal to 0"),
+        (LEAST + "seeds: [a]", "suite.yaml: seeds.0: found 'a': Input should be a valid integer"),
+        (LEAST + "seeds: 3", "suite.yaml: seeds: found 3: Input should be a valid list"),
+        (LEAST + "seeds: []", "suite.yaml: seeds: found []: List should have at least 1 item"),
+        (
+            LEAST + "regularizers: [nome]",
+            "suite.yaml: regularizers: found ['nome']: unknown regularizer 'nome'; did you",
+        ),
+        (
+            LEAST + "schedule: cubik",
+            "suite.yaml: schedule: found 'cubik': unknown schedule 'cubik'; did you mean 'cubic'?",
+        ),
+        (LEAST + "scope: globl", "suite.yaml: scope: found 'globl': unknown scope 'globl'; did you mean 'global'?"),
+        (
+            LEAST + "selection: bestdev",
+            "suite.yaml: selection: found 'bestdev': did you mean 'best_dev'? choices: best_dev,",
+        ),
+        (LEAST + "call_point: behind", "suite.yaml: call_point: found 'behind': choices: after, before"),
+        (LEAST + "heldout: 0.9", "suite.yaml: heldout: found 0.9: Input should be less than or equal to 0.5"),
+        (LEAST + "heldout: 0\nselection: heldout", "suite.yaml: suite: selection 'heldout' needs heldout > 0"),
+        (
+            LEAST + "training: {lrr: 1}",
+            "suite.yaml: unknown key 'training.lrr'; did you mean 'lr'? choices: batch_size,",
+        ),
+        (LEAST + "training: {lr: fast}", "suite.yaml: training.lr: found 'fast': Input should be a valid number"),
+        (LEAST + "training: {lr: .inf}", "suite.yaml: training.lr: found inf: Input should be a finite number"),
+        (LEAST + "training: {lr: 0}", "suite.yaml: training.lr: found 0: Input should be greater than 0"),
+        (LEAST + "training: {optimizer: adam}", "suite.yaml: training.optimizer: found 'adam': did you mean 'adamw'?"),
+        (LEAST + "training: {steps: 1.5}", "suite.yaml: training.steps: found 1.5: Input should be a valid integer"),
+        (
+            LEAST + "training: {steps: 1, epochs: 1}",
+            "suite.yaml: training: give epochs or steps, not both (epochs=1.0,",
+        ),
+        (LEAST + "training: 3", "suite.yaml: training: found 3: Input should be a valid dictionary"),
+        (LEAST + "training:", "suite.yaml: training: found None: Input should be a valid dictionary"),
+        (
+            LEAST + "overrides: {sqad: {}}",
+            "suite.yaml: overrides: 'sqad' matches no task of this suite; did you mean 'squad'?",
+        ),
+        (
+            LEAST + "overrides: {squad: {seeds: [1]}}",
+            "suite.yaml: unknown key 'overrides.squad.seeds'; choices: data, model,",
+        ),
+        (
+            LEAST + "overrides: {squad: {training: {lrr: 1}}}",
+            "suite.yaml: unknown key 'overrides.squad.training.lrr'; did you mean 'lr'?",
+        ),
+        (
+            LEAST + "overrides: {squad: {training: {lr: fast}}}",
+            "suite.yaml: overrides.squad.training.lr: found 'fast': Input should be a valid number",
+        ),
+        (
+            LEAST + "overrides: {squad: {scope: globl}}",
+            "suite.yaml: overrides.squad.scope: found 'globl': unknown scope",
+        ),
+        (
+            LEAST + "overrides: {squad: {schedule: x}}",
+            "suite.yaml: overrides.squad.schedule: found 'x': unknown schedule",
+        ),
+        (
+            LEAST + "overrides: {squad: {sparsities: []}}",
+            "suite.yaml: overrides.squad.sparsities: found []: List should",
+        ),
+        (
+            LEAST + "overrides: {squad: {sparsities: [2]}}",
+            "suite.yaml: overrides.squad.sparsities.0: found 2: Input should",
+        ),
+        (LEAST + "overrides: {squad: 3}", "suite.yaml: overrides.squad: found 3: Input should be a valid dictionary"),
+        (LEAST + "overrides: [squad]", "suite.yaml: overrides: found ['squad']: Input should be a valid dictionary"),
+        (LEAST + "3: x", "suite.yaml: 3: found 3: Keys should be strings"),
+        (
+            LEAST + "data: nowhere",
+            "suite.yaml: data: no folder 'nowhere' (looked beside the suite and below the working dir",
+        ),
+        (
+            LEAST + "model: ./nowhere",
+            "suite.yaml: model: no folder './nowhere' (looked beside the suite and below the work",
+        ),
+        (LEAST + "model: /nowhere/at/all", "suite.yaml: model: no folder '/nowhere/at/all'"),
+        (LEAST + "data: ~nobody-here/data", "suite.yaml: data: no folder '~nobody-here/data'"),
+        (LEAST + f"data: {'x' * 5000}", f"suite.yaml: data: no folder '{'x' * 99}... (looked beside"),
+        (LEAST + f"scope: {'x' * 5000}", f"suite.yaml: scope: found '{'x' * 99}...: unknown scope"),
+    ],
+)
+def test_every_mistake(tmp_path: Path, text: str, message: str) -> None:
+    assert refusal(tmp_path, text).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            "scope: 2:4\noverrides: {squad: {sparsities: [0.8]}}",
+            "squad random 0.8 seed 0: scope '2:4' prunes to sparsity 0.5",
+        ),
+        (
+            "call_point: after\nregularizers: [rdrop]",
+            "squad movement+rdrop 0.5 seed 0: criterion 'movement' trains through",
+        ),
+        (
+            "selection: best_dev\nregularizers: ['self_regularization[teacher=best]']",
+            "squad random+self_regularization[teacher=best] 0.5 seed 0: regularizer 'self",
+        ),
+        (
+            "heldout: 0\nregularizers: ['self_regularization[teacher=best]']",
+            "needs held-out scores: set heldout above 0",
+        ),
+        (
+            "training: {steps: 4}\nschedule: iterative",
+            "squad random 0.5 seed 0: schedule Iterative: a run of 4 steps is too",
+        ),
+        (
+            "training: {steps: 9}\nschedule: 'one_shot[at=10]'",
+            "seed 0: schedule OneShot: at = 10.0 steps is past the end",
+        ),
+    ],
+)
+def test_choices_that_contradict_each_other(tmp_path: Path, more: str, message: str) -> None:
+    text = LEAST.replace("random", "random, movement" if "movement" in message else "random")
+    assert message in refusal(tmp_path, text + more)
+
+
+# Places.
+
+
+def test_folders_are_found_beside_the_suite_or_where_one_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board, work = tmp_path / "board", tmp_path / "work"
+    for folder in (board / "near", work / "far", work / "data"):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(work)
+    suite = read(board, LEAST + "model: near\ndata: far")
+    assert (suite.model, suite.data) == (str(board / "near"), str(work / "far"))
+    assert read(board, LEAST + "model: ../board/near\ndata: data").data == str(work / "data")
+    assert read(board, LEAST, model=".", data="far").model == str(work)
+    assert read(board, LEAST, model="owner/name").model == "owner/name"
+
+
+def test_given_places_win_over_the_suite_and_its_overrides(tmp_path: Path) -> None:
+    text = LEAST + "model: some/model\noverrides: {squad: {model: other/model}}"
+    assert read(tmp_path, text).cells()[0].model == "other/model"
+    assert {cell.model for cell in read(tmp_path, text, model="third/model").cells()} == {"third/model"}
+    assert refusal(tmp_path, text, data="nowhere").startswith("suite.yaml: data: no folder 'nowhere'")
+
+
+def test_words_for_sources_are_no_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mini").mkdir()
+    (tmp_path / "hub").mkdir()
+    monkeypatch.chdir(tmp_path)
+    suite = read(tmp_path, LEAST + "model: mini\ndata: hub")
+    assert (suite.model, suite.data) == ("mini", "hub")
+
+
+def test_ids_do_not_depend_on_where_things_lie(tmp_path: Path) -> None:
+    ids: list[Any] = []
+    for place in ("one", "two"):
+        (tmp_path / place / "minilm").mkdir(parents=True)
+        (tmp_path / place / "data").mkdir()
+        ids.append([cell.id for cell in read(tmp_path / place, LEAST + "model: minilm\ndata: data").cells()])
+    assert ids[0] == ids[1]
+
+
+def test_the_embedded_board_is_valid() -> None:
+    folder = Path(__file__).resolve().parents[3] / "results" / "mini"
+    assert load_suite(folder / "suite.yaml").cells()

@@ -1,0 +1,190 @@
+"""A run that is interrupted and taken up again is bitwise the run that was not; what is damaged or foreign is set aside."""
+
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchmark.board.record import as_json
+from benchmark.machine import interrupt
+from benchmark.suite.spec import RunSpec, Training
+from benchmark.training import checkpoint
+from benchmark.training.checkpoint import Keeper, checkpoint_path, discard, pack, unpack
+from benchmark.training.run import Options, Result, run
+from tasks.base import Evaluation
+from tests.benchmark.toy_task import ToyTask
+
+TRAINING = Training(steps=12, batch_size=8, lr=0.01, checkpoints=4)
+Toy = Callable[..., Result]
+
+ROWS: list[dict[str, Any]] = [
+    {"criterion": "dense", "sparsity": 0.0},
+    *(
+        {"criterion": name}
+        for name in (
+            "random", "magnitude", "gradient", "taylor", "movement", "soft_movement", "l0", "sensitivity", "principled",
+            "grasp", "fisher", "obert[block=4]", "wanda", "sparsegpt",
+        )
+    ),
+    {"criterion": "principled", "call_point": "after", "scope": "published"},
+    {"criterion": "movement", "scope": "layer"},
+    {"criterion": "magnitude", "schedule": "iterative"},
+    {"criterion": "magnitude", "schedule": "constant"},
+    {"criterion": "principled", "regularizer": "self_regularization"},
+    {"criterion": "principled", "regularizer": "self_regularization[teacher=best]", "heldout": 0.2},
+    {"criterion": "principled", "regularizer": "distillation"},
+    {"criterion": "magnitude", "regularizer": "rdrop"},
+    {"criterion": "magnitude", "regularizer": "l2_sp"},
+    {"criterion": "magnitude", "selection": "heldout", "heldout": 0.2},
+    {"criterion": "magnitude", "training": TRAINING.model_copy(update={"optimizer": "adamax"})},
+]  # fmt: skip
+
+
+class Scored(ToyTask):
+    """Scores by the weights, so that a resumed run is scored as the whole one is."""
+
+    def evaluate(self, model: nn.Module, split: str) -> Evaluation:
+        """Some number of the weights."""
+        self.scores = [50 + 10 * float(torch.cat([p.detach().flatten() for p in model.parameters()]).sum().sin())]
+        return super().evaluate(model, split)
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Toy]:
+    """Runs a row on the toy task, interrupted (as by SIGTERM) after the given steps if any."""
+    before = Keeper.after_step
+
+    def run_toy(row: dict[str, Any], stop_at: int = -1, options: Options | None = None, said: Any = None) -> Result:
+        fields: dict[str, Any] = {"task": "toy", "sparsity": 0.5, "training": TRAINING} | row
+        monkeypatch.setattr("benchmark.training.run.open_task", lambda *_: Scored())
+
+        def after_step(keeper: Keeper, job: Any) -> None:
+            if job.step == stop_at and job.spec.criterion == row["criterion"]:  # not in its teacher
+                interrupt.ask(signal.SIGTERM)
+            before(keeper, job)
+
+        monkeypatch.setattr(Keeper, "after_step", after_step)
+        plain = Options(device="cpu", checkpoints=tmp_path, tell=(said if said is not None else []).append)
+        with interrupt.catching():
+            return run(RunSpec(**fields), options or plain)
+
+    yield run_toy
+    interrupt._asked.number = 0
+
+
+def facts(result: Result) -> dict[str, Any]:
+    """All that a record says but the cost."""
+    return {name: value for name, value in as_json(result.record).items() if name != "cost"}
+
+
+def weights(result: Result) -> Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in result.model.parameters()])
+
+
+def spec_id(folder: Path) -> str:
+    """Of the only run in progress."""
+    (path,) = folder.glob("*.checkpoint")
+    return path.stem
+
+
+# The same run.
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join(str(value) for value in row.values())[:60])
+def test_a_resumed_run_is_bitwise_the_uninterrupted_one(toy: Toy, tmp_path: Path, row: dict[str, Any]) -> None:
+    whole = toy(row, options=Options(device="cpu"))
+    for stop in (1, 5, 11):
+        with pytest.raises(interrupt.Interrupted):
+            toy(row, stop_at=stop)
+    resumed = toy(row)
+    assert resumed.record.cost.resumed == [1, 5, 11]
+    assert torch.equal(weights(resumed), weights(whole))
+    assert facts(resumed) == facts(whole)
+    assert resumed.outcomes == whole.outcomes
+    # The seconds of all four processes count.
+    assert len(resumed.record.curve) == len(whole.record.curve)
+    assert resumed.record.cost.total_seconds >= resumed.record.cost.train_seconds > 0
+
+
+@pytest.mark.parametrize("row", [{"criterion": "principled"}, {"criterion": "soft_movement"}, ROWS[0]], ids=str)
+def test_a_run_saved_at_its_last_step_goes_on_with_the_evaluation(toy: Toy, row: dict[str, Any]) -> None:
+    whole = toy(row, options=Options(device="cpu"))
+    with pytest.raises(interrupt.Interrupted):
+        toy(row, stop_at=12)
+    resumed = toy(row)
+    assert resumed.record.cost.resumed == [12]
+    assert torch.equal(weights(resumed), weights(whole))
+    assert facts(resumed) == facts(whole)
+
+
+def test_a_run_in_parts_is_resumed_in_parts(toy: Toy, tmp_path: Path) -> None:
+    parts = Options(device="cpu", checkpoints=tmp_path, parts=4)
+    whole = toy({"criterion": "principled"}, options=replace(parts, checkpoints=None))
+    with pytest.raises(interrupt.Interrupted):
+        toy({"criterion": "principled"}, stop_at=5, options=parts)
+    resumed = toy({"criterion": "principled"}, options=replace(parts, parts=1))
+    assert torch.equal(weights(resumed), weights(whole))
+    assert resumed.record.notes == ["each batch went through the model in 4 parts, for want of memory"]
+
+
+def test_a_checkpoint_is_saved_when_it_is_time(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(checkpoint, "write_bytes", lambda path, _: written.append(path.name))
+    toy({"criterion": "random"}, options=Options(device="cpu", checkpoints=tmp_path, checkpoint_minutes=0))
+    assert len(written) == 12  # minutes 0: every step
+    written.clear()
+    toy({"criterion": "random"}, options=Options(device="cpu", checkpoints=tmp_path, checkpoint_minutes=10))
+    assert written == []
+
+
+# Damaged and foreign ones.
+
+
+def interrupted(toy: Toy, tmp_path: Path) -> Path:
+    with pytest.raises(interrupt.Interrupted):
+        toy({"criterion": "principled"}, stop_at=5)
+    return checkpoint_path(tmp_path, spec_id(tmp_path))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "foreign", "other data"])
+def test_a_bad_checkpoint_is_set_aside_and_the_cell_starts_anew(toy: Toy, tmp_path: Path, damage: str) -> None:
+    path = interrupted(toy, tmp_path)
+    data = path.read_bytes()
+    middle = len(data) // 2
+    tensors, known = unpack(data)
+    bad = {
+        "truncated": data[:-100],
+        "flipped": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
+        "empty": b"",
+        "foreign": b"hello" * 100,
+        "other data": pack(tensors, known | {"identity": known["identity"] | {"data": "other"}}),
+    }[damage]
+    path.write_bytes(bad)
+    said: list[str] = []
+    result = toy({"criterion": "principled"}, said=said)
+    assert result.record.cost.resumed == []
+    assert path.with_suffix(".damaged").read_bytes() == bad
+    assert not path.exists()
+    assert len(said) == 1
+    assert "set aside as" in said[0]
+    assert facts(result) == facts(toy({"criterion": "principled"}, options=Options(device="cpu")))
+
+
+def test_a_checkpoint_holds_tensors_and_json_only(toy: Toy, tmp_path: Path) -> None:
+    data = interrupted(toy, tmp_path).read_bytes()
+    tensors, known = unpack(data)
+    assert known["step"] == 5
+    assert all(isinstance(tensor, Tensor) for tensor in tensors.values())
+    assert pack(tensors, known) == pack(*unpack(pack(tensors, known)))
+
+
+def test_what_is_finished_is_discarded(tmp_path: Path) -> None:
+    checkpoint_path(tmp_path, "abc").write_bytes(b"")
+    discard(tmp_path, "abc")
+    discard(tmp_path, "abc")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,350 @@
+"""Every built-in criterion keeps the contract, and each kind of broken one is caught by the check that is meant to."""
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+import criteria
+from benchmark.plugins import registry
+from criteria.base import Criterion, State, Step
+from criteria.checks.criterion import CHECKS, check_criterion
+from criteria.common.search import Linear, Log, Range
+from criteria.fisher import Fisher
+from criteria.l0 import L0
+from criteria.magnitude import Magnitude
+from criteria.movement import Movement
+from criteria.sensitivity import Sensitivity
+from criteria.soft_movement import SoftMovement
+from criteria.sparsegpt import SparseGPT
+
+BUILT_IN = registry.builtin_names("criteria")
+VARIANTS = [
+    "principled[signed=true]",
+    "principled[uncertainty=false]",
+    "principled[lr_term=false]",
+    "principled[smooth=false]",
+    "sensitivity[beta2=1]",
+    "sensitivity[smooth=false]",
+    "sensitivity[window=1]",
+    "taylor[squared=true]",
+    "movement[score_optimizer=adam]",
+    "soft_movement[rule=matched]",
+    "soft_movement[score_optimizer=sgd]",
+    "l0[score_optimizer=sgd]",
+    "obert[update=false,block=7]",
+    "sparsegpt[update=false]",
+]
+FIELD = {
+    *("random", "magnitude", "gradient", "taylor", "movement", "soft_movement", "l0"),
+    *("sensitivity", "principled", "grasp", "fisher", "obert", "wanda", "sparsegpt"),
+}
+
+
+def test_the_folder_holds_the_field() -> None:
+    assert set(BUILT_IN) >= FIELD
+
+
+@pytest.mark.parametrize("text", BUILT_IN + VARIANTS)
+def test_built_in_criteria_keep_the_contract(text: str) -> None:
+    seen = dict(check_criterion(registry.configure("criteria", text)))
+    assert list(seen) == list(CHECKS)
+    assert all(seen.values())
+
+
+def test_criteria_import_nothing_of_the_harness() -> None:
+    folder = Path(criteria.__file__).parent
+    for path in folder.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "from benchmark" not in text, path
+        assert "from tasks" not in text, path
+
+
+@dataclass(eq=False)
+class Thawed(Criterion):
+    """Not frozen."""
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return weight.abs()
+
+
+class Undecorated(Criterion):
+    """No dataclass at all."""
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return weight.abs()
+
+
+@dataclass(frozen=True)
+class FlatInputs(Magnitude):
+    """Asks for layer inputs of a flat vector."""
+
+    def observe_inputs(self, state: State, weight: Tensor, inputs: Tensor) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class OnePerRow(Criterion):
+    """A number per row."""
+
+    elementwise: ClassVar[bool] = False
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return weight.abs().sum(1)
+
+
+@dataclass(frozen=True)
+class NumberInState(Magnitude):
+    """A Python number among the statistics."""
+
+    def init(self, weight: Tensor, generator: torch.Generator) -> State:
+        return {"steps": 0}  # type: ignore[dict-item]
+
+
+@dataclass(frozen=True)
+class Logarithm(Criterion):
+    """log |theta| is minus infinity at 0."""
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return weight.abs().log()
+
+
+@dataclass(frozen=True)
+class GlobalNoise(Criterion):
+    """Draws from the global generator."""
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return weight.abs() + 0.1 * torch.rand(weight.shape)
+
+
+@dataclass(frozen=True)
+class Alias(Criterion):
+    """Hands out its own statistics."""
+
+    def init(self, weight: Tensor, generator: torch.Generator) -> State:
+        return {"sum": torch.zeros_like(weight)}
+
+    def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
+        state["sum"] += (weight * grad).abs()
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return state["sum"]
+
+
+@dataclass(frozen=True)
+class InPlace(Criterion):
+    """abs_ on the weight itself."""
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return weight.abs_() + 0
+
+
+@dataclass(frozen=True)
+class Clipper(Fisher):
+    """Changes an example's gradient."""
+
+    def observe_example(self, state: State, weight: Tensor, grad: Tensor) -> None:
+        super().observe_example(state, weight, grad.clamp_(-1, 1))
+
+
+@dataclass(frozen=True)
+class HiddenMemory(Criterion):
+    """Keeps its statistics on the object, where no checkpoint finds them."""
+
+    memory: dict[int, Tensor] = field(default_factory=dict, init=False, compare=False)
+
+    def init(self, weight: Tensor, generator: torch.Generator) -> State:
+        self.memory.clear()
+        return {}
+
+    def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
+        self.memory[0] = self.memory.get(0, torch.zeros_like(weight)) + (weight * grad).abs()
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return self.memory.get(0, weight.abs()).clone()
+
+
+@dataclass(frozen=True)
+class LateState(Criterion):
+    """Adds a statistic after init, which a harness that restores by init's names does not know."""
+
+    def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
+        state["sum"] = state.get("sum", torch.zeros_like(weight)) + (weight * grad).abs()
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return state["sum"].clone() if "sum" in state else weight.abs()
+
+
+@dataclass(frozen=True)
+class RowNormalised(Criterion):
+    """Divides by the tensor's norm, and yet claims to be elementwise."""
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return weight.abs() / (weight.square().sum().sqrt() + 1e-6)
+
+
+@dataclass(frozen=True)
+class Backwards(Criterion):
+    """Ranks what can go highest."""
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return -weight.abs()
+
+
+@dataclass(frozen=True)
+class UnaskedGate(Magnitude):
+    """A gate without latent weights."""
+
+    def gate(self, state: State, weight: Tensor, mask: Tensor, training: bool) -> Tensor:
+        return mask * 0.5
+
+
+@dataclass(frozen=True)
+class RestlessGate(L0):
+    """Another gate each time it is asked."""
+
+    def gate(self, state: State, weight: Tensor, mask: Tensor, training: bool) -> Tensor:
+        state["seed"] += 1
+        return super().gate(state, weight, mask, training)
+
+
+@dataclass(frozen=True)
+class LeakyGate(Movement):
+    """Lets pruned weights through."""
+
+    def gate(self, state: State, weight: Tensor, mask: Tensor, training: bool) -> Tensor:
+        return mask * 0.9 + 0.1
+
+
+@dataclass(frozen=True)
+class NoRule(Magnitude):
+    """Not exact, without a rule."""
+
+    @property
+    def exact(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
+class FloatRule(SoftMovement):
+    """A mask of numbers."""
+
+    def keep(self, state: State, weight: Tensor, step: Step) -> Tensor:
+        return super().keep(state, weight, step).float()
+
+
+@dataclass(frozen=True)
+class Restless(SparseGPT):
+    """Moves weights for no reason."""
+
+    def compensate(self, state: State, weight: Tensor, mask: Tensor) -> None:
+        weight.mul_(1.1)
+
+
+@dataclass(frozen=True)
+class Misspelt(Sensitivity):
+    """Tunes what it does not have."""
+
+    search: ClassVar[Mapping[str, Range]] = {"beta_1": Linear(0.1, 0.9)}
+
+
+@dataclass(frozen=True)
+class OutOfRange(Sensitivity):
+    """Tunes beyond what it takes."""
+
+    search: ClassVar[Mapping[str, Range]] = {"beta1": Linear(0.1, 1.5)}
+
+
+@dataclass(frozen=True)
+class WrongType(Sensitivity):
+    """Tunes a whole number by fractions."""
+
+    search: ClassVar[Mapping[str, Range]] = {"window": Log(0.5, 9.5)}
+
+
+@dataclass(frozen=True)
+class HandsOut(Fisher):
+    """Predicts with its own statistics."""
+
+    def predicted(self, state: State, weight: Tensor) -> Tensor | None:
+        return state["sum"]
+
+
+BROKEN = [
+    (Thawed(), "hyperparameters", "frozen=True"),
+    (Undecorated(), "hyperparameters", "decorate Undecorated"),
+    (FlatInputs(), "hyperparameters", "elementwise: ClassVar"),
+    (OnePerRow(), "shape", "one number a weight"),
+    (NumberInState(), "shape", "tensors only"),
+    (Logarithm(), "finiteness", "guard divisions and logarithms"),
+    (GlobalNoise(), "determinism", "generator in init"),
+    (Alias(), "determinism", r"\.clone\(\)"),
+    (InPlace(), "inputs untouched", "work on copies"),
+    (Clipper(), "inputs untouched", "work on copies"),
+    (HiddenMemory(), "saved state", "in the state"),
+    (LateState(), "saved state", "under names that init gives"),
+    (RowNormalised(), "flat view", "elementwise: ClassVar"),
+    (Backwards(), "planted example", "return minus"),
+    (UnaskedGate(), "gates", "latent: ClassVar"),
+    (RestlessGate(), "gates", "asked twice"),
+    (LeakyGate(), "gates", "multiply by the mask"),
+    (NoRule(), "own rule", "define keep"),
+    (FloatRule(), "own rule", "bool tensor"),
+    (Restless(), "compensation", "although none is pruned"),
+    (Misspelt(), "search space", "which is no option: choose among beta1"),
+    (OutOfRange(), "search space", "which OutOfRange refuses"),
+    (WrongType(), "search space", "the option holds int"),
+    (HandsOut(), "predictions", r"\.clone\(\)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "check", "advice"), BROKEN, ids=[type(broken).__name__ for broken, _, _ in BROKEN]
+)
+def test_broken_criteria_are_caught_by_the_check_that_is_meant_to(
+    criterion: Criterion, check: str, advice: str
+) -> None:
+    with pytest.raises(AssertionError, match=advice):
+        CHECKS[check](criterion)
+    with pytest.raises(AssertionError):
+        check_criterion(criterion)
+
+
+@pytest.mark.parametrize("check", [name for name in CHECKS if name != "cost"])
+def test_every_check_can_fail(check: str) -> None:
+    assert check in {name for _, name, _ in BROKEN}
+
+
+def test_checks_say_what_was_seen() -> None:
+    seen = dict(check_criterion(Sensitivity()))
+    assert seen["hyperparameters"] == "5 options, flat vector"
+    assert "state 12 bytes a weight" in seen["cost"]
+    assert seen["gates"].startswith("skipped, because")
+    assert dict(check_criterion(registry.configure("criteria", "random")))["planted example"].startswith(
+        "skipped, because"
+    )
+
+
+def test_checks_leave_the_global_generator_alone() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    check_criterion(L0())
+    assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_option_has_a_default_and_a_line_of_documentation(name: str) -> None:
+    cls = registry.load("criteria", name)
+    declared = [owner for owner in cls.__mro__ if owner.__module__.startswith("criteria.")]
+    source = [line for owner in declared for line in inspect.getsource(owner).splitlines()]
+    for option in dataclasses.fields(cls):
+        assert option.default is not dataclasses.MISSING
+        line = next(i for i, text in enumerate(source) if text.startswith(f"    {option.name}: "))
+        assert source[line + 1].strip().startswith('"""'), f"{name}.{option.name} has no docstring"

@@ -1,0 +1,128 @@
+"""Where data come from: folders, local copies of the hub, the hub itself (its library replaced), and what is said when not."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+
+from tasks.base import TaskError
+from tasks.formats.sources import Files, Hub, Layout, Rows, hash_files, open_source, open_text, read_text
+
+HUB = Hub("owner/name", "0123456789abcdef", "config", {"train": ("train",), "reported": ("validation",)})
+LAYOUT = Layout({"train": ("set/train.tsv",), "reported": ("set/dev/*.tsv",)}, HUB)
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_files_are_found_and_patterns_sorted(tmp_path: Path) -> None:
+    for name in ("train", "dev/b", "dev/a"):
+        write(tmp_path / f"set/{name}.tsv", name)
+    source = open_source(str(tmp_path), LAYOUT)
+    assert isinstance(source, Files)
+    assert [path.name for path in source.paths("reported")] == ["a.tsv", "b.tsv"]
+    assert source.describe("train") == "set/train.tsv"
+
+
+def test_the_fingerprint_is_of_names_and_contents_not_of_places(tmp_path: Path) -> None:
+    paths = [write(tmp_path / place / "set/train.tsv", text) for place, text in (("a", "x"), ("b", "x"), ("c", "y"))]
+    prints = [hash_files([path], path.parents[1]) for path in paths]
+    assert prints[0] == prints[1] != prints[2]
+    renamed = write(tmp_path / "a/set/other.tsv", "x")
+    assert hash_files([renamed], tmp_path / "a") != prints[0]
+
+
+def test_a_changed_file_has_a_new_fingerprint(tmp_path: Path) -> None:
+    path = write(tmp_path / "file", "one")
+    before = hash_files([path], tmp_path)
+    write(path, "three")
+    assert hash_files([path], tmp_path) != before
+
+
+def test_missing_data_say_what_was_looked_for_and_what_is_there(tmp_path: Path) -> None:
+    write(tmp_path / "set/dev.tsv", "")
+    source = open_source(str(tmp_path), LAYOUT)
+    with pytest.raises(TaskError, match=r"looked for .*set/train\.tsv \(.*set holds: dev\.tsv\)"):
+        source.fingerprint("train")
+    with pytest.raises(TaskError, match=r"'/no/such' is no folder; expected `mini`, `hub`, or a folder with set/train"):
+        open_source("/no/such", LAYOUT)
+    with pytest.raises(TaskError, match="no pinned data set"):
+        open_source("hub", Layout(LAYOUT.files))
+    with pytest.raises(TaskError, match=r"mini has no set/train\.tsv"):
+        open_source("mini", LAYOUT)
+
+
+def test_parquet_of_the_hubs_schema_is_read_from_a_folder(tmp_path: Path) -> None:
+    rows = [{"text": "one", "label": 1}, {"text": "two", "label": 0}]
+    folder = tmp_path / "hub/owner/name/config"
+    folder.mkdir(parents=True)
+    for name in ("train-00000-of-00001", "validation-00000-of-00001"):
+        datasets.Dataset.from_list(rows).to_parquet(folder / f"{name}.parquet")
+    source = open_source(str(tmp_path), LAYOUT)
+    assert isinstance(source, Rows)
+    assert [(where, list(read)) for where, read in source.parts("train")] == [("hub/owner/name/config/train", rows)]
+    assert source.fingerprint("train") != source.fingerprint("reported")
+    (folder / "train-00000-of-00001.parquet").unlink()
+    with pytest.raises(TaskError, match=r"no train rows of owner/name: looked for .*train-\*\.parquet"):
+        source.fingerprint("train")
+
+
+def test_own_files_win_over_a_copy_of_the_hub(tmp_path: Path) -> None:
+    write(tmp_path / "set/train.tsv", "")
+    write(tmp_path / "set/dev/a.tsv", "")
+    (tmp_path / "hub/owner/name").mkdir(parents=True)
+    assert isinstance(open_source(str(tmp_path), LAYOUT), Files)
+
+
+def test_the_hub_is_asked_for_the_pinned_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def load(*args: Any, **options: Any) -> list[dict[str, int]]:
+        asked.append((args, options))
+        return [{"label": 1}]
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    source = open_source("hub", LAYOUT)
+    assert isinstance(source, Rows)
+    assert source.parts("reported") == [("owner/name@0123456789ab/config/validation", [{"label": 1}])]
+    assert asked == [(("owner/name", "config"), {"split": "validation", "revision": "0123456789abcdef"})]
+    assert len(source.fingerprint("train")) == 64
+
+
+def test_a_revision_that_may_move_is_fingerprinted_by_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"label": 1}]
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: rows)
+    assert LAYOUT.hub is not None
+    moving, standing = (Rows(replace(LAYOUT.hub, revision=name)) for name in ("refs/convert/parquet", "0" * 40))
+    before = moving.fingerprint("train"), standing.fingerprint("train")
+    rows[0] = {"label": 0}
+    assert moving.fingerprint("train") != before[0]
+    assert standing.fingerprint("train") == before[1]  # nothing is read: a commit does not change
+
+
+def test_an_unreachable_hub_is_a_task_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*args: Any, **options: Any) -> None:
+        raise ConnectionError("offline")
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    source = open_source("hub", LAYOUT)
+    assert isinstance(source, Rows)
+    with pytest.raises(TaskError, match=r"owner/name \(config, train, revision .*ConnectionError: offline"):
+        source.parts("train")
+
+
+def test_text_keeps_its_line_ends_and_loses_its_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes("\ufeffone\r\ntwo\rthree\n".encode())
+    assert read_text(path) == "one\r\ntwo\rthree\n"
+    assert list(open_text(path)) == ["one\r\n", "two\r", "three\n"]
+    path.write_bytes(b"good\nbad \xff\n")
+    with pytest.raises(TaskError, match=r"file:2: not UTF-8"):
+        read_text(path)
+    with pytest.raises(TaskError, match="cannot read"):
+        read_text(tmp_path / "absent")
