@@ -1,4 +1,4 @@
-"""What a cell left in a folder elsewhere, as bytes: for engines whose workers do not see the board's folder."""
+"""The files of a finished cell as bytes, for engines whose workers do not share the board's folder."""
 
 import hashlib
 import json
@@ -18,8 +18,8 @@ from benchmark.suite.spec import RunSpec
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """Contents of the files that a cell may leave; None for those it did not."""
+class Artifacts:
+    """Contents of the files that a cell writes; None for those it did not."""
 
     record: bytes | None = None
     outcomes: bytes | None = None
@@ -31,10 +31,10 @@ class Parcel:
     """Of a failure."""
 
 
-def pack_parcel(board: Board, spec: RunSpec, teacher: str | None = None) -> Parcel:
+def collect_artifacts(board: Board, spec: RunSpec, teacher: str | None = None) -> Artifacts:
     """What the cell left on `board`, with the weights of the dense run `teacher` where they are there."""
     failure = _read(failure_path(board.records_folder, spec.id))
-    return Parcel(
+    return Artifacts(
         _read(record_path(board.records_folder, spec.id)),
         _read(outcomes_path(board.records_folder, spec.id)),
         _read(_predictions(board, spec)),
@@ -44,25 +44,25 @@ def pack_parcel(board: Board, spec: RunSpec, teacher: str | None = None) -> Parc
     )
 
 
-def unpack_parcel(board: Board, spec: RunSpec, parcel: Parcel) -> None:
+def store_artifacts(board: Board, spec: RunSpec, artifacts: Artifacts) -> None:
     """Put the cell's files on `board`, unless its record stands there; PrunebenchError where they are not what they should be."""
-    record = parse_record(spec.id, parcel.record) if parcel.record else None
-    if record is None or record.id != spec.id or parcel.outcomes is None:
+    record = parse_record(spec.id, artifacts.record) if artifacts.record else None
+    if record is None or record.id != spec.id or artifacts.outcomes is None:
         raise PrunebenchError(f"{spec.cell}: what came back from its worker is no record of it")
-    if hashlib.sha256(parcel.outcomes).hexdigest() != record.outcomes_sha256:
+    if hashlib.sha256(artifacts.outcomes).hexdigest() != record.outcomes_sha256:
         raise PrunebenchError(f"{spec.cell}: its outcomes were damaged on the way")
     with claimed(board.locks, spec.id):
         if board.is_done(spec):
             return
         refuse_other_sources(board, spec, Source(record.data_fingerprint, record.model_fingerprint))
-        put_teachers(board, parcel.teachers)
+        put_teachers(board, artifacts.teachers)
         for path, content in (
-            (weights_path(board.weights_folder, spec.id), parcel.weights),
-            (_predictions(board, spec), parcel.predictions),
+            (weights_path(board.weights_folder, spec.id), artifacts.weights),
+            (_predictions(board, spec), artifacts.predictions),
         ):
             if content is not None:
                 write_bytes(path, content)
-        save_record(board.records_folder, record, parcel.outcomes)
+        save_record(board.records_folder, record, artifacts.outcomes)
 
 
 def teacher_files(board: Board, dense: str) -> dict[str, bytes]:

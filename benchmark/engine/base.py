@@ -30,7 +30,7 @@ class EngineOptions:
 
     name: str = "local"
     jobs: int | None = None
-    """Cells at a time: processes of the local engine (1), most tasks or jobs of the others (as many as there is room for)."""
+    """Cells at a time: processes of the local engine (1), most tasks or jobs of the others (as many as fit)."""
     address: str | None = None
     """A running Ray cluster; without it one is started on this machine."""
     gpus: float | None = None

@@ -1,4 +1,4 @@
-"""What a runner elsewhere tells the engine's driver: short lists of JSON values, whatever carries them.
+"""The events that a runner in another process sends to the engine's driver, as short lists of JSON values.
 
 ["started", id], ["progress", id, steps done, steps planned, loss, sparsity], ["noted", id, text], and one that ends an attempt:
 ["finished", id, score, seconds], ["failed", id, reason], ["standing", id] where the record was there, ["left", id, reason] where
@@ -19,8 +19,8 @@ LAST = ("finished", "failed", "standing", "left", "busy", "trouble")
 """Kinds of events that end an attempt at a cell."""
 
 
-class Teller:
-    """A watcher that sends what it is told."""
+class EventWatcher:
+    """A watcher that sends events."""
 
     def __init__(self, send: Send) -> None:
         self.send = send
@@ -45,7 +45,7 @@ class Teller:
 
 
 def attempt(runner: CellRunner, spec: RunSpec, send: Send) -> bool:
-    """Run the cell with a runner whose watcher is `Teller(send)`; exactly one last event is sent, if this returns.
+    """Run the cell with a runner whose watcher is `EventWatcher(send)`; exactly one last event is sent, if this returns.
 
     False where this process can run no other cell: its GPU is lost.
     """

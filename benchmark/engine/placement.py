@@ -1,4 +1,4 @@
-"""Where the processes of one machine run: CPU threads divided among them, GPUs dealt out in turn."""
+"""Assigns CPU threads and GPUs to the processes of `--jobs N` on one machine."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 LEAST = 2 << 30
 """Bytes of GPU memory without which no process is started beside another."""
 UNKNOWN = 8 << 30
-"""What a cell is taken to want while none of its board has finished: a guess, on the safe side for a BERT-base and its teacher."""
+"""Bytes assumed for a cell while none of its board has finished: a guess, on the safe side for a BERT-base and its teacher."""
 MARGIN = 1.25
 """Over the largest peak that the board's records tell: the CUDA context and what the allocator keeps are not in it."""
 
@@ -42,7 +42,7 @@ def visible_gpus(device: str) -> list[str]:
     return (named or [str(index) for index in range(count)])[:count]
 
 
-def room(jobs: int, gpus: Sequence[str], free: Sequence[int], need: int) -> int:
+def jobs_that_fit(jobs: int, gpus: Sequence[str], free: Sequence[int], need: int) -> int:
     """How many of `jobs` processes fit: on each GPU as many as have `need` bytes of its free memory, but at least one."""
     if not gpus:
         return jobs
@@ -54,8 +54,8 @@ def room(jobs: int, gpus: Sequence[str], free: Sequence[int], need: int) -> int:
     )
 
 
-def need_of(board: Board) -> int:
-    """Bytes of GPU memory a cell of this board wants, by what its finished cells took."""
+def memory_needed(board: Board) -> int:
+    """Bytes of GPU memory that a cell of this board needs, judged by its finished cells."""
     peaks: Iterable[int] = (
         record.cost.peak_bytes for record in board.records()[0] if "autocast" in record.environment.get("precision", "")
     )

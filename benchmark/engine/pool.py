@@ -1,4 +1,4 @@
-"""The local engine with --jobs N: N processes on this machine share the missing cells; one display tells of all of them.
+"""The local engine with --jobs N: N processes on this machine share the missing cells, with one progress display for all.
 
 Each has its share of the CPU threads and, where there are GPUs, one of them in turn, so that several may share a GPU. A process
 that is killed loses nothing: its cell is taken up again by a fresh one, from its checkpoint.
@@ -13,8 +13,8 @@ from multiprocessing.connection import wait
 from benchmark.board.board import Board
 from benchmark.engine.cell import Done, Settings, Watcher
 from benchmark.engine.events import LAST
-from benchmark.engine.placement import free_memory, need_of, room, variables, visible_gpus
-from benchmark.engine.scheduler import Desk
+from benchmark.engine.placement import free_memory, jobs_that_fit, memory_needed, variables, visible_gpus
+from benchmark.engine.scheduler import Scheduler
 from benchmark.engine.worker import Worker
 from benchmark.errors import PrunebenchError
 from benchmark.suite.spec import RunSpec
@@ -33,21 +33,21 @@ class PoolEngine:
 
     def __call__(self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings) -> Done:
         """As every engine (base.py)."""
-        desk = Desk(board, cells, watcher, settings)
-        crew = _Crew(desk, settings, self._places(board, settings, min(self.jobs, desk.left)))
+        scheduler = Scheduler(board, cells, watcher, settings)
+        workers = _Workers(scheduler, settings, self._places(board, settings, min(self.jobs, scheduler.left)))
         try:
-            while desk.left:
-                crew.start()
-                crew.listen()
+            while scheduler.left:
+                workers.start()
+                workers.listen()
         finally:
-            crew.stop()
-        return desk.done
+            workers.stop()
+        return scheduler.done
 
     def _places(self, board: Board, settings: Settings, jobs: int) -> list[dict[str, str]]:
-        """Environment variables of every process there is room for."""
+        """Environment variables of every process that fits."""
         gpus = visible_gpus(settings.device) if jobs else []
-        need = need_of(board) if gpus else 0
-        fitting = room(jobs, gpus, free_memory(gpus), need)
+        need = memory_needed(board) if gpus else 0
+        fitting = jobs_that_fit(jobs, gpus, free_memory(gpus), need)
         if fitting < jobs:
             warnings.warn(
                 f"{fitting} jobs instead of {jobs}: more would not have {need / 2**30:.1f} GiB of free GPU memory each",
@@ -57,10 +57,10 @@ class PoolEngine:
 
 
 @dataclass
-class _Crew:
+class _Workers:
     """The processes, one in each place, started when there is a cell for them."""
 
-    desk: Desk
+    scheduler: Scheduler
     settings: Settings
     places: list[dict[str, str]]
     workers: dict[int, Worker] = field(default_factory=dict)
@@ -71,15 +71,15 @@ class _Crew:
             worker = self.workers.get(place)
             if worker is not None and worker.spec is not None:
                 continue
-            spec = self.desk.take()
+            spec = self.scheduler.take()
             if spec is None:
                 return
             if worker is None:
-                worker = self.workers[place] = Worker.start(self.desk.board, self.settings, needed)
+                worker = self.workers[place] = Worker.start(self.scheduler.board, self.settings, needed)
             worker.give(spec)
 
     def listen(self) -> None:
-        """Hear what the processes say until one is idle, or for a moment."""
+        """Handle events until a process is idle, or for a moment."""
         at = {worker.connection: place for place, worker in self.workers.items()}
         if not at:
             time.sleep(TICK)
@@ -88,14 +88,14 @@ class _Crew:
             try:
                 event = self.workers[place].connection.recv()
             except (EOFError, OSError):
-                self._bury(place)
+                self._remove_dead(place)
                 continue
             self.workers[place].ready = True
             if event[0] in LAST:
                 self.workers[place].spec = None
-            self.desk.hear(event)
+            self.scheduler.handle(event)
 
-    def _bury(self, place: int) -> None:
+    def _remove_dead(self, place: int) -> None:
         """The process in this place is gone."""
         worker = self.workers.pop(place)
         worker.connection.close()
@@ -103,7 +103,7 @@ class _Crew:
         if not worker.ready and (worker.process.exitcode or 0) >= 0:  # killed while it starts, it is started again
             raise PrunebenchError(f"a process of --jobs could not start ({ending}); what it said is above")
         if worker.spec is not None:
-            self.desk.died(
+            self.scheduler.died(
                 worker.spec, f"its process died twice, last by {ending} (SIGKILL often means: out of memory)"
             )
 

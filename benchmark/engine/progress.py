@@ -19,7 +19,7 @@ EVERY = 10.0
 class Reporter(Protocol):
     """Both displays: told of cells as an engine's Watcher is."""
 
-    def started(self, spec: RunSpec) -> "Shower":
+    def started(self, spec: RunSpec) -> "ShowProgress":
         """A cell starts; the answer shows its progress."""
 
     def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
@@ -32,7 +32,7 @@ class Reporter(Protocol):
         """Something happened to a cell that a person should know."""
 
 
-class Shower(Protocol):
+class ShowProgress(Protocol):
     """Shows the progress inside one cell."""
 
     def __call__(self, done: int, total: int, loss: float, sparsity: float) -> None:
@@ -42,7 +42,7 @@ class Shower(Protocol):
 class Silent:
     """Told of cells, says nothing."""
 
-    def started(self, spec: RunSpec) -> Shower:  # noqa: ARG002 - a null object
+    def started(self, spec: RunSpec) -> ShowProgress:  # noqa: ARG002 - a null object
         """No progress either."""
         return silent
 
@@ -84,7 +84,7 @@ class Plain:
     def __init__(self, console: Console, tally: Tally) -> None:
         self.console, self.tally, self.last = console, tally, time.monotonic()
 
-    def started(self, spec: RunSpec) -> Shower:
+    def started(self, spec: RunSpec) -> ShowProgress:
         """Long cells say where they are; short ones only how they ended."""
 
         def show(done: int, total: int, loss: float, sparsity: float) -> None:
@@ -121,7 +121,7 @@ class Live:
         self.board = bars.add_task("cells", total=tally.total, completed=tally.done, note="")
         self.rows: dict[str, int] = {}
 
-    def started(self, spec: RunSpec) -> Shower:
+    def started(self, spec: RunSpec) -> ShowProgress:
         """A bar of its own."""
         row = self.bars.add_task(escape(clean(spec.cell)), total=None, note="")
         self.rows[spec.id] = row

@@ -13,11 +13,11 @@ from typing import Any
 from uuid import uuid4
 
 from benchmark.board.board import Board
-from benchmark.engine.artifacts import teacher_files, unpack_parcel
+from benchmark.engine.artifacts import store_artifacts, teacher_files
 from benchmark.engine.cell import Done, Settings, Watcher
 from benchmark.engine.events import Event
-from benchmark.engine.ray_task import Answer, Beacon, Errand, perform
-from benchmark.engine.scheduler import Desk
+from benchmark.engine.ray_task import Answer, CellTask, FolderMarker, perform
+from benchmark.engine.scheduler import Scheduler
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import WriteError
 from benchmark.suite.spec import RunSpec
@@ -49,21 +49,23 @@ class RayEngine:
     def __call__(self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings) -> Done:
         """As every engine (base.py)."""
         absolute = replace(board, folder=board.folder.absolute())
-        desk = Desk(absolute, cells, watcher, settings, lives=1)  # Ray has tried again before it says that a task died
-        if not desk.left:
-            return desk.done
+        scheduler = Scheduler(
+            absolute, cells, watcher, settings, max_deaths=1
+        )  # Ray has tried again before it says that a task died
+        if not scheduler.left:
+            return scheduler.done
         with cluster(self.address, self.jobs) as ray:
             gpus = gpus_each(ray, self.gpus, settings.device)
             # Without a GPU of its own, a task on a machine that has some must not take one.
             given = settings if gpus else replace(settings, device="cpu")
-            tasks = _Tasks(ray, desk, given, gpus, self.jobs or MOST)
+            tasks = _Tasks(ray, scheduler, given, gpus, self.jobs or MOST)
             try:
-                while desk.left:
+                while scheduler.left:
                     tasks.submit()
                     tasks.collect()
             finally:
                 tasks.cancel()
-        return desk.done
+        return scheduler.done
 
 
 @contextmanager
@@ -128,7 +130,7 @@ class _Tasks:
     """The tasks in Ray's hands."""
 
     ray: Any
-    desk: Desk
+    scheduler: Scheduler
     settings: Settings
     gpus: float
     most: int
@@ -141,16 +143,18 @@ class _Tasks:
         self.mailbox = self.ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
         # Asked for here and not by `.options`, so that a process with a GPU serves one task: it keeps the first GPU it is given.
         self.task = self.ray.remote(num_cpus=1, num_gpus=self.gpus, max_retries=RETRIES)(perform)
-        self.beacon = Beacon(self.desk.board.cache / "ray" / f"{uuid4().hex}.beacon", uuid4().hex)
-        self.beacon.light()
+        self.marker = FolderMarker(self.scheduler.board.cache / "ray" / f"{uuid4().hex}.marker", uuid4().hex)
+        self.marker.write()
         self.taught: dict[str, Any] = {}
 
     def submit(self) -> None:
         """Hand over every cell that can start."""
-        while len(self.running) < self.most and (spec := self.desk.take()) is not None:
-            teacher = self.desk.teacher.get(spec.id) or (spec.id if spec.id in self.desk.teaching else None)
-            errand = Errand(self.desk.board, spec, self.settings, self.beacon, teacher)
-            self.running[self.task.remote(errand, self.mailbox, self._teachers(self.desk.teacher.get(spec.id)))] = spec
+        while len(self.running) < self.most and (spec := self.scheduler.take()) is not None:
+            teacher = self.scheduler.teacher.get(spec.id) or (spec.id if spec.id in self.scheduler.teaching else None)
+            cell = CellTask(self.scheduler.board, spec, self.settings, self.marker, teacher)
+            self.running[self.task.remote(cell, self.mailbox, self._teachers(self.scheduler.teacher.get(spec.id)))] = (
+                spec
+            )
 
     def collect(self) -> None:
         """Hear what was said, and take the answers of tasks that have ended, or wait a moment."""
@@ -164,38 +168,38 @@ class _Tasks:
             try:
                 answer = self.ray.get(reference)
             except self.ray.exceptions.RayError as error:
-                self.desk.died(spec, f"its Ray task died: {_first_line(error)}", str(error))
+                self.scheduler.died(spec, f"its Ray task died: {_first_line(error)}", str(error))
             else:
                 self._take(spec, answer)
 
     def _take(self, spec: RunSpec, answer: Answer) -> None:
-        """Write what the driver has to write, then hear the last event."""
-        if answer.parcel is not None:
+        """Write what the driver has to write, then handle the last event."""
+        if answer.artifacts is not None:
             try:
-                if answer.parcel.record is not None:
-                    unpack_parcel(self.desk.board, spec, answer.parcel)
+                if answer.artifacts.record is not None:
+                    store_artifacts(self.scheduler.board, spec, answer.artifacts)
                 elif answer.last[0] == "failed":
-                    self.desk.board.fail(spec, str(answer.last[2]), answer.parcel.log)
+                    self.scheduler.board.fail(spec, str(answer.last[2]), answer.artifacts.log)
             except WriteError:
                 raise  # the driver's own disk: no cell's fault
             except PrunebenchError as error:
-                self.desk.board.fail(spec, str(error), str(error))
+                self.scheduler.board.fail(spec, str(error), str(error))
                 answer = Answer(["failed", spec.id, str(error)])
-        self.desk.hear(answer.last)
+        self.scheduler.handle(answer.last)
 
     def _read_mail(self) -> None:
         with suppress(
             self.ray.exceptions.RayError
         ):  # the mailbox went with its node: no more progress, all else goes on
             for event in self.ray.get(self.mailbox.take.remote(), timeout=10 * TICK):
-                self.desk.hear(event)
+                self.scheduler.handle(event)
 
     def _teachers(self, dense: str | None) -> Any:
         """The weights of a teacher, put into Ray's store once; an empty dict where there are none."""
         if dense is None:
             return {}
         if dense not in self.taught:
-            files = teacher_files(self.desk.board, dense)
+            files = teacher_files(self.scheduler.board, dense)
             if not files:
                 return {}
             self.taught[dense] = self.ray.put(files)
@@ -203,7 +207,7 @@ class _Tasks:
 
     def cancel(self) -> None:
         """Cancel what runs: tasks save and end, and are ended if they take too long."""
-        self.beacon.path.unlink(missing_ok=True)
+        self.marker.path.unlink(missing_ok=True)
         for reference in self.running:
             self.ray.cancel(reference)
         if self.running:

@@ -1,7 +1,7 @@
-"""The desk of an engine that runs cells elsewhere: which cell to start next, and what has become of the others.
+"""Decides which cell an engine starts next, and keeps track of the others.
 
-Dense cells that teach come first, and a cell whose teacher is in the making waits here instead of in a worker's slot. A cell
-that another runner has is asked for again later; one whose runner died is started again, and failed when that happens twice.
+Dense cells that serve as teachers come first, and a cell waits here until its teacher is trained, so that it blocks no worker. A cell
+that another runner has locked is tried again later. One whose runner died is started again, and fails after the second death.
 """
 
 import time
@@ -17,19 +17,19 @@ from benchmark.suite.spec import RunSpec
 from benchmark.training.teachers import taught_by
 from benchmark.training.train import Progress
 
-LIVES = 2
-"""Runners that a cell may cost before it counts as failed."""
+MAX_DEATHS = 2
+"""Deaths of runners after which a cell counts as failed."""
 SHORTEST, LONGEST = 0.5, 20.0
 """Seconds until a cell that another runner has is asked for again: doubled from the one to the other."""
 
 
-class Desk:
+class Scheduler:
     """Cells by where they stand: waiting, running, or in `done`."""
 
     def __init__(
-        self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings, lives: int = LIVES
+        self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings, max_deaths: int = MAX_DEATHS
     ) -> None:
-        self.board, self.watcher, self.lives, self.done = board, watcher, lives, Done()
+        self.board, self.watcher, self.max_deaths, self.done = board, watcher, max_deaths, Done()
         named = {spec.id: spec for spec in cells}
         standing = board.index().ids & named.keys()
         self.done.standing = [run_id for run_id in named if run_id in standing]
@@ -62,15 +62,15 @@ class Desk:
     def take(self) -> RunSpec | None:
         """The next cell to start, now counted as running; None where none can start yet."""
         now = time.monotonic()
-        awaited = self._in_the_making()
+        awaited = self._teachers_in_training()
         for run_id, spec in self.waiting.items():
             if self._later.get(run_id, 0.0) <= now and self.teacher.get(run_id) not in awaited:
                 self.running[run_id] = self.waiting.pop(run_id)
                 return spec
         return None
 
-    def hear(self, event: Event) -> None:
-        """Take note of an event and tell the watcher; news of cells that are not running is old."""
+    def handle(self, event: Event) -> None:
+        """Update the state for an event and tell the watcher; events of cells that are not running are ignored."""
         kind, run_id, *facts = event
         spec = self.running.get(str(run_id))
         if spec is None:
@@ -88,20 +88,20 @@ class Desk:
             self._close(spec, str(kind), facts)
 
     def died(self, spec: RunSpec, reason: str, log: str = "") -> None:
-        """The cell's runner is gone without a last word: what it left counts, else the cell is started again or failed."""
+        """The cell's runner died: where its record stands, it is finished; otherwise it is started again, or failed."""
         if self.board.is_done(spec):
             self._close(spec, "finished", self._score(spec))
             return
         # A runner that was gone before it began says little about the cell: it counts half.
         self.deaths[spec.id] += 2 if spec.id in self._begun else 1
         self._begun.discard(spec.id)
-        if self.deaths[spec.id] < 2 * self.lives:
+        if self.deaths[spec.id] < 2 * self.max_deaths:
             self.waiting = {spec.id: self.running.pop(spec.id), **self.waiting}
             return
         self.board.fail(spec, reason, log or reason)
         self._close(spec, "failed", [reason])
 
-    def _in_the_making(self) -> set[str]:
+    def _teachers_in_training(self) -> set[str]:
         """Teachers that a cell should wait for: their own cell is waiting or running, or a running cell just trains them."""
         wanted = set(self.teacher.values()) - self._taught
         if wanted:

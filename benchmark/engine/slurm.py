@@ -20,7 +20,7 @@ from uuid import uuid4
 from benchmark.board.board import Board
 from benchmark.engine.cell import Done, Settings, Watcher
 from benchmark.engine.events import LAST, Event
-from benchmark.engine.scheduler import Desk
+from benchmark.engine.scheduler import Scheduler
 from benchmark.engine.slurm_job import CellJob
 from benchmark.engine.slurm_options import SlurmOptions
 from benchmark.errors import PrunebenchError
@@ -54,19 +54,19 @@ class SlurmEngine:
 
     def __call__(self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings) -> Done:
         """As every engine (base.py)."""
-        desk = Desk(board, cells, watcher, settings)
-        if not desk.left:
-            return desk.done
-        queue = _Queue(desk, settings, executor(board, self.options), self.jobs or MOST)
+        scheduler = Scheduler(board, cells, watcher, settings)
+        if not scheduler.left:
+            return scheduler.done
+        queue = _Queue(scheduler, settings, executor(board, self.options), self.jobs or MOST)
         pause = SHORTEST
         try:
-            while desk.left:
+            while scheduler.left:
                 pause = SHORTEST if queue.step() else min(1.5 * pause, LONGEST)
-                if desk.left:
+                if scheduler.left:
                     time.sleep(pause)
         finally:
             queue.cancel()
-        return desk.done
+        return scheduler.done
 
 
 @dataclass
@@ -79,7 +79,7 @@ class _Job:
     events: Path
     read: int = 0
     missed: float | None = None
-    """When it was first found to have left the queue without a last word."""
+    """When it was first found to have left the queue without reporting an end."""
     released: int = 0
 
     def news(self) -> list[Event]:
@@ -96,16 +96,16 @@ class _Job:
 class _Queue:
     """Our jobs."""
 
-    desk: Desk
+    scheduler: Scheduler
     settings: Settings
     executor: "SlurmExecutor"
     most: int
     jobs: dict[str, _Job] = field(default_factory=dict)
 
     def step(self) -> bool:
-        """Submit what can start, hear what was said, see who is gone; whether anything happened."""
+        """Submit what can start, handle what was said, see who is gone; whether anything happened."""
         happened = False
-        while len(self.jobs) < self.most and (spec := self.desk.take()) is not None:
+        while len(self.jobs) < self.most and (spec := self.scheduler.take()) is not None:
             self._submit(spec)
             happened = True
         queued = listed()  # asked before the events are read: who left the queue has written all it had to say
@@ -114,28 +114,28 @@ class _Queue:
             for event in news:
                 if event[0] in LAST:
                     self.jobs.pop(job.number, None)
-                self.desk.hear(event)
+                self.scheduler.handle(event)
             happened = happened or bool(news)
             if queued is not None and job.number in self.jobs:
                 self._look(job, queued.get(job.number))
         return happened
 
     def _look(self, job: _Job, reason: str | None) -> None:
-        """At a job that has not said its last word: gone from the queue (None), or waiting there for a reason."""
+        """At a job that has not reported its end: gone from the queue (None), or waiting there for a reason."""
         if reason == HELD:
             ask(["scontrol", "release", job.number] if job.released < RELEASES else ["scancel", job.number])
             job.released += 1
         self._missing(job, reason is not None)
 
     def _missing(self, job: _Job, queued: bool) -> None:
-        """A job that has left the queue without a last word is dead, once the file system had time to show one."""
+        """A job that has left the queue without reporting an end is dead, once the file system had time to show one."""
         if queued:
             job.missed = None
             return
         job.missed = job.missed or time.monotonic()
-        if self.desk.board.is_done(job.spec) or time.monotonic() - job.missed > GRACE:
+        if self.scheduler.board.is_done(job.spec) or time.monotonic() - job.missed > GRACE:
             del self.jobs[job.number]
-            self.desk.died(
+            self.scheduler.died(
                 job.spec, f"Slurm job {job.number} ended without a record, twice; see {job.log}", _tail(job.log)
             )
 
@@ -147,7 +147,7 @@ class _Queue:
         events.parent.mkdir(parents=True, exist_ok=True)
         self.executor.update_parameters(job_name=f"prunebench-{spec.id}")
         try:
-            job = self.executor.submit(CellJob(self.desk.board, spec, self.settings, events))
+            job = self.executor.submit(CellJob(self.scheduler.board, spec, self.settings, events))
         except (FailedJobError, OSError) as error:
             raise PrunebenchError(f"sbatch refused a job: {_words(error)}") from error
         self.jobs[job.job_id] = _Job(spec, job.job_id, Path(job.paths.stdout), events)

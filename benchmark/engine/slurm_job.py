@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.board.board import Board
 from benchmark.engine.cell import CellRunner, Settings
-from benchmark.engine.events import Event, Teller, attempt
+from benchmark.engine.events import Event, EventWatcher, attempt
 from benchmark.machine import interrupt
 from benchmark.suite.spec import RunSpec
 
@@ -46,7 +46,7 @@ class CellJob:
             requeue = signal.signal(REQUEUE, note)
             signal.signal(signal.SIGTERM, note)
             try:
-                attempt(CellRunner(self.board, Teller(self._send), self.settings), self.spec, self._send)
+                attempt(CellRunner(self.board, EventWatcher(self._send), self.settings), self.spec, self._send)
             except interrupt.Interrupted as stop:
                 until = time.monotonic() + BOTH
                 while REQUEUE not in received and time.monotonic() < until:

@@ -1,6 +1,6 @@
-"""A process of the pool: runs the cells it is given, and tells the driver through its own pipe.
+"""A worker process of `--jobs N`: runs the cells it is given, and reports to the driver through a pipe of its own.
 
-A pipe of its own, because a process that is killed in the middle of a word can then spoil nobody else's.
+A pipe of its own, because a process that is killed in the middle of a message can then spoil nobody else's.
 """
 
 import os
@@ -14,7 +14,7 @@ from multiprocessing.context import SpawnProcess
 
 from benchmark.board.board import Board
 from benchmark.engine.cell import CellRunner, Settings
-from benchmark.engine.events import Event, Teller, attempt
+from benchmark.engine.events import Event, EventWatcher, attempt
 from benchmark.machine import interrupt
 from benchmark.suite.spec import RunSpec
 
@@ -82,7 +82,7 @@ def serve(connection: Connection, board: Board, settings: Settings) -> None:
         except OSError:
             interrupt.ask()  # the driver is gone: save at the next step, and end
 
-    runner = CellRunner(board, Teller(send), settings)
+    runner = CellRunner(board, EventWatcher(send), settings)
     try:
         with interrupt.catching():
             send(["ready", ""])

@@ -15,7 +15,7 @@ import torch
 from benchmark.board.board import Board
 from benchmark.board.record import record_path
 from benchmark.engine.cell import CellRunner, Settings
-from benchmark.engine.events import LAST, Event, Teller, attempt
+from benchmark.engine.events import LAST, Event, EventWatcher, attempt
 from benchmark.engine.local import run_cells
 from benchmark.errors import DeviceLostError
 from benchmark.machine import interrupt
@@ -184,7 +184,7 @@ def test_a_lost_device_is_one_cells_failure_and_not_that_of_all_after_it(
 def test_a_worker_whose_device_is_lost_says_so_once_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lose_device(monkeypatch)
     board, events = make_board(tmp_path), list[Event]()
-    runner = CellRunner(board, Teller(events.append), CPU)
+    runner = CellRunner(board, EventWatcher(events.append), CPU)
     assert not attempt(runner, board.suite.cells()[0], events.append)
     assert [event[0] for event in events if event[0] in LAST] == ["failed"]
 

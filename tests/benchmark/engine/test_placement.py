@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.board.board import Board
 from benchmark.engine import placement
-from benchmark.engine.placement import room, threads_each, variables
+from benchmark.engine.placement import jobs_that_fit, threads_each, variables
 from tests.benchmark.boards import finish, make_board
 
 GIB = 1 << 30
@@ -27,22 +27,24 @@ def test_gpus_are_dealt_out_in_turn() -> None:
 
 
 def test_no_more_processes_than_a_gpu_has_memory_for() -> None:
-    assert room(6, ["0", "1"], [40 * GIB, 40 * GIB], 10 * GIB) == 6
-    assert room(6, ["0", "1"], [20 * GIB, 40 * GIB], 10 * GIB) == 4  # 0 1 0 1, and the next 0 would not fit
-    assert room(6, ["0", "1"], [1 * GIB, 1 * GIB], 10 * GIB) == 2  # one each: the cell itself says what it lacks
-    assert room(6, [], [], 0) == 6
+    assert jobs_that_fit(6, ["0", "1"], [40 * GIB, 40 * GIB], 10 * GIB) == 6
+    assert jobs_that_fit(6, ["0", "1"], [20 * GIB, 40 * GIB], 10 * GIB) == 4  # 0 1 0 1, and the next 0 would not fit
+    assert (
+        jobs_that_fit(6, ["0", "1"], [1 * GIB, 1 * GIB], 10 * GIB) == 2
+    )  # one each: the cell itself says what it lacks
+    assert jobs_that_fit(6, [], [], 0) == 6
 
 
 def test_a_cell_wants_what_finished_ones_took(tmp_path: Path) -> None:
     board = make_board(tmp_path)
-    assert placement.need_of(board) == placement.UNKNOWN  # none has finished
+    assert placement.memory_needed(board) == placement.UNKNOWN  # none has finished
     finish(board)
-    assert placement.need_of(board) == placement.UNKNOWN  # those of a CPU say nothing
+    assert placement.memory_needed(board) == placement.UNKNOWN  # those of a CPU say nothing
     for path in board.records_folder.glob("*.json"):
         record = json.loads(path.read_text())
         record["environment"]["precision"], record["cost"]["peak_bytes"] = "bf16 autocast", 4 * GIB
         path.write_text(json.dumps(record))
-    assert placement.need_of(Board.open(board.folder)) == 5 * GIB
+    assert placement.memory_needed(Board.open(board.folder)) == 5 * GIB
 
 
 def test_no_gpu_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from benchmark.board.board import Board
-from benchmark.engine.artifacts import pack_parcel, unpack_parcel
+from benchmark.engine.artifacts import collect_artifacts, store_artifacts
 from benchmark.engine.cell import Done, Settings
 from benchmark.engine.ray import RayEngine, gpus_each
-from benchmark.engine.ray_task import Beacon
+from benchmark.engine.ray_task import FolderMarker
 from benchmark.errors import PrunebenchError
 from tests.benchmark.boards import CPU, Watched, finish, make_board
 from tests.benchmark.engine.same import left_behind, same
@@ -91,7 +91,7 @@ def test_nodes_that_do_not_see_the_folder_send_what_they_made(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Records, predictions, weights and the teacher come back; the student gets the teacher, and the reasons of failures come too."""
-    monkeypatch.setattr(Beacon, "light", lambda _: None)
+    monkeypatch.setattr(FolderMarker, "write", lambda _: None)
     (tmp_path / "nan.py").write_text(NOT_FINITE)
     changes: dict[str, Any] = {"criteria": ["random", "nan.py"], "regularizers": ["none", "distillation"]}
     board = make_board(tmp_path, **changes)
@@ -151,21 +151,21 @@ def test_parcels(finished_board: Board, tmp_path: Path) -> None:
     """Nothing but a whole record of the very cell is taken, and a standing one stays."""
     board = make_board(tmp_path)
     dense, random, _ = board.suite.cells()
-    parcel = pack_parcel(finished_board, dense)
+    artifacts = collect_artifacts(finished_board, dense)
     for wrong in (
-        replace(parcel, record=b"{}"),
-        replace(parcel, outcomes=b"damaged"),
-        replace(parcel, outcomes=None),
-        pack_parcel(finished_board, random),
+        replace(artifacts, record=b"{}"),
+        replace(artifacts, outcomes=b"damaged"),
+        replace(artifacts, outcomes=None),
+        collect_artifacts(finished_board, random),
     ):
         with pytest.raises(PrunebenchError, match=r"is no record of it|damaged on the way"):
-            unpack_parcel(board, dense, wrong)
+            store_artifacts(board, dense, wrong)
         assert not board.is_done(dense)
-    unpack_parcel(board, dense, replace(parcel, teachers={"../../escaped.safetensors": b"x"}))
+    store_artifacts(board, dense, replace(artifacts, teachers={"../../escaped.safetensors": b"x"}))
     assert board.record(dense) == finished_board.record(dense)
     assert not list(tmp_path.rglob("*escaped*"))
     before = (board.records_folder / f"{dense.id}.json").stat().st_mtime_ns
-    unpack_parcel(board, dense, parcel)
+    store_artifacts(board, dense, artifacts)
     assert (board.records_folder / f"{dense.id}.json").stat().st_mtime_ns == before
 
 

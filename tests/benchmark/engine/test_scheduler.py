@@ -1,4 +1,4 @@
-"""The desk of the engines: order, teachers, cells of other runners, deaths."""
+"""The scheduler of the engines: order, teachers, cells of other runners, deaths."""
 
 from pathlib import Path
 
@@ -6,20 +6,20 @@ import pytest
 
 from benchmark.board.board import Board
 from benchmark.board.weights import weights_path
-from benchmark.engine.scheduler import Desk
+from benchmark.engine.scheduler import Scheduler
 from benchmark.errors import PrunebenchError
 from benchmark.suite.spec import RunSpec
 from tests.benchmark.boards import CPU, Watched, finish, make_board
 
 
-def taken(desk: Desk) -> list[str]:
+def taken(scheduler: Scheduler) -> list[str]:
     """Cells that can start now, as the tables call them."""
-    return [spec.cell.removeprefix("glue/sst2 ") for spec in iter(desk.take, None)]
+    return [spec.cell.removeprefix("glue/sst2 ") for spec in iter(scheduler.take, None)]
 
 
-def open_desk(board: Board) -> tuple[Desk, Watched]:
+def open_scheduler(board: Board) -> tuple[Scheduler, Watched]:
     watched = Watched()
-    return Desk(board, board.cells(), watched, CPU), watched
+    return Scheduler(board, board.cells(), watched, CPU), watched
 
 
 @pytest.fixture
@@ -29,37 +29,37 @@ def board(tmp_path: Path) -> Board:
 
 
 def test_dense_cells_first_and_students_after_their_teacher(board: Board) -> None:
-    desk, watched = open_desk(board)
-    assert taken(desk) == ["dense seed 0", "dense seed 1", "random 0.5 seed 0", "random 0.5 seed 1"]
+    scheduler, watched = open_scheduler(board)
+    assert taken(scheduler) == ["dense seed 0", "dense seed 1", "random 0.5 seed 0", "random 0.5 seed 1"]
     dense = board.suite.cells()[0]
-    desk.hear(["started", dense.id])
-    desk.hear(["progress", dense.id, 1, 5, 0.5, 0.0])
-    desk.hear(["finished", dense.id, 71.0, 2.0])
-    assert taken(desk) == ["random+distillation 0.5 seed 0"]
+    scheduler.handle(["started", dense.id])
+    scheduler.handle(["progress", dense.id, 1, 5, 0.5, 0.0])
+    scheduler.handle(["finished", dense.id, 71.0, 2.0])
+    assert taken(scheduler) == ["random+distillation 0.5 seed 0"]
     assert watched.told == [("started", dense.cell), ("finished", dense.cell)]
-    assert desk.done.finished == [dense.id]
+    assert scheduler.done.finished == [dense.id]
 
 
 def test_a_teacher_that_no_cell_makes_is_made_by_one_student(tmp_path: Path) -> None:
     board = make_board(tmp_path, criteria=["random", "magnitude"], regularizers=["distillation"])
-    desk = Desk(board, board.cells("*distillation*"), Watched(), CPU)
-    first = desk.take()
+    scheduler = Scheduler(board, board.cells("*distillation*"), Watched(), CPU)
+    first = scheduler.take()
     assert first is not None
-    assert taken(desk) == []
+    assert taken(scheduler) == []
     path = weights_path(board.cache / "teachers", f"{first.dense().id}-0123456789abcdef")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"weights")
-    assert taken(desk) == ["magnitude+distillation 0.5 seed 0"]
+    assert taken(scheduler) == ["magnitude+distillation 0.5 seed 0"]
 
 
 def test_finished_and_failed_cells_are_not_started(board: Board) -> None:
     dense, plain, *_ = board.suite.cells()
     finish(board, dense.cell)
     board.fail(plain, "no reason", "log")
-    desk, _ = open_desk(board)
-    assert desk.done.standing == [dense.id]
-    assert desk.done.left == {plain.id: "no reason"}
-    assert not {dense.id, plain.id} & desk.waiting.keys()
+    scheduler, _ = open_scheduler(board)
+    assert scheduler.done.standing == [dense.id]
+    assert scheduler.done.left == {plain.id: "no reason"}
+    assert not {dense.id, plain.id} & scheduler.waiting.keys()
 
 
 def test_a_cell_of_another_runner_is_asked_for_later_and_its_students_wait(
@@ -67,70 +67,70 @@ def test_a_cell_of_another_runner_is_asked_for_later_and_its_students_wait(
 ) -> None:
     now = [100.0]
     monkeypatch.setattr("benchmark.engine.scheduler.time.monotonic", lambda: now[0])
-    desk, _ = open_desk(board)
-    taken(desk)
+    scheduler, _ = open_scheduler(board)
+    taken(scheduler)
     dense = board.suite.cells()[0]
     for pause in (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 20.0, 20.0):
-        desk.hear(["busy", dense.id])
+        scheduler.handle(["busy", dense.id])
         now[0] += pause - 0.01
-        assert taken(desk) == []
+        assert taken(scheduler) == []
         now[0] += 0.02
-        assert taken(desk) == ["dense seed 0"]
-    desk.hear(["standing", dense.id])
-    assert taken(desk) == ["random+distillation 0.5 seed 0"]
-    assert desk.done.standing == [dense.id]
+        assert taken(scheduler) == ["dense seed 0"]
+    scheduler.handle(["standing", dense.id])
+    assert taken(scheduler) == ["random+distillation 0.5 seed 0"]
+    assert scheduler.done.standing == [dense.id]
 
 
 def test_a_cell_whose_runner_dies_is_started_again_once(board: Board) -> None:
-    desk, watched = open_desk(board)
-    dense = desk.take()
+    scheduler, watched = open_scheduler(board)
+    dense = scheduler.take()
     assert dense is not None
-    desk.hear(["started", dense.id])
-    desk.died(dense, "killed")
-    assert desk.take() == dense
-    desk.hear(["started", dense.id])
-    desk.died(dense, "killed again", "the log")
-    assert desk.done.failed == {dense.id: "killed again"}
+    scheduler.handle(["started", dense.id])
+    scheduler.died(dense, "killed")
+    assert scheduler.take() == dense
+    scheduler.handle(["started", dense.id])
+    scheduler.died(dense, "killed again", "the log")
+    assert scheduler.done.failed == {dense.id: "killed again"}
     assert board.failure(dense) == "killed again"
     assert watched.told == [("started", dense.cell), ("failed", dense.cell)]
 
 
 def test_a_runner_that_was_gone_before_it_began_counts_half(board: Board) -> None:
     """Both processes may be killed at once, and one cell be handed to each of them."""
-    desk, _ = open_desk(board)
-    first = desk.take()
+    scheduler, _ = open_scheduler(board)
+    first = scheduler.take()
     assert first is not None
     for _ in range(3):
-        desk.died(first, "killed")
-        assert desk.take() == first
-    desk.died(first, "killed a fourth time")
-    assert desk.done.failed == {first.id: "killed a fourth time"}
+        scheduler.died(first, "killed")
+        assert scheduler.take() == first
+    scheduler.died(first, "killed a fourth time")
+    assert scheduler.done.failed == {first.id: "killed a fourth time"}
 
 
 def test_a_record_that_a_dead_runner_left_counts(board: Board) -> None:
     def leave(spec: RunSpec) -> None:
-        desk.hear(["started", spec.id])
+        scheduler.handle(["started", spec.id])
         finish(board, spec.cell)
 
-    desk, watched = open_desk(board)
-    first, second = desk.take(), desk.take()
+    scheduler, watched = open_scheduler(board)
+    first, second = scheduler.take(), scheduler.take()
     assert first is not None
     assert second is not None
     leave(first)
-    desk.died(first, "killed")
+    scheduler.died(first, "killed")
     leave(second)
-    desk.hear(["standing", second.id])  # its engine started it again by itself
-    assert desk.done.finished == [first.id, second.id]
+    scheduler.handle(["standing", second.id])  # its engine started it again by itself
+    assert scheduler.done.finished == [first.id, second.id]
     assert watched.told == [
         ("started", first.cell), ("finished", first.cell), ("started", second.cell), ("finished", second.cell)
     ]  # fmt: skip
 
 
 def test_trouble_ends_the_run_and_old_news_are_no_news(board: Board) -> None:
-    desk, watched = open_desk(board)
+    scheduler, watched = open_scheduler(board)
     dense, plain, *_ = board.suite.cells()
-    desk.hear(["finished", plain.id, 1.0, 1.0])
+    scheduler.handle(["finished", plain.id, 1.0, 1.0])
     assert watched.told == []
-    assert desk.take() == dense
+    assert scheduler.take() == dense
     with pytest.raises(PrunebenchError, match="the disk is full"):
-        desk.hear(["trouble", dense.id, "the disk is full"])
+        scheduler.handle(["trouble", dense.id, "the disk is full"])

@@ -9,7 +9,7 @@ import psutil
 
 from benchmark.board.record import record_path
 from benchmark.engine.cell import CellRunner, Settings
-from benchmark.engine.events import Event, Teller, attempt
+from benchmark.engine.events import Event, EventWatcher, attempt
 from tests.benchmark.boards import finish, make_board
 from tests.benchmark.engine.same import left_behind, results
 
@@ -40,8 +40,8 @@ def test_the_child_of_a_killed_job_outlives_it(tmp_path: Path) -> None:
         parent.wait()
         assert child.is_running()
         said: list[Event] = []
-        again = CellRunner(board, Teller(said.append), Settings(device="cpu"))
-        while not said or said[-1][0] == "busy":  # the engine's desk asks again, as here
+        again = CellRunner(board, EventWatcher(said.append), Settings(device="cpu"))
+        while not said or said[-1][0] == "busy":  # the engine's scheduler asks again, as here
             attempt(again, dense, said.append)
             if said[-1][0] == "busy":
                 assert not board.is_done(dense)
