@@ -38,7 +38,7 @@ class Masks:
         self.ever = torch.zeros(0, dtype=torch.bool)
         self.maskings: list[Masking] = []
 
-    def see(self, step: int, mask: Tensor) -> None:
+    def add(self, step: int, mask: Tensor) -> None:
         """The mask (bool [n], True = kept) made after `step` steps."""
         if self.last is None:
             self.ever = ~mask
@@ -57,7 +57,7 @@ class Masks:
             self.ever |= ~mask
         self.last = mask.clone()
 
-    def told(self) -> Churn:
+    def result(self) -> Churn:
         """What was seen."""
         assert self.last is not None, "a run always masks once"
         ever = int(self.ever.sum())

@@ -72,7 +72,7 @@ def measure(
     scores: Tensor,
     predicted: Tensor | None,
     loss: Loss,
-    how: Probing,
+    probing: Probing,
     *,
     step: int = 0,
     split: str = "",
@@ -85,8 +85,8 @@ def measure(
     sizes = [matrix.parameter.numel() for matrix in matrices]
     probe = Probe.of(model, names, weights.split(sizes), loss)
     whole = [scores, predicted]
-    bins = probe.groups(_binned(scores.split(sizes), how.bins), sizes, whole)
-    singles = probe.groups(_spread(scores, sizes, how.singles), sizes, whole)
+    bins = probe.groups(_binned(scores.split(sizes), probing.bins), sizes, whole)
+    singles = probe.groups(_spread(scores, sizes, probing.singles), sizes, whole)
     return Fidelity(step=step, split=split, loss=probe.base, layers=names, bins=bins, singles=singles)
 
 

@@ -22,9 +22,9 @@ def figures(found: Sequence[Diagnosis]) -> "Iterator[tuple[str, Figure]]":
     """(file name without ending, figure) of everything that `found` allows, task by task."""
     for task in dict.fromkeys(one.spec.task for one in found):
         mine = [one for one in found if one.spec.task == task]
-        heard = _heard(mine)
-        if heard:
-            yield f"fidelity-{slug(task)}", fidelity_figure(task, heard)
+        shared = _fidelity_by_criterion(mine)
+        if shared:
+            yield f"fidelity-{slug(task)}", fidelity_figure(task, shared)
         if any(one.churn and one.churn.maskings for one in mine):
             yield f"churn-{slug(task)}", churn_figure(task, mine)
     for task, table in correlation_tables(found).items():
@@ -32,12 +32,12 @@ def figures(found: Sequence[Diagnosis]) -> "Iterator[tuple[str, Figure]]":
         yield f"correlation-{slug(task)}", correlation_figure(task, [str(line.key[0]) for line in table.rows], values)
 
 
-def fidelity_figure(task: str, heard: Named) -> "Figure":
+def fidelity_figure(task: str, shared: Named) -> "Figure":
     """On the dense run: mean change of the loss by bin of the score, from lowest to highest, and Spearman's by matrix."""
-    names = next(iter(heard.values()))[0].layers
+    names = next(iter(shared.values()))[0].layers
     with drawing():
         figure, axes = panels(2, width=4.6, height=3.2)
-        for position, (name, seeds) in enumerate(heard.items()):
+        for position, (name, seeds) in enumerate(shared.items()):
             style = look(position)
             changes = np.mean([_by_bin(one) for one in seeds], axis=0)
             shares = (np.arange(len(changes)) + 0.5) / len(changes)
@@ -114,10 +114,10 @@ def correlation_figure(
     return figure
 
 
-def _heard(found: Sequence[Diagnosis]) -> Named:
+def _fidelity_by_criterion(found: Sequence[Diagnosis]) -> Named:
     named: Named = {}
     for one in found:
-        for name, fidelity in (one.heard.fidelity if one.heard else {}).items():
+        for name, fidelity in (one.shared.fidelity if one.shared else {}).items():
             named.setdefault(name, []).append(fidelity)
     return named
 

@@ -14,37 +14,37 @@ from benchmark.training.train import Run
 from tasks.base import Batch
 
 
-def watch(spec: RunSpec, options: Options, how: Probing) -> tuple[Churn, Fidelity | None]:
-    """Run the pruned cell `spec` under observation; fidelity is None where no masking comes after `how.at`."""
-    seen: list[Witness] = []
+def observe_run(spec: RunSpec, options: Options, probing: Probing) -> tuple[Churn, Fidelity | None]:
+    """Run the pruned cell `spec` under observation; fidelity is None where no masking comes after `probing.at`."""
+    seen: list[MaskObserver] = []
 
     def begin(job: Run) -> None:
         assert isinstance(job.pruner, Pruner)
-        seen.append(Witness(job, how))
+        seen.append(MaskObserver(job, probing))
         job.pruner.witness = seen[0]
 
     run(spec, replace(options, watch=begin))
-    return seen[0].masks.told(), seen[0].fidelity
+    return seen[0].masks.result(), seen[0].fidelity
 
 
-class Witness:
+class MaskObserver:
     """Looks at every masking of a run."""
 
-    def __init__(self, job: Run, how: Probing) -> None:
-        self.job, self.how, self.masks = job, how, Masks()
+    def __init__(self, job: Run, probing: Probing) -> None:
+        self.job, self.probing, self.masks = job, probing, Masks()
         self.fidelity: Fidelity | None = None
 
     def __call__(self, pruner: Pruner) -> None:
         """A new mask was made and is not yet applied."""
         before = self.masks.last
-        self.masks.see(pruner.taken, pruner.mask)
+        self.masks.add(pruner.taken, pruner.mask)
         pruning = pruner.masked is not None and pruner.masked[1] > 0
-        if self.fidelity is None and pruning and pruner.taken >= self.how.at * self.job.total:
-            loss = loss_of(self.job, self.how.batches)
-            self.fidelity = examine(self.job, pruner, before, self.how, loss)
+        if self.fidelity is None and pruning and pruner.taken >= self.probing.at * self.job.total:
+            loss = loss_of(self.job, self.probing.batches)
+            self.fidelity = examine(self.job, pruner, before, self.probing, loss)
 
 
-def examine(job: Run, pruner: Pruner, before: Tensor | None, how: Probing, loss: Loss) -> Fidelity:
+def examine(job: Run, pruner: Pruner, before: Tensor | None, probing: Probing, loss: Loss) -> Fidelity:
     """Fidelity of the pruner's criterion now, at the weights that it ranks; of a latent one, as far as the mask `before` lets them
     through."""
     weights = pruner.weights.vector.data
@@ -59,7 +59,7 @@ def examine(job: Run, pruner: Pruner, before: Tensor | None, how: Probing, loss:
         pruner.scores(),
         predicted(pruner),
         loss,
-        how,
+        probing,
         step=pruner.taken,
         split=split_of(job),
     )

@@ -28,8 +28,8 @@ MOST = 1_000_000
 """Weights over which ranks are correlated: of more, every few in even strides."""
 
 
-class Heard(Strict):
-    """What was heard at one step of a dense run."""
+class SharedRun(Strict):
+    """What was measured at one step of a dense run."""
 
     step: int
     criteria: list[str]
@@ -39,7 +39,7 @@ class Heard(Strict):
     """By criterion."""
 
 
-class Listener(Pruner):
+class Observer(Pruner):
     """A criterion that watches and prunes nothing."""
 
     def __init__(self, job: Run, text: str, schedule: Schedule, sparsity: float) -> None:
@@ -58,7 +58,7 @@ class Listener(Pruner):
 
         self.calibrate = calibration(job)
 
-    def listen(self, grad: Tensor, lr: float) -> None:
+    def see_gradient(self, grad: Tensor, lr: float) -> None:
         """See the weights as they are and the gradient [n] at them."""
         step = self.step(lr)
         parts = zip(self.states, self._shown(self.weights.vector.data), self._shown(grad), strict=True)
@@ -66,65 +66,72 @@ class Listener(Pruner):
             self.criterion.observe(state, weight, part, step)
 
 
-class Chorus(Dense):
-    """In the place of a dense run's pruner: shows every step to all listeners, and ends the run once they were heard."""
+class ObservedDense(Dense):
+    """Takes the place of a dense run's pruner: shows every step to all observers, and ends the run once they are compared."""
 
-    def __init__(self, job: Run, texts: list[str], schedule: str, sparsity: float, how: Probing) -> None:
+    def __init__(self, job: Run, texts: list[str], schedule: str, sparsity: float, probing: Probing) -> None:
         super().__init__(job.pruner.weights)
         plan: Schedule = registry.configure("schedules", schedule)
-        self.job, self.how, self.heard = job, how, list[Heard]()
-        self.listeners = {text: Listener(job, text, plan, sparsity) for text in texts}
-        self.moment = first_masking(plan, job.total, sparsity, how.at)
+        self.job, self.probing, self.shared = job, probing, list[SharedRun]()
+        self.observers = {text: Observer(job, text, plan, sparsity) for text in texts}
+        self.moment = first_masking(plan, job.total, sparsity, probing.at)
         self.taken = 0
 
     def observe(self, lr: float) -> None:
-        """Every listener sees the same."""
+        """Every observer sees the same."""
         grad = self.weights.collect()
-        for listener in self.listeners.values():
-            listener.listen(grad, lr)
+        for observer in self.observers.values():
+            observer.see_gradient(grad, lr)
 
     def prune(self) -> None:
         """Nothing, until the moment has come."""
         self.taken += 1
-        for listener in self.listeners.values():
-            listener.taken = self.taken
+        for observer in self.observers.values():
+            observer.taken = self.taken
         if self.taken == self.moment:
-            self.heard.append(hear(self.job, self.listeners, self.how))
-            raise Enough
+            self.shared.append(compare_scores(self.job, self.observers, self.probing))
+            raise StopRun
 
 
-class Enough(Exception):  # noqa: N818 - no error
+class StopRun(Exception):  # noqa: N818 - no error
     """The rest of the run would tell nothing more."""
 
 
-def listen(spec: RunSpec, texts: list[str], schedule: str, sparsity: float, options: Options, how: Probing) -> Heard:
+def compare_on_dense_run(
+    spec: RunSpec,
+    texts: list[str],
+    schedule: str,
+    sparsity: float,
+    options: Options,
+    probing: Probing,
+) -> SharedRun:
     """Run the dense cell `spec` up to the masking that `schedule` would do, with the criteria `texts` watching."""
-    seen: list[Chorus] = []
+    seen: list[ObservedDense] = []
 
     def begin(job: Run) -> None:
-        seen.append(Chorus(job, texts, schedule, sparsity, how))
+        seen.append(ObservedDense(job, texts, schedule, sparsity, probing))
         job.pruner = seen[0]
 
-    with suppress(Enough):
+    with suppress(StopRun):
         run(spec, replace(options, watch=begin))
-    return seen[0].heard[0]
+    return seen[0].shared[0]
 
 
-def hear(job: Run, listeners: Mapping[str, Listener], how: Probing) -> Heard:
-    """Scores of all listeners now, correlated, and the fidelity of each."""
-    loss, kept, fidelity = loss_of(job, how.batches), list[NDArray[np.float32]](), dict[str, Fidelity]()
-    for name, listener in listeners.items():
-        if listener.calibrate is not None:
-            listener.calibrate(listener)
-        scores = listener.scores()
-        fidelity[name] = examine(job, listener, None, how, loss)
+def compare_scores(job: Run, observers: Mapping[str, Observer], probing: Probing) -> SharedRun:
+    """Scores of all observers now, correlated, and the fidelity of each."""
+    loss, kept, fidelity = loss_of(job, probing.batches), list[NDArray[np.float32]](), dict[str, Fidelity]()
+    for name, observer in observers.items():
+        if observer.calibrate is not None:
+            observer.calibrate(observer)
+        scores = observer.scores()
+        fidelity[name] = examine(job, observer, None, probing, loss)
         kept.append(scores[:: -(-len(scores) // MOST)].cpu().numpy())
-        listener.states = []  # a block Fisher takes fifty numbers a weight
+        observer.states = []  # a block Fisher takes fifty numbers a weight
     table = [[None if isnan(rho := spearman(a, b)) else rho for b in kept] for a in kept]
-    return Heard(step=listener.taken, criteria=list(listeners), correlation=table, fidelity=fidelity)
+    return SharedRun(step=observer.taken, criteria=list(observers), correlation=table, fidelity=fidelity)
 
 
-def can_listen(text: str) -> bool:
+def can_observe_dense(text: str) -> bool:
     """Whether the criterion can watch a dense run: one with gates of its own changes the forward pass."""
     return not registry.configure("criteria", text).overrides("gate")
 

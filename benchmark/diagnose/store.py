@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 from benchmark.board.board import Board
 from benchmark.diagnose.churn import Churn
 from benchmark.diagnose.fidelity import Fidelity
-from benchmark.diagnose.shared_run import Heard
+from benchmark.diagnose.shared_run import SharedRun
 from benchmark.machine.atomic import write_text
 from benchmark.suite.spec import RunSpec, Strict
 
@@ -18,7 +18,7 @@ FOLDER = "diagnose"
 
 
 class Diagnosis(Strict):
-    """One cell: churn and fidelity of a pruned one, what the board's criteria say on a dense one."""
+    """One cell: churn and fidelity of a pruned one, the scores of all the board's criteria on a dense one."""
 
     schema_version: Annotated[int, Field(alias="schema")] = SCHEMA
     id: str
@@ -27,7 +27,7 @@ class Diagnosis(Strict):
     """How it was measured: two with other settings are not the same measurement."""
     churn: Churn | None = None
     fidelity: Fidelity | None = None
-    heard: Heard | None = None
+    shared: Annotated[SharedRun | None, Field(alias="heard")] = None  # the name in files
 
 
 def diagnosis_path(board: Path, run_id: str) -> Path:

@@ -14,9 +14,9 @@ from benchmark.report.layout import Line
 from benchmark.report.table import Table
 from benchmark.suite.spec import RunSpec
 
-Found = tuple[RunSpec, float | None]
+Measured = tuple[RunSpec, float | None]
 """A number and the run it was measured on."""
-Entries = dict[tuple[str, ...], dict[str, list[Found]]]
+Entries = dict[tuple[str, ...], dict[str, list[Measured]]]
 """Labels of a row -> column -> numbers, one a run."""
 
 FIDELITY: dict[str, Callable[[Fidelity], float | None]] = {
@@ -36,7 +36,7 @@ def fidelity_table(found: Sequence[Diagnosis]) -> Table | None:
     """A row per pruned row of the board, on its own run, and one per criterion on the dense run that all of them watched."""
     entries: Entries = {}
     for one in found:
-        on_dense = one.heard.fidelity if one.heard else {}
+        on_dense = one.shared.fidelity if one.shared else {}
         seen: list[tuple[tuple[str, ...], Fidelity]] = [
             ((one.spec.task, name, "on the dense run", ""), f) for name, f in on_dense.items()
         ]
@@ -83,11 +83,11 @@ def correlation_tables(found: Sequence[Diagnosis]) -> dict[str, Table]:
     """For each task, Spearman's correlation of the criteria's scores on the dense run, means over its seeds."""
     by_task: dict[str, Entries] = {}
     for one in found:
-        if one.heard is None:
+        if one.shared is None:
             continue
         entries = by_task.setdefault(one.spec.task, {})
-        for name, row in zip(one.heard.criteria, one.heard.correlation, strict=True):
-            for other, rho in zip(one.heard.criteria, row, strict=True):
+        for name, row in zip(one.shared.criteria, one.shared.correlation, strict=True):
+            for other, rho in zip(one.shared.criteria, row, strict=True):
                 entries.setdefault((name,), {}).setdefault(other, []).append((one.spec, rho))
     facts = {"Correlation": "Spearman's, of the scores of all prunable weights, on the same dense run at the same step"}
     made = {
@@ -131,7 +131,7 @@ def _table(title: str, rows: tuple[str, ...], columns: str, entries: Entries, fa
     )
 
 
-def _cell(found: Sequence[Found]) -> Cell:
+def _cell(found: Sequence[Measured]) -> Cell:
     runs = tuple(Run(value, (spec.id,), spec.seed) for spec, value in found if value is not None)
     values = [run.value for run in runs]
     spread = f" ± {_number(stdev(values))}" if len(values) > 1 else ""
@@ -158,7 +158,7 @@ def _mean(values: Iterable[float]) -> float | None:
 
 def _measured(found: Sequence[Diagnosis]) -> str:
     """When and on what, each once."""
-    seen = [f for one in found for f in (one.heard.fidelity.values() if one.heard else [one.fidelity]) if f]
+    seen = [f for one in found for f in (one.shared.fidelity.values() if one.shared else [one.fidelity]) if f]
     words = {
         f"after step {f.step} on {f.split} batches, {len(f.bins.size)} groups and {len(f.singles.size)} single weights"
         for f in seen

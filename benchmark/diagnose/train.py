@@ -6,8 +6,8 @@ from typing import Any
 
 from benchmark.board.board import Board
 from benchmark.diagnose.fidelity import Probing
-from benchmark.diagnose.observed_run import watch
-from benchmark.diagnose.shared_run import can_listen, listen
+from benchmark.diagnose.observed_run import observe_run
+from benchmark.diagnose.shared_run import can_observe_dense, compare_on_dense_run
 from benchmark.diagnose.store import Diagnosis, load_diagnosis, save_diagnosis
 from benchmark.machine.lock import claimed
 from benchmark.suite.spec import RunSpec, portable_plugin
@@ -17,7 +17,9 @@ from benchmark.training.teachers import Teachers
 Say = Callable[[str], None]
 
 
-def train(board: Board, cells: Sequence[RunSpec], how: Probing, device: str = "auto", say: Say = lambda _: None) -> int:
+def train(
+    board: Board, cells: Sequence[RunSpec], probing: Probing, device: str = "auto", say: Say = lambda _: None
+) -> int:
     """Diagnose the cells that were not diagnosed with these settings; 1 where one failed, else 0."""
     plain = Options(device=device, cache=board.cache / "data")
     options = Options(
@@ -28,7 +30,7 @@ def train(board: Board, cells: Sequence[RunSpec], how: Probing, device: str = "a
         if spec.is_dense and not _texts(_pruned(board, spec)):
             say(f"{spec.cell}: no criterion of this board can watch a dense run of it")
             continue
-        settings = _settings(board, spec, how)
+        settings = _settings(board, spec, probing)
         standing = load_diagnosis(board.folder, spec.id)
         if standing is not None and standing.settings == settings:
             continue
@@ -37,7 +39,7 @@ def train(board: Board, cells: Sequence[RunSpec], how: Probing, device: str = "a
                 say(f"{spec.cell}: another process is at it")
                 continue
             try:
-                save_diagnosis(board.folder, _diagnosed(board, spec, how, options, settings))
+                save_diagnosis(board.folder, _diagnosed(board, spec, probing, options, settings))
                 say(f"{spec.cell}: diagnosed")
             except Exception as error:
                 failed = 1
@@ -45,23 +47,23 @@ def train(board: Board, cells: Sequence[RunSpec], how: Probing, device: str = "a
     return failed
 
 
-def _diagnosed(board: Board, spec: RunSpec, how: Probing, options: Options, settings: dict[str, Any]) -> Diagnosis:
+def _diagnosed(board: Board, spec: RunSpec, probing: Probing, options: Options, settings: dict[str, Any]) -> Diagnosis:
     found = Diagnosis(id=spec.id, spec=spec.recorded(), settings=settings)
     if not spec.is_dense:
-        churn, fidelity = watch(spec, options, how)
+        churn, fidelity = observe_run(spec, options, probing)
         return found.model_copy(update={"churn": churn, "fidelity": fidelity})
     others = _pruned(board, spec)
-    heard = listen(spec, _texts(others), others[0].schedule, _target(others), options, how)
-    return found.model_copy(update={"heard": heard})
+    shared = compare_on_dense_run(spec, _texts(others), others[0].schedule, _target(others), options, probing)
+    return found.model_copy(update={"shared": shared})
 
 
-def _settings(board: Board, spec: RunSpec, how: Probing) -> dict[str, Any]:
+def _settings(board: Board, spec: RunSpec, probing: Probing) -> dict[str, Any]:
     """What the measurement depends on besides the cell; a dense one also on who listens, and on when they are asked."""
     if not spec.is_dense:
-        return asdict(how)
+        return asdict(probing)
     others = _pruned(board, spec)
     names = [portable_plugin(text) for text in _texts(others)]
-    return asdict(how) | {"criteria": names, "schedule": others[0].schedule, "sparsity": _target(others)}
+    return asdict(probing) | {"criteria": names, "schedule": others[0].schedule, "sparsity": _target(others)}
 
 
 def _pruned(board: Board, spec: RunSpec) -> list[RunSpec]:
@@ -73,4 +75,4 @@ def _target(cells: Sequence[RunSpec]) -> float:
 
 
 def _texts(cells: Sequence[RunSpec]) -> list[str]:
-    return [text for text in dict.fromkeys(cell.criterion for cell in cells) if can_listen(text)]
+    return [text for text in dict.fromkeys(cell.criterion for cell in cells) if can_observe_dense(text)]

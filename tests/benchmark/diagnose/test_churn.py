@@ -14,8 +14,8 @@ def kept(*bits: int) -> Tensor:
 def seen(*masks: Tensor) -> Churn:
     found = Masks()
     for step, mask in enumerate(masks):
-        found.see(step, mask)
-    return found.told()
+        found.add(step, mask)
+    return found.result()
 
 
 def test_a_mask_that_only_grows_does_not_swap() -> None:
@@ -41,7 +41,7 @@ def test_one_masking_and_nothing_pruned() -> None:
 
 def test_masks_are_copies() -> None:
     found, mask = Masks(), kept(1, 0)
-    found.see(1, mask)
+    found.add(1, mask)
     mask.fill_(True)
-    found.see(2, mask)
-    assert found.told().maskings[0].regrown == 1
+    found.add(2, mask)
+    assert found.result().maskings[0].regrown == 1

@@ -10,7 +10,7 @@ import torch
 from benchmark import cli
 from benchmark.board.board import Board
 from benchmark.diagnose.fidelity import Fidelity, Probing
-from benchmark.diagnose.observed_run import watch
+from benchmark.diagnose.observed_run import observe_run
 from benchmark.diagnose.shared_run import first_masking
 from benchmark.diagnose.store import diagnosis_path, load_diagnosis
 from benchmark.diagnose.train import train
@@ -52,26 +52,28 @@ def test_the_record_is_that_of_a_run_under_observation(board: Board, monkeypatch
 
     monkeypatch.setattr(watching, "run", noting)
     for name in ("sensitivity", "movement"):
-        watch(cell(board, name), CPU, HOW)
+        observe_run(cell(board, name), CPU, HOW)
     assert kept == [board.record(cell(board, name)).outcomes_sha256 for name in ("sensitivity", "movement")]
 
 
 def test_until_the_first_masking_a_pruned_run_is_the_dense_run(board: Board) -> None:
-    heard = load_diagnosis(board.folder, board.cells()[0].id)
-    assert heard
-    assert heard.heard
-    assert heard.heard.criteria == ROWS
+    shared = load_diagnosis(board.folder, board.cells()[0].id)
+    assert shared
+    assert shared.shared
+    assert shared.shared.criteria == ROWS
     for name in ROWS:
         own = load_diagnosis(board.folder, cell(board, name).id)
         assert own
-        assert own.fidelity == heard.heard.fidelity[name], name
+        assert own.fidelity == shared.shared.fidelity[name], name
 
 
 def test_the_correlation_is_symmetric_and_one_with_itself(board: Board) -> None:
     dense = load_diagnosis(board.folder, board.cells()[0].id)
     assert dense
-    assert dense.heard
-    table = torch.tensor([[rho if rho is not None else float("nan") for rho in row] for row in dense.heard.correlation])
+    assert dense.shared
+    table = torch.tensor(
+        [[rho if rho is not None else float("nan") for rho in row] for row in dense.shared.correlation]
+    )
     assert torch.allclose(table, table.T)
     assert torch.allclose(table.diagonal(), torch.ones(len(ROWS)))
     assert table[0, 1:].abs().max() < 0.02  # random noise against anything
@@ -96,7 +98,7 @@ def test_what_was_diagnosed_is_not_diagnosed_again(board: Board) -> None:
 
 
 def test_a_later_masking(board: Board) -> None:
-    churn, fidelity = watch(cell(board, "sensitivity"), CPU, Probing(at=0.7, bins=2, singles=2, batches=1))
+    churn, fidelity = observe_run(cell(board, "sensitivity"), CPU, Probing(at=0.7, bins=2, singles=2, batches=1))
     assert fidelity
     assert fidelity.step == 4
     assert [masking.step for masking in churn.maskings][-1] == 5
@@ -115,8 +117,8 @@ def test_a_criterion_with_gates_of_its_own_does_not_listen(tmp_path: Path) -> No
     assert train(made, made.cells("*dense*"), HOW, "cpu") == 0
     found = load_diagnosis(made.folder, made.cells()[0].id)
     assert found
-    assert found.heard
-    assert found.heard.criteria == ["magnitude"]
+    assert found.shared
+    assert found.shared.criteria == ["magnitude"]
 
 
 def test_where_nobody_can_listen_it_is_said(tmp_path: Path) -> None:
