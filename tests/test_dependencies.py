@@ -75,7 +75,7 @@ def upward(path: Path, wing: str) -> list[str]:
 
 def test_the_root_of_the_harness_holds_wings_and_nothing_else() -> None:
     found = {path.name for path in (ROOT / "benchmark").iterdir() if path.name != "__pycache__"}
-    assert found == {"__init__.py", "__main__.py", "errors.py", "py.typed", "templates", *WINGS} - {"errors"}
+    assert found == {"__init__.py", "__main__.py", "errors.py", "py.typed", *WINGS} - {"errors"}
 
 
 @pytest.mark.parametrize("wing", WINGS)

@@ -49,7 +49,9 @@ def check(
 
 @app.command()
 def new(
-    kind: Annotated[Literal["criterion", "regularizer", "task", "board"], typer.Argument(help="What to write.")],
+    kind: Annotated[
+        Literal["criterion", "regularizer", "schedule", "task", "board"], typer.Argument(help="What to write.")
+    ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as my_idea.")],
     folder: Annotated[Path, typer.Option(metavar="DIR", help="Where to write its file.")] = Path(),
     package: Annotated[

@@ -13,11 +13,12 @@ from benchmark.machine.atomic import WriteError, write_text
 from benchmark.plugins import registry
 
 BOARD = "board"
-PLURALS = {"criterion": "criteria", "regularizer": "regularizers", "task": "tasks"}
+PLURALS = {"criterion": "criteria", "regularizer": "regularizers", "schedule": "schedules", "task": "tasks"}
 """What can be written, and the kind of plugin it is."""
 USAGES = {
     "criterion": ": `criteria: [magnitude, {name}]` in a suite, or `prunebench compare BOARD --add {name}`",
     "regularizer": ": `regularizers: [none, {name}]` in a suite, or `criteria: [magnitude + {name}]`",
+    "schedule": ": `schedule: {name}` in a suite",
     "task": ": `tasks: [{name}]` in a suite",
 }
 
@@ -121,12 +122,14 @@ def _tries(kind: str, name: str) -> tuple[str, ...]:
     first = () if at_hand else ("prunebench new board try",)
     if kind == "task":
         return (*first, f"prunebench run {board} --set 'tasks=[{name}]'")
+    if kind == "schedule":
+        return (*first, f"prunebench run {board} --set 'schedule={name}'")
     row = name if kind == "criterion" else f"'magnitude + {name}'"
     return (*first, f"prunebench run {board}", f"prunebench compare {board} --add {row}")
 
 
 def _template(name: str) -> str:
-    return files("benchmark").joinpath("templates", *name.split("/")).read_text(encoding="utf-8")
+    return files("benchmark").joinpath("commands", "templates", *name.split("/")).read_text(encoding="utf-8")
 
 
 def _write(texts: dict[Path, str]) -> None:

@@ -30,8 +30,12 @@ def test_a_new_plugin_keeps_its_contract(kind: str, tmp_path: Path) -> None:
 
 
 def test_new_plugins_run_on_a_board(tmp_path: Path) -> None:
-    criterion, regularizer, task = (new(kind, f"my_{kind}", tmp_path).paths[0] for kind in PLURALS)
-    suite = {"tasks": [str(task)], "criteria": [f"{criterion}[decay=0.5] + {regularizer}"]}
+    criterion, regularizer, schedule, task = (new(kind, f"my_{kind}", tmp_path).paths[0] for kind in PLURALS)
+    suite = {
+        "tasks": [str(task)],
+        "criteria": [f"{criterion}[decay=0.5] + {regularizer}"],
+        "schedule": f"{schedule}[jumps=2]",
+    }
     board = Board.open(write_suite(tmp_path / "board", **suite))
     done = run_cells(board, board.cells(), Silent())
     assert done.failed == {}
