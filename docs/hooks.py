@@ -152,10 +152,31 @@ def commands_page() -> str:
         options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
         usage = " ".join(["prunebench", name, *(p.metavar or (p.name or "").upper() for p in arguments)])
         parts += [f"## {name}", f"`{usage}`", escaped(command.help or "")]
-        rows = [f"| `{', '.join(p.opts)}` | {escaped(getattr(p, 'help', '') or '')} |" for p in options]
+        rows = [
+            f"| {spelling(p)} | {default_of(p)} | {escaped(getattr(p, 'help', '') or '')} |"
+            for p in arguments + options
+        ]
         if rows:
-            parts.append("\n".join(["| option | |", "|---|---|", *rows]))
+            parts.append("\n".join(["| argument or option | default | |", "|---|---|---|", *rows]))
     return "\n\n".join(parts) + "\n"
+
+
+def spelling(parameter: Any) -> str:
+    """How a parameter is written: an argument by its placeholder, an option with its placeholder or its choices."""
+    if parameter.param_type_name == "argument":
+        return f"`{parameter.metavar or (parameter.name or '').upper()}`"
+    words = ", ".join([*parameter.opts, *parameter.secondary_opts])
+    found = re.search(r"Literal\[(.*?)\]", str(getattr(getattr(parameter, "type_descriptor", None), "annotation", "")))
+    value = parameter.metavar or (found[1].replace("'", "") if found else "")
+    return f"`{words}`" + (f" {escaped(value)}" if value else "")
+
+
+def default_of(parameter: Any) -> str:
+    """The default as it would be written; empty where there is none, or it is to do nothing."""
+    value = parameter.default
+    if value in (None, False, ()) or callable(value) or parameter.required:
+        return ""
+    return f"`{'on' if value is True else value}`"
 
 
 def api_page() -> str:
