@@ -11,7 +11,7 @@ from benchmark.board.record import Record
 from benchmark.report.cells import Cell, Run
 from benchmark.report.fields import TableError
 from benchmark.report.layout import Line
-from benchmark.report.measured import Measured
+from benchmark.report.measured import Measured, latency_note
 from benchmark.report.table import Table
 from benchmark.suite.spec import DENSE, RunSpec
 
@@ -76,7 +76,6 @@ def efficiency_table(
     for record in known:
         groups.setdefault(_labels(record), []).append(record)
     columns = {**_columns(length), **(_measured_columns(taken) if taken else {})}
-    said = [found.verdict for found in taken.values() if found.verdict]
     return Table(
         title=title,
         row_fields=ROWS,
@@ -84,7 +83,7 @@ def efficiency_table(
         rows=tuple(Line(labels, labels, dense=labels[1] == DENSE) for labels in groups),
         columns=tuple(Line((name,), (name,)) for name in columns),
         cells=tuple(tuple(_cell(get, found) for get in columns.values()) for found in groups.values()),
-        facts=_facts(length, said),
+        facts=_facts(length, latency_note(taken.values())),
     )
 
 
@@ -99,12 +98,12 @@ def _columns(length: int) -> dict[str, Quantity]:
     return {
         "prunable": (lambda r: efficiency(r, length).prunable, _count),
         "non-zero": (lambda r: efficiency(r, length).nonzero, _count),
-        "bytes (dense)": (lambda r: efficiency(r, length).dense_bytes, size),
-        f"FLOPs at {length} (theory)": (lambda r: efficiency(r, length).flops, flops),
-        "training": (lambda r: r.cost.train_seconds, _seconds),
-        "criterion": (lambda r: r.cost.criterion_seconds, _seconds),
-        "of training": (lambda r: 100 * r.cost.criterion_seconds / max(r.cost.train_seconds, 1e-9), _percent),
-        "step": (lambda r: 1000 * r.cost.step_seconds, _milliseconds),
+        "bytes, dense": (lambda r: efficiency(r, length).dense_bytes, size),
+        f"FLOPs, {length} tokens": (lambda r: efficiency(r, length).flops, flops),
+        "training time": (lambda r: r.cost.train_seconds, _seconds),
+        "criterion time": (lambda r: r.cost.criterion_seconds, _seconds),
+        "criterion share": (lambda r: 100 * r.cost.criterion_seconds / max(r.cost.train_seconds, 1e-9), _percent),
+        "step time": (lambda r: 1000 * r.cost.step_seconds, _milliseconds),
         "peak memory": (lambda r: r.cost.peak_bytes, size),
     }
 
@@ -114,9 +113,9 @@ def _measured_columns(taken: Mapping[str, Measured]) -> dict[str, Quantity]:
         return get(taken[record.id]) if record.id in taken else None
 
     return {
-        "bytes (compressed)": (lambda r: of(r, lambda m: m.compressed_bytes), size),
-        "latency (dense)": (lambda r: of(r, lambda m: m.dense_milliseconds), _milliseconds),
-        "latency (pruned)": (lambda r: of(r, lambda m: m.pruned_milliseconds), _milliseconds),
+        "bytes, compressed": (lambda r: of(r, lambda m: m.compressed_bytes), size),
+        "latency, dense": (lambda r: of(r, lambda m: m.dense_milliseconds), _milliseconds),
+        "latency, pruned": (lambda r: of(r, lambda m: m.pruned_milliseconds), _milliseconds),
     }
 
 
@@ -128,14 +127,14 @@ def _cell(quantity: Quantity, records: Sequence[Record]) -> Cell:
     return Cell(runs=runs, planned=len(runs), text=text)
 
 
-def _facts(length: int, said: Sequence[str]) -> dict[str, str]:
+def _facts(length: int, latency: str) -> dict[str, str]:
     facts = {
         "Sizes": f"prunable matrices alone; dense bytes at {BYTES} bytes a weight, zeros stored like any other number",
         "FLOPs": f"theory: 2 x non-zero weights x {length} tokens, prunable matrices alone; no dense kernel skips zeros",
         "Times": "wall clock, means over seeds; criterion: observing, scoring and masking; step: median",
         "Peak memory": "CUDA allocations, or resident memory on a CPU",
     }
-    return facts | ({"Latency": " ".join(dict.fromkeys(said))} if said else {})
+    return facts | ({"Latency": latency} if latency else {})
 
 
 def size(count: float) -> str:

@@ -22,7 +22,8 @@ class Measured:
     compressed_bytes: int
     dense_milliseconds: float = float("nan")
     pruned_milliseconds: float = float("nan")
-    verdict: str = ""
+    device: str = ""
+    """Where the forward passes were timed; empty if they were not."""
 
 
 def packed(state: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
@@ -109,7 +110,7 @@ def measure(
         first, second = in_turns(forward(dense), forward(pruned), repeats, warmup)
     dense.train(modes[0])
     pruned.train(modes[1])
-    return Measured(stored_bytes(state), compressed_bytes(state), first, second, verdict(first, second, str(device)))
+    return Measured(stored_bytes(state), compressed_bytes(state), first, second, str(device))
 
 
 def in_turns(first: Callable[[], None], second: Callable[[], None], repeats: int, warmup: int) -> tuple[float, float]:
@@ -124,9 +125,18 @@ def in_turns(first: Callable[[], None], second: Callable[[], None], repeats: int
     return median(taken[0]), median(taken[1])
 
 
-def verdict(dense: float, pruned: float, device: str) -> str:
-    """The plain sentence about speed."""
-    times = f"{dense:.2f} ms dense, {pruned:.2f} ms pruned"
-    if pruned > dense * (1 - NOISE):
-        return f"Unstructured zeros bring no speed-up on this device ({device}): {times}."
-    return f"On this device ({device}) the pruned model is {dense / pruned:.2f} times as fast: {times}."
+def latency_note(measured: Collection[Measured]) -> str:
+    """What the forward passes say about speed, in one sentence for all models that were timed; empty if none was."""
+    timed = [one for one in measured if one.device]
+    if not timed:
+        return ""
+    ratios = [one.dense_milliseconds / one.pruned_milliseconds for one in timed]
+    device, models = timed[0].device, f"{len(timed)} {'model' if len(timed) == 1 else 'models'}"
+    spread = (
+        f"{min(ratios):.2f}"
+        if len(timed) == 1
+        else f"{min(ratios):.2f} to {max(ratios):.2f}, median {median(ratios):.2f}"
+    )
+    if median(ratios) < 1 / (1 - NOISE):
+        return f"zeros bring no speed-up on this device ({device}): the dense model takes {spread} times as long ({models})"
+    return f"on this device ({device}) the dense model takes {spread} times as long as the pruned one ({models})"

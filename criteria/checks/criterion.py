@@ -48,7 +48,8 @@ def hyperparameters(criterion: Criterion) -> str:
         assert not (criterion.elementwise and criterion.overrides(method)), (
             f"{name}.{method} needs matrices: set elementwise: ClassVar[bool] = False"
         )
-    return f"{len(dataclasses.fields(criterion))} options, {'flat vector' if criterion.elementwise else 'matrices'}"
+    count = len(dataclasses.fields(criterion))
+    return f"{count} option{'s' * (count != 1)}, {'flat vector' if criterion.elementwise else 'matrices'}"
 
 
 def shape(criterion: Criterion) -> str:

@@ -95,7 +95,8 @@ def search_space(criterion: Criterion) -> str:
                 raise AssertionError(
                     f"{name}.search offers {option}={value!r}, which {name} refuses: {error}"
                 ) from error
-    return f"{len(criterion.search)} options to tune: {', '.join(criterion.search)}" if criterion.search else NOTHING
+    count = len(criterion.search)
+    return f"{count} option{'s' * (count != 1)} to tune: {', '.join(criterion.search)}" if count else NOTHING
 
 
 def predictions(criterion: Criterion) -> str:

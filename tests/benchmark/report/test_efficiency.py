@@ -10,11 +10,11 @@ from benchmark.report.measured import (
     Measured,
     compressed_bytes,
     in_turns,
+    latency_note,
     measure,
     packed,
     stored_bytes,
     unpacked,
-    verdict,
 )
 from benchmark.report.render import render
 from tests.benchmark.report.factory import make_board, make_record, make_spec
@@ -45,19 +45,19 @@ def test_the_table_has_a_row_per_cell_and_prints() -> None:
     table = efficiency_table(records, specs, length=64, title="Cost")
     assert len(table.rows) == 2 * (1 + 4 * 2)
     out = render(table)
-    assert "FLOPs at 64" in out
+    assert "FLOPs, 64 tokens" in out
     assert table.cells[1][1].ids == tuple(make_spec("random", 0.5, seed=seed).id for seed in (0, 1))
     assert "latency" not in out
     assert "15.0 %" in out
 
 
 def test_measured_columns_appear_where_something_was_measured() -> None:
-    record = make_record(make_spec())
-    said = verdict(2.0, 2.1, "cpu")
-    out = render(efficiency_table([record], measured={record.id: Measured(4000, 1000, 2.0, 2.1, said)}))
+    records = [make_record(make_spec(seed=seed)) for seed in (0, 1)]
+    measured = {record.id: Measured(4000, 1000, 2.0, 2.0 + 0.1 * i, "cpu") for i, record in enumerate(records, 1)}
+    out = render(efficiency_table(records, measured=measured))
     assert "1000 B" in out
-    assert "2.10 ms" in out
-    assert "no speed-up on this device (cpu)" in out
+    assert "2.15 ms" in out, "the mean over the seeds"
+    assert out.count("no speed-up on this device (cpu)") == 1
 
 
 def test_packing_is_exact_and_keeps_what_it_cannot_shrink() -> None:
@@ -87,13 +87,17 @@ def test_latency_is_taken_in_turns_and_modes_are_put_back() -> None:
     dense, pruned = sparse_linear(0.0).train(), sparse_linear(0.9).eval()
     found = measure(dense, pruned, {"input": torch.zeros(1, 128)}, repeats=3)
     assert found.dense_milliseconds > 0
-    assert found.verdict
+    assert found.device == "cpu"
     assert (dense.training, pruned.training) == (True, False)
 
 
-def test_the_verdict_is_plain() -> None:
-    assert verdict(10.0, 9.8, "cpu").startswith("Unstructured zeros bring no speed-up on this device (cpu)")
-    assert "2.00 times as fast" in verdict(10.0, 5.0, "cuda")
+def test_one_sentence_about_latency_for_all_models() -> None:
+    assert latency_note([]) == latency_note([Measured(1, 1)]) == ""
+    assert "no speed-up on this device (cpu): the dense model takes 1.02 times" in latency_note(
+        [Measured(1, 1, 10.0, 9.8, "cpu")]
+    )
+    faster = [Measured(1, 1, 10.0, pruned, "cuda") for pruned in (5.0, 4.0, 8.0)]
+    assert "takes 1.25 to 2.50, median 2.00 times as long as the pruned one (3 models)" in latency_note(faster)
 
 
 def test_units() -> None:
