@@ -4,7 +4,7 @@ Its cells are tuned ones and dense ones alone, so that all rows of its table had
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def write_tuned(board: Board, found: Outcome, folder: Path, changes: Mapping[str
         raise PrunebenchError(f"{path}: there is a suite that tuning did not write; choose another folder by --output")
     raw = raw_suite(board.folder / SUITE, changes)
     content = {**raw, **_narrowed(board, found.cells, raw)}
-    moved = _moved(content, board.folder, folder)
+    moved = _moved(content, board.folder, folder, frozenset(_absolute_places(raw)))
     write_text(path, head + yaml.safe_dump(moved, sort_keys=False, allow_unicode=True, width=120))
     return path
 
@@ -108,19 +108,41 @@ def _narrowed(board: Board, cells: list[TunedCell], raw: Mapping[str, Any]) -> d
     }
 
 
-def _moved(node: Any, old: Path, new: Path, key: str = "") -> Any:
-    """`node` with every folder and plugin file that it names from `old` named from `new`; `key` is what it stands under."""
+def _moved(node: Any, old: Path, new: Path, absolute: frozenset[str] = frozenset(), key: str = "") -> Any:
+    """`node` with every folder and plugin file that it names from `old` named from `new`; `key` is the setting it stands under.
+
+    Places in `absolute` were written as absolute paths in the suite, and stay so.
+    """
     if isinstance(node, dict):
-        return {name: _moved(value, old, new, name) for name, value in node.items()}
+        return {name: _moved(value, old, new, absolute, name) for name, value in node.items()}
     if isinstance(node, list):
-        return [_moved(value, old, new, key) for value in node]
+        return [_moved(value, old, new, absolute, key) for value in node]
     if not isinstance(node, str) or key not in PLACES:
         return node
-    return " + ".join(_seen_from(part, old, new, PLACES[key]) for part in node.split(" + "))
+    return " + ".join(_seen_from(part, old, new, absolute, PLACES[key]) for part in node.split(" + "))
 
 
-def _seen_from(text: str, old: Path, new: Path, ending: str) -> str:
-    location = text.partition("[")[0].partition(":")[0] if ending else text
-    if text in MODES or not location.endswith(ending) or not (old / location).exists():
+def _seen_from(text: str, old: Path, new: Path, absolute: frozenset[str], ending: str) -> str:
+    location = _location(text, ending)
+    if text in MODES or location in absolute or not location.endswith(ending) or not (old / location).exists():
         return text
     return text.replace(location, os.path.relpath((old / location).resolve(), new.resolve()), 1)
+
+
+def _absolute_places(node: Any, key: str = "") -> Iterator[str]:
+    """Folders and plugin files that a suite names by absolute paths."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield from _absolute_places(value, name)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _absolute_places(value, key)
+    elif isinstance(node, str) and key in PLACES:
+        for part in node.split(" + "):
+            if (location := _location(part, PLACES[key])).startswith(("/", "~")):
+                yield location
+
+
+def _location(text: str, ending: str) -> str:
+    """The path in `text`: all of it, or of a plugin what stands before its class and options."""
+    return text.partition("[")[0].partition(":")[0].strip() if ending else text

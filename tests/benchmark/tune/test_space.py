@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from benchmark.suite.spec import RunSpec, Training
 from benchmark.tune.space import Point, Space, applied, described, digest, space_of, start
-from benchmark.tune.write import _moved
+from benchmark.tune.write import _absolute_places, _moved
 from criteria.common.search import Choice, Linear, Log
 
 
@@ -100,3 +100,23 @@ def test_places_are_named_from_the_new_board(tmp_path: Path) -> None:
         "overrides": {"squad": {"model": "hub/name"}},
         "tuned": [{"criterion": "../../../boards/one/mine.py:Mine", "task": "squad"}],
     }  # fmt: skip
+
+
+def test_places_that_are_written_as_absolute_paths_stay_so(tmp_path: Path) -> None:
+    old, new = tmp_path / "one", tmp_path / "deep" / "two"
+    old.mkdir()
+    for name in ("kept.py", "beside.py"):
+        (old / name).touch()
+    written = {
+        "model": str(old), "data": "~/data", "schedule": f"{old}/kept.py[jumps=2]",
+        "criteria": [f"{old}/kept.py:Mine[power=2] + none", "beside.py", "magnitude"],
+    }  # fmt: skip
+    absolute = frozenset(_absolute_places(written))
+    assert absolute == {str(old), "~/data", f"{old}/kept.py"}
+    found = _moved(
+        written | {"tuned": [{"row": f"{old}/beside.py", "criterion": f"{old}/kept.py[power=3]"}]}, old, new, absolute
+    )
+    assert found == written | {
+        "criteria": [f"{old}/kept.py:Mine[power=2] + none", "../../one/beside.py", "magnitude"],
+        "tuned": [{"row": "../../one/beside.py", "criterion": f"{old}/kept.py[power=3]"}],
+    }
