@@ -1,11 +1,12 @@
-"""The tables of FINDINGS.md, from the records of the boards beside it; nothing is trained.
+"""The tables of FINDINGS.md and APPENDIX.md, computed from the records of the boards beside them; nothing is trained.
 
-    python results/findings.py            rewrites every table of FINDINGS.md and README.md between its markers
+    python results/findings.py            writes every table of the pages again, between its markers
     python results/findings.py NAME       prints one
 
 A line compares two rows over the seeds that both have: the mean difference; its 95 % interval under resampling of the test items
-(these models, other items); and Student's interval over the paired seeds (other seeds, these items). Only the second speaks of
-methods rather than of these runs, and three seeds make it wide.
+(these models, other items); and Student's interval over the paired seeds (other seeds, these items). Only the second says something
+about methods rather than about these runs, and three seeds make it wide. Neither is corrected for the number of comparisons; the table
+`family` is: it holds all of them together, with Holm's correction of the p values over seeds.
 """
 
 import csv
@@ -25,11 +26,12 @@ from benchmark.board.record import Record
 from benchmark.commands.views import aggregate
 from benchmark.plugins.files import only_look
 from benchmark.report.statistics.intervals import sd, t_interval
+from benchmark.report.statistics.multiple import holm
 from benchmark.report.statistics.paired import paired_bootstrap
 from benchmark.suite.spec import DENSE
 
 HERE = Path(__file__).resolve().parent
-PAGES = (HERE / "FINDINGS.md", HERE.parent / "README.md")
+PAGES = (HERE / "FINDINGS.md", HERE / "APPENDIX.md")
 HEAD = ["task", "sparsity", "first", "second", "seeds", "first scores", "second scores", "difference",
         "95 % over items", "95 % over seeds"]  # fmt: skip
 
@@ -154,11 +156,33 @@ def best_of_dev() -> str:
         if sparsity and seen:
             rows.append([task, f"{sparsity:g}", name, str(seed), f"{seen[-1]:.1f}", f"{record.score:.1f}",
                          f"{record.score - seen[-1]:+.1f}", str(record.selected.step)])  # fmt: skip
-    gains = [float(row[6]) for row in rows]
-    if len(gains) > 1:
-        low, high = t_interval(gains)
-        rows.append(["all", "", "", str(len(gains)), "", "", f"{np.mean(gains):+.1f} ({low:+.1f} to {high:+.1f})", ""])
+    for seed in sorted({row[3] for row in rows}):  # the rows of one seed share their data: no interval over all runs
+        gains = [float(row[6]) for row in rows if row[3] == seed]
+        rows.append(["mean", "", f"{len(gains)} rows", seed, "", "", f"{np.mean(gains):+.1f}", ""])
     head = ["task", "sparsity", "row", "seed", "last step", "best look", "optimism", "chosen step"]
+    return tabulate(rows, head, "pipe", disable_numparse=True)
+
+
+def family() -> str:
+    """The comparisons of this script with more than one seed, those with the smallest p first: all that survive, and the next five."""
+    from scipy.stats import ttest_1samp
+
+    found = []
+    for first, second in (pair for compared in TABLES.values() for pair in compared):
+        for task, sparsity in places(first):
+            ours, theirs = runs(first, task, sparsity), runs(second, task, sparsity)
+            gaps = np.array([ours[seed].score - theirs[seed].score for seed in sorted(ours.keys() & theirs.keys())])
+            if len(gaps) > 1:
+                p = float(ttest_1samp(gaps, 0).pvalue) if gaps.std() > 1e-9 else float(abs(gaps.mean()) < 1e-9)
+                found.append((p, task, f"{sparsity:g}", first.words, second.words, gaps))
+    found.sort(key=lambda one: one[0])
+    adjusted = holm([one[0] for one in found])
+    shown = int((adjusted < 0.05).sum()) + 5
+    rows = [
+        [str(place), *names, f"{gaps.mean():+.1f}", f"{p:.4f}", f"{corrected:.3f}"]
+        for place, ((p, *names, gaps), corrected) in enumerate(zip(found[:shown], adjusted, strict=False), 1)
+    ]
+    head = [f"of {len(found)}", "task", "sparsity", "first", "second", "difference", "p", "p, Holm"]
     return tabulate(rows, head, "pipe", disable_numparse=True)
 
 
@@ -241,6 +265,7 @@ def table(name: str) -> str:
 
 WHOLE = {
     "best-of-dev": best_of_dev,
+    "family": family,
     "fidelity": fidelity,
     "headline": headline,
     "overlap": overlap,
