@@ -61,6 +61,7 @@ def statistics(board: BoardArgument, changes: Changes = None, data: Data = None,
 def plot(
     board: BoardArgument,
     format: Annotated[Literal["pdf", "svg", "png"], typer.Option(help="Vector or bitmap.")] = "pdf",
+    dark: Annotated[bool, typer.Option("--dark", help="Pale lines for a dark page; with --format svg.")] = False,
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to; BOARD/figures if left out.")] = None,
     changes: Changes = None,
     data: Data = None,
@@ -69,7 +70,7 @@ def plot(
     """Draw BOARD: score against sparsity and cost, training curves, ranks, sparsity by layer."""
     from benchmark.commands.views import plot as plot_figures
 
-    for path in plot_figures(open_board(board, changes, data, model), output or board / "figures", format):
+    for path in plot_figures(open_board(board, changes, data, model), output or board / "figures", format, dark):
         echo(path)
 
 

@@ -96,11 +96,11 @@ def statistics_text(board: Board) -> str:
     return summary_text(summary) if summary else "no column is complete for two rows, so nothing is compared"
 
 
-def plot(board: Board, folder: Path, format: str) -> list[Path]:
+def plot(board: Board, folder: Path, format: str, dark: bool = False) -> list[Path]:
     """Every figure that the records allow, into `folder`."""
     from benchmark.report.curves import plot_board
 
-    return plot_board(board.records()[0], folder, format, board.suite.cells())
+    return plot_board(board.records()[0], folder, format, board.suite.cells(), dark=dark)
 
 
 def write_report(boards: Sequence[Board], path: Path, published: bool = False) -> Path:

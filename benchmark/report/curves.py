@@ -29,11 +29,12 @@ def plot_board(
     format: str = "pdf",
     specs: Sequence[RunSpec] = (),
     rows: Sequence[str] = METHOD,
+    dark: bool = False,
 ) -> list[Path]:
     """Write every figure the records allow into `folder` as pdf, svg or png; returns the paths in order."""
     if format not in FORMATS:
         raise TableError(f"figure format: found '{format}'; {choices(format, FORMATS)}")
-    return [save(figure, folder / f"{name}.{format}") for name, _, figure in figures(records, specs, rows)]
+    return [save(figure, folder / f"{name}.{format}", dark) for name, _, figure in figures(records, specs, rows)]
 
 
 def figures(

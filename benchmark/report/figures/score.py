@@ -1,28 +1,35 @@
-"""Score against sparsity: one panel per task, a line per method with its interval, the dense model and the floor across."""
+"""Score against sparsity, as a paper shows it: a row of small panels, one for each task, with one legend.
+
+A line joins the means of a method, points are its seeds, and the band is the 95 % t interval over them. The dense model and the
+trivial predictor are lines across. The y axis follows the scores, not the intervals, which are cut off where they leave it.
+"""
 
 from typing import TYPE_CHECKING
 
 from benchmark.report.cells import Cell
-from benchmark.report.figures.series import Board, bars_say, bounds
-from benchmark.report.figures.style import INK, MUTED, drawing, legend_below, look, panels, words
+from benchmark.report.figures.series import Board, bounds
+from benchmark.report.figures.style import INK, MUTED, drawing, legend_below, look, paper_panels, words
+from benchmark.report.statistics.intervals import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SHIFT = 0.012
-"""Methods stand this share of the sparsity range apart, so that their bars do not cover each other."""
+"""Methods stand this share of the sparsity range apart, so that their points do not cover each other."""
+MARGIN = 0.06
+"""Space above and below the scores, as a share of their range."""
 
 
 def score_figure(board: Board, tasks: tuple[str, ...] | None = None) -> "Figure":
-    """Score in the task's headline metric, percent, over the fraction of weights removed."""
+    """Score in the task's headline metric, percent, over the share of weights removed."""
     shown = tasks or board.tasks
     with drawing():
-        figure, axes = panels(len(shown))
+        figure, axes = paper_panels(len(shown))
         for axis, task in zip(axes, shown, strict=True):
             _panel(axis, board, task)
         cells = [cell for task in shown for by in board.cells[task].values() for cell in by.values()]
-        legend_below(figure, axes, f"sparsity: zeros / prunable weights; {bars_say(cells)}")
+        legend_below(figure, axes, _how_to_read(cells))
     return figure
 
 
@@ -33,36 +40,43 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
     for i, (method, by_sparsity) in enumerate(methods.items()):
         offset = (i - (len(methods) - 1) / 2) * width * (1 if len(sparsities) > 1 else 8)
         _line(axis, board, method, {s + offset: cell for s, cell in sorted(by_sparsity.items())})
-    dense, metric = board.dense.get(task), ""
     cells = [cell for by_sparsity in methods.values() for cell in by_sparsity.values()]
+    dense = board.dense.get(task)
     if dense is not None and dense.mean is not None:
-        axis.axhline(dense.mean, color=INK, linewidth=1.2, label="dense")
-        low, high = bounds(dense)
-        axis.axhspan(low, high, color=INK, alpha=0.08, linewidth=0)
+        axis.axhline(dense.mean, color=INK, linewidth=1.0, label="Dense", zorder=1)
         cells.append(dense)
     floors = [cell.floor for cell in cells if cell.floor is not None]
     if floors:
-        axis.axhline(min(floors), color=MUTED, linewidth=1, linestyle=":", label="trivial predictor")
-    metric = cells[0].metric if cells else ""
+        axis.axhline(min(floors), color=MUTED, linewidth=0.9, linestyle=":", label="Trivial predictor", zorder=1)
+    seen = [value for cell in cells for value in cell.values] + floors
+    if seen:
+        space = MARGIN * (max(seen) - min(seen) or 1.0)
+        axis.set_ylim(min(seen) - space, max(seen) + space)
     axis.set_title(words(task), loc="left")
-    axis.set_ylabel(f"{words(metric)} (%)")
-    axis.set_xlabel("sparsity")
+    axis.set_ylabel(words(cells[0].metric) if cells else "")
+    axis.set_xlabel("Sparsity")
     axis.set_xticks(sparsities, [f"{s:g}" for s in sparsities])
 
 
 def _line(axis: "Axes", board: Board, method: str, cells: dict[float, Cell]) -> None:
-    style = look(board.position(method))
-    xs = list(cells)
+    style, xs = look(board.position(method)), list(cells)
     means = [cell.mean or 0.0 for cell in cells.values()]
-    gaps = [(mean - bounds(c).low, bounds(c).high - mean) for mean, c in zip(means, cells.values(), strict=True)]
-    axis.errorbar(
-        xs,
-        means,
-        yerr=[[low for low, _ in gaps], [high for _, high in gaps]],
-        color=style.color,
-        marker=style.marker,
-        linestyle=style.dash,
-        capsize=2,
-        elinewidth=0.9,
-        label=words(method),
-    )
+    axis.plot(xs, means, color=style.color, marker=style.marker, linestyle=style.dash, label=words(method), zorder=3)
+    bands = [
+        bounds(cell) if cell.n > 2 else Interval(mean, mean) for cell, mean in zip(cells.values(), means, strict=True)
+    ]
+    if len(xs) > 1:
+        low, high = [band.low for band in bands], [band.high for band in bands]
+        axis.fill_between(xs, low, high, color=style.color, alpha=0.12, linewidth=0, zorder=0)
+    for x, cell in cells.items():
+        if cell.n > 1:
+            axis.plot([x] * cell.n, cell.values, color=style.color, marker=style.marker, markersize=1.8,
+                      linestyle="none", alpha=0.6, zorder=2)  # fmt: skip
+
+
+def _how_to_read(cells: list[Cell]) -> str:
+    counts = {cell.n for cell in cells}
+    said = ["large points: means"] if max(counts, default=1) > 1 else ["one seed"]
+    said += ["small points: seeds"] if max(counts, default=1) > 1 else []
+    said += ["bands: 95 % t interval over seeds"] if max(counts, default=1) > 2 else []
+    return "; ".join(said)

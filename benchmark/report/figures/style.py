@@ -21,9 +21,23 @@ if TYPE_CHECKING:
 FORMATS = ("pdf", "svg", "png")
 INK = "#1b1b1e"
 """Text, axes and the dense line; becomes the page's own text colour in inline figures."""
+PALE = "#e8e8ec"
+"""In place of INK in figures for a dark page."""
 MUTED = "#7a7a80"
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+COLORS = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#882255",
+    "#999933",
+    "#44aa99",
+    "#6a3d9a",
+    "#8c564b",
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = (
     "-",
     (0, (4, 1.5)),
@@ -36,8 +50,13 @@ SETTINGS: Any = {
     "figure.dpi": 100,
     "savefig.dpi": 200,
     "savefig.bbox": "tight",
-    "font.size": 9,
-    "axes.titlesize": 10,
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.title_fontsize": 7,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -45,8 +64,8 @@ SETTINGS: Any = {
     "grid.alpha": 0.25,
     "grid.linewidth": 0.6,
     "legend.frameon": False,
-    "lines.linewidth": 1.5,
-    "lines.markersize": 5,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
     "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "prunebench",
@@ -72,7 +91,7 @@ class Look:
 
 
 def look(position: int) -> Look:
-    """The look of the method at this position; 210 pass before one repeats."""
+    """The look of the method at this position: eleven have colours of their own, and 55 pass before one repeats."""
     pick = position % len(COLORS), position % len(MARKERS), position % len(DASHES)
     return Look(COLORS[pick[0]], MARKERS[pick[1]], DASHES[pick[2]])
 
@@ -102,6 +121,23 @@ def panels(
     return figure, axes[:count]
 
 
+COLUMN, PAGE = 3.3, 6.9
+"""Inches: the widths of a column and of a page of a two-column paper."""
+
+
+def paper_panels(count: int) -> "tuple[Figure, list[Axes]]":
+    """A figure of `count` small panels as wide as a paper's column (up to two) or page, five in a row at most."""
+    from matplotlib.figure import Figure
+
+    columns = max(1, min(count, 5))
+    rows = -(-count // columns)
+    figure = Figure(figsize=(COLUMN if count <= 2 else PAGE, 1.75 * rows), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for spare in axes[count:]:
+        spare.remove()
+    return figure, axes[:count]
+
+
 def words(text: str) -> str:
     """A name as it may stand in a figure: one line, cut where it would push the axes away."""
     name = clean(text)
@@ -113,20 +149,33 @@ def legend_below(figure: "Figure", axes: "list[Axes]", title: str = "") -> None:
     entries = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     if entries:
         width, height = figure.get_size_inches()
-        figure.set_size_inches(max(width, 5.5), height + 0.35 + 0.19 * -(-len(entries) // 3))
-        figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=3, title=title or None)
+        longest = max(len(label) for label in entries)
+        across = max(1, min(len(entries), int(width / (0.38 + 0.047 * longest))))
+        figure.set_size_inches(width, height + 0.3 + 0.15 * -(-len(entries) // across))
+        figure.legend(
+            entries.values(), entries.keys(), loc="outside lower center", ncols=across, title=title or None,
+            columnspacing=1.2, handlelength=2.4,
+        )  # fmt: skip
 
 
-def save(figure: "Figure", path: Path) -> Path:
-    """Write the figure in the format of the path's ending, atomically, with the same bytes every time."""
+def save(figure: "Figure", path: Path, dark: bool = False) -> Path:
+    """Write the figure in the format of the path's ending, atomically, with the same bytes every time.
+
+    `dark` is for a dark page: pale text and lines on a transparent ground; SVG alone.
+    """
     format_ = path.suffix.removeprefix(".")
     if format_ not in FORMATS:
         raise TableError(f"figure format: found '{format_}'; {choices(format_, FORMATS)}")
     stamp = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[format_]
     buffer = io.BytesIO()
     with drawing():
-        figure.savefig(buffer, format=format_, metadata=stamp)
-    write_bytes(path, buffer.getvalue())
+        figure.savefig(buffer, format=format_, metadata=stamp, transparent=dark)
+    content = buffer.getvalue()
+    if dark:
+        if format_ != "svg":
+            raise TableError(f"dark figures are SVG, found '{format_}': choose --format svg")
+        content = content.replace(INK.encode(), PALE.encode())
+    write_bytes(path, content)
     return path
 
 

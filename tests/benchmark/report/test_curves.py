@@ -12,7 +12,7 @@ from benchmark.report.fields import TableError
 from benchmark.report.figures.layers import layer_figure, shortened
 from benchmark.report.figures.score import score_figure
 from benchmark.report.figures.series import bars_say, board_of, bounds
-from benchmark.report.figures.style import COLORS, inline_svg, look, save
+from benchmark.report.figures.style import COLORS, INK, PALE, inline_svg, look, save
 from benchmark.report.figures.training import training_figure
 from tests.benchmark.report.factory import make_board, make_record, make_spec
 
@@ -50,11 +50,11 @@ def test_the_score_figure_draws_each_method_the_dense_line_and_the_floor() -> No
     specs, records = make_board(tasks=("glue/rte",))
     axis = score_figure(board_of(records, specs)).axes[0]
     labels = axis.get_legend_handles_labels()[1]
-    assert labels == ["dense", "trivial predictor", "random", "magnitude", "movement", "principled"]
+    assert labels == ["random", "magnitude", "movement", "principled", "Dense", "Trivial predictor"]
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["0.5", "0.8"]
-    assert axis.get_ylabel() == "accuracy (%)"
-    principled = next(box for box in axis.containers if box.get_label() == "principled")
-    assert list(principled[0].get_ydata()) == [82.0, 79.0]
+    assert axis.get_ylabel() == "accuracy"
+    principled = next(line for line in axis.lines if line.get_label() == "principled")
+    assert list(np.asarray(principled.get_ydata())) == [82.0, 79.0]
 
 
 def test_bars_are_t_intervals_from_three_seeds_on_and_the_runs_themselves_with_two() -> None:
@@ -108,3 +108,31 @@ def test_looks_differ_in_colour_marker_and_dash() -> None:
     assert len({style.color for style in first}) == len({style.marker for style in first}) == len(COLORS)
     assert len({look(i) for i in range(30)}) == 30
     assert slug("../../etc/passwd") == "etc-passwd"
+
+
+def test_dark_figures_have_pale_ink_and_no_ground(tmp_path: Path) -> None:
+    figure = score_figure(board_of(make_board(tasks=("squad",))[1]))
+    light, dark = (save(figure, tmp_path / f"{dark}.svg", dark).read_text() for dark in (False, True))
+    assert INK in light
+    assert PALE not in light
+    assert INK not in dark
+    assert dark.count(PALE) == light.count(INK)
+    with pytest.raises(TableError, match="dark figures are SVG, found 'png'"):
+        save(figure, tmp_path / "x.png", dark=True)
+
+
+def test_the_axis_of_scores_follows_the_scores_and_not_their_intervals() -> None:
+    _, records = make_board(seeds=(0, 1, 2), tasks=("squad",))
+    wild = [replace(r, metrics=dict.fromkeys(r.metrics, 10.0 if r.spec.seed else 90.0)) for r in records]
+    (axis,) = score_figure(board_of(wild)).axes
+    low, high = axis.get_ylim()
+    assert 0 < low < 10
+    assert 90 < high < 100
+
+
+def test_panels_fit_a_papers_column_or_page() -> None:
+    for count, inches in ((1, 3.3), (2, 3.3), (3, 6.9), (9, 6.9)):
+        tasks = tuple(f"task{i}" for i in range(count))
+        figure = score_figure(board_of(make_board(tasks=tasks)[1]))
+        assert figure.get_size_inches()[0] == pytest.approx(inches)
+        assert len(figure.axes) == count
