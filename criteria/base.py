@@ -27,13 +27,23 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Step:
-    """Where training stands: optimizer steps taken and planned, the rate of the coming one, and the sparsity schedule."""
+    """Where training stands: optimizer steps taken and planned, the rate of the coming one, and the sparsity schedule.
+
+    `peak` is the highest learning rate of the run (0: not known) and `matrices` the number of prunable matrices of the model.
+    """
 
     index: int
     total: int
     lr: float
     sparsity: float = 0.0
     target: float = 0.0
+    peak: float = 0.0
+    matrices: int = 1
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the coming step as a share of its peak; 1 where the peak is not known."""
+        return self.lr / self.peak if self.peak > 0 else 1.0
 
     @property
     def progress(self) -> float:
@@ -60,6 +70,10 @@ class Criterion(ABC):
 
     search: ClassVar[Mapping[str, Range]] = {}
     """Options that tuning may set, and where (criteria/common/search.py); what is not named here stays as the row says."""
+
+    def searched(self) -> Mapping[str, Range]:
+        """The part of `search` that can change a ranking with the other options as they are."""
+        return self.search
 
     @property
     def exact(self) -> bool:

@@ -13,8 +13,8 @@ matrices. The sparsity is an outcome of final_lambda, whatever was asked for. Th
 the forward pass used. They are drawn per matrix: not elementwise.
 
 Departures: defaults are those of the released movement-pruning code, which applies L0 to BERT (Adam at lr 0.1, S = 2.197 at
-the start, penalty 125 averaged over its 72 matrices; no division by b in evaluation, as in the paper). alpha stays constant.
-Before the first observation |theta| ranks.
+the start, penalty 125 averaged over the model's matrices, 72 there, alpha on the schedule of the weights' learning rate; no
+division by b in evaluation, as in the paper). Before the first observation |theta| ranks.
 
 References: Louizos, Welling & Kingma, Learning Sparse Neural Networks through L0 Regularization, ICLR 2018,
             https://arxiv.org/abs/1712.01312; Sanh, Wolf & Rush, Movement Pruning, 2020, https://arxiv.org/abs/2005.07683
@@ -48,22 +48,25 @@ class L0(Criterion):
 
     final_lambda: float = 125.0
     """The penalty on the mean probability of an open gate; larger prunes more."""
-    matrices: int = 72
-    """The number of matrices over which the penalty is averaged."""
+    matrices: int = 0
+    """The number of matrices over which the penalty is averaged; 0: the prunable ones of the model (published)."""
     start: float = 0.9
     """sigmoid(S) at the beginning."""
     score_optimizer: str = "adam"
     """What moves S: adam (published) or sgd."""
     score_lr: float = 0.1
-    """alpha, the learning rate of S."""
+    """The peak of alpha, the learning rate of S."""
+    score_schedule: str = "weights"
+    """alpha follows the schedule of the weights' learning rate (weights: published) or stays constant."""
 
     def __post_init__(self) -> None:
         """Refuse options outside their ranges."""
         require_at_least("final_lambda", self.final_lambda, 0)
-        require_at_least("matrices", self.matrices, 1)
+        require_at_least("matrices", self.matrices, 0)
         require_range("start", self.start, 0.1, 0.999)
         require_choice("score_optimizer", self.score_optimizer, score_optimizer.NAMES)
         require_positive("score_lr", self.score_lr)
+        require_choice("score_schedule", self.score_schedule, score_optimizer.SCHEDULES)
 
     @property
     def exact(self) -> bool:
@@ -83,8 +86,8 @@ class L0(Criterion):
         inside = (stretched > 0) & (stretched < 1)
         d = s.mul_(1 - s).mul_((R - L) / B).mul_(inside).mul_(weight).mul_(grad)
         p = torch.sigmoid(state["S"] - B * math.log(-L / R))
-        d.add_(p.mul_(1 - p), alpha=self.final_lambda / self.matrices / weight.numel())
-        score_optimizer.descend(state, self.score_lr, d)
+        d.add_(p.mul_(1 - p), alpha=self.final_lambda / (self.matrices or step.matrices) / weight.numel())
+        score_optimizer.descend(state, score_optimizer.alpha(self.score_lr, self.score_schedule, step), d)
 
     def score(self, state: State, weight: Tensor) -> Tensor:
         """S; |theta| before the first observation."""

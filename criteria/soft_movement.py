@@ -9,8 +9,8 @@ the second is the gradient of lambda mean(sigmoid(S)). With a cubic schedule tau
 published rule: the sparsity is an outcome, whatever was asked for. `rule=matched` ranks S to the exact target instead.
 As published, at least half a percent of every matrix is kept.
 
-Departures: masks are recomputed when the schedule says, not at every forward pass, and alpha stays constant. The published
-penalty is averaged over the model's matrices (BERT-base: 72), hence `matrices`. Before the first observation |theta| ranks.
+Departures: masks are recomputed when the schedule says; `window=1` recomputes them for every forward pass, as published. The
+penalty is averaged over the model's own matrices (BERT-base has 72). Before the first observation |theta| ranks.
 
 Reference: Sanh, Wolf & Rush, Movement Pruning, NeurIPS 2020, https://arxiv.org/abs/2005.07683 (section 4 and released code)
 """
@@ -49,21 +49,24 @@ class SoftMovement(Criterion):
     """tau_f, where the threshold on sigmoid(S) ends."""
     final_lambda: float = 400.0
     """The penalty on the mean of sigmoid(S) where it ends; larger prunes more."""
-    matrices: int = 72
-    """The number of matrices over which the penalty is averaged."""
+    matrices: int = 0
+    """The number of matrices over which the penalty is averaged; 0: the prunable ones of the model (published)."""
     score_optimizer: str = "adam"
     """What moves S: adam (published) or sgd."""
     score_lr: float = 0.01
-    """alpha, the learning rate of S."""
+    """The peak of alpha, the learning rate of S."""
+    score_schedule: str = "weights"
+    """alpha follows the schedule of the weights' learning rate (weights: published) or stays constant."""
 
     def __post_init__(self) -> None:
         """Refuse options outside their ranges."""
         require_choice("rule", self.rule, ("threshold", "matched"))
         require_range("final_threshold", self.final_threshold, 0, 1, open_high=True)
         require_at_least("final_lambda", self.final_lambda, 0)
-        require_at_least("matrices", self.matrices, 1)
+        require_at_least("matrices", self.matrices, 0)
         require_choice("score_optimizer", self.score_optimizer, score_optimizer.NAMES)
         require_positive("score_lr", self.score_lr)
+        require_choice("score_schedule", self.score_schedule, score_optimizer.SCHEDULES)
 
     @property
     def exact(self) -> bool:
@@ -77,11 +80,11 @@ class SoftMovement(Criterion):
     def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
         """Move S one step against d."""
         d = weight * grad
-        lam = self.final_lambda * step.progress / self.matrices
+        lam = self.final_lambda * step.progress / (self.matrices or step.matrices)
         if lam:
             sigmoid = torch.sigmoid(state["S"])
             d.add_(sigmoid.mul_(1 - sigmoid), alpha=lam / weight.numel())
-        score_optimizer.descend(state, self.score_lr, d)
+        score_optimizer.descend(state, score_optimizer.alpha(self.score_lr, self.score_schedule, step), d)
 
     def score(self, state: State, weight: Tensor) -> Tensor:
         """S; |theta| before the first observation."""

@@ -32,7 +32,7 @@ from criteria.common.blocks import fresh, lending
 
 
 class Pruner:
-    """Prunes `model` to `sparsity` in [0, 1) over `total` optimizer steps."""
+    """Prunes `model` to `sparsity` in [0, 1) over `total` optimizer steps; `peak` is the highest learning rate, if it is known."""
 
     def __init__(
         self,
@@ -45,12 +45,13 @@ class Pruner:
         scope: str = "global",
         seed: int = 0,
         weights: PrunableWeights | None = None,
+        peak: float = 0.0,
     ) -> None:
         self.scope = parse_scope(scope)
         self.weights = weights or PrunableWeights(find_prunable(model, biases=scope == "published"))
         self.scope.check(self.weights.shapes, sparsity)
         self.criterion, self.schedule = criterion, schedule
-        self.target, self.total, self.taken = sparsity, total, 0
+        self.target, self.total, self.taken, self.peak = sparsity, total, 0, peak
         check_schedule(schedule, sparsity, total)
         self._wanted = {schedule.rewind(step, total) for step in range(total)}
         self.mask = torch.ones_like(self.weights.vector, dtype=torch.bool)
@@ -87,7 +88,7 @@ class Pruner:
 
     def step(self, lr: float = 0.0) -> Step:
         """The coming optimizer step, as criteria see it."""
-        return Step(self.taken, self.total, lr, self.scheduled if self.taken else 0.0, self.target)
+        return self._step(lr, self.scheduled if self.taken else 0.0)
 
     def observe(self, lr: float) -> None:
         """Show the criterion weights and gradients; `lr` is the learning rate of the coming optimizer step."""
@@ -113,14 +114,14 @@ class Pruner:
                 if (back := self.schedule.rewind(index, self.total)) is not None:
                     self.weights.vector.data.copy_(self.remembered[back])
                 self._apply()
-            elif self.schedule.hold or self.criterion.latent:
+            elif self.criterion.latent or self.schedule.holds(index, self.total):
                 self._apply()
             self._remember()
 
     def finish(self) -> None:
         """The final mask: exactly the target (or what a criterion that is not exact keeps), zeros in place for good."""
         with self.watch.running():
-            held = self.schedule.hold and self.reached
+            held = self.reached and self.schedule.holds(max(self.taken - 1, 0), self.total)
             if not held and self.masked != (self.taken, self.target):
                 self._masking(self.target)
             self.settle()
@@ -194,6 +195,10 @@ class Pruner:
             self.effective, self.settled = self.weights.vector.data, True
             self.weights.point_at(self.effective)
 
+    def _step(self, lr: float, sparsity: float) -> Step:
+        matrices = sum(not matrix.name.endswith(".bias") for matrix in self.weights.matrices)
+        return Step(self.taken, self.total, lr, sparsity, self.target, self.peak, matrices)
+
     def _shown(self, vector: Tensor) -> list[Tensor]:
         """`vector` as the criterion sees it."""
         return [vector] if self.criterion.elementwise else self.weights.views(vector)
@@ -236,7 +241,7 @@ class Pruner:
         if self.criterion.exact:
             self._renew(sparsity)
         else:
-            step = Step(self.taken, self.total, 0.0, sparsity, self.target)
+            step = self._step(0.0, sparsity)
             kept = [self.criterion.keep(s, w, step) for s, w in zip(self.states, self._shown(vector), strict=True)]
             self.mask = self._stored(kept).bool()
         if self.witness is not None:

@@ -179,6 +179,7 @@ def make_pruner(model: nn.Module, spec: RunSpec, total: int) -> Pruner | Dense:
         scope=spec.scope,
         seed=spec.seed,
         weights=weights,
+        peak=spec.training.lr,
     )
 
 

@@ -59,6 +59,7 @@ class PruningCallback(TrainerCallback):
             total=state.max_steps,
             scope=self.scope,
             seed=self.seed,
+            peak=args.learning_rate,
         )
         if wants_calibration(self.pruner):
             batches = _batches(kwargs["train_dataloader"], args)

@@ -30,7 +30,7 @@ def space_of(spec: RunSpec, rates: tuple[float, float] | None = None, fixed_rate
     shared: dict[str, Range] = {} if fixed_rate else {LR: Log(low, high)}
     criterion = registry.configure("criteria", spec.criterion)
     said = registry.parse(spec.criterion)[1]
-    found = shared | {name: space for name, space in criterion.search.items() if name not in said}
+    found = shared | {name: space for name, space in criterion.searched().items() if name not in said}
     if not found:
         raise PrunebenchError(
             f"{spec.criterion} declares nothing to tune (`search`, criteria/common/search.py), and the learning rate is fixed: "

@@ -3,16 +3,20 @@
     sgd    S <- S - alpha d                                 d the gradient of the loss with respect to S
     adam   p <- .9 p + .1 d;   q <- .999 q + .001 d^2       S <- S - alpha (p / (1 - .9^t)) / (sqrt(q / (1 - .999^t)) + 1e-8)
 
+alpha is the option score_lr, or with score_schedule=weights score_lr times the share of its peak that the learning rate of the
+weights has in this step, as in the released movement-pruning code, where S is one more group of parameters of the same schedule.
+
 Reference: Kingma & Ba, Adam, ICLR 2015, https://arxiv.org/abs/1412.6980
 """
 
 import torch
 from torch import Tensor
 
-from criteria.base import State
+from criteria.base import State, Step
 from criteria.common.blocks import blocks
 
 NAMES = ("sgd", "adam")
+SCHEDULES = ("constant", "weights")
 
 DECAY_P, DECAY_Q, EPSILON = 0.9, 0.999, 1e-8
 
@@ -21,6 +25,11 @@ def start(scores: Tensor, optimizer: str) -> State:
     """S = `scores`, the moments p and q at zero for adam, and t, the updates so far (on the CPU)."""
     moments = {name: torch.zeros_like(scores) for name in ("p", "q")} if optimizer == "adam" else {}
     return {"S": scores, **moments, "t": torch.zeros((), dtype=torch.int64)}
+
+
+def alpha(score_lr: float, schedule: str, step: Step) -> float:
+    """The learning rate of S in this step."""
+    return score_lr * step.rate if schedule == "weights" else score_lr
 
 
 def descend(state: State, alpha: float, gradient: Tensor, times: Tensor | None = None) -> None:

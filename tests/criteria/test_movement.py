@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from criteria.base import Step
 from criteria.movement import Movement
-from tests.criteria.helpers import Network, matrix, observed, start, step
+from tests.criteria.helpers import Network, generator, matrix, observed, start, step
 
 
 class TopK(torch.autograd.Function):
@@ -66,7 +67,55 @@ def test_pruned_weights_keep_moving_scores() -> None:
     assert criterion.score(state, weight).item() == 2
 
 
-@pytest.mark.parametrize("options", [{"score_optimizer": "adamw"}, {"score_lr": 0.0}])
+@pytest.mark.parametrize("options", [{"score_optimizer": "adamw"}, {"score_lr": 0.0}, {"score_schedule": "linear"}, {"rank": "abs"}])
 def test_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Movement(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_scores_follow_the_schedule_of_the_weights_as_one_more_group_of_parameters(optimizer: str) -> None:
+    """Held against torch's optimizer under torch's schedule: warm-up over 3 steps, then down to 0 at step 10."""
+    criterion = Movement(score_optimizer=optimizer, score_lr=0.05, score_schedule="weights")
+    scores = torch.nn.Parameter(torch.zeros(2, 3))
+    theirs = (torch.optim.SGD if optimizer == "sgd" else torch.optim.Adam)([scores], lr=0.05)
+    rates = torch.optim.lr_scheduler.LambdaLR(theirs, lambda t: t / 3 if t < 3 else (10 - t) / 7)
+    weight, draws = torch.randn(2, 3, generator=generator(1)), generator(2)
+    state, peak = start(criterion, weight), 2e-5
+    for index in range(10):
+        grad = torch.randn(2, 3, generator=draws)
+        lr = peak * theirs.param_groups[0]["lr"] / 0.05
+        criterion.observe(state, weight, grad, Step(index, 10, lr, peak=peak))
+        scores.grad = weight * grad
+        theirs.step()
+        rates.step()
+        torch.testing.assert_close(state["S"], scores.detach(), rtol=1e-4, atol=1e-7)
+
+
+def test_a_schedule_of_the_scores_changes_the_ranking_and_a_factor_does_not() -> None:
+    """S = -(g1 + g2) theta under a constant rate; the second gradient counts a tenth when the rate has fallen to a tenth."""
+    weight, grads = matrix([1.0, 1.0]), (matrix([-1.0, 0.0]), matrix([0.5, -1.0]))
+    ranked = {}
+    for schedule in ("constant", "weights"):
+        criterion = Movement(score_lr=1.0, score_schedule=schedule)
+        state = start(criterion, weight)
+        for index, (grad, lr) in enumerate(zip(grads, (0.1, 0.01), strict=True)):
+            criterion.observe(state, weight, grad, Step(index, 2, lr, peak=0.1))
+        ranked[schedule] = criterion.score(state, weight)
+    torch.testing.assert_close(ranked["constant"], matrix([0.5, 1.0]))
+    torch.testing.assert_close(ranked["weights"], matrix([0.95, 0.1]))
+
+
+def test_controls_over_the_same_latent_weights() -> None:
+    weight, grad = matrix([1.0, -2.0, 3.0]), matrix([-1.0, -1.0, 0.1])
+    signed, absolute = (observed(Movement(score_lr=1.0, rank=rank), weight, grad) for rank in ("signed", "absolute"))
+    torch.testing.assert_close(signed, matrix([1.0, -2.0, -0.3]))
+    torch.testing.assert_close(absolute, signed.abs())
+    noise = Movement(rank="random")
+    assert noise.latent
+    state = start(noise, weight)
+    before = noise.score(state, weight)
+    noise.observe(state, weight, grad, step())
+    assert torch.equal(noise.score(state, weight), before), "drawn once"
+    assert ((before >= 0) & (before < 1)).all()
+    assert not torch.equal(before, noise.score(start(noise, weight, seed=1), weight))

@@ -11,11 +11,14 @@ class Schedule(ABC):
     """A configured schedule; steps count from 0, `total` is the number of optimizer steps planned.
 
     `due` is asked after every optimizer step; the harness always applies one last exact mask after the final step:
-    freshly ranked, or, under `hold`, the mask in force.
+    freshly ranked, or, where the mask is held, the mask in force.
     """
 
     hold: ClassVar[bool] = False
-    """Between maskings the mask in force is applied again after every step, without ranking; else weights may regrow."""
+    """Between maskings the mask in force is applied again after every step, without ranking; else weights may regrow.
+
+    Where this holds for a part of the run only, override `holds`.
+    """
 
     @abstractmethod
     def sparsity(self, step: int, total: int, target: float) -> float:
@@ -24,6 +27,10 @@ class Schedule(ABC):
     @abstractmethod
     def due(self, step: int, total: int) -> bool:
         """Whether masks are recomputed after step `step`."""
+
+    def holds(self, step: int, total: int) -> bool:
+        """Whether the mask in force is applied again after step `step`, where no masking is due."""
+        return self.hold
 
     def rewind(self, step: int, total: int) -> int | None:
         """After masking at `step`: kept weights return to their values after so many optimizer steps (0: the initial ones).
@@ -56,16 +63,11 @@ class Ramp(Schedule):
     """Sparsity from which the ramp climbs, where it is below the target."""
 
     def __post_init__(self) -> None:
-        for name in ("initial", "final"):
-            require_length(name, getattr(self, name))
+        require_phases(self.initial, self.final)
         for name in ("window", "final_every"):
             require_count(name, getattr(self, name))
         if not 0 <= self.start < 1:
             raise ValueError(f"start = {self.start!r}: expected a sparsity in [0, 1)")
-        if self.initial < 1 and self.final < 1 and self.initial + self.final >= 1:
-            raise ValueError(
-                f"initial = {self.initial} and final = {self.final} leave no ramp between them: expected a sum below 1"
-            )
 
     @abstractmethod
     def climb(self, progress: float, start: float, target: float) -> float:
@@ -87,13 +89,18 @@ class Ramp(Schedule):
 
     def phases(self, total: int) -> tuple[int, int]:
         """The last steps of the warm-up, t_i, and of the ramp, T - t_f; ValueError where the run is too short."""
-        first, last = steps(self.initial, total), total - steps(self.final, total)
-        if first >= last:
-            raise ValueError(
-                f"a run of {total} steps leaves no ramp between initial = {self.initial} and final = {self.final} "
-                f"({first} and {total - last} steps): expected them to sum to less than the run"
-            )
-        return first, last
+        return phases(self.initial, self.final, total)
+
+
+def phases(initial: float, final: float, total: int) -> tuple[int, int]:
+    """The last steps of the warm-up, t_i, and of the ramp, T - t_f; ValueError where the run is too short."""
+    first, last = steps(initial, total), total - steps(final, total)
+    if first >= last:
+        raise ValueError(
+            f"a run of {total} steps leaves no ramp between initial = {initial} and final = {final} "
+            f"({first} and {total - last} steps): expected them to sum to less than the run"
+        )
+    return first, last
 
 
 def steps(amount: float, total: int) -> int:
@@ -105,6 +112,14 @@ def require_length(name: str, value: float) -> None:
     """ValueError unless `value` is a share of the run or a number of steps: finite and not negative."""
     if isinstance(value, bool) or not (isfinite(value) and value >= 0):
         raise ValueError(f"{name} = {value!r}: expected a share of the run in [0, 1), or a number of steps from 1 on")
+
+
+def require_phases(initial: float, final: float) -> None:
+    """ValueError unless both are lengths that leave a ramp between them."""
+    for name, value in (("initial", initial), ("final", final)):
+        require_length(name, value)
+    if initial < 1 and final < 1 and initial + final >= 1:
+        raise ValueError(f"initial = {initial} and final = {final} leave no ramp between them: expected a sum below 1")
 
 
 def require_count(name: str, value: int) -> None:

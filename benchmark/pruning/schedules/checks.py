@@ -83,10 +83,11 @@ class Plan:
         """The mask in force at the end is one at the target."""
         name, due, planned = self.name, self.due, self.planned
         assert due, f"{name}.due is never true in a run of {self.total} steps: masks must be recomputed at least once"
-        if self.schedule.hold:
+        held = self.schedule.holds(self.total - 1, self.total)
+        if held:
             assert planned[due[-1]] == self.target, (
                 f"{name} holds its mask from step {due[-1]} on at sparsity {planned[due[-1]]!r}: "
-                f"let the last masking be at the target {self.target}, or set hold = False"
+                f"let the last masking be at the target {self.target}, or do not hold it"
             )
         else:
             last = self.total - 1
@@ -94,7 +95,7 @@ class Plan:
                 f"{name}.due is last true at step {due[-1]}: return True at step total - 1 = {last}, so that the "
                 "final mask is the schedule's own, or set hold = True to keep the mask"
             )
-        return f"{len(due)} maskings, steps {due[0]} to {due[-1]}{', held between' if self.schedule.hold else ''}"
+        return f"{len(due)} maskings, steps {due[0]} to {due[-1]}{', held to the end' if held else ''}"
 
     def stays_dense(self) -> str:
         """A dense run is not pruned on the way."""

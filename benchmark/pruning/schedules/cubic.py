@@ -16,4 +16,9 @@ class Cubic(Ramp):
     """The published schedule; `final_every` equal to `window` keeps one pace throughout."""
 
     def climb(self, progress: float, start: float, target: float) -> float:
-        return target - (target - start) * (1 - progress) ** 3
+        return climb(progress, start, target)
+
+
+def climb(progress: float, start: float, target: float) -> float:
+    """The sparsity at `progress` in [0, 1] of a cubic ramp from `start` to `target`."""
+    return target - (target - start) * (1 - progress) ** 3

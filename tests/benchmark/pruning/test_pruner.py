@@ -15,6 +15,7 @@ from benchmark.pruning.pruner import Pruner
 from benchmark.pruning.schedules.base import Schedule
 from benchmark.pruning.schedules.constant import Constant
 from benchmark.pruning.schedules.cubic import Cubic
+from benchmark.pruning.schedules.gradual import Gradual
 from benchmark.pruning.schedules.iterative import Iterative
 from benchmark.pruning.schedules.one_shot import OneShot
 from criteria.base import Criterion, State
@@ -290,3 +291,34 @@ def test_time_in_the_criterion_is_counted() -> None:
     pruner = Pruner(model, Magnitude(), Steps(), sparsity=0.5, total=2)
     step(model, pruner, torch.optim.SGD(model.parameters(), lr=0.1), data())
     assert pruner.seconds > 0
+
+
+def test_the_gradual_schedule_trains_its_last_phase_under_one_mask() -> None:
+    """Weights regrow between the maskings of the ramp; afterwards the mask stays, though scores would choose others."""
+    model = Blocks()
+    pruner = Pruner(model, LastGradient(), Gradual(initial=2.0, final=6.0, window=2), sparsity=0.5, total=14)
+    masks, regrown = [], []
+    for at in range(14):
+        model.zero_grad(set_to_none=False)
+        loss_of(model, data(seed=at)).backward()
+        pruner.observe(0.1)
+        pruner.weights.vector.data.add_(pruner.weights.grad, alpha=-0.1)
+        pruner.prune()
+        masks.append(pruner.mask.clone())
+        regrown.append(bool((pruner.weights.vector[~pruner.mask] != 0).any()))
+    assert not torch.equal(masks[6], masks[8]), "gradients of other batches rank otherwise"
+    assert all(torch.equal(mask, masks[8]) for mask in masks[8:])
+    assert not any(regrown[8:])
+    pruner.finish()
+    assert torch.equal(pruner.mask, masks[8])
+    assert pruner.measure() == 0.5
+
+
+def test_steps_know_the_peak_of_the_rate_and_the_number_of_matrices() -> None:
+    model = Blocks()
+    pruner = Pruner(model, Magnitude(), Steps(), sparsity=0.5, total=4, peak=0.2)
+    assert pruner.step(0.05).rate == pytest.approx(0.25)
+    assert pruner.step(0.05).matrices == len(pruner.weights.matrices)
+    biased = Pruner(Blocks(), Magnitude(), Steps(), sparsity=0.5, total=4, scope="published")
+    assert len(biased.weights.matrices) > biased.step(0.05).matrices == len(pruner.weights.matrices)
+    assert biased.step(0.05).rate == 1, "a caller's own loop need not say its peak"

@@ -17,6 +17,7 @@ from benchmark.pruning.schedules.checks import check_schedule
 from benchmark.pruning.schedules.constant import Constant
 from benchmark.pruning.schedules.cubic import Cubic
 from benchmark.pruning.schedules.exponential import Exponential
+from benchmark.pruning.schedules.gradual import Gradual
 from benchmark.pruning.schedules.iterative import Iterative
 from benchmark.pruning.schedules.linear import Linear
 from benchmark.pruning.schedules.one_shot import OneShot
@@ -50,8 +51,8 @@ def test_contract_at_other_lengths(kind: type[Schedule], total: int, target: flo
     check_schedule(kind(), total=total, target=target)
 
 
-def test_all_six_are_found() -> None:
-    assert set(built_in()) == {Constant, Cubic, Exponential, Iterative, Linear, OneShot}
+def test_all_seven_are_found() -> None:
+    assert set(built_in()) == {Constant, Cubic, Exponential, Gradual, Iterative, Linear, OneShot}
     assert all(inspect.getdoc(kind) for kind in built_in())
 
 
@@ -185,11 +186,42 @@ def test_iterative_keeps_the_contract(rounds: int, rewind_to: float, total: int,
     check_schedule(Iterative(rounds=rounds, rewind_to=rewind_to), total=total, target=target)
 
 
+def test_gradual_by_hand() -> None:
+    """100 steps: warm-up to 10, ramp to 60, 4 maskings at least: every 10 steps, counted back from the end of the ramp."""
+    schedule = Gradual(maskings=4)
+    assert due(schedule, 100) == [20, 30, 40, 50, 60]
+    assert [schedule.sparsity(step, 100, 0.8) for step in (10, 35, 60, 99)] == [0, 0.8 * 7 / 8, 0.8, 0.8]
+    assert not schedule.holds(60, 100)
+    assert schedule.holds(61, 100)
+
+
+@pytest.mark.parametrize(
+    ("total", "maskings"), [(10, 5), (57, 28), (120, 60), (240, 60), (600, 50), (1600, 80), (12630, 632)]
+)
+def test_gradual_masks_often_in_short_runs_too(total: int, maskings: int) -> None:
+    """At least 50 times where the ramp (half of the run) has as many steps, and no less often than every 10 steps."""
+    found = due(Gradual(), total)
+    assert len(found) == maskings
+    assert found[-1] == min(Gradual().final and total - steps(0.4, total), total - 1)
+
+
+@settings(deadline=None)
+@given(
+    initial=st.integers(0, 30), final=st.integers(0, 30), window=st.integers(1, 20), maskings=st.integers(1, 90),
+    total=st.integers(61, 300), target=st.floats(0, 0.999),
+)  # fmt: skip
+def test_gradual_keeps_the_contract(
+    initial: int, final: int, window: int, maskings: int, total: int, target: float
+) -> None:
+    check_schedule(Gradual(float(initial), float(final), window, maskings), total=total, target=target)
+
+
 def test_which_schedules_hold_their_mask() -> None:
     assert {kind.__name__: kind.hold for kind in built_in()} == {
         "Constant": True,
         "Cubic": False,
         "Exponential": False,
+        "Gradual": False,
         "Iterative": True,
         "Linear": False,
         "OneShot": True,
@@ -208,6 +240,8 @@ def test_which_schedules_hold_their_mask() -> None:
         (lambda: Linear(final_every=2.5), "final_every = 2.5"),  # type: ignore[arg-type]
         (lambda: Exponential(start=1.0), r"start = 1.0: expected a sparsity in \[0, 1\)"),
         (lambda: Cubic(initial=0.5, final=0.5), "leave no ramp between them"),
+        (lambda: Gradual(initial=0.6), "leave no ramp between them"),
+        (lambda: Gradual(maskings=0), "maskings = 0: expected a whole number from 1 on"),
         (lambda: OneShot(at=-1), "at = -1"),
         (lambda: Constant(window=True), "window = True"),
         (lambda: Iterative(rounds=0), "rounds = 0"),
