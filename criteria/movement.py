@@ -10,7 +10,10 @@ The released code trains S with Adam at 1e-2 on the schedule of the weights' lea
 every forward pass. That recipe is a row of its own, because scope and schedule belong to the suite and not to the criterion:
 
     methods:
-      movement as published: {criterion: "movement[score_optimizer=adam,score_schedule=weights]", scope: layer, schedule: "cubic[window=1]"}
+      movement as published:
+        criterion: movement[score_optimizer=adam,score_schedule=weights]
+        scope: layer
+        schedule: cubic[window=1]
 
 `rank=absolute` and `rank=random` are controls over the same latent weights: |S|, which asks what the sign of S adds, and noise that
 is drawn once. Early in training the sign of S is mostly noise.
@@ -72,9 +75,7 @@ class Movement(Criterion):
 
     def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
         """Move S one step along -theta g."""
-        score_optimizer.descend(
-            state, score_optimizer.alpha(self.score_lr, self.score_schedule, step), weight, grad
-        )
+        score_optimizer.descend(state, score_optimizer.alpha(self.score_lr, self.score_schedule, step), weight, grad)
 
     def score(self, state: State, weight: Tensor) -> Tensor:
         """S, |S| or the noise; |theta| before the first observation."""

@@ -8,8 +8,9 @@ and the minimum over m in {0,1}^n with sum_i m_i = K keeps the K largest
     score = A U     A, U: the moving average and uncertainty of I's window means (criteria/common/smoothing.py)
 
 The published code ranks |S|, which this does by default; `signed=True` is the program as it is stated, and it keeps quite other
-weights. `signed=True, smooth=False` is its exact solution for one step. The eta g^2 term is tiny beside |theta g| except for
-weights that are exactly zero, where it alone decides.
+weights. `signed=True, smooth=False` is its exact solution for one step. The eta g^2 term is tiny beside |theta g| (their ratio is
+eta |g| / |theta|, some 1e-7 in fine-tuning) except for weights that are exactly zero, where it alone decides: otherwise this
+keeps the weights that `sensitivity` keeps.
 
 Departures: none at the published call point (before the optimizer), which the tests hold against a trace. The text of the paper
 beyond its abstract could not be read: the derivation above is ours, the formula is what the released code computes.

@@ -42,7 +42,8 @@ class Wider:
         return [
             spec
             for spec in self.board.suite.cells()
-            if (spec.criterion, spec.regularizer) in self.added
+            if not spec.method
+            and (spec.criterion, spec.regularizer) in self.added
             and (matches(spec.task, only) or matches(spec.cell, only))
         ]
 

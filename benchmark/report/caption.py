@@ -54,7 +54,7 @@ def describe(
 def _seeds(specs: Sequence[RunSpec]) -> str:
     by_method: dict[tuple[object, ...], set[int]] = {}
     for spec in specs:
-        by_method.setdefault((spec.task, spec.criterion, spec.regularizer, spec.sparsity), set()).add(spec.seed)
+        by_method.setdefault((spec.task, spec.row, spec.regularizer, spec.sparsity), set()).add(spec.seed)
     seeds = sorted({spec.seed for spec in specs})
     counts = sorted({len(found) for found in by_method.values()})
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
@@ -69,9 +69,19 @@ def _selection(spec: RunSpec) -> str:
 
 def _pruning(specs: Sequence[RunSpec]) -> str:
     pruned = [spec for spec in specs if not spec.is_dense]
+    shared = [spec for spec in pruned if not spec.method]
+    named = dict.fromkeys(spec.method for spec in pruned if spec.method)
+    own = [_by_task([spec for spec in pruned if spec.method == name], _method) for name in named]
     call = _by_task(pruned, lambda spec: f"criteria observe {spec.call_point} the optimizer step")
-    scope = _by_task(pruned, lambda spec: f"scope {spec.scope}")
-    return ", ".join(part for part in (scope, _by_task(pruned, lambda spec: f"schedule {spec.schedule}"), call) if part)
+    scope = _by_task(shared, lambda spec: f"scope {spec.scope}")
+    schedule = _by_task(shared, lambda spec: f"schedule {spec.schedule}")
+    return "; ".join((", ".join(part for part in (scope, schedule, call) if part), *own))
+
+
+def _method(spec: RunSpec) -> str:
+    """What a row of its own name is, where it may differ from the board's other rows."""
+    criterion = "" if spec.tuned.trials else f"{spec.criterion}, "
+    return f"{spec.method}: {criterion}scope {spec.scope}, schedule {spec.schedule}"
 
 
 def _prunable(record: Record) -> str:

@@ -13,7 +13,7 @@ from benchmark.plugins.broken import BrokenPluginError
 from benchmark.plugins.files import only_looks, plugin_file
 from benchmark.suite.consistency import check_spec
 from benchmark.suite.spec import MODES, Training
-from benchmark.suite.suite import Override, Suite, on_top
+from benchmark.suite.suite import Method, Override, Suite, on_top
 from benchmark.suite.yaml import load_yaml
 
 LONGEST = 100
@@ -82,9 +82,9 @@ def _locate(raw: dict[str, Any], folder: Path) -> None:
                 node[key] = _plugin_file(given, folder)
             elif isinstance(given, list):
                 node[key] = [_plugin_file(text, folder) if isinstance(text, str) else text for text in given]
-    tuned = raw.get("tuned")
-    for cell in tuned if isinstance(tuned, list) else ():
-        for key in ("row", "criterion", "regularizer"):
+    tuned, methods = raw.get("tuned"), raw.get("methods")
+    for cell in (*(tuned if isinstance(tuned, list) else ()), *(methods.values() if isinstance(methods, dict) else ())):
+        for key in ("row", "criterion", "regularizer", "schedule"):
             if isinstance(cell, dict) and isinstance(cell.get(key), str):
                 cell[key] = _plugin_file(cell[key], folder)
 
@@ -159,6 +159,8 @@ def _fields(parents: tuple[Any, ...]) -> Iterable[str]:
     """Keys allowed below `parents`."""
     if "training" in parents[-1:]:
         return Training.model_fields
+    if parents[:1] == ("methods",):
+        return Method.model_fields
     return Override.model_fields if parents else Suite.model_fields
 
 

@@ -110,6 +110,7 @@ class RunSpec(Strict):
     """Share of the prunable weights to remove; 0 is the dense model."""
     seed: Annotated[Whole, Field(ge=0)] = 0
     schedule: str = "cubic"
+    """What a record says that names none; suites say theirs (`gradual` where nothing is written)."""
     scope: str = "global"
     """Where scores compete: global, layer, row, n:m, block[h,w], erk, published."""
     selection: Selection = "last"
@@ -122,6 +123,8 @@ class RunSpec(Strict):
     training: Training = Training()
     plugins: Plugins = Plugins()
     """Who provides what is not built in, so that a changed plugin is a different cell (identity.py)."""
+    method: str = ""
+    """What the suite calls this row, where it gives a criterion its own scope or schedule by name; else the criterion says it."""
     tuned: Tuned = Tuned()
     """Where criterion and learning rate come from, if they were searched for: a tuned cell is never an untuned one."""
 
@@ -174,8 +177,8 @@ class RunSpec(Strict):
 
     @property
     def row(self) -> str:
-        """What tables call the criterion: itself, or `name (tuned)`, one row however its options were set for each column."""
-        return f"{self.tuned.row} (tuned)" if self.tuned.trials else self.criterion
+        """What tables call the row: its method's name or its criterion, or `name (tuned)`, one row however its options were set."""
+        return f"{self.tuned.row} (tuned)" if self.tuned.trials else self.method or self.criterion
 
     def dense(self) -> "RunSpec":
         """The dense run with the same task, data, seed and budget: the teacher that distillation asks for."""
@@ -189,6 +192,7 @@ class RunSpec(Strict):
                 "scope": "global",
                 "call_point": "before",
                 "training": training,
+                "method": "",
                 "tuned": Tuned(),
                 "plugins": Plugins(task=self.plugins.task),
             }

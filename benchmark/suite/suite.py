@@ -10,8 +10,11 @@ sparsities: [0.8, 0.9]
 seeds: [0, 1, 2]
 training: {epochs: 3, lr: 3e-5}
 overrides: {glue/rte: {training: {epochs: 10}}}
+
+A row with a scope or a schedule of its own is a method: `methods` says what it is, and `criteria` lists it by its name.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from fnmatch import fnmatch
@@ -99,6 +102,25 @@ class Override(Strict):
     training: Training = Training()
 
 
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 .()=%_-]{0,58}[A-Za-z0-9.)%])?")
+"""What a method may be called: words, as tables print them."""
+
+
+class Method(Strict):
+    """A row of its own name: a criterion with the scope and the schedule that it is given, whatever the board's are."""
+
+    criterion: str
+    scope: Scope | None = None
+    schedule: Schedule | None = None
+
+    @field_validator("criterion")
+    @classmethod
+    def _criterion(cls, text: str) -> str:
+        if " + " in text:
+            raise ValueError("a method is a criterion alone: name the regularizer where criteria lists the method")
+        return _plugin("criteria", text)
+
+
 class TunedCell(Tuned):
     """What tuning found for a row at one task and sparsity; written by `prunebench tune`."""
 
@@ -128,11 +150,13 @@ class Suite(Strict):
     model: str = "mini"
     data: str = "mini"
     tasks: Names
+    methods: dict[str, Method] = Field(default_factory=dict, max_length=1000)
+    """Rows by name that have a scope or a schedule of their own."""
     criteria: Names
     regularizers: Names = Field(default=["none"])
     sparsities: Sparsities
     seeds: list[Annotated[Whole, Field(ge=0)]] = Field(default=[0], min_length=1)
-    schedule: Schedule = "cubic"
+    schedule: Schedule = "gradual"
     scope: Scope = "global"
     selection: Selection = "last"
     heldout: Annotated[Real, Field(ge=0, le=0.5)] | None = None
@@ -147,13 +171,29 @@ class Suite(Strict):
     def _tasks(cls, texts: list[str]) -> list[str]:
         return [_plugin("tasks", text) for text in texts]
 
+    @field_validator("methods")
+    @classmethod
+    def _named(cls, methods: dict[str, Method]) -> dict[str, Method]:
+        for name in methods:
+            if not NAME.fullmatch(name) or name.endswith("(tuned)"):
+                raise ValueError(
+                    f"'{name}' is no name for a method: expected words of letters, digits, spaces and . ( ) = % _ -, "
+                    "60 characters at most, without '(tuned)' at the end"
+                )
+            if name == DENSE or name in registry.names("criteria"):
+                raise ValueError(
+                    f"'{name}' is a criterion's name; call the method otherwise, for instance '{name} as published'"
+                )
+        return methods
+
     @field_validator("criteria")
     @classmethod
-    def _criteria(cls, texts: list[str]) -> list[str]:
+    def _criteria(cls, texts: list[str], info: ValidationInfo) -> list[str]:
+        methods = info.data.get("methods", {})
         rows = []
         for text in texts:
-            criterion, plus, regularizer = text.partition(" + ")
-            row = _plugin("criteria", criterion)
+            criterion, plus, regularizer = (part.strip() for part in text.partition(" + "))
+            row = criterion if criterion in methods else _row(criterion, methods)
             rows.append(f"{row} + {_plugin('regularizers', regularizer)}" if plus else row)
         return rows
 
@@ -177,6 +217,12 @@ class Suite(Strict):
         return overrides
 
     @model_validator(mode="after")
+    def _listed(self) -> "Suite":
+        if unused := self.methods.keys() - {row for row, _ in self.rows}:
+            raise ValueError(f"methods: {', '.join(sorted(unused))}: no row of criteria; list it there, or take it out")
+        return self
+
+    @model_validator(mode="after")
     def _bounded(self) -> "Suite":
         longest = max(len(sparsities) for sparsities in (self.sparsities, *self._other_sparsities()))
         rows = len(self.criteria) * len(self.regularizers)
@@ -198,7 +244,7 @@ class Suite(Strict):
 
     @cached_property
     def rows(self) -> list[tuple[str, str]]:
-        """(criterion, regularizer) of every row but the dense one."""
+        """(criterion or method, regularizer) of every row but the dense one."""
         rows: dict[tuple[str, str], None] = {}
         for text in self.criteria:
             criterion, plus, regularizer = text.partition(" + ")
@@ -223,9 +269,9 @@ class Suite(Strict):
         override = self._override(task)
         training = Training.model_validate(on_top(_given(self.training), _given(override.training)))
         cells = [self._spec(task, override, training, DENSE, "none", 0.0).dense()]
-        for (criterion, regularizer), sparsity in product(self.rows, override.sparsities or self.sparsities):
-            spec = self._spec(task, override, training, criterion, regularizer, sparsity)
-            found = self._found.get((task, criterion, regularizer, sparsity))
+        for (row, regularizer), sparsity in product(self.rows, override.sparsities or self.sparsities):
+            spec = self._spec(task, override, training, row, regularizer, sparsity)
+            found = self._found.get((task, row, regularizer, sparsity))
             cells += [found.applied(spec)] if found else [] if self._found else [spec]
         return cells
 
@@ -234,9 +280,10 @@ class Suite(Strict):
         return {cell.place: cell for cell in self.tuned}
 
     def _spec(
-        self, task: str, override: Override, training: Training, criterion: str, regularizer: str, sparsity: float
+        self, task: str, override: Override, training: Training, row: str, regularizer: str, sparsity: float
     ) -> RunSpec:
-        schedule = override.schedule or self.schedule
+        method = self.methods.get(row, Method.model_construct(criterion=row))
+        criterion, schedule = method.criterion, method.schedule or override.schedule or self.schedule
         return RunSpec(
             task=task,
             model=override.model or self.model,
@@ -246,12 +293,13 @@ class Suite(Strict):
             sparsity=sparsity,
             seed=self.seeds[0],
             schedule=schedule,
-            scope=override.scope or self.scope,
+            scope=method.scope or override.scope or self.scope,
             selection=self.selection,
             heldout=self._kept_aside,
             call_point=self.call_point,
             training=training,
             plugins=plugins_of(task, criterion, regularizer, schedule),
+            method=row if row in self.methods else "",
         )
 
     def _override(self, task: str) -> Override:
@@ -272,6 +320,16 @@ class Suite(Strict):
             registry.asks(regularizer, "needs_score") for _, regularizer in self.rows
         )
         return HELDOUT if needed else 0.0
+
+
+def _row(text: str, methods: Mapping[str, Method]) -> str:
+    """A criterion that `criteria` lists, in its one spelling; ValueError says what a row may be called in this suite."""
+    try:
+        return _plugin("criteria", text)
+    except ValueError as error:
+        if not methods:
+            raise
+        raise ValueError(f"{error}; as a method: {choices(text, methods)}") from error
 
 
 def matches(text: str, pattern: str) -> bool:

@@ -30,7 +30,7 @@ class PruningCallback(TrainerCallback):
         self,
         criterion: str | Criterion,
         sparsity: float,
-        schedule: str = "cubic",
+        schedule: str = "gradual",
         scope: str = "global",
         seed: int = 0,
     ) -> None:

@@ -29,7 +29,7 @@ def trial_spec(spec: RunSpec, seed: int) -> RunSpec:
 def attempt(spec: RunSpec, point: Point, options: Options) -> Trial:
     """Train the row `spec` at `point`. What the point is to blame for is a failed trial; what the machine is, is raised."""
     # Marked as tuned, so that a teacher is the dense run at the shared learning rate, the same for all trials.
-    tuned = Tuned(row=spec.criterion, trials=1, lr=spec.training.lr, heldout=spec.heldout, seed=spec.seed)
+    tuned = Tuned(row=spec.row, trials=1, lr=spec.training.lr, heldout=spec.heldout, seed=spec.seed)
     began = time.perf_counter()
     try:
         record = run(applied(spec, point).model_copy(update={"tuned": tuned}), options).record

@@ -49,7 +49,7 @@ def rows_of(board: Board, only: str = "*") -> list[RunSpec]:
     found: dict[tuple[object, ...], RunSpec] = {}
     for spec in board.cells(only):
         if not spec.is_dense:
-            found.setdefault((spec.task, spec.criterion, spec.regularizer, spec.sparsity), spec)
+            found.setdefault((spec.task, spec.row, spec.regularizer, spec.sparsity), spec)
     if not found:
         raise PrunebenchError(f"--only '{only}' matches dense cells alone: there is no row to tune")
     return list(found.values())

@@ -75,7 +75,7 @@ def write_tuned(board: Board, found: Outcome, folder: Path, changes: Mapping[str
 def _cell(spec: RunSpec, best: RunSpec, trials: int, space: str) -> TunedCell:
     return TunedCell(
         task=spec.task,
-        row=spec.criterion,
+        row=spec.row,
         regularizer=spec.regularizer,
         sparsity=spec.sparsity,
         criterion=best.criterion,
@@ -97,9 +97,13 @@ def _narrowed(board: Board, cells: list[TunedCell], raw: Mapping[str, Any]) -> d
         for pattern, change in (raw.get("overrides") or {}).items()
         if any(matches(task, pattern) for task in tasks)
     }
+    methods = {
+        name: method for name, method in (raw.get("methods") or {}).items() if any(cell.row == name for cell in cells)
+    }
     return {
         "title": f"{board.suite.title or board.folder.resolve().name}, tuned",
         "tasks": tasks,
+        **({"methods": methods} if methods else {}),
         "criteria": list(rows),
         "regularizers": ["none"],
         "heldout": board.suite.cells()[0].heldout,

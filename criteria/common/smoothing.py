@@ -11,6 +11,10 @@
 Until the first window closes A and U are 0 and rank nothing; the published pruners never mask so early. Here M, scaled down
 by 2^-64 (below the rounding of any later score), ranks until then, and |theta| before anything was observed.
 
+A and U start at 0 and are not corrected for it. After k closed windows U holds 1 - beta2^k of its weight: with beta2 = .99 a tenth
+after 11 windows, 95 % only after 300. In that burn-in (1 - beta2) is a factor common to all weights, so rankings under any beta2
+near 1 agree, and a run of a few hundred steps never leaves it: it says nothing about the choice of beta2 there.
+
 Reference: Zhang et al., PLATON, ICML 2022, https://arxiv.org/abs/2206.12562 (equations 6-9 and the released code)
 """
 

@@ -101,7 +101,9 @@ def test_evaluation_lets_nothing_through_the_mask() -> None:
     assert not L0().exact
 
 
-@pytest.mark.parametrize("options", [{"start": 1.0}, {"final_lambda": -1.0}, {"matrices": -1}, {"score_optimizer": "x"}])
+@pytest.mark.parametrize(
+    "options", [{"start": 1.0}, {"final_lambda": -1.0}, {"matrices": -1}, {"score_optimizer": "x"}]
+)
 def test_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         L0(**options)  # type: ignore[arg-type]

@@ -67,7 +67,9 @@ def test_pruned_weights_keep_moving_scores() -> None:
     assert criterion.score(state, weight).item() == 2
 
 
-@pytest.mark.parametrize("options", [{"score_optimizer": "adamw"}, {"score_lr": 0.0}, {"score_schedule": "linear"}, {"rank": "abs"}])
+@pytest.mark.parametrize(
+    "options", [{"score_optimizer": "adamw"}, {"score_lr": 0.0}, {"score_schedule": "linear"}, {"rank": "abs"}]
+)
 def test_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Movement(**options)  # type: ignore[arg-type]

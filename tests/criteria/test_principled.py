@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 from torch import Tensor
 
+from criteria.base import Step
 from criteria.principled import Principled
 from criteria.sensitivity import Sensitivity
 from tests.criteria.helpers import Network, generator, matrix, observed
@@ -95,3 +96,37 @@ def test_zero_weights_are_told_apart_by_the_lr_term_alone() -> None:
 def test_options_outside_their_ranges_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Principled(**options)  # type: ignore[arg-type]
+
+
+# Where it agrees with sensitivity, and where a choice of beta2 shows.
+
+
+def kept_after(criterion: Principled | Sensitivity, steps: int, lr: float, scale: float = 1.0) -> Tensor:
+    """The tenth of 1000 weights that is kept after gradients of norm `scale`, the weights as in a pretrained matrix (spread 0.05)."""
+    draws = generator(3)
+    weight = 0.05 * torch.randn(1000, generator=draws)
+    sizes = torch.rand(1000, generator=draws)
+    state = criterion.init(weight, generator())
+    for index in range(steps):
+        grad = torch.randn(1000, generator=draws) * sizes
+        criterion.observe(state, weight, grad * scale / grad.norm(), Step(index, steps, lr))
+    kept = torch.zeros(1000, dtype=torch.bool)
+    kept[criterion.score(state, weight).topk(100).indices] = True
+    return kept
+
+
+def shared(one: Tensor, other: Tensor) -> int:
+    return int((one & other).sum())
+
+
+@pytest.mark.parametrize(("lr", "least", "most"), [(1e-5, 99, 100), (2e-4, 99, 100), (1.0, 0, 90), (100.0, 0, 60)])
+def test_it_keeps_what_sensitivity_keeps_unless_eta_g_is_as_large_as_theta(lr: float, least: int, most: int) -> None:
+    """eta |g| / |theta| is about 1e-5 and below for the rates of fine-tuning; for a rate of 1 it is about 1."""
+    assert least <= shared(kept_after(Principled(), 100, lr), kept_after(Sensitivity(), 100, lr)) <= most
+
+
+def test_in_a_short_run_no_choice_of_beta2_near_one_shows() -> None:
+    """After 11 windows .99 and .999 keep nearly the same weights, where .5 has left its burn-in and keeps others."""
+    near, nearer, far = (kept_after(Sensitivity(beta2=beta2), 120, 1e-4) for beta2 in (0.99, 0.999, 0.5))
+    assert shared(near, nearer) >= 98
+    assert shared(near, far) < shared(near, nearer) - 3

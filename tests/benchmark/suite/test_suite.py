@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.errors import PrunebenchError
 from benchmark.suite.spec import RunSpec, Training
 from benchmark.suite.suite import matches
 from tests.benchmark.suites import BASE, LEAST, read
@@ -28,7 +29,7 @@ def test_cells_by_hand(tmp_path: Path) -> None:
 def test_the_least_a_suite_must_say(tmp_path: Path) -> None:
     dense, pruned = read(tmp_path, LEAST).cells()
     assert dense == RunSpec(task="squad")
-    assert pruned == RunSpec(task="squad", criterion="random", sparsity=0.5)
+    assert pruned == RunSpec(task="squad", criterion="random", sparsity=0.5, schedule="gradual")
 
 
 def test_rows_with_their_own_regularizer(tmp_path: Path) -> None:
@@ -116,3 +117,81 @@ def test_an_override_may_name_a_configured_task(tmp_path: Path) -> None:
 )
 def test_patterns(text: str, pattern: str, found: bool) -> None:
     assert matches(text, pattern) == found
+
+
+# Methods: rows with a scope and a schedule of their own.
+
+METHODS = """
+tasks: [squad, glue/rte]
+criteria: [magnitude, magnitude at the start, movement as published + rdrop, movement as published]
+sparsities: [0.5]
+scope: row
+methods:
+  magnitude at the start: {criterion: "magnitude[]", schedule: "one_shot[at=0]"}
+  movement as published:
+    criterion: "movement[score_schedule=weights,score_optimizer=adam]"
+    scope: layer
+    schedule: cubic[window=1]
+overrides: {squad: {scope: erk, schedule: linear}}
+"""
+
+
+def test_a_method_has_its_own_scope_and_schedule_whatever_the_boards_are(tmp_path: Path) -> None:
+    pruned = [cell for cell in read(tmp_path, METHODS).cells() if not cell.is_dense]
+    movement = "movement[score_optimizer=adam,score_schedule=weights]"
+    assert [(c.task, c.row, c.regularizer, c.criterion, c.scope, c.schedule) for c in pruned] == [
+        ("squad", "magnitude", "none", "magnitude", "erk", "linear"),
+        ("squad", "magnitude at the start", "none", "magnitude", "erk", "one_shot[at=0]"),
+        ("squad", "movement as published", "rdrop", movement, "layer", "cubic[window=1]"),
+        ("squad", "movement as published", "none", movement, "layer", "cubic[window=1]"),
+        ("glue/rte", "magnitude", "none", "magnitude", "row", "gradual"),
+        ("glue/rte", "magnitude at the start", "none", "magnitude", "row", "one_shot[at=0]"),
+        ("glue/rte", "movement as published", "rdrop", movement, "layer", "cubic[window=1]"),
+        ("glue/rte", "movement as published", "none", movement, "layer", "cubic[window=1]"),
+    ]
+    assert len({cell.id for cell in pruned}) == len(pruned)
+
+
+def test_a_method_leaves_the_ids_of_all_other_cells_alone(tmp_path: Path) -> None:
+    plain = METHODS.partition("methods:")[0].replace(
+        "[magnitude, magnitude at the start, movement as published + rdrop, movement as published]", "[magnitude]"
+    )
+    with_methods = {cell.id for cell in read(tmp_path, METHODS.partition("overrides")[0]).cells()}
+    assert {cell.id for cell in read(tmp_path, plain).cells()} < with_methods
+
+
+def test_the_dense_run_of_a_method_is_everybodys(tmp_path: Path) -> None:
+    dense, *pruned = (cell for cell in read(tmp_path, METHODS).cells() if cell.task == "glue/rte")
+    assert {cell.dense().id for cell in pruned} == {dense.id}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("magnitude at the start,", "magnitude at the stars,", "as a method: did you mean 'magnitude at the start'"),
+        ("magnitude at the start,", "", "methods: magnitude at the start: no row of criteria"),
+        (
+            "    scope: layer",
+            "    scop: layer",
+            "unknown key 'methods.movement as published.scop'; did you mean 'scope'",
+        ),
+        ("    scope: layer", "    scope: lair", "did you mean 'layer'"),
+        ("cubic[window=1]", "cubik", "did you mean 'cubic'"),
+        ('"magnitude[]"', "magnitud", "did you mean 'magnitude'"),
+        ('"magnitude[]"', "magnitude + rdrop", "name the regularizer where criteria lists the method"),
+        ('criterion: "magnitude[]", ', "", "'methods.magnitude at the start.criterion' is missing"),
+        ("  magnitude at the start:", "  principled:", "'principled' is a criterion's name"),
+        ("  magnitude at the start:", "  dense:", "'dense' is a criterion's name"),
+        ("  magnitude at the start:", "  best (tuned):", "is no name for a method"),
+        ("  magnitude at the start:", "  a + b:", "is no name for a method"),
+        ("  magnitude at the start:", "  'a|b':", "is no name for a method"),
+        ("  magnitude at the start:", "  my/mine.py:", "is no name for a method"),
+        ("  magnitude at the start:", "  ' x':", "is no name for a method"),
+        ("  magnitude at the start:", f"  {'x' * 61}:", "is no name for a method"),
+    ],
+)
+def test_what_is_wrong_with_a_method_is_said(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert METHODS.count(old) == 1
+    with pytest.raises(PrunebenchError) as error:
+        read(tmp_path, METHODS.replace(old, new))
+    assert message in str(error.value), error.value
