@@ -1,14 +1,17 @@
 """BLEU, chrF, NIST and ROUGE-L of generated texts against any number of references, from per-example sums.
 
     BLEU = BP exp(1/4 sum_n log(matches_n / totals_n)), BP = min(1, exp(1 - ref_len / sys_len))       Papineni et al. 2002
-    chrF = (1 + 4) P R / (4 P + R), P and R averaged over character 1..6-grams                         Popovic 2015
+    chrF2 = (1 + 4) P R / (4 P + R), P and R averaged over character 1..6-grams                        Popovic 2015
     NIST = LP sum_n info_n / count_n, info(w_1..w_n) = log2(#(w_1..w_n-1) / #(w_1..w_n)), n = 1..5     Doddington 2002
     ROUGE-L = F1 of the longest common subsequence, the best reference                                 Lin 2004
 
-BLEU and chrF are sacrebleu's, NIST is nltk's, ROUGE-L is rouge-score's (stemmer off): each corpus figure equals what the
-library gives for the whole corpus, because matches and lengths are summed over examples before anything is divided.
-NIST's information weights come from all references given to `text_outcomes`; a resampled corpus keeps them. NIST is no
-percentage. Texts are lower-cased for BLEU, chrF and NIST where a benchmark's own script does so.
+BLEU and chrF are sacrebleu's, ROUGE-L is rouge-score's (stemmer off): each corpus figure equals what the library gives for the
+whole corpus, because matches and lengths are summed over examples before anything is divided. chrF is chrF2, without word
+n-grams. NIST counts as the E2E challenge's script does: an n-gram matches up to the highest count that any one reference has, and
+the reference length is the mean over an example's references (nltk takes the one reference that fits best, order by order, which
+gives lower figures). One thing differs: an output of fewer than n words has no n-grams here, where the script subtracts them.
+NIST's information weights come from all references given to `text_outcomes`; a resampled corpus keeps them. NIST is no percentage.
+Texts are lower-cased for BLEU, chrF and NIST where a benchmark's own script does so.
 
 METEOR is left out: nltk's needs WordNet, a download. CIDEr is left out: no maintained package computes it offline. Both
 can be asked for from the `evaluate` hub (see tasks/metrics/hub.py).
@@ -62,10 +65,11 @@ def signatures(lowercase: bool, references: int | None) -> dict[str, str]:
     for name, metric in {"bleu": _sacrebleu(lowercase), "chrf": _sacrechrf(lowercase)}.items():
         metric.num_refs = references or -1
         found[name] = str(metric.get_signature())
+    found["chrf"] = f"chrF2|{found['chrf']}"
     case = "lc" if lowercase else "mixed"
     return found | {
         "rouge_l": f"rouge-score|best reference|f-measure|stemmer:no|version:{version('rouge-score')}",
-        "nist": f"nltk|n:5|case:{case}|tok:13a|version:{version('nltk')}",
+        "nist": f"refs:merged counts, mean length|n:5|case:{case}|tok:13a",
     }
 
 
@@ -134,7 +138,7 @@ def _rouge_outcomes(predictions: Sequence[str], references: Sequence[Sequence[st
 
 
 def _nist_outcomes(predictions: Sequence[str], references: Sequence[Sequence[str]], lowercase: bool) -> Outcomes:
-    """nltk's corpus_nist taken apart: per example and order, the reference with the highest precision is the one counted."""
+    """Per example and order, the information of matched n-grams, clipped at the highest count in any one reference."""
     split = _tokenizer(lowercase)
     counted = [[_ngram_counts(split(text)) for text in group] for group in references]
     info = _information(counted)
@@ -143,11 +147,13 @@ def _nist_outcomes(predictions: Sequence[str], references: Sequence[Sequence[str
     for row, (prediction, group) in enumerate(zip(predictions, counted, strict=True)):
         found = _ngram_counts(split(prediction))
         for n in NIST_ORDERS:
-            score, length = max(_overlap(found[n], reference, n, info) for reference in group)
-            table[f"nist_info_{n}"][row] = score
+            merged: Counter[tuple[str, ...]] = Counter()
+            for reference in group:
+                merged |= reference[n]
+            table[f"nist_info_{n}"][row] = sum(info[ngram] * count for ngram, count in (found[n] & merged).items())
             table[f"nist_count_{n}"][row] = found[n].total()
-            table["nist_sys_len"][row] += found[1].total()
-            table["nist_ref_len"][row] += length
+        table["nist_sys_len"][row] = found[1].total()
+        table["nist_ref_len"][row] = np.mean([reference[1].total() for reference in group])
     return table
 
 
@@ -157,7 +163,7 @@ def _nist(outcomes: Outcomes) -> float:
     counts = [_total(outcomes, f"nist_count_{n}") for n in NIST_ORDERS]
     infos = [float(outcomes[f"nist_info_{n}"].sum()) for n in NIST_ORDERS]
     precision = sum(info / count for info, count in zip(infos, counts, strict=True) if count)
-    penalty = nist_length_penalty(_total(outcomes, "nist_ref_len"), _total(outcomes, "nist_sys_len"))
+    penalty = nist_length_penalty(float(outcomes["nist_ref_len"].sum()), float(outcomes["nist_sys_len"].sum()))
     return float(precision * penalty)
 
 
@@ -184,17 +190,6 @@ def _information(counted: Sequence[Sequence[dict[int, Counter[tuple[str, ...]]]]
         ngram: float(np.log2((totals[ngram[:-1]] if len(ngram) > 1 else words) / count))
         for ngram, count in totals.items()
     }
-
-
-def _overlap(
-    found: Counter[tuple[str, ...]],
-    reference: dict[int, Counter[tuple[str, ...]]],
-    n: int,
-    info: dict[tuple[str, ...], float],
-) -> tuple[float, int]:
-    wanted = reference[n]
-    score = sum(info[ngram] * min(count, wanted[ngram]) for ngram, count in found.items() if ngram in wanted)
-    return score, reference[1].total()
 
 
 def _total(outcomes: Outcomes, name: str) -> int:

@@ -49,10 +49,10 @@ def test_bleu_and_chrf_of_summed_outcomes_are_sacrebleus(corpus: list[tuple[str,
 
 @settings(max_examples=30, deadline=None)
 @given(corpora)
-def test_nist_of_summed_outcomes_is_nltks(corpus: list[tuple[str, list[str]]]) -> None:
+def test_nist_with_one_reference_is_nltks(corpus: list[tuple[str, list[str]]]) -> None:
     # nltk divides by zero where no prediction has five words
     predictions = [f"{one} the mill is a pub near the river" for one, _ in corpus]
-    references = [group for _, group in corpus]
+    references = [group[:1] for _, group in corpus]
     tokens = [[text.split() for text in group] for group in references]
     expected = corpus_nist(tokens, [one.split() for one in predictions], n=5)
     found = text_metrics(text_outcomes(predictions, references, lowercase=False))["nist"]
@@ -66,6 +66,19 @@ def test_nist_by_hand() -> None:
     half = text_metrics(text_outcomes(["mill"], [["mill pub"]], lowercase=True))
     penalty = math.exp(math.log(0.5) / math.log(1.5) ** 2 * math.log(0.5) ** 2)
     assert half["nist"] == pytest.approx(1.0 * penalty)
+
+
+def test_nist_of_several_references_by_hand() -> None:
+    """References "a a", "b a c d": of 6 words a is 3, b, c, d 1 each, so a tells 1 bit and b log2 6.
+
+    "a a b" matches a twice (the first has two) and b once (the second has one): (2 + log2 6) / 3. Of its bigrams
+    "a a" is in the first and tells log2(3 / 1); "a b" is in none: log2(3) / 2. Three words against 3 on average: no penalty.
+    """
+    metrics = text_metrics(text_outcomes(["a a b"], [["a a", "b a c d"]], lowercase=True))
+    assert metrics["nist"] == pytest.approx((2 + math.log2(6)) / 3 + math.log2(3) / 2)
+    short = text_metrics(text_outcomes(["a a"], [["a a", "b a c d"]], lowercase=True))
+    penalty = math.exp(math.log(0.5) / math.log(1.5) ** 2 * math.log(2 / 3) ** 2)
+    assert short["nist"] == pytest.approx((1 + math.log2(3)) * penalty)
 
 
 def test_bleu_by_hand() -> None:
@@ -111,4 +124,7 @@ def test_signatures_say_how_it_was_computed() -> None:
     assert lower["bleu"] == f"nrefs:var|case:lc|eff:no|tok:13a|smooth:exp|version:{sacrebleu.__version__}"
     assert "case:mixed" in signatures(lowercase=False, references=3)["bleu"]
     assert "nrefs:3" in signatures(lowercase=False, references=3)["bleu"]
+    assert lower["chrf"].startswith("chrF2|nrefs:var|case:lc|")
+    assert "nw:0" in lower["chrf"], "no word n-grams: chrF2, not chrF2++"
+    assert lower["nist"] == "refs:merged counts, mean length|n:5|case:lc|tok:13a"
     assert set(lower) == {"bleu", "chrf", "rouge_l", "nist"}
