@@ -9,7 +9,8 @@ Departures: the released code builds F^-1 by Woodbury's recursion, F^-1 <- F^-1 
 one pass over F^-1 for each gradient. Here the outer products are summed, several gradients in a pass, and inverted once by
 Cholesky in double precision: the same matrix (the tests hold both against each other) many times faster, and m need not be
 known in advance. Where gradients are so large that `damp` would vanish in the rounding of the sums, that rounding takes its
-place. Gradients are those of single examples, not of small batches. The update is the paper's joint one, where the released code
+place, and a warning says for how many blocks.
+Gradients are those of single examples, not of small batches. The update is the paper's joint one, where the released code
 sums the updates of single weights. Pruned weights may regrow, where the released code never lets them. Without calibration
 theta^2 ranks and nothing is updated. The sums take `block` + 16 numbers a weight.
 
@@ -17,6 +18,7 @@ References: Kurtic et al., The Optimal BERT Surgeon, EMNLP 2022, https://arxiv.o
             Singh & Alistarh, WoodFisher, NeurIPS 2020, https://arxiv.org/abs/2004.14340
 """
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -79,6 +81,12 @@ class Obert(Criterion):
             return weight.square()
         _add_waiting(state)
         scores = self._blocked(weight).square_().mul_(0.5)
+        if floored := int((self._rounding(state["sum"], state) > self.damp).sum()):
+            warnings.warn(
+                f"obert: gradients are too large for damp={self.damp:g} in {floored} of {len(scores)} blocks of a matrix; "
+                "the rounding of their sums takes its place there, so the ranking is not that of this damp: raise it",
+                stacklevel=2,
+            )
         for outer, part in _chunks(state["sum"], scores):
             part.div_(_inverse_diagonal(self._fisher(outer, state)))
         return self._unblocked(scores, weight)
@@ -100,10 +108,13 @@ class Obert(Criterion):
     def _fisher(self, outer: Tensor, state: State) -> Tensor:
         """F of some blocks [n, block, block], in double precision."""
         f = outer.double().div_(int(state["m"]))
-        diagonal = f.diagonal(dim1=1, dim2=2)
-        rounding = 4 * self.block * torch.finfo(outer.dtype).eps * diagonal.amax(1, keepdim=True)
-        diagonal.add_(rounding.clamp_(min=self.damp))
+        f.diagonal(dim1=1, dim2=2).add_(self._rounding(outer, state).clamp_(min=self.damp))
         return f
+
+    def _rounding(self, outer: Tensor, state: State) -> Tensor:
+        """What the rounding of the sums of some blocks amounts to on their diagonals [n, 1], in double precision."""
+        largest = outer.diagonal(dim1=1, dim2=2).double().div_(int(state["m"])).amax(1, keepdim=True)
+        return largest.mul_(4 * self.block * torch.finfo(outer.dtype).eps)
 
     def _blocked(self, tensor: Tensor) -> Tensor:
         """A copy of `tensor` as [blocks, block], padded with zeros."""

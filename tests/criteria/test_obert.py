@@ -1,5 +1,7 @@
 """`obert` by hand, and against the exact inverse Fisher matrix of a small layer and the exact constrained optimum."""
 
+import warnings
+
 import pytest
 import torch
 from torch import Tensor
@@ -157,3 +159,16 @@ def test_a_transposed_matrix_is_adjusted_in_place() -> None:
 def test_options_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Obert(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("size", "warned"), [(1e-3, False), (10.0, True)])
+def test_it_says_where_rounding_takes_the_place_of_the_damping(size: float, warned: bool) -> None:
+    """4 x 4 x 1.2e-7 of a squared gradient of 100 is far above a damping of 1e-7; of 1e-6 it is far below."""
+    criterion, weight = Obert(block=4), torch.ones(2, 4)
+    state = criterion.init(weight, torch.Generator())
+    criterion.begin_calibration(state, weight)
+    criterion.observe_example(state, weight, torch.tensor([[size] * 4, [1e-6] * 4]))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        criterion.score(state, weight)
+    assert [("in 1 of 2 blocks" in str(warning.message)) for warning in caught] == [True] * warned
