@@ -1,6 +1,8 @@
-"""Fixtures and settings of all tests: the shared folder of real data, where it is at hand; property tests without deadline."""
+"""Fixtures and settings of all tests: caches of their own, the shared folder of real data where it is at hand, property tests
+without deadline."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,14 @@ from hypothesis import settings
 
 settings.register_profile("patient", deadline=None, max_examples=50)  # the machine may be busy
 settings.load_profile("patient")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The caches of this session, of its processes too, lie in a folder that goes with it; the user's are left alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRUNEBENCH_CACHE", str(tmp_path_factory.mktemp("caches")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,43 +1,78 @@
-"""The index of a board's records: what tables and `status` need of each, so that only what changed is read again.
+"""The index of a board: what tables and `status` need of its records, so that only files that changed are read again.
 
-    .cache/index/seen.json      of every record: size, times and inode of its file, its task, its seconds
-    .cache/index/heads.jsonl    the records without curves and layers, in that order (heads.py)
+One SQLite file in the board's cache (machine/caches.py). It can be deleted at any time, and never changes an answer:
 
-The files are the truth: an entry counts only while the file has the size, times and inode of when it was read; files too fresh to
-be told apart from a later change are not entered; an index that is damaged, or was made by another version, is none. Unreadable
-records are never entered, so they are read, and reported, every time. The index can be deleted at any time.
+- a row counts only while its record's file has the size, times and inode with which it was read; files that were written in the last
+  two seconds are not entered, because a second change might leave them the same times;
+- each row carries a checksum of itself, and the file says which version of prunebench made it;
+- what is not in it is read from the records; a file that is damaged or of another version is deleted; one that can be neither read
+  nor written is done without.
+
+Unreadable records are never entered: they are read, and reported, every time.
 """
 
 import gc
 import hashlib
+import json
 import os
+import sqlite3
+import stat
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import DecodeError, Struct
-from msgspec.json import Decoder, encode
+from msgspec.json import Decoder, Encoder
+from msgspec.structs import replace
 
-from benchmark.board import heads as heads_module
-from benchmark.board import record as record_module
-from benchmark.board.garbage import no_search
-from benchmark.board.heads import head_of, read_heads
-from benchmark.board.record import Record, RecordError, checked, load_record
+from benchmark.board.record import Record, RecordError, checked, load_record, parse_record
 from benchmark.errors import PrunebenchError
-from benchmark.machine.atomic import write_bytes
-from benchmark.suite import spec as spec_module
+from benchmark.machine.caches import board_cache
+from benchmark.machine.safe_read import RECORD, read_bounded
+from benchmark.suite.spec import Plugins, RunSpec
 
 WORTH = 500
-"""Records that had to be read before the index is written again: small boards have none, large ones rarely rewrite it."""
+"""Records from which on an index is made: fewer are read in less than a second."""
 SETTLED = 2.0
-"""Seconds after which a file that changes once more gets another time."""
+"""Seconds after which another change of a file gives it another time."""
+PATIENCE = 10.0
+"""Seconds to wait for another process that is just writing the index."""
 AT_ONCE = 1000
-"""Heads parsed together."""
+"""Records that are parsed together."""
 FAILED = ".failed.json"
+PACKAGES = ("benchmark", "criteria", "tasks")
+GROUPS = ("prunebench.criteria", "prunebench.regularizers", "prunebench.schedules", "prunebench.tasks")
+TABLES = """
+CREATE TABLE IF NOT EXISTS made (by TEXT);
+CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, stamp TEXT, content BLOB, checksum INTEGER);
+CREATE TABLE IF NOT EXISTS plans (name TEXT PRIMARY KEY, stamp TEXT, content BLOB, checksum INTEGER);
+"""
+"""`records`: a shortened record by file name. `plans`: the board's cells, one row. `stamp`: the state of what a row was read from."""
+
+
+def shortened(record: Record) -> Record:
+    """The record with an empty curve and no layers: what tables are made from."""
+    return replace(record, curve=[], sparsity=replace(record.sparsity, layers=[]))
+
+
+def _keyed(spec: RunSpec) -> dict[str, Any]:
+    return spec.keyed
+
+
+WRITER = Encoder(enc_hook=_keyed)
 MANY = Decoder(list[Record], dec_hook=checked)
+
+
+class Finished(NamedTuple):
+    """What `status` tells of a record."""
+
+    task: str
+    seconds: float
 
 
 class _Spec(Struct):
@@ -48,145 +83,217 @@ class _Cost(Struct):
     total_seconds: float
 
 
-class _Told(Struct):
-    """What `status` tells of a head."""
-
+class _Brief(Struct):
     spec: _Spec
     cost: _Cost
 
 
-TOLD = Decoder(_Told)
-
-
-class Seen(NamedTuple):
-    """A state of a record's file (size, modified, changed, inode), and what `status` tells of the record."""
-
-    stamp: tuple[int, ...]
-    task: str
-    seconds: float
-
-
-class _Stored(Struct):
-    """What seen.json holds."""
-
-    version: str
-    heads: str
-    """Checksum of heads.jsonl."""
-    records: dict[str, Seen]
-
-
-STORED = Decoder(_Stored)
+BRIEF = Decoder(_Brief)
 
 
 class Index:
-    """What stands in a folder of records now, by file name in order."""
+    """What stands in a folder of records now, by file name in order. `file` is the SQLite file, which need not be there."""
 
-    def __init__(self, folder: Path, store: Path) -> None:
-        self.folder, self.store, began = folder, store, time.time()
+    def __init__(self, folder: Path, file: Path | None) -> None:
+        self.folder, began = folder, time.time_ns()
         stamps, self.failures = _listed(folder)
-        self.stored, self.digest = _stored(store)
-        known = {name: seen for name, seen in self.stored.items() if stamps.get(name) == seen.stamp}
-        self.heads, self.problems = _read(folder, [name for name in stamps if name not in known])
-        read = {name: _seen(stamps[name], head) for name, head in self.heads.items()}
-        self.seen = {name: known.get(name) or read[name] for name in stamps if name in known or name in read}
-        if len(read) >= WORTH:
-            self._write(began - SETTLED)
+        kept = _rows(file, "records")
+        known = {name: content for name, (stamp, content) in kept.items() if stamp and stamps.get(name) == stamp}
+        new, self.problems = _read(folder, [name for name in stamps if name not in known])
+        self.contents = {name: known.get(name) or new[name] for name in stamps if name in known or name in new}
+        """The shortened records as JSON."""
+        settled = [(name, stamps[name], new[name]) for name in new if _newest(stamps[name]) < began - SETTLED * 1e9]
+        if kept or len(new) >= WORTH:
+            _keep(file, "records", settled, gone=kept.keys() - stamps.keys())
 
     @property
     def ids(self) -> set[str]:
         """Ids of the readable records."""
-        return {name.removesuffix(".json") for name in self.seen}
+        return {name.removesuffix(".json") for name in self.contents}
+
+    def finished(self) -> dict[str, Finished]:
+        """Task and cost of every readable record, by id."""
+        briefs = ((name, BRIEF.decode(content)) for name, content in self.contents.items())
+        return {name.removesuffix(".json"): Finished(b.spec.task, b.cost.total_seconds) for name, b in briefs}
 
     def summaries(self) -> list[Record]:
         """Every readable record, sorted by id, without its curve and layers: those are empty."""
-        lines = self._lines(self.seen)
-        if lines is None:  # the heads were replaced or damaged since: what they said is read from the files
-            self._drop()
-            self.heads, problems = _read(self.folder, list(self.seen))
-            self.problems = sorted(self.problems + problems, key=lambda problem: problem.path)
-            lines = list(self.heads.values())
-        with no_search():
-            parts = (lines[i : i + AT_ONCE] for i in range(0, len(lines), AT_ONCE))
-            records = [rec for part in parts for rec in MANY.decode(b"[%b]" % b",".join(part))]
-            if len(records) > WORTH:
-                gc.freeze()  # and later looks need not go through them either
-            return records
-
-    def _lines(self, names: Iterable[str]) -> list[bytes] | None:
-        """The heads of these records; None where the stored ones are not those that the stored index speaks of."""
-        old: dict[str, bytes] = {}
-        if any(name not in self.heads for name in names):
-            with suppress(OSError, ValueError):
-                data = (self.store / "heads.jsonl").read_bytes()
-                if hashlib.sha256(data).hexdigest() == self.digest:
-                    old = dict(zip(self.stored, data.split(b"\n"), strict=True))
-            if not old:
-                return None
-        return [self.heads.get(name) or old[name] for name in names]
-
-    def _write(self, before: float) -> None:
-        """Replace the stored index by this one; where that cannot be, there is just none."""
-        settled = {name: seen for name, seen in self.seen.items() if max((*seen.stamp[1:3], 0)) < before * 1e9}
-        lines = self._lines(settled)
-        if lines is None:
-            self._drop()
-            return
-        data = b"\n".join(lines)
-        digest = hashlib.sha256(data).hexdigest()
-        with suppress(OSError, PrunebenchError):
-            write_bytes(self.store / "heads.jsonl", data)
-            self.stored, self.digest = settled, digest
-            write_bytes(self.store / "seen.json", encode(_Stored(_version(), digest, settled)))
-
-    def _drop(self) -> None:
-        with suppress(OSError):
-            (self.store / "seen.json").unlink(missing_ok=True)
+        contents, was = list(self.contents.values()), gc.isenabled()
+        parts = (contents[i : i + AT_ONCE] for i in range(0, len(contents), AT_ONCE))
+        gc.disable()  # it would search a million fresh objects, all of which stay, again and again
+        try:
+            return [record for part in parts for record in MANY.decode(b"[%b]" % b",".join(part))]
+        finally:
+            if len(contents) >= WORTH:
+                gc.freeze()  # nor need it search them later
+            if was:
+                gc.enable()
 
 
-def _listed(folder: Path) -> tuple[dict[str, tuple[int, ...]], set[str]]:
+def _listed(folder: Path) -> tuple[dict[str, str], set[str]]:
     """Stamps of the records' files by name, in order, and ids that have a failure."""
-    stamps: dict[str, tuple[int, ...]] = {}
+    stamps: dict[str, str] = {}
     failures: set[str] = set()
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith(FAILED):
                 failures.add(entry.name.removesuffix(FAILED))
             elif entry.name.endswith(".json"):
-                stamps[entry.name] = ()  # gone again, or a link to nowhere: nothing stored is equal to that
+                stamps[entry.name] = ""  # gone again, or a link to nowhere
                 with suppress(OSError):
                     at = entry.stat()
-                    stamps[entry.name] = (at.st_size, at.st_mtime_ns, at.st_ctime_ns, at.st_ino)
+                    stamps[entry.name] = f"{at.st_mtime_ns} {at.st_ctime_ns} {at.st_size} {at.st_ino}"
     return dict(sorted(stamps.items())), failures
 
 
-def _read(folder: Path, names: list[str]) -> tuple[dict[str, bytes], list[RecordError]]:
-    """The heads of these records by name, and what is wrong with those that have none."""
-    heads: dict[str, bytes] = {}
+def _newest(stamp: str) -> int:
+    """The later of the two times in a stamp, in ns."""
+    return max(map(int, stamp.split()[:2]), default=2**63)
+
+
+def _read(folder: Path, names: Iterable[str]) -> tuple[dict[str, bytes], list[RecordError]]:
+    """The shortened records in these files by name, and what is wrong with the others."""
+    contents: dict[str, bytes] = {}
     problems: list[RecordError] = []
-    for name, head in zip(names, read_heads(folder, names), strict=True):
+    for name in names:
         try:
-            heads[name] = head or head_of(load_record(folder / name))
+            contents[name] = WRITER.encode(shortened(_record(folder, name)))
         except RecordError as error:
             problems.append(error)
-    return heads, problems
+    return contents, problems
 
 
-def _seen(stamp: tuple[int, ...], head: bytes) -> Seen:
-    told = TOLD.decode(head)
-    return Seen(stamp, told.spec.task, told.cost.total_seconds)
+def _record(folder: Path, name: str) -> Record:
+    """As `load_record`, but quicker where the record is sound: making a Path takes a tenth of the time that the record does."""
+    with suppress(OSError, ValueError):
+        if record := parse_record(name.removesuffix(".json"), read_bounded(f"{folder}/{name}", RECORD)):
+            return record
+    return load_record(folder / name)
 
 
-def _stored(store: Path) -> tuple[dict[str, Seen], str]:
-    """The stored entries and the checksum of their heads; empty where there are none, damaged ones or another version's."""
-    with suppress(OSError, ValueError, DecodeError, RecursionError):
-        facts = STORED.decode((store / "seen.json").read_bytes())
-        if facts.version == _version():
-            return facts.records, facts.heads
-    return {}, ""
+# The cells of a board.
+
+
+class Plan(Struct):
+    """What `status` needs of a suite's cells, in their order. Expanding a suite loads its plugins, and with them torch."""
+
+    tasks: list[str]
+    cells: list[tuple[str, int, str]]
+    """Id, position of the task, readable name."""
+    places: dict[str, bool]
+    """Models and data that the cells name, and whether there was a folder of that name."""
+
+
+PLAN, PLAN_WRITER = Decoder(Plan), Encoder()
+
+
+def planned(folder: Path, changes: Mapping[str, Any], data: str | None = None, model: str | None = None) -> Plan:
+    """The cells of the board in `folder`; PrunebenchError where there is no board or its suite is wrong.
+
+    Those of a large board are kept in the index until its suite, the command line or the installed plugins change.
+    """
+    stamp = _stamp(folder, changes, data, model)
+    with suppress(DecodeError):
+        kept_stamp, content = _rows(index_file(folder), "plans").get("cells", ("", b""))
+        plan = PLAN.decode(content)
+        if kept_stamp == stamp and all(Path(place).is_dir() == there for place, there in plan.places.items()):
+            return plan
+    plan, built_in = _expanded(folder, dict(changes), data=data, model=model)
+    if len(plan.cells) >= WORTH and built_in:  # other plugins may change without the stamp
+        _keep(index_file(folder), "plans", [("cells", stamp, PLAN_WRITER.encode(plan))])
+    return plan
+
+
+def _expanded(folder: Path, changes: dict[str, Any], **places: str | None) -> tuple[Plan, bool]:
+    """The plan, and whether every plugin in it is built in."""
+    from benchmark.board.board import Board  # loads torch
+
+    suite = Board.open(folder, changes, **places).suite
+    cells, at = suite.cells(), {task: i for i, task in enumerate(suite.tasks)}
+    folders = {name: Path(name).is_dir() for name in {name for spec in cells for name in (spec.model, spec.data)}}
+    none = Plugins()
+    plan = Plan(suite.tasks, [(spec.id, at[spec.task], spec.cell) for spec in cells], folders)
+    return plan, all(spec.plugins == none for spec in cells)
+
+
+def _stamp(folder: Path, *given: object) -> str:
+    """A hash of everything that decides the cells, but for the program itself and the folders that they name."""
+    with suppress(OSError):
+        given += (hashlib.sha256((folder / "suite.yaml").read_bytes()).hexdigest(),)
+    points = sorted(
+        f"{point.group} {point.name} {point.value}" for group in GROUPS for point in entry_points(group=group)
+    )
+    return hashlib.sha256(json.dumps([str(Path.cwd()), given, points], default=repr).encode()).hexdigest()
+
+
+# The file.
+
+
+def index_file(folder: Path) -> Path | None:
+    """Where the index of the board in `folder` lies; None where this user has no place for caches."""
+    try:
+        return board_cache(folder) / "index.sqlite"
+    except PrunebenchError:
+        return None
+
+
+def _rows(file: Path | None, table: str) -> dict[str, tuple[str, bytes]]:
+    """Stamp and content of the sound rows by name; none where there is no index of this version. A damaged one is deleted."""
+    if file is None:
+        return {}
+    try:
+        if not stat.S_ISREG(file.lstat().st_mode):
+            raise ValueError("not an ordinary file")
+        with _opened(file) as base:
+            if base.execute("SELECT by FROM made").fetchall() != [(_program(),)]:
+                raise ValueError("of another version")
+            found = base.execute(f"SELECT name, stamp, content, checksum FROM {table}")
+            return {name: (stamp, content) for name, stamp, content, checksum in found
+                    if _checksum(name, stamp, content) == checksum}  # fmt: skip
+    except FileNotFoundError:
+        return {}
+    except (sqlite3.Error, OSError, ValueError, TypeError, AttributeError, OverflowError, MemoryError) as error:
+        if "locked" not in str(error):
+            with suppress(OSError):
+                file.unlink()
+        return {}
+
+
+def _keep(file: Path | None, table: str, rows: Iterable[tuple[str, str, bytes]], gone: Iterable[str] = ()) -> None:
+    """Enter rows and drop others; where that cannot be, there is no index, or the old one."""
+    rows, gone = list(rows), list(gone)
+    if file is None or not (rows or gone):
+        return
+    with suppress(OSError, sqlite3.Error):
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _opened(file) as base, base:
+            base.execute("BEGIN IMMEDIATE")
+            for statement in filter(str.strip, TABLES.split(";")):
+                base.execute(statement)
+            base.execute("INSERT INTO made SELECT ? WHERE NOT EXISTS (SELECT * FROM made)", (_program(),))
+            base.executemany(f"DELETE FROM {table} WHERE name = ?", ((name,) for name in gone))
+            summed = ((*row, _checksum(*row)) for row in rows)
+            base.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?)", summed)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(file, timeout=PATIENCE, isolation_level=None)) as base:
+        # Nothing needs to survive a crash: rows are checked one by one.
+        base.execute("PRAGMA journal_mode = MEMORY")
+        base.execute("PRAGMA synchronous = OFF")
+        base.execute("PRAGMA trusted_schema = OFF")
+        yield base
+
+
+def _checksum(name: str, stamp: str, content: bytes) -> int:
+    return zlib.crc32(content, zlib.crc32(f"{name} {stamp}".encode()))
 
 
 @cache
-def _version() -> str:
-    """What a head means, and which records are sound, is in these files."""
-    files = [Path(str(module.__file__)).read_bytes() for module in (record_module, spec_module, heads_module)]
-    return hashlib.sha256(b"\0".join([*files, Path(__file__).read_bytes()])).hexdigest()
+def _program() -> str:
+    """A hash of this package's files by name, size and time: another version reads records in another way."""
+    root = Path(__file__).resolve().parents[2]
+    files = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
+    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr(stats).encode()).hexdigest()

@@ -15,7 +15,6 @@ import numpy as np
 from msgspec import Meta, Struct, field
 from pydantic import ValidationError
 
-from benchmark.board.garbage import no_search
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import write_bytes
 from benchmark.machine.safe_read import RECORD, read_bounded
@@ -287,12 +286,11 @@ def load_records(folder: Path) -> tuple[list[Record], list[RecordError]]:
     """All records of a folder sorted by id, and what could not be read (those never count, and are never touched)."""
     records: list[Record] = []
     problems: list[RecordError] = []
-    with no_search():
-        for path in sorted(folder.glob("*.json")):
-            if path.name.endswith(".failed.json"):
-                continue
-            try:
-                records.append(load_record(path))
-            except RecordError as error:
-                problems.append(error)
+    for path in sorted(folder.glob("*.json")):
+        if path.name.endswith(".failed.json"):
+            continue
+        try:
+            records.append(load_record(path))
+        except RecordError as error:
+            problems.append(error)
     return records, problems

@@ -6,8 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmark.board.index import Index, Seen
-from benchmark.board.outline import Outline, outline
+from benchmark.board.index import Finished, Index, Plan, index_file, planned
 from benchmark.board.record import failure_path, failure_reason
 from benchmark.engine.progress import duration
 
@@ -16,8 +15,9 @@ def status_lines(
     folder: Path, changes: Mapping[str, Any], data: str | None = None, model: str | None = None
 ) -> list[str]:
     """Done, failed and missing cells per task, unreadable records, and the time the missing cells will take."""
-    board, index = outline(folder, changes, data, model), Index(folder / "records", folder / ".cache" / "index")
-    done = {cell: seen for cell, _, _ in board.cells if (seen := index.seen.get(f"{cell}.json"))}
+    board, index = planned(folder, changes, data, model), Index(folder / "records", index_file(folder))
+    finished = index.finished()
+    done = {cell: finished[cell] for cell, _, _ in board.cells if cell in finished}
     failed = {cell for cell, _, _ in board.cells if cell in index.failures and cell not in done}
     lines = _by_task(board, done, failed)
     for cell, _, name in board.cells:
@@ -27,7 +27,7 @@ def status_lines(
     return [*lines, f"in all {len(done)} of {len(board.cells)} done; {_left(board, done)}"]
 
 
-def _by_task(board: Outline, done: Mapping[str, Seen], failed: set[str]) -> list[str]:
+def _by_task(board: Plan, done: Mapping[str, Finished], failed: set[str]) -> list[str]:
     planned = Counter(task for _, task, _ in board.cells)
     finished = Counter(task for cell, task, _ in board.cells if cell in done)
     broken = Counter(task for cell, task, _ in board.cells if cell in failed)
@@ -37,7 +37,7 @@ def _by_task(board: Outline, done: Mapping[str, Seen], failed: set[str]) -> list
     ]
 
 
-def _left(board: Outline, done: Mapping[str, Seen]) -> str:
+def _left(board: Plan, done: Mapping[str, Finished]) -> str:
     """Time for the missing cells, from the median cost of the finished ones of the same task."""
     missing = Counter(task for cell, task, _ in board.cells if cell not in done)
     if not missing:

@@ -109,7 +109,10 @@ def make_cell(slots: Sequence[Slot], axes: tuple[str, ...]) -> Cell:
 def _refuse_mixture(slots: Sequence[Slot], axes: tuple[str, ...]) -> None:
     first = slots[0]
     for slot in slots[1:]:
-        differing = [name for name in RunSpec.model_fields if getattr(slot.spec, name) != getattr(first.spec, name)]
+        ours, theirs = vars(slot.spec), vars(first.spec)  # seeds of one cell share everything else
+        differing = [
+            name for name in RunSpec.model_fields if ours[name] is not theirs[name] and ours[name] != theirs[name]
+        ]
         others = [name for name in differing if name != "seed"]
         if slot.metric != first.metric:
             others.append("metric")

@@ -4,7 +4,7 @@ method fields    what the rows of a comparison differ in, and the sparsity; the 
 context fields   what a comparison keeps fixed: task, model, data, selection, metric, seed
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmark.board.record import Record
@@ -66,12 +66,12 @@ def key(slot: Slot, fields: tuple[str, ...]) -> tuple[Value, ...]:
     return tuple((DENSE if field == method[0] else "") if field in METHOD else value(slot, field) for field in fields)
 
 
-def ranks(slots: Iterable[Slot]) -> dict[tuple[str, Value], float]:
+def ranks(slots: Sequence[Slot], fields: Iterable[str]) -> dict[tuple[str, Value], float]:
     """Sorting rank of every (field, value): order of first appearance, sparsities and seeds by size, dense before all."""
     found: dict[tuple[str, Value], float] = {}
-    for slot in slots:
-        for field in FIELDS:
-            found.setdefault((field, value(slot, field)), len(found))
+    for field in fields:
+        for content in dict.fromkeys(value(slot, field) for slot in slots):
+            found[field, content] = len(found)
     for field, content in found:
         if field in ("sparsity", "seed"):
             found[field, content] = float(content)

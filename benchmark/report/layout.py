@@ -34,7 +34,7 @@ class Layout:
 
 def lay_out(slots: Sequence[Slot], rows: tuple[str, ...], columns: tuple[str, ...], headline: dict[str, str]) -> Layout:
     """Place every slot; dense slots go to all lines of the other side that agree in what is not the method."""
-    order = ranks(slots)
+    order = ranks(slots, (*rows, *columns))
     upright = dense_on_rows(rows, columns)
     own, other = (rows, columns) if upright else (columns, rows)
     placed: dict[tuple[Key, Key], list[Slot]] = {}
