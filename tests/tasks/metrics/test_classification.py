@@ -50,7 +50,7 @@ def test_correlation_with_a_constant_in_the_last_bits_of_float32_is_no_correlati
     noisy = np.full(len(label), answer, np.float32)
     for step in range(5):
         noisy = np.where(label > step, np.nextafter(noisy, np.float32(np.inf)), noisy)
-    prediction = noisy.astype(dtype)
+    prediction: metrics.Numbers = noisy.astype(dtype)
     if answer:  # zero's neighbours are no rounding of it
         assert np.ptp(prediction) > 0
         assert metrics.pearson(prediction, label) == metrics.spearman(prediction, label) == 0.0
