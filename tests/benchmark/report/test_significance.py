@@ -38,9 +38,30 @@ def test_what_is_close_to_the_best_is_marked_and_what_is_far_is_not() -> None:
     assert [(c.method, c.reference) for c in found] == [("b", "a"), ("c", "a")]
     assert found[0].found.difference == pytest.approx(-0.5)
     assert found[1].p_adjusted < 0.05 < found[0].p_adjusted
+    assert [c.family for c in found] == [3, 3]
     marked = with_significance(table, found)
     assert [row[0].marks for row in marked.cells] == [(), ("tied",), ("floor",)]
     assert [note.symbol for note in marked.notes] == ["a", "b"]
+    assert "one family of 3 cells, of each: is it worse than any other row" in marked.facts["Significance"]
+    assert "; 1 are at level 0.05" in marked.facts["Significance"]
+
+
+@pytest.mark.parametrize("rows", [5, 40])
+def test_a_family_of_any_size_tells_a_row_at_the_floor_from_the_best(rows: int) -> None:
+    """26 rows were enough for nothing to be separable, when p was corrected by a factor."""
+    records = three({f"m{i}": 77.0 for i in range(rows)} | {"random": 50.9})
+    table = build_table(records)
+    found = compare(table, records, outcomes, aggregate, resamples=300)  # type: ignore[arg-type]
+    assert [c.method for c in found if c.p_adjusted < 0.05] == ["random"]
+    assert found[-1].family == rows + 1
+
+
+def test_a_family_that_cannot_reach_the_level_says_so_and_marks_nothing() -> None:
+    records = three({"a": 80.0, "b": 79.5, "c": 20.0})
+    table = build_table(records)
+    marked = with_significance(table, compare(table, records, outcomes, aggregate, resamples=15))  # type: ignore[arg-type]
+    assert not {"tied", "above", "below"} & {mark for row in marked.cells for mark in row[0].marks}
+    assert "15 draws cannot go below p = 0.0625, so nothing is marked" in marked.facts["Significance"]
 
 
 def test_against_a_named_row() -> None:
