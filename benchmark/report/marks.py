@@ -77,6 +77,11 @@ def notes(cells: Sequence[Cell], extra: Mapping[str, str] | None = None) -> tupl
     return tuple(Note(chr(ord("a") + i), kind, texts[kind]) for i, kind in enumerate(used))
 
 
+def counts(cell: Cell) -> bool:
+    """Whether a cell is complete and was reached on its column's terms, so that it is ranked, averaged and tested."""
+    return cell.state == "done" and not UNRANKED & set(cell.marks)
+
+
 def rivals(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell]) -> list[list[int]]:
     """Positions that compete along one cross line, [len(lines)]: complete cells that differ in the method only.
 
@@ -86,7 +91,7 @@ def rivals(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell]
     fixed = [i for i, field in enumerate(fields) if field not in RIVALS]
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, (line, cell) in enumerate(zip(lines, cells, strict=True)):
-        if cell.state == "done" and not cell.dense and not line.dense and not UNRANKED & set(cell.marks):
+        if counts(cell) and not cell.dense and not line.dense:
             groups.setdefault((*(line.key[j] for j in fixed), line.average), []).append(i)
     return list(groups.values())
 
