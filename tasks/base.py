@@ -80,7 +80,7 @@ class Prepared(ABC):
 
     @property
     def floor(self) -> dict[str, float]:
-        """Metrics of the best answer that does not read the input (majority or mean); empty where there is none."""
+        """Metrics of the best constant answer on the reported split, each metric's own; empty where none is defined."""
         return {}
 
     @property
@@ -137,6 +137,24 @@ class Task(ABC):
     @abstractmethod
     def aggregate(self, outcomes: Outcomes) -> dict[str, float]:
         """Metrics in percent from per-example outcomes: what `evaluate` reports, and what paired tests resample."""
+
+    def constants(self, outcomes: Outcomes) -> Iterator[Outcomes]:
+        """What each constant answer would leave on the examples of `outcomes`: each class of `label` [examples] in turn, or
+        its mean where labels are no classes. None where outcomes have no `prediction` [examples] beside it."""
+        label, prediction = outcomes.get("label"), outcomes.get("prediction")
+        if label is None or prediction is None or label.ndim != 1 or prediction.shape != label.shape or not label.size:
+            return
+        kept = {name: values for name, values in outcomes.items() if not name.startswith("extra_")}
+        for answer in np.unique(label) if label.dtype.kind in "biu" else [label.mean()]:
+            yield {**kept, "prediction": np.full_like(prediction, answer)}
+
+    def floor(self, outcomes: Outcomes) -> dict[str, float]:
+        """The best that a constant answer scores on the examples of `outcomes`, for each metric; empty where none is known."""
+        best: dict[str, float] = {}
+        for constant in self.constants(outcomes):
+            for name, value in self.aggregate(constant).items():
+                best[name] = max(value, best.get(name, value))
+        return best
 
 
 def resample(outcomes: Outcomes, index: NDArray[np.intp]) -> Outcomes:

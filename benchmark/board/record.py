@@ -117,7 +117,8 @@ class Record(Part, frozen=True, kw_only=True):
     """The headline metric, a key of `metrics`."""
     metrics: dict[str, Number]
     floor: dict[str, Number] = field(default_factory=dict)
-    """Metrics of the trivial predictor (majority answer or mean) where the task defines one."""
+    """Metrics of the best constant answer on the reported split where the task defines one. Records of versions up to 0.1 hold
+    that of the training split's majority; reports make it anew from the outcomes."""
     signatures: dict[str, str] = field(default_factory=dict)
     """How metrics were computed, for instance sacrebleu's signature."""
     sparsity: Sparsity

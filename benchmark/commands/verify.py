@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -22,6 +23,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.plugins.files import files_run, is_file
 from benchmark.pruning.masks import parse_scope
 from benchmark.suite.spec import RunSpec
+from tasks.metrics.classification import is_constant
 
 ENDINGS = (".predictions.json.gz", ".failed.json", ".json", ".npz")
 
@@ -82,6 +84,7 @@ def verify(
         yield from (
             Finding(_named(spec), words) for words in (*record_problems(board, record), *_source(record, other))
         )
+        yield from (Finding(_named(spec), words, wrong=False) for words in rounding_noise(board, record))
         if rerun is not None:
             yield rerun(spec, record)
 
@@ -186,9 +189,39 @@ def _outcomes(board: Board, record: Record) -> Iterator[str]:
     except Exception as error:  # a task's own code, on outcomes that it may not expect
         yield f"its metrics cannot be made again from its outcomes ({type(error).__name__}: {error})"
         return
-    for name in sorted(again.keys() & record.metrics.keys()):
+    noise = _noise(outcomes, record)
+    for name in sorted(again.keys() & record.metrics.keys() - noise):
         if not math.isclose(again[name], record.metrics[name], rel_tol=1e-9, abs_tol=1e-9):
             yield f"{name} is {record.metrics[name]}, its outcomes give {again[name]}"
+
+
+def rounding_noise(board: Board, record: Record) -> Iterator[str]:
+    """Correlations that an earlier version made of one answer's last bits: worth knowing, no damage."""
+    if not record.metrics.keys() & {"pearson", "spearman"}:
+        return
+    try:
+        noise = _noise(load_outcomes(board.records_folder, record), record)
+    except RecordError:  # said already
+        return
+    if noise:
+        found = ", ".join(f"{name} {record.metrics[name]:.2f}" for name in sorted(noise))
+        yield f"records {found}, rounding noise of a constant prediction: no correlation, shown as 0"
+
+
+def _noise(outcomes: Mapping[str, np.ndarray[Any, Any]], record: Record) -> set[str]:
+    """Names of the correlations that are not 0 only for the last bits of a constant prediction."""
+    found: set[str] = set()
+    prediction, label = outcomes.get("prediction"), outcomes.get("label")
+    if prediction is None or label is None or not is_constant(prediction) or not np.ptp(prediction):
+        return found
+    from scipy.stats import pearsonr, rankdata
+
+    sides = {"pearson": (prediction, label), "spearman": (rankdata(prediction), rankdata(label))}
+    for name, (one, other) in sides.items():
+        raw = 100 * float(pearsonr(one.astype(np.float64), other.astype(np.float64)).statistic)
+        if name in record.metrics and record.metrics[name] and abs(record.metrics[name] - raw) < 1e-3:
+            found.add(name)
+    return found
 
 
 def _unread(task: str) -> bool:

@@ -2,16 +2,23 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes
+from benchmark.board.record import Record
+from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
+from benchmark.report.floors import recomputed
 from benchmark.report.render import render
 from benchmark.report.table import Table, build_table
+
+if TYPE_CHECKING:
+    from tasks.base import Task
 
 Aggregated = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, float]]
 """Metrics in percent from per-example outcomes."""
@@ -38,7 +45,7 @@ def table_text(board: Board, format: str, view: View | None = None, trace: bool 
 
 def comparison(board: Board, view: View) -> Table:
     """The comparison table; every planned cell is in it, missing ones as such."""
-    records, _ = board.summaries()
+    records = shown(board)
     table = build_table(
         records,
         board.suite.cells(),
@@ -59,6 +66,22 @@ def comparison(board: Board, view: View) -> Table:
         table, records, lambda record: load_outcomes(board.records_folder, record), aggregate, against=view.against
     )
     return with_significance(table, found, view.against)
+
+
+def shown(board: Board, whole: bool = False) -> list[Record]:
+    """The board's records as a report shows them: floors and constant answers by their outcomes; `whole` with their curves."""
+    records, _ = board.records() if whole else board.summaries()
+    return recomputed(records, lambda record: load_outcomes(board.records_folder, record), _task)
+
+
+@cache
+def _task(name: str) -> "Task | None":
+    """The task called `name`; None where its file is not run here, or is broken."""
+    try:
+        found: Task = registry.configure("tasks", name)
+    except (PrunebenchError, ValueError):
+        return None
+    return found
 
 
 def aggregate(task: str) -> Aggregated:
@@ -91,7 +114,7 @@ def statistics_text(board: Board) -> str:
     """Ranks with intervals, aggregates, tests between rows, and what these runs cannot settle."""
     from benchmark.report.summary import summarize, summary_text
 
-    records, _ = board.summaries()
+    records = shown(board)
     summary = summarize(build_table(records, board.suite.cells(), failures=board.failures()))
     return summary_text(summary) if summary else "no column is complete for two rows, so nothing is compared"
 
@@ -100,7 +123,7 @@ def plot(board: Board, folder: Path, format: str, dark: bool = False) -> list[Pa
     """Every figure that the records allow, into `folder`."""
     from benchmark.report.curves import plot_board
 
-    return plot_board(board.records()[0], folder, format, board.suite.cells(), dark=dark)
+    return plot_board(shown(board, whole=True), folder, format, board.suite.cells(), dark=dark)
 
 
 def write_report(boards: Sequence[Board], path: Path, published: bool = False) -> Path:
@@ -111,7 +134,8 @@ def write_report(boards: Sequence[Board], path: Path, published: bool = False) -
 
     pages = []
     for board in boards:
-        records, problems = board.records()
+        _, problems = board.records()
+        records = shown(board, whole=True)
         title = board.suite.title or board.folder.name
         said = [str(problem) for problem in problems]
         pages.append(PageBoard(title, records, board.suite.cells(), board.failures(), said, board.folder.as_posix()))

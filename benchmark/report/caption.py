@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from benchmark.board.record import Record
+from benchmark.report.floors import CONSTANT
 from benchmark.suite.spec import RunSpec
 
 T = TypeVar("T", RunSpec, Record)
@@ -45,7 +46,7 @@ def describe(
     }
     if left_out:
         facts["Left out"] = f"{left_out} records that this board does not plan"
-    remarks = list(dict.fromkeys(text for record in records for text in record.notes))
+    remarks = list(dict.fromkeys(text for record in records for text in record.notes if text != CONSTANT))
     if remarks:
         facts["Remarks of the runs"] = "; ".join(text.rstrip(".") for text in remarks)
     return {name: text for name, text in facts.items() if text}

@@ -33,7 +33,7 @@ class Cell:
     absent: tuple[str, ...] = ()
     """Ids of the planned runs without a record, failed ones among them."""
     floor: float | None = None
-    """The trivial predictor's value."""
+    """What the best constant answer scores on the evaluated split."""
     sparsity: float | None = None
     """Measured sparsity, mean over the runs."""
     dense: bool = False

@@ -7,13 +7,15 @@ import numpy as np
 from benchmark.report.cells import Cell
 from benchmark.report.fields import TableError
 from benchmark.report.layout import method_name
+from benchmark.report.marks import counts
 from benchmark.report.statistics.intervals import Floats
 from benchmark.report.table import Table
 
 
 @dataclass(frozen=True)
 class Grid:
-    """`scores` [methods, cells, seeds] in percent and `dense` [cells] (nan where absent); names of methods and cells."""
+    """`scores` [methods, cells, seeds] in percent, `dense` [cells] (nan where absent) and `floor` [cells] (0 where a task
+    has none); names of methods and cells."""
 
     methods: tuple[str, ...]
     cells: tuple[str, ...]
@@ -21,8 +23,9 @@ class Grid:
     """The task of each cell."""
     scores: Floats
     dense: Floats
+    floor: Floats
     left_out: tuple[str, ...]
-    """What was not complete and so is not here."""
+    """What was not complete, or is not ranked in the table, and so is not here."""
 
     @property
     def seeds(self) -> int:
@@ -33,15 +36,16 @@ class Grid:
 def grid_of(table: Table) -> Grid:
     """The grid of a table with methods as rows and tasks in the columns (build_table's default layout).
 
-    Methods without any complete cell are left out, then columns in which a remaining method is not complete.
+    What the table does not rank is not here either. Methods without any complete cell that is ranked are left out, then columns
+    in which a remaining method has none.
     """
     if "task" not in table.column_fields:
         raise TableError(f"statistics need the task in the columns, found {', '.join(table.column_fields)}")
     rows = [(method_name(line.labels), cells) for line, cells in zip(table.rows, table.cells, strict=True)
             if not line.dense]  # fmt: skip
-    methods = [(name, cells) for name, cells in rows if any(cell.state == "done" for cell in cells)]
+    methods = [(name, cells) for name, cells in rows if any(map(counts, cells))]
     columns = [j for j, line in enumerate(table.columns) if not line.average]
-    full = [j for j in columns if methods and all(cells[j].state == "done" for _, cells in methods)]
+    full = [j for j in columns if methods and all(counts(cells[j]) for _, cells in methods)]
     seeds = {tuple(run.seed for run in cells[j].runs) for _, cells in methods for j in full}
     pooled = len(seeds) != 1
     scores = [[_values(cells[j], pooled) for j in full] for _, cells in methods]
@@ -55,12 +59,17 @@ def grid_of(table: Table) -> Grid:
         tasks=tuple(str(table.columns[j].key[at]) for j in full),
         scores=np.array(scores, dtype=np.float64).reshape(len(methods), len(full), -1 if full else 1),
         dense=np.array([_dense([cells[j] for cells in dense_rows]) for j in full], dtype=np.float64),
+        floor=np.array([_floor([cells[j] for _, cells in methods]) for j in full], dtype=np.float64),
         left_out=(*gone, *(name for j, name in zip(columns, names, strict=True) if j not in full)),
     )
 
 
 def _values(cell: Cell, pooled: bool) -> list[float]:
     return [float(np.mean(cell.values))] if pooled else list(cell.values)
+
+
+def _floor(cells: list[Cell]) -> float:
+    return next((cell.floor for cell in cells if cell.floor is not None), 0.0)
 
 
 def _dense(cells: list[Cell]) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell
 from benchmark.report.fields import RIVALS, Slot
+from benchmark.report.floors import gives_one_answer
 from benchmark.report.layout import Line
 
 LOWER_IS_BETTER = frozenset({"ter"})
@@ -16,7 +17,8 @@ TEXTS = {
     "partial": "fewer runs than planned; not ranked",
     "missed": "a run missed its requested sparsity; not ranked",
     "outcome": "this criterion does not promise an exact sparsity; its measured sparsity differs from the column's; not ranked",
-    "floor": "no better than the trivial predictor (majority answer or mean)",
+    "floor": "no better than the best constant answer on the evaluated split",
+    "constant": "one run or more gives every example the same answer",
     "optimistic": "weights selected on the reported split itself: optimistic",
     "data": "other data than the rest of this task (fingerprints differ): not comparable, not ranked",
     "model": "another start than the rest of this task (model fingerprints differ): not comparable, not ranked",
@@ -56,6 +58,7 @@ def remarks(slots: Sequence[Slot], cell: Cell, odd: dict[str, frozenset[str]], a
         "missed": any(record.sparsity.exact and not record.sparsity.met for record in records),
         "outcome": any(not record.sparsity.exact and not record.sparsity.met for record in records),
         "floor": cell.mean is not None and cell.floor is not None and not better(cell.metric, cell.mean, cell.floor),
+        "constant": any(gives_one_answer(record) for record in records),
         "optimistic": not all_optimistic and any(record.selected.optimistic for record in records),
     }
     found |= {kind: any(record.id in ids for record in records) for kind, ids in odd.items()}
@@ -74,6 +77,11 @@ def notes(cells: Sequence[Cell], extra: Mapping[str, str] | None = None) -> tupl
     return tuple(Note(chr(ord("a") + i), kind, texts[kind]) for i, kind in enumerate(used))
 
 
+def counts(cell: Cell) -> bool:
+    """Whether a cell is complete and was reached on its column's terms, so that it is ranked, averaged and tested."""
+    return cell.state == "done" and not UNRANKED & set(cell.marks)
+
+
 def rivals(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell]) -> list[list[int]]:
     """Positions that compete along one cross line, [len(lines)]: complete cells that differ in the method only.
 
@@ -83,7 +91,7 @@ def rivals(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell]
     fixed = [i for i, field in enumerate(fields) if field not in RIVALS]
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, (line, cell) in enumerate(zip(lines, cells, strict=True)):
-        if cell.state == "done" and not cell.dense and not line.dense and not UNRANKED & set(cell.marks):
+        if counts(cell) and not cell.dense and not line.dense:
             groups.setdefault((*(line.key[j] for j in fixed), line.average), []).append(i)
     return list(groups.values())
 

@@ -1,12 +1,15 @@
-"""Which differences of a table hold up on its test items: paired bootstrap against a reference row, Holm-corrected.
+"""Which differences of a table hold up on its test items: paired bootstrap, corrected over all cells of the table at once.
 
-The items are resampled, the same for both rows, each row the mean over its seeds. So a mark says that these trained models
-differ on items like these; whether the method would win again under other seeds, the spread over seeds has to say.
+The items are resampled, the same for all rows and columns of a task, each row the mean over its seeds. So a mark says that these
+trained models differ on items like these; whether the method would win again under other seeds, the spread over seeds has to say.
+Against `best` no row is chosen on the data it is tested on: a cell is separable where it is worse than any row of its column.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from statistics import fmean
+from zlib import crc32
 
 import numpy as np
 
@@ -17,9 +20,13 @@ from benchmark.report.fields import TableError
 from benchmark.report.layout import Line, dense_on_rows, method_name
 from benchmark.report.marks import LOWER_IS_BETTER, TEXTS, better, notes, rivals
 from benchmark.report.statistics.intervals import Floats
-from benchmark.report.statistics.multiple import holm
-from benchmark.report.statistics.paired import Difference, Outcomes, difference, drawn_items, resampled, same_items
+from benchmark.report.statistics.multiple import against_the_best, step_down, studentised
+from benchmark.report.statistics.paired import Difference, Outcomes, difference, same_items
+from benchmark.report.statistics.resampling import bootstrap
 from benchmark.report.table import Table, transposed
+
+RESAMPLES = 4000
+"""Bootstrap samples; the error of a p near 0.05 is then 0.003."""
 
 Load = Callable[[Record], Outcomes]
 """Per-example outcomes of a record: `lambda record: load_outcomes(folder, record)`."""
@@ -29,7 +36,11 @@ Aggregate = Callable[[str], Callable[[Outcomes], Mapping[str, float]]]
 
 @dataclass(frozen=True)
 class Comparison:
-    """One cell against the reference of its column: where, the difference, and p corrected over the whole table."""
+    """One cell against the reference of its column: where, the difference, and p corrected over the family.
+
+    Against `best`, the reference is the row that scores best, shown for orientation: the test is whether the cell is worse
+    than any row of its column at all.
+    """
 
     place: tuple[int, int]
     method: str
@@ -38,6 +49,14 @@ class Comparison:
     items: int
     found: Difference
     p_adjusted: float
+    family: int
+    """Hypotheses that were tested together."""
+    resamples: int
+
+    @property
+    def smallest_p(self) -> float:
+        """The smallest p that so many resamples can give."""
+        return 1 / (1 + self.resamples)
 
 
 def compare(
@@ -47,52 +66,95 @@ def compare(
     aggregate: Aggregate,
     *,
     against: str = "best",
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> list[Comparison]:
-    """Every complete cell against the best of its rivals, or against the row (or column) called `against`."""
+    """Every complete cell against the best of its rivals, or against the row (or column) called `against`.
+
+    The family is all cells that are returned (against `best`, the best ones too); p is corrected over it by step-down max-T.
+    """
     lines, fields, crossing = _sides(table)
     names = [method_name(line.labels) for line in lines]
     if against != "best" and not any(_is(against, name) for name in names):
         raise TableError(f"against: found '{against}'; {choices(against, ['best', *names])}")
-    by_id = {record.id: record for record in records}
+    sampler = _Sampler({record.id: record for record in records}, load, aggregate, resamples, seed)
     found: list[Comparison] = []
+    statistics: list[float] = []
+    nulls: list[Floats] = []
+    silent: list[int] = []
     for j, (cross, cells) in enumerate(crossing):
         for members in rivals(lines, fields, cells):
             reference = _reference(members, cells, names, against)
             if reference is None or cross.average or lines[members[0]].average:
                 continue
-            drawn = _draws([cells[i] for i in members], by_id, load, aggregate, resamples, seed)
-            for i, (mean, draws, items) in zip(members, drawn, strict=True):
-                if i != reference:
-                    base, base_draws, _ = drawn[members.index(reference)]
-                    gap = difference(mean - base, draws - base_draws)
-                    place = (i, j) if dense_on_rows(table.row_fields, table.column_fields) else (j, i)
-                    where = " ".join(filter(None, cross.labels))
-                    found.append(Comparison(place, names[i], names[reference], where, items, gap, gap.p))
-    adjusted = holm([comparison.found.p for comparison in found])
-    return [replace(comparison, p_adjusted=float(p)) for comparison, p in zip(found, adjusted, strict=True)]
+            scores, draws, items = sampler.of([cells[i] for i in members])
+            base = members.index(reference)
+            sign = -1.0 if cells[reference].metric in LOWER_IS_BETTER else 1.0
+            observed, centred = (
+                against_the_best(sign * scores, sign * draws) if against == "best" else _two_sided(scores, draws, base)
+            )
+            for k, i in enumerate(members):
+                if i == reference:
+                    if against != "best":
+                        continue
+                    silent.append(len(found))
+                place = (i, j) if dense_on_rows(table.row_fields, table.column_fields) else (j, i)
+                gap = difference(float(scores[k] - scores[base]), draws[:, k] - draws[:, base])
+                where = " ".join(filter(None, cross.labels))
+                found.append(Comparison(place, names[i], names[reference], where, items, gap, gap.p, 0, resamples))
+                statistics.append(float(observed[k]))
+                nulls.append(centred[:, k])
+    if not found:
+        return []
+    adjusted = step_down(statistics, np.stack(nulls, axis=1))
+    return [
+        replace(comparison, p_adjusted=float(p), family=len(found))
+        for k, (comparison, p) in enumerate(zip(found, adjusted, strict=True))
+        if k not in silent
+    ]
 
 
 def with_significance(
     table: Table, comparisons: Sequence[Comparison], against: str = "best", level: float = 0.05
 ) -> Table:
-    """The table with a note on every cell that is not separable from the best, or that differs from the reference."""
-    how = f"(paired bootstrap over items, Holm over {len(comparisons)} comparisons, level {level:g})"
+    """The table with a mark on every cell that may be the best of its column, or that differs from the reference.
+
+    The fact `Significance` states the family and how many of it were decided; where so few resamples were drawn that none
+    could be, it says so and nothing is marked.
+    """
+    if not comparisons:
+        return table
+    first = comparisons[0]
+    how = f"(paired bootstrap over the test items, {first.resamples} draws; step-down max-T, level {level:g})"
     texts = {
-        "tied": f"not separable from the best {how}",
+        "tied": f"not separable from the best of its column {how}",
         "above": f"better than {against} {how}",
         "below": f"worse than {against} {how}",
     }
+    reachable = first.smallest_p < level
     cells = [list(row) for row in table.cells]
-    for comparison in comparisons:
+    for comparison in comparisons if reachable else ():
         i, j = comparison.place
         kind = _kind(cells[i][j].metric, comparison, against, level)
         if kind:
             cells[i][j] = replace(cells[i][j], marks=(*cells[i][j].marks, kind))
     flat = [cell for row in cells for cell in row]
     kept = {note.kind: note.text for note in table.notes if note.kind not in TEXTS}
-    return replace(table, cells=tuple(map(tuple, cells)), notes=notes(flat, kept | texts))
+    facts = {**table.facts, "Significance": _family(comparisons, against, level, reachable)}
+    return replace(table, cells=tuple(map(tuple, cells)), notes=notes(flat, kept | texts), facts=facts)
+
+
+def _family(comparisons: Sequence[Comparison], against: str, level: float, reachable: bool) -> str:
+    first = comparisons[0]
+    tested = "is it worse than any other row of its column" if against == "best" else f"does it differ from {against}"
+    asked = f"one family of {first.family} cells, of each: {tested}"
+    if not reachable:
+        return f"{asked}; {first.resamples} draws cannot go below p = {first.smallest_p:.3g}, so nothing is marked"
+    decided = sum(comparison.p_adjusted < level for comparison in comparisons)
+    return (
+        f"{asked}; {decided} are at level {level:g}, for the family as a whole. This speaks of these trained models on other "
+        "items, not of other seeds"
+    )
 
 
 def _kind(metric: str, comparison: Comparison, against: str, level: float) -> str:
@@ -129,35 +191,46 @@ def _is(against: str, name: str) -> bool:
     return against == name or name.startswith(f"{against} ")
 
 
-def _draws(
-    cells: Sequence[Cell],
-    by_id: Mapping[str, Record],
-    load: Load,
-    aggregate: Aggregate,
-    resamples: int,
-    seed: int,
-) -> list[tuple[float, Floats, int]]:
-    """For each cell its mean score, its bootstrap means [resamples] on the same drawn items, and the number of items."""
-    runs = [[by_id[run.ids[0]] for run in cell.runs] for cell in cells]
-    loaded = [[load(record) for record in of_cell] for of_cell in runs]
-    items = same_items([outcomes for of_cell in loaded for outcomes in of_cell])
-    index = drawn_items(items, resamples, np.random.default_rng(seed))
-    score_all = aggregate(runs[0][0].spec.task)
-    metric = cells[0].metric
+def _two_sided(scores: Floats, draws: Floats, base: int) -> tuple[Floats, Floats]:
+    """Statistics [rows] of "no difference from row `base`", and their null draws [draws, rows]."""
+    pairs = [studentised(float(scores[k] - scores[base]), draws[:, k] - draws[:, base]) for k in range(len(scores))]
+    return np.abs([observed for observed, _ in pairs]), np.abs(np.stack([null for _, null in pairs], axis=1))
 
-    def score(outcomes: Outcomes) -> float:
-        found = score_all(outcomes)
-        if metric not in found:
-            raise TableError(
-                f"{metric} is one number for a whole corpus: it cannot be compared over items (leave out --against)"
-            )
-        return found[metric]
 
-    return [
-        (
-            float(np.mean([score(outcomes) for outcomes in of_cell])),
-            np.mean([resampled(outcomes, score, index) for outcomes in of_cell], axis=0),
-            items,
-        )
-        for of_cell in loaded
-    ]
+@dataclass(frozen=True)
+class _Sampler:
+    """Bootstrap scores of cells; the same items are drawn for every cell of a task, whatever its column."""
+
+    by_id: Mapping[str, Record]
+    load: Load
+    aggregate: Aggregate
+    resamples: int
+    seed: int
+
+    def of(self, cells: Sequence[Cell]) -> tuple[Floats, Floats, int]:
+        """Mean scores [cells], their bootstrap means [resamples, cells] on the same drawn items, and the number of items."""
+        runs = [[self.by_id[run.ids[0]] for run in cell.runs] for cell in cells]
+        loaded = [[self.load(record) for record in of_cell] for of_cell in runs]
+        flat = [outcomes for of_cell in loaded for outcomes in of_cell]
+        items = same_items(flat)
+        score_all, metric, task = self.aggregate(runs[0][0].spec.task), cells[0].metric, runs[0][0].spec.task
+
+        def score(outcomes: Outcomes) -> float:
+            found = score_all(outcomes)
+            if metric not in found:
+                raise TableError(
+                    f"{metric} is one number for a whole corpus: it cannot be compared over items (leave out --against)"
+                )
+            return found[metric]
+
+        observed = [score(outcomes) for outcomes in flat]
+        drawn = bootstrap(flat, score, metric, items, self.resamples, _seed(self.seed, task))
+        ends = np.cumsum([0, *(len(of_cell) for of_cell in loaded)])
+        sides = [slice(start, end) for start, end in pairwise(ends)]
+        scores = np.array([np.mean(observed[side]) for side in sides])
+        return scores, np.stack([drawn[side].mean(axis=0) for side in sides], axis=1), items
+
+
+def _seed(seed: int, task: str) -> int:
+    """Other items are other draws: tasks share none."""
+    return seed + crc32(task.encode())

@@ -18,16 +18,18 @@ from benchmark.report.statistics.profiles import (
     stratified_interval,
 )
 from benchmark.report.statistics.ranks import RankIntervals, rank_intervals
-from benchmark.report.statistics.seeds import cautions, minimum_detectable_difference
+from benchmark.report.statistics.seeds import cautions, minimum_detectable_difference, paired_sd, smallest_p
 from benchmark.report.table import Table
 
+LEVEL = 0.05
 FEW = 2
 """Methods below which nothing is compared."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two methods over all cells: median difference, Wilcoxon's p after Holm, and how often a run of the first wins."""
+    """Two methods over all cells: median difference, Wilcoxon's p after Holm (nan where the family cannot reach the level,
+    whatever the scores), and how often a run of the first wins."""
 
     first: str
     second: str
@@ -38,12 +40,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Summary:
-    """Statistics of one grid. Arrays are [methods] in the grid's order; percentages are of the dense model's score."""
+    """Statistics of one grid. Arrays are [methods] in the grid's order; percentages are of the way from floor to dense model."""
 
     grid: Grid
     ranks: RankIntervals
     middle: tuple[float, ...]
-    """Interquartile mean in percent of dense (of the raw score where a dense score is missing)."""
+    """Interquartile mean in percent of the way from the floor to dense (of the raw score where a dense score is missing)."""
     middle_interval: tuple[Interval, ...]
     is_relative: bool
     pairs: tuple[Pair, ...]
@@ -52,7 +54,7 @@ class Summary:
     groups: tuple[tuple[int, ...], ...]
     """Methods that Nemenyi's test does not separate."""
     detectable: tuple[float, ...]
-    """Per cell of the grid: the smallest true difference these seeds would find with power 0.8."""
+    """Per cell of the grid: the smallest true difference of two rows that these paired seeds would find with power 0.8."""
     open_questions: tuple[str, ...]
 
 
@@ -64,7 +66,7 @@ def summarize(table: Table, seed: int = 0, resamples: int = 2000) -> Summary | N
         return None
     rng = np.random.default_rng(seed)
     means = grid.scores.mean(axis=2)
-    is_relative = bool(np.all(grid.dense > 0))
+    is_relative = bool(np.all(grid.dense > grid.floor))
     runs = [_runs(grid, m, is_relative) for m in range(methods)]
     tested = methods > 2 and cells > 1
     ranks = rank_intervals(grid.scores, rng, resamples)
@@ -81,7 +83,9 @@ def summarize(table: Table, seed: int = 0, resamples: int = 2000) -> Summary | N
         friedman_p=friedman(means).p if tested else float("nan"),
         critical_difference=gap,
         groups=tuple(inseparable(ranks.mean_rank, gap)) if tested else (),
-        detectable=tuple(minimum_detectable_difference(_pooled_sd(grid, c), seeds) for c in range(cells)),
+        detectable=tuple(
+            minimum_detectable_difference(paired_sd(grid.scores[:, c]), seeds, paired=True) for c in range(cells)
+        ),
         open_questions=tuple(_open(grid, is_relative)),
     )
 
@@ -99,19 +103,35 @@ def summary_text(summary: Summary, markdown: bool = False) -> str:
 
 def method_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
     """Head and rows, best mean rank first."""
-    unit = "IQM, % of dense" if summary.is_relative else "IQM"
+    unit = "IQM, % from floor to dense" if summary.is_relative else "IQM"
     order = np.argsort(summary.ranks.mean_rank, kind="stable")
     rows = [[summary.grid.methods[m], *_method(summary, int(m))] for m in order]
     return ["method", "mean rank [95 %]", "place", f"{unit} [95 %]"], rows
 
 
 def pair_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of all pairs."""
+    """Head and rows of all pairs; without p where their family could not reach the level."""
+    tested = reachable(summary)
     rows = [
-        [pair.first, pair.second, f"{pair.median:+.2f}", f"{pair.p_adjusted:.3g}", f"{pair.improvement:.2f}"]
+        [
+            *(pair.first, pair.second, f"{pair.median:+.2f}"),
+            *([f"{pair.p_adjusted:.3g}"] if tested else []),
+            f"{pair.improvement:.2f}",
+        ]
         for pair in summary.pairs
     ]
-    return ["first", "second", "median difference", "p (Wilcoxon, Holm)", "P(first wins)"], rows
+    p = [f"p (Wilcoxon, Holm over {len(rows)})"] if tested else []
+    return ["first", "second", "median difference", *p, "P(first wins)"], rows
+
+
+def reachable(summary: Summary) -> bool:
+    """Whether Wilcoxon's test over these cells, corrected over all pairs, can go below LEVEL at all."""
+    return smallest_family_p(summary) < LEVEL
+
+
+def smallest_family_p(summary: Summary) -> float:
+    """The smallest p that one of all pairs can have after Holm."""
+    return min(1.0, smallest_p(len(summary.grid.cells)) * len(summary.pairs))
 
 
 def _method(summary: Summary, m: int) -> list[str]:
@@ -133,25 +153,36 @@ def remarks_of(summary: Summary) -> list[str]:
     if np.isfinite(summary.friedman_p):
         lines.append(
             f"Friedman p = {summary.friedman_p:.3g}; mean ranks closer than {summary.critical_difference:.2f} "
-            "are not separable (Nemenyi, 0.05)."
+            f"are not separable (Nemenyi, {LEVEL:g}, all {len(summary.pairs)} pairs of {len(grid.methods)} methods)."
         )
         groups = ["{" + ", ".join(grid.methods[m] for m in group) + "}" for group in summary.groups]
         lines.append(f"Not separable by rank: {'; '.join(groups) or 'none'}.")
-    found = [gap for gap in summary.detectable if np.isfinite(gap)]
+    lines.append(_pairs_say(summary))
+    found = [f"{name} {gap:.1f}" for name, gap in zip(grid.cells, summary.detectable, strict=True) if np.isfinite(gap)]
     if found:
         lines.append(
-            f"Smallest difference that {grid.seeds} seeds would find with power 0.8: "
-            f"between {min(found):.1f} and {max(found):.1f} points, by cell."
+            f"Smallest true difference of two rows, in points, that {grid.seeds} paired seeds would find with power 0.8 "
+            f"(two-sided t at {LEVEL:g}, one comparison alone): {', '.join(found)}."
         )
     return [*lines, *summary.open_questions]
+
+
+def _pairs_say(summary: Summary) -> str:
+    family = f"Wilcoxon over {len(summary.grid.cells)} cells, Holm over a family of {len(summary.pairs)} pairs"
+    if not reachable(summary):
+        return f"{family}: p cannot go below {smallest_family_p(summary):.3g}, so none is printed and no pair is separable by it."
+    found = [f"{pair.first} and {pair.second}" for pair in summary.pairs if pair.p_adjusted < LEVEL]
+    return f"{family}: separable at {LEVEL:g}: {'; '.join(found) or 'no pair'}."
 
 
 def _open(grid: Grid, is_relative: bool) -> list[str]:
     lines = cautions(grid.seeds, len(grid.cells))
     if not is_relative:
-        lines.append("A dense score is missing or not positive: scores are pooled as they are, over unlike metrics.")
+        lines.append(
+            "A dense score is missing or not above its floor: scores are pooled as they are, over unlike metrics."
+        )
     if grid.left_out:
-        lines.append(f"Left out for being incomplete: {', '.join(grid.left_out)}.")
+        lines.append(f"Left out for being incomplete or not ranked: {', '.join(grid.left_out)}.")
     if len(set(grid.tasks)) < len(grid.cells):
         lines.append("Sparsities of one task are not independent cells: p values over cells are somewhat too small.")
     return lines
@@ -159,21 +190,16 @@ def _open(grid: Grid, is_relative: bool) -> list[str]:
 
 def _runs(grid: Grid, m: int, is_relative: bool) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     scores = grid.scores[m].T
-    return relative(scores, grid.dense) if is_relative else scores
+    return relative(scores, grid.dense, grid.floor) if is_relative else scores
 
 
 def _pairs(grid: Grid, runs: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]) -> tuple[Pair, ...]:
     means = grid.scores.mean(axis=2)
     both = list(combinations(range(len(grid.methods)), 2))
     tests = [wilcoxon(means[a], means[b]) for a, b in both]
-    adjusted = holm([test.p for test in tests])
+    few = smallest_p(means.shape[1]) * len(both) >= LEVEL
+    adjusted = np.full(len(both), np.nan) if few else holm([test.p for test in tests])
     return tuple(
         Pair(grid.methods[a], grid.methods[b], test.median, float(p), probability_of_improvement(runs[a], runs[b]))
         for (a, b), test, p in zip(both, tests, adjusted, strict=True)
     )
-
-
-def _pooled_sd(grid: Grid, c: int) -> float:
-    if grid.seeds < 2:
-        return float("nan")
-    return float(np.sqrt(grid.scores[:, c].var(axis=1, ddof=1).mean()))

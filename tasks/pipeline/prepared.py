@@ -153,7 +153,7 @@ class PreparedTask(Prepared, Generic[E]):
 
     @property
     def floor(self) -> dict[str, float]:
-        """Metrics, in percent, of the best answer that does not read the input (majority or mean of train); may be empty."""
+        """Metrics, in percent, of the best constant answer on the reported split; may be empty."""
         return {}
 
     # What a task gets.

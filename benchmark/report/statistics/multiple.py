@@ -37,6 +37,50 @@ def holm(p: ArrayLike) -> Floats:
     return adjusted
 
 
+def step_down(observed: ArrayLike, centred: ArrayLike) -> Floats:
+    """Step-down max-T adjusted p values [m] of statistics `observed` [m], from joint null draws `centred` [draws, m].
+
+    p of the k-th largest statistic is the share of draws in which the largest of the k-th and all smaller ones reaches it, each
+    share as (1 + count) / (1 + draws), never below p of a larger one. The chance of any false rejection at level a is a
+    (Westfall and Young 1993; Romano and Wolf 2005), whatever the dependence that the draws carry; nothing depends on m but
+    the maximum, so p can be as small as 1 / (1 + draws) in a family of any size.
+    """
+    given, draws = np.asarray(observed, dtype=np.float64), np.asarray(centred, dtype=np.float64)
+    order = np.argsort(-given, kind="stable")
+    largest = np.maximum.accumulate(draws[:, order[::-1]], axis=1)[:, ::-1]
+    p = (1 + (largest >= given[order]).sum(axis=0)) / (1 + len(draws))
+    adjusted = np.empty(len(given))
+    adjusted[order] = np.maximum.accumulate(p)
+    return adjusted
+
+
+def against_the_best(scores: ArrayLike, draws: ArrayLike) -> tuple[Floats, Floats]:
+    """Statistics [rows] of "this row is among the best", and their null draws [draws, rows], for `step_down`.
+
+    From `scores` [rows] (higher is better) and their joint bootstrap `draws` [draws, rows]: each row's largest studentised
+    shortfall behind any other, so that no row is singled out as the best on the data it is tested on (multiple comparisons
+    with the best: Hsu 1981). A row whose statistic is too large is worse than some other row.
+    """
+    given, drawn = np.asarray(scores, dtype=np.float64), np.asarray(draws, dtype=np.float64)
+    observed = np.full(len(given), -np.inf)
+    centred = np.full(drawn.shape, -np.inf)
+    for i in range(len(given)):
+        for j in range(len(given)):
+            if i != j:
+                shortfall, null = studentised(given[j] - given[i], drawn[:, j] - drawn[:, i])
+                observed[i] = max(observed[i], shortfall)
+                np.maximum(centred[:, i], null, out=centred[:, i])
+    return observed, centred
+
+
+def studentised(difference: float, draws: Floats) -> tuple[float, Floats]:
+    """A difference and its `draws` [draws] around it, in standard errors; equal predictions differ by 0, without doubt."""
+    error = float(draws.std())
+    if error < 1e-12:
+        return (0.0 if abs(difference) < 1e-12 else np.copysign(np.inf, difference)), np.zeros_like(draws)
+    return difference / error, (draws - difference) / error
+
+
 def wilcoxon(first: ArrayLike, second: ArrayLike) -> Signed:
     """Wilcoxon's signed-rank test of two methods over cells [task x sparsity]; cells without a difference are dropped.
 

@@ -1,7 +1,7 @@
 """One method over several seeds and tasks: interquartile mean, performance profile, probability of improvement.
 
-Definitions of Agarwal et al. 2021 (arXiv 2108.13264). Scores must share a scale to be pooled over tasks: divide by the
-dense model's score of the task first (`relative`).
+Definitions of Agarwal et al. 2021 (arXiv 2108.13264). Scores must share a scale to be pooled over tasks: count from the
+task's floor to its dense model first (`relative`).
 """
 
 from collections.abc import Callable
@@ -13,12 +13,18 @@ from benchmark.report.statistics.intervals import Floats, Interval, percentiles
 from benchmark.report.statistics.paired import StatisticsError
 
 
-def relative(scores: ArrayLike, dense: ArrayLike) -> Floats:
-    """`scores` [runs, tasks] in percent of the dense score of each task [tasks]; StatisticsError for a dense score <= 0."""
-    base = np.asarray(dense, dtype=np.float64)
-    if not np.all(base > 0):
-        raise StatisticsError(f"scores relative to the dense model need dense scores above 0, found {base.tolist()}")
-    return 100 * np.asarray(scores, dtype=np.float64) / base
+def relative(scores: ArrayLike, dense: ArrayLike, floor: ArrayLike = 0.0) -> Floats:
+    """How much of the way from the floor to the dense model `scores` [runs, tasks] go, in percent: 100 (score - floor) /
+    (dense - floor), both [tasks]; 0 is a constant answer, 100 the dense model.
+
+    StatisticsError where a dense model is not above its floor.
+    """
+    base, bottom = np.asarray(dense, dtype=np.float64), np.asarray(floor, dtype=np.float64)
+    if not np.all(base > bottom):
+        raise StatisticsError(
+            f"scores relative to the dense model need dense scores above the floor {bottom.tolist()}, found {base.tolist()}"
+        )
+    return 100 * (np.asarray(scores, dtype=np.float64) - bottom) / (base - bottom)
 
 
 def interquartile_mean(scores: ArrayLike) -> float:

@@ -19,7 +19,7 @@ from benchmark.board.weights import read_weights, save_weights, weights_path
 from benchmark.commands.export import export_cell
 from benchmark.commands.new import new
 from benchmark.commands.rerun import Rerun, compare
-from benchmark.commands.verify import of_exported, verify_board
+from benchmark.commands.verify import of_exported, record_problems, rounding_noise, verify_board
 from tests.benchmark.boards import finish, make_board
 from tests.benchmark.report.factory import make_record, make_spec
 
@@ -109,6 +109,35 @@ def test_outcomes_that_do_not_give_the_metrics(board: Board) -> None:
     path.write_bytes(data)
     edit(board, put("outcomes_sha256", value=hashlib.sha256(data).hexdigest()))
     assert "outcome 'label' is not finite" in "\n".join(said(board)[1])
+
+
+@pytest.mark.parametrize(
+    ("pearson", "wrong"),
+    [(None, False), (0.0, False), (50.0, True)],
+    ids=["as it used to be computed", "as it is computed now", "neither"],
+)
+def test_a_correlation_of_one_answer_is_a_note_where_it_is_rounding_noise(
+    pearson: float | None, wrong: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label = np.array([0.0, 1.0, 4.0, 2.0, 5.0, 3.0])
+    prediction = np.array([2.5, 2.5, 2.5000002, 2.5, 2.5, 2.5000002], np.float32)
+    old = 100 * float(np.corrcoef(prediction.astype(float), label)[0, 1])
+    data = pack_outcomes({"prediction": prediction, "label": label})
+    record = make_record(
+        make_spec(task="glue/stsb"),
+        metrics={"pearson": old if pearson is None else pearson, "spearman": 0.0},
+        metric="pearson",
+        counts={"train": 6, "reported": 6},
+        outcomes_sha256=hashlib.sha256(data).hexdigest(),
+    )
+    outcomes_path(tmp_path, record.id).write_bytes(data)
+    board = SimpleNamespace(records_folder=tmp_path, weights_folder=tmp_path)
+    problems = [words for words in record_problems(board, record) if words.startswith("pearson")]  # type: ignore[arg-type]
+    notes = list(rounding_noise(board, record))  # type: ignore[arg-type]
+    assert bool(problems) == wrong
+    assert [f"records pearson {old:.2f}, rounding noise" in words for words in notes] == (
+        [True] if pearson is None else []
+    )
 
 
 def test_weights_with_other_zeros_and_damaged_ones(board: Board) -> None:

@@ -10,7 +10,7 @@ from benchmark.report.significance import compare, with_significance
 from benchmark.report.statistics.paired import Outcomes
 from benchmark.report.summary import summarize, summary_text
 from benchmark.report.table import build_table
-from tests.benchmark.report.factory import make_board, make_record, make_spec
+from tests.benchmark.report.factory import make_board, make_record, make_sparsity, make_spec
 
 ITEMS = 200
 
@@ -38,9 +38,30 @@ def test_what_is_close_to_the_best_is_marked_and_what_is_far_is_not() -> None:
     assert [(c.method, c.reference) for c in found] == [("b", "a"), ("c", "a")]
     assert found[0].found.difference == pytest.approx(-0.5)
     assert found[1].p_adjusted < 0.05 < found[0].p_adjusted
+    assert [c.family for c in found] == [3, 3]
     marked = with_significance(table, found)
     assert [row[0].marks for row in marked.cells] == [(), ("tied",), ("floor",)]
     assert [note.symbol for note in marked.notes] == ["a", "b"]
+    assert "one family of 3 cells, of each: is it worse than any other row" in marked.facts["Significance"]
+    assert "; 1 are at level 0.05" in marked.facts["Significance"]
+
+
+@pytest.mark.parametrize("rows", [5, 40])
+def test_a_family_of_any_size_tells_a_row_at_the_floor_from_the_best(rows: int) -> None:
+    """26 rows were enough for nothing to be separable, when p was corrected by a factor."""
+    records = three({f"m{i}": 77.0 for i in range(rows)} | {"random": 50.9})
+    table = build_table(records)
+    found = compare(table, records, outcomes, aggregate, resamples=300)  # type: ignore[arg-type]
+    assert [c.method for c in found if c.p_adjusted < 0.05] == ["random"]
+    assert found[-1].family == rows + 1
+
+
+def test_a_family_that_cannot_reach_the_level_says_so_and_marks_nothing() -> None:
+    records = three({"a": 80.0, "b": 79.5, "c": 20.0})
+    table = build_table(records)
+    marked = with_significance(table, compare(table, records, outcomes, aggregate, resamples=15))  # type: ignore[arg-type]
+    assert not {"tied", "above", "below"} & {mark for row in marked.cells for mark in row[0].marks}
+    assert "15 draws cannot go below p = 0.0625, so nothing is marked" in marked.facts["Significance"]
 
 
 def test_against_a_named_row() -> None:
@@ -88,7 +109,9 @@ def test_summary_of_a_board_with_a_clear_order() -> None:
     assert found.friedman_p < 0.01
     assert found.pairs[0].median == pytest.approx(-15.0)
     assert found.pairs[0].improvement == 0.0
-    assert found.pairs[0].p_adjusted == pytest.approx(6 * 0.125, abs=0.26)
+    assert all(np.isnan(pair.p_adjusted) for pair in found.pairs)  # 2^-3 x 6 pairs is .75 at best
+    assert "p (" not in summary_text(found)
+    assert "Holm over a family of 6 pairs: p cannot go below 0.75, so none is printed" in summary_text(found)
     assert any("2 paired seeds" in line for line in found.open_questions)
     assert any("Wilcoxon" in line for line in found.open_questions)
 
@@ -99,9 +122,66 @@ def test_summary_text_names_every_method_and_what_stays_open(markdown: bool) -> 
     found = summarize(build_table(records, specs), resamples=50)
     assert found is not None
     text = summary_text(found, markdown)
-    for part in ("principled", "1.00 [1.00, 1.00]", "Friedman p", "not independent", "points, by cell"):
+    for part in ("principled", "1.00 [1.00, 1.00]", "Friedman p", "not independent", "in points, that 2 paired seeds"):
         assert part in text
 
 
 def test_one_method_is_not_compared() -> None:
     assert summarize(build_table(three({"a": 80.0}))) is None
+
+
+def test_pairs_have_their_p_where_cells_suffice_for_it() -> None:
+    specs, records = make_board(criteria={"a": 60.0, "b": 70.0}, sparsities=(0.3, 0.4, 0.5, 0.6, 0.7))
+    found = summarize(build_table(records, specs), resamples=50)
+    assert found is not None
+    assert found.pairs[0].p_adjusted == pytest.approx(2**-9)  # ten cells, one pair
+    assert "separable at 0.05: a and b." in summary_text(found)
+
+
+def test_the_interquartile_mean_counts_from_the_floor() -> None:
+    """A constant answer (52.7) is 0 percent of the way to the dense model, and not 59 percent of it."""
+    specs, records = make_board(criteria={"stuck": 52.7, "half": 71.1}, sparsities=(0.5,), tasks=("glue/rte",))
+    found = summarize(build_table(records, specs), resamples=50)
+    assert found is not None
+    assert found.grid.floor.tolist() == [52.7]
+    stuck, half = found.middle
+    assert stuck == pytest.approx(0, abs=1e-6)
+    assert half == pytest.approx(100 * 18.4 / 37.3)
+
+
+def test_what_two_paired_seeds_can_detect_is_by_column() -> None:
+    """Two rows that move together over the seeds differ by little noise, however far the seeds lie apart."""
+    records = []
+    for sparsity, other in ((0.5, (60.0, 80.0)), (0.8, (80.0, 60.0))):
+        for seed in (0, 1):
+            records.append(make_record(make_spec("a", sparsity, seed=seed), (62.0, 82.0)[seed]))
+            records.append(make_record(make_spec("b", sparsity, seed=seed), other[seed]))
+    found = summarize(build_table(records), resamples=50)
+    assert found is not None
+    assert found.detectable[0] == 0
+    assert found.detectable[1] > 100
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sparsity": make_sparsity(0.8, off_by=-3)},
+        {"sparsity": make_sparsity(0.8, exact=False, off_by=100)},
+        {"data_fingerprint": "0ther" * 4},
+        {"model_fingerprint": "0ther" * 4},
+    ],
+    ids=["missed", "outcome", "data", "model"],
+)
+def test_statistics_leave_out_what_the_table_does_not_rank(change: dict[str, object]) -> None:
+    """A row that is never ranked goes; a column in which one row is not ranked goes for all."""
+    records = [make_record(make_spec(name, 0.8), score) for name, score in {"a": 60.0, "b": 70.0, "c": 75.0}.items()]
+    records.append(make_record(make_spec("odd", 0.8), 99.0, **change))
+    grid = grid_of(build_table(records))
+    assert grid.methods == ("a", "b", "c")
+    assert grid.left_out == ("odd",)
+    assert "not ranked: odd." in summary_text(summarize(build_table(records), resamples=20))  # type: ignore[arg-type]
+    records.append(make_record(make_spec("odd", 0.5), 99.0))
+    records += [make_record(make_spec(name, 0.5), 80.0) for name in ("a", "b", "c")]
+    grid = grid_of(build_table(records))
+    assert grid.methods == ("a", "b", "c", "odd")
+    assert grid.left_out == ("glue/rte (accuracy) 0.8",)

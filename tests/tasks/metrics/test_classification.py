@@ -42,6 +42,32 @@ def test_correlation_with_a_constant_is_no_correlation() -> None:
     assert metrics.pearson(np.array([1.0]), np.array([1.0])) == 0
 
 
+@pytest.mark.parametrize("answer", [2.7, -2.7, 1e-6, 4e5, 0.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_correlation_with_a_constant_in_the_last_bits_of_float32_is_no_correlation(answer: float, dtype: type) -> None:
+    """The least bits go with the labels, so without the rule the correlation would be near 1."""
+    label = np.repeat(np.arange(6.0), 20)
+    noisy = np.full(len(label), answer, np.float32)
+    for step in range(5):
+        noisy = np.where(label > step, np.nextafter(noisy, np.float32(np.inf)), noisy)
+    prediction: metrics.Numbers = noisy.astype(dtype)
+    if answer:  # zero's neighbours are no rounding of it
+        assert np.ptp(prediction) > 0
+        assert metrics.pearson(prediction, label) == metrics.spearman(prediction, label) == 0.0
+        assert metrics.pearson(label, prediction) == metrics.spearman(label, prediction) == 0.0
+        assert metrics.is_constant(prediction)
+    assert metrics.is_constant(np.full(5, answer, dtype))
+
+
+@pytest.mark.parametrize("spread", [1e-3, 1e-4])
+def test_a_small_spread_that_is_no_rounding_is_a_correlation(spread: float) -> None:
+    label = np.arange(50.0)
+    prediction = (3 + spread * label / 50).astype(np.float32)
+    assert metrics.pearson(prediction, label) > 99
+    assert metrics.spearman(prediction, label) > 99
+    assert not metrics.is_constant(prediction)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -22,7 +22,8 @@ SCORES = arrays(np.float64, (3, 2), elements=st.floats(0, 100))
 
 def test_relative_to_dense_by_hand() -> None:
     assert relative([[40, 80], [50, 60]], [50, 80]).tolist() == [[80, 100], [100, 75]]
-    with pytest.raises(StatisticsError, match="above 0"):
+    assert relative([[50, 70], [40, 80]], [60, 80], [50, 60]).tolist() == [[0, 50], [-100, 100]]
+    with pytest.raises(StatisticsError, match="above the floor"):
         relative([[40.0]], [0.0])
 
 
