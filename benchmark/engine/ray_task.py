@@ -49,6 +49,8 @@ class CellTask:
     marker: FolderMarker
     teacher: str | None
     """Id of the dense run whose weights the driver wants back if they are trained here."""
+    start: Path = field(default_factory=Path.cwd)
+    """The driver's current folder, which plugin files may be named from."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class EventSender:
 
 def perform(cell: CellTask, mailbox: Any, teachers: Mapping[str, bytes]) -> Answer:
     """Run the cell; cancelled by Ray (KeyboardInterrupt), it saves at the next step and ends."""
+    if cell.start.is_dir():
+        os.chdir(cell.start)
     send, shared = EventSender(mailbox), cell.marker.is_visible()
     board = cell.board if shared else replace(cell.board, folder=own_folder(cell.board))
     # The driver has looked at the failures of its folder; those of the copy are old.

@@ -18,6 +18,9 @@ from benchmark.engine.events import Event, EventWatcher, attempt
 from benchmark.machine import interrupt
 from benchmark.suite.spec import RunSpec
 
+SAFE = {"PYTHONSAFEPATH": "1"}
+"""Environment variables under which a fresh interpreter imports nothing from the current folder."""
+
 
 @dataclass
 class Worker:
@@ -35,11 +38,12 @@ class Worker:
         """A fresh interpreter with these environment variables, which torch reads when it is imported."""
         from multiprocessing import get_context, resource_tracker
 
-        resource_tracker.ensure_running()  # starting it would lift the block on SIGINT below
+        with _inherited(SAFE):
+            resource_tracker.ensure_running()  # starting it would lift the block on signals below
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, board, settings), name="prunebench worker")
-        with _inherited(variables):
+        with _inherited({**variables, **SAFE}):
             process.start()
         theirs.close()
         return cls(process, ours)
