@@ -12,6 +12,7 @@ from benchmark.board.outcomes import load_outcomes
 from benchmark.plugins import registry
 from benchmark.report.render import render
 from benchmark.report.table import Table, build_table
+from tasks.pipeline.whole import holding
 
 Aggregated = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, float]]
 """Metrics in percent from per-example outcomes."""
@@ -100,7 +101,8 @@ def plot(board: Board, folder: Path, format: str) -> list[Path]:
     """Every figure that the records allow, into `folder`."""
     from benchmark.report.curves import plot_board
 
-    return plot_board(board.records()[0], folder, format, board.suite.cells())
+    with holding(board.folder):
+        return plot_board(board.records()[0], folder, format, board.suite.cells())
 
 
 def write_report(boards: Sequence[Board], path: Path, published: bool = False) -> Path:
@@ -115,4 +117,5 @@ def write_report(boards: Sequence[Board], path: Path, published: bool = False) -
         title = board.suite.title or board.folder.name
         said = [str(problem) for problem in problems]
         pages.append(PageBoard(title, records, board.suite.cells(), board.failures(), said, board.folder.as_posix()))
-    return write_page(pages, path, published=load_published(default_path()) if published else ())
+    with holding(boards[0].folder):
+        return write_page(pages, path, published=load_published(default_path()) if published else ())

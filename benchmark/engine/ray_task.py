@@ -17,6 +17,7 @@ from benchmark.engine.cell import CellRunner, Settings
 from benchmark.engine.events import LAST, Event, EventWatcher, attempt
 from benchmark.machine import interrupt
 from benchmark.suite.spec import RunSpec
+from tasks.pipeline.whole import make_folder
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class FolderMarker:
 
     def write(self) -> None:
         """Write it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         self.path.write_text(self.token)
 
     def is_visible(self) -> bool:

@@ -65,9 +65,9 @@ class Worker:
 
 @contextmanager
 def _inherited(variables: Mapping[str, str]) -> Iterator[None]:
-    """What a process started inside inherits: these variables, and SIGINT blocked: Ctrl-C is for the driver to pass on."""
+    """What a process started inside inherits: these variables, and the terminal's signals blocked, which the driver passes on."""
     before = {name: os.environ.get(name) for name in variables}
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     os.environ.update(variables)
     try:
         yield
