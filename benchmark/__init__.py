@@ -1,9 +1,11 @@
 """The harness. In Python: `from benchmark import run, RunSpec`. Names load when they are used; `import benchmark` loads nothing."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as `typing` has it, which is not loaded before __main__ has looked at the import path
 if TYPE_CHECKING:
+    from typing import Any
+
     from benchmark.board.board import Board
     from benchmark.board.record import Record
     from benchmark.errors import PrunebenchError
@@ -46,7 +48,7 @@ _HOMES = {
 """The module in which each public name lives."""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _HOMES:
         raise AttributeError(f"module 'benchmark' has no attribute '{name}'")
     return getattr(import_module(f"benchmark.{_HOMES[name]}"), name)

@@ -27,8 +27,12 @@ def call(kind: str, threads: int | None = None, **arguments: Any) -> Found:
 def start(kind: str, threads: int | None = None, **arguments: Any) -> "subprocess.Popen[str]":
     """A child at work; `threads` of a kernel, or as many as here."""
     limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    command = [sys.executable, "-m", "benchmark.bench.child", kind, json.dumps(arguments)]
-    environment = {**os.environ, **limits, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-P", "-m", "benchmark.bench.child", kind, json.dumps(arguments)]
+    places = [
+        str(ROOT),
+        *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)),
+    ]  # an empty part is the current folder
+    environment = {**os.environ, **limits, "PYTHONPATH": os.pathsep.join(places)}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 

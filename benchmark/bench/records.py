@@ -78,7 +78,7 @@ def _forget(folder: Path) -> None:
 def _command(what: str, name: str, folder: Path, expected: str) -> Iterator[tuple[str, float]]:
     """Seconds of the whole command, the start of Python included, by the clock and of processors."""
     started = time.perf_counter()
-    printed, cpu = _run([sys.executable, "-c", COMMAND, name, str(folder)])
+    printed, cpu = _run([sys.executable, "-P", "-c", COMMAND, name, str(folder)])
     seconds = time.perf_counter() - started
     if expected not in printed:
         raise PrunebenchError(f"{name} {folder}: expected '{expected}', found {printed[-200:]!r}")
@@ -87,7 +87,7 @@ def _command(what: str, name: str, folder: Path, expected: str) -> Iterator[tupl
 
 
 def _load(what: str, method: str, folder: Path, count: int) -> Iterator[tuple[str, float]]:
-    printed, _ = _run([sys.executable, "-c", LOAD, str(folder), method])
+    printed, _ = _run([sys.executable, "-P", "-c", LOAD, str(folder), method])
     seconds, cpu, found, problems, peak = map(float, printed.split())
     if (found, problems) != (count, 0):
         raise PrunebenchError(f"{folder}: {found:g} of {count} records read, {problems:g} unreadable")

@@ -41,5 +41,5 @@ def measure(quick: bool, tell: Tell) -> Section:
 def _seconds(argument: str) -> float:
     code = "import sys; from benchmark.cli import main; sys.argv = ['prunebench', *sys.argv[1:]]; main()"
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code, argument], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-P", "-c", code, argument], check=True, capture_output=True)
     return time.perf_counter() - started

@@ -101,7 +101,7 @@ def _run(folder: Path, suite: dict[str, Any], workers: int, tell: Tell) -> tuple
 
 
 def _timed(folder: Path, workers: int) -> float:
-    command = [sys.executable, "-c", "from benchmark.cli import main; main()", "run", str(folder), "--device", "cpu"]
+    command = [sys.executable, "-P", "-m", "benchmark", "run", str(folder), "--device", "cpu"]
     started = time.perf_counter()
     running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(workers)]
     codes = [process.wait() for process in running]

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -44,6 +45,7 @@ def load_weights(folder: Path, run_id: str) -> dict[str, Tensor] | None:
         return read_weights(path)
     except (OSError, ValueError) as error:
         aside = path.with_suffix(".damaged")
-        path.replace(aside)
+        with suppress(OSError):  # of a board that cannot be written to
+            path.replace(aside)
         warnings.warn(f"{path}: {error}; set aside as {aside.name}, to be made again", stacklevel=2)
         return None

@@ -7,11 +7,41 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from benchmark.report.escape import for_terminal
 
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP end the command with one line, what has been done saved; the exit code is 128 + signal."""
+    from benchmark.machine.interrupt import catching, raise_if_asked
+
+    try:
+        with catching():
+            try:
+                yield
+            except SystemExit:
+                raise_if_asked()
+                raise
+            raise_if_asked()
+    except KeyboardInterrupt as interrupted:
+        echo("prunebench: interrupted; what is done is saved, run the same command to go on", err=True)
+        sys.exit(getattr(interrupted, "code", 130))
+
+
+class Interruptible(TyperGroup):
+    """The commands, each of which ends with a sentence where a signal asks it to, its temporary files removed."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that `ctx` names."""
+        with interruptible():
+            return super().invoke(ctx)
+
+
 app = typer.Typer(
     name="prunebench",
+    cls=Interruptible,
     help="A benchmark of pruning criteria for pretrained language models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -39,19 +69,6 @@ Compile = Annotated[
 ]
 Format = Literal["text", "markdown", "latex", "html", "csv", "json"]
 Kind = Literal["criteria", "regularizers", "schedules", "tasks"]
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the command with one line, what has been done saved; the exit code is 128 + signal."""
-    from benchmark.machine.interrupt import catching
-
-    try:
-        with catching():
-            yield
-    except KeyboardInterrupt as interrupted:
-        echo("prunebench: interrupted; what is done is saved, run the same command to go on", err=True)
-        sys.exit(getattr(interrupted, "code", 130))
 
 
 def echo(text: object, err: bool = False) -> None:

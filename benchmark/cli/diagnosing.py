@@ -33,17 +33,15 @@ def diagnose(
     from benchmark.diagnose.fidelity import Probing
     from benchmark.diagnose.train import train as train_again
     from benchmark.diagnose.write import printed, tables, write_all
+    from tasks.pipeline.whole import holding
 
     cell = board.stem if board.suffix == ".json" and board.is_file() else None
     opened = open_board(board.parents[1] if cell else board, changes, data, model, runs=train)
     cells = [opened.find(cell)] if cell else opened.cells(only)
-    try:
+    with holding(opened.folder):
         failed = train_again(opened, cells, Probing(at, bins, singles, batches), device, echo) if train else 0
-    except KeyboardInterrupt:
-        echo("prunebench: interrupted; finished cells are kept, run the same command to go on", err=True)
-        sys.exit(130)
-    made = list(tables(opened, cells))
-    paths = write_all(opened, made, cells, figures)
+        made = list(tables(opened, cells))
+        paths = write_all(opened, made, cells, figures)
     echo(printed(made, format))
     echo(f"wrote {len(paths)} files in {opened.folder / 'diagnose'}")
     sys.exit(failed)

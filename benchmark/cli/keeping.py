@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, app, echo, interruptible, open_board
+from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, app, echo, open_board
 
 
 @app.command()
@@ -60,8 +60,7 @@ def verify(
     from benchmark.commands.verify import of_exported, verify_board
 
     opened = open_board(board, changes, data, model, runs=rerun)
-    with interruptible():
-        again = Rerun(opened, device, trust_remote_code) if rerun else None
-        chosen = [opened.find(cell)] if cell else None
-        more = of_exported(opened, exported, chosen) if exported else []
-        sys.exit(1 if verify_board(opened, chosen, again, more, echo) else 0)
+    again = Rerun(opened, device, trust_remote_code) if rerun else None
+    chosen = [opened.find(cell)] if cell else None
+    more = of_exported(opened, exported, chosen) if exported else []
+    sys.exit(1 if verify_board(opened, chosen, again, more, echo) else 0)

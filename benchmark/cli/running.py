@@ -19,7 +19,6 @@ from benchmark.cli.app import (
     Track,
     app,
     echo,
-    interruptible,
     open_board,
     parsed,
 )
@@ -79,8 +78,7 @@ def run(
     settings = Settings(
         device, save_predictions, save_weights, trust_remote_code, retry_failed, checkpoint_minutes, compile
     )
-    with interruptible():
-        sys.exit(run_board(opened, only, settings, track, _engine(engine, jobs, address, gpus, slurm)))
+    sys.exit(run_board(opened, only, settings, track, _engine(engine, jobs, address, gpus, slurm)))
 
 
 @app.command()
@@ -119,8 +117,7 @@ def compare(
     only_look(False)
     wider = widen(board, add, parse_changes(changes or []), data=data, model=model)
     settings = Settings(device, retry_failed=retry_failed, checkpoint_minutes=checkpoint_minutes, compile=compile)
-    with interruptible():
-        sys.exit(compare_rows(wider, only, settings, track, _engine(engine, jobs, address, gpus, slurm)))
+    sys.exit(compare_rows(wider, only, settings, track, _engine(engine, jobs, address, gpus, slurm)))
 
 
 @app.command()

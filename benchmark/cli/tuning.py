@@ -1,7 +1,6 @@
 """The command that tunes."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -35,15 +34,13 @@ def tune(
     from benchmark.tune.space import parse_rates
     from benchmark.tune.tune import Search, tune
     from benchmark.tune.write import outcome, write_tuned
+    from tasks.pipeline.whole import holding
 
     rates = None if lr in ("", "fixed") else parse_rates(lr)
     search = Search(trials, seed, rates, lr == "fixed", device, trust_remote_code)
     opened = open_board(board, changes, data, model, runs=True)
-    try:
+    with holding(opened.folder):
         tune(opened, search, only, say=echo)
-    except KeyboardInterrupt:
-        echo("prunebench: interrupted; finished trials are kept, run the same command to go on", err=True)
-        sys.exit(130)
     found = outcome(opened, trials, search.seed_for(opened))
     echo("\n".join([*found.lines, *(f"not tuned: {line}" for line in found.lacking)]))
     folder = output or Path(os.path.normpath(board / ".." / f"{board.resolve().name}-tuned"))

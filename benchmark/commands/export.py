@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -21,6 +22,7 @@ from benchmark.training.cpu.linear import placed
 from benchmark.training.run import Options, open_task, run
 from benchmark.training.teachers import Teachers
 from tasks.base import Prepared
+from tasks.pipeline.whole import make_folder
 
 
 def export_cell(board: Board, spec: RunSpec, folder: Path, device: str = "auto") -> float:
@@ -32,10 +34,7 @@ def export_cell(board: Board, spec: RunSpec, folder: Path, device: str = "auto")
     record = board.record(spec)
     if folder.exists() and any(folder.iterdir()):
         raise PrunebenchError(f"{folder}: not empty; export writes to a new folder")
-    options = Options(device=device, cache=board.cache / "data")
-    options = Options(
-        device=device, cache=options.cache, teacher=Teachers(board.cache / "teachers", board.locks, options).get
-    )
+    options = _options(board, device)
     weights = load_weights(board.weights_folder, spec.id)
     if weights is None:
         result = run(spec, options)
@@ -57,6 +56,18 @@ def export_cell(board: Board, spec: RunSpec, folder: Path, device: str = "auto")
         )
     _write(prepared, model.cpu(), folder, record)
     return score
+
+
+def _options(board: Board, device: str) -> Options:
+    """How to open or train the cell: with the board's caches, or in memory alone where nothing can be written there."""
+    try:
+        make_folder(board.locks)
+        with tempfile.TemporaryFile(dir=board.locks):
+            pass
+    except OSError:
+        return Options(device=device)
+    plain = Options(device=device, cache=board.cache / "data")
+    return replace(plain, teacher=Teachers(board.cache / "teachers", board.locks, plain).get)
 
 
 def _write(prepared: Prepared, model: nn.Module, folder: Path, record: Record) -> None:

@@ -1,8 +1,6 @@
 """`prunebench list`: plugins as text."""
 
-import ast
-
-from benchmark.plugins.catalogue import Entry, catalogue
+from benchmark.plugins.catalogue import Entry, catalogue, literal
 from benchmark.plugins.registry import spell
 
 
@@ -26,6 +24,6 @@ def _entry_lines(entry: Entry) -> list[str]:
 def spelt(default: str) -> str:
     """A default as it would be given in a name: true, not True, and text without quotes."""
     try:
-        return spell(ast.literal_eval(default))
-    except (SyntaxError, ValueError):
+        return spell(literal(default))
+    except ValueError:
         return default

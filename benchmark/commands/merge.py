@@ -16,6 +16,9 @@ from benchmark.board.record import (
     save_record,
 )
 from benchmark.errors import PrunebenchError
+from benchmark.machine import interrupt
+from benchmark.machine.lock import claimed, sweep
+from tasks.pipeline.whole import holding
 
 
 @dataclass
@@ -69,10 +72,25 @@ def merge(board: Board, others: list[Path]) -> Merged:
                 conflicts.append(f"{record.spec.cell} ({record.id}): {here} here, {there} in {folder}")
     if conflicts:
         raise PrunebenchError("nothing merged, these records conflict:\n" + "\n".join(conflicts))
-    for folder, record in incoming.values():
-        save_record(board.records_folder, record, outcomes_path(folder, record.id).read_bytes())
-        merged.taken.append(record.id)
+    with holding(board.folder):
+        for folder, record in incoming.values():
+            _take(board, folder, record, merged)
     return merged
+
+
+def _take(board: Board, folder: Path, record: Record, merged: Merged) -> None:
+    """Write one record under its cell's lock, after removing what a merge that was killed has left of it."""
+    with claimed(board.locks, record.id, wait=False) as mine:
+        if not mine:
+            merged.problems.append(
+                f"{record.spec.cell} ({record.id}): another process is running it; merge again later"
+            )
+            return
+        sweep(record.id, board.records_folder)
+        with interrupt.deferred():
+            save_record(board.records_folder, record, outcomes_path(folder, record.id).read_bytes())
+    merged.taken.append(record.id)
+    interrupt.raise_if_asked()
 
 
 def _records_folder(other: Path) -> Path:

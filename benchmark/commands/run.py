@@ -5,12 +5,13 @@ from rich.console import Console
 from benchmark.board.board import Board
 from benchmark.commands.views import table_text
 from benchmark.engine.base import Engine, EngineOptions, pick_engine
-from benchmark.engine.cell import Done, Settings
+from benchmark.engine.cell import CellRunner, Done, Settings
 from benchmark.engine.progress import Silent, reporter, say
 from benchmark.machine import parallel
 from benchmark.machine.atomic import write_text
 from benchmark.suite.spec import RunSpec
 from benchmark.tracking.watch import tracked
+from tasks.pipeline.whole import holding
 
 
 def run_board(
@@ -32,10 +33,13 @@ def _shown(board: Board, cells: list[RunSpec], run_cells: Engine, settings: Sett
     for problem in board.unreadable(cells):
         say(console, f"unreadable, made again: {problem}")
     done_before = len(board.done(cells))
-    with reporter(console, done_before, len(cells)) as shown, tracked(shown, track, board.folder) as watcher:
-        done = run_cells(board, cells, watcher, settings)
-    say(console, table_text(board, "text"))
-    write_text(board.folder / "table.md", table_text(board, "markdown") + "\n")
+    with holding(board.folder):
+        if parallel.rank() == 0:
+            CellRunner(board, Silent(), settings).drop_finished_checkpoints()
+        with reporter(console, done_before, len(cells)) as shown, tracked(shown, track, board.folder) as watcher:
+            done = run_cells(board, cells, watcher, settings)
+        say(console, table_text(board, "text"))
+        write_text(board.folder / "table.md", table_text(board, "markdown") + "\n")
     for line in _closing(board, cells, done):
         say(console, line)
     return 1 if done.failed or done.left else 0

@@ -16,6 +16,7 @@ from benchmark.plugins import registry
 from benchmark.report.floors import recomputed
 from benchmark.report.render import render
 from benchmark.report.table import Table, build_table
+from tasks.pipeline.whole import holding
 
 if TYPE_CHECKING:
     from tasks.base import Task
@@ -123,7 +124,8 @@ def plot(board: Board, folder: Path, format: str, dark: bool = False) -> list[Pa
     """Every figure that the records allow, into `folder`."""
     from benchmark.report.curves import plot_board
 
-    return plot_board(shown(board, whole=True), folder, format, board.suite.cells(), dark=dark)
+    with holding(board.folder):
+        return plot_board(shown(board, whole=True), folder, format, board.suite.cells(), dark=dark)
 
 
 def write_report(boards: Sequence[Board], path: Path, published: bool = False) -> Path:
@@ -139,4 +141,5 @@ def write_report(boards: Sequence[Board], path: Path, published: bool = False) -
         title = board.suite.title or board.folder.name
         said = [str(problem) for problem in problems]
         pages.append(PageBoard(title, records, board.suite.cells(), board.failures(), said, board.folder.as_posix()))
-    return write_page(pages, path, published=load_published(default_path()) if published else ())
+    with holding(boards[0].folder):
+        return write_page(pages, path, published=load_published(default_path()) if published else ())

@@ -13,10 +13,10 @@ from functools import partial
 from typing import Protocol
 
 from benchmark.board.board import Board, Source
-from benchmark.board.record import save_record
+from benchmark.board.record import record_path, save_record
 from benchmark.board.weights import save_weights
 from benchmark.errors import DeviceLostError, PrunebenchError
-from benchmark.machine import environment, parallel
+from benchmark.machine import environment, interrupt, parallel
 from benchmark.machine.atomic import disk_trouble, write_bytes
 from benchmark.machine.lock import claimed, sweep, tried
 from benchmark.suite.spec import RunSpec
@@ -25,6 +25,7 @@ from benchmark.training.run import Options, Result, run
 from benchmark.training.teachers import Teachers, taught_by
 from benchmark.training.train import Progress
 from tasks.base import Prepared, TaskError
+from tasks.pipeline.whole import check_held, holding
 
 PARTS = 4
 """Pieces of a batch after memory ran out: a quarter of the activations."""
@@ -90,7 +91,19 @@ class CellRunner:
         self.wanted_teachers = taught_by(board.suite.cells())
 
     def attempt(self, spec: RunSpec, wait: bool) -> bool:
-        """Run the cell unless its record or failure stands; False if another runner has it (and we do not `wait`)."""
+        """Run the cell unless its record or failure stands; False if another runner has it (and we do not `wait`).
+
+        WriteError where the board is no longer where it was, Interrupted where a signal has come: both before anything is made.
+        """
+        parallel.share_signals()
+        interrupt.raise_if_asked()
+        try:
+            with holding(self.board.folder):
+                return self._attempt(spec, wait)
+        except OSError as error:
+            raise disk_trouble(error) or error from None
+
+    def _attempt(self, spec: RunSpec, wait: bool) -> bool:
         again = tried(self.board.locks, spec.id)
         with claimed(self.board.locks, spec.id, wait) as mine:
             if not parallel.agreed(mine):
@@ -129,7 +142,7 @@ class CellRunner:
         """The cell's result; out of memory, once more with every batch in parts."""
         options = replace(
             self.options,
-            progress=self.watcher.started(spec),
+            progress=self._progress(spec),
             check=self._check(spec),
             tell=lambda text: self.watcher.noted(spec, text),
         )
@@ -144,11 +157,22 @@ class CellRunner:
         self.watcher.noted(spec, f"out of memory: once more, each batch in {PARTS} parts")
         return run(spec, replace(options, parts=PARTS, teacher=partial(self.teachers.get, parts=PARTS)))
 
+    def _progress(self, spec: RunSpec) -> Progress:
+        """The watcher's; a board that has gone away is noticed here, and not only when there is a record to write."""
+        told = self.watcher.started(spec)
+
+        def progress(done: int, total: int, loss: float, sparsity: float) -> None:
+            check_held(self.board.folder)
+            told(done, total, loss, sparsity)
+
+        return progress
+
     def _fail(self, spec: RunSpec, reason: str) -> None:
         self.done.failed[spec.id] = reason
         if parallel.rank() == 0:
-            self.board.fail(spec, reason, traceback.format_exc())
-            discard(self.board.checkpoints, spec.id)  # it would only lead to the same failure
+            with interrupt.deferred():
+                self.board.fail(spec, reason, traceback.format_exc())
+                discard(self.board.checkpoints, spec.id)  # it would only lead to the same failure
         self.watcher.failed(spec, reason)
 
     def _keep(self, spec: RunSpec, result: Result) -> None:
@@ -161,8 +185,23 @@ class CellRunner:
         if self.settings.save_predictions:
             text = json.dumps(result.predictions, ensure_ascii=False, indent=0)
             write_bytes(folder / f"{spec.id}.predictions.json.gz", gzip.compress(text.encode(), mtime=0))
-        save_record(folder, result.record, result.outcomes)
-        discard(self.board.checkpoints, spec.id)
+        with interrupt.deferred():
+            save_record(folder, result.record, result.outcomes)
+            discard(self.board.checkpoints, spec.id)
+
+    def drop_finished_checkpoints(self) -> None:
+        """Remove checkpoints of cells whose record stands: a process that was killed between the two left them.
+
+        That of a dense run is kept while it may still be needed, for a teacher that is being trained again.
+        """
+        for path in self.board.checkpoints.glob("*.checkpoint"):
+            run_id, records = path.stem, self.board.records_folder
+            teaching = run_id in self.wanted_teachers and not any(self.teachers.folder.glob(f"{run_id}-*.safetensors"))
+            if teaching or not record_path(records, run_id).exists():
+                continue
+            with claimed(self.board.locks, run_id, wait=False) as mine:
+                if mine:
+                    discard(self.board.checkpoints, run_id)
 
     def _check(self, spec: RunSpec) -> Callable[[Prepared], None]:
         def check(prepared: Prepared) -> None:

@@ -7,8 +7,9 @@ where the nodes share the board's folder, and where they do not, the driver writ
 import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -30,6 +31,9 @@ TICK = 0.5
 """Seconds between looks at the mailbox."""
 PATIENCE = 60.0
 """Seconds that tasks get to save what they are at when they are cancelled."""
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder that this package lies in."""
 
 LOCAL = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -79,13 +83,18 @@ def cluster(address: str | None, jobs: int | None) -> Iterator[Any]:
         yield ray
         return
     try:
-        if address is not None:
-            ray.init(address=address, log_to_driver=False, configure_logging=False)
-        else:
-            # "local", or a cluster that died here some time ago would be looked for.
-            ray.init(
-                address="local", num_cpus=jobs, include_dashboard=False, log_to_driver=False, configure_logging=False
-            )
+        with chdir(ROOT):  # Ray has its tasks import from the current folder first, and that may be somebody else's
+            if address is not None:
+                ray.init(address=address, log_to_driver=False, configure_logging=False)
+            else:
+                # "local", or a cluster that died here some time ago would be looked for.
+                ray.init(
+                    address="local",
+                    num_cpus=jobs,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    configure_logging=False,
+                )
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         where = f"at {address}" if address else "on this machine"
         raise PrunebenchError(f"--engine ray: no cluster {where}: {error}") from error

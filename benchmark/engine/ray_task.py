@@ -17,6 +17,7 @@ from benchmark.engine.cell import CellRunner, Settings
 from benchmark.engine.events import LAST, Event, EventWatcher, attempt
 from benchmark.machine import interrupt
 from benchmark.suite.spec import RunSpec
+from tasks.pipeline.whole import make_folder
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class FolderMarker:
 
     def write(self) -> None:
         """Write it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         self.path.write_text(self.token)
 
     def is_visible(self) -> bool:
@@ -49,6 +50,8 @@ class CellTask:
     marker: FolderMarker
     teacher: str | None
     """Id of the dense run whose weights the driver wants back if they are trained here."""
+    start: Path = field(default_factory=Path.cwd)
+    """The driver's current folder, which plugin files may be named from."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class EventSender:
 
 def perform(cell: CellTask, mailbox: Any, teachers: Mapping[str, bytes]) -> Answer:
     """Run the cell; cancelled by Ray (KeyboardInterrupt), it saves at the next step and ends."""
+    if cell.start.is_dir():
+        os.chdir(cell.start)
     send, shared = EventSender(mailbox), cell.marker.is_visible()
     board = cell.board if shared else replace(cell.board, folder=own_folder(cell.board))
     # The driver has looked at the failures of its folder; those of the copy are old.

@@ -25,6 +25,7 @@ from benchmark.engine.slurm_job import CellJob
 from benchmark.engine.slurm_options import SlurmOptions
 from benchmark.errors import PrunebenchError
 from benchmark.suite.spec import RunSpec
+from tasks.pipeline.whole import make_folder
 
 if TYPE_CHECKING:
     from submitit import SlurmExecutor
@@ -144,7 +145,7 @@ class _Queue:
 
         folder = Path(self.executor.folder)
         events = folder / "events" / f"{spec.id}-{uuid4().hex[:8]}.jsonl"
-        events.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(events.parent)
         self.executor.update_parameters(job_name=f"prunebench-{spec.id}")
         try:
             job = self.executor.submit(CellJob(self.scheduler.board, spec, self.settings, events))
@@ -171,7 +172,7 @@ def executor(board: Board, options: SlurmOptions) -> "SlurmExecutor":
     from submitit import SlurmExecutor
 
     folder = board.cache.absolute() / "slurm"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     folder.chmod(0o700)  # jobs unpickle what lies here
     try:
         found = SlurmExecutor(folder, max_num_timeout=TIMEOUTS)

@@ -18,6 +18,9 @@ from benchmark.engine.events import Event, EventWatcher, attempt
 from benchmark.machine import interrupt
 from benchmark.suite.spec import RunSpec
 
+SAFE = {"PYTHONSAFEPATH": "1"}
+"""Environment variables under which a fresh interpreter imports nothing from the current folder."""
+
 
 @dataclass
 class Worker:
@@ -35,11 +38,12 @@ class Worker:
         """A fresh interpreter with these environment variables, which torch reads when it is imported."""
         from multiprocessing import get_context, resource_tracker
 
-        resource_tracker.ensure_running()  # starting it would lift the block on SIGINT below
+        with _inherited(SAFE):
+            resource_tracker.ensure_running()  # starting it would lift the block on signals below
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, board, settings), name="prunebench worker")
-        with _inherited(variables):
+        with _inherited({**variables, **SAFE}):
             process.start()
         theirs.close()
         return cls(process, ours)
@@ -61,9 +65,9 @@ class Worker:
 
 @contextmanager
 def _inherited(variables: Mapping[str, str]) -> Iterator[None]:
-    """What a process started inside inherits: these variables, and SIGINT blocked: Ctrl-C is for the driver to pass on."""
+    """What a process started inside inherits: these variables, and the terminal's signals blocked, which the driver passes on."""
     before = {name: os.environ.get(name) for name in variables}
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     os.environ.update(variables)
     try:
         yield

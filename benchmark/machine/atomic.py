@@ -10,7 +10,9 @@ from pathlib import Path
 from benchmark.errors import PrunebenchError
 from tasks.pipeline.whole import write_whole
 
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+PLACE = (errno.ESTALE, errno.ELOOP)
+"""The folder that was to be written to is not what it was, or lies elsewhere by a link (whole.py says which)."""
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, *PLACE)
 """Errors of the disk, whoever meets them: not of what was to be written."""
 MACHINE = (*DISK, errno.EACCES, errno.EPERM)
 """Errors of the machine or its rights, told by the command line as a sentence."""
@@ -56,4 +58,6 @@ def disk_trouble(error: BaseException) -> WriteError | None:
 
 def reason_of(error: OSError) -> str:
     """What the system says, in words."""
+    if error.errno in PLACE and error.strerror:
+        return error.strerror
     return os.strerror(error.errno) if error.errno else str(error)

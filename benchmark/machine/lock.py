@@ -1,5 +1,6 @@
 """Claims: who works on a run. A lock of the operating system, which a dead process frees by dying."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from benchmark.machine import parallel
+from tasks.pipeline.whole import make_folder
 
 
 def tried(locks: Path, run_id: str) -> bool:
@@ -30,8 +32,11 @@ def claimed(locks: Path, run_id: str, wait: bool = True) -> Iterator[bool]:
     if parallel.rank() > 0:
         yield True
         return
-    locks.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(locks / f"{run_id}.lock", timeout=-1 if wait else 0)
+    make_folder(locks)
+    path = locks / f"{run_id}.lock"
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "a lock must not be a link", str(path))
+    lock = FileLock(path, timeout=-1 if wait else 0)
     try:
         lock.acquire()
     except Timeout:

@@ -1,13 +1,17 @@
 """What plugins there are: name, one-line claim, options with defaults. Read from their source, so that nothing is imported."""
 
 import ast
-import importlib.util
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
+from benchmark.machine.safe_read import read_bounded
+from benchmark.plugins.locate import LARGEST, find_module
 from benchmark.plugins.registry import KINDS, Kind, builtin_names, class_names, package_folder
+
+LONGEST_NUMBER = 10**100
+"""Larger defaults are shown as they are written."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +44,22 @@ def catalogue(kind: str) -> list[Entry]:
 
 def _foreign(kind: Kind, point: EntryPoint) -> Entry:
     owner = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
-    spec = _find(point.module)
+    spec = find_module(point.module)
     if spec is None or not spec.origin:
         return Entry(point.name, f"cannot be found: {point.value}", (), (), owner)
     return entry_of(kind, point.name, Path(spec.origin), owner, point.attr)
 
 
 def entry_of(kind: Kind, name: str, path: Path, owner: str, cls: str = "") -> Entry:
+    """The plugin `name` in the file at `path`, where its class is called `cls` or like the file."""
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError) as error:
+        return _read(kind, name, path, owner, cls)
+    except (OSError, ValueError, RecursionError) as error:
         return Entry(name, f"cannot be read: {error}", (), (), owner)
+
+
+def _read(kind: Kind, name: str, path: Path, owner: str, cls: str) -> Entry:
+    tree = parsed(path)
     claim = (ast.get_docstring(tree) or "").partition("\n")[0]
     body = _class(tree, {cls.lower()} if cls else class_names(path.stem, kind))
     if body is None:
@@ -59,17 +68,27 @@ def entry_of(kind: Kind, name: str, path: Path, owner: str, cls: str = "") -> En
     return Entry(name, claim, tuple(_options(body, tree).values()), variants, owner)
 
 
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a source file; OSError, or ValueError (also for what is no Python, or nested too deeply)."""
+    try:
+        return ast.parse(read_bounded(path, LARGEST))
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        raise ValueError(f"no Python source ({error or type(error).__name__})") from error
+
+
 def _class(tree: ast.Module, names: set[str]) -> ast.ClassDef | None:
     return next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name.lower() in names), None)
 
 
-def _options(cls: ast.ClassDef, tree: ast.Module) -> dict[str, Option]:
-    """Fields of the class, inherited ones first, as dataclasses order them."""
+def _options(cls: ast.ClassDef, tree: ast.Module, seen: set[tuple[object, ...]] | None = None) -> dict[str, Option]:
+    """Fields of the class, inherited ones first, as dataclasses order them; each class above it is read once."""
     options: dict[str, Option] = {}
+    seen = set() if seen is None else seen  # a source that was never run may derive a class from itself
+    seen.add((cls.name, cls.lineno, cls.end_lineno))
     for base in cls.bases:
         found = _resolve(base, tree)
-        if found:
-            options |= _options(*found)
+        if found and (found[0].name, found[0].lineno, found[0].end_lineno) not in seen:
+            options |= _options(*found, seen)
     for at, node in enumerate(cls.body):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and not _is_class_variable(node):
             name = node.target.id
@@ -88,20 +107,26 @@ def _resolve(base: ast.expr, tree: ast.Module) -> tuple[ast.ClassDef, ast.Module
         return here, tree
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module and any(alias.name == base.id for alias in node.names):
-            spec = _find(node.module)
+            spec = find_module(node.module)
             if spec and spec.origin and spec.origin.endswith(".py"):
-                other = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+                try:
+                    other = parsed(Path(spec.origin))
+                except (OSError, ValueError):
+                    return None
                 found = _class(other, {base.id.lower()})
                 return (found, other) if found else None
     return None
 
 
-def _find(module: str) -> ModuleSpec | None:
-    """Where a module lies; None where it is not there, or where a package above it (which this imports) is broken."""
+def literal(default: str) -> Any:
+    """The value of a default as written in the source; ValueError where that is no plain value."""
     try:
-        return importlib.util.find_spec(module)
-    except Exception:
-        return None
+        value = ast.literal_eval(default)
+    except (SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise ValueError(str(error)) from error
+    if isinstance(value, int) and abs(value) > LONGEST_NUMBER:
+        raise ValueError("a number too long to be written out")
+    return value
 
 
 def _is_class_variable(node: ast.AnnAssign) -> bool:
@@ -123,7 +148,7 @@ def _string_after(body: list[ast.stmt], at: int) -> str:
 def _variants(cls: ast.ClassDef, tree: ast.Module) -> tuple[str, ...]:
     """The variants of a task family: written out, or as tuple(TABLE) of a table in the same file."""
     written = _assigned(cls.body, "variants")
-    if isinstance(written, ast.Call) and isinstance(written.args[0], ast.Name):
+    if isinstance(written, ast.Call) and written.args and isinstance(written.args[0], ast.Name):
         written = _assigned(tree.body, written.args[0].id)
     keys = written.keys if isinstance(written, ast.Dict) else getattr(written, "elts", [])
     return tuple(key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str))

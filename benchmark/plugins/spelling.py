@@ -1,10 +1,9 @@
 """The one spelling of a configured plugin: options in the order of the fields, defaults left out."""
 
-import ast
 import dataclasses
 
 from benchmark.plugins.broken import BrokenPluginError
-from benchmark.plugins.catalogue import entry_of
+from benchmark.plugins.catalogue import entry_of, literal
 from benchmark.plugins.files import files_run, is_file, plugin_file
 from benchmark.plugins.registry import KINDS, configure, parse, spell
 
@@ -41,7 +40,7 @@ def _value(text: str, default: str) -> tuple[str, str]:
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        known = ast.literal_eval(default)
+        known = literal(default)
     except ValueError:
         return text, default
     if text == "none" or known is None:

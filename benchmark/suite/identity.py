@@ -4,7 +4,6 @@ Built-in plugins have no identity of their own: the commit in the record's envir
 """
 
 import hashlib
-import importlib.util
 from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
 from benchmark.plugins.files import plugin_file
+from benchmark.plugins.locate import find_module
 from benchmark.suite.spec import Plugins, RunSpec
 
 DIGITS = 16
@@ -62,10 +62,7 @@ def sources(point: EntryPoint) -> list[Path]:
     """The Python files of the package (or the one module) that an entry point leads into; nothing of it is imported."""
     parts = point.module.split(".")
     for depth in range(1, len(parts) + 1):
-        try:
-            spec = importlib.util.find_spec(".".join(parts[:depth]))
-        except Exception:  # a package above it that is broken: loading will say so
-            return []
+        spec = find_module(".".join(parts[:depth]))
         if spec is None:
             return []
         if spec.origin:  # else a namespace, which belongs to several distributions: look below it

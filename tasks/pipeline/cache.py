@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from filelock import FileLock
 
 from tasks.pipeline.features import Features
+from tasks.pipeline.whole import make_folder
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ def cached(key: str, folder: Path | None, make: Callable[[], Features]) -> Featu
 
 
 def _from_folder(path: Path, make: Callable[[], Features]) -> Features:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with FileLock(f"{path}.lock"):
         found = _load(path)
         if found is not None:

@@ -99,9 +99,11 @@ def look(position: int) -> Look:
 @contextmanager
 def drawing() -> Iterator[None]:
     """The house settings, for as long as a figure is drawn or saved."""
-    from matplotlib import rc_context
+    from matplotlib import rc_context, rcdefaults, rcParams
 
-    with rc_context(SETTINGS):
+    with rc_context():
+        rcdefaults()  # a matplotlibrc in the current folder may be somebody else's, and have LaTeX run
+        rcParams.update(SETTINGS)
         yield
 
 

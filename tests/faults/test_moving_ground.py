@@ -1,0 +1,325 @@
+"""Boards that are moved, removed or led elsewhere while something writes to them; signals and kills at awkward moments."""
+
+import errno
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.board.board import Board
+from benchmark.board.record import record_path
+from benchmark.commands.merge import merge
+from benchmark.commands.views import plot, write_report
+from benchmark.engine.cell import CellRunner, Settings
+from benchmark.engine.local import run_cells
+from benchmark.engine.progress import Silent
+from benchmark.machine import interrupt
+from benchmark.machine.atomic import WriteError, write_text
+from benchmark.training.checkpoint import checkpoint_path
+from tasks.pipeline.whole import holding, write_whole
+from tests.benchmark.boards import TINY, make_board
+from tests.faults.boards import finished
+
+ROOT = Path(__file__).resolve().parents[2]
+LONG = TINY["training"] | {"steps": 400}
+
+
+def start(*words: object, **options: Any) -> "subprocess.Popen[str]":
+    """The command in a process of its own."""
+    command = [sys.executable, "-m", "benchmark", *map(str, words)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+
+
+def when(condition: Callable[[], object], process: "subprocess.Popen[str]") -> None:
+    """Wait until something has happened, or the process has ended."""
+    ends = time.monotonic() + 100
+    while not condition() and process.poll() is None and time.monotonic() < ends:
+        time.sleep(0.01)
+
+
+# Folders.
+
+
+def moved(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+
+
+def removed(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def replaced(folder: Path) -> None:
+    moved(folder)
+    folder.mkdir()
+
+
+CHANGES = {"moved": moved, "removed": removed, "replaced by another": replaced}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("name", ["file", "records/file", ".cache/deep/er/file"])
+def test_nothing_is_made_anew_where_a_folder_was(tmp_path: Path, change: Callable[[Path], None], name: str) -> None:
+    folder = tmp_path / "board"
+    folder.mkdir()
+    with holding(folder):
+        write_whole(folder / name, b"1")
+        change(folder)
+        with pytest.raises(WriteError, match="was moved, removed or replaced meanwhile"):
+            write_text(folder / name, "2")
+    assert not folder.exists() or list(folder.iterdir()) == []
+    write_whole(folder / name, b"3")  # outside the block anybody may make what they like
+
+
+@pytest.mark.parametrize("jobs", [[], ["--jobs", "2"]], ids=["one process", "two processes"])
+def test_a_run_whose_board_is_moved_stops_with_a_sentence(tmp_path: Path, jobs: list[str]) -> None:
+    board = make_board(tmp_path / "board", criteria=["magnitude", "taylor", "random"], training=LONG)
+    process = start("run", board.folder, "--device", "cpu", *jobs)
+    when(lambda: list(board.locks.glob("*.lock")), process)
+    board.folder.rename(tmp_path / "elsewhere")
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 2, said
+    assert "the folder was moved, removed or replaced meanwhile" in said
+    assert "Traceback" not in said
+    assert not board.folder.exists()
+
+
+@pytest.mark.parametrize("place", ["records", ".cache", ".cache/checkpoints", "figures"])
+def test_a_link_inside_a_board_is_not_written_through(tmp_path: Path, place: str) -> None:
+    board, outside = finished(tmp_path / "board"), tmp_path / "outside"
+    other = finished(tmp_path / "other")
+    outside.mkdir()
+    link = board.folder / place
+    shutil.rmtree(link, ignore_errors=True)
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(outside)
+    acts: dict[str, Callable[[], object]] = {
+        "figures": lambda: plot(board, board.folder / "figures", "svg"),
+        "records": lambda: merge(board, [other.folder]),
+        ".cache": lambda: run_cells(board, board.cells(), Silent(), Settings(device="cpu")),
+        ".cache/checkpoints": lambda: save_below(board),
+    }
+    for path in () if place in ("records", "figures") else board.records_folder.iterdir():
+        path.unlink()
+    with pytest.raises((OSError, WriteError), match="a link leads out of"):
+        acts[place]()
+    assert list(outside.iterdir()) == []
+
+
+def save_below(board: Board) -> None:
+    with holding(board.folder):
+        write_text(board.checkpoints / "x.checkpoint", "x")
+
+
+def test_a_board_that_is_itself_reached_by_a_link_is_written_to(tmp_path: Path) -> None:
+    board = finished(tmp_path / "board")
+    (tmp_path / "link").symlink_to(board.folder)
+    assert plot(Board.open(tmp_path / "link"), tmp_path / "link" / "figures", "svg")
+    assert write_report([board], board.folder / "report.html").exists()
+
+
+def test_a_lock_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    board, victim = make_board(tmp_path / "board"), tmp_path / "victim"
+    victim.write_text("precious")
+    board.locks.mkdir(parents=True)
+    (board.locks / f"{board.cells()[0].id}.lock").symlink_to(victim)
+    with pytest.raises(WriteError, match="a lock must not be a link"):
+        run_cells(board, board.cells(), Silent(), Settings(device="cpu"))
+    assert victim.read_text() == "precious"
+
+
+# Signals.
+
+
+class Catches:
+    """Raises a signal inside its destructor, where Python swallows what the handler raises."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_swallowed_by_a_destructor_stops_the_run_all_the_same(tmp_path: Path) -> None:
+    board = make_board(tmp_path / "board")
+
+    class Watching(Silent):
+        def finished(self, *_: object) -> None:
+            Catches()  # between two cells, where a signal raises at once
+
+    with pytest.raises(interrupt.Interrupted), interrupt.catching():
+        run_cells(board, board.cells(), Watching(), Settings(device="cpu"))
+    assert len(list(board.records_folder.glob("*.json"))) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_command_that_a_swallowed_signal_met_at_its_end_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmark import cli
+    from benchmark.commands import list as listing
+
+    def lines(_: str) -> list[str]:
+        Catches()
+        return []
+
+    monkeypatch.setattr(listing, "catalogue_lines", lines)
+    monkeypatch.setattr(sys, "argv", ["prunebench", "list", "criteria"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 143
+    assert "prunebench: interrupted" in capsys.readouterr().err
+
+
+def test_a_closed_terminal_is_one_request_however_often_it_is_told() -> None:
+    with interrupt.catching(), interrupt.deferred():
+        for _ in range(3):
+            signal.raise_signal(signal.SIGHUP)
+        assert interrupt.asked() == signal.SIGHUP
+        with pytest.raises(interrupt.Interrupted) as ended:
+            interrupt.raise_if_asked()
+    assert ended.value.code == 129
+
+
+def test_under_nohup_a_closed_terminal_changes_nothing() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupt.catching():
+            signal.raise_signal(signal.SIGHUP)
+            assert interrupt.asked() == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_run_in_a_terminal_that_is_closed_saves_its_cell(tmp_path: Path) -> None:
+    import pty
+
+    board = make_board(tmp_path / "board", criteria=["magnitude"], training=LONG)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT)
+        os.execv(sys.executable, [sys.executable, "-m", "benchmark", "run", str(board.folder), "--device", "cpu"])
+    os.set_blocking(terminal, False)
+    ends, said = time.monotonic() + 100, b""
+    while not re.search(rb"[1-9]\d*/400", said):  # in the middle of its training
+        assert time.monotonic() < ends, said
+        with suppress(BlockingIOError):
+            said += os.read(terminal, 10_000)
+        time.sleep(0.02)
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGHUP
+    assert list(board.checkpoints.glob("*.checkpoint"))
+
+
+def test_an_export_that_is_ended_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    board = make_board(tmp_path / "board", criteria=["magnitude"])
+    run_cells(board, board.cells(), Silent(), Settings(device="cpu"))
+    cell, target = board.suite.cells()[-1].id, tmp_path / "out" / "exported"
+    process = start("export", board.folder, cell, target)
+    when(lambda: target.parent.exists(), process)  # while it writes, or just before
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=60)
+    if process.returncode == 0:  # it was done before the signal came
+        return
+    assert process.returncode == 128 + signal.SIGTERM, said
+    assert "prunebench: interrupted" in said
+    assert not target.parent.exists() or list(target.parent.iterdir()) == []
+
+
+def test_a_merge_that_is_ended_between_two_records_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmark.commands import merge as merging
+
+    board, other = make_board(tmp_path / "board"), finished(tmp_path / "other")
+    written: list[object] = []
+
+    def save(*arguments: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)  # in the middle of a record
+        written.append(original(*arguments))
+
+    original = merging.save_record
+    monkeypatch.setattr(merging, "save_record", save)
+    with pytest.raises(interrupt.Interrupted), interrupt.catching():
+        merge(board, [other.folder])
+    assert len(written) == len(list(board.records_folder.glob("*.npz"))) == 1
+    monkeypatch.undo()
+    assert len(merge(board, [other.folder]).taken) == 2
+
+
+# Leftovers of a process that was killed.
+
+
+def test_a_merge_takes_away_what_a_killed_one_left(tmp_path: Path) -> None:
+    board, other = make_board(tmp_path / "board"), finished(tmp_path / "other")
+    board.records_folder.mkdir()
+    spec = board.suite.cells()[0]
+    left = [board.records_folder / f".{spec.id}{ending}.abc123.tmp" for ending in (".json", ".npz")]
+    for path in left:
+        path.write_text("half")
+    assert len(merge(board, [other.folder]).taken) == 3
+    assert [path for path in left if path.exists()] == []
+
+
+def test_a_merge_leaves_a_cell_that_is_being_run(tmp_path: Path) -> None:
+    from benchmark.machine.lock import claimed
+
+    board, other = make_board(tmp_path / "board"), finished(tmp_path / "other")
+    spec = board.suite.cells()[0]
+    with claimed(board.locks, spec.id):
+        found = merge(board, [other.folder])
+    assert len(found.taken) == 2
+    assert "another process is running it" in found.summary()
+    assert not record_path(board.records_folder, spec.id).exists()
+
+
+def test_a_checkpoint_beside_its_record_is_dropped_and_others_are_kept(tmp_path: Path) -> None:
+    board = finished(tmp_path / "board")
+    done, missing = board.suite.cells()[:2]
+    record_path(board.records_folder, missing.id).unlink()
+    board.checkpoints.mkdir(parents=True)
+    for spec in (done, missing):
+        checkpoint_path(board.checkpoints, spec.id).write_text("x")
+    CellRunner(board, Silent(), Settings()).drop_finished_checkpoints()
+    assert [path.stem for path in board.checkpoints.iterdir()] == [missing.id]
+
+
+def test_the_checkpoint_of_a_teacher_that_is_still_missing_is_kept(tmp_path: Path) -> None:
+    board = finished(tmp_path / "board", regularizers=["distillation"])
+    dense = next(spec for spec in board.suite.cells() if spec.is_dense)
+    board.checkpoints.mkdir(parents=True)
+    path = checkpoint_path(board.checkpoints, dense.id)
+    path.write_text("x")
+    runner = CellRunner(board, Silent(), Settings())
+    assert dense.id in runner.wanted_teachers
+    runner.drop_finished_checkpoints()
+    assert path.exists()
+    runner.teachers.folder.mkdir(parents=True)
+    (runner.teachers.folder / f"{dense.id}-0123456789abcdef.safetensors").write_text("x")
+    runner.drop_finished_checkpoints()
+    assert not path.exists()
+
+
+# A board that nothing can be written to.
+
+
+def test_a_cell_of_a_read_only_board_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmark.commands import export
+
+    board = make_board(tmp_path / "board", criteria=["magnitude"])
+    run_cells(board, board.cells(), Silent(), Settings(device="cpu"))
+    before = sorted(board.folder.rglob("*"))
+
+    def refuse(folder: Path) -> None:  # the superuser may write anywhere, so the system cannot be asked to refuse
+        raise OSError(errno.EROFS, "Read-only file system", str(folder))
+
+    monkeypatch.setattr(export, "make_folder", refuse)
+    spec = board.suite.cells()[-1]
+    assert export.export_cell(board, spec, tmp_path / "exported", "cpu") == board.record(spec).score
+    assert sorted(board.folder.rglob("*")) == before
