@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.board.record import Record, RecordError, outcomes_path
-from benchmark.machine.safe_read import PACKED, read_bounded, unpack
+from benchmark.machine.safe_arrays import unpack
+from benchmark.machine.safe_read import PACKED, read_bounded
 
 
 def pack_outcomes(outcomes: dict[str, NDArray[Any]]) -> bytes:

@@ -34,8 +34,8 @@ from benchmark.commands.export import card
 from benchmark.commands.merge import merge
 from benchmark.commands.views import View, plot, table_text, write_report
 from benchmark.errors import PrunebenchError
-from benchmark.machine import safe_read as bounded
-from benchmark.machine.safe_read import unpack
+from benchmark.machine import safe_arrays
+from benchmark.machine.safe_arrays import unpack
 from benchmark.suite.spec import RunSpec
 from tests.benchmark.report.factory import make_record, make_spec
 from tests.faults.boards import OUTCOMES, finished
@@ -196,7 +196,7 @@ def test_hostile_outcomes(data: bytes, message: str) -> None:
 
 def test_what_unfolds_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kilobyte that says it is a megabyte; and one that says it is nothing, and goes on."""
-    monkeypatch.setattr(bounded, "UNPACKED", 1 << 16)
+    monkeypatch.setattr(safe_arrays, "UNPACKED", 1 << 16)
     bomb = zipped("a.npy", bytes(1 << 20))
     assert len(bomb) < 2000
     with pytest.raises(ValueError, match="unfolds to 1048576 bytes"):
@@ -207,7 +207,7 @@ def test_what_unfolds_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
         unpack(bomb.replace(size, struct.pack("<L", 10)))
     many = io.BytesIO()
     with zipfile.ZipFile(many, "w") as archive:
-        for number in range(bounded.ARRAYS + 1):
+        for number in range(safe_arrays.ARRAYS + 1):
             archive.writestr(f"{number}.npy", b"")
     with pytest.raises(ValueError, match="1001 arrays"):
         unpack(many.getvalue())
