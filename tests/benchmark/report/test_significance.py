@@ -1,5 +1,7 @@
 """Marks of significance and the summary of a board, on scores whose answer is known."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -172,7 +174,7 @@ def test_what_two_paired_seeds_can_detect_is_by_column() -> None:
     ],
     ids=["missed", "outcome", "data", "model"],
 )
-def test_statistics_leave_out_what_the_table_does_not_rank(change: dict[str, object]) -> None:
+def test_statistics_leave_out_what_the_table_does_not_rank(change: dict[str, Any]) -> None:
     """A row that is never ranked goes; a column in which one row is not ranked goes for all."""
     records = [make_record(make_spec(name, 0.8), score) for name, score in {"a": 60.0, "b": 70.0, "c": 75.0}.items()]
     records.append(make_record(make_spec("odd", 0.8), 99.0, **change))
