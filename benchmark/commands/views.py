@@ -13,7 +13,6 @@ from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
-from benchmark.report.floors import recomputed
 from benchmark.report.render import render
 from benchmark.report.table import Table, build_table
 from tasks.pipeline.whole import holding
@@ -72,6 +71,8 @@ def comparison(board: Board, view: View) -> Table:
 
 def shown(board: Board, whole: bool = False) -> list[Record]:
     """The board's records as a report shows them: floors and constant answers by their outcomes; `whole` with their curves."""
+    from benchmark.report.floors import recomputed
+
     records, _ = board.records() if whole else board.summaries()
     return recomputed(records, lambda record: load_outcomes(board.records_folder, record), _task)
 
