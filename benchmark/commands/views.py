@@ -13,7 +13,6 @@ from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
-from benchmark.report.floors import recomputed
 from benchmark.report.render import render
 from benchmark.report.table import Table, build_table
 from tasks.pipeline.whole import holding
@@ -58,6 +57,7 @@ def comparison(board: Board, view: View) -> Table:
         strict=view.strict,
         title=board.suite.title,
         failures=board.failures(),
+        gate=board.suite.gate,
     )
     if view.against is None:
         return table
@@ -71,6 +71,8 @@ def comparison(board: Board, view: View) -> Table:
 
 def shown(board: Board, whole: bool = False) -> list[Record]:
     """The board's records as a report shows them: floors and constant answers by their outcomes; `whole` with their curves."""
+    from benchmark.report.floors import recomputed
+
     records, _ = board.records() if whole else board.summaries()
     return recomputed(records, lambda record: load_outcomes(board.records_folder, record), _task)
 
@@ -116,7 +118,7 @@ def statistics_text(board: Board) -> str:
     from benchmark.report.summary import summarize, summary_text
 
     records = shown(board)
-    summary = summarize(build_table(records, board.suite.cells(), failures=board.failures()))
+    summary = summarize(build_table(records, board.suite.cells(), failures=board.failures(), gate=board.suite.gate))
     return summary_text(summary) if summary else "no column is complete for two rows, so nothing is compared"
 
 
@@ -125,7 +127,9 @@ def plot(board: Board, folder: Path, format: str, dark: bool = False) -> list[Pa
     from benchmark.report.curves import plot_board
 
     with holding(board.folder):
-        return plot_board(shown(board, whole=True), folder, format, board.suite.cells(), dark=dark)
+        return plot_board(
+            shown(board, whole=True), folder, format, board.suite.cells(), dark=dark, gate=board.suite.gate
+        )
 
 
 def write_report(boards: Sequence[Board], path: Path, published: bool = False) -> Path:
@@ -140,6 +144,10 @@ def write_report(boards: Sequence[Board], path: Path, published: bool = False) -
         records = shown(board, whole=True)
         title = board.suite.title or board.folder.name
         said = [str(problem) for problem in problems]
-        pages.append(PageBoard(title, records, board.suite.cells(), board.failures(), said, board.folder.as_posix()))
+        pages.append(
+            PageBoard(
+                title, records, board.suite.cells(), board.failures(), said, board.folder.as_posix(), board.suite.gate
+            )
+        )
     with holding(boards[0].folder):
         return write_page(pages, path, published=load_published(default_path()) if published else ())

@@ -13,11 +13,13 @@ def averages(
     """Average columns and their cells [rows][average columns].
 
     A task's value is the mean of its metrics shown, the average the mean over tasks (as GLUE does it), so a task with two
-    metrics weighs no more than one with one.
+    metrics weighs no more than one with one. Tasks that do not pass the board's gate are left out.
     """
     groups: dict[tuple[object, ...], list[int]] = {}
     loose = [i for i, field in enumerate(fields) if field in ("task", "metric")]
     for j, line in enumerate(columns):
+        if any("gate" in row[j].marks for row in grid):
+            continue
         groups.setdefault(tuple(part for i, part in enumerate(line.key) if i not in loose), []).append(j)
     at = fields.index("task")
     kept = [members for members in groups.values() if len({columns[j].key[at] for j in members}) > 1]

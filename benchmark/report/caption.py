@@ -40,6 +40,7 @@ def describe(
         "Model": _by_task(records, _model) or _by_task(specs, lambda spec: spec.model),
         "Data": _by_task(records, _data) or _by_task(specs, lambda spec: spec.data),
         "Budget": _by_task(specs, _budget),
+        "Epochs": _by_task([record for record in records if record.counts.get("train")], _epochs),
         "Tuning": _by_task([spec for spec in specs if spec.tuned.trials], _tuning),
         "Made with": _by_task(records, _made),
         "Runs": f"{len(records)} of {len(specs)} finished" + (f", {failed} failed" if failed else ""),
@@ -104,6 +105,12 @@ def _budget(spec: RunSpec) -> str:
     length = f"{training.steps} steps" if training.steps is not None else f"{training.epochs or 3:g} epochs"
     rate = "learning rate tuned" if spec.tuned.trials else f"learning rate {training.lr:g}"
     return f"{length} of batch {training.batch_size}, {training.optimizer}, {rate}"
+
+
+def _epochs(record: Record) -> str:
+    """Passes over the training split that the steps come to, which steps alone do not say."""
+    seen = record.cost.steps * record.spec.training.batch_size
+    return f"{seen / record.counts['train']:.2g} passes over the {record.counts['train']} training examples"
 
 
 def _tuning(spec: RunSpec) -> str:

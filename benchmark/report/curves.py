@@ -17,7 +17,7 @@ from benchmark.report.figures.style import FORMATS, save
 from benchmark.report.figures.training import training_figure
 from benchmark.report.summary import Summary, summarize
 from benchmark.report.table import build_table
-from benchmark.suite.spec import RunSpec
+from benchmark.suite.spec import GATE, RunSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,11 +30,14 @@ def plot_board(
     specs: Sequence[RunSpec] = (),
     rows: Sequence[str] = METHOD,
     dark: bool = False,
+    gate: float = GATE,
 ) -> list[Path]:
     """Write every figure the records allow into `folder` as pdf, svg or png; returns the paths in order."""
     if format not in FORMATS:
         raise TableError(f"figure format: found '{format}'; {choices(format, FORMATS)}")
-    return [save(figure, folder / f"{name}.{format}", dark) for name, _, figure in figures(records, specs, rows)]
+    return [
+        save(figure, folder / f"{name}.{format}", dark) for name, _, figure in figures(records, specs, rows, gate=gate)
+    ]
 
 
 def figures(
@@ -43,6 +46,7 @@ def figures(
     rows: Sequence[str] = METHOD,
     training: bool = True,
     summary: Summary | None = None,
+    gate: float = GATE,
 ) -> "Iterator[tuple[str, str, Figure]]":
     """(file name without ending, title, figure) of all figures: scores, cost, ranks, then per task training and layers.
 
@@ -52,7 +56,7 @@ def figures(
     if any(board.cells.values()):
         yield "score-sparsity", "Score against sparsity", score_figure(board)
         yield "score-cost", "Score against training time", cost_figure(board)
-    found = summary or summarize(build_table(records, specs, rows=rows))
+    found = summary or summarize(build_table(records, specs, rows=rows, gate=gate))
     if found is not None and len(found.grid.methods) > 2:
         yield "ranks", "Mean ranks and critical difference", rank_figure(found)
     yield from _by_task(board, training)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell
@@ -20,11 +21,13 @@ TEXTS = {
     "floor": "no better than the best constant answer on the evaluated split",
     "constant": "one run or more gives every example the same answer",
     "optimistic": "weights selected on the reported split itself: optimistic",
+    "gate": "this task does not count: a dense run scores too little above the floor; not ranked, averaged or tested",
+    "bimodal": "some runs lie at the floor and others far above: each run is shown, their mean would describe none",
     "data": "other data than the rest of this task (fingerprints differ): not comparable, not ranked",
     "model": "another start than the rest of this task (model fingerprints differ): not comparable, not ranked",
 }
 
-UNRANKED = frozenset({"missed", "outcome", "data", "model"})
+UNRANKED = frozenset({"missed", "outcome", "gate", "data", "model"})
 """Kinds of remarks under which a number does not compete: it was not reached on the column's terms."""
 
 
@@ -68,6 +71,36 @@ def remarks(slots: Sequence[Slot], cell: Cell, odd: dict[str, frozenset[str]], a
 def better(metric: str, value: float, other: float) -> bool:
     """Whether `value` beats `other` in this metric."""
     return value < other if metric in LOWER_IS_BETTER else value > other
+
+
+def passes(record: Record, gate: float) -> bool:
+    """Whether a dense run's headline metric is at least `gate` points better than the floor (0 where none is known)."""
+    sign = -1 if record.metric in LOWER_IS_BETTER else 1
+    floor = record.floor.get(record.metric)
+    if floor is None and sign < 0:
+        return True  # no bound is known that an error stays under
+    return sign * (record.score - (floor or 0.0)) >= gate
+
+
+def bimodal(cell: Cell, gate: float) -> bool:
+    """Whether some runs lie within `gate` points of the floor and the next better one more than `gate` points away."""
+    if cell.n < 2 or cell.floor is None:
+        return False
+    sign = -1 if cell.metric in LOWER_IS_BETTER else 1
+    above = sorted(sign * (value - cell.floor) for value in cell.values)
+    return any(low < gate and high - low > gate for low, high in pairwise(above))
+
+
+def gated(dense: Sequence[Record], cells: Sequence[Cell], gate: float) -> list[Cell]:
+    """The cells of one task and sparsity with the marks that its `dense` runs earn them all, and those that their own runs do."""
+    fails = any(not passes(record, gate) for record in dense)
+    apart = any(bimodal(cell, gate) for cell in cells if cell.dense)
+    found = []
+    for cell in cells:
+        kinds = {"gate": fails and cell.planned > 0, "bimodal": cell.n > 1 and (apart or bimodal(cell, gate))}
+        marks = {*cell.marks, *(kind for kind, holds in kinds.items() if holds)}
+        found.append(replace(cell, marks=tuple(kind for kind in TEXTS if kind in marks)))
+    return found
 
 
 def notes(cells: Sequence[Cell], extra: Mapping[str, str] | None = None) -> tuple[Note, ...]:

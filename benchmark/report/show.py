@@ -38,6 +38,14 @@ def show(cell: Cell, table: Table) -> Shown:
         return Shown(cell.text, symbols=symbols, rank=cell.rank)
     if cell.mean is None:
         return Shown("" if cell.state == "blank" else cell.state)
+    if "bimodal" in cell.marks:
+        values = " / ".join(f"{value:.{table.digits}f}" for value in cell.values)
+        return Shown(
+            values,
+            count=f"({cell.n}/{cell.planned})" if cell.state == "partial" else "",
+            symbols=symbols,
+            rank=cell.rank,
+        )
     count = f"({cell.n}/{cell.planned})" if cell.state == "partial" else ""
     return Shown(f"{cell.mean:.{table.digits}f}", _spread(cell, table), count, symbols, cell.rank)
 

@@ -17,9 +17,9 @@ from benchmark.report.caption import describe
 from benchmark.report.cells import Cell, make_cell
 from benchmark.report.fields import Slot, TableError, check_axes
 from benchmark.report.layout import Layout, Line, dense_on_rows, lay_out
-from benchmark.report.marks import Note, notes, odd_ones, rank_lines, remarks
+from benchmark.report.marks import Note, gated, notes, odd_ones, passes, rank_lines, remarks
 from benchmark.report.plan import planned, slots_of
-from benchmark.suite.spec import RunSpec
+from benchmark.suite.spec import GATE, RunSpec
 
 Spread = Literal["sd", "interval"]
 SPREADS = ("sd", "interval")
@@ -75,11 +75,13 @@ def build_table(
     digits: int = 1,
     failures: Mapping[str, str] | None = None,
     strict: bool = False,
+    gate: float = GATE,
 ) -> Table:
     """The table of `records`; with `specs`, exactly those runs, missing ones shown.
 
     `metric` is `headline`, a metric's name, or `all`; `failures` maps ids of failed runs to reasons; `strict` refuses
-    missing cells. TableError: unknown fields or metric, runs that would be pooled though they differ, nothing to show.
+    missing cells; `gate` is the suite's.
+    TableError: unknown fields or metric, runs that would be pooled though they differ, nothing to show.
     """
     row_fields, column_fields = tuple(rows), tuple(columns)
     if metric == "all" and "metric" not in (*row_fields, *column_fields):
@@ -92,7 +94,9 @@ def build_table(
     named = {} if "metric" in (*row_fields, *column_fields) else {slot.spec.task: slot.metric for slot in slots}
     layout = lay_out(slots, row_fields, column_fields, named)
     used = [slot.record for slot in slots if slot.record is not None]
-    grid = _grid(layout, (*row_fields, *column_fields), used)
+    grid = _gated(
+        layout, dense_on_rows(row_fields, column_fields), _grid(layout, (*row_fields, *column_fields), used), gate
+    )
     rows_, columns_ = list(layout.rows), list(layout.columns)
     if average:
         rows_, columns_, grid = _with_averages(rows_, columns_, row_fields, column_fields, grid)
@@ -104,7 +108,7 @@ def build_table(
         rows=tuple(rows_),
         columns=tuple(columns_),
         cells=tuple(tuple(row) for row in grid),
-        facts=_facts(slots, len(by_id), spread, metric),
+        facts=_facts(slots, len(by_id), spread, metric) | _gate_says(slots, gate),
         notes=notes([cell for row in grid for cell in row]),
         spread=spread,
         digits=digits,
@@ -141,6 +145,25 @@ def _grid(layout: Layout, axes: tuple[str, ...], used: Sequence[Record]) -> list
         cell = make_cell(slots, axes)
         grid[i][j] = replace(cell, marks=remarks(slots, cell, odd, all_optimistic))
     return grid
+
+
+def _gated(layout: Layout, upright: bool, grid: list[list[Cell]], gate: float) -> list[list[Cell]]:
+    """`grid` with the marks of tasks that do not count, and of runs that lie apart."""
+    crossing = transposed(grid) if upright else grid
+    dense: list[list[Record]] = [[] for _ in crossing]
+    for (i, j), slots in layout.places.items():
+        dense[j if upright else i] += [slot.record for slot in slots if slot.record is not None and slot.spec.is_dense]
+    found = [gated(records, cells, gate) for records, cells in zip(dense, crossing, strict=True)]
+    return transposed(found) if upright else found
+
+
+def _gate_says(slots: Sequence[Slot], gate: float) -> dict[str, str]:
+    dense = [slot.record for slot in slots if slot.record is not None and slot.spec.is_dense]
+    if not dense or not gate:
+        return {}
+    failing = dict.fromkeys(record.spec.task for record in dense if not passes(record, gate))
+    rule = f"a task counts where every dense run is at least {gate:g} points above the floor"
+    return {"Gate": f"{rule}; {', '.join(failing)} {'does' if len(failing) == 1 else 'do'} not" if failing else rule}
 
 
 def _with_averages(

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Selection = Literal["last", "heldout", "best_dev"]
 CallPoint = Literal["before", "after"]
 
+GATE = 10.0
+"""Points above its floor that every dense run of a task has to score for the task to count, unless a suite says otherwise."""
 DENSE = "dense"
 """The criterion of unpruned runs: no plugin, nothing is ranked."""
 

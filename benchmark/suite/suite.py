@@ -10,6 +10,7 @@ sparsities: [0.8, 0.9]
 seeds: [0, 1, 2]
 training: {epochs: 3, lr: 3e-5}
 overrides: {glue/rte: {training: {epochs: 10}}}
+gate: 10                            # points above its floor that a task's dense runs must score for it to count
 
 A row with a scope or a schedule of its own is a method: `methods` says what it is, and `criteria` lists it by its name.
 """
@@ -32,6 +33,7 @@ from benchmark.pruning.masks import parse_scope
 from benchmark.suite.identity import plugins_of
 from benchmark.suite.spec import (
     DENSE,
+    GATE,
     CallPoint,
     Real,
     RunSpec,
@@ -163,6 +165,9 @@ class Suite(Strict):
     call_point: CallPoint = "before"
     training: Training = Training()
     overrides: dict[str, Override] = Field(default_factory=dict, max_length=1000)
+    gate: Annotated[Real, Field(ge=0, le=100)] = GATE
+    """A task counts in ranks, averages and tests where every dense run's headline metric is at least so many points above the
+    floor (0 where a task has none). It is declared before the board runs, changes no run, and so no id."""
     tuned: list[TunedCell] = Field(default_factory=list)
     """Where it is given, the board has these cells and the dense ones, and no untuned row."""
 

@@ -15,7 +15,7 @@ from benchmark.report.layout import Line
 from benchmark.report.show import show
 from benchmark.report.statistics.intervals import t_interval
 from benchmark.report.table import Table, build_table
-from benchmark.suite.spec import RunSpec
+from benchmark.suite.spec import GATE, RunSpec
 
 POINTS = 200
 """A curve is thinned to about so many points."""
@@ -32,10 +32,12 @@ class PageBoard:
     problems: Sequence[str] = ()
     """Records that could not be read, in words."""
     folder: str = "BOARD"
+    gate: float = GATE
+    """Points above the floor at which a task counts."""
 
     def table(self) -> Table:
         """The headline table: criterion and regularizer down, task and sparsity across."""
-        return build_table(self.records, self.specs, title=self.title, failures=self.failures)
+        return build_table(self.records, self.specs, title=self.title, failures=self.failures, gate=self.gate)
 
     @property
     def models(self) -> list[str]:

@@ -26,6 +26,14 @@ def test_cells_by_hand(tmp_path: Path) -> None:
     assert len({cell.id for cell in cells}) == len(cells)
 
 
+@pytest.mark.parametrize("gate", [0, 10, 25.5])
+def test_a_gate_changes_no_run(tmp_path: Path, gate: float) -> None:
+    plain, declared = read(tmp_path, BASE), read(tmp_path, BASE + f"gate: {gate}\n")
+    assert declared.gate == gate
+    assert plain.gate == 10
+    assert [cell.id for cell in plain.cells()] == [cell.id for cell in declared.cells()]
+
+
 def test_the_least_a_suite_must_say(tmp_path: Path) -> None:
     dense, pruned = read(tmp_path, LEAST).cells()
     assert dense == RunSpec(task="squad")

@@ -1,0 +1,118 @@
+"""A task counts where its dense runs are above the floor; runs that lie apart are shown one by one; budgets in epochs too."""
+
+import pytest
+
+from benchmark.board.record import Record
+from benchmark.report.average import averages
+from benchmark.report.grid import grid_of
+from benchmark.report.render import render
+from benchmark.report.table import Table, build_table
+from tests.benchmark.report.factory import make_record, make_spec
+
+FLOOR = 52.7
+
+
+def records(task: str, dense: tuple[float, ...], **rows: tuple[float, ...]) -> list[Record]:
+    found = [make_record(make_spec(sparsity=0, seed=seed, task=task), score) for seed, score in enumerate(dense)]
+    for name, scores in rows.items():
+        found += [make_record(make_spec(name, seed=seed, task=task), score) for seed, score in enumerate(scores)]
+    return found
+
+
+def marks(table: Table) -> dict[tuple[str, str], set[str]]:
+    return {
+        (str(line.key[0]), str(column.key[0])): set(cell.marks)
+        for line, row in zip(table.rows, table.cells, strict=True)
+        for column, cell in zip(table.columns, row, strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("dense", "gate", "passes"),
+    [
+        ((90.0, 80.0), 10.0, True),
+        ((FLOOR + 10, 90.0), 10.0, True),
+        ((FLOOR + 9.9, 90.0), 10.0, False),
+        ((90.0, 52.0), 10.0, False),
+        ((FLOOR, FLOOR), 10.0, False),
+        ((FLOOR, FLOOR), 0.0, True),
+        ((85.0, 85.0), 40.0, False),
+    ],
+)
+def test_every_dense_run_has_to_pass(dense: tuple[float, ...], gate: float, passes: bool) -> None:
+    table = build_table(records("glue/rte", dense, a=(70.0, 71.0), b=(60.0, 61.0)), gate=gate)
+    assert all(("gate" in found) != passes for found in marks(table).values())
+    assert table.ranked == passes
+    assert grid_of(table).methods == (("a", "b") if passes else ())
+    assert any(note.kind == "gate" for note in table.notes) != passes
+    assert ("; glue/rte does not" in table.facts.get("Gate", "")) != passes
+
+
+def test_what_does_not_count_is_shown_and_in_no_average() -> None:
+    found = records("glue/rte", (90.0,), a=(70.0,), b=(60.0,)) + records("squad", (88.0,), a=(72.0,), b=(62.0,))
+    found += records("glue/qnli", (55.0,), a=(55.0,), b=(99.0,))
+    table = build_table(found, average=True)
+    by_row = {str(line.key[0]): [cell.mean for cell in row] for line, row in zip(table.rows, table.cells, strict=True)}
+    assert by_row["b"] == [99.0, 60.0, 62.0, 61.0]  # qnli, rte, squad, average
+    assert table.columns[-1].labels[0] == "average of 2 tasks"
+    assert [cell.rank for cell in table.cells[2]] == [0, 0, 0, 0]
+    assert [cell.rank for cell in table.cells[1]] == [0, 1, 1, 1]
+    assert grid_of(table).left_out == ("glue/qnli (accuracy) 0.8",)
+    lines, _ = averages(table.columns[:2], table.column_fields, [row[:2] for row in table.cells])
+    assert lines == []
+
+
+def test_without_a_floor_a_task_counts_from_zero_and_without_dense_runs_it_counts() -> None:
+    low = [
+        make_record(make_spec(sparsity=0, task="squad"), 7.1, floor={}),
+        make_record(make_spec(task="squad"), 5.0, floor={}),
+    ]
+    assert all("gate" in found for found in marks(build_table(low)).values())
+    assert not any("gate" in found for found in marks(build_table(low[1:])).values())
+    error = [
+        make_record(spec, 70.0, metric="ter", metrics={"ter": 70.0}, floor={})
+        for spec in (make_spec(sparsity=0, task="e2e"), make_spec(task="e2e"))
+    ]
+    assert not any("gate" in found for found in marks(build_table(error)).values())
+
+
+def test_the_layout_does_not_matter() -> None:
+    found = records("glue/rte", (53.0, 90.0), a=(70.0, 71.0)) + records("squad", (88.0, 88.0), a=(72.0, 53.0))
+    turned = build_table(found, rows=("task", "sparsity"), columns=("criterion", "regularizer"))
+    upright = marks(build_table(found))
+    assert {(column, row): kinds for (row, column), kinds in upright.items()} == marks(turned)
+    assert upright[("a", "glue/rte")] >= {"gate", "bimodal"}
+    assert upright[("a", "squad")] == {"bimodal"}
+    assert upright[("dense", "squad")] == set()
+
+
+@pytest.mark.parametrize(
+    ("values", "apart"),
+    [
+        ((52.0, 79.0, 78.0), True),
+        ((52.7, 52.7, 63.0), True),
+        ((52.0, 53.0, 52.5), False),
+        ((62.0, 66.0, 70.0), False),
+        ((64.0, 78.0, 90.0), False),  # far apart, but none at the floor
+        ((60.0, 69.0, 78.0), False),  # a slope, not two heaps
+        ((52.0,), False),
+    ],
+)
+def test_runs_at_the_floor_and_far_above_are_shown_one_by_one(values: tuple[float, ...], apart: bool) -> None:
+    table = build_table(records("glue/rte", tuple(90.0 for _ in values), a=values))
+    text = render(table, "text")
+    assert (" / ".join(f"{value:.1f}" for value in values) in text and len(values) > 1) == apart
+    assert ("bimodal" in marks(table)[("a", "glue/rte")]) == apart
+
+
+def test_a_column_of_bimodal_dense_runs_prints_the_runs_of_every_row() -> None:
+    table = build_table(records("glue/rte", (53.0, 90.0), a=(70.0, 71.0)))
+    text = render(table, "text")
+    assert "53.0 / 90.0" in text
+    assert "70.0 / 71.0" in text
+    assert "±" not in text.split("Cells:")[0]
+
+
+def test_budgets_are_said_in_passes_over_the_training_data() -> None:
+    (record,) = records("glue/rte", (90.0,))  # 400 steps of 32 from 2490 examples
+    assert build_table([record]).facts["Epochs"] == "5.1 passes over the 2490 training examples"
