@@ -9,11 +9,10 @@ import os
 import stat
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.lib import format as npy
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 RECORD = 16 << 20
 """Bytes: no record is larger."""
@@ -51,7 +50,7 @@ def _whole(handle: int, size: int) -> bytes:
     return data
 
 
-def unpack(data: bytes) -> dict[str, NDArray[Any]]:
+def unpack(data: bytes) -> "dict[str, NDArray[Any]]":
     """The arrays of npz bytes; ValueError where they are damaged, hold anything but numbers, or unfold to more than UNPACKED."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -67,8 +66,11 @@ def unpack(data: bytes) -> dict[str, NDArray[Any]]:
         raise ValueError(f"damaged ({error or type(error).__name__})") from error
 
 
-def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
+def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> "NDArray[Any]":
     """One array, read only when its header promises exactly the bytes that are there."""
+    import numpy as np  # not by commands that only list plugins
+    from numpy.lib import format as npy
+
     with archive.open(entry) as stream:
         version = npy.read_magic(stream)
         read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
