@@ -43,8 +43,8 @@ class _Loader(yaml.SafeLoader):
             _count(node, {}, set())
         return node
 
-    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
-        if node.tag.endswith((":int", ":float")) and len(node.value) > DIGITS:
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        if isinstance(node, yaml.ScalarNode) and node.tag.endswith((":int", ":float")) and len(node.value) > DIGITS:
             problem = f"a number of {len(node.value)} characters, expected {DIGITS} at most"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         return super().construct_scalar(node)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from benchmark.board.board import Board
-from benchmark.board.record import record_path
+from benchmark.board.record import record_path, save_record
 from benchmark.commands.merge import merge
 from benchmark.commands.views import plot, write_report
 from benchmark.engine.cell import CellRunner, Settings
@@ -235,8 +235,6 @@ def test_an_export_that_is_ended_says_so_and_leaves_nothing(tmp_path: Path) -> N
 
 
 def test_a_merge_that_is_ended_between_two_records_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmark.commands import merge as merging
-
     board, other = make_board(tmp_path / "board"), finished(tmp_path / "other")
     written: list[object] = []
 
@@ -244,8 +242,8 @@ def test_a_merge_that_is_ended_between_two_records_says_so(tmp_path: Path, monke
         signal.raise_signal(signal.SIGTERM)  # in the middle of a record
         written.append(original(*arguments))
 
-    original = merging.save_record
-    monkeypatch.setattr(merging, "save_record", save)
+    original = save_record
+    monkeypatch.setattr("benchmark.commands.merge.save_record", save)
     with pytest.raises(interrupt.Interrupted), interrupt.catching():
         merge(board, [other.folder])
     assert len(written) == len(list(board.records_folder.glob("*.npz"))) == 1
