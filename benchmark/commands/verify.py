@@ -20,6 +20,7 @@ from benchmark.board.record import Record, RecordError, load_record, record_path
 from benchmark.board.weights import read_weights, weights_path
 from benchmark.commands.views import aggregate
 from benchmark.errors import PrunebenchError
+from benchmark.plugins import registry
 from benchmark.plugins.files import files_run, is_file
 from benchmark.pruning.masks import parse_scope
 from benchmark.suite.spec import RunSpec
@@ -68,6 +69,7 @@ def verify(
 ) -> Iterator[Finding]:
     """What is found about the finished ones of `cells`, one after the other."""
     first: dict[str, Record] = {}
+    told: dict[str, set[str]] = {}
     for spec in cells:
         path = record_path(board.records_folder, spec.id)
         if not path.exists():
@@ -80,6 +82,7 @@ def verify(
         if spec.task not in first and _unread(spec.task):
             words = "its metrics are not made again, for its file is not run here (PRUNEBENCH_PLUGIN_FILES=yes runs it)"
             yield Finding(spec.task, words, wrong=False)
+        told.setdefault(spec.task, set()).update(corpus_metrics(board, record))
         other = first.setdefault(spec.task, record)
         yield from (
             Finding(_named(spec), words) for words in (*record_problems(board, record), *_source(record, other))
@@ -87,6 +90,21 @@ def verify(
         yield from (Finding(_named(spec), words, wrong=False) for words in rounding_noise(board, record))
         if rerun is not None:
             yield rerun(spec, record)
+    for task, names in told.items():
+        if names:
+            words = f"{', '.join(sorted(names))} cannot be made again from outcomes: only --rerun checks them"
+            yield Finding(task, words, wrong=False)
+
+
+def corpus_metrics(board: Board, record: Record) -> set[str]:
+    """Metrics that the record's outcomes do not give: one number of a whole corpus, as some of the evaluate hub's."""
+    if _unread(record.spec.task):
+        return set()
+    try:
+        again = aggregate(record.spec.task)(load_outcomes(board.records_folder, record))
+    except Exception:  # said as a problem of the record
+        return set()
+    return {name for name in record.metrics if name not in again}
 
 
 def record_problems(board: Board, record: Record) -> Iterator[str]:
@@ -189,6 +207,8 @@ def _outcomes(board: Board, record: Record) -> Iterator[str]:
     except Exception as error:  # a task's own code, on outcomes that it may not expect
         yield f"its metrics cannot be made again from its outcomes ({type(error).__name__}: {error})"
         return
+    if record.metric != (headline := registry.configure("tasks", record.spec.task).metric):
+        yield f"its headline is {record.metric} {record.metrics[record.metric]}, that of its task is {headline}"
     noise = _noise(outcomes, record)
     for name in sorted(again.keys() & record.metrics.keys() - noise):
         if not math.isclose(again[name], record.metrics[name], rel_tol=1e-9, abs_tol=1e-9):

@@ -9,7 +9,7 @@ from benchmark.board.record import Record
 from benchmark.errors import choices
 from benchmark.report.fields import TableError
 from benchmark.report.figures.cost import cost_figure
-from benchmark.report.figures.layers import layer_figure
+from benchmark.report.figures.layers import has_layers, layer_figure
 from benchmark.report.figures.ranks import rank_figure
 from benchmark.report.figures.score import score_figure
 from benchmark.report.figures.series import METHOD, Board, board_of
@@ -68,7 +68,7 @@ def _by_task(board: Board, training: bool) -> "Iterator[tuple[str, str, Figure]]
         for sparsity in sparsities if training else []:
             name = f"training-{slug(task)}-{sparsity:g}"
             yield name, f"Training curves of {task} at sparsity {sparsity:g}", training_figure(board, task, sparsity)
-        if sparsities:
+        if has_layers(board, task):
             yield f"layers-{slug(task)}", f"Sparsity by matrix, {task}", layer_figure(board, task)
 
 

@@ -216,7 +216,13 @@ class _Sampler:
         score_all, metric, task = self.aggregate(runs[0][0].spec.task), cells[0].metric, runs[0][0].spec.task
 
         def score(outcomes: Outcomes) -> float:
-            found = score_all(outcomes)
+            try:
+                found = score_all(outcomes)
+            except Exception as error:  # a task's own code, on outcomes that may be another task's
+                told = f"{type(error).__name__}: {error}"
+                raise TableError(
+                    f"{runs[0][0].id}.npz: its outcomes do not fit the task {task} ({told}): `verify` says more"
+                ) from error
             if metric not in found:
                 raise TableError(
                     f"{metric} is one number for a whole corpus: it cannot be compared over items (leave out --against)"

@@ -151,7 +151,10 @@ def _explain(path: Path, item: Any) -> str:
 
 def _short(value: object) -> str:
     """`value` as it would be written, cut where it is long."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of so many digits that Python does not write it, lists in lists
+        return f"a {type(value).__name__} too long to be shown"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 

@@ -19,6 +19,9 @@ LARGEST = 1 << 18
 MOST = 100_000
 """Values, counted wherever an alias repeats them: no suite holds more."""
 
+DIGITS = 100
+"""Characters of a number: none that means something is longer."""
+
 SCALARS = {
     "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -39,6 +42,12 @@ class _Loader(yaml.SafeLoader):
         if node is not None:
             _count(node, {}, set())
         return node
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        if isinstance(node, yaml.ScalarNode) and node.tag.endswith((":int", ":float")) and len(node.value) > DIGITS:
+            problem = f"a number of {len(node.value)} characters, expected {DIGITS} at most"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return super().construct_scalar(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Hashable] = set()

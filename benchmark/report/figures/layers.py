@@ -15,6 +15,12 @@ NAMED = 40
 """Up to so many matrices each is named; beyond, every few."""
 
 
+def has_layers(board: Board, task: str) -> bool:
+    """Whether any record of the task's pruned cells tells its layers."""
+    cells = (cell for by_sparsity in board.cells[task].values() for cell in by_sparsity.values())
+    return any(record.sparsity.layers for cell in cells for record in board.runs(cell))
+
+
 def layer_figure(board: Board, task: str) -> "Figure":
     """One panel per sparsity, below each other; colour from 0 (kept) to 1 (all zeros), means over seeds."""
     from matplotlib.figure import Figure
@@ -46,7 +52,7 @@ def shortened(names: list[str]) -> list[str]:
     """Names without the dotted parts that all of them share at the front."""
     parts = [name.split(".") for name in names]
     shared = 0
-    while all(len(part) > shared + 1 and part[shared] == parts[0][shared] for part in parts):
+    while parts and all(len(part) > shared + 1 and part[shared] == parts[0][shared] for part in parts):
         shared += 1
     return [".".join(part[shared:]) for part in parts]
 
@@ -56,5 +62,5 @@ def _names(records: list[Record]) -> list[str]:
 
 
 def _mean(records: list[Record], names: list[str]) -> list[float]:
-    by_name = [{layer.name: layer.zeros / layer.size for layer in record.sparsity.layers} for record in records]
+    by_name = [{layer.name: layer.zeros / max(layer.size, 1) for layer in record.sparsity.layers} for record in records]
     return [float(np.mean([found.get(name, np.nan) for found in by_name])) for name in names]

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from benchmark.board.board import Board
 from benchmark.board.outcomes import pack_outcomes
-from benchmark.board.record import outcomes_path, record_path
+from benchmark.board.record import outcomes_path, record_path, save_record
 from benchmark.board.weights import read_weights, save_weights, weights_path
 from benchmark.commands.export import export_cell
 from benchmark.commands.new import new
@@ -220,45 +220,114 @@ def again(score: float, **changes: Any) -> Any:
     return SimpleNamespace(record=replace(RECORD, **fields))
 
 
+OTHER = RECORD.environment | {"torch": "3"}
+SAME = {"metrics": {"accuracy": 80.0}, "outcomes_sha256": "a" * 64}
+
+
 @pytest.mark.parametrize(
-    ("result", "seeds", "wrong", "words"),
+    "changes",
     [
-        (again(80.0, outcomes_sha256="a" * 64), [80.0], False, "bitwise the same"),
+        {"metrics": {"accuracy": 81.0}},
+        {"metrics": {"accuracy": 80.0, "f1": 1.0}},
+        {"outcomes_sha256": "b" * 64},
+        {"sparsity": ELSEWHERE},
+        {"curve": RECORD.curve[1:]},
+        {"curve": [replace(RECORD.curve[0], loss=0.123), *RECORD.curve[1:]]},
+        {"floor": {}},
+        {"splits": {"reported": "the whole test set"}},
+        {"counts": {"reported": 10**6}},
+        {"notes": ["a sample"]},
+        {"signatures": {"bleu": "x"}},
+        {"selected": replace(RECORD.selected, step=399)},
+        {"teacher": "f" * 16},
+        {"cost": replace(RECORD.cost, steps=399)},
+    ],
+    ids=str,
+)
+def test_on_the_same_machine_with_the_same_versions_it_is_equal_or_wrong(changes: dict[str, Any]) -> None:
+    words, wrong = compare(RECORD, again(80.0, **SAME | changes), [60.0, 100.0])  # whatever its row spreads over
+    assert wrong
+    named = "steps" if "cost" in changes else next(iter(changes))
+    assert f"other {named}" in words
+    assert "on the same machine with the same versions" in words
+
+
+def test_what_a_run_cost_is_not_compared() -> None:
+    cost = replace(RECORD.cost, step_seconds=1e-9, peak_bytes=1)
+    assert compare(RECORD, again(80.0, **SAME, cost=cost), []) == (
+        "run again: score 80.0000 and outcomes are bitwise the same",
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "others", "wrong", "words"),
+    [
+        (again(80.0, **SAME, environment=OTHER), [], False, "bitwise the same"),
         (
-            again(80.0, outcomes_sha256="a" * 64, sparsity=ELSEWHERE),
-            [80.0],
-            True,
-            "the same, but its zeros lie elsewhere",
+            again(80.0, **SAME, environment=OTHER, floor={}),
+            [],
+            False,
+            "the same, but its floor differ; since then changed: torch",
         ),
         (
-            again(80.0, outcomes_sha256="a" * 64, sparsity=ELSEWHERE, environment=RECORD.environment | {"commit": "f"}),
-            [80.0],
+            again(80.0, **SAME, sparsity=ELSEWHERE, environment=RECORD.environment | {"commit": "f"}),
+            [],
             True,
             "but its zeros lie elsewhere; since then changed: commit",
         ),
         (
-            again(
-                80.0, outcomes_sha256="a" * 64, sparsity=ELSEWHERE, environment=RECORD.environment | {"products": "x"}
-            ),
-            [80.0],
+            again(80.0, **SAME, sparsity=ELSEWHERE, environment=OTHER),
+            [],
             False,
-            "but its zeros lie elsewhere; since then changed: products",
+            "but its zeros lie elsewhere; since then",
         ),
-        (again(80.0), [80.0], False, "the same score, other outcomes"),
-        (again(81.0), [80.0, 82.0], False, "inside the recorded spread (+-2.8284 over 2 seeds)"),
-        (again(83.0), [80.0, 82.0], True, "off, outside the recorded spread"),
-        (again(80.5), [80.0], True, "with one seed there is no spread"),
-        (again(80.5, environment={"torch": "3"}), [80.0], True, "since then changed: device, torch, commit"),
-        (again(80.0, data_fingerprint="x"), [80.0], True, "not comparable: its data is not what it was recorded with"),
+        (again(80.0, environment=OTHER), [], False, "the same score, other outcomes_sha256"),
+        (again(81.0, environment=OTHER), [82.0], False, "inside the spread of its row (+-1.4142 over 2 seeds)"),
+        (again(83.0, environment=OTHER), [82.0], True, "off, outside the spread of its row"),
+        (again(80.5, environment=OTHER), [], True, "with one seed there is no spread"),
+        (again(80.0, data_fingerprint="x"), [], True, "not comparable: its data is not what it was recorded with"),
     ],
 )
-def test_bitwise_inside_or_off(result: Any, seeds: list[float], wrong: bool, words: str) -> None:
-    found = compare(RECORD, result, seeds)
+def test_elsewhere_it_is_bitwise_inside_or_off(result: Any, others: list[float], wrong: bool, words: str) -> None:
+    found = compare(RECORD, result, others)
     assert found[1] is wrong
     assert words in found[0]
 
 
-def test_the_spread_is_that_of_the_rows_seeds(board: Board) -> None:
+def test_a_forged_score_does_not_widen_the_spread_it_is_held_against() -> None:
+    forged = replace(RECORD, metrics={"accuracy": 99.0})
+    words, wrong = compare(forged, again(80.0, environment=OTHER), [79.0, 81.0])
+    assert wrong
+    assert "outside the spread of its row (+-2.0000 over 3 seeds)" in words
+
+
+def test_the_spread_is_that_of_the_rows_other_seeds(board: Board) -> None:
     (spec,) = board.cells("*magnitude*")
-    record = board.record(spec)
-    assert Rerun(board, "cpu")._scores_of_row(record) == [record.score]
+    assert Rerun(board, "cpu")._scores_of_other_seeds(board.record(spec)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"metric": "f1", "metrics": {"f1": 99.0}}, "its headline is f1 99.0, that of its task is accuracy"),
+        ({"metric": "f1", "metrics": {"accuracy": 50.0, "f1": 99.0}}, "its headline is f1 99.0"),
+    ],
+)
+def test_a_headline_that_is_not_the_tasks_is_wrong(board: Board, changes: dict[str, Any], words: str) -> None:
+    (spec,) = board.cells("*magnitude*")
+    folder = board.records_folder
+    save_record(folder, replace(board.record(spec), **changes), outcomes_path(folder, spec.id).read_bytes())
+    wrong, lines = said(board)
+    assert wrong
+    assert any(words in line for line in lines), lines
+
+
+def test_a_metric_that_outcomes_do_not_give_is_named(board: Board) -> None:
+    (spec,) = board.cells("*magnitude*")
+    folder, record = board.records_folder, board.record(spec)
+    more = replace(record, metrics=record.metrics | {"corpus_score": 12.0})
+    save_record(folder, more, outcomes_path(folder, spec.id).read_bytes())
+    wrong, lines = said(board)
+    assert not wrong
+    assert any("corpus_score cannot be made again from outcomes" in line for line in lines), lines
