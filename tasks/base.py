@@ -30,6 +30,10 @@ class TaskError(ValueError):
     """Data, a model or an option that does not fit; the message says what was found, where, and what was expected."""
 
 
+class ModelError(TaskError):
+    """A checkpoint that does not hold the model that it names, or a model that the task cannot use."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """Where a task's data and model come from, and how much of them is used."""
@@ -37,7 +41,8 @@ class Setting:
     data: str = "mini"
     """`mini` (embedded), `hub` (datasets library), or a folder in the benchmark's own file format."""
     model: str = "mini"
-    """`mini` (the embedded encoder or decoder, as the task needs), a hub id, or a local folder."""
+    """`mini` (the embedded encoder or decoder, as the task needs), a hub id, or a local folder; behind `random:` only its
+    configuration and tokenizer are used and all weights are drawn."""
     max_length: int = 128
     heldout: float = 0.0
     """Share of the training examples carved out by `seed` for selection; they are never trained on."""
@@ -124,6 +129,8 @@ class Task(ABC):
     """Name of the headline metric where all variants share one."""
 
     variant: str = ""
+    skip_malformed: bool = False
+    """Pass over records that cannot be read instead of stopping at the first; their number and the first one's place are noted."""
 
     @property
     def metric(self) -> str:

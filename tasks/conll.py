@@ -1,18 +1,20 @@
-"""Any CoNLL-column file: one word and its entity tag a line (first and last column), IOB1, IOB2 or BIOES, entity F1.
+"""Any CoNLL-column file: one word and its entity tag a line (first and last column), IOB1, IOB2, BIOES or BILOU, entity F1.
 
     conll[path=my/corpus]                   my/corpus/train* is trained on, my/corpus/test* reported
     conll[path=my/corpus,reported=dev]
+    conll[path=germeval,word=2,tag=3]       other columns, by number or by name
 
 The entity types are those that occur in either file.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.base import Setting, TaskError
 from tasks.families.tagging import PreparedTagging, WordTagging
 from tasks.formats.sources import Layout, hash_file
-from tasks.formats.tags import entity_types
+from tasks.formats.tags import Sentence, entity_types
 from tasks.pipeline.cache import Memo
 
 _types: Memo[tuple[str, ...]] = Memo(16)
@@ -32,13 +34,15 @@ class Conll(WordTagging):
         folder = self._folder(setting.data)
         files = {"train": _one(folder, "train"), "reported": _one(folder, self.reported)}
         layout = Layout({split: (path.name,) for split, path in files.items()})
-        key = (self.scheme, *(hash_file(path) for path in files.values()))
-        types = _types.get(
-            key, lambda: tuple(entity_types([one for path in files.values() for one in self.read(path)]))
-        )
+        key = (repr(self), *(hash_file(path) for path in files.values()))
+        types = _types.get(key, lambda: self._entity_types(files.values()))
         if not types:
             raise TaskError(f"{files['train']}: no entity at all; every tag is O")
         return PreparedTagging(self, replace(setting, data=str(folder)), layout, types)
+
+    def _entity_types(self, paths: Iterable[Path]) -> tuple[str, ...]:
+        found = [one for path in paths for one in self.read(path)]
+        return tuple(entity_types([one for one in found if isinstance(one, Sentence)]))
 
     def _folder(self, data: str) -> Path:
         if not self.path:

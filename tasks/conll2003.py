@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from tasks.base import Setting, TaskError
 from tasks.families.tagging import PreparedTagging, WordTagging
+from tasks.formats.reading import shown
 from tasks.formats.sources import Hub, Layout
+from tasks.formats.tags import read_tag
 
 TYPES = ("LOC", "MISC", "ORG", "PER")
 
@@ -41,8 +43,8 @@ class PreparedConll2003(PreparedTagging):
 
     def tag_name(self, tag: object, place: str) -> str:
         """A tag of the hub's rows, which are numbered."""
-        if isinstance(tag, int) and 0 <= tag < len(HUB_TAGS):
+        if isinstance(tag, int) and not isinstance(tag, bool) and 0 <= tag < len(HUB_TAGS):
             return HUB_TAGS[tag]
-        if isinstance(tag, str):
-            return tag
-        raise TaskError(f"{place}: tag {tag!r}; expected a number from 0 to {len(HUB_TAGS) - 1}")
+        if isinstance(tag, str) and (known := read_tag(tag)):
+            return known
+        raise TaskError(f"{place}: tag {shown(tag)}; expected a number from 0 to {len(HUB_TAGS) - 1}")

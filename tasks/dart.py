@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.base import TaskError
-from tasks.families.data_to_text import Pair, TextGeneration, grouped
+from tasks.families.data_to_text import Pair, TextGeneration, flat, grouped, references
+from tasks.formats.reading import each, field, listed
 from tasks.formats.sources import MINI, Hub, Layout, Row
-from tasks.formats.triples import linearise, read_json, read_xml
+from tasks.formats.triples import as_triple, linearise, read_json, read_xml
 
 CHOICES = ("train", "dev")
 PUBLISHED = {"train": 30526, "dev": 2768}
@@ -45,27 +46,25 @@ class Dart(TextGeneration):
             {"train": PUBLISHED[self.train], "reported": 5097},
         )
 
-    def read_file(self, path: Path, split: str) -> Iterable[Pair]:
+    def read_file(self, path: Path, split: str) -> Iterable[Pair | TaskError]:
         """The triple sets of a JSON or XML file."""
-        found = read_xml(path, clean=False) if path.suffix == ".xml" else read_json(path)
-        return (replace(pair, category="") for pair in found)
+        skip = self.skip_malformed
+        found = read_xml(path, clean=False, skip=skip) if path.suffix == ".xml" else read_json(path, skip)
+        return (pair if isinstance(pair, TaskError) else replace(pair, category="") for pair in found)
 
-    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[Pair]:
+    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[Pair | TaskError]:
         """Rows with `tripleset` and `references` or, in training, a row per `target`."""
-        return grouped(pair for number, row in enumerate(rows) for pair in _texts(row, f"{where}, row {number}"))
+
+        def told(entry: tuple[int, Row]) -> tuple[str, list[str]]:
+            place, row = f"{where}, row {entry[0]}", entry[1]
+            triples = [as_triple(one, place) for one in listed(field(row, "tripleset", place), "tripleset", place)]
+            if not triples:
+                raise TaskError(f"{place}: a record without triples")
+            return linearise(triples), references(row, place)
+
+        return grouped(flat(each(enumerate(rows), told, self.skip_malformed)))
 
 
 def _name(folder: Path, part: str) -> str:
     names = [f"dart/dart-v1.1.1-full-{part}{suffix}" for suffix in (".json", ".xml")]
     return next((name for name in names if (folder / name).is_file()), names[0])
-
-
-def _texts(row: Row, place: str) -> list[tuple[str, str]]:
-    try:
-        source = linearise([(s, p, o) for s, p, o in row["tripleset"]])
-        texts = list(row["references"]) or [row["target"]]
-    except KeyError as error:
-        raise TaskError(f"{place}: no column {error}; it has {', '.join(row)}") from error
-    except (TypeError, ValueError) as error:
-        raise TaskError(f"{place}: tripleset {row['tripleset']!r} is no list of (subject, property, object)") from error
-    return [(source, " ".join(text.split())) for text in texts]

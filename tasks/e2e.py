@@ -14,7 +14,11 @@ from pathlib import Path
 
 from tasks.base import TaskError
 from tasks.families.data_to_text import Pair, TextGeneration, grouped
+from tasks.formats.reading import each, field, spread, text
 from tasks.formats.sources import Hub, Layout, Row, open_text
+
+COLUMNS = ("mr", "ref")
+"""The columns that are read, by the header; releases with corrections have more."""
 
 _SLOT = re.compile(r"\s*([^\[\],\s][^\[\],]*)\[([^\[\]]*)\]\s*(?:,|$)")
 
@@ -43,13 +47,20 @@ class E2e(TextGeneration):
             {"train": 4862, "reported": 630},
         )
 
-    def read_file(self, path: Path, split: str) -> Iterable[Pair]:
-        """The rows `mr,ref` of a quoted CSV, gathered by their representation."""
-        return grouped(_csv_rows(path))
+    def read_file(self, path: Path, split: str) -> Iterable[Pair | TaskError]:
+        """The columns `mr` and `ref` of a quoted CSV, gathered by their representation."""
+        return grouped(each(_csv_rows(path), _source_and_text, self.skip_malformed))
 
-    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[Pair]:
+    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[Pair | TaskError]:
         """Rows with the columns `meaning_representation` and `human_reference`."""
-        return grouped(_hub_rows(rows, where))
+        names = ("meaning_representation", "human_reference")
+
+        def values(entry: tuple[int, Row]) -> tuple[str, str]:
+            place = f"{where}, row {entry[0]}"
+            meaning, told = (text(field(entry[1], name, place), name, place) for name in names)
+            return linearise(meaning, place), spread(told)
+
+        return grouped(each(enumerate(rows), values, self.skip_malformed))
 
 
 def linearise(representation: str, place: str) -> str:
@@ -66,27 +77,26 @@ def linearise(representation: str, place: str) -> str:
     return " | ".join(slots)
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[str, str]]:
+def _source_and_text(row: tuple[str, list[str], list[str]]) -> tuple[str, str]:
+    """Of a CSV row with its place and the header."""
+    place, cells, header = row
+    named = dict(zip(header, cells, strict=False))
+    if len(cells) != len(header) or not named["ref"].strip():
+        raise TaskError(f"{place}: {len(cells)} fields {cells}; expected a meaning representation and a text")
+    return linearise(named["mr"], place), spread(named["ref"])
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """(place, cells, header) of every row; blank lines are none."""
     reader = csv.reader(open_text(path), strict=True)
     try:
-        header = next(reader, [])
-        if header != ["mr", "ref"]:
-            raise TaskError(f"{path}:1: header {header}; expected mr,ref")
+        header = [name.strip() for name in next(reader, [])]
+        if any(header.count(name) != 1 for name in COLUMNS):
+            raise TaskError(f"{path}:1: header {header}; expected {','.join(COLUMNS)}, each once")
         begin = reader.line_num + 1
         for row in reader:
             place, begin = f"{path}:{begin}", reader.line_num + 1  # a quoted text may run over several lines
-            if len(row) != 2 or not row[1].strip():
-                raise TaskError(f"{place}: {len(row)} fields {row}; expected a meaning representation and a text")
-            yield linearise(row[0], place), " ".join(row[1].split())
+            if len(row) > 1 or any(cell.strip() for cell in row):
+                yield place, row, header
     except csv.Error as error:
         raise TaskError(f"{path}:{reader.line_num}: {error}") from error
-
-
-def _hub_rows(rows: Iterable[Row], where: str) -> Iterator[tuple[str, str]]:
-    for number, row in enumerate(rows):
-        place = f"{where}, row {number}"
-        try:
-            representation, text = str(row["meaning_representation"]), str(row["human_reference"])
-        except KeyError as error:
-            raise TaskError(f"{place}: no column {error}; it has {', '.join(row)}") from error
-        yield linearise(representation, place), " ".join(text.split())

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.base import Outcomes, Setting, Task, TaskError
+from tasks.formats.reading import each, field, shown, text, whole
 from tasks.formats.sources import Hub, Layout, Row, read_text
 from tasks.metrics import classification as metrics
 from tasks.metrics.hub import HubMetric, means
@@ -82,8 +83,6 @@ class Glue(Task):
 
     variants: ClassVar[tuple[str, ...]] = tuple(VARIANTS)
 
-    skip_malformed: bool = False
-    """Pass over rows that cannot be read (some copies of QQP hold a few) instead of stopping; their number is noted."""
     extra: str = ""
     """More metrics from the evaluate hub, joined by `+`, of class numbers (STS-B: scores): `evaluate:f1?average=macro`."""
 
@@ -131,30 +130,31 @@ class PreparedGlue(PreparedTask[Example]):
     task: Glue
     only_encoders = False
 
-    def read_file(self, path: Path, split: str) -> Iterator[Example]:
+    def read_file(self, path: Path, split: str) -> Iterator[Example | TaskError]:
         """The rows of a TSV file: no quoting, a header in all but CoLA."""
-        spec, skipped, header = self.task.spec, 0, self.task.variant != "cola"
-        for line, fields in read_tsv(path, header, columns=(*spec.texts, spec.label)):
-            try:
-                yield parse(fields, spec, path.stem.endswith("mismatched"))
-            except ValueError as error:
-                if not self.task.skip_malformed:
-                    raise TaskError(f"{path}:{line}: {error}") from error
-                skipped += 1
-        if skipped:
-            self.notes.append(f"{path.name}: {skipped} malformed rows passed over")
+        spec, header = self.task.spec, self.task.variant != "cola"
 
-    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterator[Example]:
+        def example(row: tuple[int, list[str] | str]) -> Example:
+            try:
+                return parse(row[1], spec, path.stem.endswith("mismatched"))
+            except ValueError as error:
+                raise TaskError(f"{path}:{row[0]}: {error}") from error
+
+        return each(read_tsv(path, header, columns=(*spec.texts, spec.label)), example, self.task.skip_malformed)
+
+    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterator[Example | TaskError]:
         """Rows of nyu-mll/glue: named texts, and `label` as a class number or a score."""
         spec = self.task.spec
-        for number, row in enumerate(rows):
-            try:
-                texts, label = tuple(str(row[name]) for name in spec.hub_texts), row["label"]
-            except KeyError as error:
-                raise TaskError(f"{where}, row {number}: no column {error}; it has {', '.join(row)}") from error
-            if spec.labels and label not in range(len(spec.labels)):
-                raise TaskError(f"{where}, row {number}: label {label!r} is none of 0 to {len(spec.labels) - 1}")
-            yield Example(texts, label if spec.labels else float(label), where.endswith("mismatched"))
+
+        def example(entry: tuple[int, Row]) -> Example:
+            number, row = entry
+            place = f"{where}, row {number}"
+            texts = tuple(text(field(row, name, place), name, place, blank=True) for name in spec.hub_texts)
+            label = field(row, "label", place)
+            found = class_number(label, len(spec.labels), place) if spec.labels else rating(label, place)
+            return Example(texts, found, where.endswith("mismatched"))
+
+        return each(enumerate(rows), example, self.task.skip_malformed)
 
     def encode(self, examples: Sequence[Example]) -> Iterator[Sequence[Feature]]:
         """One row per example, both texts in it, the longer one cut first."""
@@ -211,19 +211,39 @@ class PreparedGlue(PreparedTask[Example]):
         return outcomes | ({"mismatched": mismatched} if mismatched.any() else {})
 
 
+def class_number(label: object, classes: int, place: str) -> int:
+    """A hub row's label; TaskError at `place` where it is no class."""
+    found = whole(label, "label", place)
+    if found not in range(classes):
+        raise TaskError(f"{place}: label {label!r} is none of 0 to {classes - 1}")
+    return found
+
+
+def rating(label: object, place: str) -> float:
+    """A hub row's score; TaskError at `place` where it is no number from 0 to 5."""
+    if isinstance(label, bool) or not isinstance(label, int | float) or not 0 <= label <= 5:
+        raise TaskError(f"{place}: score {shown(label)} is no number from 0 to 5")
+    return float(label)
+
+
 def read_tsv(path: Path, header: bool, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str] | str]]:
     """(line number, the fields of `columns`) of every row, or what is wrong with a row of another width than the first.
 
     Columns are named by the header, or by position where there is none. Lines end at LF or CRLF alone, and a quote is a
     character like any other: GLUE's sentences hold bare ones.
     """
-    lines = read_text(path).removesuffix("\n").split("\n")
+    lines = read_text(path).split("\n")
+    while len(lines) > 1 and not lines[-1].strip():
+        lines.pop()
     names = lines[0].removesuffix("\r").split("\t")
     if not header:
         names = [str(position) for position in range(len(names))]
     absent = [column for column in columns if column not in names]
     if absent:
         raise TaskError(f"{path}:1: no column {absent[0]!r}; expected {', '.join(columns)}, found {', '.join(names)}")
+    twice = [column for column in columns if names.count(column) > 1]
+    if twice:
+        raise TaskError(f"{path}:1: two columns are called {twice[0]!r}: {', '.join(names)}")
     places = [names.index(column) for column in columns]
     for number, line in enumerate(lines[header:], start=1 + header):
         fields = line.removesuffix("\r").split("\t")

@@ -8,7 +8,6 @@ largest sum of start and end logit, over all windows, of at most `max_answer` to
 Rajpurkar et al. 2016, https://arxiv.org/abs/1606.05250; windows as in Devlin et al. 2019.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from tasks.base import Outcomes, Setting, Task, TaskError
-from tasks.formats.sources import Hub, Layout, Row, read_text
+from tasks.formats.reading import each, field, listed, shown, text, whole
+from tasks.formats.sources import Hub, Layout, Row, read_json
 from tasks.metrics import classification as metrics
 from tasks.metrics.hub import HubMetric, means, parse
 from tasks.pipeline.features import Feature
@@ -116,36 +116,56 @@ class PreparedSquad(PreparedTask[Question]):
                 f"max_length is {self.setting.max_length}; question and paragraph need at least {LEAST} tokens"
             )
 
-    def read_file(self, path: Path, split: str) -> Iterator[Question]:
+    def read_file(self, path: Path, split: str) -> Iterator[Question | TaskError]:
         """The questions of an official json file."""
-        try:
-            articles = json.loads(read_text(path))["data"]
-        except json.JSONDecodeError as error:
-            raise TaskError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
-        except (KeyError, TypeError) as error:
-            raise TaskError(f"{path}:1: expected an object with `data`, a list of articles") from error
-        for place, context, entry in _entries(articles, path):
-            try:
-                answers = [] if entry.get("is_impossible") else entry["answers"]
-                texts = tuple(answer["text"] for answer in answers)
-                begins = tuple(answer["answer_start"] for answer in answers)
-                question = Question(entry["id"], entry["question"].strip(), context, texts, begins)
-            except (KeyError, TypeError, AttributeError) as error:
-                raise TaskError(f"{place}: expected id, question and answers with text and answer_start") from error
-            yield self.check(question, place, split)
+        _, found = read_json(path)
+        articles = found.get("data") if isinstance(found, dict) else None
+        if not isinstance(articles, list):
+            raise TaskError(f"{path}:1: expected an object with `data`, a list of articles")
 
-    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterator[Question]:
+        def question(entry: tuple[str, Any, Any]) -> Question:
+            place, context, asked = entry
+            given = asked.get("is_impossible", False) if isinstance(asked, dict) else False
+            if not isinstance(given, bool):
+                raise TaskError(f"{place}: is_impossible is {shown(given)}; expected true or false")
+            answers = [] if given else listed(field(asked, "answers", place), "answers", place)
+            pairs = [
+                (field(answer, "text", f"{place}.answers[{a}]"), field(answer, "answer_start", f"{place}.answers[{a}]"))
+                for a, answer in enumerate(answers)
+            ]
+            return self.question(asked, context, pairs, place, split)
+
+        return each(_entries(articles, path), question, self.task.skip_malformed)
+
+    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterator[Question | TaskError]:
         """Rows of rajpurkar/squad: answers as lists of text and answer_start."""
-        for number, row in enumerate(rows):
-            place = f"{where}, row {number}"
-            try:
-                texts, begins = row["answers"]["text"], row["answers"]["answer_start"]
-                question = Question(row["id"], row["question"].strip(), row["context"], tuple(texts), tuple(begins))
-            except (KeyError, TypeError) as error:
-                raise TaskError(
-                    f"{place}: expected id, question, context and answers, found {', '.join(row)}"
-                ) from error
-            yield self.check(question, place, split)
+
+        def question(entry: tuple[int, Row]) -> Question:
+            place, row = f"{where}, row {entry[0]}", entry[1]
+            answers = field(row, "answers", place)
+            names = ("text", "answer_start")
+            texts, begins = (listed(field(answers, name, place), name, place) for name in names)
+            if len(texts) != len(begins):
+                raise TaskError(f"{place}: {len(texts)} answers with {len(begins)} places")
+            return self.question(row, field(row, "context", place), zip(texts, begins, strict=True), place, split)
+
+        return each(enumerate(rows), question, self.task.skip_malformed)
+
+    def question(
+        self, asked: Any, context: Any, answers: Iterable[tuple[Any, Any]], place: str, split: str
+    ) -> Question:
+        """The question of a record with `id` and `question`, whose values are checked and whose answers are looked for."""
+        known = [
+            (text(one, "an answer's text", place), whole(at, "an answer's answer_start", place)) for one, at in answers
+        ]
+        question = Question(
+            _name(field(asked, "id", place), place),
+            text(field(asked, "question", place), "question", place, blank=True).strip(),
+            text(context, "context", place),
+            tuple(one for one, _ in known),
+            tuple(at for _, at in known),
+        )
+        return self.check(question, place, split)
 
     def check(self, question: Question, place: str, split: str) -> Question:
         """The question with its answers' places mended; TaskError where an answer is missing or not in the paragraph."""
@@ -157,7 +177,8 @@ class PreparedSquad(PreparedTask[Question]):
         )  # fmt: skip
         if split == "train" and None in begins:
             wrong = begins.index(None)
-            found = question.context[question.begins[wrong] :][: len(question.answers[wrong])]
+            at = max(question.begins[wrong], 0)
+            found = question.context[at : at + len(question.answers[wrong])]
             raise TaskError(
                 f"{place}: question {question.id!r}: expected the answer {question.answers[wrong]!r} at character "
                 f"{question.begins[wrong]} of its paragraph, found {found!r}"
@@ -252,14 +273,18 @@ class PreparedSquad(PreparedTask[Question]):
         return row | {"start": start, "end": end}
 
 
-def _entries(articles: Any, path: Path) -> Iterator[tuple[str, str, Any]]:
+def _name(value: Any, place: str) -> str:
+    """A question's id, which some files have as a number."""
+    return str(value) if type(value) is int else text(value, "id", place)
+
+
+def _entries(articles: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:
     """(place, paragraph's text, question entry) of an official file's nested lists."""
     for a, article in enumerate(articles):
         for p, holder in enumerate(_list(article, "paragraphs", f"{path}: data[{a}]")):
             place = f"{path}: data[{a}].paragraphs[{p}]"
             entries = _list(holder, "qas", place)
-            if not isinstance(holder.get("context"), str) or not holder["context"].strip():
-                raise TaskError(f"{place}: expected a `context` with text")
+            text(holder.get("context"), "context", place)
             for q, entry in enumerate(entries):
                 yield f"{place}.qas[{q}]", holder["context"], entry
 

@@ -19,7 +19,8 @@ from typing import ClassVar
 import numpy as np
 
 from tasks.base import Outcomes, TaskError, resample
-from tasks.families.data_to_text import Pair, TextGeneration
+from tasks.families.data_to_text import Pair, TextGeneration, references
+from tasks.formats.reading import each, field, listed, text
 from tasks.formats.sources import Hub, Layout, Row
 from tasks.formats.triples import linearise, parse_triple, plain, read_xml
 
@@ -59,23 +60,30 @@ class Webnlg(TextGeneration):
             PUBLISHED[self.variant],
         )
 
-    def read_file(self, path: Path, split: str) -> Iterable[Pair]:
+    def read_file(self, path: Path, split: str) -> Iterable[Pair | TaskError]:
         """The entries of an XML file."""
-        return read_xml(path, clean=True)
+        return read_xml(path, clean=True, skip=self.skip_malformed)
 
-    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[Pair]:
+    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[Pair | TaskError]:
         """Rows with `input` (a list of triples), `category`, and `references` or, in training, a row per `target`."""
+
+        def told(entry: tuple[int, Row]) -> tuple[str, str, list[str]]:
+            place, row = f"{where}, row {entry[0]}", entry[1]
+            given = listed(field(row, "input", place), "input", place)
+            triples = [parse_triple(text(one, "a triple", place), place) for one in given]
+            if not triples:
+                raise TaskError(f"{place}: a record without triples")
+            category = text(field(row, "category", place), "category", place)
+            return linearise([(plain(s), p, plain(o)) for s, p, o in triples]), category, references(row, place)
+
         found: dict[tuple[str, str], list[str]] = {}
-        for number, row in enumerate(rows):
-            place = f"{where}, row {number}"
-            try:
-                triples = [parse_triple(text, place) for text in row["input"]]
-                texts = list(row["references"]) or [row["target"]]
-                key = (linearise([(plain(s), p, plain(o)) for s, p, o in triples]), str(row["category"]))
-            except KeyError as error:
-                raise TaskError(f"{place}: no column {error}; it has {', '.join(row)}") from error
-            found.setdefault(key, []).extend(" ".join(text.split()) for text in texts)
-        return [Pair(source, tuple(filter(None, texts)), category) for (source, category), texts in found.items()]
+        malformed: list[Pair | TaskError] = []
+        for record in each(enumerate(rows), told, self.skip_malformed):
+            if isinstance(record, TaskError):
+                malformed.append(record)
+            else:
+                found.setdefault(record[:2], []).extend(record[2])
+        return malformed + [Pair(source, tuple(texts), category) for (source, category), texts in found.items()]
 
     def marks(self, examples: Sequence[Pair], trained: Iterable[Pair]) -> Outcomes:
         """`unseen` [examples]: whether no training example is of the category."""

@@ -110,7 +110,8 @@ def load(kind: str, name: str) -> type[Any]:
     if name in builtin_names(kind):
         owners.insert(0, f"{found.package}.{name}")
     if not owners:
-        raise PrunebenchError(f"unknown {found.singular} '{name}'; {choices(name, names(kind))}")
+        hint = f"did you mean '{meant}'? " if (meant := _family_of(kind, name)) else ""
+        raise PrunebenchError(f"unknown {found.singular} '{name}'; {hint}{choices(name, names(kind))}")
     if len(owners) > 1:
         raise PrunebenchError(f"{found.singular} '{name}' is claimed by {' and by '.join(map(owner_of, owners))}")
     owner = owners[0]
@@ -128,6 +129,22 @@ def names(kind: str) -> list[str]:
     """Every name that can be given, built-in ones first."""
     foreign = sorted({point.name for point in entry_points(group=KINDS[kind].group)})
     return builtin_names(kind) + [name for name in foreign if name not in builtin_names(kind)]
+
+
+def _family_of(kind: str, name: str) -> str:
+    """The task that a name of the benchmark's own stands for: `sst2`, `SST-2` and `STS-B` are GLUE's; "" where there is none."""
+    if kind != "tasks":
+        return ""
+    for family in builtin_names(kind):
+        for variant in getattr(load(kind, family), "variants", ()) or ("",):
+            full = f"{family}/{variant}" if variant else family
+            if _letters(name) in {_letters(variant), _letters(full)} - {""}:
+                return full
+    return ""
+
+
+def _letters(name: str) -> str:
+    return "".join(sign for sign in name.lower() if sign.isalnum())
 
 
 @cache

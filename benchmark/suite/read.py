@@ -12,7 +12,7 @@ from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.plugins.files import only_looks, plugin_file
 from benchmark.suite.consistency import check_spec
-from benchmark.suite.spec import MODES, Training
+from benchmark.suite.spec import MODES, RANDOM, Training
 from benchmark.suite.suite import Method, Override, Suite, on_top
 from benchmark.suite.yaml import load_yaml
 
@@ -75,7 +75,9 @@ def _locate(raw: dict[str, Any], folder: Path) -> None:
         for key in ("model", "data"):
             text = node.get(key) if isinstance(node, dict) else None
             if isinstance(text, str):
-                node[key] = str(_folder(text, folder, Path.cwd()) or text)
+                drawn = RANDOM if key == "model" and text.startswith(RANDOM) else ""
+                name = text.removeprefix(drawn)
+                node[key] = drawn + str(_folder(name, folder, Path.cwd()) or name)
         for key in ("criteria", "regularizers", "schedule"):
             given = node.get(key) if isinstance(node, dict) else None
             if isinstance(given, str):

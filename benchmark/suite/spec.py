@@ -18,6 +18,9 @@ DENSE = "dense"
 
 _AS_KEY = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
+RANDOM = "random:"
+"""Before a model's name: only its configuration and tokenizer are used, and all weights are drawn."""
+
 MODES = ("mini", "hub")
 """Data sources that are not folders."""
 
@@ -221,6 +224,8 @@ def portable(model: str) -> str:
 
     A folder that is called `mini` is not the embedded model.
     """
+    if model.startswith(RANDOM):
+        return RANDOM + portable(model.removeprefix(RANDOM))
     name = PurePath(model).name
     return f"{name} (folder)" if name == "mini" != model else name
 

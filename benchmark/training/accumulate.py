@@ -27,6 +27,8 @@ def backward(
     def loss_of(piece: Batch) -> tuple[Tensor, int]:
         with autocast(optimizer.device), cheap_dropout(model, optimizer.device):
             losses, logits = forward(model, piece)
+            if not losses.numel():  # no word of the batch has a token: a mean over nothing would be nan
+                return logits.sum() + losses.sum(), 0
             return regularizer.loss(losses, logits, model, piece), losses.numel()
 
     if parts == 1 and parallel.size() == 1:
@@ -40,9 +42,10 @@ def backward(
         total[0] += loss.detach() * decisions
         total[1] += decisions
     parallel.add_up([total, *(flat.grad for flat in optimizer.flats)])
+    decided = total[1].clamp(min=1)
     for flat in optimizer.flats:
-        flat.grad.div_(total[1])
-    return total[0] / total[1]
+        flat.grad.div_(decided)
+    return total[0] / decided
 
 
 def split(batch: Batch, parts: int) -> Iterator[Batch]:

@@ -205,7 +205,8 @@ def calibration(job: Run) -> Callable[[Pruner], bool]:
 
     def loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         with environment.autocast(device), eager():  # a compiled backward cannot be differentiated again
-            return prepared.forward(model, batch)[0].mean()
+            losses = prepared.forward(model, batch)[0]
+            return losses.mean() if losses.numel() else losses.sum()
 
     def batches(count: int) -> list[Batch]:
         stream = prepared.batches("train", spec.training.batch_size, seed=1000 * spec.seed)

@@ -140,7 +140,10 @@ def saving(trial: Trial) -> str:
             again: nn.Module = type(model).from_pretrained(place)  # type: ignore[attr-defined]
         except Exception as error:  # the library raises whatever its parts do
             raise AssertionError(f"what {trial.name} saved cannot be opened ({error}): {advice}") from error
-        opened = trial.prepare(model=place)
+        try:
+            opened = trial.prepare(model=place)
+        except AssertionError as error:
+            raise AssertionError(f"what {trial.name} saved cannot be opened ({error}): {advice}") from error
         tokens = contents(opened, "reported")
         for reader, read in (("from_pretrained", again), (trial.name, opened.build(seed=1))):
             wrong = _differing(model, read)

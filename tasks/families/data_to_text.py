@@ -25,6 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from tasks.base import Outcomes, Setting, Task, TaskError
+from tasks.formats.reading import field, listed, spread
+from tasks.formats.reading import text as checked
 from tasks.formats.sources import Layout, Row
 from tasks.metrics.hub import HubMetric, means, parse
 from tasks.metrics.text import signatures, text_metrics, text_outcomes
@@ -45,12 +47,35 @@ class Pair:
     category: str = ""
 
 
-def grouped(rows: Iterable[tuple[str, str]]) -> list[Pair]:
-    """One pair per distinct source of (source, text) rows, in order of first appearance; empty texts are left out."""
+def grouped(rows: Iterable[tuple[str, str] | TaskError]) -> list[Pair | TaskError]:
+    """One pair per distinct source of (source, text) rows, in order of first appearance; empty texts are left out. Malformed
+    rows come first, as they are."""
     texts: dict[str, list[str]] = {}
-    for source, text in rows:
-        texts.setdefault(source, []).extend([text] if text else [])
-    return [Pair(source, tuple(found)) for source, found in texts.items() if found]
+    malformed: list[TaskError] = []
+    for row in rows:
+        if isinstance(row, TaskError):
+            malformed.append(row)
+        else:
+            texts.setdefault(row[0], []).extend([row[1]] if row[1] else [])
+    return [*malformed, *(Pair(source, tuple(found)) for source, found in texts.items() if found)]
+
+
+def flat(records: Iterable[tuple[str, list[str]] | TaskError]) -> Iterator[tuple[str, str] | TaskError]:
+    """(source, text) rows of (source, texts) records."""
+    for record in records:
+        if isinstance(record, TaskError):
+            yield record
+        else:
+            yield from ((record[0], text) for text in record[1])
+
+
+def references(row: Row, place: str) -> list[str]:
+    """A hub row's texts: its `references` or, in training, its `target`; TaskError where there is none or it is no text."""
+    given = listed(field(row, "references", place), "references", place) or [field(row, "target", place)]
+    texts = [spread(checked(one, "a reference", place, blank=True)) for one in given]
+    if not any(texts):
+        raise TaskError(f"{place}: a record without text")
+    return list(filter(None, texts))
 
 
 @dataclass(frozen=True)
@@ -83,11 +108,11 @@ class TextGeneration(Task):
         """Where the benchmark's files lie, given `Setting.data`."""
 
     @abstractmethod
-    def read_file(self, path: Path, split: str) -> Iterable[Pair]:
+    def read_file(self, path: Path, split: str) -> Iterable[Pair | TaskError]:
         """The pairs of one file; TaskError names file and line of what is malformed."""
 
     @abstractmethod
-    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[Pair]:
+    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[Pair | TaskError]:
         """The pairs of rows in the hub's schema."""
 
     def marks(self, examples: Sequence[Pair], trained: Iterable[Pair]) -> Outcomes:
@@ -142,13 +167,19 @@ class PreparedText(PreparedTask[Pair]):
                 f"max_target is {self.task.max_target}, but model {name!r} takes at most {bound} tokens in all"
             )
 
-    def read_file(self, path: Path, split: str) -> Iterable[Pair]:
+    def read_file(self, path: Path, split: str) -> Iterable[Pair | TaskError]:
         """The pairs of one of the benchmark's files."""
         return self.task.read_file(path, split)
 
-    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[Pair]:
+    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[Pair | TaskError]:
         """The pairs of rows in the hub's schema."""
         return self.task.read_rows(rows, where, split)
+
+    @property
+    def longest(self) -> int:
+        """Source and target where one sequence holds both, else the longer of them."""
+        source, target = self.source_limit, self.task.max_target
+        return source + target if self.decoder_only else max(source, target)
 
     @property
     def encoding(self) -> Mapping[str, Any]:

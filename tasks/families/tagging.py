@@ -15,8 +15,10 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from tasks.base import Outcomes, Setting, Task, TaskError
+from tasks.formats.columns import TAG, WORD, check_column, scan_columns
+from tasks.formats.reading import each, field, listed, shown, text
 from tasks.formats.sources import Layout, Row
-from tasks.formats.tags import SCHEMES, Sentence, check_scheme, read_columns, to_iob2
+from tasks.formats.tags import SCHEMES, Sentence, check_scheme, read_tag, to_iob2
 from tasks.metrics.entities import entity_metrics, entity_outcomes
 from tasks.metrics.hub import HubMetric, means, parse
 from tasks.pipeline.features import Feature
@@ -37,21 +39,32 @@ class WordTagging(Task):
     """Count only entities that are well formed in IOB2 (seqeval's strict mode), not all that conlleval reads."""
     extra: str = ""
     """More metrics from the evaluate hub, joined by `+`, of lists of tags: `evaluate:poseval`."""
+    word: str = WORD
+    """The words' column: its number from 1, or its name where a header line or `# global.columns` names the columns."""
+    tag: str = TAG
+    """The tags' column, likewise; -1 is the last."""
 
     def __post_init__(self) -> None:
         if self.scheme not in ("auto", *SCHEMES):
             raise TaskError(f"scheme is {self.scheme!r}; the choices are auto, {', '.join(SCHEMES)}")
+        for name in ("word", "tag"):
+            check_column(name, getattr(self, name))
 
     def aggregate(self, outcomes: Outcomes) -> dict[str, float]:
         """Entity F1, precision and recall, micro-averaged, and F1 of each type, in percent."""
         return entity_metrics(outcomes) | means(outcomes)
 
-    def read(self, path: Path) -> list[Sentence]:
+    def read(self, path: Path) -> Iterator[Sentence | TaskError]:
         """The sentences of a column file, their tags in IOB2; TaskError with file and line of what breaks `scheme`."""
-        sentences = read_columns(path)
-        if self.scheme != "auto":
-            check_scheme(sentences, self.scheme, path)
-        return [Sentence(one.words, tuple(to_iob2(one.tags)), one.line) for one in sentences]
+
+        def converted(one: Sentence | TaskError) -> Sentence:
+            if isinstance(one, TaskError):
+                raise one
+            if self.scheme != "auto":
+                check_scheme([one], self.scheme, path)
+            return Sentence(one.words, tuple(to_iob2(one.tags)), one.line)
+
+        return each(scan_columns(path, self.word, self.tag, self.skip_malformed), converted, self.skip_malformed)
 
 
 class PreparedTagging(PreparedTask[Sentence]):
@@ -94,29 +107,38 @@ class PreparedTagging(PreparedTask[Sentence]):
             )
         self.tokenizer = spaced(self.tokenizer)
 
-    def read_file(self, path: Path, split: str) -> Iterator[Sentence]:
+    def read_file(self, path: Path, split: str) -> Iterator[Sentence | TaskError]:
         """The sentences of a column file; TaskError names the line of a tag of unknown type."""
-        for sentence in self.task.read(path):
-            yield self._known(sentence, f"{path}:{sentence.line}")
 
-    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterator[Sentence]:
+        def known(sentence: Sentence | TaskError) -> Sentence:
+            if isinstance(sentence, TaskError):
+                raise sentence
+            return self._known(sentence, f"{path}:{sentence.line}")
+
+        return each(self.task.read(path), known, self.task.skip_malformed)
+
+    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterator[Sentence | TaskError]:
         """Rows with `tokens` and `ner_tags`, as texts or as numbers in the order of the columns' own class names."""
-        for number, row in enumerate(rows):
-            place = f"{where}, row {number}"
-            try:
-                words, tags = tuple(map(str, row["tokens"])), [self.tag_name(tag, place) for tag in row["ner_tags"]]
-            except KeyError as error:
-                raise TaskError(f"{place}: no column {error}; it has {', '.join(row)}") from error
+
+        def sentence(entry: tuple[int, Row]) -> Sentence:
+            place, row = f"{where}, row {entry[0]}", entry[1]
+            tokens, given = (listed(field(row, name, place), name, place) for name in ("tokens", "ner_tags"))
+            words = tuple(text(word, "a token", place, blank=True) for word in tokens)
+            tags = [self.tag_name(tag, place) for tag in given]
             if len(words) != len(tags):
                 raise TaskError(f"{place}: {len(words)} tokens and {len(tags)} ner_tags")
-            if words:
-                yield self._known(Sentence(words, tuple(to_iob2(tags)), number), place)
+            return self._known(Sentence(words, tuple(to_iob2(tags)), entry[0]), place)
+
+        found = each(enumerate(rows), sentence, self.task.skip_malformed)
+        return (one for one in found if isinstance(one, TaskError) or one.words)
 
     def tag_name(self, tag: object, place: str) -> str:
         """A tag of the hub's rows by name."""
-        if isinstance(tag, str):
-            return tag
-        raise TaskError(f"{place}: tag {tag!r} is no text, and this task knows no numbering of tags")
+        if isinstance(tag, str) and (known := read_tag(tag)):
+            return known
+        raise TaskError(
+            f"{place}: tag {shown(tag)}; expected the text of a tag, for this task knows no numbering of tags"
+        )
 
     def _known(self, sentence: Sentence, place: str) -> Sentence:
         for word, tag in zip(sentence.words, sentence.tags, strict=True):

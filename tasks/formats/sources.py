@@ -163,6 +163,17 @@ def open_text(path: Path) -> io.StringIO:
     return io.StringIO(read_text(path), newline="")
 
 
+def read_json(path: Path) -> tuple[str, Any]:
+    """A JSON file's text and its value; TaskError names file and line of what is not JSON."""
+    text = read_text(path)
+    try:
+        return text, json.loads(text)
+    except json.JSONDecodeError as error:
+        raise TaskError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists within lists without end
+        raise TaskError(f"{path}:1: not JSON that can be read: {error}") from error
+
+
 def hash_text(text: str) -> str:
     """SHA-256 of a text, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,24 +1,27 @@
-"""Entity tags of words: reading column files, telling IOB1, IOB2 and BIOES apart, and converting all of them to IOB2.
+"""Entity tags of words: telling IOB1, IOB2 and BIOES apart, and converting all of them to IOB2.
 
-A tag is `O` or PREFIX-TYPE. An entity is a run of words of one type; the schemes differ in how they mark its ends:
+A tag is `O` or PREFIX-TYPE, or in files of one type the bare PREFIX.
+An entity is a run of words of one type; the schemes differ in how they mark its ends:
 
     IOB1    I-* inside, B-* where an entity touches another of its type (CoNLL-2003 as distributed, which also has one B-*
             that touches none: not held against a file)
     IOB2    B-* on every first word, I-* on the others
-    BIOES   as IOB2, with E-* on the last word and S-* on an entity of one word
+    BIOES   as IOB2, with E-* on the last word and S-* on an entity of one word (in BILOU L-* and U-*)
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.base import TaskError
-from tasks.formats.sources import read_text
 
 SCHEMES = ("iob1", "iob2", "bioes")
-_TAG = re.compile(r"O|[BIES]-\S+")
-_DOCUMENT = "-DOCSTART-"
+BARE = "ENTITY"
+"""The type of entities in files that name none."""
+
+_TAG = re.compile(r"O|[BIESLUMW](-\S+)?")
+_PREFIXES = {"L": "E", "U": "S", "M": "I", "W": "S"}
 
 
 @dataclass(frozen=True)
@@ -30,51 +33,14 @@ class Sentence:
     line: int
 
 
-def read_columns(path: Path) -> list[Sentence]:
-    """Sentences of a CoNLL column file: one word a line, blank lines between sentences, first column the word, last its
-    tag; columns are separated by tabs if a line has one, else by spaces. `-DOCSTART-` lines are skipped. TaskError names
-    file and line of a row that has another number of columns than the first one, or no tag in its last."""
-    sentences: list[Sentence] = []
-    rows: list[tuple[str, str]] = []
-    begin, width = 1, 0
-    for number, columns in _rows(path):
-        if columns and columns[0] != _DOCUMENT:
-            width = width or len(columns)
-            rows.append(_row(columns, width, f"{path}:{number}"))
-            begin = begin if len(rows) > 1 else number
-        elif rows:
-            sentences.append(_sentence(rows, begin))
-            rows = []
-    if rows:
-        sentences.append(_sentence(rows, begin))
-    if not sentences:
-        raise TaskError(
-            f"{path}: no sentence found; expected one word and its tag a line, blank lines between sentences"
-        )
-    return sentences
-
-
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    # Split by hand: str.split() and splitlines() would also cut words at non-breaking spaces and unusual line ends.
-    for number, raw in enumerate(read_text(path).split("\n"), 1):
-        text = raw.strip(" \t\r")
-        yield number, re.split("\t" if "\t" in text else " +", text) if text else []
-
-
-def _row(columns: list[str], width: int, place: str) -> tuple[str, str]:
-    if len(columns) < 2 or len(columns) != width:
-        raise TaskError(
-            f"{place}: {len(columns)} columns {columns}; expected {max(width, 2)}, a word first and its tag last"
-        )
-    word, tag = columns[0].strip(), columns[-1].strip()
-    if not word or not _TAG.fullmatch(tag):
-        raise TaskError(f"{place}: word {word!r} has tag {tag!r}; expected O or B-, I-, E-, S- and a type")
-    return word, tag
-
-
-def _sentence(rows: list[tuple[str, str]], line: int) -> Sentence:
-    words, tags = zip(*rows, strict=True)
-    return Sentence(words, tags, line)
+def read_tag(text: str, typed: bool = False) -> str:
+    """A tag with its prefix in B, I, E, S, or "" where it is none: BILOU's L and U and BMEWO's M and W are spelt E, S, I and S,
+    and a bare B or I is of the one type ENTITY unless the file is `typed`."""
+    if not _TAG.fullmatch(text) or (typed and len(text) == 1 and text != "O"):
+        return ""
+    if text == "O":
+        return text
+    return _PREFIXES.get(text[0], text[0]) + (text[1:] or f"-{BARE}")
 
 
 def to_iob2(tags: Sequence[str]) -> list[str]:

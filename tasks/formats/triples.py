@@ -13,7 +13,9 @@ from xml.parsers import expat
 
 from tasks.base import TaskError
 from tasks.families.data_to_text import Pair
-from tasks.formats.sources import read_text
+from tasks.formats.reading import each, field, listed, shown, spread
+from tasks.formats.reading import text as checked
+from tasks.formats.sources import read_json as load
 
 Triple = tuple[str, str, str]
 
@@ -37,20 +39,24 @@ def parse_triple(text: str, place: str) -> Triple:
     return parts[0], parts[1], parts[2]
 
 
-def read_xml(path: Path, clean: bool) -> Iterator[Pair]:
+def read_xml(path: Path, clean: bool, skip: bool = False) -> Iterator[Pair | TaskError]:
     """One pair per `entry` with its `lex` texts and category; `clean` makes terms `plain`. Triples are the `mtriple`s of
-    `modifiedtripleset`. TaskError names file and line of broken XML, a malformed triple, an entry without triples or texts."""
-    for entry in parse_xml(path).iter("entry"):
+    `modifiedtripleset`. TaskError names file and line of broken XML, a malformed triple, an entry without triples or texts;
+    `skip` yields it in the place of an entry."""
+
+    def pair(entry: Element) -> Pair:
         triples = [
             parse_triple(one.text or "", _place(path, one)) for one in entry.iterfind("modifiedtripleset/mtriple")
         ]
-        texts = [" ".join((lex.text or "").split()) for lex in entry.iter("lex")]
+        texts = [spread(lex.text or "") for lex in entry.iter("lex")]
         if not triples or not any(texts):
             missing = "triples (modifiedtripleset/mtriple)" if not triples else "text (lex)"
             raise TaskError(f"{_place(path, entry)}: entry {entry.get('eid', '')!r} has no {missing}")
         if clean:
             triples = [(plain(subject), relation, plain(value)) for subject, relation, value in triples]
-        yield Pair(linearise(triples), tuple(filter(None, texts)), entry.get("category", ""))
+        return Pair(linearise(triples), tuple(filter(None, texts)), entry.get("category", ""))
+
+    return each(parse_xml(path).iter("entry"), pair, skip)
 
 
 def parse_xml(path: Path) -> Element:
@@ -64,36 +70,44 @@ def parse_xml(path: Path) -> Element:
         parser.Parse(path.read_bytes(), True)
     except expat.ExpatError as error:
         raise TaskError(f"{path}:{error.lineno}: not well-formed XML: {expat.ErrorString(error.code)}") from error
+    except (ValueError, LookupError) as error:  # an encoding that the parser does not know
+        raise TaskError(f"{path}:1: XML that cannot be read: {error}") from error
     return builder.close()
 
 
-def read_json(path: Path) -> Iterator[Pair]:
+def read_json(path: Path, skip: bool = False) -> Iterator[Pair | TaskError]:
     """One pair per record `{tripleset: [[s, p, o], ...], annotations: [{text}, ...]}` of DART's JSON; TaskError names file
-    and line of broken JSON and of a record that has another shape."""
-    text = read_text(path)
-    try:
-        records = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise TaskError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    and line of broken JSON and of a record that has another shape, and is yielded in the record's place where `skip` is set."""
+    text, records = load(path)
     if not isinstance(records, list):
         raise TaskError(f"{path}:1: found a JSON {type(records).__name__}; expected a list of records")
-    for number, record in enumerate(records):
+
+    def pair(entry: tuple[int, Any]) -> Pair:
         try:
-            yield _json_pair(record)
+            return _json_pair(entry[1])
         except TaskError as error:
-            raise TaskError(f"{path}:{_line_of(text, number)}: {error}") from error
+            raise TaskError(f"{path}:{_line_of(text, entry[0])}{error}") from error
+
+    return each(enumerate(records), pair, skip)
 
 
 def _json_pair(record: Any) -> Pair:
-    try:
-        triples = [(str(s), str(p), str(o)) for s, p, o in record["tripleset"]]
-        texts = [" ".join(one["text"].split()) for one in record["annotations"]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        shape = '{"tripleset": [[subject, property, object], ...], "annotations": [{"text": ...}, ...]}'
-        raise TaskError(f"not of the form {shape}: {type(error).__name__}: {error}") from error
+    """The pair of a record; the TaskError of a malformed one begins with the place within it."""
+    triples = [as_triple(one, "") for one in listed(field(record, "tripleset", ""), "tripleset", "")]
+    notes = listed(field(record, "annotations", ""), "annotations", "")
+    texts = [spread(checked(field(one, "text", ""), "an annotation's text", "", blank=True)) for one in notes]
     if not triples or not any(texts):
-        raise TaskError(f"a record without {'text' if triples else 'triples'}")
+        raise TaskError(f": a record without {'text' if triples else 'triples'}")
     return Pair(linearise(triples), tuple(filter(None, texts)))
+
+
+def as_triple(value: Any, place: str) -> Triple:
+    """A list of subject, property and object, each a text; TaskError at `place` for anything else."""
+    parts = listed(value, "a triple", place)
+    if len(parts) != 3:
+        raise TaskError(f"{place}: triple {shown(value)} has {len(parts)} parts; expected subject, property, object")
+    subject, relation, thing = (checked(part, f"a part of the triple {shown(value)}", place) for part in parts)
+    return subject, relation, thing
 
 
 def _line_of(text: str, number: int) -> int:

@@ -3,14 +3,15 @@
     checkpoint = open_checkpoint("mini", embedded="encoder")
     model = checkpoint.build("AutoModelForSequenceClassification", seed=0, num_labels=2)
 
-What the files lack (a fresh head) is drawn under `seed`; a folder with a configuration and no weights is drawn whole.
+What the files lack (a fresh head, a pooler) is drawn under `seed`; that the rest is in them is checked (loaded.py). A model behind
+`random:` is drawn whole.
 """
 
 import copy
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,22 +19,29 @@ from typing import Any
 import torch
 from torch import nn
 
-from tasks.base import TaskError
+from tasks.base import ModelError
 from tasks.formats.sources import MINI, hash_files, hash_text
 from tasks.pipeline.cache import Memo
+from tasks.pipeline.loaded import complete
+from tasks.pipeline.model_files import check_tokenizer, stored, weight_files
 
 FILES = ("*.json", "*.safetensors", "*.bin", "*.txt", "*.model", "*.py")
 """What a checkpoint's fingerprint covers."""
 
-WEIGHTS = ("*.safetensors", "*.bin")
+RANDOM = "random:"
+"""Before a model's name: its weights are drawn, not read."""
+
+UNBOUNDED = 512
+"""Tokens that a model without a bound is tried on."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """A loaded model to copy from, and the names of the parameters its files lacked."""
+    """A loaded model to copy from, the names of the parameters that are drawn, and what a record must say of the rest."""
 
     model: nn.Module
     missing: frozenset[str]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,20 +56,21 @@ class Checkpoint:
     config: Any
     tokenizer: Any
     trust_remote_code: bool = False
+    random: bool = False
+    """All weights are drawn, whatever the files hold."""
 
     def build(self, auto: str, seed: int, **config: Any) -> nn.Module:
         """A fresh fp32 model of the transformers class `auto` on the CPU; `config` overrides the configuration.
 
         One seed, one result, bit for bit, and the global random state is left as it was.
         """
-        key = (self.path, self.fingerprint, auto, repr(sorted(config.items())))
-        template = _templates.get(key, lambda: self._load(auto, config))
+        template = self._template(auto, config)
         model = copy.deepcopy(template.model)
         _draw(model, template.missing, seed)
         return model.train()
 
     def model_class(self, auto: str) -> type[nn.Module]:
-        """The class that `auto` picks for this configuration; TaskError where the model does not fit the task."""
+        """The class that `auto` picks for this configuration; ModelError where the model does not fit the task."""
         import transformers
 
         mapping = getattr(transformers, auto)._model_mapping
@@ -69,8 +78,8 @@ class Checkpoint:
             found: type[nn.Module] = mapping[type(self.config)]
             return found
         if self.trust_remote_code and auto in (getattr(self.config, "auto_map", None) or {}):
-            return type(_templates.get((self.path, self.fingerprint, auto, "[]"), lambda: self._load(auto, {})).model)
-        raise TaskError(f"model {self.name!r} is of type {self.config.model_type!r}, for which there is no {auto}")
+            return type(self._template(auto, {}).model)
+        raise ModelError(f"model {self.name!r} is of type {self.config.model_type!r}, for which there is no {auto}")
 
     def inputs(self, auto: str) -> frozenset[str]:
         """Names of the tensors that the model's `forward` takes; segment ids only where it has two segments."""
@@ -85,12 +94,61 @@ class Checkpoint:
         tokenizer = getattr(self.tokenizer, "init_kwargs", {})
         return self.trust_remote_code and bool(getattr(self.config, "auto_map", None) or tokenizer.get("auto_map"))
 
-    @property
+    def try_out(self, auto: str, length: int, **config: Any) -> tuple[str, ...]:
+        """Load the model and read `length` tokens, one of them the tokenizer's last: what a record must say of its weights.
+
+        ModelError where the files do not hold the model, or it cannot read that input or answers with no number.
+        """
+        key = (self.path, self.fingerprint, auto, length, repr(sorted(config.items())))
+        return _tried.get(key, lambda: self._try_out(auto, length, config))
+
+    def _try_out(self, auto: str, length: int, config: Mapping[str, Any]) -> tuple[str, ...]:
+        template = self._template(auto, config)
+        inputs = self._longest_input(length if self.positions is not None else min(length, UNBOUNDED))
+        model: Any = template.model.eval()
+        try:
+            with torch.no_grad():
+                states = model.base_model(**inputs)[0]
+        except (IndexError, RuntimeError, ValueError) as error:
+            tokens = inputs["input_ids"].shape[1]
+            raise ModelError(f"model {self.name!r} cannot read an input of {tokens} tokens: {error}") from error
+        if not bool(states.isfinite().all()):
+            raise ModelError(f"model {self.name!r} answers with numbers that are not finite: its weights are damaged")
+        return template.notes
+
+    def _longest_input(self, length: int) -> dict[str, torch.Tensor]:
+        """One text of `length` tokens, the last the highest that the tokenizer knows, in the last segment."""
+        padding, highest = self.tokenizer.pad_token_id, max(self.tokenizer.get_vocab().values())
+        ids = torch.full((1, length), next(at for at in range(3) if at != padding))
+        ids[0, -1] = highest
+        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        if (getattr(self.config, "type_vocab_size", None) or 0) >= 2:
+            inputs["token_type_ids"] = torch.ones_like(ids)
+        if getattr(self.config, "is_encoder_decoder", False):
+            inputs["decoder_input_ids"] = ids
+        return inputs
+
+    @cached_property
     def positions(self) -> int | None:
         """Longest input in tokens, or None where the model names no bound (relative positions)."""
-        bounds = [getattr(self.config, "max_position_embeddings", None), self.tokenizer.model_max_length]
+        bounds = [self._embedded_positions(), self.tokenizer.model_max_length]
         known = [bound for bound in bounds if bound is not None and 0 < bound < 10**9]
         return min(known, default=None)
+
+    def _embedded_positions(self) -> int | None:
+        """The configuration's bound, less the rows of a position embedding up to its padding: RoBERTa's 514 are 512."""
+        import transformers
+
+        bound: int | None = getattr(self.config, "max_position_embeddings", None)
+        try:
+            with torch.device("meta"), fewer_messages():
+                model = transformers.AutoModel.from_config(self.config, trust_remote_code=self.trust_remote_code)
+        except Exception:  # a model that cannot be made is refused where it is loaded, with the reason
+            return bound
+        for name, module in model.named_modules():
+            if bound and "position" in name and isinstance(module, nn.Embedding) and module.padding_idx is not None:
+                bound = min(bound, module.num_embeddings - module.padding_idx - 1)
+        return bound
 
     @cached_property
     def tokenizer_fingerprint(self) -> str:
@@ -99,57 +157,70 @@ class Checkpoint:
         state = backend.to_str() if backend is not None else repr(sorted(self.tokenizer.get_vocab().items()))
         return hash_text(state + repr(sorted(self.tokenizer.special_tokens_map.items())))
 
+    def _template(self, auto: str, config: Mapping[str, Any]) -> Template:
+        key = (self.path, self.fingerprint, auto, repr(sorted(config.items())))
+        return _templates.get(key, lambda: self._load(auto, config))
+
     def _load(self, auto: str, overrides: Mapping[str, Any]) -> Template:
         import transformers
 
         config = copy.deepcopy(self.config)
+        own = self._own_labels()
+        if "id2label" in overrides:
+            overrides = {"label2id": {name: at for at, name in overrides["id2label"].items()}, **overrides}
         for name, value in {"pad_token_id": self.tokenizer.pad_token_id, **overrides}.items():
             setattr(config, name, value)
         factory = getattr(transformers, auto)
         options = {"dtype": torch.float32, "trust_remote_code": self.trust_remote_code}
-        if self._has_no_weights():
+        if self.random:
             with torch.random.fork_rng(devices=[]):
                 model = factory.from_config(config, **options)
-            return Template(model, frozenset(name for name, _ in model.named_parameters()))
+            names = frozenset(name for name, _ in model.named_parameters())
+            return Template(model, names, ("the model is not pretrained: all its weights were drawn at random",))
+        folder = Path(self.path)
+        files = weight_files(self.name, folder) if folder.is_dir() else []
         try:
             with fewer_messages(), torch.random.fork_rng(devices=[]):
                 model, report = factory.from_pretrained(
                     self.path, config=config, revision=self.revision or "main", output_loading_info=True,
                     ignore_mismatched_sizes=True, **options,
                 )  # fmt: skip
+                held = stored(files or self._fetched())
         except Exception as error:  # a folder of another's making: say which, with the library's reason
-            raise TaskError(f"cannot load model {self.name!r} as {auto}: {error}") from error
-        return Template(model, self._missing(model, report))
+            raise ModelError(f"cannot load model {self.name!r} as {auto}: {error}") from error
+        labels = overrides.get("id2label", {})
+        return Template(model, *complete(self.name, model, report, held, labels, own))
 
-    def _missing(self, model: nn.Module, report: Mapping[str, Any]) -> frozenset[str]:
-        """Parameters to draw; TaskError where the body itself, not just a head or pooler, is not in the files."""
-        resized = {entry if isinstance(entry, str) else entry[0] for entry in report["mismatched_keys"]}
-        missing = set(report["missing_keys"]) | resized
-        prefix = f"{model.base_model_prefix}."
-        body = [name for name, _ in model.named_parameters() if name.startswith(prefix)]
-        lacking = [name for name in body if name in missing]
-        if any(name.startswith(prefix) for name in resized) or len(lacking) > len(body) / 2:
-            wrong = sorted(resized) or lacking
-            raise TaskError(
-                f"the weights of {self.name!r} do not fit its configuration: {len(lacking)} of {len(body)} parameters of the "
-                f"body are missing or of another shape, for instance {wrong[0]}"
-            )
-        return frozenset(missing)
+    def _fetched(self) -> list[Path]:
+        """The weights of a hub's model, where they have just been put."""
+        from transformers.utils import cached_file
 
-    def _has_no_weights(self) -> bool:
-        folder = Path(self.path)
-        return folder.is_dir() and not any(path for pattern in WEIGHTS for path in folder.glob(pattern))
+        found = cached_file(self.path, "config.json", revision=self.revision or "main")
+        return weight_files(self.name, Path(found).parent)
+
+    def _own_labels(self) -> dict[int, str]:
+        """The labels of the files' head; empty where the two lists of the configuration contradict each other."""
+        names = {int(at): str(name) for at, name in (self.config.id2label or {}).items()}
+        numbers = {int(at): str(name) for name, at in (self.config.label2id or {}).items()}
+        unnamed = [{at: f"LABEL_{at}" for at in known} for known in (names, numbers)]
+        if numbers == unnamed[1]:  # the library's own, put in where a file has but one of the two
+            return names
+        return numbers if names in (numbers, unnamed[0]) else {}
 
 
 _templates: Memo[Template] = Memo(3)
 _checkpoints: Memo[Checkpoint] = Memo(8)
+_tried: Memo[tuple[str, ...]] = Memo(64)
 
 
 def open_checkpoint(model: str, embedded: str, trust_remote_code: bool = False) -> Checkpoint:
     """The checkpoint that `Setting.model` names; `embedded` is the folder below tasks/mini that `mini` stands for.
 
-    A hub id may carry a revision, `owner/name@revision`. TaskError where nothing can be opened.
+    A hub id may carry a revision, `owner/name@revision`. ModelError where nothing can be opened.
     """
+    if model.startswith(RANDOM):
+        opened = open_checkpoint(model.removeprefix(RANDOM), embedded, trust_remote_code)
+        return replace(opened, name=model, fingerprint=hash_text(RANDOM + opened.fingerprint), random=True)
     path = str(MINI / embedded) if model == "mini" else model
     folder = Path(path).expanduser()
     if not folder.is_dir():
@@ -157,7 +228,7 @@ def open_checkpoint(model: str, embedded: str, trust_remote_code: bool = False) 
         return _checkpoints.get(key, lambda: _open(model, model, "", trust_remote_code))
     if not (folder / "config.json").is_file():
         held = ", ".join(sorted(entry.name for entry in folder.iterdir())[:10])
-        raise TaskError(f"model {model!r}: no config.json in {folder} (it holds: {held or 'nothing'})")
+        raise ModelError(f"model {model!r}: no config.json in {folder} (it holds: {held or 'nothing'})")
     found = {path for pattern in FILES for path in folder.glob(pattern)}
     fingerprint = hash_files(found, folder)
     key = (str(folder), fingerprint, trust_remote_code)
@@ -176,7 +247,8 @@ def _open(name: str, path: str, fingerprint: str, trust_remote_code: bool) -> Ch
         tokenizer = transformers.AutoTokenizer.from_pretrained(path, **options)
     except Exception as error:  # the library's, the hub's and the network's errors alike
         kind = "folder" if fingerprint else "hub id (no such folder here)"
-        raise TaskError(f"cannot open model {name!r}, taken as a {kind}: {error}") from error
+        raise ModelError(f"cannot open model {name!r}, taken as a {kind}: {error}") from error
+    check_tokenizer(name, tokenizer, getattr(config, "vocab_size", None), Path(path) if fingerprint else None)
     if tokenizer.pad_token_id is None:
         _choose_pad(tokenizer, name)
     if not fingerprint:
@@ -188,7 +260,7 @@ def _open(name: str, path: str, fingerprint: str, trust_remote_code: bool) -> Ch
 def _choose_pad(tokenizer: Any, name: str) -> None:
     """Decoders often have no padding token; the end of text serves, being masked wherever it pads."""
     if tokenizer.eos_token is None:
-        raise TaskError(f"the tokenizer of model {name!r} has neither a padding nor an end-of-text token")
+        raise ModelError(f"the tokenizer of model {name!r} has neither a padding nor an end-of-text token")
     tokenizer.pad_token = tokenizer.eos_token
 
 

@@ -3,7 +3,7 @@
 A task fills in
 
     read_file(path, split)      one of the benchmark's own files -> examples        (TaskError with file:line)
-    read_rows(rows, where, split)   rows of the hub's schema -> examples
+    read_rows(rows, where, split)   rows of the hub's schema -> examples            (both may yield one in an example's place)
     encode(examples)            examples -> for each, one or more rows of integers  (several: windows, references)
     settings()                  the configuration its head needs
     forward(model, batch)       losses [decisions], logits [decisions, classes]
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks.base import Batch, Evaluation, Outcomes, Prepared, Setting, Task, TaskError
+from tasks.base import Batch, Evaluation, ModelError, Outcomes, Prepared, Setting, Task, TaskError
 from tasks.formats.sources import Files, Layout, Row, hash_text, open_source
 from tasks.metrics.hub import HubMetric, hub_scores
 from tasks.pipeline.batching import Rows, budgeted, carve, grouped, in_order, sample
@@ -84,7 +84,12 @@ class PreparedTask(Prepared, Generic[E]):
         """What a reader of the numbers must know: samples of a benchmark, limits, rows passed over."""
         if self.checkpoint.own_code:
             self.notes.append("the model ran code of its own repository (--trust-remote-code)")
+        settings = self._known_settings()
+        if settings is not None:
+            self.notes += self.checkpoint.try_out(self.auto, self.longest, **settings)
         self._splits = self._open()
+        if settings is None:
+            self.notes += self.checkpoint.try_out(self.auto, self.longest, **self.settings())
         self.counts = {name: len(split.examples) for name, split in self._splits.items()}
         self.rows = {name: len(split.features) for name, split in self._splits.items()}
         self.splits = self._describe()
@@ -92,11 +97,14 @@ class PreparedTask(Prepared, Generic[E]):
 
     # What a task fills in.
 
-    def read_file(self, path: Path, split: str) -> Iterable[E]:
-        """The examples of one of the benchmark's own files; what it appends to `notes` goes into the record."""
+    def read_file(self, path: Path, split: str) -> Iterable[E | TaskError]:
+        """The examples of one of the benchmark's own files; what it appends to `notes` goes into the record.
+
+        A record that cannot be read is raised as TaskError, or yielded as one where the task passes over it (`reading.each`).
+        """
         raise NotImplementedError
 
-    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[E]:
+    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[E | TaskError]:
         """The examples of rows in the hub's schema; `where` names their place in error messages."""
         raise NotImplementedError
 
@@ -105,7 +113,8 @@ class PreparedTask(Prepared, Generic[E]):
         raise NotImplementedError
 
     def settings(self) -> dict[str, Any]:
-        """What the model's configuration must say: number of labels and the like."""
+        """What the model's configuration must say: number of labels and the like. Asked before data are read, and again after
+        that where it raises without them."""
         return {}
 
     def outcomes(self, model: nn.Module, split: str) -> tuple[Outcomes, list[str]]:
@@ -124,11 +133,18 @@ class PreparedTask(Prepared, Generic[E]):
         """TaskError where the checkpoint does not fit the task; called before any data are read."""
         config, name = self.checkpoint.config, self.setting.model
         if self.only_encoders and getattr(config, "is_encoder_decoder", False):
-            raise TaskError(f"model {name!r} is an encoder-decoder ({config.model_type}); this task needs an encoder")
+            raise ModelError(f"model {name!r} is an encoder-decoder ({config.model_type}); this task needs an encoder")
         self.checkpoint.model_class(self.auto)
         bound = self.checkpoint.positions
         if bound is not None and self.setting.max_length > bound:
-            raise TaskError(f"max_length is {self.setting.max_length}, but model {name!r} takes at most {bound} tokens")
+            raise ModelError(
+                f"max_length is {self.setting.max_length}, but model {name!r} takes at most {bound} tokens"
+            )
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest input that the model may get."""
+        return self.setting.max_length
 
     @property
     def encoding(self) -> Mapping[str, Any]:
@@ -212,6 +228,13 @@ class PreparedTask(Prepared, Generic[E]):
         model.save_pretrained(folder)  # type: ignore[operator]
         self.tokenizer.save_pretrained(folder)
 
+    def _known_settings(self) -> dict[str, Any] | None:
+        """`settings`, or None where a task takes them from its data, which are not read yet."""
+        try:
+            return self.settings()
+        except (AttributeError, LookupError, TaskError):
+            return None
+
     def _split(self, name: str) -> Split[E]:
         if name not in self._splits:
             hint = "; it needs heldout > 0" if name == "heldout" else ""
@@ -240,15 +263,30 @@ class PreparedTask(Prepared, Generic[E]):
     def _read(self, split: str) -> tuple[Sequence[E], Sequence[str]]:
         """The examples of a split and the notes made while reading them."""
         before, self.notes = self.notes, []
-        if isinstance(self.source, Files):
-            read = [example for path in self.source.paths(split) for example in self.read_file(path, split)]
-        else:
-            parts = self.source.parts(split)
-            read = [example for where, rows in parts for example in self.read_rows(rows, where, split)]
+        read: list[E] = []
+        skipped: list[TaskError] = []
+        for example in self._examples(split):
+            if not isinstance(example, TaskError):
+                read.append(example)
+            elif self.task.skip_malformed:
+                skipped.append(example)
+            else:
+                raise example
         if not read:
-            raise TaskError(f"no examples in {self.source.describe(split)} ({split}, data: {self.setting.data})")
+            first = f"; all {len(skipped)} are malformed, the first: {skipped[0]}" if skipped else ""
+            raise TaskError(f"no examples in {self.source.describe(split)} ({split}, data: {self.setting.data}){first}")
+        if skipped:
+            first = str(skipped[0]).replace(
+                f"{self.source.folder}/", ""
+            )  # where the folder lies is the machine's affair
+            self.notes.append(f"{split}: {len(skipped)} malformed records passed over, the first: {first}")
         notes, self.notes = self.notes, before
         return tuple(read), tuple(notes)
+
+    def _examples(self, split: str) -> Iterator[E | TaskError]:
+        if isinstance(self.source, Files):
+            return (example for path in self.source.paths(split) for example in self.read_file(path, split))
+        return (example for where, rows in self.source.parts(split) for example in self.read_rows(rows, where, split))
 
     def _encode(self, examples: Sequence[E]) -> Iterator[Sequence[Feature]]:
         for start in range(0, len(examples), CHUNK):

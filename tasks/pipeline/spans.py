@@ -35,12 +35,15 @@ def paragraph(batch: Mapping[str, Tensor]) -> Tensor:
 
 
 def locate(context: str, text: str, begin: int) -> int | None:
-    """Where the answer stands: at `begin`, or up to two characters beside it, as in some copies of the set; else None."""
-    for shift in (0, -1, 1, -2, 2):
-        at = begin + shift
-        if at >= 0 and context[at : at + len(text)] == text:
-            return at
-    return None
+    """Where the answer stands: at `begin`, or up to two characters beside it, as in some copies of the set; else None.
+
+    `begin` may also count UTF-16 units or UTF-8 bytes, as tools written in other languages do.
+    """
+    places = [begin + shift for shift in (0, -1, 1, -2, 2)]
+    if begin >= 0 and not context.isascii():
+        places.append(len(context.encode("utf-16-le", "surrogatepass")[: 2 * begin].decode("utf-16-le", "ignore")))
+        places.append(len(context.encode("utf-8", "surrogatepass")[:begin].decode("utf-8", "ignore")))
+    return next((at for at in places if at >= 0 and context[at : at + len(text)] == text), None)
 
 
 def token_span(

@@ -10,6 +10,7 @@ from tasks.base import TaskError
 from tasks.e2e import E2e, linearise
 from tasks.formats.sources import Rows, open_source
 from tasks.webnlg import Webnlg
+from tests.tasks.tiny import pairs_of
 
 
 def write(folder: Path, text: str) -> Path:
@@ -30,7 +31,7 @@ def test_a_representation_as_source() -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_rows_are_gathered_by_their_representation(tmp_path: Path, end: str) -> None:
     lines = ["mr,ref", '"name[A], area[b]","A, in  b, is ""nice""."', "name[C],C.", '"name[A], area[b]",A is in b.']
-    pairs = list(E2e().read_file(write(tmp_path, "\ufeff" + end.join(lines)), "train"))
+    pairs = pairs_of(E2e().read_file(write(tmp_path, "\ufeff" + end.join(lines)), "train"))
     assert [pair.source for pair in pairs] == ["name : A | area : b", "name : C"]
     assert pairs[0].texts == ('A, in b, is "nice".', "A is in b.")
 
@@ -52,9 +53,9 @@ def test_malformed_rows_name_file_and_line(tmp_path: Path, text: str, message: s
 
 def test_hub_rows() -> None:
     rows = [{"meaning_representation": "name[A]", "human_reference": text} for text in ("One.", "Two.")]
-    (pair,) = E2e().read_rows(rows, "hub", "train")
+    (pair,) = pairs_of(E2e().read_rows(rows, "hub", "train"))
     assert (pair.source, pair.texts) == ("name : A", ("One.", "Two."))
-    with pytest.raises(TaskError, match="hub, row 0: no column 'meaning_representation'; it has mr"):
+    with pytest.raises(TaskError, match="hub, row 0: no 'meaning_representation'; it has mr"):
         list(E2e().read_rows([{"mr": "x"}], "hub", "train"))
 
 
@@ -83,5 +84,5 @@ def test_the_hub_is_asked_for_its_parquet_copy(monkeypatch: pytest.MonkeyPatch) 
     [("trainset", 4862, 42061), ("devset", 547, 4672), ("testset_w_refs", 630, 4693)],
 )
 def test_e2e_has_its_published_counts(shared: Path, name: str, meanings: int, texts: int) -> None:
-    pairs = list(E2e().read_file(shared / "data/e2e" / f"{name}.csv", "train"))
+    pairs = pairs_of(E2e().read_file(shared / "data/e2e" / f"{name}.csv", "train"))
     assert (len(pairs), sum(len(pair.texts) for pair in pairs)) == (meanings, texts)

@@ -19,7 +19,7 @@ from tests.tasks.tiny import checkpoint, question, squad_json, write_squad
 
 @pytest.fixture(scope="session")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(checkpoint(tmp_path_factory.mktemp("bert"), weights=True))
+    return str(checkpoint(tmp_path_factory.mktemp("bert")))
 
 
 def prepare(data: Path, model: str, task: Squad | None = None, **options: Any) -> PreparedSquad:
@@ -191,11 +191,11 @@ def test_options_out_of_range_are_refused(tmp_path: Path, bert: str) -> None:
         ('{"data": [{"title": "x"}]}', r"data\[0\]: expected an object with a list `paragraphs`"),
         (
             '{"data": [{"paragraphs": [{"context": " ", "qas": []}]}]}',
-            r"paragraphs\[0\]: expected a `context` with text",
+            r"paragraphs\[0\]: context is ' '; expected a text",
         ),
         (
             '{"data": [{"paragraphs": [{"context": "x", "qas": [{"id": "q"}]}]}]}',
-            r"data\[0\]\.paragraphs\[0\]\.qas\[0\]: expected id, question and answers",
+            r"data\[0\]\.paragraphs\[0\]\.qas\[0\]: no 'answers'; it has id",
         ),
         (
             '{"data": [{"paragraphs": [{"context": "x", "qas": [{"id": "q", "question": "?", "answers": []}]}]}]}',

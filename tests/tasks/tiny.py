@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tasks.base import TaskError
+from tasks.families.data_to_text import Pair
+
 TEXT = """
 the a cat dog sat ran on in mat house who where what did is was old new grey red green river bank city of and
 went to from tower built 1066 king queen name ##s ##ing . , ? ' " ( ) - :
@@ -32,8 +35,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def checkpoint(folder: Path, model_type: str = "bert", weights: bool = False, **overrides: Any) -> Path:
-    """A tiny checkpoint folder of `model_type`: configuration and tokenizer, and random base weights where asked for."""
+def checkpoint(folder: Path, model_type: str = "bert", weights: bool = True, **overrides: Any) -> Path:
+    """A tiny checkpoint folder of `model_type`: configuration, tokenizer, and random base weights unless asked not."""
     import torch
     import transformers
 
@@ -132,3 +135,11 @@ def write_squad(folder: Path, version: str = "1.1") -> Path:
     for name in ("train", "dev"):
         (target / f"{name}-v{version}.json").write_text(json.dumps(squad_json(entries)), encoding="utf-8")
     return folder
+
+
+def pairs_of(found: Iterable[Pair | TaskError]) -> list[Pair]:
+    """What a reader that stops at malformed records yields."""
+    read = list(found)
+    pairs = [one for one in read if isinstance(one, Pair)]
+    assert len(pairs) == len(read)
+    return pairs

@@ -18,7 +18,7 @@ from tasks.metrics.text import text_metrics, text_outcomes
 from tasks.pipeline.generation import Plan, search
 from tasks.webnlg import Webnlg
 from tests.tasks.metrics.test_hub import metric
-from tests.tasks.tiny import checkpoint, write_csv
+from tests.tasks.tiny import checkpoint, pairs_of, write_csv
 
 ROWS = [
     ("name[the king], area[city]", "the king is in the city ."),
@@ -52,7 +52,7 @@ def prepare(data: Path, model: str, task: E2e | None = None, **options: Any) -> 
 
 
 def test_texts_are_gathered_by_source() -> None:
-    first, second = grouped([("a", "x"), ("b", "y"), ("a", ""), ("a", "z"), ("c", "")])
+    first, second = pairs_of(grouped([("a", "x"), ("b", "y"), ("a", ""), ("a", "z"), ("c", "")]))
     assert (first.source, first.texts, second.texts) == ("a", ("x", "z"), ("y",))
 
 
@@ -181,7 +181,7 @@ def test_the_same_weights_asked_the_same_answer_from_memory(
         return search(network, prompts, plan)
 
     monkeypatch.setattr("tasks.pipeline.generation.search", counted)
-    prepared = prepare(data, model("gpt2"), heldout=0.25)
+    prepared = prepare(data, f"random:{model('gpt2')}", heldout=0.25)
     network = prepared.build(seed=5).eval()
     first = prepared.write(network, "reported")
     assert (prepared.write(prepared.build(seed=5), "reported"), len(searched)) == (first, 1)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
 from tasks.base import TaskError
-from tasks.formats.tags import Sentence, check_scheme, detect_scheme, entity_types, read_columns, to_iob2, violation
+from tasks.formats.columns import read_columns
+from tasks.formats.tags import Sentence, check_scheme, detect_scheme, entity_types, to_iob2, violation
 
 SPANS = [("PER", 0, 1), ("PER", 2, 2), ("LOC", 3, 5), ("LOC", 7, 7)]
 IOB1 = ["I-PER", "I-PER", "B-PER", "I-LOC", "I-LOC", "I-LOC", "O", "I-LOC"]

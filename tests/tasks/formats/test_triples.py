@@ -9,6 +9,7 @@ from tasks.base import TaskError
 from tasks.dart import Dart
 from tasks.formats.triples import parse_triple, plain, read_json, read_xml
 from tasks.webnlg import FILES, Webnlg
+from tests.tasks.tiny import pairs_of
 
 ENTRY = """<?xml version='1.0' encoding='utf-8'?>
 <benchmark>
@@ -37,11 +38,11 @@ def write(folder: Path, text: str, name: str = "a.xml") -> Path:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_an_entry_is_a_pair_of_modified_triples_and_texts_that_are_not_empty(tmp_path: Path, end: str) -> None:
-    (pair,) = read_xml(write(tmp_path, ENTRY.replace("\n", end)), clean=True)
+    (pair,) = pairs_of(read_xml(write(tmp_path, ENTRY.replace("\n", end)), clean=True))
     assert pair.source == "Blue Cat : servedIn : Old Town | Old Town : partOf : City"
     assert pair.texts == ("A blue cat & more.", "Blue Cat.")
     assert pair.category == "Food"
-    (raw,) = read_xml(write(tmp_path, ENTRY), clean=False)
+    (raw,) = pairs_of(read_xml(write(tmp_path, ENTRY), clean=False))
     assert raw.source == 'Blue_Cat : servedIn : "Old Town" | Old_Town : partOf : City'
 
 
@@ -77,7 +78,7 @@ RECORDS = [
 
 def test_json_records_are_pairs(tmp_path: Path) -> None:
     path = write(tmp_path, json.dumps(RECORDS, indent=2).replace("\n", "\r\n"), "a.json")
-    pairs = list(read_json(path))
+    pairs = pairs_of(read_json(path))
     assert [pair.source for pair in pairs] == ["A : B : 1973 | A : C : d", "E : F : G"]
     assert [pair.texts for pair in pairs] == [("a text",), ("another",)]
 
@@ -89,10 +90,10 @@ def test_json_records_are_pairs(tmp_path: Path) -> None:
         ("{}", r"a.json:1: found a JSON dict; expected a list"),
         (
             json.dumps([RECORDS[0], {"tripleset": [["a", "b"]], "annotations": []}], indent=0),
-            r"a.json:2\d: not of the form",
+            r"a.json:2\d: triple \['a', 'b'\] has 2 parts",
         ),
         ('[\n{"tripleset": [["a", "b", "c"]],\n "annotations": []}\n]', r"a.json:2: a record without text"),
-        ('[\n{"annotations": []}]', r"a.json:2: not of the form .* KeyError: 'tripleset'"),
+        ('[\n{"annotations": []}]', r"a.json:2: no 'tripleset'; it has annotations"),
     ],
 )
 def test_malformed_json_names_file_and_line(tmp_path: Path, text: str, message: str) -> None:
@@ -110,7 +111,7 @@ def test_dart_reads_json_before_xml_and_says_what_to_do_without_training_data(tm
         Dart(train="all").layout(str(tmp_path))
     files = Dart(train="dev").layout(str(tmp_path)).files
     assert files == {"train": ("dart/dart-v1.1.1-full-dev.json",), "reported": ("dart/dart-v1.1.1-full-test.xml",)}
-    (pair,) = Dart().read_file(tmp_path / files["reported"][0], "reported")
+    (pair,) = pairs_of(Dart().read_file(tmp_path / files["reported"][0], "reported"))
     assert pair.category == ""
 
 
@@ -120,16 +121,15 @@ def test_hub_rows_of_webnlg_and_dart() -> None:
         {"input": ["Blue_Cat | in | City"], "target": "Two.", "references": [], "category": "Food"},
         {"input": ["A | b | C", "C | d | E"], "target": "x", "references": ["Three.", "Four."], "category": "City"},
     ]
-    one, two = Webnlg("2020").read_rows(rows, "hub", "train")
+    one, two = pairs_of(Webnlg("2020").read_rows(rows, "hub", "train"))
     assert (one.source, one.texts, one.category) == ("Blue Cat : in : City", ("One.", "Two."), "Food")
     assert (two.source, two.texts) == ("A : b : C | C : d : E", ("Three.", "Four."))
-    (pair,) = Dart().read_rows(
-        [{"tripleset": [["A", "b", "C"]], "target": "t", "references": ["x", ""]}], "hub", "reported"
-    )
+    row = {"tripleset": [["A", "b", "C"]], "target": "t", "references": ["x", ""]}
+    (pair,) = pairs_of(Dart().read_rows([row], "hub", "reported"))
     assert (pair.source, pair.texts) == ("A : b : C", ("x",))
-    with pytest.raises(TaskError, match="hub, row 0: no column 'category'"):
-        Webnlg("2020").read_rows([{"input": [], "target": "", "references": [""]}], "hub", "train")
-    with pytest.raises(TaskError, match=r"hub, row 0: tripleset .* is no list of"):
+    with pytest.raises(TaskError, match="hub, row 0: no 'category'"):
+        Webnlg("2020").read_rows([{"input": ["A | b | C"], "target": "", "references": [""]}], "hub", "train")
+    with pytest.raises(TaskError, match=r"hub, row 0: triple .* has 2 parts"):
         list(Dart().read_rows([{"tripleset": [["A", "b"]]}], "hub", "train"))
 
 
@@ -144,7 +144,7 @@ def test_webnlg_has_its_published_counts(
     found = {}
     for split, pattern in zip(("train", "reported"), FILES[variant], strict=True):
         paths = sorted((shared / "data").glob(pattern))
-        found[split] = [pair for path in paths for pair in Webnlg(variant).read_file(path, split)]
+        found[split] = [pair for path in paths for pair in pairs_of(Webnlg(variant).read_file(path, split))]
     for split, counts in (("train", train), ("reported", test)):
         assert (len(found[split]), sum(len(pair.texts) for pair in found[split])) == counts
     marks = Webnlg(variant).marks(found["reported"], found["train"])["unseen"]
@@ -160,6 +160,6 @@ def test_webnlg_has_its_published_counts(
 def test_dart_has_its_published_counts(shared: Path) -> None:
     task = Dart(train="dev")
     files = task.layout(str(shared / "data")).files
-    dev, test = (list(task.read_file(shared / "data" / files[split][0], split)) for split in ("train", "reported"))
+    dev, test = (pairs_of(task.read_file(shared / "data" / files[split][0], split)) for split in ("train", "reported"))
     assert (len(dev), sum(len(pair.texts) for pair in dev)) == (2768, 6980)
     assert (len(test), sum(len(pair.texts) for pair in test)) == (5097, 12552 - 1)  # one text is empty

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.base import TaskError
+from tasks.base import ModelError, TaskError
 from tasks.pipeline.checkpoints import Checkpoint, open_checkpoint
 from tests.tasks.tiny import checkpoint
 
@@ -14,7 +14,7 @@ AUTO = "AutoModelForSequenceClassification"
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    return open_checkpoint(str(checkpoint(tmp_path_factory.mktemp("models") / "bert", weights=True)), "encoder")
+    return open_checkpoint(str(checkpoint(tmp_path_factory.mktemp("models") / "bert")), "encoder")
 
 
 def differing(one: torch.nn.Module, other: torch.nn.Module) -> set[str]:
@@ -43,20 +43,25 @@ def test_models_built_share_no_memory(bert: Checkpoint) -> None:
 def test_half_precision_files_train_in_fp32(tmp_path: Path) -> None:
     import transformers
 
-    folder = checkpoint(tmp_path / "half", weights=True)
+    folder = checkpoint(tmp_path / "half")
     transformers.AutoModel.from_pretrained(folder).half().save_pretrained(folder)
     opened = open_checkpoint(str(folder), "encoder")
     assert "float16" in (folder / "config.json").read_text()
     assert {parameter.dtype for parameter in opened.build(AUTO, 0).parameters()} == {torch.float32}
 
 
-def test_a_folder_without_weights_is_drawn_whole(tmp_path: Path) -> None:
-    opened = open_checkpoint(str(checkpoint(tmp_path / "scratch")), "encoder")
+def test_a_model_is_drawn_whole_where_that_is_asked_for(tmp_path: Path) -> None:
+    folder = str(checkpoint(tmp_path / "scratch", weights=False))
+    opened = open_checkpoint(f"random:{folder}", "encoder")
     state = torch.get_rng_state()
     first, again, other = (opened.build(AUTO, seed) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)  # also by the one that was built first
     assert differing(first, again) == set()
     assert "bert.encoder.layer.0.attention.self.query.weight" in differing(first, other)
+    assert opened.try_out(AUTO, 8) == ("the model is not pretrained: all its weights were drawn at random",)
+    with pytest.raises(ModelError, match=r"no weights in .*drawn at random is asked for as 'random:"):
+        open_checkpoint(folder, "encoder").build(AUTO, 0)
+    assert open_checkpoint("random:mini", "encoder").fingerprint != open_checkpoint("mini", "encoder").fingerprint
 
 
 def test_the_configuration_is_overridden_per_task(bert: Checkpoint) -> None:
@@ -76,7 +81,7 @@ def test_a_head_of_another_size_is_drawn_anew(bert: Checkpoint, tmp_path: Path) 
 
 
 def test_weights_that_do_not_fit_are_refused(bert: Checkpoint, tmp_path: Path) -> None:
-    folder = checkpoint(tmp_path / "wide", weights=True)
+    folder = checkpoint(tmp_path / "wide")
     text = (folder / "config.json").read_text()
     (folder / "config.json").write_text(text.replace('"hidden_size": 16', '"hidden_size": 32'))
     with pytest.raises(TaskError, match="do not fit its configuration"):
@@ -84,8 +89,8 @@ def test_weights_that_do_not_fit_are_refused(bert: Checkpoint, tmp_path: Path) -
 
 
 def test_the_fingerprint_follows_the_files(bert: Checkpoint, tmp_path: Path) -> None:
-    same = open_checkpoint(str(checkpoint(tmp_path / "same", weights=True)), "encoder")
-    other = open_checkpoint(str(checkpoint(tmp_path / "other", weights=True, num_hidden_layers=1)), "encoder")
+    same = open_checkpoint(str(checkpoint(tmp_path / "same")), "encoder")
+    other = open_checkpoint(str(checkpoint(tmp_path / "other", num_hidden_layers=1)), "encoder")
     assert same.fingerprint == bert.fingerprint != other.fingerprint
     assert same.tokenizer_fingerprint == other.tokenizer_fingerprint
 

@@ -1,0 +1,78 @@
+"""Values from outside: a record's fields as what they must be, or a TaskError; and what becomes of a record that is malformed.
+
+each(records, parse, skip)      parse(record) of every record; of a malformed one the TaskError, raised or (skip) yielded
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from tasks.base import TaskError
+
+R = TypeVar("R")
+E = TypeVar("E")
+
+SHOWN = 60
+"""Characters of a value that a message shows."""
+
+
+def each(records: Iterable[R], parse: Callable[[R], E], skip: bool) -> Iterator[E | TaskError]:
+    """What `parse` makes of every record; its TaskError is raised, or with `skip` yielded in the record's place."""
+    for record in records:
+        found: E | TaskError
+        try:
+            found = parse(record)
+        except TaskError as error:
+            if not skip:
+                raise
+            found = error
+        yield found
+
+
+def field(holder: Any, name: str, place: str) -> Any:
+    """The value of `name` in a JSON object or a row; TaskError where there is none."""
+    if not isinstance(holder, Mapping):
+        raise TaskError(f"{place}: found {shown(holder)}; expected an object with `{name}`")
+    if name not in holder:
+        raise TaskError(f"{place}: no {name!r}; it has {', '.join(map(str, holder)) or 'nothing'}")
+    return holder[name]
+
+
+def text(value: Any, what: str, place: str, blank: bool = False) -> str:
+    """A text that is one; TaskError for null, numbers, lists, half a surrogate pair, and unless allowed for blank text."""
+    if not isinstance(value, str) or not (blank or value.strip()):
+        raise TaskError(f"{place}: {what} is {shown(value)}; expected a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise TaskError(f"{place}: {what} is no text: {error.reason} at character {error.start}") from error
+    return value
+
+
+def whole(value: Any, what: str, place: str) -> int:
+    """A whole number, also written as 16.0; TaskError for anything else, truth values among it."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value != int(value):
+        raise TaskError(f"{place}: {what} is {shown(value)}; expected a whole number")
+    return int(value)
+
+
+def listed(value: Any, what: str, place: str) -> list[Any]:
+    """A list (or a column's array) as a list; TaskError for anything else."""
+    if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__len__") or not hasattr(value, "__iter__"):
+        raise TaskError(f"{place}: {what} is {shown(value)}; expected a list")
+    return list(value)
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: as JSON has it, cut short."""
+    found = (
+        {None: "null", True: "true", False: "false"}.get(value) if value is None or isinstance(value, bool) else None
+    )
+    found = found or repr(value)
+    return found if len(found) <= SHOWN else found[: SHOWN - 3] + "..."
+
+
+def spread(text_of: str) -> str:
+    """A text with every run of white space as one blank."""
+    return " ".join(text_of.split())

@@ -1,0 +1,229 @@
+"""Whether a model holds what its checkpoint's files should give it: every weight of the blocks and the embeddings, or a refusal.
+
+    model, report = factory.from_pretrained(..., output_loading_info=True)
+    missing, notes = complete(model, report, stored, labels, own_labels)
+
+A pooler and a task head alone may be absent, for those are drawn; which parameters they are is read off the model's structure. The
+library draws whatever else it does not find, casts whatever it does find, and says so in a log only: quantised weights, adapters
+beside their layers and names of a wrapper all load.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tasks.base import ModelError
+
+FLOATS = ("F64", "F32", "F16", "BF16", "torch.float64", "torch.float32", "torch.float16", "torch.bfloat16")
+"""What a weight may be stored as, as safetensors and torch spell it; all else is quantised."""
+
+BUFFERS = ("position_ids", "token_type_ids", "masked_bias", "inv_freq")
+"""Constants that older versions of the library wrote among the weights."""
+
+HINTS = {
+    "lora_": "merge the adapters into the model before it is saved",
+    "base_layer": "merge the adapters into the model before it is saved",
+    "qweight": "the weights are quantised: save them in full precision",
+    "SCB": "the weights are quantised: save them in full precision",
+    "absmax": "the weights are quantised: save them in full precision",
+    "module.": "the names begin with a wrapper's: save the wrapped model",
+    "_orig_mod.": "the names begin with a wrapper's: save the wrapped model",
+    "parametrizations": "remove the parametrizations before the model is saved",
+}
+"""What a part of an unexpected name tells of how the file was made."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a checkpoint's files hold: the type of each tensor by its name there, and how to read some of them."""
+
+    types: Mapping[str, str]
+    read: Callable[[Iterable[str]], dict[str, Tensor]]
+
+
+def complete(
+    name: str, model: Any, report: Mapping[str, Any], stored: Stored, labels: Mapping[int, str], own: Mapping[int, str]
+) -> tuple[frozenset[str], tuple[str, ...]]:
+    """(parameters to draw, notes for the record) of a loaded model; ModelError where a weight of its body is not in the files.
+
+    `labels` are the classes that the task asks for (empty where it names none), `own` those of the files' head (empty where they
+    contradict each other).
+    """
+    unexpected = set(report["unexpected_keys"])
+    unmasked = _apply_masks(model, set(report["missing_keys"]), unexpected, stored)
+    unexpected -= {f"{stem}_{part}" for stem in unmasked.values() for part in ("orig", "mask")}
+    missing = set(report["missing_keys"]) - unmasked.keys()
+    resized = {entry[0]: entry[1:] for entry in report["mismatched_keys"]}
+    body = body_names(model)
+    _refuse_missing(name, body, missing, unexpected)
+    for key in body:
+        if key in resized:
+            found, expected = (tuple(shape) for shape in resized[key])
+            raise ModelError(
+                f"the weights of {name!r} do not fit its configuration: {key} is {found} in the files, {expected} in the model"
+            )
+    _refuse_unknown(name, model, unexpected)
+    _refuse_quantised(name, model, body, stored)
+    drawn = missing | resized.keys()
+    _refuse_infinite(name, model, drawn)
+    notes = [f"{len(unmasked)} weights of the model are its files' weight_orig * weight_mask"] if unmasked else []
+    head, note = _match_head(model, drawn, labels, own)
+    return frozenset(drawn | head), (*notes, *([note] if note else []))
+
+
+def body_names(model: Any) -> list[str]:
+    """The parameters of the blocks and the embeddings: the base model's, its pooler and a language model's head left out."""
+    prefix = _prefix(model)
+    inside = [name for name, _ in model.named_parameters() if name.startswith(prefix)]
+    head = model.get_output_embeddings() if not prefix else None
+    outside = {id(parameter) for parameter in head.parameters()} if head is not None else set()
+    embeddings = model.get_input_embeddings()
+    outside -= {id(parameter) for parameter in embeddings.parameters()}  # tied: the embeddings are the body's
+    kept = [name for name in inside if not name.removeprefix(prefix).startswith("pooler.")]
+    return [name for name in kept if id(model.get_parameter(name)) not in outside]
+
+
+def _prefix(model: Any) -> str:
+    """What the names of the base model's parameters begin with; "" where the model is its own base."""
+    return "" if model.base_model is model else f"{model.base_model_prefix}."
+
+
+def _apply_masks(model: Any, missing: set[str], unexpected: set[str], stored: Stored) -> dict[str, str]:
+    """Set every missing parameter whose file has it as torch.nn.utils.prune does, and return their names in the files."""
+    prefix = _prefix(model)
+    found: dict[str, str] = {}
+    for name in missing:
+        for stem in (name, name.removeprefix(prefix), prefix + name, f"{model.base_model_prefix}.{name}"):
+            if {f"{stem}_orig", f"{stem}_mask"} <= unexpected:
+                found[name] = stem
+    tensors = stored.read([f"{stem}_{part}" for stem in found.values() for part in ("orig", "mask")]) if found else {}
+    for name, stem in list(found.items()):
+        weight, mask = tensors[f"{stem}_orig"].float(), tensors[f"{stem}_mask"].float()
+        parameter = model.get_parameter(name)
+        if weight.shape != parameter.shape or mask.shape != parameter.shape:
+            del found[name]
+            continue
+        with torch.no_grad():
+            parameter.copy_(weight * mask)
+    return found
+
+
+def _refuse_missing(name: str, body: list[str], missing: set[str], unexpected: set[str]) -> None:
+    lacking = [key for key in body if key in missing]
+    if not lacking:
+        return
+    beside = max(sorted(unexpected), key=lambda key: _likeness(key, lacking[0]), default="")
+    found = f"; they hold {beside}, which the model does not know" if beside else ""
+    raise ModelError(
+        f"the files of {name!r} lack {len(lacking)} of the {len(body)} parameters of its blocks and embeddings, for instance "
+        f"{lacking[0]}{found}{_hint(beside)}"
+    )
+
+
+def _likeness(one: str, other: str) -> int:
+    """Characters that two names share at their ends."""
+    pairs = (zip(one, other, strict=False), zip(reversed(one), reversed(other), strict=False))
+    return sum(len(list(takewhile(lambda pair: pair[0] == pair[1], both))) for both in pairs)
+
+
+def _hint(key: str) -> str:
+    return next((f" ({hint})" for part, hint in HINTS.items() if part in key), "")
+
+
+def _refuse_unknown(name: str, model: Any, unexpected: set[str]) -> None:
+    """Tensors beside a body's weights (adapters, scales) or of further layers change what the model is."""
+    base = model.base_model
+    modules = dict(base.named_modules())
+    for key in sorted(unexpected):
+        inside = key.removeprefix(f"{model.base_model_prefix}.")
+        parent, _, leaf = inside.rpartition(".")
+        if leaf in BUFFERS or not parent:
+            continue
+        if _further_layer(modules, inside) or _beside_weights(modules, parent, leaf):
+            raise ModelError(f"the files of {name!r} hold {key}, for which its configuration has no place{_hint(key)}")
+
+
+def _further_layer(modules: Mapping[str, nn.Module], key: str) -> bool:
+    """Whether `key` is of a block behind the last one that the configuration counts."""
+    parts = key.split(".")
+    for at, part in enumerate(parts):
+        holder = modules.get(".".join(parts[:at]))
+        if part.isdigit() and at and isinstance(holder, nn.ModuleList) and int(part) >= len(holder):
+            return True
+    return False
+
+
+def _beside_weights(modules: Mapping[str, nn.Module], parent: str, leaf: str) -> bool:
+    """Whether the tensor stands in or below a module of the body; an attention's own `bias` is a constant mask of old files."""
+    direct = parent in modules
+    while parent and parent not in modules:
+        parent = parent.rpartition(".")[0]
+    if not parent or parent.startswith("pooler"):
+        return False
+    return not (direct and leaf == "bias" and not list(modules[parent].parameters(recurse=False)))
+
+
+def _refuse_quantised(name: str, model: Any, body: list[str], stored: Stored) -> None:
+    prefix = _prefix(model)
+    for key in body:
+        for stem in (key, key.removeprefix(prefix), f"{model.base_model_prefix}.{key}"):
+            kind = stored.types.get(stem, "F32")
+            if kind not in FLOATS:
+                raise ModelError(
+                    f"{stem} in the files of {name!r} is stored as {kind.removeprefix('torch.')}: quantised weights are not "
+                    "read; save them in full or half precision"
+                )
+
+
+def _refuse_infinite(name: str, model: nn.Module, drawn: set[str]) -> None:
+    for key, parameter in model.named_parameters():
+        if key not in drawn and not bool(parameter.isfinite().all()):
+            raise ModelError(f"{key} in the files of {name!r} holds numbers that are not finite")
+
+
+def _match_head(model: Any, drawn: set[str], labels: Mapping[int, str], own: Mapping[int, str]) -> tuple[set[str], str]:
+    """(parameters to draw after all, a note) of the task's output layer: one that the files bring is put in the task's order of
+    labels by name, or drawn anew."""
+    if model.get_output_embeddings() is not None:
+        absent = sorted(name for name in drawn if name not in body_names(model))
+        return set(), f"{absent[0]} is not in the model's files and was drawn" if absent else ""
+    layer = _output_layer(model, len(labels) or model.config.num_labels)
+    names = {f"{layer}.{part}" for part in ("weight", "bias")} & {name for name, _ in model.named_parameters()}
+    if not layer or names & drawn:
+        return set(), ""
+    if not labels:
+        return set(), f"the model's files bring the head {layer}, with which training begins"
+    order = _order(labels, own)
+    if order is None:
+        called = ", ".join(own.values()) or "nothing certain"
+        return (
+            names,
+            f"the head {layer} of the model's files calls its labels {called}, not {', '.join(labels.values())}: drawn anew",
+        )
+    with torch.no_grad():
+        for name in names:
+            parameter = model.get_parameter(name)
+            parameter.copy_(parameter[order].clone())
+    moved = "" if order == sorted(order) else f", its labels {', '.join(own.values())} put in the task's order"
+    return set(), f"the model's files bring the head {layer}, with which training begins{moved}"
+
+
+def _output_layer(model: Any, outputs: int) -> str:
+    """The last linear layer outside the base model with so many outputs; "" where there is none."""
+    prefix = _prefix(model)
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    outside = [name for name in linear if not prefix or not name.startswith(prefix)]
+    return next((name for name in reversed(outside) if model.get_submodule(name).out_features == outputs), "")
+
+
+def _order(labels: Mapping[int, str], own: Mapping[int, str]) -> list[int] | None:
+    """Where each of the task's labels stands among the head's own, capitals aside; None where the names are not the same."""
+    theirs = [own[at].casefold() for at in sorted(own)]
+    ours = [labels[at].casefold() for at in sorted(labels)]
+    if sorted(theirs) != sorted(ours) or len(set(ours)) != len(ours):
+        return None
+    return [theirs.index(label) for label in ours]

@@ -1,0 +1,161 @@
+"""Checkpoints that do not hold their model, each form refused with the name of what is wrong; and data on which tasks stop."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from benchmark.board.board import Board
+from benchmark.commands.doctor import board_findings
+from benchmark.commands.run import open_sources
+from benchmark.engine.cell import Settings
+from benchmark.errors import PrunebenchError
+from tasks.base import ModelError, Setting
+from tasks.formats.sources import MINI
+from tasks.glue import Glue
+
+Weights = dict[str, Tensor]
+LAYER = "bert.encoder.layer.1.output.dense.weight"
+
+
+def renamed(old: str, new: str) -> Callable[[Weights], Weights]:
+    return lambda weights: {name.replace(old, new): tensor for name, tensor in weights.items()}
+
+
+def changed(name: str, change: Callable[[Tensor], Tensor]) -> Callable[[Weights], Weights]:
+    return lambda weights: {**weights, name: change(weights[name])}
+
+
+def swapped(weights: Weights) -> Weights:
+    return weights | {"bert.encoder.layer.1.output.lora_A.default.weight": torch.ones(2, 2)}
+
+
+FORMS: dict[str, tuple[Callable[[Weights], Weights], str]] = {
+    "adapters not merged": (
+        renamed("query.weight", "query.base_layer.weight"),
+        r"lack 3 of .*base_layer.weight.*merge the ad",
+    ),
+    "old adapters beside": (swapped, r"hold .*lora_A.*merge the adapters"),
+    "quantised names": (renamed("dense.weight", "dense.qweight"), r"lack .*qweight.*quantised"),
+    "quantised values": (
+        changed(LAYER, lambda t: (64 * t).to(torch.int8)),
+        r"layer.1.output.dense.weight .* stored as I8",
+    ),
+    "a layer missing": (lambda w: {k: v for k, v in w.items() if "layer.2." not in k}, r"lack 16 of .*encoder.layer.2"),
+    "a bias missing": (lambda w: {k: v for k, v in w.items() if k != LAYER[:-6] + "bias"}, r"lack 1 of .*dense.bias"),
+    "no embeddings": (lambda w: {k: v for k, v in w.items() if "word_emb" not in k}, r"lack 1 of .*word_embeddings"),
+    "a layer too many": (lambda w: w | {LAYER.replace("1", "3"): w[LAYER].clone()}, r"hold .*layer.3.* no place"),
+    "a wrapper's names": (renamed("bert.", "module.bert."), r"lack .*module.bert.*wrapped model"),
+    "another shape": (
+        changed(LAYER, lambda t: t[:, :-1]),
+        r"do not fit its configuration.*layer.1.output.dense.weight is",
+    ),
+    "not a number": (changed(LAYER, lambda t: t * torch.nan), r"layer.1.output.dense.weight .* not finite"),
+    "infinite": (changed(LAYER, lambda t: t + torch.inf), r"layer.1.output.dense.weight .* not finite"),
+}
+
+
+def copied(folder: Path, change: Callable[[Weights], Weights] = dict) -> Path:
+    shutil.copytree(MINI / "encoder", folder)
+    weights = change(load_file(folder / "model.safetensors"))
+    save_file({k: v.contiguous() for k, v in weights.items()}, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def emptied(folder: Path, *names: str, add: str = "", content: str = "") -> Path:
+    copied(folder)
+    for name in names:
+        (folder / name).unlink()
+    if add:
+        (folder / add).write_text(content)
+    return folder
+
+
+INDEX = json.dumps({"metadata": {}, "weight_map": {LAYER: "model-00001-of-00002.safetensors"}})
+FOLDERS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
+    "weights of another library": (("model.safetensors",), "tf_model.h5", "x", r"no weights .*tf_model.h5"),
+    "weights under another name": (("model.safetensors",), "pytorch_model.pt", "x", r"no weights .*pytorch_model.pt"),
+    "no weights": (("model.safetensors",), "", "", r"no weights .*'random:"),
+    "an index without shards": (
+        ("model.safetensors",),
+        "model.safetensors.index.json",
+        INDEX,
+        r"names model-00001-of-00002",
+    ),
+    "cut off": (("model.safetensors",), "model.safetensors", "\x10\0\0\0", r"cannot load model"),
+    "an adapter": (("model.safetensors",), "adapter_config.json", "{}", r"holds an adapter"),
+    "no tokenizer": (("tokenizer.json", "tokenizer_config.json"), "", "", r"no tokenizer in"),
+}
+
+
+def opened(folder: Path) -> list[str]:
+    prepared = Glue("sst2").prepare(Setting(model=str(folder), max_length=32, train_examples=4, eval_examples=4))
+    prepared.build(0)
+    return prepared.notes
+
+
+def refused_everywhere(folder: Path, message: str, board: Path) -> None:
+    """The task, `doctor` and `run` say the same, and nothing is recorded."""
+    with pytest.raises(ModelError, match=f"(?s){message}"):
+        opened(folder)
+    board.mkdir()
+    text = f"title: t\nmodel: {folder}\ntasks: [glue/sst2]\ncriteria: [magnitude]\nsparsities: [0.5]\ntraining: {{max_length: 32}}\n"
+    (board / "suite.yaml").write_text(text)
+    found = Board.open(board)
+    (finding,) = board_findings(found)
+    assert finding.state == "wrong"
+    with pytest.raises(PrunebenchError, match=f"(?s)glue/sst2: .*{message}"):
+        open_sources(found, found.suite.cells(), Settings())
+    assert not list(board.glob("records/*"))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_weights_that_are_not_the_models_are_refused(tmp_path: Path, form: str) -> None:
+    change, message = FORMS[form]
+    refused_everywhere(copied(tmp_path / "model", change), message, tmp_path / "board")
+
+
+@pytest.mark.parametrize("form", FOLDERS)
+def test_folders_that_lack_a_part_are_refused(tmp_path: Path, form: str) -> None:
+    names, add, content, message = FOLDERS[form]
+    refused_everywhere(emptied(tmp_path / "model", *names, add=add, content=content), message, tmp_path / "board")
+
+
+def test_masks_of_torch_prune_are_applied(tmp_path: Path) -> None:
+    def masked(weights: Weights) -> Weights:
+        mask = (weights[LAYER].abs() > weights[LAYER].abs().median()).float()
+        rest = {name: tensor for name, tensor in weights.items() if name != LAYER}
+        return rest | {f"{LAYER}_orig": weights[LAYER], f"{LAYER}_mask": mask}
+
+    folder = copied(tmp_path / "model", masked)
+    assert "1 weights of the model are its files' weight_orig * weight_mask" in opened(folder)
+    built = Glue("sst2").prepare(Setting(model=str(folder), max_length=32)).build(0).get_parameter(LAYER)
+    whole = load_file(MINI / "encoder/model.safetensors")[LAYER]
+    assert torch.equal(built, whole * (whole.abs() > whole.abs().median()))
+
+
+@pytest.mark.parametrize(
+    ("own", "note", "rows"),
+    [
+        (("0", "1"), "with which training begins", [0, 1]),
+        (("1", "0"), "put in the task's order", [1, 0]),
+        (("good", "bad"), "calls its labels good, bad, not 0, 1: drawn anew", None),
+    ],
+)
+def test_a_head_is_mapped_by_its_names_or_drawn(
+    tmp_path: Path, own: tuple[str, str], note: str, rows: list[int] | None
+) -> None:
+    head = torch.stack([torch.full((64,), 0.25), torch.full((64,), 0.75)])
+    folder = copied(tmp_path / "model", lambda w: w | {"classifier.weight": head, "classifier.bias": torch.zeros(2)})
+    config = json.loads((folder / "config.json").read_text())
+    names = {"id2label": dict(enumerate(own)), "label2id": {name: at for at, name in enumerate(own)}}
+    (folder / "config.json").write_text(json.dumps(config | names))
+    prepared = Glue("sst2").prepare(Setting(model=str(folder), max_length=32, train_examples=4, eval_examples=4))
+    assert any(note in one for one in prepared.notes)
+    found = prepared.build(0).get_parameter("classifier.weight")
+    assert torch.equal(found, head[rows]) if rows else not torch.equal(found, head)
