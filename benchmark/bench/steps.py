@@ -66,7 +66,7 @@ class Stepper:
             loss = loss_of(self.model, self.batch)
         loss.backward()
         self.optimizer.clip(self.training.clip)
-        self.pruner.observe(lr)
+        self.pruner.observe(lr, finite=True)
         self.optimizer.step(lr)
         self.pruner.prune()
         self.optimizer.zero_grad()

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ class Board:
         found = [spec for spec in cells if spec.id.startswith(cell) or spec.cell == cell]
         if len(found) != 1:
             reason = "names several cells" if found else "names no cell"
-            raise PrunebenchError(f"'{cell}' {reason} of this board; {choices(cell, [s.cell for s in found or cells])}")
+            raise PrunebenchError(f"'{cell}' {reason} of this board; {_some(cell, [s.cell for s in found or cells])}")
         return found[0]
 
     def record(self, spec: RunSpec) -> Record:
@@ -180,3 +181,10 @@ class Board:
 def _names(folder: Path) -> set[str]:
     """What lies in the folder, asked for once: a question per cell is slow where many machines share the folder."""
     return set(os.listdir(folder)) if folder.is_dir() else set()  # noqa: PTH208 - a Path each takes five times as long
+
+
+def _some(cell: str, names: list[str], most: int = 8) -> str:
+    """The choices, of many the nearest ones alone."""
+    near = get_close_matches(cell, names, n=most, cutoff=0.0)
+    more = f", and {len(names) - most} more (see status)" if len(names) > most else ""
+    return choices(cell, near) + more

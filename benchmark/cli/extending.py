@@ -39,12 +39,15 @@ def check(
     from benchmark.commands.check import verdicts
 
     found, told = verdicts(plugin, kind, data, model)
-    echo("\n".join(f"{'passed ' if one.passed else 'FAILED '} {one.name}: {one.words}" for one in told))
-    failed = [one.name for one in told if not one.passed]
+    echo("\n".join(f"{one.state} {one.name}: {one.words.removeprefix('skipped, ')}" for one in told))
+    failed, skipped = [one.name for one in told if not one.passed], sum(one.skipped for one in told)
     if failed:
         echo(f"{plugin} breaks the contract of {found}: {', '.join(failed)}")
         sys.exit(1)
-    echo(f"{plugin} keeps the contract of {found}: {len(told)} checks passed")
+    echo(
+        f"{plugin} keeps the contract of {found}: {len(told) - skipped} checks passed"
+        + f", {skipped} skipped" * bool(skipped)
+    )
 
 
 @app.command()

@@ -24,6 +24,16 @@ class Verdict:
     passed: bool
     words: str
 
+    @property
+    def state(self) -> str:
+        """In one word of seven letters."""
+        return "skipped" if self.skipped else "passed " if self.passed else "FAILED "
+
+    @property
+    def skipped(self) -> bool:
+        """Whether it does not apply to this plugin, or could not be tried."""
+        return self.passed and self.words.startswith("skipped")
+
 
 def verdicts(
     text: str, kind: str | None = None, data: str | None = None, model: str | None = None
@@ -92,6 +102,8 @@ def _kind_of_file(text: str, name: str) -> str:
         try:
             registry.load(kind, name)
         except PrunebenchError as error:
+            if error.__cause__ is not None:
+                raise  # it cannot be imported, as whatever kind
             reasons.append(str(error))
         else:
             return kind

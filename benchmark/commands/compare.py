@@ -16,7 +16,7 @@ from benchmark.engine.base import EngineOptions, pick_engine
 from benchmark.engine.cell import Settings
 from benchmark.engine.progress import reporter, say
 from benchmark.errors import PrunebenchError
-from benchmark.plugins.spelling import canonical
+from benchmark.plugins.spelling import canonical, spaced
 from benchmark.report.render import render
 from benchmark.report.table import Table
 from benchmark.suite.spec import RunSpec, portable_plugin
@@ -59,6 +59,7 @@ def widen(folder: Path, add: Sequence[str], changes: dict[str, Any] | None = Non
     """
     if not add:
         raise PrunebenchError("nothing to compare: name a criterion with --add NAME or --add path/to/my_criterion.py")
+    add = [spaced(text) for text in add]
     _one_file_each(add, folder)
     board = Board.open(folder, changes, **places)
     names = list(dict.fromkeys(_canonical(text) for text in add))
@@ -104,8 +105,13 @@ def marked(table: Table, added: Sequence[Row]) -> Table:
 
 def _closing(wider: Wider, failed: dict[str, str], cells: Sequence[RunSpec]) -> list[str]:
     lines = [f"FAILED {spec.cell}: {failed[spec.id]}" for spec in cells if spec.id in failed]
-    names = ", ".join(dict.fromkeys(criterion for criterion, _ in wider.added))
+    names = ", ".join(dict.fromkeys(_quoted(criterion) for criterion, _ in wider.added))
     return [*lines, f"{MARK}added by --add, not in suite.yaml. To keep the row, add to its criteria: {names}"]
+
+
+def _quoted(name: str) -> str:
+    """`name` as it stands in a YAML list: brackets need quotes there."""
+    return f'"{name}"' if "[" in name else name
 
 
 def _one_file_each(add: Sequence[str], folder: Path) -> None:

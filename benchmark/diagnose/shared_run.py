@@ -77,7 +77,7 @@ class ObservedDense(Dense):
         self.moment = first_masking(plan, job.total, sparsity, probing.at)
         self.taken = 0
 
-    def observe(self, lr: float) -> None:
+    def observe(self, lr: float, finite: bool | None = None) -> None:  # noqa: ARG002 - as Dense has it
         """Every observer sees the same."""
         grad = self.weights.collect()
         for observer in self.observers.values():

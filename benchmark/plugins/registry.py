@@ -70,7 +70,9 @@ def configure(kind: str, text: str) -> Any:
     _check_variant(found, cls, family, variant)
     try:
         return cls(**values)
-    except Exception as error:  # whatever a plugin's own checks raise
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a plugin's own checks raise
         raise PrunebenchError(f"{found.singular} '{text}': {error}") from error
 
 
@@ -119,9 +121,9 @@ def load(kind: str, name: str) -> type[Any]:
         if isinstance(owner, EntryPoint):
             return _checked(found, owner.load(), owner_of(owner))
         return _class_in(found, importlib.import_module(owner), name)
-    except PrunebenchError:
+    except (PrunebenchError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise broken(f"{found.singular} '{name}' ({owner_of(owner)})", error) from error
 
 
@@ -166,7 +168,7 @@ def package_folder(kind: Kind) -> Path:
 
 def class_names(stem: str, kind: Kind) -> set[str]:
     """What the class in `<stem>.py` may be called, in lower case: the file's name, with or without the kind's."""
-    plain = stem.replace("_", "").lower()
+    plain = re.sub(r"[\W_]", "", stem).lower()
     return {plain, plain + kind.base.lower()}
 
 
@@ -207,7 +209,9 @@ def _from_path(kind: Kind, text: str) -> type[Any]:
     sys.modules[spec.name] = module  # dataclasses look their module up by name
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise broken(f"{kind.singular} '{text}'", error) from error
     if cls:
         if not hasattr(module, cls):
@@ -224,7 +228,7 @@ def _class_in(kind: Kind, module: ModuleType, stem: str) -> type[Any]:
         if candidate in own:
             return _checked(kind, own[candidate], module.__name__)
     raise BrokenPluginError(
-        f"{module.__file__} defines no class named after the file; expected {stem.title().replace('_', '')}"
+        f"{module.__file__} defines no class named after the file; expected {re.sub(r'[^A-Za-z0-9]', '', stem.title())}"
     )
 
 

@@ -1,6 +1,7 @@
 """The one spelling of a configured plugin: options in the order of the fields, defaults left out."""
 
 import dataclasses
+import re
 
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.plugins.catalogue import entry_of, literal
@@ -20,6 +21,16 @@ def canonical(kind: str, text: str) -> str:
         if field.init and field.name != "variant" and getattr(plugin, field.name) != field.default
     ]
     return f"{name}[{','.join(options)}]" if options else name
+
+
+def spaced(text: str) -> str:
+    """`criterion+regularizer`, as cells are named, in the spelling of a suite: `criterion + regularizer`.
+
+    A + inside brackets is part of a number, and one in a file's name part of the name.
+    """
+    if " + " in text or ".py" in text:
+        return text
+    return re.sub(r"\s*\+\s*(?![^\[]*\])", " + ", text.strip(), count=1)
 
 
 def _from_source(kind: str, text: str) -> str:

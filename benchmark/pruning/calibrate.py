@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from benchmark.pruning.pruner import Pruner
+from benchmark.pruning.pruner import CALIBRATIONS, Pruner
 from criteria.base import State
 
 Loss = Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
@@ -49,7 +49,7 @@ def calibrator(
 
 def wants_calibration(pruner: Pruner) -> bool:
     """Whether the criterion overrides any of the calibration methods."""
-    return any(pruner.criterion.overrides(method) for method in _SHOWS)
+    return any(pruner.criterion.overrides(method) for method in CALIBRATIONS)
 
 
 def _inputs(pruner: Pruner, model: nn.Module, loss: Loss, batches: list[Mapping[str, Tensor]]) -> None:
@@ -121,4 +121,4 @@ def _flat(tensors: Iterable[Tensor]) -> Tensor:
     return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
 
 
-_SHOWS = {"observe_inputs": _inputs, "observe_example": _examples, "observe_hessian": _hessian}
+_SHOWS = dict(zip(CALIBRATIONS, (_inputs, _examples, _hessian), strict=True))

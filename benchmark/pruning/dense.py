@@ -18,7 +18,7 @@ class Dense:
     def __init__(self, weights: PrunableWeights) -> None:
         self.weights = weights
 
-    def observe(self, lr: float) -> None:
+    def observe(self, lr: float, finite: bool | None = None) -> None:
         """Nothing to watch."""
 
     def prune(self) -> None:

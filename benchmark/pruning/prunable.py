@@ -35,25 +35,57 @@ class Matrix:
         return stored.view(inputs, out).t() if self.transposed else stored.view(out, inputs)
 
 
-def find_prunable(model: nn.Module, biases: bool = False) -> list[Matrix]:
-    """The prunable matrices of `model` in the order of its modules; PrunebenchError where there is none.
+def find_prunable(model: nn.Module, biases: bool = False, skip_frozen: bool = False) -> list[Matrix]:
+    """The prunable matrices of `model` in the order of its modules.
 
-    Frozen parameters are left out: without gradients they would rank lowest, and be the first to go.
+    PrunebenchError where there is none, or where linear weights inside the blocks are frozen or computed from others (adapters
+    around a frozen base, quantised layers, parametrizations), unless `skip_frozen` asks for the trained ones alone. Frozen
+    weights are never pruned: without gradients they would rank lowest, and be the first to go.
     """
-    found: dict[int, Matrix] = {}
+    trained, fixed = _linear(model, biases)
+    if not trained:
+        reason = f"all its {sum(fixed.values()):,} linear weights inside blocks are frozen: " if fixed else ""
+        raise PrunebenchError(
+            f"{type(model).__name__} has no prunable weights: {reason}expected trained linear layers in a list of Transformer "
+            "blocks"
+        )
+    if fixed and not skip_frozen:
+        raise PrunebenchError(
+            f"{type(model).__name__}: {_count(trained):,} of {_count(trained) + sum(fixed.values()):,} linear weights inside the "
+            f"blocks are trained, the others are frozen or computed from other weights, {next(iter(fixed))} first, and would "
+            "stay dense. "
+            "Unfreeze them (merge adapters into their base first), or pass skip_frozen=True to prune the trained ones alone"
+        )
+    return trained
+
+
+def prunable_of(model: nn.Module) -> tuple[int, int]:
+    """How many linear weights inside the blocks of `model` may be pruned, and how many there are."""
+    trained, fixed = _linear(model, biases=False)
+    return _count(trained), _count(trained) + sum(fixed.values())
+
+
+def _linear(model: nn.Module, biases: bool) -> tuple[list[Matrix], dict[str, int]]:
+    """The linear layers' parameters inside the blocks, each once; names and sizes of those that no optimizer moves."""
+    trained: dict[int, Matrix] = {}
+    fixed: dict[int, tuple[str, int]] = {}
     for name, module in _in_blocks(model):
         transposed = type(module).__name__ == "Conv1D"
         if not (isinstance(module, nn.Linear) or transposed):
             continue
-        parameters = [("weight", module.weight)] + ([("bias", module.bias)] if biases else [])
-        for kind, parameter in parameters:
-            if isinstance(parameter, nn.Parameter) and parameter.requires_grad:
-                found.setdefault(id(parameter), Matrix(f"{name}.{kind}", parameter, transposed and kind == "weight"))
-    if not found:
-        raise PrunebenchError(
-            f"{type(model).__name__} has no prunable weights: expected trained linear layers in a list of Transformer blocks"
-        )
-    return list(found.values())
+        for kind in ("weight", "bias") if biases else ("weight",):
+            tensor = getattr(module, kind)
+            if isinstance(tensor, nn.Parameter) and tensor.requires_grad:
+                trained.setdefault(id(tensor), Matrix(f"{name}.{kind}", tensor, transposed and kind == "weight"))
+            elif tensor is not None:
+                # A weight that is computed from others is another tensor at every look: its layer tells it apart.
+                key = id(tensor) if isinstance(tensor, nn.Parameter) else id(module)
+                fixed.setdefault(key, (f"{name}.{kind}", tensor.numel()))
+    return list(trained.values()), dict(fixed.values())
+
+
+def _count(matrices: list[Matrix]) -> int:
+    return sum(matrix.parameter.numel() for matrix in matrices)
 
 
 def _in_blocks(model: nn.Module) -> list[tuple[str, nn.Module]]:

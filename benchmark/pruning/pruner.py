@@ -5,7 +5,9 @@
          pruner.observe(lr)          # after clipping, before the optimizer
          optimizer.step()
          pruner.prune()              # recomputes and applies the mask when the schedule says so; it may zero the gradients
-    pruner.finish()                  # one last exact mask
+    pruner.finish()                  # one last exact mask, after exactly `total` steps
+
+A step whose gradients are not finite is neither observed nor counted: under mixed precision the scaler skips it.
 
 Elementwise criteria see the whole model as one flat vector, the others one [out, in] matrix at a time. Weights are zeroed in
 place and may regrow until the next masking (as in PLATON and PINS) unless the schedule holds its mask; latent criteria keep a
@@ -15,6 +17,7 @@ optimizer over `model.parameters()` moves them.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor, nn
@@ -24,15 +27,22 @@ from benchmark.machine import parallel
 from benchmark.machine.stopwatch import Stopwatch
 from benchmark.pruning.flat import PrunableWeights
 from benchmark.pruning.masks import gate, make_mask, parse_scope
-from benchmark.pruning.prunable import find_prunable
+from benchmark.pruning.prunable import find_prunable, prunable_of
 from benchmark.pruning.schedules.base import Schedule
 from benchmark.pruning.selection import count_true
 from criteria.base import Criterion, State, Step
 from criteria.common.blocks import fresh, lending
 
+CALIBRATIONS = ("observe_inputs", "observe_example", "observe_hessian")
+"""The methods of a criterion that calibration calls."""
+
 
 class Pruner:
-    """Prunes `model` to `sparsity` in [0, 1) over `total` optimizer steps; `peak` is the highest learning rate, if it is known."""
+    """Prunes `model` to `sparsity` in [0, 1) over `total` optimizer steps; `peak` is the highest learning rate, if it is known.
+
+    PrunebenchError for what does not fit. A model with frozen linear layers is refused unless `skip_frozen` asks for its trained
+    ones alone.
+    """
 
     def __init__(
         self,
@@ -46,13 +56,22 @@ class Pruner:
         seed: int = 0,
         weights: PrunableWeights | None = None,
         peak: float = 0.0,
+        skip_frozen: bool = False,
     ) -> None:
+        require_sparsity(sparsity)
+        require_whole("total", total, 1)
+        require_whole("seed", seed, 0)
+        require_kinds(criterion, schedule)
         self.scope = parse_scope(scope)
-        self.weights = weights or PrunableWeights(find_prunable(model, biases=scope == "published"))
+        self.weights = weights or PrunableWeights(find_prunable(model, scope == "published", skip_frozen))
         self.scope.check(self.weights.shapes, sparsity)
+        check_schedule(schedule, sparsity, total)
+        self.prunable_of = prunable_of(model)
+        """How many linear weights inside the model's blocks may be pruned, and how many there are."""
         self.criterion, self.schedule = criterion, schedule
         self.target, self.total, self.taken, self.peak = sparsity, total, 0, peak
-        check_schedule(schedule, sparsity, total)
+        self.observed, self.skipped, self.skips = 0, 0, False
+        """Steps observed, steps that the optimizer skipped, and whether the coming step is one of these."""
         self._wanted = {schedule.rewind(step, total) for step in range(total)}
         self.mask = torch.ones_like(self.weights.vector, dtype=torch.bool)
         self.settled = False
@@ -90,23 +109,39 @@ class Pruner:
         """The coming optimizer step, as criteria see it."""
         return self._step(lr, self.scheduled if self.taken else 0.0)
 
-    def observe(self, lr: float) -> None:
-        """Show the criterion weights and gradients; `lr` is the learning rate of the coming optimizer step."""
+    def observe(self, lr: float, finite: bool | None = None) -> None:
+        """Show the criterion weights and gradients; `lr` is the learning rate of the coming optimizer step.
+
+        `finite` says whether all gradients are finite, where the caller knows: a scaler does, and so does a loop that ends when
+        the loss is not. Left out, the prunable weights' gradients are looked at, for which a GPU is waited for.
+        """
         with self.watch.running():
             grad, step = self.weights.collect(), self.step(lr)
+            self.skips = not (all_finite(grad) if finite is None else finite)
             # The forward's own gates, before states move on.
             gates = self._gates(training=True) if self.criterion.latent else None
-            for state, weight, part in zip(
-                self.states, self._shown(self.weights.vector.data), self._shown(grad), strict=True
-            ):
-                self.criterion.observe(state, weight, part, step)
+            if self.skips:
+                self.skipped += 1
+            else:
+                self.observed += 1
+                for state, weight, part in zip(
+                    self.states, self._shown(self.weights.vector.data), self._shown(grad), strict=True
+                ):
+                    self.criterion.observe(state, weight, part, step)
             if gates is not None:
                 gate(grad, gates, out=grad)  # the chain rule through weight * gate
                 self.weights.point_at(self.weights.vector.data)
 
     def prune(self) -> None:
         """After the optimizer step: recompute the mask if it is due, and apply it."""
+        if not self.taken:
+            self._require_calibration()
         with self.watch.running():
+            if self.skips:  # the optimizer left the weights as they were
+                self.skips = False
+                if self.criterion.latent:
+                    self._apply()
+                return
             index = self.taken
             self.taken += 1
             if self.schedule.due(index, self.total):
@@ -119,7 +154,13 @@ class Pruner:
             self._remember()
 
     def finish(self) -> None:
-        """The final mask: exactly the target (or what a criterion that is not exact keeps), zeros in place for good."""
+        """The final mask: exactly the target (or what a criterion that is not exact keeps), zeros in place for good.
+
+        PrunebenchError where the loop cannot have been meant: other steps than `total`, or a criterion that learns from
+        gradients and was not shown those of every step. `settle` ends a run early with the mask that it has.
+        """
+        self._require_calibration()
+        self._require_steps()
         with self.watch.running():
             held = self.reached and self.schedule.holds(max(self.taken - 1, 0), self.total)
             if not held and self.masked != (self.taken, self.target):
@@ -127,7 +168,7 @@ class Pruner:
             self.settle()
 
     def settle(self) -> None:
-        """Write the weights that evaluation sees into the parameters themselves; nothing is latent any more."""
+        """Write the weights that evaluation sees now into the parameters themselves; nothing is latent any more."""
         self.weights.vector.data.copy_(self._evaluated())
         self.effective, self.settled = self.weights.vector.data, True
         self.weights.point_at(self.effective)
@@ -157,8 +198,7 @@ class Pruner:
         shown = self._shown(self.weights.vector.data)
         scores = [self.criterion.score(state, weight) for state, weight in zip(self.states, shown, strict=True)]
         flat = self._stored(scores).float()
-        finite = torch.isfinite(torch.dot(flat, flat))  # at the speed of memory; a sum that overflows says nothing
-        if not finite and not torch.isfinite(flat).all():
+        if not all_finite(flat):
             raise PrunebenchError(self._not_finite(flat))
         return flat
 
@@ -169,7 +209,8 @@ class Pruner:
         taken, sparsity = self.masked or (-1, 0.0)
         masked = torch.tensor([taken, sparsity], dtype=torch.float64)
         latent = {"latent": self.weights.vector.data} if self.criterion.latent else {}
-        own = {"taken": torch.tensor(self.taken), "settled": torch.tensor(self.settled), "masked": masked}
+        counts = {name: torch.tensor(getattr(self, name)) for name in ("taken", "observed", "skipped", "settled")}
+        own = {**counts, "masked": masked}
         seconds = torch.tensor(self.seconds, dtype=torch.float64)
         return {"mask": self.mask, "seconds": seconds, **own, **latent, **named, **kept}
 
@@ -178,6 +219,8 @@ class Pruner:
         self.mask.copy_(saved["mask"])
         self.ranked = None
         self.taken, self.watch.total = int(saved["taken"]), float(saved["seconds"])
+        # Checkpoints of earlier versions lack these two; their loops observed every step and skipped none.
+        self.observed, self.skipped = int(saved.get("observed", saved["taken"])), int(saved.get("skipped", 0))
         taken, sparsity = saved["masked"].tolist()
         self.masked = (int(taken), sparsity) if taken >= 0 else None
         for i, state in enumerate(self.states):
@@ -285,6 +328,36 @@ class Pruner:
         if self.taken in self._wanted:
             self.remembered[self.taken] = self.weights.vector.data.clone()
 
+    def _require_steps(self) -> None:
+        """PrunebenchError unless the loop took `total` steps and showed the criterion each of them."""
+        name, done = type(self.criterion).__name__, self.taken + self.skipped
+        learns = self.criterion.overrides("observe")
+        if learns and self.taken and not self.observed:
+            raise PrunebenchError(
+                f"{name} was shown no gradient in {self.taken} steps: call observe(lr) in every step, after clipping and before "
+                "the optimizer"
+            )
+        if done != self.total:
+            skipped = f", {self.skipped} of them skipped" if self.skipped else ""
+            raise PrunebenchError(
+                f"finish() after {done} of {self.total} steps{skipped}, at sparsity {self.scheduled if self.taken else 0:g} of "
+                f"{self.target:g}: give the Pruner the number of optimizer steps that the loop takes, and call prune() once after "
+                "each; to end early with the mask in force, call settle()"
+            )
+        if learns and self.observed != self.taken:
+            raise PrunebenchError(
+                f"{name} was shown the gradients of {self.observed} steps, {self.taken} were taken: call observe(lr) once in "
+                "every step"
+            )
+
+    def _require_calibration(self) -> None:
+        """PrunebenchError where a criterion asks for calibration and nobody set who shows it the data."""
+        if self.calibrate is None and (asked := [m for m in CALIBRATIONS if self.criterion.overrides(m)]):
+            raise PrunebenchError(
+                f"{type(self.criterion).__name__} ranks by what calibration shows to {' and '.join(asked)}, and pruner.calibrate "
+                "is not set: set it to calibrator(model, loss, batches) of benchmark.pruning.calibrate"
+            )
+
     def _not_finite(self, flat: Tensor) -> str:
         if not torch.isfinite(self.weights.vector).all():
             return f"the weights are not finite after step {self.taken}: try a lower learning rate or a longer warm-up"
@@ -302,3 +375,32 @@ def check_schedule(schedule: Schedule, sparsity: float, total: int) -> None:
         schedule.sparsity(0, total, sparsity)
     except ValueError as error:
         raise PrunebenchError(f"schedule {type(schedule).__name__}: {error}") from error
+
+
+def all_finite(vector: Tensor) -> bool:
+    """Whether all of `vector` [n] is finite."""
+    # At the speed of memory; a sum of squares that overflows says nothing.
+    return bool(torch.isfinite(torch.dot(vector, vector))) or bool(torch.isfinite(vector).all())
+
+
+def require_sparsity(value: object) -> None:
+    """PrunebenchError unless `value` is a sparsity, a number in [0, 1)."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < 1:
+        hint = f": {value / 100:g} for {value} %" if isinstance(value, int) and 1 < value < 100 else ""
+        raise PrunebenchError(f"sparsity {value!r}: expected a share of the weights in [0, 1){hint}")
+
+
+def require_whole(name: str, value: object, low: int) -> None:
+    """PrunebenchError unless `value` is a whole number from `low` on that torch can hold."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) < 2**63:
+        raise PrunebenchError(f"{name} {value!r}: expected a whole number from {low} on")
+
+
+def require_kinds(criterion: object, schedule: object) -> None:
+    """PrunebenchError unless these are a configured criterion and a configured schedule."""
+    for value, kind, plural in ((criterion, Criterion, "criteria"), (schedule, Schedule, "schedules")):
+        if not isinstance(value, kind):
+            name = value if isinstance(value, str) else "name"
+            raise PrunebenchError(
+                f"{kind.__name__.lower()} {value!r}: expected a configured one, such as configure({plural!r}, {name!r})"
+            )

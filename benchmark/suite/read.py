@@ -16,6 +16,24 @@ from benchmark.suite.spec import MODES, RANDOM, Training
 from benchmark.suite.suite import Method, Override, Suite, on_top
 from benchmark.suite.yaml import load_yaml
 
+ELSEWHERE = {
+    "learning_rate": "training.lr",
+    "lr": "training.lr",
+    "num_train_epochs": "training.epochs",
+    "num_epochs": "training.epochs",
+    "epochs": "training.epochs",
+    "max_steps": "training.steps",
+    "batch": "training.batch_size",
+    "batch_size": "training.batch_size",
+    "per_device_train_batch_size": "training.batch_size",
+    "max_seq_length": "training.max_length",
+    "max_length": "training.max_length",
+    "warmup_ratio": "training.warmup",
+    "warmup_steps": "training.warmup",
+    "max_grad_norm": "training.clip",
+}
+"""Keys that people know from elsewhere, or write beside `training`, and where they are here."""
+
 LONGEST = 100
 """Characters of a wrong value that a message quotes."""
 
@@ -141,11 +159,19 @@ def _explain(path: Path, item: Any) -> str:
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         key, parents = str(item["loc"][-1]), item["loc"][:-1]
+        if meant := ELSEWHERE.get(key):
+            return f"{path}: unknown key '{where}'; did you mean '{meant}'?"
         return f"{path}: unknown key '{where}'; {choices(key, _fields(parents))}"
     if item["type"] == "missing":
         return f"{path}: '{where}' is missing"
     found = "" if isinstance(item["input"], dict) else f"found {_short(item['input'])}: "
     reason = item["msg"].removeprefix("Value error, ")
+    value, field = item["input"], str(item["loc"][0] if len(item["loc"]) < 3 else item["loc"][-2])
+    if field == "sparsities" and item["type"] == "less_than" and 1 < value < 100:
+        reason = f"expected a share below 1: {value / 100:g} for {value:g} %"
+    if item["type"] == "list_type" and isinstance(value, (str, int, float)):
+        many = list(range(value)) if isinstance(value, int) and field == "seeds" and 1 < value < 10 else f"[{value}]"
+        reason = f"expected a list: {many}"
     if item["type"] == "literal_error":
         reason = choices(str(item["input"]), re.findall("'([^']+)'", item["ctx"]["expected"]))
     return f"{path}: {where or 'suite'}: {found}{reason}"

@@ -28,7 +28,9 @@ MODES = ("mini", "hub")
 Whole = Annotated[int, Field(strict=True, gt=-(2**53), lt=2**53)]
 Real = Annotated[float, Field(strict=True)]
 """Numbers that were written as numbers: `seeds: [true]` is a slip of the pen, not seed 1, nor is "3" or 3.0 seed 3."""
-SEEDS = range(2**53)
+SEEDS = range(2**32)
+"""What every generator can be seeded with."""
+Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
 
 
 class Strict(BaseModel):
@@ -40,9 +42,9 @@ class Strict(BaseModel):
 class Training(Strict):
     """The budget and the optimizer, shared by every cell of a board."""
 
-    epochs: Annotated[Real, Field(gt=0)] | None = None
+    epochs: Annotated[Real, Field(gt=0, le=10_000)] | None = None
     """Passes over the training split; exactly one of epochs and steps (3 epochs if neither is given)."""
-    steps: Annotated[Whole, Field(gt=0)] | None = None
+    steps: Annotated[Whole, Field(gt=0, le=10**9)] | None = None
     """Optimizer steps."""
     batch_size: Annotated[Whole, Field(gt=0)] = 32
     lr: Annotated[Real, Field(gt=0)] = 5e-5
@@ -56,7 +58,7 @@ class Training(Strict):
     """Largest gradient norm."""
     max_length: Annotated[Whole, Field(gt=0)] = 128
     """Longest input in tokens."""
-    checkpoints: Annotated[Whole, Field(gt=0)] = 10
+    checkpoints: Annotated[Whole, Field(gt=0, le=10_000)] = 10
     """Evenly spaced moments at which regularizers may adopt a teacher and the protocol may score held-out data."""
     train_examples: Annotated[Whole, Field(gt=0)] | None = None
     """Train on at most so many examples."""
@@ -113,7 +115,7 @@ class RunSpec(Strict):
     regularizer: str = "none"
     sparsity: Annotated[Real, Field(ge=0, lt=1)] = 0.0
     """Share of the prunable weights to remove; 0 is the dense model."""
-    seed: Annotated[Whole, Field(ge=0)] = 0
+    seed: Seed = 0
     schedule: str = "cubic"
     """What a record says that names none; suites say theirs (`gradual` where nothing is written)."""
     scope: str = "global"

@@ -28,7 +28,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import registry
 from benchmark.plugins.broken import BrokenPluginError
-from benchmark.plugins.spelling import canonical
+from benchmark.plugins.spelling import canonical, spaced
 from benchmark.pruning.masks import parse_scope
 from benchmark.suite.identity import plugins_of
 from benchmark.suite.spec import (
@@ -37,11 +37,11 @@ from benchmark.suite.spec import (
     CallPoint,
     Real,
     RunSpec,
+    Seed,
     Selection,
     Strict,
     Training,
     Tuned,
-    Whole,
     portable_plugin,
 )
 
@@ -157,7 +157,7 @@ class Suite(Strict):
     criteria: Names
     regularizers: Names = Field(default=["none"])
     sparsities: Sparsities
-    seeds: list[Annotated[Whole, Field(ge=0)]] = Field(default=[0], min_length=1)
+    seeds: list[Seed] = Field(default=[0], min_length=1)
     schedule: Schedule = "gradual"
     scope: Scope = "global"
     selection: Selection = "last"
@@ -197,7 +197,7 @@ class Suite(Strict):
         methods = info.data.get("methods", {})
         rows = []
         for text in texts:
-            criterion, plus, regularizer = (part.strip() for part in text.partition(" + "))
+            criterion, plus, regularizer = (part.strip() for part in spaced(text).partition(" + "))
             row = criterion if criterion in methods else _row(criterion, methods)
             rows.append(f"{row} + {_plugin('regularizers', regularizer)}" if plus else row)
         return rows

@@ -89,7 +89,16 @@ def load_yaml(source: Path | str, name: str = "") -> Any:
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         said = [getattr(error, "context", None), getattr(error, "problem", None)]
         reason = ", ".join(part for part in said if part) or str(error) or type(error).__name__
+        if mark and isinstance(source, str) and (name_ := _bracketed(source, mark.line)):
+            reason += f'. In a list, a name with options needs quotes: "{name_}"'
         raise PrunebenchError(f"{name}{where}: not valid YAML: {reason}") from error
+
+
+def _bracketed(text: str, line: int) -> str:
+    """A plugin with options in brackets that stands without quotes in this line or the one before; empty if there is none."""
+    lines = text.splitlines()[max(0, line - 1) : line + 1]
+    found = [re.search(r"(?<![\"'\w/.-])[\w/.-]+\[[^\[\]]*=[^\[\]]*\]", part) for part in lines]
+    return next((match[0] for match in reversed(found) if match), "")
 
 
 def _count(node: yaml.Node, known: dict[int, int], above: set[int]) -> int:

@@ -108,12 +108,13 @@ def _step(run: Run, batch: Batch, lr: float) -> Tensor:
     """One optimizer step; the loss, detached."""
     loss = backward(run.prepared.forward, run.regularizer, run.model, batch, run.optimizer, run.parts)
     run.optimizer.clip(run.spec.training.clip)
+    # Gradients count as finite: a run whose loss is not ends at its next moment.
     if run.spec.call_point == "before":
-        run.pruner.observe(lr)
+        run.pruner.observe(lr, finite=True)
         run.optimizer.step(lr)
     else:
         run.optimizer.step(lr)
-        run.pruner.observe(lr)
+        run.pruner.observe(lr, finite=True)
     run.pruner.prune()
     run.optimizer.zero_grad()
     return loss

@@ -5,10 +5,15 @@
 
 The criterion sees weights and gradients after clipping and before the optimizer, masks follow its step, and when training ends the
 model holds exactly the target sparsity. Between maskings weights may regrow, so evaluations and checkpoints on the way show the
-weights in training, not the final mask. One process, fp32 weights (autocast is fine).
+weights in training, not the final mask. Steps that an fp16 scaler skips are not counted. Masks and statistics are saved in the
+Trainer's checkpoints, so that training resumes where it stopped, and the Trainer's logs show the sparsity. One process, fp32
+weights (autocast is fine).
 """
 
+import logging
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,14 +22,25 @@ from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from benchmark.errors import PrunebenchError
+from benchmark.machine.atomic import write_bytes
 from benchmark.plugins import registry
 from benchmark.pruning.calibrate import calibrator, wants_calibration
-from benchmark.pruning.pruner import Pruner
+from benchmark.pruning.masks import parse_scope
+from benchmark.pruning.pruner import Pruner, all_finite, require_sparsity, require_whole
 from criteria.base import Criterion
+
+STATE = "pruning.safetensors"
+"""The pruner's file in each of the Trainer's checkpoint folders."""
+
+logger = logging.getLogger(__name__)
 
 
 class PruningCallback(TrainerCallback):
-    """Prunes the Trainer's model to `sparsity` in [0, 1) with a criterion: its name with options, a file, or an object."""
+    """Prunes the Trainer's model to `sparsity` in [0, 1) with a criterion: its name with options, a file, or an object.
+
+    `schedule`, `scope` and `seed` are as in a suite. A model with frozen linear layers is refused unless `skip_frozen` asks for
+    its trained ones alone. PrunebenchError for what is out of range, now or when training begins.
+    """
 
     def __init__(
         self,
@@ -33,14 +49,22 @@ class PruningCallback(TrainerCallback):
         schedule: str = "gradual",
         scope: str = "global",
         seed: int = 0,
+        skip_frozen: bool = False,
     ) -> None:
+        require_sparsity(sparsity)
+        require_whole("seed", seed, 0)
+        parse_scope(scope)
         self.criterion: Criterion = (
             registry.configure("criteria", criterion) if isinstance(criterion, str) else criterion
         )
+        if not isinstance(self.criterion, Criterion):
+            raise PrunebenchError(f"criterion {criterion!r}: expected a name such as 'magnitude', or a configured one")
         self.schedule = registry.configure("schedules", schedule)
-        self.sparsity, self.scope, self.seed = sparsity, scope, seed
+        self.sparsity, self.scope, self.seed, self.skip_frozen = sparsity, scope, seed, skip_frozen
         self.pruner: Pruner | None = None
         """Set while training runs, and kept afterwards: `pruner.mask`, `pruner.measure()`."""
+        self.compared = False
+        """Whether the Trainer's best evaluation is one of weights that were pruned to the target."""
 
     # The Trainer's signatures, used or not.
     # ruff: noqa: ARG002
@@ -48,10 +72,12 @@ class PruningCallback(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Lay the prunable weights out flat and start the criterion; PrunebenchError for what cannot work."""
-        _refuse(args, state)
+        """Lay the prunable weights out flat, start the criterion or resume it; PrunebenchError for what cannot work."""
+        if args.world_size > 1:
+            raise PrunebenchError(f"pruning under the Trainer runs in one process, found {args.world_size}")
         model: nn.Module = kwargs["model"]
-        self.pruner = Pruner(
+        saved = _saved(args, state) if state.global_step else None
+        pruner = self.pruner = Pruner(
             model,
             self.criterion,
             self.schedule,
@@ -60,17 +86,39 @@ class PruningCallback(TrainerCallback):
             scope=self.scope,
             seed=self.seed,
             peak=args.learning_rate,
+            skip_frozen=self.skip_frozen,
         )
-        if wants_calibration(self.pruner):
+        prunable, linear = pruner.prunable_of
+        logger.log(
+            logging.INFO if prunable == linear else logging.WARNING,
+            f"{prunable:,} of {linear:,} linear weights inside the blocks are pruned to {self.sparsity:g}",
+        )
+        if wants_calibration(pruner):
             batches = _batches(kwargs["train_dataloader"], args)
-            self.pruner.calibrate = calibrator(model, _loss, batches)
+            pruner.calibrate = calibrator(model, _loss, batches)
+        self.compared = False
+        if saved is not None:
+            self.compared = bool(saved.pop("compared"))
+            pruner.load_state_dict(saved)
+            if not self.compared:
+                state.best_model_checkpoint = None
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """After clipping, before the optimizer."""
+        """After clipping, before the optimizer; gradients that an fp16 scaler still holds scaled are brought to their size."""
         assert self.pruner is not None
-        self.pruner.observe(kwargs["optimizer"].param_groups[0]["lr"])
+        optimizer = kwargs["optimizer"]
+        scaler, finite = getattr(optimizer, "scaler", None), None
+        if scaler is not None:
+            with suppress(RuntimeError):  # done already, by clipping or to log the norm
+                scaler.unscale_(_inner(optimizer))
+            grads = [p.grad for p in kwargs["model"].parameters() if p.grad is not None]
+            # Of the whole model: the scaler skips a step for the head's gradients too.
+            finite = all_finite(torch.stack(torch._foreach_norm(grads)))
+        elif self.pruner.mask.is_cuda:
+            finite = True  # nothing skips such a step: training ends with weights that are not finite
+        self.pruner.observe(optimizer.param_groups[0]["lr"], finite)
 
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -79,25 +127,101 @@ class PruningCallback(TrainerCallback):
         assert self.pruner is not None
         self.pruner.prune()
 
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any
+    ) -> None:
+        """Add the sparsity that an evaluation under the mask in force would see, a share of the prunable weights."""
+        if self.pruner is not None and isinstance(logs, dict):
+            logs["sparsity"] = self.pruner.measure()
+            if state.log_history:
+                state.log_history[-1]["sparsity"] = logs["sparsity"]
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Only evaluations of weights under a mask at the target compete for the Trainer's best; earlier ones are forgotten."""
+        pruner, metrics = self.pruner, kwargs.get("metrics")
+        if pruner is None or pruner.settled:
+            return
+        if not _at_target(pruner):
+            if self.compared and args.load_best_model_at_end and metrics and args.metric_for_best_model:
+                name = args.metric_for_best_model
+                metrics[name if name.startswith("eval_") else f"eval_{name}"] = float(
+                    "nan"
+                )  # never better than another
+        elif not self.compared:
+            self.compared = True
+            state.best_metric, state.best_model_checkpoint, state.best_global_step = None, None, None
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Put the pruner's state into the checkpoint that was just written."""
+        from safetensors.torch import save
+
+        assert self.pruner is not None
+        if not self.compared:
+            state.best_model_checkpoint = None  # never loaded at the end: its weights are not at the target
+        tensors = {**self.pruner.state_dict(), "compared": torch.tensor(self.compared)}
+        # Cloned, because safetensors refuses tensors that share memory.
+        data = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()})
+        folder = _folder(args, state.global_step)
+        if folder.is_dir():
+            write_bytes(folder / STATE, data)
+
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """The final mask, zeros in place."""
+        """The final mask, zeros in place; of the best checkpoint where the Trainer has loaded that."""
         assert self.pruner is not None
-        self.pruner.finish()
+        best = state.best_model_checkpoint if args.load_best_model_at_end and self.compared else None
+        if best is not None:
+            self.pruner.load_state_dict(_read(Path(best) / STATE))
+            self.pruner.settle()
+        elif self.pruner.taken + self.pruner.skipped < self.pruner.total and self.pruner.reached:
+            self.pruner.settle()  # stopped early, as EarlyStoppingCallback does, at the target
+        else:
+            self.pruner.finish()
 
 
-def _refuse(args: TrainingArguments, state: TrainerState) -> None:
-    if state.global_step:
-        raise PrunebenchError(
-            f"pruning cannot resume at step {state.global_step}: a Trainer's checkpoint lacks masks and statistics; start anew"
-        )
-    if args.load_best_model_at_end:
-        raise PrunebenchError(
-            "load_best_model_at_end would bring back weights from before the final mask: leave it out, and evaluate after training"
-        )
-    if args.world_size > 1:
-        raise PrunebenchError(f"pruning under the Trainer runs in one process, found {args.world_size}")
+def _at_target(pruner: Pruner) -> bool:
+    """Whether the weights as they are now lie under a mask that was made at the target sparsity."""
+    return pruner.reached and not bool(pruner.effective[~pruner.mask].any())
+
+
+def _folder(args: TrainingArguments, step: int) -> Path:
+    """Where the Trainer puts its checkpoint of `step`."""
+    return Path(str(args.output_dir)) / f"checkpoint-{step}"
+
+
+def _saved(args: TrainingArguments, state: TrainerState) -> dict[str, Tensor]:
+    """The pruner's state at the step where training resumes; PrunebenchError where no checkpoint holds it."""
+    named = [Path(args.resume_from_checkpoint)] if isinstance(args.resume_from_checkpoint, str) else []
+    folders = [*named, _folder(args, state.global_step)]
+    for path in (folder / STATE for folder in folders):
+        if path.is_file():
+            saved = _read(path)
+            if (found := int(saved["taken"]) + int(saved["skipped"])) != state.global_step:
+                raise PrunebenchError(f"{path} is of step {found}, training resumes at step {state.global_step}")
+            return saved
+    raise PrunebenchError(
+        f"pruning cannot resume at step {state.global_step}: no {STATE} in {' or '.join(map(str, folders))}. Checkpoints that were "
+        "written with this callback have it; of one that lies elsewhere, give TrainingArguments its folder as resume_from_checkpoint"
+    )
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return dict(load(path.read_bytes()))
+    except (OSError, SafetensorError) as error:
+        raise PrunebenchError(f"{path}: no state of a pruner: {error}") from error
+
+
+def _inner(optimizer: Any) -> torch.optim.Optimizer:
+    """The optimizer inside its wrappers."""
+    while hasattr(optimizer, "optimizer"):
+        optimizer = optimizer.optimizer
+    found: torch.optim.Optimizer = optimizer
+    return found
 
 
 def _loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:

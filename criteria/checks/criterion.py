@@ -8,6 +8,7 @@ A plugin's own test needs no more than this:
 import dataclasses
 import io
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import partial
 
 import torch
@@ -23,6 +24,8 @@ Seen = tuple[str, str]
 WIDE = (16, 20)
 """The matrix of the planted example."""
 STEPS = trials.LAST
+CONTRACT = [name for name in vars(Criterion) if not name.startswith("_")]
+"""What the harness asks of a criterion."""
 
 
 def check_criterion(criterion: Criterion) -> list[Seen]:
@@ -44,6 +47,11 @@ def hyperparameters(criterion: Criterion) -> str:
     assert criterion.__dataclass_params__.frozen, (
         f"{name} can be changed: write @dataclass(frozen=True) and keep statistics in the state"
     )
+    for own in {own for cls in type(criterion).__mro__ if not issubclass(Criterion, cls) for own in vars(cls)}:
+        meant = get_close_matches(own, CONTRACT, n=1, cutoff=0.8)
+        assert own in CONTRACT or own.startswith("_") or not callable(getattr(criterion, own)) or not meant, (
+            f"{name}.{own} is no method of the contract: did you mean {meant[0]}? Call a helper of your own _{own}"
+        )
     for method in ("observe_inputs", "compensate"):
         assert not (criterion.elementwise and criterion.overrides(method)), (
             f"{name}.{method} needs matrices: set elementwise: ClassVar[bool] = False"
@@ -173,7 +181,12 @@ def planted_example(criterion: Criterion) -> str:
     scores = list(trials.play(criterion, trials.start(criterion, moments), moments))[-1]
     other = list(trials.play(criterion, trials.start(criterion, moments), trials.history(WIDE, STEPS)))[-1]
     if torch.equal(scores, other):
-        return "skipped, because the scores depend on neither weights nor gradients"
+        again = trials.history(WIDE, STEPS)
+        reseeded = criterion.init(again[0].weight, torch.Generator().manual_seed(1))
+        assert not torch.equal(other, list(trials.play(criterion, reseeded, again))[-1]), (
+            f"{type(criterion).__name__} gives the same scores whatever the weights, gradients and seed: nothing is ranked"
+        )
+        return "skipped, because the scores depend on the seed alone"
     above = float((scores[matters][:, None] > scores[~matters][None, :]).float().mean())
     assert above > 0.9, (
         f"{type(criterion).__name__} ranks a weight that is large, and that the loss pushes further from zero, above a negligible "

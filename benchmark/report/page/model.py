@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from benchmark.board.record import Point, Record
@@ -99,11 +100,14 @@ def _cell(
 
 
 def command(folder: str, spec: RunSpec) -> str:
-    """What reproduces all seeds of a cell, from the suite alone, in a folder of its own."""
-    name = spec.cell.rpartition(" seed ")[0]
-    suite = shlex.quote(f"{clean(folder)}/suite.yaml")
+    """What reproduces all seeds of a cell, from the suite alone, in a folder of its own; run beside the board.
+
+    There the suite's relative places of data and model are right, on whatever machine the board lies.
+    """
+    name, board = spec.cell.rpartition(" seed ")[0], Path(clean(folder)).resolve().name
+    suite, again = shlex.quote(f"{board}/suite.yaml"), shlex.quote(f"{board}-again")
     only = shlex.quote(clean(f"{glob.escape(name)} seed *"))
-    return f"mkdir again && cp {suite} again/ && prunebench run again --only {only}"
+    return f"mkdir {again} && cp {suite} {again} && prunebench run {again} --only {only}"
 
 
 def _run(record: Record) -> dict[str, Any]:

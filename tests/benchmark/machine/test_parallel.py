@@ -126,12 +126,12 @@ def test_calibrated_masks_and_weights_are_shared(monkeypatch: pytest.MonkeyPatch
     for criterion, calibrates in (("magnitude", False), ("wanda", True)):
         shared.clear()
         model = task.build(0)
-        pruner = make_pruner(model, RunSpec(task="toy", criterion=criterion, sparsity=0.5), 10)
+        pruner = make_pruner(model, RunSpec(task="toy", criterion=criterion, sparsity=0.5, schedule="one_shot"), 1)
         assert isinstance(pruner, Pruner)
         pruner.calibrate = calibrator(
             model, lambda m, b: task.forward(m, b)[0].mean(), lambda _: task.batches("train", 8, 0)
         )
-        pruner.finish()
+        pruner.prune()
         assert bool(shared) == calibrates
     assert isinstance(pruner, Pruner)
     assert shared[0][0].data_ptr() == pruner.mask.data_ptr()

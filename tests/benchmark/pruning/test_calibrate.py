@@ -193,11 +193,13 @@ def test_calibration_sees_the_model_as_it_would_be_reported() -> None:
     model = Blocks()
     spy = InputsSpy()
     pruner = Pruner(model, spy, Steps(), sparsity=0.5, total=3)
+    pruner.calibrate = calibrator(model, loss_of, batches)
     pruner.prune()
     pruner.weights.vector.data += 0.1
     with pruner.evaluating():
         hidden = torch.tanh(model.blocks[0](BATCHES[0]["x"]))
-    calibrator(model, loss_of, batches)(pruner)
+    spy.seen.clear()
+    pruner.calibrate(pruner)
     torch.testing.assert_close(spy.told("inputs")[1][0], hidden)
 
 

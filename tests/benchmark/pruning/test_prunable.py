@@ -8,7 +8,7 @@ import transformers
 from torch import nn
 
 from benchmark.errors import PrunebenchError
-from benchmark.pruning.prunable import Matrix, find_prunable
+from benchmark.pruning.prunable import Matrix, find_prunable, prunable_of
 
 H, F, L, V = 8, 12, 2, 30
 """Hidden size, feed-forward size, layers, vocabulary: tiny, and no two alike."""
@@ -195,11 +195,91 @@ def test_nothing_to_prune_is_an_error() -> None:
         find_prunable(nn.Linear(2, 2))
 
 
-def test_frozen_parameters_are_left_out() -> None:
-    """They have no gradients: ranked beside others they would all go first."""
-    model = nn.Sequential()
+class Adapted(nn.Module):
+    """A linear layer with low-rank adapters beside it, as adapter libraries write them."""
+
+    def __init__(self, base: nn.Linear) -> None:
+        super().__init__()
+        self.base_layer = base.requires_grad_(False)
+        self.lora_A = nn.ModuleDict({"default": nn.Linear(base.in_features, 1, bias=False)})
+        self.lora_B = nn.ModuleDict({"default": nn.Linear(1, base.out_features, bias=False)})
+
+
+def two_blocks() -> Any:
+    """6 and 4 weights."""
+    model: Any = nn.Module()
     model.blocks = nn.ModuleList([nn.Linear(3, 2), nn.Linear(2, 2)])
+    return model
+
+
+def adapted() -> Any:
+    model = two_blocks()
+    model.blocks[0] = Adapted(model.blocks[0])
+    return model
+
+
+def first_frozen() -> Any:
+    model = two_blocks()
     model.blocks[0].requires_grad_(False)
-    assert [m.name for m in find_prunable(model, biases=True)] == ["blocks.1.weight", "blocks.1.bias"]
-    with pytest.raises(PrunebenchError, match="no prunable weights"):
-        find_prunable(model.requires_grad_(False))
+    return model
+
+
+def quantised() -> Any:
+    """Whole numbers, which no optimizer moves."""
+    model = two_blocks()
+    model.blocks[0].weight = nn.Parameter(torch.ones(2, 3, dtype=torch.int8), requires_grad=False)
+    return model
+
+
+def parametrized() -> Any:
+    """The weight of the first layer is the product of two others."""
+    model = two_blocks()
+    torch.nn.utils.parametrizations.weight_norm(model.blocks[0])
+    return model
+
+
+def masked_by_torch() -> Any:
+    """weight = weight_orig * weight_mask, anew in every forward."""
+    from torch.nn.utils import prune
+
+    model = two_blocks()
+    prune.l1_unstructured(model.blocks[0], "weight", 0.5)
+    return model
+
+
+FIXED = {
+    "first frozen": (first_frozen, "4 of 10", "blocks.0.weight", ["blocks.1.weight"]),
+    "adapters": (
+        adapted,
+        "9 of 15",
+        "blocks.0.base_layer.weight",
+        ["blocks.0.lora_A.default.weight", "blocks.0.lora_B.default.weight", "blocks.1.weight"],
+    ),
+    "quantised": (quantised, "4 of 10", "blocks.0.weight", ["blocks.1.weight"]),
+    "parametrized": (parametrized, "4 of 10", "blocks.0.weight", ["blocks.1.weight"]),
+    "torch.nn.utils.prune": (masked_by_torch, "4 of 10", "blocks.0.weight", ["blocks.1.weight"]),
+}
+
+
+@pytest.mark.parametrize("form", FIXED)
+def test_a_model_whose_base_stays_dense_is_refused_unless_asked_for(form: str) -> None:
+    build, counts, first, trained = FIXED[form]
+    with pytest.raises(PrunebenchError, match=rf"{counts} linear weights .*{first} first.*skip_frozen=True"):
+        find_prunable(build())
+    assert [matrix.name for matrix in find_prunable(build(), skip_frozen=True)] == trained
+    assert "{} of {}".format(*prunable_of(build())) == counts
+
+
+def test_nothing_trained_is_an_error_even_if_asked_for() -> None:
+    with pytest.raises(
+        PrunebenchError, match="no prunable weights: all its 10 linear weights inside blocks are frozen"
+    ):
+        find_prunable(two_blocks().requires_grad_(False), skip_frozen=True)
+
+
+def test_frozen_biases_count_where_biases_are_ranked() -> None:
+    model = two_blocks()
+    model.blocks[0].bias.requires_grad_(False)
+    assert len(find_prunable(model)) == 2
+    with pytest.raises(PrunebenchError, match=r"blocks.0.bias first"):
+        find_prunable(model, biases=True)

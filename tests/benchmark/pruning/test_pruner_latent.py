@@ -41,7 +41,7 @@ from tests.benchmark.toys import (
 def test_movement_trains_through_its_mask() -> None:
     """Forward at theta m; a pruned weight gets no gradient, but its score moves and brings it back with its latent value."""
     model = one_matrix([[1.0, -2.0], [3.0, 0.5]])
-    pruner = Pruner(model, Movement(score_lr=1.0), Steps(), sparsity=0.5, total=3)
+    pruner = Pruner(model, Movement(score_lr=1.0), Steps(), sparsity=0.5, total=2)
     # S = -theta g = [[1, -1], [-2, 3]]: the second row's first and the first row's second go.
     assert pushed(model, pruner, [[-1, -0.5], [2 / 3, -6]]) == [[1.1, 0], [0, 1.1]]
     assert pruner.weights.vector.tolist() == pytest.approx([1.1, -1.95, 3 - 0.2 / 3, 1.1])

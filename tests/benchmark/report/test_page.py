@@ -85,7 +85,7 @@ def test_the_embedded_data_holds_every_run_failure_and_command(document: str) ->
     (board,) = json.loads(read(document).scripts[0])
     cell = board["cells"]["2-0"]
     assert cell["absent"][0][1] == "out of memory"
-    assert cell["command"].endswith("prunebench run again --only 'glue/rte b 0.5 seed *'")
+    assert cell["command"].endswith("-again --only 'glue/rte b 0.5 seed *'")
     assert set(cell["runs"]) <= set(board["runs"])
     assert board["runs"][cell["runs"][0]]["curve"]["step"] == [0, 100, 200, 300, 400]
 
@@ -108,10 +108,16 @@ def test_hostile_names_stay_text_everywhere() -> None:
 def test_the_command_quotes_brackets_and_shell_characters() -> None:
     spec = make_spec("sensitivity[beta1=0.85]", regularizer="distillation")
     assert command("my board", spec).endswith(
-        "cp 'my board/suite.yaml' again/ && prunebench run again "
+        "mkdir 'my board-again' && cp 'my board/suite.yaml' 'my board-again' && prunebench run 'my board-again' "
         "--only 'glue/rte sensitivity[[]beta1=0.85]+distillation 0.8 seed *'"
     )
     assert "'$(rm -rf ~)/suite.yaml'" in command("$(rm -rf ~)", spec)
+
+
+@pytest.mark.parametrize("folder", ["/home/author/boards/glue", "boards/glue", "glue", "./glue/", "../boards/glue"])
+def test_the_command_names_no_place_of_its_authors_machine(folder: str) -> None:
+    said = command(folder, make_spec("magnitude", 0.5))
+    assert said.startswith("mkdir glue-again && cp glue/suite.yaml glue-again && prunebench run glue-again --only ")
 
 
 def test_the_file_is_the_same_twice_and_two_boards_share_it(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_cell_opens_its_runs_and_gives_the_focus_back(page: Any) -> None:
         "0123456789ab",
     ):
         assert part in text
-    assert "prunebench run again --only 'squad principled 0.5 seed *'" in text
+    assert "-again --only 'squad principled 0.5 seed *'" in text
     assert dialog.locator(".curves svg").count() == 3
     assert dialog.locator("tbody tr").count() == 2
     page.keyboard.press("Escape")

@@ -13,7 +13,7 @@ from benchmark.pruning.pruner import Pruner
 from benchmark.training.trainer_callback import PruningCallback
 
 transformers: Any = pytest.importorskip("transformers")
-pytest.importorskip("accelerate")
+accelerate: Any = pytest.importorskip("accelerate")
 
 STEPS = 8
 
@@ -32,7 +32,15 @@ def rows() -> list[dict[str, Any]]:
     return [{"input_ids": row, "attention_mask": [1] * 6, "labels": row[0] % 2} for row in drawn]
 
 
-def train(tmp_path: Path, callbacks: list[Any], **options: Any) -> Any:
+def train(
+    tmp_path: Path,
+    callbacks: list[Any],
+    resume: bool = False,
+    compute_metrics: Any = None,
+    eval_dataset: Any = None,
+    prepare: Any = lambda trainer: None,  # noqa: ARG005
+    **options: Any,
+) -> Any:
     settings = {
         "output_dir": str(tmp_path), "max_steps": STEPS, "per_device_train_batch_size": 4, "learning_rate": 0.01,
         "max_grad_norm": 1.0, "save_strategy": "no", "report_to": [], "use_cpu": True, "disable_tqdm": True,
@@ -45,8 +53,11 @@ def train(tmp_path: Path, callbacks: list[Any], **options: Any) -> Any:
         train_dataset=rows(),
         data_collator=transformers.default_data_collator,
         callbacks=callbacks,
+        compute_metrics=compute_metrics,
+        eval_dataset=eval_dataset,
     )
-    trainer.train()
+    prepare(trainer)
+    trainer.train(resume_from_checkpoint=resume)
     return trained
 
 
@@ -114,18 +125,136 @@ def test_what_it_leaves_can_be_saved_and_opened(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(trained.parameters(), again.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("value", [80, 1.0, -0.2, float("nan"), "0.8", True, None])
+def test_a_sparsity_that_is_no_share_is_refused_at_once(value: Any) -> None:
+    with pytest.raises(PrunebenchError, match="share of the weights"):
+        PruningCallback("magnitude", sparsity=value)
+
+
 def test_what_cannot_work_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PrunebenchError, match="did you mean 'magnitude'"):
         PruningCallback("magnitud", sparsity=0.5)
-    best = {"load_best_model_at_end": True, "save_strategy": "epoch", "eval_strategy": "epoch"}
+    with pytest.raises(PrunebenchError, match="unknown scope"):
+        PruningCallback("magnitude", sparsity=0.5, scope="everywhere")
     callback = PruningCallback("magnitude", sparsity=0.5)
-    settings = transformers.TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to=[], **best)
-    with pytest.raises(PrunebenchError, match="load_best_model_at_end"):
-        callback.on_train_begin(settings, transformers.TrainerState(), transformers.TrainerControl(), model=model())
-    with pytest.raises(PrunebenchError, match="cannot resume at step 4"):
+    with pytest.raises(PrunebenchError, match=r"cannot resume at step 4: no pruning\.safetensors in"):
         callback.on_train_begin(
             transformers.TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to=[]),
-            transformers.TrainerState(global_step=4),
+            transformers.TrainerState(global_step=4, max_steps=8),
             transformers.TrainerControl(),
             model=model(),
         )
+
+
+class Killed(Exception):  # noqa: N818 - no error
+    """The process died."""
+
+
+class Dies(transformers.TrainerCallback):
+    """Ends training at a step, as a killed process does."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == self.step:
+            raise Killed
+
+
+@pytest.mark.parametrize(
+    ("criterion", "schedule"),
+    [
+        ("principled", "cubic[window=2]"),
+        ("movement", "cubic[window=1]"),
+        ("wanda", "constant[window=3]"),
+        ("magnitude", "iterative[rounds=2]"),
+    ],
+)
+def test_a_resumed_training_is_the_one_that_was_not_killed(criterion: str, schedule: str, tmp_path: Path) -> None:
+    saving: dict[str, Any] = {"save_strategy": "steps", "save_steps": 3}
+    whole = PruningCallback(criterion, sparsity=0.75, schedule=schedule)
+    unbroken = train(tmp_path / "whole", [whole], **saving)
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", [PruningCallback(criterion, sparsity=0.75, schedule=schedule), Dies(5)], **saving)
+    resumed = PruningCallback(criterion, sparsity=0.75, schedule=schedule)
+    again = train(tmp_path / "killed", [resumed], resume=True, **saving)
+    assert whole.pruner is not None
+    assert resumed.pruner is not None
+    assert (resumed.pruner.taken, resumed.pruner.observed) == (STEPS, STEPS)
+    assert torch.equal(whole.pruner.mask, resumed.pruner.mask)
+    for (name, one), other in zip(unbroken.named_parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other), name
+
+
+class Scores:
+    """Metrics that fall as training goes on: the earliest evaluation that counts is the best."""
+
+    def __init__(self, values: list[float]) -> None:
+        self.values = values
+
+    def __call__(self, predicted: Any) -> dict[str, float]:
+        return {"quality": self.values.pop(0)}
+
+
+@pytest.mark.parametrize(
+    ("values", "best"),
+    [
+        ([9, 8, 7, 6, 3, 5, 4, 2], 6),  # the first four are not at the target
+        ([1, 1, 1, 1, 1, 2, 3, 4], 8),
+        ([9, 8, 7, 6, 5, 4, 3, 2], 5),
+    ],
+)
+def test_the_best_of_the_evaluations_at_the_target_is_loaded(values: list[float], best: int, tmp_path: Path) -> None:
+    callback = PruningCallback("taylor", sparsity=0.75, schedule="cubic[window=1,final=0.5]")
+    kept: dict[str, Any] = {
+        "load_best_model_at_end": True, "metric_for_best_model": "quality", "greater_is_better": True,
+        "save_strategy": "steps", "save_steps": 1, "eval_strategy": "steps", "eval_steps": 1,
+    }  # fmt: skip
+    trained = train(tmp_path, [callback], compute_metrics=Scores(values), eval_dataset=rows(), **kept)
+    assert callback.pruner is not None
+    assert zeros(trained, callback) == round(0.75 * callback.pruner.mask.numel())
+    saved = type(trained).from_pretrained(tmp_path / f"checkpoint-{best}")
+    for (name, one), other in zip(trained.named_parameters(), saved.named_parameters(), strict=True):
+        assert torch.equal(one, other[1]), name
+
+
+def test_logs_show_the_sparsity(tmp_path: Path) -> None:
+    callback = PruningCallback("magnitude", sparsity=0.75, schedule="cubic[window=1]")
+    seen: list[dict[str, float]] = []
+
+    class Listens(transformers.TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+            seen.append({"listed": state.log_history[-1]["sparsity"], **logs})
+
+    train(tmp_path, [callback, Listens()], logging_strategy="steps", logging_steps=2)
+    told = [line["sparsity"] for line in seen]
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(0.75, abs=1e-3)
+    assert [line["listed"] for line in seen] == told
+
+
+@pytest.mark.parametrize("clip", [1.0, 0.0])
+@pytest.mark.parametrize("criterion", ["magnitude", "movement", "taylor", "principled"])
+def test_steps_that_the_scaler_skips_are_not_observed(criterion: str, clip: float, tmp_path: Path) -> None:
+    """A real scaler on the CPU, and gradients that are infinite in three backward passes; the others have their true size."""
+    callback = PruningCallback(criterion, sparsity=0.75)
+    passes = iter(range(100))
+
+    def prepare(trainer: Any) -> None:
+        trainer.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
+        trainer.accelerator.native_amp, trainer.accelerator.state._mixed_precision = True, "fp16"
+        head = trainer.model.classifier.weight
+        head.register_hook(lambda grad: grad * float("inf") if next(passes) in (0, 1, 4) else grad)
+
+    try:
+        trained = train(tmp_path, [callback], prepare=prepare, max_grad_norm=clip)
+    finally:
+        accelerate.state.AcceleratorState._reset_state(True)
+    pruner = callback.pruner
+    assert pruner is not None
+    assert (pruner.taken, pruner.observed, pruner.skipped) == (STEPS - 3, STEPS - 3, 3)
+    assert zeros(trained, callback) == round(0.75 * pruner.mask.numel())
+    assert all(bool(p.isfinite().all()) for p in trained.parameters())
+    assert all(bool(value.isfinite().all()) for state in pruner.states for value in state.values())
+    largest = max((float(value.abs().max()) for state in pruner.states for value in state.values()), default=0.0)
+    assert largest < 2.0**10  # not scaled

@@ -1,0 +1,170 @@
+"""What the pruner refuses: values out of range, loops that cannot have been meant, gradients that are not finite."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from benchmark.errors import PrunebenchError
+from benchmark.plugins.registry import configure
+from benchmark.pruning.pruner import Pruner
+from criteria.magnitude import Magnitude
+from criteria.sensitivity import Sensitivity
+from tests.benchmark.toys import Blocks, LastGradient, Steps, data, loss_of, one_matrix, step, weight_of
+
+NAN, INF = float("nan"), float("inf")
+
+
+def pruner_of(model: Any = None, **given: Any) -> Pruner:
+    plain: dict[str, Any] = {"criterion": Magnitude(), "schedule": Steps(), "sparsity": 0.5, "total": 4} | given
+    return Pruner(model or Blocks(), plain.pop("criterion"), plain.pop("schedule"), **plain)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        *(("sparsity", value, r"share of the weights in \[0, 1\)") for value in (80, 1, 1.0, -0.2, NAN, INF, -INF)),
+        *(("sparsity", value, r"share of the weights in \[0, 1\)") for value in (True, "0.8", None, [0.8])),
+        ("sparsity", 80, "0.8 for 80 %"),
+        *(("total", value, "whole number from 1 on") for value in (0, -3, 20.0, True, "20", None, NAN)),
+        *(("seed", value, "whole number from 0 on") for value in (-1, 0.5, "0", None, 2**63)),
+        ("criterion", "magnitude", r"configure\('criteria', 'magnitude'\)"),
+        ("criterion", Magnitude, "expected a configured one"),
+        ("schedule", "cubic", r"configure\('schedules', 'cubic'\)"),
+        ("scope", "globl", "did you mean 'global'"),
+    ],
+)
+def test_the_constructor_checks_every_argument(name: str, value: object, said: str) -> None:
+    with pytest.raises(PrunebenchError, match=said):
+        pruner_of(**{name: value})
+
+
+@pytest.mark.parametrize("sparsity", [0, 0.0, 0.999, torch.tensor(0.5).item()])
+def test_any_share_below_one_is_taken(sparsity: float) -> None:
+    pruner = pruner_of(sparsity=sparsity)
+    for _ in range(4):
+        pruner.prune()
+    pruner.finish()
+    assert pruner.measure() == pytest.approx(sparsity, abs=1 / pruner.mask.numel())
+
+
+def loop(pruner: Pruner, steps: int, observed: Callable[[int], bool] = lambda _: True) -> None:
+    for index in range(steps):
+        if observed(index):
+            pruner.observe(0.1)
+        pruner.prune()
+
+
+@pytest.mark.parametrize(
+    ("criterion", "steps", "observed", "said"),
+    [
+        (Magnitude(), 10, True, "after 10 of 20 steps"),
+        (Magnitude(), 25, True, "after 25 of 20 steps"),
+        (Magnitude(), 0, True, "after 0 of 20 steps, at sparsity 0 of 0.5"),
+        (Sensitivity(), 19, True, "after 19 of 20 steps"),
+        (Sensitivity(), 20, False, "was shown no gradient in 20 steps: call observe"),
+        (Sensitivity(), 10, False, "was shown no gradient in 10 steps: call observe"),
+    ],
+)
+def test_a_loop_that_cannot_have_been_meant_does_not_finish(
+    criterion: Any, steps: int, observed: bool, said: str
+) -> None:
+    pruner = pruner_of(criterion=criterion, total=20)
+    loop(pruner, steps, lambda _: observed)
+    with pytest.raises(PrunebenchError, match=said):
+        pruner.finish()
+    assert not pruner.settled
+
+
+@pytest.mark.parametrize(("every", "said"), [(2, "10 steps, 20 were taken"), (19, "2 steps, 20 were taken")])
+def test_every_step_is_shown(every: int, said: str) -> None:
+    pruner = pruner_of(criterion=Sensitivity(), total=20)
+    loop(pruner, 20, lambda index: index % every == 0)
+    with pytest.raises(PrunebenchError, match=said):
+        pruner.finish()
+
+
+def test_a_criterion_without_statistics_need_not_observe_and_settle_ends_early() -> None:
+    pruner = pruner_of(total=5)
+    loop(pruner, 5, lambda _: False)
+    pruner.finish()
+    early = pruner_of(total=100)
+    loop(early, 5)
+    early.settle()
+    assert (early.settled, early.measure()) == (True, 0.5)
+
+
+@pytest.mark.parametrize("name", ["wanda", "fisher", "grasp", "obert", "sparsegpt"])
+def test_a_criterion_that_wants_calibration_does_not_rank_without(name: str) -> None:
+    pruner = pruner_of(criterion=configure("criteria", name))
+    pruner.observe(0.1)
+    with pytest.raises(PrunebenchError, match=r"pruner\.calibrate is not set"):
+        pruner.prune()
+    with pytest.raises(PrunebenchError, match=r"pruner\.calibrate is not set"):
+        pruner.finish()
+
+
+@pytest.mark.parametrize("bad", [INF, -INF, NAN])
+@pytest.mark.parametrize(
+    "name", ["magnitude", "taylor", "sensitivity", "principled", "movement", "l0", "soft_movement"]
+)
+def test_a_step_with_gradients_that_are_not_finite_leaves_no_trace(name: str, bad: float) -> None:
+    """Two models, one of which meets three steps more, which its optimizer skips: the same weights, masks and statistics."""
+    models = [Blocks(), Blocks()]
+    pruners = [
+        pruner_of(model, criterion=configure("criteria", name), total=n)
+        for model, n in zip(models, (6, 9), strict=True)
+    ]
+    optimizers = [torch.optim.SGD(model.parameters(), lr=0.1) for model in models]
+    for index in range(6):
+        if index in (0, 2, 3):
+            optimizers[1].zero_grad()
+            loss_of(models[1], data()).backward()
+            gradient = weight_of(models[1]).grad
+            assert gradient is not None
+            gradient[0, 0] = bad
+            pruners[1].observe(0.1)
+            pruners[1].prune()
+        for model, pruner, optimizer in zip(models, pruners, optimizers, strict=True):
+            step(model, pruner, optimizer, data())
+    assert [(p.taken, p.observed, p.skipped) for p in pruners] == [(6, 6, 0), (6, 6, 3)]
+    for pruner in pruners:
+        pruner.finish()
+    assert torch.equal(pruners[0].mask, pruners[1].mask)
+    assert torch.equal(pruners[0].weights.vector, pruners[1].weights.vector)
+    for one, other in zip(pruners[0].states, pruners[1].states, strict=True):
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_large_gradients_whose_squares_overflow_are_finite() -> None:
+    model = one_matrix([[1.0, 2.0]])
+    pruner = pruner_of(model, criterion=LastGradient(), total=1)
+    weight_of(model).grad = torch.tensor([[3e38, -3e38]])
+    pruner.observe(0.1)
+    assert pruner.observed == 1
+    assert pruner.states[0]["last.grad"].tolist() == pytest.approx([3e38, -3e38])
+
+
+def test_the_caller_may_say_whether_gradients_are_finite() -> None:
+    model = one_matrix([[1.0, 2.0]])
+    pruner = pruner_of(model, criterion=LastGradient(), total=2)
+    for finite in (False, True):
+        weight_of(model).grad = torch.tensor([[1.0, 2.0]])
+        pruner.observe(0.1, finite=finite)
+        pruner.prune()
+    assert (pruner.observed, pruner.skipped, pruner.taken) == (1, 1, 1)
+    pruner.finish()
+
+
+def test_counts_survive_a_restore_and_older_states_lack_them() -> None:
+    pruner = pruner_of(criterion=Sensitivity(), total=6)
+    loop(pruner, 2)
+    pruner.observe(0.1, finite=False)
+    pruner.prune()
+    saved = pruner.state_dict()
+    resumed = pruner_of(criterion=Sensitivity(), total=6)
+    resumed.load_state_dict(saved)
+    assert (resumed.taken, resumed.observed, resumed.skipped) == (2, 2, 1)
+    resumed.load_state_dict({k: v for k, v in saved.items() if k not in ("observed", "skipped")})
+    assert (resumed.taken, resumed.observed, resumed.skipped) == (2, 2, 0)

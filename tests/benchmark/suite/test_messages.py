@@ -1,0 +1,78 @@
+"""What is said of slips in a suite that many people make, each in its own words."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.errors import PrunebenchError
+from benchmark.plugins.spelling import spaced
+from benchmark.suite.spec import RunSpec, Training
+from benchmark.suite.suite import Suite
+from benchmark.suite.yaml import load_yaml
+from tests.benchmark.suites import BASE, read
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "criteria: [principled[beta1=0.9]]",
+        "criteria: [magnitude, principled[beta1=0.9], taylor]",
+        "overrides: {glue/*: {schedule: cubic[window=5]}}",
+        "criteria: [my/idea.py[power=2,scale=3]]",
+    ],
+)
+def test_brackets_in_a_list_need_quotes(line: str) -> None:
+    with pytest.raises(PrunebenchError, match=r"needs quotes: \"[\w/.]+\[[^\]]*\]\""):
+        load_yaml(f"title: x\n{line}\n")
+    said = load_yaml("title: x\ncriteria: ['principled[beta1=0.9]']\n")
+    assert said["criteria"] == ["principled[beta1=0.9]"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("sparsities=[80]", "0.8 for 80 %"),
+        ("sparsities=[0.5, 95]", "0.95 for 95 %"),
+        ("sparsities=0.8", r"expected a list: \[0.8\]"),
+        ("seeds=3", r"expected a list: \[0, 1, 2\]"),
+        ("seeds=42", r"expected a list: \[42\]"),
+        ("criteria=magnitude", r"expected a list: \[magnitude\]"),
+        ("seeds=[4294967296]", "less than 4294967296"),
+        ("training.learning_rate=1e-4", "did you mean 'training.lr'"),
+        ("training.num_train_epochs=2", "did you mean 'training.epochs'"),
+        ("learning_rate=1e-4", "did you mean 'training.lr'"),
+        ("training.epochs=1e300", "less than or equal to 10000"),
+        ("training.checkpoints=9007199254740991", "less than or equal to 10000"),
+        ("training.steps=9007199254740991", "less than or equal to 1000000000"),
+    ],
+)
+def test_slips_are_told_in_their_own_words(change: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(PrunebenchError, match=said):
+        read(tmp_path, BASE, change)
+
+
+def test_the_largest_seed_is_one_that_every_generator_takes() -> None:
+    assert RunSpec(task="glue/rte", seed=2**32 - 1, training=Training(steps=1)).seed == 2**32 - 1
+
+
+@pytest.mark.parametrize(
+    ("text", "suite"),
+    [
+        ("magnitude+self_regularization", "magnitude + self_regularization"),
+        ("magnitude +self_regularization", "magnitude + self_regularization"),
+        ("movement[score_lr=1e+2]+rdrop", "movement[score_lr=1e+2] + rdrop"),
+        ("movement[score_lr=1e+2]", "movement[score_lr=1e+2]"),
+        ("magnitude + rdrop", "magnitude + rdrop"),
+        ("a+b.py", "a+b.py"),
+    ],
+)
+def test_a_row_without_blanks_is_the_row(text: str, suite: str) -> None:
+    assert spaced(text) == suite
+
+
+def test_a_suite_takes_a_row_as_status_prints_it() -> None:
+    one, other = (
+        Suite(tasks=["glue/rte"], criteria=[text], sparsities=[0.5])
+        for text in ("magnitude+self_regularization", "magnitude + self_regularization")
+    )
+    assert [cell.id for cell in one.cells()] == [cell.id for cell in other.cells()]
