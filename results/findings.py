@@ -23,7 +23,7 @@ from tabulate import tabulate
 from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record
-from benchmark.commands.views import aggregate
+from benchmark.commands.views import aggregate, shown
 from benchmark.plugins.files import only_look
 from benchmark.report.statistics.intervals import sd, t_interval
 from benchmark.report.statistics.multiple import holm
@@ -105,7 +105,7 @@ def records(board: str) -> dict[tuple[str, str, str, float, int], Record]:
     if not (HERE / board / "suite.yaml").is_file():
         return {}
     only_look(True)  # nor are the data needed
-    found, _ = Board.open(HERE / board).records()
+    found = shown(Board.open(HERE / board), whole=True)
     return {(r.spec.task, r.spec.row, r.spec.regularizer, r.spec.sparsity, r.spec.seed): r for r in found}
 
 
