@@ -5,6 +5,7 @@ leaves there goes back to the driver as bytes.
 """
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path

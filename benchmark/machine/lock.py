@@ -1,5 +1,6 @@
 """Claims: who works on a run. A lock of the operating system, which a dead process frees by dying."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ def _place(locks: Path, run_id: str) -> Path:
             raise PrunebenchError(f"{folder} is a link: locks must lie in the board itself; remove it")
     make_folder(locks)
     path = locks / f"{run_id}.lock"
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "a lock must not be a link", str(path))
     if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
         path.replace(path.with_suffix(".damaged"))
     return path
