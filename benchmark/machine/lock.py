@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from benchmark.errors import PrunebenchError
 from benchmark.machine import parallel
-from tasks.pipeline.whole import make_folder
+from tasks.pipeline.whole import check_held, make_folder
 
 
 def tried(locks: Path, run_id: str) -> bool:
@@ -28,6 +28,7 @@ def sweep(run_id: str, *folders: Path) -> None:
 
 def _place(locks: Path, run_id: str) -> Path:
     """The file of a lock, which need not be there yet. A board may come from a stranger: links and pipes are not opened."""
+    check_held(locks)
     for folder in (locks.parent, locks):
         if folder.is_symlink():
             raise PrunebenchError(f"{folder} is a link: locks must lie in the board itself; remove it")
