@@ -1,9 +1,15 @@
-"""A board: a folder with suite.yaml, the records of its finished cells, and what is written from them.
+"""A board: a folder that compares pruning criteria. Its suite says what is to be run; each run leaves a record in it.
 
-suite.yaml      the grid
-records/        one record per finished cell (record.py)
-table.md        the comparison table
-.cache/         tokenized data, dense teachers, locks, the index of the records: may be deleted at any time
+suite.yaml      what is to be run: tasks x criteria x sparsities x seeds, and how each is trained
+records/        one record for each finished run (record.py)
+table.md        the table of them all, written by `prunebench run`
+weights/        trained weights, where `run --save-weights` asked for them (weights.py)
+.cache/         locks, and files in which an engine's jobs report: what runners on several machines must all see
+
+A *cell* is one planned run: a task, a criterion, a sparsity and a seed. What can be made again (tokenized data, dense teachers,
+checkpoints, the index) lies in the user's cache folder (machine/caches.py) and not here: a board may come from a stranger, and
+what a cache says is believed. Locks have to stay, since runners on several machines share nothing but the board; they are empty
+files, and nothing in them is ever read.
 """
 
 import json
@@ -26,6 +32,7 @@ from benchmark.board.record import (
 )
 from benchmark.errors import PrunebenchError, choices
 from benchmark.machine.atomic import write_text
+from benchmark.machine.caches import board_cache
 from benchmark.suite.read import load_suite
 from benchmark.suite.spec import RunSpec
 from benchmark.suite.suite import Suite, matches
@@ -67,23 +74,28 @@ class Board:
 
     @property
     def cache(self) -> Path:
-        """Where anything that can be made again lies."""
+        """This user's folder for what can be made again; PrunebenchError where the user has none."""
+        return board_cache(self.folder)
+
+    @property
+    def shared(self) -> Path:
+        """What runners on several machines must all see."""
         return self.folder / ".cache"
 
     @property
     def locks(self) -> Path:
         """Where runners hold a lock on the cell each is at."""
-        return self.cache / "locks"
+        return self.shared / "locks"
 
     @property
     def checkpoints(self) -> Path:
-        """Where cells in progress are saved."""
+        """Where unfinished runs are saved, to be resumed."""
         return self.cache / "checkpoints"
 
     @property
     def weights_folder(self) -> Path:
-        """Where weights of finished cells lie, if they were kept."""
-        return self.cache / "weights"
+        """Where the weights of finished runs lie, if they were kept. They belong to the results and are no cache."""
+        return self.folder / "weights"
 
     def find(self, cell: str) -> RunSpec:
         """The cell with this id, the start of an id, or readable name; PrunebenchError where it is none or several."""

@@ -44,6 +44,8 @@ PATIENCE = 10.0
 """Seconds to wait for another process that is just writing the index."""
 AT_ONCE = 1000
 """Records that are parsed together."""
+RARELY = (200_000, 50, 100)
+"""Thresholds of Python's search for garbage once large boards are read: it would go through millions of objects that all stay."""
 FAILED = ".failed.json"
 PACKAGES = ("benchmark", "criteria", "tasks")
 GROUPS = ("prunebench.criteria", "prunebench.regularizers", "prunebench.schedules", "prunebench.tasks")
@@ -118,16 +120,14 @@ class Index:
 
     def summaries(self) -> list[Record]:
         """Every readable record, sorted by id, without its curve and layers: those are empty."""
-        contents, was = list(self.contents.values()), gc.isenabled()
+        contents = list(self.contents.values())
+        if len(contents) >= WORTH:
+            gc.set_threshold(*RARELY)
         parts = (contents[i : i + AT_ONCE] for i in range(0, len(contents), AT_ONCE))
-        gc.disable()  # it would search a million fresh objects, all of which stay, again and again
-        try:
-            return [record for part in parts for record in MANY.decode(b"[%b]" % b",".join(part))]
-        finally:
-            if len(contents) >= WORTH:
-                gc.freeze()  # nor need it search them later
-            if was:
-                gc.enable()
+        records = [record for part in parts for record in MANY.decode(b"[%b]" % b",".join(part))]
+        if len(contents) >= WORTH:
+            gc.freeze()
+        return records
 
 
 def _listed(folder: Path) -> tuple[dict[str, str], set[str]]:

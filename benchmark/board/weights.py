@@ -1,5 +1,6 @@
-"""Weights of finished runs as safetensors with a checksum: dense teachers and what `export` hands out. All can be made again."""
+"""Trained weights as safetensors with a checksum: dense teachers, and what `run --save-weights` keeps for `export`."""
 
+import os
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,7 +11,13 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from benchmark.machine.atomic import write_bytes
+from benchmark.machine.safe_read import read_bounded
 from tasks.pipeline.sealed import BLANK, intact, seal
+
+LARGEST = 64 << 30
+"""Bytes: no model is larger."""
+HEADER = 16 << 20
+"""Bytes that names and shapes may take beside the tensors."""
 
 
 def weights_path(folder: Path, run_id: str) -> Path:
@@ -25,24 +32,47 @@ def save_weights(folder: Path, run_id: str, state: Mapping[str, Tensor]) -> None
     write_bytes(weights_path(folder, run_id), seal(save(copies, BLANK)))
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict in a file of `save_weights`; ValueError where the file is damaged, OSError where it cannot be read."""
-    data = path.read_bytes()
+def size_of(state: Mapping[str, Tensor]) -> int:
+    """Bytes of a state dict's tensors."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+
+
+def read_weights(path: Path, like: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """The state dict in a file of `save_weights`; OSError where it cannot be read.
+
+    ValueError where it is damaged, or, with `like`, where its names or shapes are other ones than in that state dict.
+    """
+    data = read_bounded(path, LARGEST if like is None else size_of(like) + HEADER)
     if not intact(data):
         raise ValueError("its checksum does not hold")
     try:
-        return load(data)
+        state = load(data)
     except SafetensorError as error:
         raise ValueError(str(error)) from error
+    if like is not None:
+        check_fit(state, like)
+    return state
 
 
-def load_weights(folder: Path, run_id: str) -> dict[str, Tensor] | None:
-    """The state dict; None where there is none. A damaged file is set aside, with a warning, to be made again."""
+def check_fit(state: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> None:
+    """ValueError where two state dicts differ in a name or a shape."""
+    if odd := sorted(state.keys() ^ like.keys()):
+        raise ValueError(f"its tensors are not the model's: '{odd[0]}' is in one of them only")
+    for name, tensor in state.items():
+        if tensor.shape != like[name].shape:
+            raise ValueError(f"'{name}' has shape {list(tensor.shape)}, in the model {list(like[name].shape)}")
+
+
+def load_weights(folder: Path, run_id: str, like: Mapping[str, Tensor] | None = None) -> dict[str, Tensor] | None:
+    """The state dict; None where there is none.
+
+    A file that is damaged, or does not fit `like`, is set aside with a warning, to be made again.
+    """
     path = weights_path(folder, run_id)
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
     try:
-        return read_weights(path)
+        return read_weights(path, like)
     except (OSError, ValueError) as error:
         aside = path.with_suffix(".damaged")
         with suppress(OSError):  # of a board that cannot be written to

@@ -1,8 +1,11 @@
 """What `run` does: run the missing cells of a board, write and print its table."""
 
+import shutil
+
 from rich.console import Console
 
 from benchmark.board.board import Board, Source
+from benchmark.board.weights import size_of
 from benchmark.commands.views import table_text
 from benchmark.engine.base import Engine, EngineOptions, pick_engine
 from benchmark.engine.cell import CellRunner, Done, Settings, refuse_other_sources
@@ -57,7 +60,10 @@ def _shown(board: Board, cells: list[RunSpec], run_cells: Engine, settings: Sett
     console = Console()
     for problem in board.unreadable(cells):
         say(console, f"unreadable, made again: {problem}")
-    done_before = len(board.done(cells))
+    standing = board.done(cells)
+    if settings.save_weights:
+        say(console, weights_room(board, [spec for spec in cells if spec.id not in standing], settings))
+    done_before = len(standing)
     with holding(board.folder):
         if parallel.rank() == 0:
             CellRunner(board, Silent(), settings).drop_finished_checkpoints()
@@ -68,6 +74,25 @@ def _shown(board: Board, cells: list[RunSpec], run_cells: Engine, settings: Sett
     for line in _closing(board, cells, done):
         say(console, line)
     return 1 if done.failed or done.left else 0
+
+
+def weights_room(board: Board, cells: list[RunSpec], settings: Settings) -> str:
+    """How many gigabytes the weights of `cells` will take in the board, and how many are free there."""
+    sizes: dict[tuple[str, str], int] = {}
+    options = Options(cache=board.cache / "data", trust_remote_code=settings.trust_remote_code)
+    for spec in cells:
+        if (spec.task, spec.model) not in sizes:
+            try:
+                model = open_task(spec, options).build(spec.seed)
+            except Exception as error:  # a cell that cannot start says so itself, and the others run
+                return f"--save-weights: how much room the weights take cannot be told ({error})"
+            sizes[spec.task, spec.model] = size_of(model.state_dict())
+    total = sum(sizes[spec.task, spec.model] for spec in cells)
+    free = shutil.disk_usage(board.folder).free
+    return (
+        f"--save-weights: the weights of {len(cells)} runs will take {total / 1e9:.2f} GB in {board.weights_folder}; "
+        f"{free / 1e9:.0f} GB are free there"
+    )
 
 
 def _closing(board: Board, cells: list[RunSpec], done: Done) -> list[str]:

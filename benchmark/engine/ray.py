@@ -152,7 +152,7 @@ class _Tasks:
         self.mailbox = self.ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
         # Asked for here and not by `.options`, so that a process with a GPU serves one task: it keeps the first GPU it is given.
         self.task = self.ray.remote(num_cpus=1, num_gpus=self.gpus, max_retries=RETRIES)(perform)
-        self.marker = FolderMarker(self.scheduler.board.cache / "ray" / f"{uuid4().hex}.marker", uuid4().hex)
+        self.marker = FolderMarker(self.scheduler.board.shared / "ray" / f"{uuid4().hex}.marker", uuid4().hex)
         self.marker.write()
         self.taught: dict[str, Any] = {}
 

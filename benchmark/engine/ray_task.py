@@ -16,6 +16,7 @@ from benchmark.engine.artifacts import Artifacts, collect_artifacts, put_teacher
 from benchmark.engine.cell import CellRunner, Settings
 from benchmark.engine.events import LAST, Event, EventWatcher, attempt
 from benchmark.machine import interrupt
+from benchmark.machine.caches import cache_folder
 from benchmark.suite.spec import RunSpec
 from tasks.pipeline.whole import make_folder
 
@@ -85,8 +86,7 @@ def perform(cell: CellTask, mailbox: Any, teachers: Mapping[str, bytes]) -> Answ
     board = cell.board if shared else replace(cell.board, folder=own_folder(cell.board))
     # The driver has looked at the failures of its folder; those of the copy are old.
     settings = cell.settings if shared else replace(cell.settings, retry_failed=True)
-    if not shared:
-        put_teachers(board, teachers)
+    put_teachers(board, teachers)  # this node's user may have another cache folder than the driver's
     with interrupt.catching():
         attempt(CellRunner(board, EventWatcher(send), settings), cell.spec, send)
     return Answer(send.last, None if shared else collect_artifacts(board, cell.spec, cell.teacher))
@@ -94,5 +94,4 @@ def perform(cell: CellTask, mailbox: Any, teachers: Mapping[str, bytes]) -> Answ
 
 def own_folder(board: Board) -> Path:
     """Where this node keeps its copy of the board."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "prunebench" / "boards" / hashlib.sha256(str(board.folder).encode()).hexdigest()[:16]
+    return cache_folder() / "copies" / hashlib.sha256(str(board.folder).encode()).hexdigest()[:16]

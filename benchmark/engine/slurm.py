@@ -168,10 +168,10 @@ THREADS = ["export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
 
 
 def executor(board: Board, options: SlurmOptions) -> "SlurmExecutor":
-    """submitit's, writing below the board's cache."""
+    """submitit's, writing into a new folder of the board, which the nodes see."""
     from submitit import SlurmExecutor
 
-    folder = board.cache.absolute() / "slurm"
+    folder = board.shared.absolute() / "slurm" / uuid4().hex  # a new one: nothing in it is a stranger's
     make_folder(folder)
     folder.chmod(0o700)  # jobs unpickle what lies here
     try:

@@ -7,6 +7,8 @@ all that. It appears whole or not at all. What is damaged is set aside, and what
 
 import hashlib
 import json
+import math
+import os
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -17,17 +19,19 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from benchmark.board.record import Point, as_json
+from benchmark.board.record import Count, Point, as_json
 from benchmark.machine import interrupt, parallel
 from benchmark.machine.atomic import write_bytes
+from benchmark.machine.safe_read import read_bounded
 from benchmark.training.train import Run
 
 SCHEMA = 1
 DIGEST = 32
+LARGEST = 64 << 30
+"""Bytes: no checkpoint is larger."""
 WORTH_KEEPING = 60.0
 """Seconds of training after which its end is kept too, so that an evaluation cut short does not cost the training."""
 
@@ -39,6 +43,22 @@ def checkpoint_path(folder: Path, run_id: str) -> Path:
 
 def silent(_: str) -> None:
     """Messages that nobody reads."""
+
+
+class StartAnewError(Exception):
+    """A checkpoint could not be used and was set aside: the run must be built again."""
+
+
+class Facts(msgspec.Struct):
+    """What a checkpoint says beside its tensors, as far as it can be checked."""
+
+    step: int
+    best: tuple[float | None, int | None]
+    curve: list[Point]
+    intervals: list[tuple[Count, float]]
+    seconds: tuple[float, float]
+    resumed: list[Count]
+    parts: Count
 
 
 @dataclass
@@ -53,20 +73,32 @@ class Keeper:
     since: float = field(default_factory=time.monotonic)
 
     def resume(self, run: Run) -> None:
-        """Bring `run`, just built, to where the checkpoint left it; without one, or with a wrong one, it starts anew."""
-        if not self.path.exists():
+        """Bring `run`, just built, to where the checkpoint left it; without one it starts from its first step.
+
+        StartAnewError where the checkpoint is damaged, of another run, or does not fit: it has been set aside, and `run` may
+        be half changed, so that it must be built again.
+        """
+        if not parallel.agreed(os.path.lexists(self.path)):
             return
         try:
-            tensors, facts = unpack(self.path.read_bytes())
+            tensors, facts = unpack(read_bounded(self.path, LARGEST))
             if facts.get("identity") != dict(self.identity):
                 raise ValueError("it is of another run, data or model")
-        except (OSError, ValueError, SafetensorError) as error:
-            aside = self.path.with_suffix(".damaged")
-            self.path.replace(aside)
-            self.tell(f"{self.path.name} cannot be used ({error}): set aside as {aside.name}, the cell starts anew")
-            return
-        restore(run, tensors, facts)
+            check(run, tensors, facts)
+            restore(run, tensors, facts)
+            reason = ""
+        except Exception as error:  # whatever restoring odd contents may raise
+            reason = str(error) or type(error).__name__
+        if parallel.agreed(bool(reason)) or reason:
+            self._set_aside(reason)
+            raise StartAnewError
         self.tell(f"taken up at step {run.step} of {run.total}")
+
+    def _set_aside(self, reason: str) -> None:
+        aside = self.path.with_suffix(".damaged")
+        if parallel.rank() == 0:
+            self.path.replace(aside)
+        self.tell(f"{self.path.name} cannot be used ({reason}): set aside as {aside.name}, the cell starts anew")
 
     def after_step(self, run: Run) -> None:
         """Save if it is time or a signal is waiting, and end the run for the latter (Interrupted)."""
@@ -114,6 +146,30 @@ def capture(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "numpy": _numpy_state(),
     }
     return tensors, facts
+
+
+def check(run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """ValueError where the contents of a checkpoint cannot be a state of `run`."""
+    found = msgspec.convert({name: facts.get(name) for name in Facts.__struct_fields__}, Facts)
+    steps = [point.step for point in found.curve]
+    if not 1 <= found.step <= run.total:
+        raise ValueError(f"it says step {found.step} of {run.total}")
+    if steps != sorted(set(steps)) or max([0, *steps, *found.resumed, found.best[1] or 0]) > found.step:
+        raise ValueError(f"its curve does not end at step {found.step}")
+    if not all(math.isfinite(s) and s >= 0 for s in (*found.seconds, *(seconds for _, seconds in found.intervals))):
+        raise ValueError("its seconds are no durations")
+    if sum(count for count, _ in found.intervals) > found.step:
+        raise ValueError(f"it counts more steps than {found.step}")
+    expected = {"running": run.running, "pruner.mask": run.pruner.state_dict().get("mask")}
+    expected |= {f"weights.{i}": vector for i, vector in enumerate(run.optimizer.vectors)}
+    expected |= _prefixed("buffer", dict(run.model.named_buffers()))
+    for name, tensor in expected.items():
+        if tensor is not None and (name not in tensors or tensors[name].shape != tensor.shape):
+            raise ValueError(f"'{name}' is not of the run's shape")
+        if tensor is not None and tensors[name].dtype != tensor.dtype:
+            raise ValueError(f"'{name}' holds {tensors[name].dtype}, in the run {tensor.dtype}")
+        if name.startswith("weights.") and not bool(tensors[name].isfinite().all()):
+            raise ValueError(f"'{name}' is not finite")
 
 
 def restore(run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from benchmark.pruning.schedules.base import Schedule
 from benchmark.suite.consistency import check_spec
 from benchmark.suite.identity import identified
 from benchmark.suite.spec import RunSpec
-from benchmark.training.checkpoint import Keeper, checkpoint_path
+from benchmark.training.checkpoint import Keeper, StartAnewError, checkpoint_path
 from benchmark.training.compiled import compile_steps, eager
 from benchmark.training.cpu import prepare
 from benchmark.training.make_record import account
@@ -79,6 +79,13 @@ class Options:
 def run(spec: RunSpec, options: Options | None = None) -> Result:
     """Train, prune and evaluate one cell. PrunebenchError says what does not fit before any training starts."""
     options = options or Options()
+    try:
+        return _run(spec, options)
+    except StartAnewError:
+        return _run(spec, options)  # its checkpoint is out of the way
+
+
+def _run(spec: RunSpec, options: Options) -> Result:
     spec = identified(spec)
     check_spec(spec)
     device = environment.pick_device(options.device)

@@ -5,12 +5,13 @@ the same name, have another teacher.
 """
 
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
-from benchmark.board.weights import load_weights, save_weights
+from benchmark.board.weights import load_weights, save_weights, weights_path
 from benchmark.machine import parallel
 from benchmark.machine.lock import claimed
 from benchmark.plugins import registry
@@ -36,7 +37,7 @@ class Teachers:
         """The weights of the dense run `spec` on what `prepared` was opened on, trained with each batch in `parts`."""
         name = teacher_name(spec, prepared)
         with claimed(self.locks, spec.id):
-            weights = load_weights(self.folder, name)
+            weights = self._kept(name, spec, prepared)
             if not parallel.agreed(weights is not None) or weights is None:
                 weights = train_teacher(spec, replace(self.options, parts=parts))
                 if parallel.rank() == 0:
@@ -44,6 +45,12 @@ class Teachers:
                     if self.options.checkpoints:
                         discard(self.options.checkpoints, spec.id)
         return weights
+
+    def _kept(self, name: str, spec: RunSpec, prepared: Prepared) -> dict[str, Tensor] | None:
+        """The weights in the folder, if they fit the model; others are set aside, to be trained again."""
+        if not os.path.lexists(weights_path(self.folder, name)):
+            return None
+        return load_weights(self.folder, name, prepared.build(spec.seed).state_dict())
 
     def keep(self, spec: RunSpec, result: Result) -> None:
         """Keep the weights of a dense cell that has just been run, its lock held."""

@@ -92,7 +92,7 @@ def test_a_run_whose_board_is_moved_stops_with_a_sentence(tmp_path: Path, jobs: 
     assert not board.folder.exists()
 
 
-@pytest.mark.parametrize("place", ["records", ".cache", ".cache/checkpoints", "figures"])
+@pytest.mark.parametrize("place", ["records", ".cache", ".cache/locks", "figures"])
 def test_a_link_inside_a_board_is_not_written_through(tmp_path: Path, place: str) -> None:
     board, outside = finished(tmp_path / "board"), tmp_path / "outside"
     other = finished(tmp_path / "other")
@@ -105,7 +105,7 @@ def test_a_link_inside_a_board_is_not_written_through(tmp_path: Path, place: str
         "figures": lambda: plot(board, board.folder / "figures", "svg"),
         "records": lambda: merge(board, [other.folder]),
         ".cache": lambda: run_cells(board, board.cells(), Silent(), Settings(device="cpu")),
-        ".cache/checkpoints": lambda: save_below(board),
+        ".cache/locks": lambda: save_below(board),
     }
     for path in () if place in ("records", "figures") else board.records_folder.iterdir():
         path.unlink()
@@ -116,7 +116,7 @@ def test_a_link_inside_a_board_is_not_written_through(tmp_path: Path, place: str
 
 def save_below(board: Board) -> None:
     with holding(board.folder):
-        write_text(board.checkpoints / "x.checkpoint", "x")
+        write_text(board.locks / "x.lock", "x")
 
 
 def test_a_board_that_is_itself_reached_by_a_link_is_written_to(tmp_path: Path) -> None:

@@ -206,8 +206,8 @@ def test_what_a_killed_process_left_is_swept_by_the_next(tmp_path: Path) -> None
     for path in (*left, *kept):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"half")
-    (board.cache / "locks").mkdir()
-    (board.cache / "locks" / f"{random.id}.lock").touch()
+    board.locks.mkdir(parents=True)
+    (board.locks / f"{random.id}.lock").touch()
     assert sorted(finish(board).finished) == sorted([dense.id, random.id])
     assert [path for path in left if path.exists()] == []
     assert [path for path in kept if not path.exists()] == []

@@ -1,11 +1,13 @@
 """The local engine: who teaches, and several runners on one board."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,10 @@ from filelock import FileLock
 import benchmark.training.teachers
 from benchmark.board.board import Board
 from benchmark.board.record import record_path
+from benchmark.board.weights import read_weights, save_weights
 from benchmark.engine.local import run_cells
+from benchmark.errors import PrunebenchError
+from benchmark.machine.lock import claimed
 from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, open_task, train_teacher
 from tests.benchmark.boards import CPU, Watched, facts, finish, make_board, times
@@ -51,6 +56,83 @@ def test_a_lost_teacher_is_trained_once_for_all(tmp_path: Path, monkeypatch: pyt
     record_path(board.records_folder, board.cells("*random*")[0].id).unlink()
     assert len(finish(board, "*distillation*").finished) == 1
     assert len(trained) == 2
+
+
+def _renamed(path: Path) -> None:
+    save_weights(path.parent, path.stem, {f"renamed.{name}": value for name, value in read_weights(path).items()})
+
+
+def _reshaped(path: Path) -> None:
+    save_weights(path.parent, path.stem, {name: value.flatten()[:3] for name, value in read_weights(path).items()})
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _endless(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def _huge(path: Path) -> None:
+    os.truncate(path, 1 << 40)
+
+
+@pytest.mark.parametrize("damage", [_renamed, _reshaped, _pipe, _endless, _huge])
+def test_a_teacher_that_does_not_fit_is_trained_again(
+    tmp_path: Path, damage: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However whole the file is."""
+    board = make_board(tmp_path, regularizers=["distillation"])
+    dense = board.suite.cells()[0]
+    teachers = benchmark.training.teachers.Teachers(board.cache / "teachers", board.locks, Options(device="cpu"))
+    prepared = open_task(dense, Options(device="cpu"))
+    model = prepared.build(dense.seed).state_dict()
+    monkeypatch.setattr(benchmark.training.teachers, "train_teacher", lambda *_: model)
+    teachers.get(dense, prepared)
+    (path,) = teachers.folder.glob("*.safetensors")
+    damage(path)
+    with pytest.warns(UserWarning, match="set aside as"):
+        found = teachers.get(dense, prepared)
+    assert found.keys() == model.keys()
+    assert read_weights(path, model).keys() == model.keys()
+    assert os.path.lexists(path.with_suffix(".damaged"))
+
+
+@pytest.mark.parametrize("odd", [os.mkfifo, Path.mkdir])
+def test_a_lock_that_is_no_ordinary_file_is_set_aside(tmp_path: Path, odd: Callable[[Path], None]) -> None:
+    path = tmp_path / "locks" / "x.lock"
+    path.parent.mkdir()
+    odd(path)
+    with claimed(path.parent, "x") as mine:
+        assert mine
+        assert path.is_file()
+    assert os.path.lexists(path.with_suffix(".damaged"))
+
+
+def test_a_lock_that_is_a_link_leaves_its_target_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "x.lock").symlink_to(tmp_path / "mine.txt")
+    with pytest.raises(OSError, match="must not be a link"), claimed(tmp_path / "locks", "x"):
+        pass
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("link", [".cache", ".cache/locks"])
+def test_locks_are_not_made_outside_the_board(tmp_path: Path, link: str) -> None:
+    (tmp_path / "outside").mkdir()
+    place = tmp_path / "board" / link
+    place.parent.mkdir(parents=True)
+    place.symlink_to(tmp_path / "outside")
+    with (
+        pytest.raises(PrunebenchError, match="is a link: locks must lie in the board itself"),
+        claimed(tmp_path / "board" / ".cache" / "locks", "x"),
+    ):
+        pass
+    assert list((tmp_path / "outside").iterdir()) == []
 
 
 def test_a_teacher_waits_for_the_dense_cell_of_another_runner(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A run that is interrupted and taken up again is bitwise the run that was not; what is damaged or foreign is set aside."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -170,6 +171,85 @@ def test_a_bad_checkpoint_is_set_aside_and_the_cell_starts_anew(toy: Toy, tmp_pa
     assert result.record.cost.resumed == []
     assert path.with_suffix(".damaged").read_bytes() == bad
     assert not path.exists()
+    assert len(said) == 1
+    assert "set aside as" in said[0]
+    assert facts(result) == facts(toy({"criterion": "principled"}, options=Options(device="cpu")))
+
+
+def told(**changes: Any) -> Callable[[Path], object]:
+    """A whole checkpoint that says something else."""
+
+    def write(path: Path) -> None:
+        tensors, known = unpack(path.read_bytes())
+        path.write_bytes(pack(tensors, known | changes))
+
+    return write
+
+
+def held(change: Callable[[dict[str, Tensor]], object]) -> Callable[[Path], object]:
+    """A whole checkpoint that holds something else."""
+
+    def write(path: Path) -> None:
+        tensors, known = unpack(path.read_bytes())
+        change(tensors)
+        path.write_bytes(pack(tensors, known))
+
+    return write
+
+
+def instead(make: Callable[[Path], object]) -> Callable[[Path], object]:
+    def write(path: Path) -> None:
+        path.unlink()
+        make(path)
+
+    return write
+
+
+def sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+ODD: dict[str, Callable[[Path], object]] = {
+    "a step that is never reached": told(step=10**9),
+    "one step too many": told(step=13),
+    "no step": told(step=0),
+    "a step before the first": told(step=-5),
+    "a step in words": told(step="5"),
+    "a step of another type": told(step=[5]),
+    "a huge step": told(step=10**400),
+    "a step before its curve": told(step=2, curve=[{"step": 5, "loss": 1.0, "lr": 0.1, "sparsity": 0.5}]),
+    "a curve of nothing": told(curve=[{}]),
+    "no curve": told(curve=None),
+    "time that runs backwards": told(seconds=[-5.0, 0.0]),
+    "intervals longer than the run": told(intervals=[[10**6, 1.0]]),
+    "no generator": told(python=None),
+    "an odd generator": told(python=[3, [1, 2], None]),
+    "a generator in words": told(numpy="MT19937"),
+    "no weights": held(lambda tensors: tensors.pop("weights.0")),
+    "fewer weights": held(lambda tensors: tensors.update({"weights.0": tensors["weights.0"][1:]})),
+    "weights in bits": held(lambda tensors: tensors.update({"weights.0": tensors["weights.0"] > 0})),
+    "weights that are no numbers": held(lambda tensors: tensors["weights.0"].fill_(float("nan"))),
+    "no mask": held(lambda tensors: tensors.pop("pruner.mask")),
+    "a mask of one entry": held(lambda tensors: tensors.update({"pruner.mask": tensors["pruner.mask"][:1]})),
+    "no criterion": held(lambda tensors: [tensors.pop(name) for name in list(tensors) if name.startswith("pruner.t")]),
+    "a pipe": instead(os.mkfifo),
+    "a folder": instead(Path.mkdir),
+    "a link to /dev/zero": instead(lambda path: path.symlink_to("/dev/zero")),
+    "a link to nowhere": instead(lambda path: path.symlink_to("nowhere")),
+    "a terabyte of nothing": instead(sparse),
+}
+
+
+@pytest.mark.parametrize("damage", ODD)
+def test_a_checkpoint_that_cannot_be_of_this_run_is_set_aside(toy: Toy, tmp_path: Path, damage: str) -> None:
+    path = interrupted(toy, tmp_path)
+    ODD[damage](path)
+    said: list[str] = []
+    result = toy({"criterion": "principled"}, said=said)
+    assert result.record.cost.resumed == []
+    assert os.path.lexists(path.with_suffix(".damaged"))
+    assert not os.path.lexists(path)
     assert len(said) == 1
     assert "set aside as" in said[0]
     assert facts(result) == facts(toy({"criterion": "principled"}, options=Options(device="cpu")))
