@@ -46,7 +46,7 @@ def test_models_are_blocks(tmp_path: Path) -> None:
         ({"training": TINY["training"] | {"steps": 7}}, "training.steps"),
         ({"training": TINY["training"] | {"lr": 0.5}}, "training.lr: 0.001 in"),
         ({"training": TINY["training"] | {"eval_examples": 9}}, "training.eval_examples"),
-        ({"schedule": "one_shot"}, "schedule: cubic in"),
+        ({"schedule": "one_shot"}, "schedule: gradual in"),
         ({"scope": "layer"}, "scope: global in"),
         ({"call_point": "after"}, "call_point"),
         ({"selection": "best_dev"}, "selection: last in"),
