@@ -59,6 +59,9 @@ class Criterion(ABC):
     per-example gradients or Hessian products only when the method that takes them is overridden.
     """
 
+    label: ClassVar[str] = ""
+    """What tables and figures call it; the name of the class in words if left empty."""
+
     elementwise: ClassVar[bool] = True
     """Each score depends on its own weight's history alone: the flat vector and the matrices give the same scores."""
 

@@ -124,6 +124,9 @@ class Prepared(ABC):
 class Task(ABC):
     """A task's options; `variant` is what follows the slash of `family/variant`, empty where a family has none."""
 
+    label: ClassVar[str] = ""
+    """What tables and figures call it; the name of the class in words if left empty."""
+
     variants: ClassVar[tuple[str, ...]] = ()
     headline: ClassVar[str] = ""
     """Name of the headline metric where all variants share one."""

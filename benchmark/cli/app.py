@@ -1,5 +1,7 @@
 """The application and the arguments that several commands share."""
 
+import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,6 +76,17 @@ Kind = Literal["criteria", "regularizers", "schedules", "tasks"]
 def echo(text: object, err: bool = False) -> None:
     """Print; names and reasons may come from suites, records and plugins, so nothing reaches the terminal as a command to it."""
     typer.echo(for_terminal(str(text)), err=err)
+
+
+def terminal(output: object = None) -> dict[str, Any]:
+    """How a table is written for the terminal: as wide as it is, in colour; without one, whole and plain.
+
+    COLUMNS sets a width where there is no terminal, NO_COLOR does without colours.
+    """
+    there = output is None and sys.stdout.isatty()
+    if not there and (output is not None or not os.environ.get("COLUMNS", "").isdecimal()):
+        return {}
+    return {"width": shutil.get_terminal_size().columns, "colors": there and not os.environ.get("NO_COLOR")}
 
 
 def open_board(

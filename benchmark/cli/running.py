@@ -13,6 +13,7 @@ from benchmark.cli.app import (
     Compile,
     Data,
     Device,
+    Format,
     Model,
     Only,
     RetryFailed,
@@ -93,6 +94,7 @@ def compare(
         ),
     ],
     only: Only = "*",
+    format: Annotated[Format, typer.Option(help="How to write the table.")] = "text",
     changes: Changes = None,
     data: Data = None,
     model: Model = None,
@@ -117,7 +119,7 @@ def compare(
     only_look(False)
     wider = widen(board, add, parse_changes(changes or []), data=data, model=model)
     settings = Settings(device, retry_failed=retry_failed, checkpoint_minutes=checkpoint_minutes, compile=compile)
-    sys.exit(compare_rows(wider, only, settings, track, _engine(engine, jobs, address, gpus, slurm)))
+    sys.exit(compare_rows(wider, only, settings, track, _engine(engine, jobs, address, gpus, slurm), format))
 
 
 @app.command()

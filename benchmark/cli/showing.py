@@ -1,52 +1,90 @@
 """Commands that read records and show them; nothing is trained."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from benchmark.cli.app import BoardArgument, Changes, Data, Format, Model, app, echo, open_board
+from benchmark.cli.app import BoardArgument, Changes, Data, Format, Model, app, echo, open_board, terminal
+from benchmark.errors import PrunebenchError
 
 
 @app.command()
 def table(
-    board: BoardArgument,
+    boards: Annotated[list[Path], typer.Argument(metavar="BOARD...", help="Folders with a suite.yaml.")],
     format: Annotated[Format, typer.Option(help="How to write it.")] = "text",
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to FILE instead of the terminal.")] = None,
-    rows: Annotated[str, typer.Option(help="What makes a row.")] = "criterion,regularizer",
-    columns: Annotated[str, typer.Option(help="What makes a column.")] = "task,sparsity",
+    layout: Annotated[
+        Literal["paper", "tasks"], typer.Option(help="Blocks by sparsity, or all sparsities of a task side by side.")
+    ] = "paper",
+    width: Annotated[
+        Literal["column", "page"] | None,
+        typer.Option(help="LaTeX: table or table*; column where it fits, if left out."),
+    ] = None,
+    rows: Annotated[str | None, typer.Option(help="What makes a row: sparsity,method if left out.")] = None,
+    columns: Annotated[str | None, typer.Option(help="What makes a column: task if left out.")] = None,
     metric: Annotated[str, typer.Option(help="headline, all, or a metric's name.")] = "headline",
-    spread: Annotated[Literal["sd", "interval"], typer.Option(help="Standard deviation, or 95 % interval.")] = "sd",
-    average: Annotated[bool, typer.Option(help="Add an average over tasks, for complete rows.")] = False,
+    spread: Annotated[
+        Literal["sd", "interval", "none"], typer.Option(help="Standard deviation, 95 % interval, or neither.")
+    ] = "sd",
+    digits: Annotated[int, typer.Option(min=0, max=6, help="Digits after the point.")] = 1,
+    average: Annotated[
+        bool | None, typer.Option(help="An average over all tasks, for complete rows; over GLUE's if left out.")
+    ] = None,
     strict: Annotated[bool, typer.Option(help="Refuse a table with missing cells.")] = False,
     against: Annotated[
         str | None, typer.Option(metavar="ROW", help="Mark differences from ROW (or 'best'), tested.")
     ] = None,
     trace: Annotated[bool, typer.Option(help="Add the record ids behind every cell.")] = False,
-    published: Annotated[bool, typer.Option(help="Published figures beside ours instead.")] = False,
+    notes: Annotated[
+        bool, typer.Option("--notes", help="Settings by task and all that was recorded, instead.")
+    ] = False,
+    published: Annotated[bool, typer.Option(help="Quote published figures above our rows.")] = False,
     efficiency: Annotated[bool, typer.Option(help="Sizes, FLOPs and costs instead.")] = False,
     measure: Annotated[bool, typer.Option(help="With --efficiency: compressed bytes and latency too.")] = False,
     changes: Changes = None,
     data: Data = None,
     model: Model = None,
 ) -> None:
-    """Print BOARD's comparison table from its records; nothing is trained."""
+    """Print the comparison table of BOARD, or of several boards of one protocol, from their records; nothing is trained."""
     from benchmark.commands import views
 
-    opened = open_board(board, changes, data, model)
-    if published:
-        text = views.published_text(opened, format)
+    opened = [open_board(board, changes, data, model) for board in boards]
+    options: dict[str, Any] = {"width": width} if format == "latex" else terminal(output) if format == "text" else {}
+    if notes:
+        text = views.notes_text(opened, format, **options)
     elif efficiency or measure:
-        text = views.efficiency_text(opened, format, measure)
+        text = views.efficiency_text(_only_one(opened), format, measure, **options)
+    elif published and (layout == "tasks" or format in views.DATA):
+        text = views.published_text(_only_one(opened), format, **options)
     else:
-        view = views.View(rows.split(","), columns.split(","), metric, spread, average, strict, against)
-        text = views.table_text(opened, format, view, trace)
-    if output is None:
-        echo(text)
-    else:
+        view = views.View(
+            layout=layout,
+            rows=rows.split(",") if rows else None,
+            columns=columns.split(",") if columns else None,
+            metric=metric,
+            spread=spread,
+            digits=digits,
+            average=average,
+            strict=strict,
+            against=against,
+            published=published,
+        )
+        text = views.tables_text(opened, format, view, trace, **options)
+    if output is not None:
         from benchmark.machine.atomic import write_text
 
         write_text(output, text + "\n")
+    elif options.get("colors"):
+        typer.echo(text)  # its names were cleaned when it was made; the colours are ours
+    else:
+        echo(text)
+
+
+def _only_one(boards: list[Any]) -> Any:
+    if len(boards) > 1:
+        raise PrunebenchError("this table is of one board alone; found " + ", ".join(str(b.folder) for b in boards))
+    return boards[0]
 
 
 @app.command()

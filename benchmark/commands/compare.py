@@ -5,18 +5,21 @@ suite.yaml stays as it is; the new row's records lie among the board's and are f
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from benchmark.board.board import Board
-from benchmark.commands.views import View, comparison
+from benchmark.commands.views import DATA, View, comparison
 from benchmark.engine.base import EngineOptions, pick_engine
 from benchmark.engine.cell import Settings
-from benchmark.engine.progress import reporter, say
+from benchmark.engine.progress import reporter, say, say_table
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.spelling import canonical, spaced
+from benchmark.report.fields import method_of
+from benchmark.report.layout import Line
 from benchmark.report.render import render
 from benchmark.report.table import Table
 from benchmark.suite.spec import RunSpec, portable_plugin
@@ -47,9 +50,12 @@ class Wider:
             and (matches(spec.task, only) or matches(spec.cell, only))
         ]
 
-    def table(self) -> Table:
-        """The board's table with the added rows marked."""
-        return marked(comparison(self.board, View()), self.added)
+    def table(self, only: str = "*", data: bool = False) -> Table:
+        """The board's table with the added rows marked; of the columns that `only` matches, arranged for programs with `data`."""
+        wanted = {(spec.task, spec.sparsity) for spec in self.cells(only)}
+        wanted |= {(task, 0.0) for task, _ in wanted}
+        keep = frozenset(spec.id for spec in self.board.suite.cells() if (spec.task, spec.sparsity) in wanted)
+        return marked(comparison(self.board, View(layout="tasks" if data else "paper"), keep), self.added)
 
 
 def widen(folder: Path, add: Sequence[str], changes: dict[str, Any] | None = None, **places: str | None) -> Wider:
@@ -76,7 +82,12 @@ def widen(folder: Path, add: Sequence[str], changes: dict[str, Any] | None = Non
 
 
 def compare(
-    wider: Wider, only: str, settings: Settings, track: str | None = None, engine: EngineOptions | None = None
+    wider: Wider,
+    only: str,
+    settings: Settings,
+    track: str | None = None,
+    engine: EngineOptions | None = None,
+    format: str = "text",
 ) -> int:
     """Run the missing cells of the added rows and print the table; 1 where a cell failed, else 0."""
     run_cells = pick_engine(engine, settings.device)
@@ -88,19 +99,27 @@ def compare(
         tracked(shown, track, board.folder) as watcher,
     ):
         done = run_cells(board, cells, watcher, settings)
-    for line in (render(wider.table(), "text"), *_closing(wider, done.failed | done.left, cells)):
-        say(console, line)
+    table = wider.table(only, format in DATA)
+    if format == "text":
+        say_table(console, partial(render, table, "text"))
+    else:
+        say(console, render(table, format))
+    for line in _closing(wider, done.failed | done.left, cells):
+        say(console if format == "text" else Console(stderr=True), line)
     return 1 if done.failed or done.left else 0
 
 
 def marked(table: Table, added: Sequence[Row]) -> Table:
-    """`table` with MARK before the words of the added rows."""
-    keys = {tuple(portable_plugin(part) for part in row) for row in added}
-    rows = (
-        replace(line, labels=(MARK + line.labels[0], *line.labels[1:])) if line.key in keys else line
-        for line in table.rows
-    )
+    """`table` with MARK before the names of the added rows."""
+    names = {method_of(*map(portable_plugin, row)) for row in added}
+    rows = (replace(line, mark=MARK) if _method(table, line) in names else line for line in table.rows)
     return replace(table, rows=tuple(rows))
+
+
+def _method(table: Table, line: Line) -> str:
+    """The method of a row in either layout."""
+    values = dict(zip(table.row_fields, map(str, line.key), strict=True))
+    return values["method"] if "method" in values else method_of(values["criterion"], values["regularizer"])
 
 
 def _closing(wider: Wider, failed: dict[str, str], cells: Sequence[RunSpec]) -> list[str]:

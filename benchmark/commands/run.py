@@ -9,7 +9,7 @@ from benchmark.board.weights import size_of
 from benchmark.commands.views import table_text
 from benchmark.engine.base import Engine, EngineOptions, pick_engine
 from benchmark.engine.cell import CellRunner, Done, Settings, refuse_other_sources
-from benchmark.engine.progress import Silent, reporter, say
+from benchmark.engine.progress import Silent, reporter, say, say_table
 from benchmark.errors import PrunebenchError
 from benchmark.machine import parallel
 from benchmark.machine.atomic import write_text
@@ -69,7 +69,7 @@ def _shown(board: Board, cells: list[RunSpec], run_cells: Engine, settings: Sett
             CellRunner(board, Silent(), settings).drop_finished_checkpoints()
         with reporter(console, done_before, len(cells)) as shown, tracked(shown, track, board.folder) as watcher:
             done = run_cells(board, cells, watcher, settings)
-        say(console, table_text(board, "text"))
+        say_table(console, lambda **options: table_text(board, "text", **options))
         write_text(board.folder / "table.md", table_text(board, "markdown") + "\n")
     for line in _closing(board, cells, done):
         say(console, line)

@@ -1,24 +1,20 @@
 """What is shown of a board: tables, statistics, figures, the page. Made from its records; nothing here trains."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
 from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes
-from benchmark.board.record import Record
-from benchmark.errors import PrunebenchError
+from benchmark.commands.side_by_side import several_models, shown, side_by_side
+from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import registry
 from benchmark.report.render import render
-from benchmark.report.table import Table, build_table
+from benchmark.report.table import LAYOUTS, TASKS, Table, build_table
 from tasks.pipeline.whole import holding
-
-if TYPE_CHECKING:
-    from tasks.base import Task
 
 Aggregated = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, float]]
 """Metrics in percent from per-example outcomes."""
@@ -28,63 +24,90 @@ Aggregated = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, float]]
 class View:
     """Which table: its layout, and what is set beside the scores."""
 
-    rows: Sequence[str] = ("criterion", "regularizer")
-    columns: Sequence[str] = ("task", "sparsity")
+    layout: str = "paper"
+    """`paper`: blocks by sparsity, methods down, tasks across; `tasks`: a row for each method, tasks and sparsities across."""
+    rows: Sequence[str] | None = None
+    """Another arrangement than the layout's."""
+    columns: Sequence[str] | None = None
     metric: str = "headline"
     spread: Any = "sd"
-    average: bool = False
+    digits: int = 1
+    average: bool | None = None
+    """Over all tasks, not at all, or, where it is None, over GLUE's where a row is complete."""
     strict: bool = False
+    published: bool = False
+    """Quote published figures above our rows."""
     against: str | None = None
     """Mark what a paired bootstrap over items separates from this row (`best`, or a criterion)."""
 
 
-def table_text(board: Board, format: str, view: View | None = None, trace: bool = False) -> str:
-    """The comparison table in `format`."""
-    return render(comparison(board, view or View()), format, trace=trace)
+DATA = ("csv", "json")
+"""Formats for programs: one arrangement whatever the layout, nothing renamed."""
 
 
-def comparison(board: Board, view: View) -> Table:
-    """The comparison table; every planned cell is in it, missing ones as such."""
-    records = shown(board)
+def table_text(board: Board, format: str, view: View | None = None, trace: bool = False, **options: Any) -> str:
+    """The comparison table in `format`; `options` are the writer's own (render.py)."""
+    return tables_text([board], format, view or View(), trace, **options)
+
+
+def tables_text(boards: Sequence[Board], format: str, view: View, trace: bool = False, **options: Any) -> str:
+    """The comparison table of several boards of one protocol; PrunebenchError where they cannot stand side by side."""
+    if format in DATA:
+        average = view.average or False
+        view = replace(view, layout="tasks", rows=view.rows, columns=view.columns or TASKS["columns"], average=average)
+    return render(comparison(boards, view), format, trace=trace, **options)
+
+
+def comparison(board: Board | Sequence[Board], view: View, keep: frozenset[str] | None = None) -> Table:
+    """The comparison table of one board or several; every planned cell (those in `keep`) is in it, missing ones as such."""
+    boards = [board] if isinstance(board, Board) else list(board)
+    side = side_by_side(boards)
     table = build_table(
-        records,
-        board.suite.cells(),
-        rows=view.rows,
-        columns=view.columns,
+        side.records if keep is None else [record for record in side.records if record.id in keep],
+        side.specs if keep is None else [spec for spec in side.specs if spec.id in keep],
+        **arrangement(view, several_models(boards)),
         metric=view.metric,
         spread=view.spread,
+        digits=view.digits,
         average=view.average,
         strict=view.strict,
-        title=board.suite.title,
-        failures=board.failures(),
-        gate=board.suite.gate,
+        title=side.title,
+        failures=side.failures,
+        names=side.names,
+        gate=side.gate,
     )
+    if view.published:
+        from benchmark.report.published import default_path, load_published, quoted
+
+        table = quoted(table, load_published(default_path()), side.records)
     if view.against is None:
         return table
     from benchmark.report.significance import compare, with_significance
 
+    folders = {record.id: one.records_folder for one in boards for record in one.summaries()[0]}
     found = compare(
-        table, records, lambda record: load_outcomes(board.records_folder, record), aggregate, against=view.against
+        table, side.records, lambda record: load_outcomes(folders[record.id], record), aggregate, against=view.against
     )
     return with_significance(table, found, view.against)
 
 
-def shown(board: Board, whole: bool = False) -> list[Record]:
-    """The board's records as a report shows them: floors and constant answers by their outcomes; `whole` with their curves."""
-    from benchmark.report.floors import recomputed
+def arrangement(view: View, models: bool) -> dict[str, Any]:
+    """Rows, columns and how many fields of the rows label blocks; several models are blocks of the paper's layout."""
+    if view.layout not in LAYOUTS:
+        raise PrunebenchError(f"layout: found '{view.layout}'; {choices(view.layout, LAYOUTS)}")
+    layout = LAYOUTS[view.layout]
+    rows = tuple(view.rows or (("model",) if models else ()) + layout["rows"])
+    labels = [name in ("model", "sparsity") for name in rows]
+    blocks = labels.index(False) if view.layout == "paper" and False in labels else 0
+    return {"rows": rows, "columns": tuple(view.columns or layout["columns"]), "blocks": blocks}
 
-    records, _ = board.records() if whole else board.summaries()
-    return recomputed(records, lambda record: load_outcomes(board.records_folder, record), _task)
 
+def notes_text(boards: Sequence[Board], format: str, **options: Any) -> str:
+    """How the numbers were made: settings by task, then everything else that was recorded."""
+    from benchmark.report.settings import settings_table
 
-@cache
-def _task(name: str) -> "Task | None":
-    """The task called `name`; None where its file is not run here, or is broken."""
-    try:
-        found: Task = registry.configure("tasks", name)
-    except (PrunebenchError, ValueError):
-        return None
-    return found
+    side = side_by_side(boards)
+    return render(settings_table(side.records, side.specs, title=side.title, names=side.names), format, **options)
 
 
 def aggregate(task: str) -> Aggregated:
@@ -93,16 +116,16 @@ def aggregate(task: str) -> Aggregated:
     return found
 
 
-def published_text(board: Board, format: str) -> str:
+def published_text(board: Board, format: str, **options: Any) -> str:
     """Published figures beside ours, with the difference and what is not comparable."""
     from benchmark.report.published import default_path, load_published, published_table
 
     records, _ = board.summaries()
     table = published_table(load_published(default_path()), records, board.suite.cells(), title=board.suite.title)
-    return render(table, format)
+    return render(table, format, **options)
 
 
-def efficiency_text(board: Board, format: str, measure: bool = False) -> str:
+def efficiency_text(board: Board, format: str, measure: bool = False, **options: Any) -> str:
     """Sizes, FLOPs and costs; with `measure`, compressed bytes and latency of the cells whose weights were kept."""
     from benchmark.commands.measure import measure_cells
     from benchmark.report.efficiency import efficiency_table
@@ -110,7 +133,7 @@ def efficiency_text(board: Board, format: str, measure: bool = False) -> str:
     records, _ = board.records() if measure else board.summaries()
     measured = measure_cells(board, records) if measure else None
     table = efficiency_table(records, board.suite.cells(), measured=measured, title=board.suite.title)
-    return render(table, format)
+    return render(table, format, **options)
 
 
 def statistics_text(board: Board) -> str:

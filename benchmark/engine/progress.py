@@ -1,13 +1,14 @@
 """What a person sees while cells run: a live display on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from benchmark.report.escape import clean, for_terminal
 from benchmark.suite.spec import RunSpec
@@ -172,6 +173,15 @@ def reporter(console: Console, done: int, total: int) -> Iterator[Reporter]:
 def say(console: Console, text: str, style: str | None = None) -> None:
     """Exactly this text, made harmless: no markup, no colours of its own, no wrapping, no escapes."""
     console.print(for_terminal(text), markup=False, highlight=False, soft_wrap=True, style=style)
+
+
+def say_table(console: Console, text: Callable[..., str]) -> None:
+    """A table, which cleans its own names: as wide as the terminal and in its colours, or whole and plain where there is none."""
+    if not console.is_terminal:
+        say(console, text())
+        return
+    shown = text(width=console.width, colors=console.color_system is not None)
+    console.print(Text.from_ansi(shown), soft_wrap=True, highlight=False)
 
 
 def duration(seconds: float) -> str:

@@ -1,12 +1,14 @@
 """What plugins there are: name, one-line claim, options with defaults. Read from their source, so that nothing is imported."""
 
 import ast
+import re
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from benchmark.machine.safe_read import read_bounded
+from benchmark.plugins.files import plugin_file
 from benchmark.plugins.locate import LARGEST, find_module
 from benchmark.plugins.registry import KINDS, Kind, builtin_names, class_names, package_folder
 
@@ -40,6 +42,48 @@ def catalogue(kind: str) -> list[Entry]:
     folder = package_folder(found)
     entries = [entry_of(found, name, folder / f"{name}.py", "prunebench") for name in builtin_names(kind)]
     return entries + [_foreign(found, point) for point in entry_points(group=found.group)]
+
+
+def label_of(kind: str, name: str) -> str:
+    """What its author calls a plugin: the `label` of its class, else the class's name in words; empty where there is no such file.
+
+    Read from the source: nothing of a plugin is run for its name in a table.
+    """
+    found, family = KINDS[kind], name.partition("/")[0]
+    location, _, wanted = name.partition(":")
+    path: Path | None = plugin_file(location) if location.endswith(".py") else None
+    if path is None and family in builtin_names(kind):
+        path = package_folder(found) / f"{family}.py"
+    if path is None:
+        for point in entry_points(group=found.group, name=family):
+            spec = find_module(point.module)
+            path, wanted = Path(spec.origin) if spec and spec.origin else None, point.attr
+    try:
+        tree = ast.parse(read_bounded(path, LARGEST)) if path else ast.Module([], [])
+    except (OSError, SyntaxError, ValueError):
+        return ""
+    body = _class(tree, {wanted.lower()} if wanted else class_names(path.stem if path else "", found))
+    return (_label(body) or _in_words(body.name, found)) if body else ""
+
+
+def _label(cls: ast.ClassDef) -> str:
+    """The text that a class gives as its `label`, annotated or not."""
+    for node in cls.body:
+        targets = (
+            [node.target] if isinstance(node, ast.AnnAssign) else node.targets if isinstance(node, ast.Assign) else []
+        )
+        if any(isinstance(target, ast.Name) and target.id == "label" for target in targets):
+            assert isinstance(node, ast.AnnAssign | ast.Assign)
+            value = node.value
+            return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
+    return ""
+
+
+def _in_words(name: str, kind: Kind) -> str:
+    """`WeightTimesGradCriterion` is Weight times grad."""
+    plain = name.removesuffix(kind.base) or name
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", plain)
+    return " ".join(words).capitalize() if words else plain
 
 
 def _foreign(kind: Kind, point: EntryPoint) -> Entry:

@@ -8,17 +8,19 @@ from benchmark.report.layout import Line
 
 
 def averages(
-    columns: Sequence[Line], fields: tuple[str, ...], grid: Sequence[Sequence[Cell]]
+    columns: Sequence[Line], fields: tuple[str, ...], grid: Sequence[Sequence[Cell]], glue: bool = False
 ) -> tuple[list[Line], list[list[Cell]]]:
     """Average columns and their cells [rows][average columns].
 
     A task's value is the mean of its metrics shown, the average the mean over tasks (as GLUE does it), so a task with two
-    metrics weighs no more than one with one. Tasks that do not pass the board's gate are left out.
+    metrics weighs no more than one with one. Tasks that do not pass the board's gate are left out; with `glue`, all but GLUE's too.
     """
     groups: dict[tuple[object, ...], list[int]] = {}
     loose = [i for i, field in enumerate(fields) if field in ("task", "metric")]
     for j, line in enumerate(columns):
         if any("gate" in row[j].marks for row in grid):
+            continue
+        if glue and not str(line.key[fields.index("task")]).startswith("glue/"):
             continue
         groups.setdefault(tuple(part for i, part in enumerate(line.key) if i not in loose), []).append(j)
     at = fields.index("task")

@@ -1,18 +1,23 @@
-"""What a caption must state so that a number can be judged: seeds, selection, scope, what sparsity counts, model, data,
-budget, version and commit. A fact on which the runs agree is said once; otherwise it is said for each task."""
+"""What must be known so that a number can be judged: seeds, selection, scope, what sparsity counts, model, data, budget,
+version and commit. A fact on which the runs agree is said once; otherwise it is said for each task.
+
+A caption has what is being compared (`subject_of`, `seeds_of`); the facts go below it or into the notes.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from benchmark.board.record import Record
 from benchmark.report.floors import CONSTANT
-from benchmark.suite.spec import RunSpec
+from benchmark.report.names import Names, family, listed
+from benchmark.suite.spec import RunSpec, portable
 
 T = TypeVar("T", RunSpec, Record)
 
 SPREADS = {
     "sd": "mean ± standard deviation over the seeds (n - 1)",
     "interval": "mean [95 % t interval over the seeds]",
+    "none": "mean over the seeds",
 }
 METRICS = {"headline": "each task's headline metric", "all": "all metrics"}
 SELECTIONS = {
@@ -20,6 +25,36 @@ SELECTIONS = {
     "heldout": "best weights on held-out training data",
     "best_dev": "best weights on the reported split itself (optimistic)",
 }
+
+
+MOST = 5
+"""Tasks that a caption names one by one."""
+
+
+def subject_of(specs: Sequence[RunSpec], names: Names) -> str:
+    """`MODEL on TASKS`; many tasks of one family are counted."""
+    models = listed(names.word("model", portable(spec.model)) for spec in specs)
+    tasks = list(dict.fromkeys(spec.task for spec in specs))
+    glue = [task for task in tasks if family(task) == "glue"]
+    words = [names.task(task) for task in tasks]
+    if len(words) > MOST and len(glue) > 2:
+        words = [f"{len(glue)} GLUE tasks", *(names.task(task) for task in tasks if task not in glue)]
+    return f"{models} on {listed(words)}"
+
+
+def seeds_of(specs: Sequence[RunSpec]) -> str:
+    """`3 seeds`, or `1 to 3 seeds` where cells differ."""
+    counts = _counts(specs)
+    few = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
+    return f"{few} seed{'' if few == '1' else 's'}"
+
+
+def _counts(specs: Sequence[RunSpec]) -> list[int]:
+    by_method: dict[tuple[object, ...], set[int]] = {}
+    for spec in specs:
+        place = (spec.task, spec.row, spec.regularizer, spec.sparsity, spec.model)
+        by_method.setdefault(place, set()).add(spec.seed)
+    return sorted({len(found) for found in by_method.values()})
 
 
 def describe(
@@ -54,11 +89,8 @@ def describe(
 
 
 def _seeds(specs: Sequence[RunSpec]) -> str:
-    by_method: dict[tuple[object, ...], set[int]] = {}
-    for spec in specs:
-        by_method.setdefault((spec.task, spec.row, spec.regularizer, spec.sparsity), set()).add(spec.seed)
     seeds = sorted({spec.seed for spec in specs})
-    counts = sorted({len(found) for found in by_method.values()})
+    counts = _counts(specs)
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
     few = "; a single seed shows no spread" if counts[-1] == 1 else ""
     return f"{', '.join(map(str, seeds))} ({n} for each cell{few})"

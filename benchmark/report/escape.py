@@ -28,6 +28,8 @@ _LATEX = {
     "\u2013": r"\textendash{}",
     "—": r"\textemdash{}",
     "…": r"\ldots{}",
+    "†": r"$\dagger$",
+    "\u2192": r"$\rightarrow$",
 }
 _NOT_IN_OT1 = "ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲų"
 """Latin letters that pdflatex cannot set with its default encoding."""

@@ -1,4 +1,4 @@
-"""What a row or a column may stand for: the fields of a run, their order and their words.
+"""What a row or a column may stand for: the fields of a run, their order and their spelling.
 
 method fields    what the rows of a comparison differ in, and the sparsity; the dense model has none of them
 context fields   what a comparison keeps fixed: task, model, data, selection, metric, seed
@@ -11,7 +11,7 @@ from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError, choices
 from benchmark.suite.spec import DENSE, RunSpec
 
-RIVALS = ("criterion", "regularizer", "schedule", "scope", "call_point")
+RIVALS = ("method", "criterion", "regularizer", "schedule", "scope", "call_point")
 """Fields whose values compete for best: cells are ranked among those that differ in nothing else."""
 METHOD = (*RIVALS, "sparsity")
 CONTEXT = ("task", "model", "data", "selection", "metric", "seed")
@@ -54,8 +54,15 @@ def value(slot: Slot, field: str) -> Value:
         return slot.metric
     if field == "criterion":
         return slot.spec.row
+    if field == "method":
+        return method_of(slot.spec.row, slot.spec.regularizer)
     found: Value = getattr(slot.spec, field)
     return found
+
+
+def method_of(criterion: str, regularizer: str) -> str:
+    """`criterion + regularizer`, the null regularizer left out."""
+    return criterion if regularizer in ("", "none") else f"{criterion} + {regularizer}"
 
 
 def key(slot: Slot, fields: tuple[str, ...]) -> tuple[Value, ...]:

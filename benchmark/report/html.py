@@ -1,16 +1,16 @@
-"""The table in HTML: header cells with their scope, merged heads, ids of the records on every cell."""
+"""The table in HTML: header cells with their scope, blocks, merged heads, ids of the records on every cell."""
 
 from benchmark.report.cells import Cell
 from benchmark.report.escape import for_html
-from benchmark.report.layout import header_spans
-from benchmark.report.show import LEGEND, Shown, merged, show, trace_lines
+from benchmark.report.sheet import Row, Sheet, sheets
+from benchmark.report.show import LEGEND, Shown, caption, merged, remarks, show, trace_lines
 from benchmark.report.table import Table
 
 STYLE = """
 table{border-collapse:collapse;font:14px/1.4 system-ui,sans-serif}caption{text-align:left;padding:.4em 0}
 th,td{padding:.25em .7em;text-align:right;white-space:nowrap}tbody th,thead th[scope=col].field{text-align:left}
 thead th{border-bottom:1px solid}thead th[scope=colgroup]{text-align:center}td[colspan]{text-align:center}
-u{text-underline-offset:.2em}
+u{text-underline-offset:.2em}tbody+tbody{border-top:1px solid}tr.block th{font-style:italic}td.trivial{color:#767676}
 """
 
 
@@ -26,30 +26,34 @@ def write_html(table: Table, trace: bool = False) -> str:
 
 
 def fragment(table: Table) -> str:
-    """The `<table>` element and the list of facts and notes below it."""
-    head = "\n".join(_head(table))
-    rows = "\n".join(_row(table, i) for i in range(len(table.rows)))
+    """The `<table>` element, caption and notes below it, and the facts in a fold."""
+    (sheet,) = sheets(table)
+    head = "\n".join(_head(sheet))
+    body = "\n".join(_body(table, sheet))
     facts = "".join(f"<dt>{for_html(name)}</dt><dd>{for_html(text)}</dd>" for name, text in table.facts.items())
-    legend = LEGEND.format(best="<strong>bold</strong>", second="<u>underlined</u>")
-    notes = "".join(f"<li><sup>{note.symbol}</sup> {for_html(note.text)}</li>" for note in table.notes)
-    facts += f"<dt>Marks</dt><dd>{legend}</dd>" if table.ranked else ""
-    below = f"<dl>{facts}</dl>" + (f"<ul>{notes}</ul>" if notes else "")
-    return (
-        f"<table><caption>{for_html(table.title)}</caption>\n<thead>\n{head}\n</thead>\n"
-        f"<tbody>\n{rows}\n</tbody></table>\n{below}\n"
+    notes = "".join(
+        f"<li>{f'<sup>{symbol}</sup> ' if symbol else ''}{for_html(text)}</li>"
+        for symbol, text in remarks(table, sheet)
     )
+    notes = f"<ul>{notes}</ul>" if notes else ""
+    sentences = caption(table, "in bold", "underlined")
+    if sentences:
+        fold = f"<details><summary>How these numbers were made</summary><dl>{facts}</dl></details>"
+        below = f"<p>{for_html(' '.join(sentences))}</p>{notes}{fold}"
+    else:
+        legend = LEGEND.format(best="<strong>bold</strong>", second="<u>underlined</u>")
+        below = f"<dl>{facts}{f'<dt>Marks</dt><dd>{legend}</dd>' if table.ranked else ''}</dl>{notes}"
+    return f"<table><caption>{for_html(table.title)}</caption>\n<thead>\n{head}\n</thead>\n{body}</table>\n{below}\n"
 
 
-def _head(table: Table) -> list[str]:
-    levels = len(table.column_fields)
+def _head(sheet: Sheet) -> list[str]:
     corner = "".join(
-        f'<th scope="col" class="field" rowspan="{levels}">{for_html(field)}</th>' for field in table.row_fields
+        f'<th scope="col" class="field" rowspan="{len(sheet.heads)}">{for_html(name)}</th>' for name in sheet.fields
     )
-    lines = []
-    for level in range(levels):
-        cells = "".join(_heading(name, span) for name, span in header_spans(table.columns, level))
-        lines.append(f"<tr>{corner if level == 0 else ''}{cells}</tr>")
-    return lines
+    return [
+        f"<tr>{corner if k == 0 else ''}{''.join(_heading(word, span) for word, span in level)}</tr>"
+        for k, level in enumerate(sheet.heads)
+    ]
 
 
 def _heading(name: str, span: int) -> str:
@@ -57,11 +61,22 @@ def _heading(name: str, span: int) -> str:
     return f"<th {scope}>{for_html(name)}</th>"
 
 
-def _row(table: Table, i: int) -> str:
-    line = table.rows[i]
-    heads = "".join(f'<th scope="row">{for_html(word)}</th>' for word in line.labels)
-    cells = "".join(_data(cell, show(cell, table), span) for cell, span in merged(line, table.cells[i]))
-    kind = ' class="dense"' if line.dense else ""
+def _body(table: Table, sheet: Sheet) -> list[str]:
+    """One `<tbody>` a block."""
+    wide = len(sheet.fields) + len(sheet.columns)
+    found = []
+    for block in sheet.blocks:
+        label = f'<tr class="block"><th scope="rowgroup" colspan="{wide}">{for_html(block.label)}</th></tr>\n'
+        rows = "\n".join(_row(table, row) for row in block.rows)
+        found.append(f"<tbody>\n{label if block.label else ''}{rows}\n</tbody>")
+    return found
+
+
+def _row(table: Table, row: Row) -> str:
+    heads = "".join(f'<th scope="row">{for_html(word)}</th>' for word in row.words)
+    spans = [(cell, 1) for cell in row.cells] if table.blocks else merged(row.line, row.cells)
+    cells = "".join(_data(cell, show(cell, table), span) for cell, span in spans)
+    kind = ' class="dense"' if row.line.dense else ""
     return f"<tr{kind}>{heads}{cells}</tr>"
 
 
@@ -71,4 +86,5 @@ def _data(cell: Cell, shown: Shown, span: int) -> str:
     value = {1: f"<strong>{value}</strong>", 2: f"<u>{value}</u>"}.get(shown.rank, value)
     notes = f"<sup>{shown.symbols}</sup>" if shown.symbols else ""
     text = " ".join(part for part in (value, for_html(shown.spread), shown.count) if part) + notes
-    return f'<td{over} class="{cell.state}" data-records="{for_html(" ".join(cell.ids))}">{text}</td>'
+    kind = f"{cell.state} trivial" if shown.trivial else cell.state
+    return f'<td{over} class="{kind}" data-records="{for_html(" ".join(cell.ids))}">{text}</td>'

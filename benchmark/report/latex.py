@@ -1,101 +1,224 @@
-"""The table for a paper: booktabs alone (`\\multicolumn`, `\\cmidrule`), everything escaped, no font size or width set."""
+r"""The table for a paper: booktabs alone, everything escaped, set in the widths of a two-column article.
+
+A column is 219 pt wide and a page 455 pt (ACL's style). What is too wide even in small print is cut into several tables, each
+whole, between families of tasks; what is too long, between blocks of sparsity.
+"""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from benchmark.errors import choices
 from benchmark.report.escape import for_latex
-from benchmark.report.layout import Line, header_spans, panels
-from benchmark.report.show import LEGEND, Shown, merged, show, trace_lines
+from benchmark.report.fields import TableError
+from benchmark.report.sheet import Row, Sheet, Span, folded, sheets
+from benchmark.report.show import LEGEND, Shown, caption, merged, remarks, show, trace_lines
 from benchmark.report.table import Table
 
-ACROSS = 4
-"""Columns side by side in an article's text width; what is wider continues in a panel below."""
+WIDTHS = {"column": 219.0, "page": 455.0}
+"""Points that a table may be wide."""
+SIZES = {r"\small": (10.0, 8.0), r"\footnotesize": (9.3, 7.4), r"\scriptsize": (8.5, 7.4)}
+"""Points of letters and of subscripts in an article of 11 pt (one of 10 pt has smaller ones), as wide as they look: Computer
+Modern at 6 pt is as wide as 7.4 pt of its 10 pt letters."""
+GAPS = (6.0, 4.0, 3.0, 2.0)
+r"""\tabcolsep: half the space between two columns, in points."""
+LONGEST = 44
+"""Lines of rows that a page holds beside head and caption."""
+
+_CLASSES = {
+    0.28: "iljI.,:;'!|[]",
+    0.34: " ft()-r",
+    0.4: "s",
+    0.45: "cez/",
+    0.53: "abdghkopqunvxy0123456789?*+_\N{EN DASH}",
+    0.75: "ABCDEFGHJKLNOPQRSTUVXYZw&\N{DAGGER}",
+    0.86: "mMW%@\N{MINUS SIGN}±",
+}
+_EMS = {letter: width for width, letters in _CLASSES.items() for letter in letters}
+BOLDER = 1.15
+"""How much wider bold digits are."""
 
 
-def write_latex(table: Table, trace: bool = False) -> str:
-    """A `table` environment that compiles with \\usepackage{booktabs}."""
-    cut = panels(table.columns, [1] * len(table.columns), ACROSS)
-    width = max(len(part) for part in cut)
-    body = [
-        *(f"% {for_latex(line)}" for line in (trace_lines(table) if trace else [])),
-        r"% needs \usepackage{booktabs}",
-        r"\begin{table}",
-        r"\centering",
-        _caption(table),
-        rf"\label{{tab:{_slug(table.title)}}}",
-        rf"\begin{{tabular}}{{@{{}}{'l' * len(table.row_fields)}{'r' * width}@{{}}}}",
-        *(
-            line
-            for k, part in enumerate(cut)
-            for line in _panel(table, part, r"\midrule[\heavyrulewidth]" if k else r"\toprule")
-        ),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
+@dataclass(frozen=True)
+class Fit:
+    r"""How a sheet is set: its size and \tabcolsep."""
+
+    size: str
+    gap: float
+
+
+def write_latex(table: Table, trace: bool = False, width: str | None = None) -> str:
+    r"""`table` environments (`table*` for `width="page"`) that compile with \usepackage{booktabs}; TableError: an unknown width.
+
+    Without a width, a column if the table fits into one whole and not in the smallest print, else the page.
+    """
+    if width is not None and width not in WIDTHS:
+        raise TableError(f"width: found '{width}'; {choices(width, WIDTHS)}")
+    in_column = fit(table, sheets(table)[0], WIDTHS["column"])
+    chosen = width or ("column" if in_column and in_column.size != r"\scriptsize" else "page")
+    limit = WIDTHS[chosen]
+    made = [
+        part
+        for sheet in sheets(table, lambda sheet: fit(table, sheet, limit) is not None)
+        for part in folded(sheet, LONGEST)
     ]
-    return "\n".join(body) + "\n"
+    head = [r"% needs \usepackage{booktabs}", *(f"% {line}" for line in _comments(table, trace))]
+    floats = [
+        _float(table, sheet, chosen, number if len(made) > 1 else 0, len(made)) for number, sheet in enumerate(made, 1)
+    ]
+    return "\n".join(head) + "\n" + "\n".join(floats)
 
 
-def _caption(table: Table) -> str:
-    legend = LEGEND.format(best=r"\textbf{bold}", second=r"\underline{underlined}")
-    notes = " ".join(rf"\textsuperscript{{{note.symbol}}}\,{for_latex(note.text)}." for note in table.notes)
-    title = for_latex(table.title)
-    marks = f"Marks: {legend}." if table.ranked else ""
-    text = " ".join(part for part in (f"{title}." if title else "", for_latex(table.caption), marks, notes) if part)
-    return rf"\caption[{{{title}}}]{{{text}}}"
+def fit(table: Table, sheet: Sheet, limit: float) -> Fit | None:
+    """The largest print in which a sheet is at most `limit` points wide; None where even the smallest is wider."""
+    for size, (letters, subscripts) in SIZES.items():
+        for gap in GAPS:
+            if _width(table, sheet, letters, subscripts, gap) <= limit:
+                return Fit(size, gap)
+    return None
 
 
-def _panel(table: Table, part: range, rule: str) -> list[str]:
-    """Head and body of some columns."""
-    columns = [table.columns[j] for j in part]
-    return [rule, *_head(table, columns), r"\midrule", *_body(table, part)]
+def _comments(table: Table, trace: bool) -> list[str]:
+    facts = [f"{name}: {text}" for name, text in table.facts.items()] if table.subject else []
+    return [for_latex(line) for line in [*facts, *(trace_lines(table) if trace else [])]]
 
 
-def _head(table: Table, columns: Sequence[Line]) -> list[str]:
+def _float(table: Table, sheet: Sheet, width: str, number: int, of: int) -> str:
+    found = fit(table, sheet, WIDTHS[width]) or Fit(list(SIZES)[-1], GAPS[-1])
+    environment = "table*" if width == "page" else "table"
+    words = "l" * len(sheet.fields)
+    part = f" ({number} of {of})" if number else ""
+    return "\n".join(
+        [
+            rf"\begin{{{environment}}}[t]",
+            r"\centering",
+            found.size,
+            rf"\setlength{{\tabcolsep}}{{{found.gap:g}pt}}",
+            rf"\begin{{tabular}}{{@{{}}{words}{'r' * len(sheet.columns)}@{{}}}}",
+            r"\toprule",
+            *_head(sheet),
+            *_body(table, sheet),
+            r"\bottomrule",
+            r"\end{tabular}",
+            *_below(table, sheet, width),
+            _caption(table, part),
+            rf"\label{{tab:{_slug(table.title)}{f'-{number}' if number else ''}}}",
+            rf"\end{{{environment}}}",
+            "",
+        ]
+    )
+
+
+def _caption(table: Table, part: str) -> str:
+    title = for_latex(table.title + part)
+    sentences = caption(table, "in bold", "underlined", subscript=True)
+    if not sentences:
+        facts = [f"{name}: {text}." for name, text in table.facts.items()]
+        legend = LEGEND.format(best="in bold", second="underlined")
+        sentences = [*facts, *([f"Marks: {legend}."] if table.ranked else [])]
+    text = for_latex(" ".join(sentences))
+    return rf"\caption[{{{title}}}]{{{f'{title}. ' if title else ''}{text}}}"
+
+
+def _below(table: Table, sheet: Sheet, width: str) -> list[str]:
+    said = [
+        rf"\textsuperscript{{{for_latex(symbol)}}}\,{for_latex(text)}." if symbol else f"{for_latex(text)}."
+        for symbol, text in remarks(table, sheet)
+    ]
+    room = r"\textwidth" if width == "page" else r"\columnwidth"
+    return [rf"\par\vspace{{3pt}}\parbox{{{room}}}{{\footnotesize\raggedright {' '.join(said)}}}"] if said else []
+
+
+def _head(sheet: Sheet) -> list[str]:
     lines: list[str] = []
-    first = len(table.row_fields)
-    for level in range(len(table.column_fields)):
-        last = level == len(table.column_fields) - 1
-        corner = [for_latex(field) if last else "" for field in table.row_fields]
-        spans = header_spans(columns, level)
-        cells = [_over(for_latex(name), length, "c" if length > 1 else "r") for name, length in spans]
-        lines.append(" & ".join([*corner, *cells]) + r" \\")
-        if not last:
-            lines.append(_rules(spans, first))
-    return lines
+    first = len(sheet.fields) + 1
+    for k, level in enumerate(sheet.heads):
+        last = k == len(sheet.heads) - 1
+        words = [for_latex(word) if last else "" for word in sheet.fields]
+        lines.append(" & ".join([*words, *(_spanning(for_latex(word), span) for word, span in level)]) + r" \\")
+        if not last and any(span > 1 for _, span in level):
+            lines.append(_rules(level, first))
+    return [*lines, r"\midrule"]
 
 
-def _rules(spans: list[tuple[str, int]], first: int) -> str:
-    rules, column = [], first + 1
-    for _, length in spans:
-        rules.append(rf"\cmidrule(lr){{{column}-{column + length - 1}}}")
-        column += length
+def _rules(level: Sequence[Span], column: int) -> str:
+    rules = []
+    for _, span in level:
+        rules.append(rf"\cmidrule(lr){{{column}-{column + span - 1}}}")
+        column += span
     return "".join(rules)
 
 
-def _body(table: Table, part: range) -> list[str]:
+def _body(table: Table, sheet: Sheet) -> list[str]:
     lines: list[str] = []
-    for i, (line, row) in enumerate(zip(table.rows, table.cells, strict=True)):
-        before = table.rows[i - 1]
-        if i and (before.dense != line.dense or before.average != line.average):
+    columns = len(sheet.fields) + len(sheet.columns)
+    for number, block in enumerate(sheet.blocks):
+        if number:
             lines.append(r"\midrule")
-        pieces = merged(line, row[part.start : part.stop])
-        cells = [_over(_cell(show(cell, table)), length, "c" if length > 1 else "r") for cell, length in pieces]
-        lines.append(" & ".join([*map(for_latex, line.labels), *cells]) + r" \\")
+        if block.label:
+            lines.append(rf"\multicolumn{{{columns}}}{{@{{}}l}}{{\textit{{{for_latex(block.label)}}}}} \\")
+        for k, row in enumerate(block.rows):
+            before = block.rows[k - 1]
+            if k and (before.line.dense != row.line.dense or before.line.average != row.line.average):
+                lines.append(r"\midrule")
+            lines.append(_row(table, row))
     return lines
 
 
-def _over(text: str, columns: int, align: str) -> str:
-    return rf"\multicolumn{{{columns}}}{{{align}}}{{{text}}}" if columns > 1 else text
+def _row(table: Table, row: Row) -> str:
+    if table.blocks:
+        cells = [_cell(show(cell, table)) for cell in row.cells]
+    else:
+        cells = [_spanning(_cell(show(cell, table)), span) for cell, span in merged(row.line, row.cells)]
+    return " & ".join([*map(for_latex, row.words), *cells]) + r" \\"
+
+
+def _spanning(text: str, span: int) -> str:
+    return rf"\multicolumn{{{span}}}{{c}}{{{text}}}" if span > 1 else text
 
 
 def _cell(shown: Shown) -> str:
     value = for_latex(shown.value)
     value = {1: rf"\textbf{{{value}}}", 2: rf"\underline{{{value}}}"}.get(shown.rank, value)
-    notes = rf"\textsuperscript{{{shown.symbols}}}" if shown.symbols else ""
-    spread = shown.spread.replace("± ", r"\pm ")
+    notes = rf"\textsuperscript{{{for_latex(shown.symbols)}}}" if shown.symbols else ""
+    spread = _subscript(shown)
     spread = rf"$_{{{spread}}}$" if spread else ""
-    return value + spread + (f" {shown.count}" if shown.count else "") + notes
+    return value + notes + spread + (f" {shown.count}" if shown.count else "")
+
+
+def _subscript(shown: Shown) -> str:
+    """The spread alone, as it stands in math."""
+    return shown.spread.removeprefix("± ").replace("\N{MINUS SIGN}", "-").replace(", ", r",\,")
+
+
+def _width(table: Table, sheet: Sheet, letters: float, subscripts: float, gap: float) -> float:
+    """Points from the first column's left to the last one's right, by the widths of Computer Modern's letters."""
+    words = [
+        max(_ems(text) for text in (sheet.fields[k], *(row.words[k] for block in sheet.blocks for row in block.rows)))
+        for k in range(len(sheet.fields))
+    ]
+    columns = [0.0] * len(sheet.columns)
+    for block in sheet.blocks:
+        for row in block.rows:
+            for j, cell in enumerate(row.cells):
+                shown = show(cell, table)
+                value = _ems(shown.value) * (BOLDER if shown.rank == 1 else 1) + _ems(
+                    f" {shown.count}" if shown.count else ""
+                )
+                small = _ems(_subscript(shown).replace("\\,", " ")) + 0.9 * _ems(shown.symbols) + 0.1
+                columns[j] = max(columns[j], value * letters + small * subscripts)
+    for level in reversed(sheet.heads):
+        at = 0
+        for word, span in level:
+            room = sum(columns[at : at + span]) + 2 * gap * (span - 1)
+            columns[at] += max(0.0, _ems(word) * letters - room)
+            at += span
+    count = len(words) + len(columns)
+    return sum(words) * letters + sum(columns) + 2 * gap * (count - 1)
+
+
+def _ems(text: str) -> float:
+    return sum(_EMS.get(letter, 1.0) for letter in text)
 
 
 def _slug(title: str) -> str:

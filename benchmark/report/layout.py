@@ -21,6 +21,10 @@ class Line:
     labels: tuple[str, ...]
     dense: bool = False
     average: bool = False
+    quoted: bool = False
+    """Figures printed in a paper, which stand beside ours and are never ranked with them."""
+    mark: str = ""
+    """Stands before the words, where a row is to be found quickly."""
 
 
 @dataclass(frozen=True)
@@ -78,21 +82,6 @@ def header_spans(columns: Sequence[Line], level: int) -> list[tuple[str, int]]:
 def method_name(labels: Sequence[str]) -> str:
     """`criterion + regularizer`, the null regularizer left out."""
     return " + ".join(label for label in labels if label and label != "none")
-
-
-def panels(columns: Sequence[Line], weights: Sequence[int], limit: int) -> list[range]:
-    """Columns cut into panels that stand below each other, each at most `limit` heavy; a top-level group stays whole."""
-    groups: list[range] = []
-    for _, group in groupby(range(len(columns)), key=lambda j: (columns[j].average, columns[j].labels[0])):
-        found = list(group)
-        groups.append(range(found[0], found[-1] + 1))
-    cut = groups[:1]
-    for members in groups[1:]:
-        if sum(weights[cut[-1].start : members.stop]) <= limit:
-            cut[-1] = range(cut[-1].start, members.stop)
-        else:
-            cut.append(members)
-    return cut
 
 
 def _agreeing(slot: Slot, fields: tuple[str, ...], lines: set[Key]) -> list[Key]:

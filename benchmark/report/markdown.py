@@ -1,26 +1,42 @@
-"""The table in GitHub's Markdown: best in bold, second underlined (`<ins>`), notes as superscripts."""
+"""The table in GitHub's Markdown: best in bold, second underlined (`<ins>`), notes as superscripts, details in a fold."""
 
 from tabulate import tabulate
 
 from benchmark.report.escape import for_markdown
-from benchmark.report.show import LEGEND, Shown, show, trace_lines
+from benchmark.report.sheet import Sheet, sheets
+from benchmark.report.show import LEGEND, Shown, caption, remarks, show, trace_lines
 from benchmark.report.table import Table
 
 
 def write_markdown(table: Table, trace: bool = False) -> str:
-    """Heading, table, facts and notes; every string escaped."""
-    headers = [for_markdown(field) for field in table.row_fields]
-    headers += [" ".join(for_markdown(word) for word in line.labels if word) for line in table.columns]
-    body = [
-        [*map(for_markdown, line.labels), *(_cell(show(cell, table)) for cell in row)]
-        for line, row in zip(table.rows, table.cells, strict=True)
-    ]
-    align = ["left"] * len(table.row_fields) + ["right"] * len(table.columns)
-    grid = tabulate(body, headers=headers, tablefmt="pipe", disable_numparse=True, colalign=align)
-    parts = [f"# {for_markdown(table.title)}" if table.title else "", grid, _below(table)]
+    """Heading, table, caption, notes and facts; every string escaped."""
+    (sheet,) = sheets(table)
+    parts = [f"# {for_markdown(table.title)}" if table.title else "", _grid(table, sheet), _below(table, sheet)]
     if trace:
         parts.append("\n".join(["Records:", "", *(f"- {for_markdown(line)}" for line in trace_lines(table))]))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _grid(table: Table, sheet: Sheet) -> str:
+    levels = [[word for word, span in level for _ in range(span)] for level in sheet.heads]
+    heads = ["<br>".join(for_markdown(word) for word in column if word) for column in zip(*levels, strict=True)]
+    if len(table.column_fields) > 1:
+        heads = [head.replace("<br>", " ") for head in heads]
+    body = []
+    for block in sheet.blocks:
+        if block.label:
+            body.append([f"**{for_markdown(block.label)}**"])
+        for row in block.rows:
+            body.append([*map(for_markdown, row.words), *(_cell(show(cell, table)) for cell in row.cells)])
+    align = ["left"] * len(sheet.fields) + ["right"] * len(heads)
+    headers = [*map(for_markdown, sheet.fields), *heads]
+    return tabulate(
+        [line + [""] * (len(headers) - len(line)) for line in body],
+        headers=headers,
+        tablefmt="pipe",
+        disable_numparse=True,
+        colalign=align,
+    )
 
 
 def _cell(shown: Shown) -> str:
@@ -30,9 +46,16 @@ def _cell(shown: Shown) -> str:
     return " ".join(part for part in (value, for_markdown(shown.spread), shown.count) if part) + notes
 
 
-def _below(table: Table) -> str:
-    lines = [f"- {for_markdown(name)}: {for_markdown(text)}" for name, text in table.facts.items()]
-    legend = LEGEND.format(best="**bold**", second="<ins>underlined</ins>")
-    lines += [f"- Marks: {legend}"] if table.ranked else []
-    lines += [f"- <sup>{note.symbol}</sup> {for_markdown(note.text)}" for note in table.notes]
-    return "\n".join(lines)
+def _below(table: Table, sheet: Sheet) -> str:
+    facts = [f"- {for_markdown(name)}: {for_markdown(text)}" for name, text in table.facts.items()]
+    said = [
+        f"<sup>{symbol}</sup> {for_markdown(text)}." if symbol else f"{for_markdown(text)}."
+        for symbol, text in remarks(table, sheet)
+    ]
+    sentences = caption(table, "in bold", "underlined")
+    if not sentences:
+        legend = LEGEND.format(best="**bold**", second="<ins>underlined</ins>")
+        marks = [f"- Marks: {legend}"] if table.ranked else []
+        return "\n".join([*facts, *marks, *(f"- {line}" for line in said)])
+    fold = ["<details><summary>How these numbers were made</summary>", "", *facts, "", "</details>"]
+    return "\n\n".join([for_markdown(" ".join(sentences)), *said, "\n".join(fold)])

@@ -27,6 +27,8 @@ TEXTS = {
     "model": "another start than the rest of this task (model fingerprints differ): not comparable, not ranked",
 }
 
+DAGGER = "†"
+
 UNRANKED = frozenset({"missed", "outcome", "gate", "data", "model"})
 """Kinds of remarks under which a number does not compete: it was not reached on the column's terms."""
 
@@ -104,10 +106,11 @@ def gated(dense: Sequence[Record], cells: Sequence[Cell], gate: float) -> list[C
 
 
 def notes(cells: Sequence[Cell], extra: Mapping[str, str] | None = None) -> tuple[Note, ...]:
-    """One note per kind that occurs, lettered a, b, c in the order of TEXTS and then of `extra` kinds."""
+    """One note per kind that occurs: a dagger for the trivial predictor, else a, b, c in the order of TEXTS and then of `extra`."""
     texts = {**TEXTS, **(extra or {})}
     used = [kind for kind in texts if any(kind in cell.marks for cell in cells)]
-    return tuple(Note(chr(ord("a") + i), kind, texts[kind]) for i, kind in enumerate(used))
+    letters = iter("abcdefghijklmnopqrstuvwxyz")
+    return tuple(Note(DAGGER if kind == "floor" else next(letters), kind, texts[kind]) for kind in used)
 
 
 def counts(cell: Cell) -> bool:

@@ -5,15 +5,17 @@ The figures come from results/published/figures.csv and nowhere else. A publishe
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 
 from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError
 from benchmark.report.cells import Cell, Run
+from benchmark.report.fields import Value, method_of
 from benchmark.report.layout import Line
-from benchmark.report.table import Table, build_table
+from benchmark.report.marks import TEXTS, notes
+from benchmark.report.table import PAPER, Table, build_table
 from benchmark.suite.spec import DENSE, RunSpec
 
 COLUMNS = ("source", "table", "method", "model", "task", "metric", "sparsity", "value", "distillation", "runs", "note")
@@ -125,6 +127,70 @@ def published_table(
         },
         digits=digits,
     )
+
+
+def quoted(table: Table, published: Sequence[Published], records: Sequence[Record]) -> Table:
+    """A table in the paper's layout with the figures that concern it above our rows in each block, never ranked with them.
+
+    A note for each source and model says what they are and why they differ. PublishedError: another layout.
+    """
+    if table.row_fields != PAPER["rows"] or table.column_fields != PAPER["columns"]:
+        raise PublishedError(
+            "published figures stand in the paper's layout, or in `--layout tasks` in a table of their own"
+        )
+    groups: dict[tuple[Value, str, str], list[Published]] = {}
+    for figure in published:
+        if any(figure.metric == record.metric for record in records if _concerns(figure, [record])):
+            block: Value = figure.sparsity or DENSE
+            source = f"{figure.source}, {figure.table}: {figure.model}"
+            name = method_of(figure.criterion, "distillation" if figure.distillation else "none")
+            groups.setdefault((block, name, source), []).append(figure)
+    sources = list(dict.fromkeys(source for _, _, source in groups))
+    kinds = {source: f"quoted {number}" for number, source in enumerate(sources, 1)}
+    rows: list[tuple[Line, tuple[Cell, ...]]] = []
+    seen: set[Value] = set()
+    for line, cells in zip(table.rows, table.cells, strict=True):
+        block = line.key[0]
+        if block not in seen:
+            seen.add(block)
+            for (where, name, source), figures in groups.items():
+                if where == block:
+                    words = f"{table.called.method(name)}, quoted"
+                    quoted_line = Line((block, name), (f"{block}", words), line.dense, quoted=True)
+                    rows.append((quoted_line, tuple(_quoted_cell(c, figures, kinds[source]) for c in table.columns)))
+        rows.append((line, cells))
+    found = {kinds[source]: _why(source, [f for (*_, s), fs in groups.items() if s == source for f in fs], records)
+             for source in sources}  # fmt: skip
+    kept = {note.kind: note.text for note in table.notes if note.kind not in TEXTS}
+    flat = [cell for _, cells in rows for cell in cells]
+    return replace(
+        table,
+        rows=tuple(line for line, _ in rows),
+        cells=tuple(cells for _, cells in rows),
+        notes=notes(flat, kept | found),
+    )
+
+
+def _quoted_cell(column: Line, figures: Sequence[Published], kind: str) -> Cell:
+    """The printed figure of a column's task, with the letter of its source."""
+    for figure in figures:
+        if figure.task == column.key[0] and not column.average:
+            return Cell(metric=figure.metric, text=figure.printed, marks=(kind,))
+    return Cell()
+
+
+def _why(source: str, figures: Sequence[Published], records: Sequence[Record]) -> str:
+    """Where figures are quoted from, and what keeps them from being compared with ours."""
+    ours = [record for figure in figures for record in records if _concerns(figure, [record])]
+    known = dict.fromkeys(
+        text
+        for figure in figures
+        for record in ours
+        if record.spec.task == figure.task
+        for text in differs(figure, record)
+    )
+    said = f"differing from our runs in {', '.join(known)}; " if known else ""
+    return f"quoted from {source}, {said}not known of it: {', '.join(UNKNOWN)}; not ranked"
 
 
 def differs(figure: Published, record: Record) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 from benchmark.errors import choices
 from benchmark.report.fields import TableError
@@ -17,13 +18,13 @@ FORMATS = {
 }
 
 
-def render(table: Table, format: str = "text", *, trace: bool = False, width: int | None = None) -> str:
+def render(table: Table, format: str = "text", *, trace: bool = False, **options: Any) -> str:
     """The table in one format; `trace` adds the ids of the records behind each cell where they are not there anyway.
 
-    `width`, in characters, cuts the text format into panels; the others do not need it.
+    `options` are the writer's own: `width` in characters and `colors` of text, `width` ("column" or "page") of LaTeX.
     """
     if format not in FORMATS:
         raise TableError(f"format: found '{format}'; {choices(format, FORMATS)}")
     module, name = FORMATS[format].split(".")
     write: Callable[..., str] = getattr(import_module(f"benchmark.report.{module}"), name)
-    return write(table, trace, width) if format == "text" else write(table, trace)
+    return write(table, trace, **options)

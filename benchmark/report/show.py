@@ -1,15 +1,19 @@
-"""The words of a cell, before any writer decorates them."""
+"""The words of a cell and of a caption, before any writer decorates them."""
 
 from dataclasses import dataclass
 
 from benchmark.report.cells import Cell
 from benchmark.report.layout import Line
+from benchmark.report.sheet import Sheet, average_name, shared
 from benchmark.report.statistics.intervals import t_interval
 from benchmark.report.table import Table
 
 LEGEND = (
     "best {best}, second {second} among complete cells that differ in the method alone; the dense model is not ranked"
 )
+SPREADS = {"sd": " ± standard deviation", "interval": " and 95 % t interval", "none": ""}
+SUBSCRIPTS = {"sd": ", standard deviation as subscript", "interval": ", 95 % t interval as subscript", "none": ""}
+MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class Shown:
     symbols: str = ""
     """Letters of the notes that apply."""
     rank: int = 0
+    trivial: bool = False
+    """No better than the trivial predictor: printed fainter, never as best or second."""
 
     @property
     def plain(self) -> str:
@@ -32,14 +38,16 @@ class Shown:
 
 
 def show(cell: Cell, table: Table) -> Shown:
-    """Mean and spread to the table's digits; `missing`, `failed` or nothing where there is no number."""
+    """Mean and spread to the table's digits; `missing`, `failed` or a dash where there is no number."""
     symbols = "".join(note.symbol for note in table.notes if note.kind in cell.marks)
     if cell.text:
-        return Shown(cell.text, symbols=symbols, rank=cell.rank)
+        blank = table.blocks and cell.text == "incomplete"
+        return Shown("\N{EN DASH}" if blank else cell.text, symbols=symbols, rank=cell.rank)
     if cell.mean is None:
-        return Shown("" if cell.state == "blank" else cell.state)
+        blank_text = "\N{EN DASH}" if table.blocks else ""
+        return Shown(blank_text if cell.state == "blank" else cell.state)
     if "bimodal" in cell.marks:
-        values = " / ".join(f"{value:.{table.digits}f}" for value in cell.values)
+        values = " / ".join(number(value, table.digits) for value in cell.values)
         return Shown(
             values,
             count=f"({cell.n}/{cell.planned})" if cell.state == "partial" else "",
@@ -47,16 +55,60 @@ def show(cell: Cell, table: Table) -> Shown:
             rank=cell.rank,
         )
     count = f"({cell.n}/{cell.planned})" if cell.state == "partial" else ""
-    return Shown(f"{cell.mean:.{table.digits}f}", _spread(cell, table), count, symbols, cell.rank)
+    trivial = "floor" in cell.marks
+    rank = 0 if trivial else cell.rank
+    return Shown(number(cell.mean, table.digits), _spread(cell, table), count, symbols, rank, trivial)
+
+
+def number(value: float, digits: int) -> str:
+    """To so many digits, with a minus sign for a hyphen and none before zero."""
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if not float(text) else text.replace("-", MINUS)
 
 
 def _spread(cell: Cell, table: Table) -> str:
-    if cell.sd is None:
+    if cell.sd is None or table.spread == "none":
         return ""
     if table.spread == "sd":
         return f"± {cell.sd:.{table.digits}f}"
     low, high = t_interval(cell.values)
-    return f"[{low:.{table.digits}f}, {high:.{table.digits}f}]"
+    return f"[{number(low, table.digits)}, {number(high, table.digits)}]"
+
+
+def caption(table: Table, best: str, second: str, subscript: bool = False) -> list[str]:
+    """One sentence on what is compared and what a number is, one on the marks; none for a table that is no comparison."""
+    if not table.subject:
+        return []
+    many = any(cell.n > 1 for row in table.cells for cell in row)
+    spread = (SUBSCRIPTS if subscript else SPREADS)[table.spread] if many else ""
+    how = f"mean over {table.seeds}{spread}" if many else table.seeds
+    said = [f"{table.subject}: {how}, in percent."]
+    if any(show(cell, table).rank for row in table.cells for cell in row):
+        among = "in each block and column" if table.blocks else "among methods at one task and sparsity"
+        said.append(f"Best {best}, second {second} {among}, the dense model apart.")
+    return said
+
+
+def remarks(table: Table, sheet: Sheet) -> list[tuple[str, str]]:
+    """(symbol, words) of what a reader of this sheet must know: notes of its cells, its average, what was left out."""
+    kinds = {mark for block in sheet.blocks for row in block.rows for cell in row.cells for mark in cell.marks}
+    said = [(note.symbol, note.text) for note in table.notes if note.kind in kinds or note.kind.startswith("quoted ")]
+    for line in sheet.columns:
+        if line.average and table.names:
+            tasks = [table.called.task(task) for task in averaged(table, line)]
+            said.append(("", f"{average_name(line)}: mean over {', '.join(tasks)}, of complete rows"))
+            break
+    said += [
+        ("", f"{name}: {table.word(name, text) or text} in every row") for name, text in shared(table) if text != "none"
+    ]
+    return said
+
+
+def averaged(table: Table, average: Line) -> list[str]:
+    """The tasks that an average column is over."""
+    at = table.column_fields.index("task")
+    tasks = dict.fromkeys(str(line.key[at]) for line in table.columns if not line.average)
+    return [task for task in tasks if task.startswith("glue/") or not str(average.key[at]).startswith("GLUE")]
 
 
 def merged(line: Line, row: tuple[Cell, ...]) -> list[tuple[Cell, int]]:

@@ -13,16 +13,23 @@ from typing import Literal
 from benchmark.board.record import Record
 from benchmark.errors import choices
 from benchmark.report.average import averages
-from benchmark.report.caption import describe
+from benchmark.report.caption import describe, seeds_of, subject_of
 from benchmark.report.cells import Cell, make_cell
 from benchmark.report.fields import Slot, TableError, check_axes
 from benchmark.report.layout import Layout, Line, dense_on_rows, lay_out
 from benchmark.report.marks import Note, gated, notes, odd_ones, passes, rank_lines, remarks
+from benchmark.report.names import Names
 from benchmark.report.plan import planned, slots_of
 from benchmark.suite.spec import GATE, RunSpec
 
-Spread = Literal["sd", "interval"]
-SPREADS = ("sd", "interval")
+Spread = Literal["sd", "interval", "none"]
+SPREADS = ("sd", "interval", "none")
+
+PAPER: dict[str, tuple[str, ...]] = {"rows": ("sparsity", "method"), "columns": ("task",)}
+"""Blocks by sparsity, a row for each method, a column for each task: how pruning papers lay out their results."""
+TASKS: dict[str, tuple[str, ...]] = {"rows": ("criterion", "regularizer"), "columns": ("task", "sparsity")}
+"""Everything in one line of numbers per method: what statistics read."""
+LAYOUTS = {"paper": PAPER, "tasks": TASKS}
 
 
 @dataclass(frozen=True)
@@ -36,15 +43,32 @@ class Table:
     columns: tuple[Line, ...]
     cells: tuple[tuple[Cell, ...], ...]
     facts: Mapping[str, str] = field(default_factory=dict)
-    """What the caption states: seeds, selection, scope, what sparsity counts, model, data, version, commit."""
+    """How the numbers were made: seeds, selection, scope, what sparsity counts, model, data, version, commit."""
     notes: tuple[Note, ...] = ()
     spread: Spread = "sd"
     digits: int = 1
+    blocks: int = 0
+    """So many fields of the rows, the first ones, are printed as labels of blocks."""
+    subject: str = ""
+    """`MODEL on TASKS`, for the caption; a table without it explains itself by its facts alone."""
+    seeds: str = ""
+    """`3 seeds`."""
+    names: Names | None = None
+    """What tasks, metrics and methods are called; None prints the labels of the lines as they are."""
 
     @property
-    def caption(self) -> str:
-        """The facts as sentences."""
-        return " ".join(f"{name}: {text}." for name, text in self.facts.items())
+    def named(self) -> bool:
+        """Whether fields are printed under the names of papers."""
+        return self.names is not None
+
+    @property
+    def called(self) -> Names:
+        """Its names, or those of the field."""
+        return self.names or Names()
+
+    def word(self, field: str, value: object) -> str:
+        """How a value of a field is printed."""
+        return self.names.word(field, value) if self.names else str(value)
 
     @property
     def ranked(self) -> bool:
@@ -66,13 +90,15 @@ def build_table(
     records: Sequence[Record],
     specs: Sequence[RunSpec] = (),
     *,
-    rows: Sequence[str] = ("criterion", "regularizer"),
-    columns: Sequence[str] = ("task", "sparsity"),
+    rows: Sequence[str] = TASKS["rows"],
+    columns: Sequence[str] = TASKS["columns"],
     metric: str = "headline",
     spread: Spread = "sd",
-    average: bool = False,
+    average: bool | None = False,
     title: str = "",
     digits: int = 1,
+    blocks: int = 0,
+    names: Names | None = None,
     failures: Mapping[str, str] | None = None,
     strict: bool = False,
     gate: float = GATE,
@@ -80,8 +106,10 @@ def build_table(
     """The table of `records`; with `specs`, exactly those runs, missing ones shown.
 
     `metric` is `headline`, a metric's name, or `all`; `failures` maps ids of failed runs to reasons; `strict` refuses
-    missing cells; `gate` is the suite's.
-    TableError: unknown fields or metric, runs that would be pooled though they differ, nothing to show.
+    missing cells; `average` adds one over all tasks, or, where it is None, over GLUE's where a pruned row is complete.
+    The first `blocks` fields of the rows label blocks; `gate` is the suite's.
+    TableError: unknown fields or metric, runs that would be pooled though
+    they differ, nothing to show.
     """
     row_fields, column_fields = tuple(rows), tuple(columns)
     if metric == "all" and "metric" not in (*row_fields, *column_fields):
@@ -98,8 +126,8 @@ def build_table(
         layout, dense_on_rows(row_fields, column_fields), _grid(layout, (*row_fields, *column_fields), used), gate
     )
     rows_, columns_ = list(layout.rows), list(layout.columns)
-    if average:
-        rows_, columns_, grid = _with_averages(rows_, columns_, row_fields, column_fields, grid)
+    if average or (average is None and "task" in column_fields):
+        rows_, columns_, grid = _with_averages(rows_, columns_, row_fields, column_fields, grid, glue=average is None)
     grid = _ranked(rows_, columns_, row_fields, column_fields, grid, digits)
     table = Table(
         title=title,
@@ -112,6 +140,10 @@ def build_table(
         notes=notes([cell for row in grid for cell in row]),
         spread=spread,
         digits=digits,
+        blocks=blocks,
+        subject=subject_of([slot.spec for slot in slots], names or Names()),
+        seeds=seeds_of([slot.spec for slot in slots]),
+        names=names or Names(),
     )
     if strict:
         refuse_incomplete(table)
@@ -172,9 +204,13 @@ def _with_averages(
     row_fields: tuple[str, ...],
     column_fields: tuple[str, ...],
     grid: list[list[Cell]],
+    glue: bool,
 ) -> tuple[list[Line], list[Line], list[list[Cell]]]:
     if "task" in column_fields:
-        lines, cells = averages(columns, column_fields, grid)
+        lines, cells = averages(columns, column_fields, grid, glue)
+        if glue:
+            kept = [k for k in range(len(lines)) if any(row[k].runs and not row[k].dense for row in cells)]
+            lines, cells = [lines[k] for k in kept], [[row[k] for k in kept] for row in cells]
         return rows, columns + lines, [old + new for old, new in zip(grid, cells, strict=True)]
     if "task" in row_fields:
         lines, cells = averages(rows, row_fields, transposed(grid))

@@ -1,60 +1,155 @@
-"""The table for a terminal: plain characters, `*` before the best, `+` before the second."""
+"""The table for a terminal: `*` before the best, `+` before the second; where there are colours, bold and underlined too.
 
-from tabulate import SEPARATING_LINE, tabulate
+A table that is wider than the terminal is cut between families of tasks, never in the middle of a line.
+"""
+
+from collections.abc import Callable, Sequence
+from textwrap import wrap
+
+from rich.cells import cell_len
 
 from benchmark.report.escape import clean
-from benchmark.report.layout import panels
-from benchmark.report.show import LEGEND, Shown, show, trace_lines
+from benchmark.report.sheet import Sheet, sheets
+from benchmark.report.show import LEGEND, Shown, caption, remarks, show, trace_lines
 from benchmark.report.table import Table
 
 MARKS = {0: "", 1: "*", 2: "+"}
+BOLD, BEST, SECOND, FAINT, PLAIN = "\x1b[1m", "\x1b[1;32m", "\x1b[4m", "\x1b[2m", "\x1b[0m"
+GAP = 2
+"""Spaces between columns."""
+SHORTEST = 12
+"""Letters of a method that are kept at least, where the terminal is narrow."""
 
 
-def write_text(table: Table, trace: bool = False, width: int | None = None) -> str:
-    """Title, table, caption and notes, cleaned of control characters; cut into panels where `width` characters are few."""
-    heads = [[_narrow(clean(word)) for word in line.labels] for line in table.columns]
-    cells = [[_cell(show(cell, table)) for cell in row] for row in table.cells]
-    cut = [range(len(heads))]
-    if width is not None:
-        labels = sum(
-            _width(field, [clean(line.labels[k]) for line in table.rows]) for k, field in enumerate(table.row_fields)
-        )
-        widths = [_width("\n".join(head), [row[j] for row in cells]) for j, head in enumerate(heads)]
-        cut = panels(table.columns, widths, max(1, width - labels))
-    grid = "\n\n".join(_panel(table, heads, cells, part) for part in cut)
-    parts = [clean(table.title), grid, _below(table)]
+def write_text(table: Table, trace: bool = False, width: int | None = None, colors: bool = False) -> str:
+    """Title, tables, caption and notes, cleaned of control characters; no line of a table is longer than `width` characters."""
+    made = [_Grid(table, sheet, width) for sheet in sheets(table, _fits(table, width))]
+    parts = [clean(table.title), *(grid.text(colors) for grid in made), _below(table, [g.sheet for g in made], width)]
     if trace:
         parts.append("\n".join(["Records:", *(f"  {clean(line)}" for line in trace_lines(table))]))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _narrow(heading: str) -> str:
-    return heading.replace(" (", "\n(").replace(" of ", "\nof ")
+def _fits(table: Table, width: int | None) -> Callable[[Sheet], bool] | None:
+    return None if width is None else lambda sheet: _Grid(table, sheet).width <= width
 
 
-def _panel(table: Table, heads: list[list[str]], cells: list[list[str]], part: range) -> str:
-    body: list[list[str] | str] = []
-    for i, line in enumerate(table.rows):
-        if i and (table.rows[i - 1].dense != line.dense or line.average != table.rows[i - 1].average):
-            body.append(SEPARATING_LINE)
-        body.append([*map(clean, line.labels), *(cells[i][j] for j in part)])
-    headers = [*table.row_fields, *("\n".join(heads[j]) for j in part)]
-    align = ["left"] * len(table.row_fields) + ["right"] * len(part)
-    return tabulate(body, headers=headers, tablefmt="simple", disable_numparse=True, colalign=align)
+class _Grid:
+    """One sheet as lines of characters."""
+
+    def __init__(self, table: Table, sheet: Sheet, limit: int | None = None) -> None:
+        self.sheet = sheet
+        self.rows = [(row, [show(cell, table) for cell in row.cells]) for block in sheet.blocks for row in block.rows]
+        named = range(len(sheet.fields))
+        self.words = [
+            max(cell_len(text) for text in (sheet.fields[k], *(clean(row.words[k]) for row, _ in self.rows)))
+            for k in named
+        ]
+        self.columns = [
+            max([1, *(cell_len(_plain(shown[j])) for _, shown in self.rows)]) for j in range(len(sheet.columns))
+        ]
+        for level in reversed(sheet.heads):
+            self._widen(level)
+        if limit is not None and self.width > limit and self.words:
+            longest = self.words.index(max(self.words))
+            self.words[longest] = max(SHORTEST, self.words[longest] - (self.width - limit))
+
+    @property
+    def width(self) -> int:
+        """Characters of a line."""
+        widths = [*self.words, *self.columns]
+        return sum(widths) + GAP * (len(widths) - 1)
+
+    def text(self, colors: bool) -> str:
+        """Head, rules, rows."""
+        last = len(self.sheet.heads) - 1
+        lines = []
+        for k, level in enumerate(self.sheet.heads):
+            words = self.sheet.fields if k == last else [""] * len(self.sheet.fields)
+            lines.append(self._line(words, self._spanned(level)))
+            if k < last and any(span > 1 for _, span in level):
+                lines.append(self._line([""] * len(self.words), self._rules(level)))
+        rule = "-" * self.width
+        lines.append(rule)
+        shown = iter(self.rows)
+        for number, block in enumerate(self.sheet.blocks):
+            if number:
+                lines.append(rule)
+            if block.label:
+                lines.append(_styled(clean(block.label), BOLD, colors))
+            for k, row in enumerate(block.rows):
+                before = block.rows[k - 1].line
+                if k and (before.dense, before.average) != (row.line.dense, row.line.average):
+                    lines.append(rule)
+                cells = [_padded(cell, w, colors) for cell, w in zip(next(shown)[1], self.columns, strict=True)]
+                lines.append(self._line([clean(word) for word in row.words], cells))
+        return "\n".join(line.rstrip() for line in lines)
+
+    def _line(self, words: Sequence[str], cells: Sequence[str]) -> str:
+        return (" " * GAP).join([*(_fit(word, w) for word, w in zip(words, self.words, strict=True)), *cells])
+
+    def _spanned(self, level: Sequence[tuple[str, int]]) -> list[str]:
+        found, at = [], 0
+        for word, span in level:
+            room = self._room(at, span)
+            text = clean(word)
+            pad = room - cell_len(text)
+            left = pad // 2 if span > 1 else pad
+            found.append(" " * left + text + " " * (pad - left))
+            at += span
+        return found
+
+    def _rules(self, level: Sequence[tuple[str, int]]) -> list[str]:
+        found, at = [], 0
+        for word, span in level:
+            found.append(("-" if clean(word).strip() else " ") * self._room(at, span))
+            at += span
+        return found
+
+    def _room(self, at: int, span: int) -> int:
+        return sum(self.columns[at : at + span]) + GAP * (span - 1)
+
+    def _widen(self, level: Sequence[tuple[str, int]]) -> None:
+        at = 0
+        for word, span in level:
+            self.columns[at] += max(0, cell_len(clean(word)) - self._room(at, span))
+            at += span
 
 
-def _width(head: str, body: list[str]) -> int:
-    """Characters of a column: tabulate pads heads by 2, and columns stand 2 apart."""
-    return max([len(part) + 2 for part in head.split("\n")] + [len(word) for word in body]) + 2
+def _fit(word: str, width: int) -> str:
+    if cell_len(word) > width:
+        while word and cell_len(word) > width - 1:
+            word = word[:-1]
+        word += "…"
+    return word + " " * (width - cell_len(word))
 
 
-def _cell(shown: Shown) -> str:
+def _plain(shown: Shown) -> str:
     notes = f" [{shown.symbols}]" if shown.symbols else ""
     return f"{MARKS[shown.rank]}{clean(shown.plain)}{notes}"
 
 
-def _below(table: Table) -> str:
-    lines = [f"{name}: {text}" for name, text in table.facts.items()]
-    lines += [f"Marks: {LEGEND.format(best='*', second='+')}"] if table.ranked else []
-    lines += [f"[{note.symbol}] {note.text}" for note in table.notes]
-    return "\n".join(clean(line) for line in lines)
+def _padded(shown: Shown, width: int, colors: bool) -> str:
+    """A cell to the right of its column; only its letters are styled."""
+    text = _plain(shown)
+    style = FAINT if shown.trivial else {1: BEST, 2: SECOND}.get(shown.rank, "")
+    return " " * (width - cell_len(text)) + _styled(text, style, colors)
+
+
+def _styled(text: str, style: str, colors: bool) -> str:
+    return f"{style}{text}{PLAIN}" if colors and style and text else text
+
+
+def _below(table: Table, made: Sequence[Sheet], width: int | None) -> str:
+    said = list(dict.fromkeys(found for sheet in made for found in remarks(table, sheet)))
+    notes = [f"[{symbol}] {text}" if symbol else text for symbol, text in said]
+    sentences = caption(table, "marked *", "+")
+    facts = [f"{name}: {text}" for name, text in table.facts.items()]
+    if not sentences:
+        legend = [f"Marks: {LEGEND.format(best='*', second='+')}"] if table.ranked else []
+        return "\n".join(clean(line) for line in [*facts, *legend, *notes])
+    runs = [f"Runs: {table.facts['Runs']}"] if "Runs" in table.facts else []
+    left = [f"Left out: {table.facts['Left out']}"] if "Left out" in table.facts else []
+    more = ["How these numbers were made: the same command with --notes"]
+    lines = [" ".join(sentences), *notes, *runs, *left, *more]
+    return "\n".join(part for line in lines for part in (wrap(clean(line), max(20, width)) if width else [clean(line)]))

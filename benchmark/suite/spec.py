@@ -239,3 +239,8 @@ def portable_plugin(text: str) -> str:
     name, bracket, options = text.partition("[")
     location, colon, cls = name.partition(":")
     return f"{PurePath(location).name}{colon}{cls}{bracket}{options}" if location.endswith(".py") else text
+
+
+def spelled(row: str) -> str:
+    """A row (`criterion + regularizer`, or either) as records and tables spell it: files without their folders."""
+    return " + ".join(map(portable_plugin, row.split(" + ")))

@@ -17,7 +17,8 @@ A row with a scope or a schedule of its own is a method: `methods` says what it 
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from fnmatch import fnmatch
 from functools import cached_property, partial
 from itertools import product
@@ -42,7 +43,8 @@ from benchmark.suite.spec import (
     Strict,
     Training,
     Tuned,
-    portable_plugin,
+    portable,
+    spelled,
 )
 
 MOST = 1_000_000
@@ -79,11 +81,35 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 def _told_apart(values: list[Any]) -> list[Any]:
     """Records and tables name a plugin's file without its folder."""
-    names = [" + ".join(map(portable_plugin, str(value).split(" + "))) for value in values]
+    names = [spelled(str(value)) for value in values]
     twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise ValueError(f"two files are called {', '.join(twice)}: rename one, or their rows could not be told apart")
     return values
+
+
+def _labelled_things(suite: Mapping[str, Any]) -> set[str]:
+    """What a suite may name: its model, tasks, rows and their parts, as records spell them."""
+    rows = [row.partition(" + ") for row in suite["criteria"]]
+    regularizers = {regularizer for *_, regularizer in rows if regularizer} | set(suite["regularizers"])
+    whole = {
+        f"{criterion} + {r}"
+        for criterion, _, own in rows
+        for r in ([own] if own else suite["regularizers"])
+        if r != "none"
+    }
+    named = {criterion for criterion, *_ in rows} | whole | regularizers - {"none"} | set(suite["tasks"])
+    return {spelled(name) for name in named} | {portable(suite["model"]), DENSE}
+
+
+def _spellings(key: str) -> Iterator[str]:
+    """What `key` may mean: itself, or a configured plugin in its one spelling."""
+    yield key
+    yield spelled(key)
+    criterion, plus, regularizer = key.partition(" + ")
+    for kind in ("criteria", "regularizers", "tasks"):
+        with suppress(PrunebenchError):
+            yield spelled(canonical(kind, criterion) + (plus and f" + {canonical('regularizers', regularizer)}"))
 
 
 Schedule = Annotated[str, AfterValidator(partial(_plugin, "schedules"))]
@@ -168,6 +194,10 @@ class Suite(Strict):
     gate: Annotated[Real, Field(ge=0, le=100)] = GATE
     """A task counts in ranks, averages and tests where every dense run's headline metric is at least so many points above the
     floor (0 where a task has none). It is declared before the board runs, changes no run, and so no id."""
+    labels: dict[str, Annotated[str, Field(min_length=1, max_length=100)]] = Field(
+        default_factory=dict, max_length=1000
+    )
+    """What tables and figures call tasks, criteria, regularizers and rows of this suite, by how it spells them; ids do not know."""
     tuned: list[TunedCell] = Field(default_factory=list)
     """Where it is given, the board has these cells and the dense ones, and no untuned row."""
 
@@ -220,6 +250,23 @@ class Suite(Strict):
             if tasks and not any(matches(task, pattern) for task in tasks):
                 raise ValueError(f"'{pattern}' matches no task of this suite; {choices(pattern, tasks)}")
         return overrides
+
+    @field_validator("labels")
+    @classmethod
+    def _labelled(cls, labels: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        """The labels by what records call the things that have them."""
+        if not {"model", "tasks", "criteria", "regularizers"} <= info.data.keys():
+            return labels  # something else is wrong, and will be said
+        known = _labelled_things(info.data)
+        found: dict[str, str] = {}
+        for key, text in labels.items():
+            name = next((name for name in _spellings(key) if name in known), None)
+            if name is None:
+                raise ValueError(f"'{key}' is nothing of this suite; {choices(key, known)}")
+            if name in found:
+                raise ValueError(f"'{name}' is named twice")
+            found[name] = text
+        return found
 
     @model_validator(mode="after")
     def _listed(self) -> "Suite":

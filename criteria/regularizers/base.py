@@ -22,6 +22,9 @@ class Regularizer:
     Fields are hyperparameters; whatever lives across steps (a teacher) is an attribute set by `begin` and `evaluated`.
     """
 
+    label: ClassVar[str] = ""
+    """What tables and figures call it; the name of the class in words if left empty."""
+
     needs_teacher: ClassVar[bool] = False
     """Wants a dense model fine-tuned on the same task and seed, given to `begin`."""
 

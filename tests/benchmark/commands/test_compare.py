@@ -23,7 +23,7 @@ def test_a_file_of_ones_own_gets_its_row(board_copy: Path, tmp_path: Path, capsy
     wider = widen(board_copy, [f"{path}[decay=0.5]"])
     assert compare(wider, "*", CPU) == 0
     printed = capsys.readouterr().out
-    assert f"{MARK}my_idea.py[decay=0.5]" in printed
+    assert f"{MARK}My idea (decay 0.5)" in printed
     assert f"{MARK}magnitude" not in printed
     assert f"add to its criteria: {path}[decay=0.5]" in printed
     assert (board_copy / "suite.yaml").read_text() == suite
@@ -37,15 +37,15 @@ def test_a_file_of_ones_own_gets_its_row(board_copy: Path, tmp_path: Path, capsy
 def test_rows_that_are_there_are_only_marked(board_copy: Path) -> None:
     wider = widen(board_copy, ["magnitude", "magnitude"])
     assert wider.board.suite.criteria == ["magnitude", "random"]
-    labels = [line.labels[0] for line in wider.table().rows]
-    assert labels == ["dense", f"{MARK}magnitude", "random"]
+    labels = [line.mark + str(line.key[1]) for line in wider.table().rows]
+    assert labels == ["", f"{MARK}magnitude", "random"]
 
 
 def test_a_row_may_name_its_regularizer(board_copy: Path) -> None:
     wider = widen(board_copy, ["random + label_smoothing", "taylor"])
     assert wider.added == (("random", "label_smoothing"), ("taylor", "none"))
-    rows = [line.labels for line in wider.table().rows if line.labels[0].startswith(MARK)]
-    assert rows == [(f"{MARK}random", "label_smoothing"), (f"{MARK}taylor", "none")]
+    rows = [line.key[1] for line in wider.table().rows if line.mark]
+    assert rows == ["random + label_smoothing", "taylor"]
 
 
 def test_what_would_change_the_other_rows_is_refused(board_copy: Path) -> None:

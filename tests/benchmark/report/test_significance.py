@@ -43,7 +43,7 @@ def test_what_is_close_to_the_best_is_marked_and_what_is_far_is_not() -> None:
     assert [c.family for c in found] == [3, 3]
     marked = with_significance(table, found)
     assert [row[0].marks for row in marked.cells] == [(), ("tied",), ("floor",)]
-    assert [note.symbol for note in marked.notes] == ["a", "b"]
+    assert [note.symbol for note in marked.notes] == ["†", "a"]
     assert "one family of 3 cells, of each: is it worse than any other row" in marked.facts["Significance"]
     assert "; 1 are at level 0.05" in marked.facts["Significance"]
 

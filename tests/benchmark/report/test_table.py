@@ -211,7 +211,7 @@ def test_optimistic_selection_is_flagged() -> None:
 
 def test_the_caption_states_what_a_number_depends_on() -> None:
     specs, records = make_board()
-    caption = build_table(records, specs, title="Mini").caption
+    caption = " ".join(build_table(records, specs, title="Mini").facts.values())
     for part in (
         "0, 1 (n = 2 for each cell)",
         "weights after the last step",

@@ -1,12 +1,15 @@
 """A suite: the grid it stands for, and what its overrides change."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from benchmark.errors import PrunebenchError
 from benchmark.suite.spec import RunSpec, Training
-from benchmark.suite.suite import matches
+from benchmark.suite.suite import Suite, matches
 from tests.benchmark.suites import BASE, LEAST, read
 
 # The grid.
@@ -203,3 +206,42 @@ def test_what_is_wrong_with_a_method_is_said(tmp_path: Path, old: str, new: str,
     with pytest.raises(PrunebenchError) as error:
         read(tmp_path, METHODS.replace(old, new))
     assert message in str(error.value), error.value
+
+
+@pytest.mark.parametrize(
+    ("key", "known"),
+    [
+        ("magnitude", "magnitude"),
+        ("principled[signed=True]", "principled[signed=true]"),
+        ("principled[signed=true] + distillation[alpha=0.25]", "principled[signed=true] + distillation[alpha=0.25]"),
+        ("distillation[alpha=0.25]", "distillation[alpha=0.25]"),
+        ("glue/rte", "glue/rte"),
+        ("dense", "dense"),
+        ("mini", "mini"),
+    ],
+)
+def test_labels_name_what_the_suite_has_and_change_no_id(key: str, known: str) -> None:
+    plain: dict[str, Any] = {
+        "tasks": ["glue/rte"],
+        "criteria": ["magnitude", "principled[signed=true]"],
+        "regularizers": ["none", "distillation[alpha=0.25]"],
+        "sparsities": [0.5],
+    }
+    suite = Suite.model_validate({**plain, "labels": {key: "Ours"}})
+    assert suite.labels == {known: "Ours"}
+    assert [spec.id for spec in suite.cells()] == [spec.id for spec in Suite.model_validate(plain).cells()]
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ({"magnitud": "M"}, "'magnitud' is nothing of this suite; did you mean 'magnitude'"),
+        ({"taylor": "T"}, "'taylor' is nothing of this suite"),
+        ({"magnitude + distillation": "T"}, "is nothing of this suite; did you mean 'magnitude'"),
+        ({"magnitude": ""}, "at least 1 character"),
+        ({"magnitude": 3}, "valid string"),
+    ],
+)
+def test_labels_of_what_is_not_there_are_refused(labels: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(said)):
+        Suite.model_validate({"tasks": ["glue/rte"], "criteria": ["magnitude"], "sparsities": [0.5], "labels": labels})

@@ -1,0 +1,137 @@
+"""Several boards in one table: only where they differ in rows, models, tasks, sparsities or seeds, and in nothing else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from benchmark.board.board import Board
+from benchmark.board.outcomes import load_outcomes
+from benchmark.board.record import Record
+from benchmark.errors import PrunebenchError
+from benchmark.plugins import registry
+from benchmark.report.names import Names, names_of
+from benchmark.suite.spec import RunSpec, Training, portable
+
+if TYPE_CHECKING:
+    from tasks.base import Task
+
+PROTOCOL = ("data", "selection", "heldout", "schedule", "scope", "call_point")
+"""What two boards must share for a task, beside the budget and the data themselves."""
+
+
+def shown(board: Board, whole: bool = False) -> list[Record]:
+    """The board's records as a report shows them: floors and constant answers by their outcomes; `whole` with their curves."""
+    from benchmark.report.floors import recomputed
+
+    records, _ = board.records() if whole else board.summaries()
+    return recomputed(records, lambda record: load_outcomes(board.records_folder, record), _task)
+
+
+@cache
+def _task(name: str) -> "Task | None":
+    """The task called `name`; None where its file is not run here, or is broken."""
+    try:
+        found: Task = registry.configure("tasks", name)
+    except (PrunebenchError, ValueError):
+        return None
+    return found
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one table is made of."""
+
+    title: str
+    records: Sequence[Record]
+    specs: Sequence[RunSpec]
+    failures: Mapping[str, str]
+    names: Names
+    gate: float
+
+
+def side_by_side(boards: Sequence[Board]) -> Side:
+    """Records and plans of all boards, a run that several have taken once; PrunebenchError names what keeps them apart."""
+    if len(boards) == 1:
+        board = boards[0]
+        return Side(
+            board.suite.title,
+            shown(board),
+            board.suite.cells(),
+            board.failures(),
+            names_of(board.suite),
+            board.suite.gate,
+        )
+    _comparable(boards)
+    specs = {spec.id: spec for board in boards for spec in board.suite.cells()}
+    records: dict[str, Record] = {}
+    for board in boards:
+        for record in shown(board):
+            _same_run(records.setdefault(record.id, record), record)
+    failures = {id_: text for board in boards for id_, text in board.failures().items() if id_ not in records}
+    found = [names_of(board.suite) for board in boards]
+    labels = {key: text for names in reversed(found) for key, text in names.labels.items()}
+    plugins = {key: text for names in reversed(found) for key, text in names.plugins.items()}
+    titles = dict.fromkeys(board.suite.title or board.folder.name for board in boards)
+    return Side(
+        "; ".join(titles),
+        list(records.values()),
+        list(specs.values()),
+        failures,
+        Names(labels, plugins),
+        max(board.suite.gate for board in boards),
+    )
+
+
+def several_models(boards: Sequence[Board]) -> bool:
+    """Whether boards that stand side by side are of different models, which are then blocks."""
+    return len(boards) > 1 and len({portable(spec.model) for board in boards for spec in board.suite.cells()}) > 1
+
+
+def _comparable(boards: Sequence[Board]) -> None:
+    first: dict[tuple[str, bool], tuple[Board, dict[str, object]]] = {}
+    data: dict[str, tuple[Board, str]] = {}
+    wrong: dict[str, None] = {}
+    for board in boards:
+        for spec in board.suite.cells():
+            other, theirs = first.setdefault((spec.task, spec.is_dense), (board, _protocol(spec)))
+            ours = _protocol(spec)
+            for key in ours.keys() & theirs.keys() if other is not board else ():
+                if ours[key] != theirs[key]:
+                    wrong[_said(spec.task, key, (other, theirs[key]), (board, ours[key]))] = None
+        for record in board.summaries()[0]:
+            other, fingerprint = data.setdefault(record.spec.task, (board, record.data_fingerprint))
+            if fingerprint != record.data_fingerprint and other is not board:
+                pair = (other, fingerprint[:8]), (board, record.data_fingerprint[:8])
+                wrong[_said(record.spec.task, "data (fingerprint)", *pair)] = None
+    if wrong:
+        raise PrunebenchError(
+            "these boards cannot stand in one table, for their numbers are not comparable:\n"
+            + "\n".join(f"  {line}" for line in wrong)
+        )
+
+
+def _protocol(spec: RunSpec) -> dict[str, object]:
+    """What must be equal; a tuned row has a learning rate of its own, a method of a suite a scope and a schedule."""
+    recorded = spec.recorded()
+    settings: dict[str, object] = {
+        name: getattr(recorded, name)
+        for name in PROTOCOL
+        if spec.row == spec.criterion or name not in ("scope", "schedule")
+    }
+    for name in Training.model_fields:
+        if not (name == "lr" and spec.tuned.trials):
+            settings[f"training.{name}"] = getattr(spec.training, name)
+    return settings
+
+
+def _said(task: str, key: str, first: tuple[Board, object], second: tuple[Board, object]) -> str:
+    return f"{task}, {key}: {first[1]} in {first[0].folder}, {second[1]} in {second[0].folder}"
+
+
+def _same_run(first: Record, second: Record) -> None:
+    if first.metrics != second.metrics:
+        raise PrunebenchError(
+            f"{first.spec.cell}: the boards have records of this run with other scores; "
+            "`prunebench verify` says which one is damaged"
+        )

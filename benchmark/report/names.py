@@ -1,0 +1,196 @@
+"""What tables and figures call tasks, metrics and methods: the names of the field's papers.
+
+A suite's `labels` come first, then the tables below, then the `label` of a plugin. Records, CSV and JSON keep the full spelling.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from benchmark.errors import PrunebenchError
+from benchmark.plugins.catalogue import label_of
+from benchmark.plugins.registry import parse
+from benchmark.suite.spec import DENSE, portable_plugin
+from benchmark.suite.suite import Suite
+
+TASKS = {
+    "glue/cola": "CoLA",
+    "glue/sst2": "SST-2",
+    "glue/mrpc": "MRPC",
+    "glue/stsb": "STS-B",
+    "glue/qqp": "QQP",
+    "glue/mnli": "MNLI",
+    "glue/qnli": "QNLI",
+    "glue/rte": "RTE",
+    "glue/wnli": "WNLI",
+    "squad": "SQuAD",
+    "squad_v2": "SQuAD 2.0",
+    "conll2003": "CoNLL-2003",
+    "e2e": "E2E",
+    "webnlg": "WebNLG",
+    "dart": "DART",
+}
+MATCHED = {"accuracy": "MNLI-m", "accuracy_mm": "MNLI-mm"}
+"""MNLI has two evaluation sets, which papers print as two tasks."""
+FAMILIES = {"squad": "squad", "squad_v2": "squad", "e2e": "text", "webnlg": "text", "dart": "text"}
+"""Tasks that stand together though their names do not begin alike."""
+
+METRICS = {
+    "accuracy": "Acc.",
+    "accuracy_mm": "Acc.",
+    "matthews_correlation": "Mcc",
+    "pearson": "Pear.",
+    "spearman": "Spear.",
+    "f1": "F1",
+    "exact_match": "EM",
+    "precision": "Prec.",
+    "recall": "Rec.",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "rouge_l": "ROUGE-L",
+    "meteor": "METEOR",
+    "nist": "NIST",
+    "ter": "TER",
+    "average": "avg.",
+}
+
+CRITERIA = {
+    DENSE: "Dense",
+    "random": "Random",
+    "magnitude": "Magnitude",
+    "gradient": "Gradient",
+    "movement": "Movement",
+    "soft_movement": "Soft movement",
+    "l0": "L0",
+    "taylor": "Taylor",
+    "fisher": "Fisher",
+    "grasp": "GraSP",
+    "sensitivity": "PLATON",
+    "principled": "PINS",
+    "obert": "oBERT",
+    "wanda": "Wanda",
+    "sparsegpt": "SparseGPT",
+    # Methods that stand in published tables alone.
+    "platon": "PLATON",
+    "prune_ofa": "Prune OFA",
+    "smp_s": "SMP-S",
+    "smp_l": "SMP-L",
+}
+REGULARIZERS = {
+    "distillation": "distil.",
+    "self_regularization": "self-reg.",
+    "l2_sp": "L2-SP",
+    "label_smoothing": "label smooth.",
+    "rdrop": "R-Drop",
+}
+
+
+@dataclass(frozen=True)
+class Names:
+    """The words of a board: its suite's `labels` and the labels that its plugins give, both by the spelling of records."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    plugins: Mapping[str, str] = field(default_factory=dict)
+
+    def task(self, text: str) -> str:
+        """`glue/sst2` is SST-2; options are left out."""
+        return self.labels.get(text) or _base(text, lambda name: TASKS.get(name) or self.plugins.get(name) or name)
+
+    def scored(self, task: str, metric: str) -> str:
+        """The task with this metric: MNLI has one name for each of its two evaluation sets."""
+        if task == "glue/mnli" and task not in self.labels:
+            return MATCHED.get(metric, self.task(task))
+        return self.task(task)
+
+    def metric(self, text: str) -> str:
+        """`matthews_correlation` is Mcc; a metric nobody named is itself."""
+        return METRICS.get(text, text)
+
+    def method(self, text: str) -> str:
+        """`principled[signed=true] + self_regularization` is PINS (signed) + self-reg.; a regularizer `none` is left out."""
+        criterion, _, regularizer = text.partition(" + ")
+        row = text if regularizer not in ("", "none") else criterion
+        if row in self.labels:
+            return self.labels[row]
+        if row.endswith(" (tuned)") and (whole := self.labels.get(row.removesuffix(" (tuned)"))):
+            return f"{whole} (tuned)"
+        name = self._plugin(criterion, CRITERIA)
+        return name if regularizer in ("", "none") else f"{name} + {self.regularizer(regularizer)}"
+
+    def regularizer(self, text: str) -> str:
+        """`self_regularization[teacher=best]` is self-reg. (teacher best)."""
+        return self._plugin(text, REGULARIZERS)
+
+    def word(self, field: str, value: object) -> str:
+        """The words of a value of a table's field."""
+        text = str(value)
+        if field == "sparsity":
+            return percent(value) if isinstance(value, float) else self.method(text) if text else ""
+        if field == "seed":
+            return f"seed {text}"
+        by_field = {
+            "task": self.task,
+            "metric": self.metric,
+            "criterion": self.method,
+            "regularizer": lambda name: "" if name in ("", "none") else self.regularizer(name),
+            "method": self.method,
+            "model": lambda name: self.labels.get(name, name),
+        }
+        return by_field[field](text) if field in by_field else text
+
+    def _plugin(self, text: str, known: Mapping[str, str]) -> str:
+        if text in self.labels:
+            return self.labels[text]
+        plain, tuned = (text.removesuffix(" (tuned)"), " (tuned)") if text.endswith(" (tuned)") else (text, "")
+        if plain in self.labels:
+            return self.labels[plain] + tuned
+        return _base(plain, lambda name: known.get(name) or self.plugins.get(name) or name, _options) + tuned
+
+
+def names_of(suite: Suite) -> Names:
+    """The names of a board. A plugin's file is read, never run."""
+    found: dict[str, str] = {}
+    for kind, texts in (
+        ("tasks", suite.tasks),
+        ("criteria", [criterion for criterion, _ in suite.rows]),
+        ("regularizers", [regularizer for _, regularizer in suite.rows]),
+    ):
+        for text in texts:
+            name = text.partition("[")[0]
+            if label := label_of(kind, name):
+                found[portable_plugin(name)] = label
+    return Names(suite.labels, found)
+
+
+def family(task: str) -> str:
+    """What a table that is too wide is split by: `glue` of `glue/rte`."""
+    name = task.partition("[")[0]
+    return FAMILIES.get(name, name.partition("/")[0])
+
+
+def percent(sparsity: float) -> str:
+    """0.8 is 80 %."""
+    return f"{100 * sparsity:.6g} %"
+
+
+def listed(words: Iterable[str]) -> str:
+    """`a, b and c`."""
+    found = list(dict.fromkeys(words))
+    return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
+
+
+def _base(text: str, name_of: Callable[[str], str], options_of: Callable[[dict[str, str]], str] | None = None) -> str:
+    try:
+        name, options = parse(text)
+    except PrunebenchError:
+        return text
+    return name_of(name) + (options_of(options) if options_of and options else "")
+
+
+def _options(options: Mapping[str, str]) -> str:
+    """` (signed, no window, beta1 0.9)`."""
+    return f" ({', '.join(_option(key.replace('_', ' '), text) for key, text in options.items())})"
+
+
+def _option(key: str, text: str) -> str:
+    return {"true": key, "false": f"no {key}"}.get(text, f"{key} {re.sub(r'_', ' ', text)}")

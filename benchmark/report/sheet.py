@@ -1,0 +1,247 @@
+"""A table as it is printed: names, head, blocks of rows, and as many tables as the width at hand asks for.
+
+Every writer prints sheets and adds nothing but its own markup, so that all formats show one arrangement.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from benchmark.report.cells import Cell
+from benchmark.report.layout import Line
+from benchmark.report.names import family
+from benchmark.report.table import Table
+
+Span = tuple[str, int]
+"""Words of a head, and the columns it stands over."""
+
+HEADS = {
+    "method": "Method",
+    "criterion": "Criterion",
+    "regularizer": "Regularizer",
+    "sparsity": "Sparsity",
+    "task": "Task",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """Words of a row and its cells, one for each column of the sheet."""
+
+    line: Line
+    words: tuple[str, ...]
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows under one label (`80 % sparsity`, or none)."""
+
+    label: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One printed table."""
+
+    fields: tuple[str, ...]
+    """Heads of the columns of words."""
+    heads: tuple[tuple[Span, ...], ...]
+    """Levels of the head, from the top down; each spans all columns."""
+    columns: tuple[Line, ...]
+    blocks: tuple[Block, ...]
+
+
+def sheets(table: Table, fits: Callable[[Sheet], bool] | None = None) -> list[Sheet]:
+    """The whole table where it `fits`; else several, cut between families of tasks, and within one only where it must be."""
+    whole = list(range(len(table.columns)))
+    cut = [whole]
+    if fits is None:
+        return [_sheet(table, whole)]
+    for parts_of in (_families, _tasks, _single):
+        cut = [
+            smaller
+            for part in cut
+            for smaller in ([part] if fits(_sheet(table, part)) else _packed(table, parts_of(table, part), fits))
+        ]
+    return [_sheet(table, part) for part in cut]
+
+
+def _packed(table: Table, groups: list[list[int]], fits: Callable[[Sheet], bool]) -> list[list[int]]:
+    """Neighbouring groups put together while they fit."""
+    packed = groups[:1]
+    for group in groups[1:]:
+        together = packed[-1] + group
+        if fits(_sheet(table, together)):
+            packed[-1] = together
+        else:
+            packed.append(group)
+    return packed
+
+
+def _families(table: Table, part: list[int]) -> list[list[int]]:
+    """Columns by family of tasks, in the order in which families come; GLUE's average stands with GLUE."""
+    return _grouped(part, lambda j: _family(table, table.columns[j]))
+
+
+def _tasks(table: Table, part: list[int]) -> list[list[int]]:
+    return _grouped(part, lambda j: (table.columns[j].key[:1], table.columns[j].average))
+
+
+def _single(table: Table, part: list[int]) -> list[list[int]]:  # noqa: ARG001 - one of three ways to cut
+    return [[j] for j in part]
+
+
+def _grouped(part: list[int], key: Callable[[int], Hashable]) -> list[list[int]]:
+    groups: dict[Hashable, list[int]] = {}
+    for j in part:
+        groups.setdefault(key(j), []).append(j)
+    return list(groups.values())
+
+
+def _family(table: Table, line: Line) -> str:
+    if "task" not in table.column_fields:
+        return str(line.key[0])
+    task = str(line.key[table.column_fields.index("task")])
+    if line.average:
+        return "glue" if task.startswith("GLUE") else "average"
+    return family(task)
+
+
+def _sheet(table: Table, part: Sequence[int]) -> Sheet:
+    columns = tuple(table.columns[j] for j in part)
+    words = _RowWords(table)
+    rows = [
+        Row(line, words.of(line), tuple(cells[j] for j in part))
+        for line, cells in zip(table.rows, table.cells, strict=True)
+        if any(cells[j].text or cells[j].state != "blank" for j in part)
+    ]
+    blocks = [Block(label, tuple(group)) for label, group in groupby(rows, key=lambda row: words.block(row.line))]
+    return Sheet(words.fields, _heads(table, part), columns, tuple(blocks))
+
+
+class _RowWords:
+    """The words of rows: names, the fields of a block left to its label, what is the same in every row left out."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.hidden = {name for name, _ in shared(table)}
+        self.shown = [k for k, name in enumerate(table.row_fields) if k >= table.blocks and name not in self.hidden]
+        self.fields = tuple(HEADS.get(table.row_fields[k], table.row_fields[k]) for k in self.shown)
+        self.distinct = {k: _distinct([line.key[k] for line in table.rows], self._word(k)) for k in self.shown}
+
+    def of(self, line: Line) -> tuple[str, ...]:
+        if line.quoted:
+            return (line.labels[-1], *("" for _ in self.shown[1:]))
+        if line.dense and self.table.named:
+            words = [self.table.called.method("dense"), *("" for _ in self.shown[1:])]
+            if "task" in self.table.row_fields or "model" in self.table.row_fields[self.table.blocks :]:
+                words = [self.distinct[k][line.key[k]] for k in self.shown]
+        else:
+            words = [self.distinct[k][line.key[k]] for k in self.shown]
+        return (line.mark + words[0], *words[1:]) if words else ()
+
+    def block(self, line: Line) -> str:
+        """The label of the block that a row stands in."""
+        fields = self.table.row_fields[: self.table.blocks]
+        parts = [
+            f"{word} sparsity" if name == "sparsity" else word
+            for name, value in zip(fields, line.key, strict=False)
+            if (word := "" if name == "sparsity" and not isinstance(value, float) else self.table.word(name, value))
+        ]
+        return ", ".join(parts)
+
+    def _word(self, k: int) -> Callable[[object], str]:
+        name = self.table.row_fields[k]
+        if name == "method" and "regularizer" in self.hidden:
+            return lambda value: self.table.word("method", str(value).partition(" + ")[0])
+        return lambda value: self.table.word(name, value)
+
+
+def shared(table: Table) -> list[tuple[str, str]]:
+    """(field, words) of what is the same in every row and is left out of them: a column, or the regularizer of all methods."""
+    found: list[tuple[str, str]] = []
+    if not table.named:
+        return found
+    lines = [line for line in table.rows if not (line.dense or line.average or line.quoted)]
+    for k, name in enumerate(table.row_fields):
+        values = {line.key[k] for line in lines}
+        if k >= table.blocks and name in ("regularizer", "schedule", "scope", "call_point") and len(values) == 1:
+            found.append((name, str(values.pop())))
+        if name == "method" and len(values) > 1:
+            regularizers = {str(value).partition(" + ")[2] for value in values}
+            if len(regularizers) == 1 and "" not in regularizers:
+                found.append(("regularizer", regularizers.pop()))
+    return found
+
+
+def _heads(table: Table, part: Sequence[int]) -> tuple[tuple[Span, ...], ...]:
+    """Levels of the head; under tasks alone, a level with their metrics."""
+    columns = [table.columns[j] for j in part]
+    if not table.named:
+        rows = [[line.labels[k] for line in columns] for k in range(len(table.column_fields))]
+        return tuple(_spans(rows[: k + 1]) for k in range(len(rows)))
+    levels = [_level(table, part, k) for k in range(len(table.column_fields))]
+    if table.column_fields == ("task",):
+        metrics = [table.called.metric(metric_of(table, j)) for j in part]
+        return _spans(levels), tuple((word, 1) for word in metrics)
+    return tuple(_spans(levels[: k + 1]) for k in range(len(levels)))
+
+
+def _level(table: Table, part: Sequence[int], k: int) -> list[str]:
+    name = table.column_fields[k]
+    if name != "task":
+        return [table.word(name, table.columns[j].key[k]) for j in part]
+    tasks = [str(line.key[k]) for line in table.columns]
+    words = _distinct(tasks, lambda task: table.called.task(str(task)))
+    found = []
+    for j in part:
+        line, metric = table.columns[j], metric_of(table, j)
+        word = words[tasks[j]]
+        if line.average:
+            word = average_name(line)[: None if len(table.column_fields) > 1 else -5]
+        elif word == table.called.task(tasks[j]):
+            word = table.called.scored(tasks[j], metric)
+        if len(table.column_fields) > 1 and "metric" not in table.column_fields and metric and not line.average:
+            word = f"{word} ({table.called.metric(metric)})"
+        found.append(word)
+    return found
+
+
+def average_name(line: Line) -> str:
+    """`GLUE avg.`, or `Tasks avg.` where not all of them are GLUE's."""
+    return "GLUE avg." if any(str(part).startswith("GLUE") for part in line.key) else "Tasks avg."
+
+
+def metric_of(table: Table, j: int) -> str:
+    """The metric of a column; empty where nothing ran."""
+    return next((row[j].metric for row in table.cells if row[j].metric), "")
+
+
+def _spans(levels: Sequence[Sequence[str]]) -> tuple[Span, ...]:
+    """Equal neighbours of the last level joined, where those above are equal too."""
+    columns = list(zip(*levels, strict=True))
+    return tuple((key[-1], len(list(group))) for key, group in groupby(columns))
+
+
+def _distinct(values: Sequence[object], word: Callable[[object], str]) -> dict[object, str]:
+    """The words of each value; two values that share theirs are spelled in full."""
+    words = {value: word(value) for value in values}
+    taken = list(words.values())
+    return {value: text if not text or taken.count(text) == 1 else str(value) for value, text in words.items()}
+
+
+def folded(sheet: Sheet, rows: int) -> list[Sheet]:
+    """The sheet cut between blocks into sheets of at most `rows` lines of text, a block alone where it is longer."""
+    parts: list[list[Block]] = [[]]
+    for block in sheet.blocks:
+        count = sum(_height(other) for other in parts[-1])
+        if parts[-1] and count + _height(block) > rows:
+            parts.append([])
+        parts[-1].append(block)
+    return [replace(sheet, blocks=tuple(part)) for part in parts]
+
+
+def _height(block: Block) -> int:
+    return len(block.rows) + bool(block.label)

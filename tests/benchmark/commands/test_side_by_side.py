@@ -1,0 +1,62 @@
+"""Several boards in one table: what may differ, and what keeps them apart."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.board.board import Board
+from benchmark.commands.views import View, comparison, tables_text
+from benchmark.errors import PrunebenchError
+from tests.benchmark.boards import TINY, make_board
+
+
+def board(folder: Path, **changes: Any) -> Board:
+    """A planned board without records."""
+    return make_board(
+        folder, **({"criteria": ["random"], "sparsities": [0.5], "seeds": [0], "tasks": ["glue/sst2"]} | changes)
+    )
+
+
+@pytest.mark.parametrize(
+    ("second", "labels"),
+    [
+        ({"criteria": ["magnitude"]}, ["Dense", "Random", "Magnitude"]),
+        ({"criteria": ["random", "taylor"]}, ["Dense", "Random", "Taylor"]),
+        ({"regularizers": ["distillation"]}, ["Dense", "Random", "Random + distil."]),
+    ],
+)
+def test_rows_of_several_boards_stand_side_by_side(tmp_path: Path, second: dict[str, Any], labels: list[str]) -> None:
+    boards = [board(tmp_path / "a"), board(tmp_path / "b", **second)]
+    out = tables_text(boards, "text", View())
+    assert [label for label in labels if f"\n{label} " in out] == labels
+    assert len(comparison(boards, View()).rows) == len(labels)
+
+
+def test_models_are_blocks(tmp_path: Path) -> None:
+    boards = [board(tmp_path / "a", model="one/bert"), board(tmp_path / "b", model="two/roberta")]
+    blocks = [line for line in tables_text(boards, "text", View()).splitlines() if line.startswith(("bert", "roberta"))]
+    assert blocks[:4] == ["bert", "bert, 50 % sparsity", "roberta", "roberta, 50 % sparsity"]
+    assert "model" in tables_text(boards, "csv", View()).splitlines()[0].split(",")
+
+
+@pytest.mark.parametrize(
+    ("second", "named"),
+    [
+        ({"training": TINY["training"] | {"steps": 7}}, "training.steps"),
+        ({"training": TINY["training"] | {"lr": 0.5}}, "training.lr: 0.001 in"),
+        ({"training": TINY["training"] | {"eval_examples": 9}}, "training.eval_examples"),
+        ({"schedule": "one_shot"}, "schedule: gradual in"),
+        ({"scope": "layer"}, "scope: global in"),
+        ({"call_point": "after"}, "call_point"),
+        ({"selection": "best_dev"}, "selection: last in"),
+        ({"heldout": 0.2}, "heldout: 0.0 in"),
+        ({"data": "hub"}, "data: mini in"),
+    ],
+)
+def test_boards_of_other_protocols_are_not_mixed(tmp_path: Path, second: dict[str, Any], named: str) -> None:
+    boards = [board(tmp_path / "a"), board(tmp_path / "b", **second)]
+    with pytest.raises(PrunebenchError, match="not comparable") as caught:
+        tables_text(boards, "text", View())
+    assert f"glue/sst2, {named}" in str(caught.value)
+    assert str(tmp_path / "b") in str(caught.value)

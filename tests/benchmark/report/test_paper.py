@@ -1,0 +1,218 @@
+"""The paper's layout: names, blocks, averages, what is never best, and that LaTeX sets it in an article's column and page."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.report.names import Names
+from benchmark.report.published import Published, quoted
+from benchmark.report.render import render
+from benchmark.report.settings import settings_table
+from benchmark.report.show import number
+from benchmark.report.table import PAPER, Table, build_table
+from tests.benchmark.report.factory import make_board, make_record, make_spec
+
+GLUE = tuple(f"glue/{name}" for name in ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"))
+BLOCKS: dict[str, Any] = {**PAPER, "blocks": 1}
+SIX = {"magnitude": 61.0, "movement": 75.0, "taylor": 78.0, "sensitivity": 79.0, "principled": 79.4, "obert": 70.0}
+
+
+def paper(tasks: tuple[str, ...] = GLUE[:4], names: Names | None = None, **changes: Any) -> Table:
+    specs, records = make_board(tasks, SIX, (0.5, 0.8, 0.9), (0, 1, 2))
+    return build_table(records, specs, **BLOCKS, average=None, title="Board", names=names, **changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sensitivity", "PLATON"),
+        ("principled + self_regularization", "PINS + self-reg."),
+        ("principled[signed=true]", "PINS (signed)"),
+        ("principled[lr_term=false]", "PINS (no lr term)"),
+        ("sensitivity[beta1=0.9,window=5]", "PLATON (beta1 0.9, window 5)"),
+        ("magnitude + none", "Magnitude"),
+        ("principled (tuned)", "PINS (tuned)"),
+        ("obert + distillation", "oBERT + distil."),
+        ("mine.py[power=2]", "My idea (power 2)"),
+        ("unheard_of", "unheard_of"),
+        ("random", "Chance"),
+        ("dense", "Dense"),
+    ],
+)
+def test_methods_have_the_names_of_the_field(text: str, words: str) -> None:
+    assert Names({"random": "Chance"}, {"mine.py": "My idea"}).method(text) == words
+
+
+def test_a_label_of_a_whole_row_comes_before_those_of_its_parts() -> None:
+    names = Names({"principled": "P", "principled + rdrop": "Both", "rdrop": "R"})
+    assert [names.method(text) for text in ("principled", "principled + rdrop", "magnitude + rdrop")] == [
+        "P",
+        "Both",
+        "Magnitude + R",
+    ]
+
+
+def test_blocks_by_sparsity_with_the_dense_model_first_and_the_average_last() -> None:
+    lines = render(paper(), "text").splitlines()
+    heads = lines[2].split(), lines[3].split()
+    assert heads == (["CoLA", "SST-2", "MRPC", "STS-B", "GLUE"], ["Method", *["Acc."] * 4, "avg."])
+    assert lines[5].startswith("Dense")
+    assert [line for line in lines if line.endswith("sparsity")] == ["50 % sparsity", "80 % sparsity", "90 % sparsity"]
+    assert "GLUE avg.: mean over CoLA, SST-2, MRPC, STS-B, of complete rows" in lines
+    # at 50 %: 61 - 0, -1, -2, -3 on the tasks, so 59.5 on average; the seeds are -0.5, 0.5, -0.5 about it
+    assert lines[8].split()[0] == "Magnitude"
+    assert "59.3 ± 0.6" in lines[8]
+
+
+def test_there_is_no_average_where_no_row_is_complete_nor_over_other_families() -> None:
+    specs, records = make_board(GLUE[:2], SIX, (0.5,), (0,))
+    half = [record for record in records if record.spec.is_dense or record.spec.task == GLUE[0]]
+    assert "avg." not in render(build_table(half, specs, **BLOCKS, average=None))
+    assert "avg." not in render(paper(("squad", "e2e")))
+    assert "Tasks" in render(build_table(records, specs, **BLOCKS, average=True)) or "GLUE" in render(paper())
+
+
+@pytest.mark.parametrize(("value", "words"), [(-0.04, "0.0"), (-0.5, "\N{MINUS SIGN}0.5"), (0.05, "0.1"), (3.0, "3.0")])
+def test_minus_signs_are_minus_signs_and_nothing_is_minus_zero(value: float, words: str) -> None:
+    assert number(value, 1) == words
+
+
+def test_what_is_no_better_than_the_trivial_predictor_is_daggered_and_never_best() -> None:
+    records = [make_record(make_spec(name), score) for name, score in [("a", 50.0), ("b", 51.0), ("c", 52.0)]]
+    table = build_table(records, **BLOCKS)
+    latex = render(table, "latex")
+    assert latex.count(r"\textsuperscript{$\dagger$}") == 4  # three cells and the note
+    assert r"\textbf" not in latex
+    assert r"\underline" not in latex
+    assert "trivial" in render(table, "html")
+
+
+def test_best_and_second_are_of_their_block() -> None:
+    latex = render(paper(), "latex")
+    assert latex.count(r"\textbf{") == latex.count(r"\underline{") == 3 * 5
+    assert all(line.startswith("PINS &") for line in latex.splitlines() if r"\textbf{" in line)
+
+
+def test_the_caption_is_two_sentences_and_the_rest_are_comments() -> None:
+    latex = render(paper(), "latex")
+    (caption,) = re.findall(r"\\caption\[.*?\]\{(.*)\}", latex)
+    assert caption == (
+        "Board. mini on CoLA, SST-2, MRPC and STS-B: mean over 3 seeds, standard deviation as subscript, in percent. "
+        "Best in bold, second underlined in each block and column, the dense model apart."
+    )
+    assert "% Sparsity: zeros / prunable weights" in latex
+
+
+@pytest.mark.parametrize(
+    ("spread", "words"),
+    [("none", "Dense & 89.8 & 88.8 &"), ("sd", "89.8$_{0.6}$ &"), ("interval", "89.8$_{[88.4,\\,91.3]}$ &")],
+)
+def test_the_spread_is_an_option(spread: str, words: str) -> None:
+    """Three seeds at 89.5, 90.5 and 89.5: mean 89.83, deviation 0.577, interval 4.303 x 0.577 / sqrt 3 = 1.43 to either side."""
+    assert words in render(paper(spread=spread), "latex")
+
+
+def test_digits_are_an_option() -> None:
+    assert "79.233" in render(paper(digits=3), "text")
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+@pytest.mark.parametrize("tasks", [GLUE, ("squad", "conll2003", "e2e", *GLUE)])
+@pytest.mark.parametrize("layout", ["paper", "tasks"])
+def test_no_line_is_wider_than_the_terminal(width: int, tasks: tuple[str, ...], layout: str) -> None:
+    specs, records = make_board(tasks, SIX, (0.5, 0.8, 0.9), (0, 1))
+    table = paper(tasks) if layout == "paper" else build_table(records, specs)
+    plain = render(table, "text", width=width)
+    assert max(map(len, plain.splitlines())) <= width
+    colored = render(table, "text", width=width, colors=True)
+    assert "\x1b[1;32m*" in colored
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == plain
+    assert all(plain.count(f"\N{NO-BREAK SPACE}{task}") == 0 for task in tasks)
+    assert all(words in plain for words in ("CoLA", "WNLI"))
+
+
+def test_what_is_too_wide_is_cut_between_families() -> None:
+    latex = render(paper(("squad", "conll2003", "e2e", *GLUE)), "latex", width="column")
+    tables = latex.split(r"\begin{table}")[1:]
+    assert len(tables) > 1
+    assert all(table.count(r"\bottomrule") == table.count("Method &") == 1 for table in tables)
+    assert ("SQuAD" in tables[0], "CoLA" in tables[0]) == (True, False)
+
+
+def test_a_regularizer_that_all_methods_share_is_said_once() -> None:
+    records = [
+        make_record(make_spec(name, regularizer="distillation"), 80.0 + i)
+        for i, name in enumerate(["magnitude", "taylor"])
+    ]
+    out = render(build_table(records, **BLOCKS), "text")
+    assert "regularizer: distil. in every row" in out
+    assert "Magnitude + distil." not in out
+
+
+def test_two_rows_that_would_share_a_name_are_spelled_out() -> None:
+    out = render(paper(names=Names({"magnitude": "X", "movement": "X"})), "text")
+    assert {"magnitude", "movement"} <= set(out.split())
+
+
+def test_published_figures_stand_above_ours_with_their_note_and_no_rank() -> None:
+    figure = Published(
+        "Zhang 2022", "Table 1", "platon", "bert-base-uncased", GLUE[0], "accuracy", 0.8, 99.9, "99.9", False, 5, ""
+    )
+    records = make_board(GLUE[:4], SIX, (0.5, 0.8, 0.9), (0, 1, 2))[1]
+    table = quoted(paper(), [figure, replace(figure, sparsity=0.95)], records)
+    out = render(table, "text").splitlines()
+    at = out.index("80 % sparsity")
+    assert out[at + 1].startswith("PLATON, quoted")
+    assert "99.9 [a]" in out[at + 1]
+    assert "*" not in out[at + 1]
+    assert "".join(out).count("quoted from Zhang 2022, Table 1: bert-base-uncased") == 1
+
+
+def test_settings_have_a_column_for_each_task() -> None:
+    specs, records = make_board()
+    out = render(settings_table(records, specs, title="Board", names=Names()), "latex")
+    assert "Setting & RTE & SQuAD" in out
+    assert "Training length & 400 steps & 400 steps" in out
+    assert r"Sparsities & 50 \%, 80 \% & 50 \%, 80 \%" in out
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.parametrize(
+    ("tasks", "width", "environment"),
+    [
+        (GLUE[:4], "column", "table"),
+        (GLUE, "page", "table*"),
+        (("squad", "conll2003", "e2e", *GLUE), "column", "table"),
+        (("squad", *GLUE), None, "table*"),
+    ],
+)
+@pytest.mark.parametrize("size", [10, 11])
+def test_latex_fits_an_articles_column_and_page(
+    tasks: tuple[str, ...], width: str | None, environment: str, size: int, tmp_path: Path
+) -> None:
+    body = render(paper(tasks), "latex", width=width)
+    assert rf"\begin{{{environment}}}" in body
+    if len(tasks) < 11:
+        assert body.count(r"\begin{tabular}") == 1
+    head = (
+        rf"\documentclass[{size}pt,twocolumn]{{article}}\usepackage{{booktabs}}"
+        r"\setlength{\textwidth}{455pt}\setlength{\columnsep}{17pt}\setlength{\textheight}{690pt}"
+        r"\setlength{\topmargin}{-40pt}\begin{document}"
+    )
+    (tmp_path / "a.tex").write_text(head + body + r"\end{document}", encoding="utf-8")
+    done = subprocess.run(
+        ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "a.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert not re.search(r"Overfull|too large|undefined", done.stdout)
