@@ -42,7 +42,7 @@ def silent(_: str) -> None:
 
 
 @dataclass
-class Keeper:
+class Checkpointer:
     """Saves one run every `minutes` of training (0: at every step) and when a signal asks it to end."""
 
     path: Path
