@@ -1,78 +1,132 @@
 """A whole cell of the harness against the naive one: same task, model, steps and sparsity, in turns (ours, naive, ours).
 
 The naive cell has a process of its own: what the harness asks of the C library's memory holds for a whole process, and the
-published loops do not ask for it.
+published loops do not ask for it. So has every cell where the harness alone is measured, with and without one of the ways in
+which it makes training faster on a CPU.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from statistics import median
+from typing import Any, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from benchmark.bench import child
-from benchmark.bench.cells import Cell, Place, opened, ready
-from benchmark.bench.flops import FORWARD, TRAIN, Rates, Work, joined, matmul_rates
-from benchmark.bench.naive_cell import EVERY, NaiveCell
+from benchmark.bench.naive import EVERY, NaiveCell
 from benchmark.bench.result import Section, Target
-from benchmark.bench.timing import Tell
-from benchmark.machine.environment import THREADS
-from benchmark.suite.spec import RunSpec
-from benchmark.training.run import Options, run
-from benchmark.training.train import moments, stream
-from tasks.base import Prepared
+from benchmark.bench.timing import Tell, interval
+from benchmark.errors import PrunebenchError, choices
+from benchmark.suite.spec import RunSpec, Training
+from benchmark.training.cpu import WAYS
+from benchmark.training.run import Options, open_task, run
+from tasks.pipeline.prepared import PreparedTask
 
-SHARE = 0.70
+ROUNDS = 5
+"""Times that each cell runs where the harness alone is measured."""
+NOTHING = "nothing"
+"""What a whole harness goes without."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell to compare: the task, our regularizer, the published batch size, and how many times faster it should be."""
+
+    task: str
+    regularizer: str
+    batch: int
+    bound: float
+
+
+CELLS = (
+    Cell("glue/rte", "self_regularization", 16, 2.5),
+    Cell("glue/cola", "none", 32, 10),
+    Cell("glue/sst2", "none", 32, 10),
+)
+"""Batch sizes of the published recipes; both sides see max_length 128, as published."""
+
+MINI_CELLS = (Cell("glue/sst2", "self_regularization", 16, 1), Cell("glue/sst2", "none", 16, 1))
+"""On the embedded data; no target is set for a model so small."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Data, model and step count of the measured cells."""
+
+    data: str = "mini"
+    model: str = "mini"
+    steps: int = 60
+    eval_examples: int | None = None
+    naive: bool = True
+    """Whether the naive loop runs them too."""
+    without: tuple[str, ...] = ()
+    """Ways in which training is made faster on a CPU (benchmark/training/cpu): cells run without each of them, too."""
+
+    def __post_init__(self) -> None:
+        """PrunebenchError for a way that is none."""
+        for name in self.without:
+            if name not in WAYS:
+                raise PrunebenchError(f"--without {name}: {choices(name, WAYS)}")
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Those whose files are at hand."""
+        if self.data == "mini":
+            return MINI_CELLS
+        from tasks.glue import VARIANTS
+
+        folder = Path(self.data) / "glue"
+        return tuple(cell for cell in CELLS if (folder / VARIANTS[cell.task.partition("/")[2]].folder).is_dir())
+
+    def spec(self, cell: Cell) -> RunSpec:
+        """The cell under the controlled protocol."""
+        return RunSpec(
+            task=cell.task,
+            data=self.data,
+            model=self.model,
+            criterion="principled",
+            regularizer=cell.regularizer,
+            sparsity=0.8,
+            training=Training(
+                steps=self.steps, batch_size=cell.batch, lr=1e-4, max_length=128, eval_examples=self.eval_examples
+            ),
+        )
 
 
 @dataclass(frozen=True)
 class Ours:
-    """Runs of one cell by the harness: seconds of each, the score (the same every time), useful operations.
-
-    `crowd` cells at once, a process and a CPU thread each, took `crowded` seconds, the slowest of them; 0 on a GPU.
-    """
+    """Runs of one cell by the harness: seconds of each, and the score, the same every time."""
 
     seconds: list[float]
     score: float
-    flops: float
-    crowd: int = 0
-    crowded: float = 0.0
 
 
-def measure(device: torch.device, quick: bool, tell: Tell, place: Place) -> list[Section]:
-    """Ours against naive, unless the place leaves the naive cells out, and the useful share of the machine's matrix rate."""
+def measure(device: torch.device, quick: bool, tell: Tell, place: Place) -> Section:
+    """Ours against naive; or the harness alone, where the place leaves the naive loop out or asks for cells without something."""
+    if place.without or not place.naive:
+        return alone(device, 1 if quick else ROUNDS, tell, place)
     ready()
-    measured: list[Rates] = []
     found: list[tuple[Cell, Ours]] = []
     naives: list[NaiveCell] = []
-    side = 128 if quick else None
     for cell in place.cells:
         spec = place.spec(cell)
         tell(f"cell: {spec.cell}, {place.steps} steps: ours")
-        measured.append(matmul_rates(device, side=side))
         first = run_ours(spec, device)
-        tell(f"cell: ours {first.seconds[0]:.1f} s, now {'naive' if place.naive else 'again'}")
-        if place.naive:
-            naives.append(run_apart(spec, device))
-            tell(f"cell: naive {naives[-1].seconds:.1f} s, now ours again")
+        tell(f"cell: ours {first.seconds[0]:.1f} s, now naive")
+        naives.append(run_apart(spec, device))
+        tell(f"cell: naive {naives[-1].seconds:.1f} s, now ours again")
         second = run_ours(spec, device)
-        crowd = THREADS if device.type == "cpu" and place.naive else 0
-        crowded = run_at_once(spec, crowd)
-        measured.append(matmul_rates(device, side=side))
-        ours = Ours(first.seconds + second.seconds, second.score, second.flops, crowd, crowded)
-        found.append((cell, ours))
-    rates = {name: [rate for one in measured for rate in one[name]] for name in measured[0]}
-    against = [compared(found, naives, place, device)] if place.naive else []
-    return [*against, shares(found, rates, device)]
+        found.append((cell, Ours(first.seconds + second.seconds, second.score)))
+    return compared(found, naives, place, device)
 
 
 def run_ours(spec: RunSpec, device: torch.device) -> Ours:
     """One run by the harness; reading and tokenizing are done before."""
-    prepared = opened(spec)
-    result = run(spec, Options(device=device.type))
-    metric = result.record.metrics[result.record.metric]
-    return Ours([result.record.cost.total_seconds], metric, useful(spec, prepared, Work.of(result.model)))
+    opened(spec)
+    record = run(spec, Options(device=device.type)).record
+    return Ours([record.cost.total_seconds], record.metrics[record.metric])
 
 
 def run_apart(spec: RunSpec, device: torch.device) -> NaiveCell:
@@ -82,27 +136,48 @@ def run_apart(spec: RunSpec, device: torch.device) -> NaiveCell:
     return NaiveCell(told["score"], told["seconds"], parts, int(told["evaluations"]))
 
 
-def run_at_once(spec: RunSpec, count: int) -> float:
-    """Seconds of the slowest of `count` cells like this one that run together, as under `--jobs`; a thread each, on a CPU."""
-    specs = [spec.model_copy(update={"seed": seed}).model_dump(mode="json") for seed in range(count)]
-    together = [child.start("cells", threads=1, specs=[one], device="cpu") for one in specs]
-    return max((found["seconds"] for found in child.collect_all(together)), default=0.0)
+def alone(device: torch.device, rounds: int, tell: Tell, place: Place) -> Section:
+    """The harness's cells by turns, whole and without each way that the place names; a process each."""
+    names = (NOTHING, *place.without)
+    times: dict[tuple[str, str], list[child.Found]] = {}
+    for turn in range(rounds):
+        for cell in place.cells:
+            spec = place.spec(cell).model_dump(mode="json")
+            for name in names if turn % 2 == 0 else names[::-1]:
+                tell(f"cell: {_name(cell)}, without {name}, {turn + 1} of {rounds}")
+                without = [] if name == NOTHING else [name]
+                found = child.call("cells", specs=[spec], device=device.type, without=without)
+                times.setdefault((_name(cell), name), []).append(found)
+    return tabulate(times, place.steps, rounds)
 
 
-def useful(spec: RunSpec, prepared: Prepared, work: Work) -> float:
-    """Operations of the cell's training, its teacher's forwards and its one evaluation."""
-    total = spec.training.total(prepared.rows["train"])
-    steps = [batch["attention_mask"].sum(1).numpy() for batch in stream(prepared, spec, 0, total)]
-    taught = steps[_first_teacher(spec, total) :]
-    evaluated: NDArray[np.int64] = prepared.features("reported").lengths()  # type: ignore[attr-defined]
-    return work.flops(joined(steps), TRAIN) + work.flops(joined(taught), FORWARD) + work.flops(evaluated, FORWARD)
-
-
-def _first_teacher(spec: RunSpec, total: int) -> int:
-    """The step from which a teacher is asked: after the first checkpoint, or never."""
-    if not spec.regularizer.startswith("self_regularization"):
-        return total
-    return min(moments(total, spec.training.checkpoints))
+def tabulate(times: Mapping[tuple[str, str], Sequence[child.Found]], steps: int, rounds: int) -> Section:
+    """The section from the rounds of every (cell, what it goes without)."""
+    rows: list[list[str]] = []
+    raw: dict[str, list[float]] = {}
+    for (cell, name), found in times.items():
+        whole = times[cell, NOTHING]
+        seconds = [one["seconds"] for one in found]
+        ratios = [
+            interval([one[kind] / other[kind] for one, other in zip(found, whole, strict=True)])
+            for kind in ("seconds", "busy")
+        ]
+        shown = [f"{middle:.2f} [{low:.2f}, {high:.2f}]" if name != NOTHING else "1" for middle, low, high in ratios]
+        rows.append([cell, name, f"{median(seconds):.1f}", f"{median(one['busy'] for one in found):.1f}", *shown])
+        raw |= {f"{cell} without {name}, {kind}": [one[kind] for one in found] for kind in ("seconds", "busy")}
+    return Section(
+        name="cell-alone",
+        title=f"A whole cell by the harness, {steps} steps, and without what makes it fast on a CPU",
+        columns=["cell", "without", "seconds", "busy s", "times the whole", "times the whole, busy"],
+        rows=rows,
+        notes=[
+            "Building the model, training and evaluation; medians, the ratios' of pairs in one round, in brackets 95 % intervals. "
+            "Busy: the processor seconds of the main thread, which other work on the machine hardly changes; the clock's seconds are "
+            "right on a machine that does nothing else.",
+        ],
+        raw=raw,
+        repetitions=f"{rounds} rounds in turns, a process for each cell",
+    )
 
 
 def compared(found: list[tuple[Cell, Ours]], naives: list[NaiveCell], place: Place, device: torch.device) -> Section:
@@ -140,53 +215,15 @@ def compared(found: list[tuple[Cell, Ours]], naives: list[NaiveCell], place: Pla
     )  # fmt: skip
 
 
-def shares(found: list[tuple[Cell, Ours]], rates: Rates, device: torch.device) -> Section:
-    """Useful operations per second, as a share of the rate of a large matrix product by each library; the target's is torch's."""
-    typical = {name: median(values) for name, values in rates.items()}
-    rows, targets = [], []
-    for cell, ours in found:
-        name = _name(cell)
-        alone, together = ours.flops / median(ours.seconds), ours.flops * ours.crowd / (ours.crowded or 1.0)
-        rows.append(_share(name, ours.flops, alone, typical))
-        if ours.crowd > 1:
-            rows.append(_share(f"{name}, {ours.crowd} at once", ours.flops * ours.crowd, together, typical))
-        if device.type == "cpu":
-            measured, bound = 100 * alone / typical["torch"], 100 * SHARE
-            targets.append(
-                Target(name=f"useful share, {name}", measured=measured, bound=bound, kind="at least", unit="%")
-            )
-    at_once = (
-        "At once: as under `--jobs`, a process and a thread each; the seconds of the slowest, of cells that differ by their seed.",
-    )
-    return Section(
-        name="share",
-        title="Useful operations of a whole cell against the machine's matrix product",
-        columns=["cell", "useful GFLOP", "GFLOP/s", *(f"of {name}'s product" for name in rates)],
-        rows=rows,
-        notes=[
-            f"A large matrix product gave, in the same run, {_told(rates)}. "
-            "Useful: 6 x linear weights x real tokens, plus attention; teacher forwards and evaluation 2 x. "
-            "Time: building the model, training, evaluation.",
-            *(at_once if any(ours.crowd > 1 for _, ours in found) else ()),
-        ],
-        targets=targets,
-        raw={f"matrix product FLOP/s, {name}": values for name, values in rates.items()}
-        | {f"{_name(cell)} useful FLOP": [ours.flops] for cell, ours in found}
-        | {f"{_name(cell)} seconds at once": [ours.crowded] for cell, ours in found if ours.crowd > 1},
-        repetitions="each cell twice; the product five times before and after",
-    )
+def opened(spec: RunSpec) -> PreparedTask[Any]:
+    """The task of `spec`, read and tokenized in memory: neither side pays for it again."""
+    return cast("PreparedTask[Any]", open_task(spec, Options()))
 
 
-def _share(name: str, flops: float, speed: float, rates: dict[str, float]) -> list[str]:
-    shares = [f"{100 * speed / rate:.0f} %" for rate in rates.values()]
-    return [name, f"{flops / 1e9:.0f}", f"{speed / 1e9:.1f}", *shares]
-
-
-def _told(rates: Rates) -> str:
-    return ", ".join(
-        f"by {name} {median(values) / 1e9:.1f} GFLOP/s (from {min(values) / 1e9:.1f} to {max(values) / 1e9:.1f})"
-        for name, values in rates.items()
-    )
+def ready() -> None:
+    """Import what a cell would import on its first evaluation, so that no clock runs while libraries are read from the disk."""
+    for library in ("sklearn.metrics", "transformers"):
+        import_module(library)
 
 
 def _name(cell: Cell) -> str:

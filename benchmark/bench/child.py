@@ -1,4 +1,4 @@
-"""What is measured in a process of its own: peak memory, tasks opened with nothing in memory, several cells at once, naive cells.
+"""What is measured in a process of its own: peak memory, whole cells, naive cells.
 
 python -m benchmark.bench.child KIND '{"argument": ...}'        prints one line of JSON
 """
@@ -60,8 +60,7 @@ def peak(device: str, criterion: str, shape: dict[str, Any], steps: int) -> Foun
     """Peak bytes of a miniature of a run, and the weights that may be pruned."""
     import torch
 
-    from benchmark.bench.shapes import Shape
-    from benchmark.bench.steps import Stepper
+    from benchmark.bench.stepper import Shape, Stepper
     from benchmark.machine.environment import peak_bytes, prepare_device, reset_peak
     from benchmark.pruning.schedules.cubic import Cubic
 
@@ -75,35 +74,28 @@ def peak(device: str, criterion: str, shape: dict[str, Any], steps: int) -> Foun
     return {"bytes": peak_bytes(place), "weights": step.pruner.weights.vector.numel()}
 
 
-def open_(spec: dict[str, Any], cache: str) -> Found:
-    """Seconds to read and tokenize a task; imports do not count."""
-    import transformers  # noqa: F401 - imported before the clock starts
-
+def cells(specs: list[dict[str, Any]], device: str, without: Sequence[str] = ()) -> Found:
+    """Seconds of cells, one after the other, `without` some of benchmark/training/cpu: by the clock, and the main thread's own."""
+    from benchmark.bench.cell import ready
     from benchmark.suite.spec import RunSpec
-    from benchmark.training.run import Options, open_task
-
-    started = time.perf_counter()
-    open_task(RunSpec.model_validate(spec), Options(cache=Path(cache)))
-    return {"seconds": time.perf_counter() - started}
-
-
-def cells(specs: list[dict[str, Any]], device: str) -> Found:
-    """Seconds that cells take, one after the other, in this process, starting up included in `all`."""
-    from benchmark.bench.cells import ready
-    from benchmark.suite.spec import RunSpec
+    from benchmark.training import cpu
     from benchmark.training.run import Options, run
 
     ready()
-    seconds = [run(RunSpec.model_validate(spec), Options(device=device)).record.cost.total_seconds for spec in specs]
-    return {"seconds": sum(seconds), "cells": len(seconds)}
+    for name in without:
+        del cpu.WAYS[name]
+    seconds, busy = 0.0, time.thread_time()
+    for spec in specs:
+        seconds += run(RunSpec.model_validate(spec), Options(device=device)).record.cost.total_seconds
+    return {"seconds": seconds, "busy": time.thread_time() - busy}
 
 
 def naive(spec: dict[str, Any], device: str) -> Found:
     """Seconds and score of a naive cell, in memory as the system gives it: nothing of the harness has set up this process."""
     import torch
 
-    from benchmark.bench.cells import opened, ready
-    from benchmark.bench.naive_cell import run_naive
+    from benchmark.bench.cell import opened, ready
+    from benchmark.bench.naive import run_naive
     from benchmark.suite.spec import RunSpec
 
     ready()
@@ -112,7 +104,7 @@ def naive(spec: dict[str, Any], device: str) -> Found:
     return {"score": found.score, "seconds": found.seconds, "evaluations": found.evaluations, **found.parts}
 
 
-KINDS: dict[str, Callable[..., Found]] = {"memory": peak, "open": open_, "cells": cells, "naive": naive}
+KINDS: dict[str, Callable[..., Found]] = {"memory": peak, "cells": cells, "naive": naive}
 
 
 def main() -> None:

@@ -1,19 +1,24 @@
-"""What a criterion adds to a training step: a dense step against a step with each criterion, in turns.
+"""What a criterion adds to a training step: time, peak memory, and a profile of where a pruned step's time goes.
 
-All criteria train the same model on the same batch, each through a miniature of a run: one window to warm up, the ramp with a
-masking at the end of every window, the final phase with a masking at every step. The ramp gives (a), the cost averaged over a
-window with its masking; the final phase gives (b).
+For time all criteria train the same model on the same batch in turns, each through a miniature of a run: one window to warm up,
+the ramp with a masking at the end of every window, the final phase with a masking at every step. The ramp gives the cost averaged
+over a window with its masking; the final phase that of masks at every step. For memory every run has a process of its own.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from statistics import median
 
 import torch
 
+from benchmark.bench.child import call
+from benchmark.bench.naive import NaiveStepper
 from benchmark.bench.result import Section, Target
-from benchmark.bench.shapes import Shape, shape_for
-from benchmark.bench.steps import SPARSITY, NaiveStepper, Stepper
+from benchmark.bench.stepper import SPARSITY, Shape, Stepper, shape_for, sized
 from benchmark.bench.timing import Seconds, Tell, added, interleave, interval
+from benchmark.machine.atomic import write_text
+from benchmark.machine.environment import prepare_device
 from benchmark.pruning.schedules.cubic import Cubic
 from benchmark.suite.spec import DENSE
 
@@ -22,9 +27,15 @@ NAIVE_DENSE, NAIVE = "naive loop, dense", "naive loop, principled"
 WINDOW = 10
 WINDOWS, FINAL_WINDOWS = 9, 3
 """Windows measured in the ramp and in the final phase."""
+MEMORY_STEPS = 32
+"""Steps of a run whose peak is measured: a warm-up of 11, a ramp of 10, a final phase of 11 that masks at every step."""
+PROFILED = 5
+"""Steps that are profiled."""
+PROFILE_ROWS = 30
+"""Operators that a profile lists."""
 
 
-def measure(device: torch.device, quick: bool, tell: Tell, criteria: Sequence[str] = CRITERIA) -> Section:
+def measure_time(device: torch.device, quick: bool, tell: Tell, criteria: Sequence[str] = CRITERIA) -> Section:
     """The section of one shape."""
     shape = shape_for(device, quick)
     ramp, final = (1, 1) if quick else (WINDOWS, FINAL_WINDOWS)
@@ -55,7 +66,7 @@ def tabulate(shape: Shape, size: int, times: Seconds, ramp: int, device: torch.d
         ]
         for name in times
     ]
-    bounds = (1.03, 1.05) if device.type == "cuda" else (1.02, 1.05)
+    bounds = (1.03, 1.05) if device.type == "cuda" else (1.05, 1.08)
     targets = [
         Target(
             name="principled, averaged over a window",
@@ -102,3 +113,55 @@ def _more(ratio: float, base: Sequence[float]) -> str:
 def _shown(found: tuple[float, float, float]) -> str:
     ratio, low, high = found
     return "1" if low == high == 1 else f"{ratio:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def measure_memory(device: torch.device, quick: bool, tell: Tell) -> Section:
+    """The section of one shape."""
+    shape, repeats = shape_for(device, quick), 1 if quick else 3
+    peaks: dict[str, list[float]] = {name: [] for name in ((DENSE, "principled") if quick else (DENSE, *CRITERIA))}
+    weights = 0.0
+    for turn in range(repeats):
+        for name, values in peaks.items():
+            tell(f"memory: {name}, {turn + 1} of {repeats}")
+            found = call("memory", device=device.type, criterion=name, shape=asdict(shape), steps=MEMORY_STEPS)
+            values.append(found["bytes"])
+            weights = found["weights"]
+    dense = median(peaks[DENSE])
+    extra = {name: (median(values) - dense) / weights for name, values in peaks.items()}
+    rows = [[name, f"{median(values) / 2**20:.0f}", f"{extra[name]:.1f}"] for name, values in peaks.items()]
+    what = "CUDA allocations" if device.type == "cuda" else "resident memory of the process"
+    name = "principled beyond dense"
+    return Section(
+        name="memory",
+        title=f"Peak memory ({shape.words}, {weights / 1e6:.1f} M prunable)",
+        columns=["run", "peak MiB", "bytes a weight beyond dense"],
+        rows=rows,
+        notes=[f"Peak of {what} over {MEMORY_STEPS} steps, maskings at every one of the last ten included."],
+        targets=[Target(name=name, measured=extra["principled"], bound=16, kind="at most", unit="B/weight")],
+        raw={f"{name} bytes": values for name, values in peaks.items()} | {"prunable weights": [weights]},
+        repetitions=f"{repeats} runs of each, a process each",
+    )
+
+
+def write_profile(device: torch.device, quick: bool, criterion: str, path: Path, batch: str | None = None) -> Path:
+    """Profile steps of the final phase, where every step masks, and write the top operators to `path`.
+
+    `batch` is ROWSxLENGTH, by default the shape's own; PrunebenchError for anything else.
+    """
+    from torch.profiler import ProfilerActivity, profile  # a second of imports, for those who profile
+
+    warm = 12
+    total = warm + PROFILED + 2
+    prepare_device(device)
+    shape = sized(shape_for(device, quick), batch)
+    step = Stepper(shape, device, criterion, Cubic(initial=1, final=total - 3), total)
+    for _ in range(warm):
+        step()
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
+    with profile(activities=activities) as seen:
+        for _ in range(PROFILED):
+            step()
+    order = "self_cuda_time_total" if device.type == "cuda" else "self_cpu_time_total"
+    table = seen.key_averages().table(sort_by=order, row_limit=PROFILE_ROWS, max_name_column_width=50)
+    write_text(path, f"{shape.words}: {PROFILED} steps with {criterion}, masks at every step, on {device}\n\n{table}\n")
+    return path

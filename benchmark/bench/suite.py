@@ -8,10 +8,8 @@ from pathlib import Path
 
 import torch
 
-from benchmark.bench import batches, cell, memory, records, scaling, selecting, startup, step, workers
-from benchmark.bench.cells import Place
-from benchmark.bench.result import Costs, Recipe, Section, read
-from benchmark.bench.show import markdown, slug
+from benchmark.bench import cell, records, selection, startup, step, workers
+from benchmark.bench.result import Costs, Recipe, Section, markdown, read, slug
 from benchmark.bench.timing import Tell
 from benchmark.errors import PrunebenchError, choices
 from benchmark.machine import environment
@@ -23,7 +21,7 @@ class Job:
     """What is measured, on what."""
 
     device: torch.device
-    place: Place
+    place: cell.Place
     quick: bool = False
     criteria: Sequence[str] = step.CRITERIA
     command: str = "prunebench bench"
@@ -31,20 +29,15 @@ class Job:
 
 
 SECTIONS: dict[str, Callable[[Job], Iterable[Section]]] = {
-    "step": lambda job: [step.measure(job.device, job.quick, job.tell, job.criteria)],
-    "selection": lambda job: [selecting.measure(job.device, job.quick, job.tell)],
-    "batches": lambda job: [batches.measure(job.quick, job.tell, job.place)],
-    "cell": lambda job: cell.measure(job.device, job.quick, job.tell, job.place),
-    "memory": lambda job: [memory.measure(job.device, job.quick, job.tell)],
-    "scaling": lambda job: [
-        scaling.measure(job.device, job.quick, job.tell),
-        scaling.at_once(job.device, job.quick, job.tell, job.place),
-    ],
+    "step": lambda job: [step.measure_time(job.device, job.quick, job.tell, job.criteria)],
+    "selection": lambda job: [selection.measure(job.device, job.quick, job.tell)],
+    "cell": lambda job: [cell.measure(job.device, job.quick, job.tell, job.place)],
+    "memory": lambda job: [step.measure_memory(job.device, job.quick, job.tell)],
     "startup": lambda job: [startup.measure(job.quick, job.tell)],
     "records": lambda job: [records.measure(job.quick, job.tell)],
     "workers": lambda job: workers.measure(job.quick, job.tell),
 }
-"""What can be asked for; `cell` gives the useful share as well, `scaling` the cells at once."""
+"""What can be asked for."""
 
 
 UNMEASURED = {"targets": [], "notes": ["A quick run: it tries the code; the figures mean nothing."]}

@@ -15,7 +15,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[SECTION]...",
-            help="step, selection, batches, cell, memory, scaling, startup, records, workers; all if left out.",
+            help="step, selection, cell, memory, startup, records, workers; all if left out.",
         ),
     ] = None,
     data: Annotated[str, typer.Option(metavar="DIR", help="Folder with GLUE files for whole cells, or mini.")] = "mini",
@@ -29,8 +29,14 @@ def bench(
     steps: Annotated[int, typer.Option(min=4, help="Optimizer steps of each whole cell.")] = 60,
     naive: Annotated[
         bool,
-        typer.Option(help="Whole cells also by the naive loop, and at once; without, a large model's take less long."),
+        typer.Option(help="Whole cells also by the naive loop; without, the harness's alone, five times."),
     ] = True,
+    without: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="Whole cells on a CPU with and without: linear, dropout or allocator, by commas."
+        ),
+    ] = None,
     criteria: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Criteria of the step section, separated by commas.")
     ] = None,
@@ -44,16 +50,15 @@ def bench(
 ) -> None:
     """Measure what a criterion adds to a step and what a whole cell costs, beside a naive baseline, and write the tables."""
     from benchmark.bench import step
-    from benchmark.bench.cells import Place
-    from benchmark.bench.profile import write_profile
-    from benchmark.bench.show import section_text
+    from benchmark.bench.cell import Place
+    from benchmark.bench.result import section_text
     from benchmark.bench.suite import Job, measure
     from benchmark.errors import PrunebenchError
     from benchmark.machine.environment import pick_device
 
     job = Job(
         pick_device(device),
-        Place(data, model, steps, 20 if quick else None, naive),
+        Place(data, model, steps, 20 if quick else None, naive, tuple(without.split(",") if without else ())),
         quick,
         criteria.split(",") if criteria else step.CRITERIA,
         f"prunebench {' '.join(_named(word) for word in sys.argv[1:])}",
@@ -62,7 +67,7 @@ def bench(
     if batch and not profile:
         raise PrunebenchError("--batch is for the profiled step: name it with --profile NAME")
     if profile:
-        echo(f"wrote {write_profile(job.device, quick, 'principled', output / f'{profile}.profile.txt', batch)}")
+        echo(f"wrote {step.write_profile(job.device, quick, 'principled', output / f'{profile}.profile.txt', batch)}")
         if not sections:
             return
     table = measure(job, sections or ["all"], output, lambda section: echo(section_text(section)))

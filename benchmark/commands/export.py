@@ -18,7 +18,7 @@ from benchmark.machine import environment
 from benchmark.machine.atomic import WriteError, reason_of, write_text
 from benchmark.report.escape import clean, for_markdown
 from benchmark.suite.spec import RunSpec
-from benchmark.training.cpu.linear import placed
+from benchmark.training.cpu import prepare
 from benchmark.training.run import Options, open_task, run
 from benchmark.training.teachers import Teachers
 from tasks.base import Prepared
@@ -43,7 +43,7 @@ def export_cell(board: Board, spec: RunSpec, folder: Path, device: str = "auto")
     else:
         chosen = environment.pick_device(device)
         prepared = open_task(spec, options)
-        model = placed(prepared.build(spec.seed), chosen)
+        model = prepare(prepared.build(spec.seed), chosen)
         model.load_state_dict(weights)
         with environment.autocast(chosen):
             evaluation = prepared.evaluate(model, "reported")

@@ -1,20 +1,14 @@
 """Exact selection: keep all but the k lowest scores, ties by position. Never a full sort.
 
-On a CPU a sample brackets the k-th lowest value and introselect finds it; on a GPU a radix selection over the float bits does, in
+On a CPU introselect finds the k-th lowest value; on a GPU a radix selection over the float bits does, in
 four passes of eight bits with no host synchronisation. Both give the same mask, bit for bit.
 """
-
-import math
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-SAMPLE = 1 << 16
-"""Scores that are sorted to bracket the k-th on a CPU."""
-BLOCK = 1 << 18
-"""Scores that are looked at together on a CPU: 1 MiB."""
 DIGIT = 8
 BINS = 1 << DIGIT
 MAGNITUDE = (1 << 31) - 1
@@ -30,7 +24,8 @@ def keep_highest(scores: Tensor, k: int) -> Tensor:
         return torch.ones(n, dtype=torch.bool, device=scores.device)
     if scores.is_cuda:
         return _keep_above(scores, _radix_kth(scores, k), k)
-    return torch.from_numpy(_keep_host(scores.contiguous().numpy(), k))
+    values = scores.contiguous().numpy()
+    return torch.from_numpy(_keep_above_host(values, _kth_host(values, k), k))
 
 
 def count_true(mask: Tensor) -> int:
@@ -38,57 +33,17 @@ def count_true(mask: Tensor) -> int:
     return int(np.count_nonzero(mask.numpy()) if mask.device.type == "cpu" else torch.count_nonzero(mask))
 
 
-def _keep_host(values: NDArray[np.float32], k: int) -> NDArray[np.bool_]:
-    """`keep_highest` on a CPU, k from 1: a sorted sample brackets the k-th lowest value, introselect finds it among what lies between.
+def _kth_host(values: NDArray[np.float32], k: int) -> float:
+    """The k-th lowest value (k from 1), by numpy's introselect.
 
-    Beside introselect over all values it needs no temporary vector of floats, and it does not mind ties: with most scores equal (the
-    zeros of pruned weights), numpy's partition takes forty times as long as with none.
+    Zeros, which many pruned weights score, are counted apart: introselect takes twenty times as long among so many equals.
     """
-    if len(values) <= SAMPLE:
-        return _keep_above_host(values, _introselect(values, k), k)
-    low, high = _bracket(values, k)
-    keep, inside, between = _look(values, low, high)
-    left = k - (len(values) - int(np.count_nonzero(keep)))  # so many of those above `low` go
-    if 0 < left <= len(between):
-        keep[inside] = _keep_above_host(between, _introselect(between, left), left)
-        return keep
-    # One that many scores share: zeros of pruned weights.
-    if left <= 0 < k - np.count_nonzero(values < low):
-        return _keep_above_host(values, low, k)
-    if low < high and 0 < left - len(between) <= np.count_nonzero(values == high):
-        return _keep_above_host(values, high, k)
-    # The sample spoke for other values: they are not in a random order.
-    return _keep_above_host(values, _introselect(values, k), k)
-
-
-def _bracket(values: NDArray[np.float32], k: int) -> tuple[float, float]:
-    """Two values between which the k-th lowest is likely to lie: four standard deviations of its place in a sample on either side."""
-    sample = np.sort(values[:: len(values) // SAMPLE])
-    share, last = k / len(values), len(sample) - 1
-    margin = 4 * math.sqrt(len(sample) * share * (1 - share)) + 1
-    low = sample[max(0, math.floor(share * last - margin))]
-    high = sample[min(last, math.ceil(share * last + margin))]
-    return float(low), float(high)
-
-
-def _look(
-    values: NDArray[np.float32], low: float, high: float
-) -> tuple[NDArray[np.bool_], NDArray[np.intp], NDArray[np.float32]]:
-    """Which `values` [n] lie above `low`; positions and values of those that lie below `high` too. In blocks that fit the cache."""
-    keep = np.empty(len(values), np.bool_)
-    places, between = [], []
-    for start in range(0, len(values), BLOCK):
-        block = values[start : start + BLOCK]
-        above = np.greater(block, low, out=keep[start : start + BLOCK])
-        # By positions: numpy takes three times as long by a mask that is nearly empty.
-        inside = np.flatnonzero(np.logical_and(above, block < high))
-        places.append(start + inside)
-        between.append(block[inside])
-    return keep, np.concatenate(places), np.concatenate(between)
-
-
-def _introselect(values: NDArray[np.float32], k: int) -> float:
-    """The k-th lowest value (k from 1), by numpy."""
+    zeros = len(values) - int(np.count_nonzero(values))
+    if zeros:
+        below = int(np.count_nonzero(values < 0))
+        if below < k <= below + zeros:
+            return 0.0
+        values, k = (values[values < 0], k) if k <= below else (values[values > 0], k - below - zeros)
     return float(np.partition(values, k - 1)[k - 1])
 
 

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from benchmark.machine import parallel
 from benchmark.machine.environment import autocast
-from benchmark.training.cpu.dropout import cheap_dropout
 from benchmark.training.optimizer import FlatOptimizer
 from criteria.regularizers.base import Forward, Regularizer
 from tasks.base import Batch
@@ -25,7 +24,7 @@ def backward(
     """Leave the batch's gradients in the optimizer's flat vectors; returns the mean loss, detached."""
 
     def loss_of(piece: Batch) -> tuple[Tensor, int]:
-        with autocast(optimizer.device), cheap_dropout(model, optimizer.device):
+        with autocast(optimizer.device):
             losses, logits = forward(model, piece)
             if not losses.numel():  # no word of the batch has a token: a mean over nothing would be nan
                 return logits.sum() + losses.sum(), 0

@@ -62,7 +62,7 @@ class Facts(msgspec.Struct):
 
 
 @dataclass
-class Keeper:
+class Checkpointer:
     """Saves one run every `minutes` of training (0: at every step) and when a signal asks it to end."""
 
     path: Path

@@ -1,4 +1,4 @@
-"""What a finished run leaves of itself: its record, with sparsity counted on the weights and cost read off the clock."""
+"""Makes the record of a finished run: sparsity is counted on its final weights, and its cost read from the clock."""
 
 import hashlib
 import time
@@ -14,7 +14,7 @@ from benchmark.training.train import Run, typical
 from tasks.base import Evaluation
 
 
-def account(job: Run, evaluation: Evaluation, outcomes: bytes, trained: float) -> Record:
+def make_record(job: Run, evaluation: Evaluation, outcomes: bytes, trained: float) -> Record:
     """The record of `job`; `outcomes` are the packed ones, `trained` the clock at the end of training.
 
     PrunebenchError where a metric is not a finite number, or something else could not be read back.

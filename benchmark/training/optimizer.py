@@ -8,7 +8,6 @@ from torch import nn
 from benchmark.pruning.flat import Flat, PrunableWeights
 from benchmark.pruning.schedules.base import steps
 from benchmark.suite.spec import Training
-from benchmark.training.cpu.embedding import add_in_place
 
 EPSILON = 1e-6
 """What torch adds to the norm before it divides by it."""
@@ -31,7 +30,6 @@ class FlatOptimizer:
         self.flats += [
             Flat(group) for group in ([p for p in rest if p.dim() > 1], [p for p in rest if p.dim() <= 1]) if group
         ]
-        add_in_place(model)
         groups = [
             {"params": [flat.vector], "weight_decay": training.weight_decay if flat.parameters[0].dim() > 1 else 0.0}
             for flat in self.flats

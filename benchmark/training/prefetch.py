@@ -17,7 +17,7 @@ T = TypeVar("T")
 MULTIPLE = 8
 
 
-def feed(batches: Iterable[Batch], device: torch.device, pads: Mapping[str, int]) -> Iterator[Batch]:
+def prefetched(batches: Iterable[Batch], device: torch.device, pads: Mapping[str, int]) -> Iterator[Batch]:
     """The batches, in their order, on `device`; `pads` are the task's."""
     if device.type != "cuda":
         yield from batches

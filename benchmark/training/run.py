@@ -22,12 +22,12 @@ from benchmark.pruning.schedules.base import Schedule
 from benchmark.suite.consistency import check_spec
 from benchmark.suite.identity import identified
 from benchmark.suite.spec import RunSpec
-from benchmark.training.checkpoint import Keeper, StartAnewError, checkpoint_path
+from benchmark.training.checkpoint import Checkpointer, StartAnewError, checkpoint_path
 from benchmark.training.compiled import compile_steps, eager
 from benchmark.training.cpu import prepare
-from benchmark.training.make_record import account
+from benchmark.training.make_record import make_record
 from benchmark.training.optimizer import FlatOptimizer
-from benchmark.training.teacher_cache import TeacherMemo
+from benchmark.training.teacher_cache import TeacherCache
 from benchmark.training.train import Progress, Run, silent, train
 from criteria.base import Criterion
 from criteria.regularizers.base import Forward, Regularizer
@@ -62,7 +62,7 @@ class Options:
     """What the trained model is scored on; tuning says `heldout`, and then nothing looks at the reported split."""
     teacher: Callable[[RunSpec, Prepared], dict[str, Tensor]] | None = None
     """Weights of a dense run on the same data and model; by default it is trained on the spot."""
-    memo: TeacherMemo = field(default_factory=TeacherMemo)
+    teacher_cache: TeacherCache = field(default_factory=TeacherCache)
     """Remembers what dense teachers said of batches that come back in another cell."""
     checkpoints: Path | None = None
     """Folder where a run in progress is saved, and taken up from; None saves nothing."""
@@ -133,7 +133,7 @@ def _run(spec: RunSpec, options: Options) -> Result:
     with environment.autocast(device), eager():
         evaluation = prepared.evaluate(model, options.split)
     outcomes = pack_outcomes(evaluation.outcomes)
-    return Result(account(job, evaluation, outcomes, trained), outcomes, evaluation.predictions, model, prepared)
+    return Result(make_record(job, evaluation, outcomes, trained), outcomes, evaluation.predictions, model, prepared)
 
 
 def _keep_checkpoints(job: Run, folder: Path, options: Options) -> None:
@@ -145,9 +145,9 @@ def _keep_checkpoints(job: Run, folder: Path, options: Options) -> None:
         "device": job.device.type,
     }
     path = checkpoint_path(folder, job.spec.id)
-    keeper = Keeper(path, identity, options.checkpoint_minutes, options.tell)
-    keeper.resume(job)
-    job.after_step = keeper.after_step
+    checkpointer = Checkpointer(path, identity, options.checkpoint_minutes, options.tell)
+    checkpointer.resume(job)
+    job.after_step = checkpointer.after_step
 
 
 def open_task(spec: RunSpec, options: Options) -> Prepared:
@@ -241,7 +241,7 @@ def _remembered(job: Run, teacher: nn.Module | None, options: Options) -> Forwar
     if teacher is None or job.device.type != "cpu":
         return job.prepared.forward
     identity = f"{job.spec.dense().id} {job.prepared.data_fingerprint} {job.prepared.model_fingerprint}"
-    return options.memo.forward(job.prepared.forward, teacher, identity)
+    return options.teacher_cache.forward(job.prepared.forward, teacher, identity)
 
 
 def train_teacher(spec: RunSpec, options: Options) -> dict[str, Tensor]:

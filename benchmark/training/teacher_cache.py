@@ -17,7 +17,7 @@ LARGEST = 256 << 20
 Outputs = tuple[Tensor, Tensor]
 
 
-class TeacherMemo:
+class TeacherCache:
     """Losses and logits by (teacher, data, batch); one for all cells that a process runs."""
 
     def __init__(self, largest: int = LARGEST) -> None:

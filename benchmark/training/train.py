@@ -20,7 +20,7 @@ from benchmark.pruning.pruner import Pruner
 from benchmark.suite.spec import RunSpec
 from benchmark.training.accumulate import backward
 from benchmark.training.optimizer import FlatOptimizer, rate
-from benchmark.training.prefetch import feed
+from benchmark.training.prefetch import prefetched
 from criteria.regularizers.base import Regularizer
 from tasks.base import Batch, Prepared
 
@@ -91,7 +91,7 @@ def train(run: Run) -> None:
     run.began = time.perf_counter() - run.elapsed
     with interrupt.deferred():
         batches = stream(run.prepared, run.spec, run.step, run.total)
-        for batch in feed(batches, run.device, run.prepared.pads):
+        for batch in prefetched(batches, run.device, run.prepared.pads):
             lr = rate(run.step, run.total, run.spec.training)
             run.running += _step(run, batch, lr)
             run.step, run.since = run.step + 1, run.since + 1

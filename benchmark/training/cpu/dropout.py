@@ -1,25 +1,19 @@
 """Dropout on a CPU for a third of its price: random bits in bulk, sixteen for each entry.
 
-torch asks its generator once for every entry, on one thread: an eighth of a training step of a small encoder. Here one 64-bit draw
-decides four entries, an entry going where its 16 bits fall below p 2^16. So p is rounded to a multiple of 2^-16; what stays is
-scaled by the rounded share, so that the mean is kept exactly. Draws come from torch's own generator: seeds and checkpoints hold as
-ever, only the sequence is another. Attention with dropout, which torch too computes step by step on a CPU, is written out.
+torch asks its generator once for every entry, on one thread. Here one 64-bit draw decides four entries; an entry is dropped where
+its 16 bits fall below p 2^16. So p is rounded to a multiple of 2^-16; what stays is scaled by the rounded share, so that the mean
+is kept exactly. Draws come from torch's own generator, so seeds and checkpoints hold; only the sequence is another.
 
-    with cheap_dropout(model, device):
-        loss = ...                  # functions are replaced, not modules
+    draw_in_bulk(model)         # its nn.Dropout modules, and its attention where the library lets one choose it
 
-On CUDA, where torch fuses both, nothing is changed, nor where no module of the model drops anything.
+Dropout that a model computes in any other way stays torch's: as right, only slower.
 """
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 LEVELS = 1 << 16
 """Values of the bits that decide one entry."""
@@ -27,52 +21,64 @@ DRAWN = 4
 """Entries that one 64-bit draw decides."""
 FULL = -(1 << 63)
 """`random_` from here on draws all 64 bits."""
+ATTENTION = "dropout_in_bulk"
+"""What our attention is called in the library's list of attentions."""
 
 
-def cheap_dropout(model: nn.Module, device: torch.device) -> AbstractContextManager[Any]:
-    """A context in which training `model` on a CPU drops entries as said above."""
-    drops = device.type == "cpu" and any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules())
-    return _Cheap() if drops else nullcontext()
+class BulkDropout(nn.Dropout):
+    """An nn.Dropout in all but how it draws."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Zeroes a share p of `input`'s entries in training."""
+        if not self.training or self.inplace or not _takes(input, self.p):
+            return super().forward(input)
+        return input * kept(input.shape, self.p)
 
 
-class _Cheap(TorchFunctionMode):
-    """Takes the calls of two functions, lets all others pass."""
+def draw_in_bulk(model: nn.Module) -> None:
+    """Change the dropout of `model`, which lies on a CPU, in place."""
+    for module in model.modules():
+        if type(module) is nn.Dropout and module.p > 0:
+            module.__class__ = BulkDropout
+    if getattr(getattr(model, "config", None), "_attn_implementation", None) == "sdpa":
+        from transformers import AttentionInterface, AttentionMaskInterface
+        from transformers.masking_utils import sdpa_mask
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        ours = _OURS.get(func)
-        return (ours or func)(*args, **(kwargs or {}))
-
-
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """As torch.nn.functional.dropout."""
-    if not training or inplace or not _ours(input, p):
-        return functional.dropout(input, p, training, inplace)
-    return input * kept(input.shape, p)
+        AttentionInterface.register(ATTENTION, attention)
+        AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+        any_model: Any = model
+        any_model.set_attn_implementation(ATTENTION)
 
 
 def attention(
+    module: nn.Module,
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Tensor:
-    """As torch.nn.functional.scaled_dot_product_attention; a row that may attend to nothing attends to everything alike."""
-    if enable_gqa or not _ours(query, dropout_p):
-        return functional.scaled_dot_product_attention(
-            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
-        )
-    scores = (query * (scale or 1 / math.sqrt(query.shape[-1]))) @ key.transpose(-2, -1)
-    if is_causal:
-        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
-    if attn_mask is not None and attn_mask.dtype == torch.bool:
-        scores = scores.masked_fill(~attn_mask, torch.finfo(scores.dtype).min)
-    elif attn_mask is not None:
-        scores = scores + attn_mask
-    return dropout(scores.softmax(-1), dropout_p) @ value
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    """softmax(Q K^T scale + mask) V with dropout, as the library calls it: [batch, heads, length, width] -> [batch, length, ...].
+
+    torch computes it step by step too on a CPU once there is dropout. Without dropout, or where a model asks for more (causal
+    attention without a mask, grouped heads, a position bias), it is the library's call of torch's own.
+    """
+    plain = key.shape == value.shape and query.shape[1] == key.shape[1] and others.get("position_bias") is None
+    causal = attention_mask is None and others.get("is_causal", getattr(module, "is_causal", False)) is not False
+    if causal or not plain or not _takes(query, dropout):
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+        return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **others)  # type: ignore[no-any-return]
+    scores = (query * (scaling or 1 / math.sqrt(query.shape[-1]))) @ key.transpose(-2, -1)
+    if attention_mask is not None and attention_mask.dtype == torch.bool:
+        scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
+    elif attention_mask is not None:
+        scores = scores + attention_mask
+    probabilities = scores.softmax(-1)
+    heads = (probabilities * kept(probabilities.shape, dropout)) @ value
+    return heads.transpose(1, 2).contiguous(), None
 
 
 def kept(shape: torch.Size, p: float) -> Tensor:
@@ -85,12 +91,6 @@ def kept(shape: torch.Size, p: float) -> Tensor:
     return factors.mul_(LEVELS / (LEVELS - lost))
 
 
-def _ours(tensor: Tensor, p: float) -> bool:
-    """Whether there is something to drop, and it is as the fast way expects it."""
+def _takes(tensor: Tensor, p: float) -> bool:
+    """Whether there is something to drop, from fp32 on a CPU."""
     return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and 0 < round(p * LEVELS) < LEVELS
-
-
-_OURS: dict[Any, Callable[..., Tensor]] = {
-    functional.dropout: dropout,
-    functional.scaled_dot_product_attention: attention,
-}

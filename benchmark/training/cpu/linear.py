@@ -4,7 +4,7 @@ torch multiplies fp32 matrices on a CPU by MKL, which takes another maker's proc
 carries too and uses for other types, looks at what the processor can do. Both compute in fp32 and sum in another order: results
 differ in the last bits, as between any two processors, and a record says which of them multiplied ("products").
 
-    model = placed(model, device)       # classes of layers change; parameters and state dict stay
+    multiply_by_onednn(model)       # classes of layers change; parameters and state dict stay
 
 Products below SMALLEST stay torch's, and all of a tiny model: there a call of oneDNN costs more than it saves. So do other types
 than fp32 (diagnostics compute in double precision), other processors and GPUs.
@@ -30,17 +30,16 @@ def fastest_library() -> str:
     return "oneDNN" if both and held_back and hasattr(torch.ops.mkldnn, "_linear_pointwise") else "torch"
 
 
-def placed(model: nn.Module, device: torch.device) -> nn.Module:
-    """`model` on `device`; on a CPU where that is faster, its linear layers multiply by oneDNN from now on."""
-    model = model.to(device)
-    if device.type == "cpu" and fastest_library() == "oneDNN" and not is_tiny(model):
-        for module in model.modules():
-            kind: Any = type(module)
-            if kind is nn.Linear:
-                module.__class__ = FastLinear
-            elif kind.__name__ == "Conv1D":
-                module.__class__ = _fast(kind)
-    return model
+def multiply_by_onednn(model: nn.Module) -> None:
+    """Let the linear layers of `model`, which lies on a CPU, multiply by oneDNN from now on, where that is faster."""
+    if fastest_library() != "oneDNN" or is_tiny(model):
+        return
+    for module in model.modules():
+        kind: Any = type(module)
+        if kind is nn.Linear:
+            module.__class__ = FastLinear
+        elif kind.__name__ == "Conv1D":
+            module.__class__ = _fast(kind)
 
 
 def library(model: nn.Module) -> str:

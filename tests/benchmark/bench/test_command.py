@@ -43,7 +43,7 @@ def test_a_child_that_fails_says_why() -> None:
 
 
 def test_where_one_child_fails_the_others_are_ended() -> None:
-    children = [start("nothing"), start("open_", spec={}, cache="")]
+    children = [start("nothing"), start("cells", specs=[{}], device="cpu")]
     with pytest.raises(PrunebenchError, match="a measuring process failed"):
         collect_all(children)
     assert all(child.poll() is not None for child in children)

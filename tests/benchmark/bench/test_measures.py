@@ -1,31 +1,30 @@
-"""Every section runs on tiny shapes; the counts of work are those of the formula."""
+"""Every section runs on tiny shapes."""
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from benchmark.bench import batches, cell, flops, selecting, step
-from benchmark.bench.cells import Cell, Place, opened
-from benchmark.bench.flops import Work, matmul_rates
-from benchmark.bench.naive_cell import run_naive
-from benchmark.bench.profile import write_profile
-from benchmark.bench.shapes import TINY, build, sized
-from benchmark.bench.steps import Stepper
+from benchmark.bench import cell, child, selection, step
+from benchmark.bench.cell import Cell, Place, opened
+from benchmark.bench.naive import run_naive
+from benchmark.bench.step import write_profile
+from benchmark.bench.stepper import TINY, Stepper, sized
 from benchmark.bench.suite import SECTIONS, chosen
 from benchmark.bench.timing import quiet
 from benchmark.errors import PrunebenchError
 from benchmark.pruning.schedules.cubic import Cubic
+from benchmark.training import cpu
 
 CPU = torch.device("cpu")
 
 
 def test_step_measures_every_candidate() -> None:
-    section = step.measure(CPU, True, quiet, ("principled",))
+    section = step.measure_time(CPU, True, quiet, ("principled",))
     assert [row[0] for row in section.rows] == ["dense", "principled", step.NAIVE_DENSE, step.NAIVE]
     assert all(len(values) == 20 for values in section.raw.values())
-    assert [target.bound for target in section.targets] == [1.02, 1.05]
+    assert [target.bound for target in section.targets] == [1.05, 1.08]
 
 
 def test_what_a_criterion_adds_is_told_in_milliseconds() -> None:
@@ -50,71 +49,64 @@ def test_steps_in_turns_on_one_model() -> None:
 
 
 def test_selections_agree() -> None:
-    assert "are equal" in selecting.measure(CPU, True, quiet).notes[0]
+    assert "are equal" in selection.measure(CPU, True, quiet).notes[0]
     scores = torch.tensor([3.0, 1.0, 1.0, 2.0])
-    assert selecting.by_sort(scores, 2).tolist() == [True, False, False, True]
-    assert selecting.by_kthvalue(scores, 2).tolist() == [True] * 4  # ties of the k-th stay
-
-
-def test_padding_counts_tokens() -> None:
-    masks = [torch.tensor([[1, 1, 0], [1, 0, 0]]), torch.tensor([[1]])]
-    assert batches.padding([{"attention_mask": mask} for mask in masks], 8) == (7 / 4, 24 / 4)
-
-
-def test_operations_of_a_forward() -> None:
-    work = Work.of(build(TINY, CPU))
-    assert work == Work(weights=2 * 12 * 32 * 32, layers=2, hidden=32)
-    assert work.flops(np.array([3, 5]), 1) == 2 * work.weights * 8 + 4 * 32 * 2 * (9 + 25)
-    assert work.flops(np.array([3, 5]), 3) == 3 * work.flops(np.array([3, 5]), 1)
-
-
-def test_the_product_is_timed_by_every_library_that_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flops, "fastest_library", lambda: "torch")
-    assert [len(rates) for rates in matmul_rates(CPU, rounds=2, side=8).values()] == [2]
-    monkeypatch.setattr(flops, "fastest_library", lambda: "oneDNN")
-    monkeypatch.setattr(flops, "product", torch.mm)
-    both = matmul_rates(CPU, rounds=3, side=8)
-    assert list(both) == ["torch", "oneDNN"]
-    assert all(rate > 0 for rate in both["torch"] + both["oneDNN"])
+    assert selection.by_sort(scores, 2).tolist() == [True, False, False, True]
+    assert selection.by_kthvalue(scores, 2).tolist() == [True] * 4  # ties of the k-th stay
 
 
 def test_a_cell_beside_the_naive_one() -> None:
     place = Place(steps=12, eval_examples=8)
-    taught, plain = (place.spec(Cell("glue/sst2", name, 4, 1)) for name in ("self_regularization", "none"))
-    task = opened(taught)
-    work = Work.of(task.build(0))
-    assert cell.useful(taught, task, work) > cell.useful(plain, task, work)
+    plain = place.spec(Cell("glue/sst2", "none", 4, 1))
     ours = cell.run_ours(plain, CPU)
     naive = cell.run_apart(plain, CPU)
-    assert naive.score == run_naive(plain, task, CPU).score
+    assert naive.score == run_naive(plain, opened(plain), CPU).score
     assert naive.evaluations == 2  # after the first step and the last
     assert set(naive.parts) == {"teacher", "evaluation"}
     section = cell.compared([(Cell("glue/sst2", "none", 4, 10), ours)], [naive], place, CPU)
     assert section.targets == []  # none is set on the embedded data
     assert section.raw["glue/sst2 scores (ours, naive)"] == [ours.score, naive.score]
-    (share,) = cell.shares([(Cell("glue/sst2", "none", 4, 10), ours)], {"torch": [ours.flops]}, CPU).targets
-    assert share.measured == pytest.approx(100 / ours.seconds[0])
 
 
-def test_cells_at_once_count_together() -> None:
-    ours = cell.Ours([4.0, 2.0], 50.0, 6e9, crowd=2, crowded=4.0)
-    section = cell.shares([(Cell("glue/sst2", "none", 4, 10), ours)], {"torch": [4e9], "oneDNN": [6e9, 8e9, 8e9]}, CPU)
-    assert section.columns[3:] == ["of torch's product", "of oneDNN's product"]
-    assert section.rows == [
-        ["glue/sst2", "6", "2.0", "50 %", "25 %"],
-        ["glue/sst2, 2 at once", "12", "3.0", "75 %", "38 %"],
-    ]
-    assert "by oneDNN 8.0 GFLOP/s (from 6.0 to 8.0)" in section.notes[0]
-    assert [target.measured for target in section.targets] == [50]
-    assert section.raw["glue/sst2 seconds at once"] == [4.0]
-    assert cell.run_at_once(Place(steps=2, eval_examples=4).spec(Cell("glue/sst2", "none", 2, 1)), 2) > 0
+def test_the_harness_alone_with_and_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By turns, every other round backwards; ratios are of pairs in one round."""
+    asked: list[list[str]] = []
+
+    def call(kind: str, specs: list[object], device: str, without: list[str]) -> child.Found:
+        assert (kind, len(specs), device) == ("cells", 1, "cpu")
+        asked.append(without)
+        slow = 2.0 if len(asked) > 4 else 1.0  # the second round's machine is busier
+        return {"seconds": slow * (6.0 if without else 4.0), "busy": 3.0 if without else 2.0}
+
+    monkeypatch.setattr(child, "call", call)
+    monkeypatch.setattr(cell, "MINI_CELLS", cell.MINI_CELLS[1:])
+    section = cell.alone(CPU, 2, quiet, Place(without=("linear", "dropout")))
+    assert asked == [[], ["linear"], ["dropout"], ["dropout"], ["linear"], []]
+    assert [row[:2] for row in section.rows] == [["glue/sst2", name] for name in ("nothing", "linear", "dropout")]
+    assert [row[5] for row in section.rows] == ["1", "1.50 [1.50, 1.50]", "1.50 [1.50, 1.50]"]
+    assert section.raw["glue/sst2 without dropout, busy"] == [3.0, 3.0]
 
 
-def test_without_the_naive_loop_the_share_is_measured_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cell_without_one_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "WAYS", dict(cpu.WAYS))
+    spec = Place(steps=4, eval_examples=4).spec(Cell("glue/sst2", "none", 2, 1)).model_dump(mode="json")
+    found = child.cells([spec], "cpu", ["dropout"])
+    assert set(cpu.WAYS) == {"linear", "allocator"}
+    assert found["seconds"] > 0
+    assert found["busy"] > 0
+
+
+@pytest.mark.parametrize("place", [{"naive": False}, {"without": ("allocator",)}])
+def test_without_the_naive_loop_the_harness_runs_alone(place: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cell, "run_apart", None)
-    (share,) = cell.measure(CPU, True, lambda _: None, Place(steps=4, eval_examples=4, naive=False))
-    assert share.name == "share"
-    assert [row[0] for row in share.rows] == ["glue/sst2 + self_regularization", "glue/sst2"]
+    monkeypatch.setattr(child, "call", lambda *_, **__: {"seconds": 1.0, "busy": 1.0})
+    assert cell.measure(CPU, True, quiet, Place(**place)).name == "cell-alone"
+
+
+@pytest.mark.parametrize("name", ["linaer", "", "embedding", "all"])
+def test_a_way_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(PrunebenchError, match=f"--without {name}: .*choices: allocator, dropout, linear"):
+        Place(without=("dropout", name))
 
 
 def test_only_cells_whose_files_are_at_hand(tmp_path: Path) -> None:

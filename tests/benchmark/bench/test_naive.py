@@ -3,11 +3,9 @@
 import torch
 from torch import Tensor
 
-from benchmark.bench.cells import Cell, Place, opened
-from benchmark.bench.naive import NaivePruner
-from benchmark.bench.padded import lengthened, padded, shuffled
-from benchmark.bench.shapes import TINY, build
-from benchmark.bench.steps import SPARSITY, NaiveStepper, Stepper
+from benchmark.bench.cell import Cell, Place, opened
+from benchmark.bench.naive import NaivePruner, NaiveStepper, lengthened, padded, shuffled
+from benchmark.bench.stepper import SPARSITY, TINY, Stepper, build
 from benchmark.plugins import registry
 from benchmark.pruning.schedules.cubic import Cubic
 from criteria.base import Step

@@ -2,8 +2,7 @@
 
 import pytest
 
-from benchmark.bench.result import Costs, Recipe, Section, Target, read
-from benchmark.bench.show import markdown, section_text, slug
+from benchmark.bench.result import Costs, Recipe, Section, Target, markdown, read, section_text, slug
 from benchmark.bench.timing import added, interval
 from benchmark.errors import PrunebenchError
 

@@ -15,7 +15,7 @@ from benchmark.board.record import as_json
 from benchmark.machine import interrupt
 from benchmark.suite.spec import RunSpec, Training
 from benchmark.training import checkpoint
-from benchmark.training.checkpoint import Keeper, checkpoint_path, discard, pack, unpack
+from benchmark.training.checkpoint import Checkpointer, checkpoint_path, discard, pack, unpack
 from benchmark.training.run import Options, Result, run
 from tasks.base import Evaluation
 from tests.benchmark.toy_task import ToyTask
@@ -58,18 +58,18 @@ class Scored(ToyTask):
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Toy]:
     """Runs a row on the toy task, interrupted (as by SIGTERM) after the given steps if any."""
-    before = Keeper.after_step
+    before = Checkpointer.after_step
 
     def run_toy(row: dict[str, Any], stop_at: int = -1, options: Options | None = None, said: Any = None) -> Result:
         fields: dict[str, Any] = {"task": "toy", "sparsity": 0.5, "training": TRAINING} | row
         monkeypatch.setattr("benchmark.training.run.open_task", lambda *_: Scored())
 
-        def after_step(keeper: Keeper, job: Any) -> None:
+        def after_step(keeper: Checkpointer, job: Any) -> None:
             if job.step == stop_at and job.spec.criterion == row["criterion"]:  # not in its teacher
                 interrupt.ask(signal.SIGTERM)
             before(keeper, job)
 
-        monkeypatch.setattr(Keeper, "after_step", after_step)
+        monkeypatch.setattr(Checkpointer, "after_step", after_step)
         plain = Options(device="cpu", checkpoints=tmp_path, tell=(said if said is not None else []).append)
         with interrupt.catching():
             return run(RunSpec(**fields), options or plain)

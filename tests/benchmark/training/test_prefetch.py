@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmark.suite.spec import RunSpec, Training
-from benchmark.training.prefetch import feed, one_ahead, widened
+from benchmark.training.prefetch import one_ahead, prefetched, widened
 from benchmark.training.run import Options, open_task
 from tasks import mini
 
@@ -58,12 +58,12 @@ def test_the_next_is_sent_before_the_current_is_used() -> None:
 
 def test_on_a_cpu_batches_pass_as_they_are() -> None:
     batches = [{"input_ids": torch.ones(2, 5)}]
-    (passed,) = feed(batches, torch.device("cpu"), {})
+    (passed,) = prefetched(batches, torch.device("cpu"), {})
     assert passed is batches[0]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_cuda_they_arrive_whole() -> None:
     batches = [{"input_ids": torch.full((2, 5), i), "index": torch.arange(2)} for i in range(4)]
-    for i, batch in enumerate(feed(batches, torch.device("cuda"), {})):
+    for i, batch in enumerate(prefetched(batches, torch.device("cuda"), {})):
         assert batch["input_ids"].cpu().tolist() == [[i] * 5 + [0] * 3] * 2

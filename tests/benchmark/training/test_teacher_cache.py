@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from benchmark.training.teacher_cache import TeacherMemo
+from benchmark.training.teacher_cache import TeacherCache
 from criteria.regularizers.base import Batch
 
 
@@ -23,9 +23,9 @@ def batch(*index: int) -> dict[str, Tensor]:
 
 
 def test_a_teacher_answers_each_batch_once_also_in_another_cell() -> None:
-    forward, memo, first, second = Counting(), TeacherMemo(), nn.Linear(1, 1), nn.Linear(1, 1)
+    forward, cache, first, second = Counting(), TeacherCache(), nn.Linear(1, 1), nn.Linear(1, 1)
     for teacher in (first, second):  # two cells build their own copies of one teacher
-        remembered = memo.forward(forward, teacher, "task and seed")
+        remembered = cache.forward(forward, teacher, "task and seed")
         for _ in range(2):
             remembered(teacher, batch(0, 1))
             remembered(teacher, batch(1, 0))
@@ -33,21 +33,21 @@ def test_a_teacher_answers_each_batch_once_also_in_another_cell() -> None:
 
 
 def test_the_student_and_other_teachers_are_not_remembered() -> None:
-    forward, memo, teacher, student = Counting(), TeacherMemo(), nn.Linear(1, 1), nn.Linear(1, 1)
-    remembered = memo.forward(forward, teacher, "seed 0")
+    forward, cache, teacher, student = Counting(), TeacherCache(), nn.Linear(1, 1), nn.Linear(1, 1)
+    remembered = cache.forward(forward, teacher, "seed 0")
     remembered(student, batch(0))
     remembered(student, batch(0))
     remembered(teacher, batch(0))
-    memo.forward(forward, teacher, "seed 1")(teacher, batch(0))
+    cache.forward(forward, teacher, "seed 1")(teacher, batch(0))
     assert forward.calls == [student, student, teacher, teacher]
 
 
 def test_memory_is_bounded_and_the_oldest_goes_first() -> None:
     forward, teacher = Counting(), nn.Linear(1, 1)
-    memo = TeacherMemo(largest=2 * (2 + 6) * 4)  # two outputs of 2 + 6 floats
-    remembered = memo.forward(forward, teacher, "")
+    cache = TeacherCache(largest=2 * (2 + 6) * 4)  # two outputs of 2 + 6 floats
+    remembered = cache.forward(forward, teacher, "")
     for at in (0, 1, 0, 2, 0, 1):
         remembered(teacher, batch(at))
     # 0 and 1 are computed; 0 is used again, so 2 displaces 1, which is computed anew.
     assert len(forward.calls) == 4
-    assert memo.bytes <= memo.largest
+    assert cache.bytes <= cache.largest

@@ -1,4 +1,4 @@
-"""Cheap dropout: the law of torch's own, its gradients, its attention; seeded by torch's generator; nothing else is touched."""
+"""Dropout in bulk: the law of torch's own, its gradients, its attention; seeded by torch's generator; nothing else is touched."""
 
 import copy
 import math
@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark.training.cpu.dropout import LEVELS, attention, cheap_dropout, dropout, kept
-
-CPU = torch.device("cpu")
+from benchmark.training.cpu.dropout import ATTENTION, LEVELS, BulkDropout, attention, draw_in_bulk, kept
 
 
 @given(p=st.floats(0.001, 0.999), seed=st.integers(0, 99))
@@ -45,7 +43,7 @@ def test_every_shape(shape: tuple[int, ...]) -> None:
 
 def test_gradient_passes_where_the_value_passed() -> None:
     x = torch.randn(64, 64, requires_grad=True)
-    y = dropout(x, 0.3)
+    y = BulkDropout(0.3)(x)
     y.sum().backward()
     assert x.grad is not None
     torch.testing.assert_close(y.detach(), x.detach() * x.grad)
@@ -56,17 +54,40 @@ def test_the_seed_decides() -> None:
     draws = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        draws.append(dropout(torch.ones(1000), 0.5))
+        draws.append(BulkDropout(0.5)(torch.ones(1000)))
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
 
 
-@pytest.mark.parametrize("change", [{"training": False}, {"p": 0.0}, {"p": 1.0}, {"p": 1e-7}, {"inplace": True}])
-def test_what_is_not_ours_is_torchs(change: dict[str, Any]) -> None:
-    torch.manual_seed(3)
-    expected = functional.dropout(torch.ones(50), **({"p": 0.5} | change))
-    torch.manual_seed(3)
-    assert torch.equal(dropout(torch.ones(50), **({"p": 0.5} | change)), expected)
+@pytest.mark.parametrize(
+    ("p", "training", "inplace", "kind"),
+    [
+        (0.5, False, False, torch.float32),
+        (0.0, True, False, torch.float32),
+        (1.0, True, False, torch.float32),
+        (1e-7, True, False, torch.float32),
+        (0.5, True, True, torch.float32),
+        (0.5, True, False, torch.float64),
+        (0.5, True, False, torch.bfloat16),
+    ],
+)
+def test_everything_else_is_torchs(p: float, training: bool, inplace: bool, kind: torch.dtype) -> None:
+    found = []
+    for module in (nn.Dropout(p, inplace), BulkDropout(p, inplace)):
+        torch.manual_seed(3)
+        found.append(module.train(training)(torch.ones(50, dtype=kind)))
+    assert torch.equal(found[0], found[1])
+
+
+def test_plain_dropout_modules_are_changed_and_no_others() -> None:
+    class Other(nn.Dropout):
+        pass
+
+    model = nn.Sequential(nn.Dropout(0.1), nn.Dropout(0.0), Other(0.1), nn.Dropout1d(0.1), nn.Linear(2, 2))
+    names = set(model.state_dict())
+    draw_in_bulk(model)
+    assert [type(module) for module in model] == [BulkDropout, nn.Dropout, Other, nn.Dropout1d, nn.Linear]
+    assert set(model.state_dict()) == names
 
 
 def _heads(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -74,71 +95,86 @@ def _heads(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     return tuple(torch.randn(2, 3, 5, 8, generator=generator) for _ in range(3))  # type: ignore[return-value]
 
 
+def _attend(
+    query: Tensor, key: Tensor, value: Tensor, dropout: float, mask: Tensor | None = None, **others: Any
+) -> Tensor:
+    return attention(nn.Module(), query, key, value, mask, dropout, **others)[0].transpose(1, 2)
+
+
 MASKS: dict[str, dict[str, Any]] = {
-    "none": {},
+    "none": {"is_causal": False},
     "causal": {"is_causal": True},
-    "bool": {"attn_mask": torch.tensor([[True] * 5, [True, True, True, False, False]])[:, None, None, :]},
-    "added": {"attn_mask": torch.tensor([[0.0, 0.5, -1.0, 0.0, -1e9]] * 5)},
-    "scaled": {"scale": 0.2},
+    "bool": {"mask": torch.tensor([[True] * 5, [True, True, True, False, False]])[:, None, None, :]},
+    "added": {"mask": torch.tensor([[0.0, 0.5, -1.0, 0.0, -1e9]] * 5)},
+    "scaled": {"scaling": 0.2, "is_causal": False},
 }
+NAMES = {"mask": "attn_mask", "scaling": "scale", "is_causal": "is_causal"}
 
 
 @pytest.mark.parametrize("name", MASKS)
 def test_attention_is_torchs_but_for_what_is_dropped(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without losses, the written-out form gives torch's attention; with them, its mean over many draws."""
-    heads = _heads()
-    expected = functional.scaled_dot_product_attention(*heads, **MASKS[name])
-    with monkeypatch.context() as patched:
-        patched.setattr("benchmark.training.cpu.dropout.kept", lambda shape, _: torch.ones(shape))
-        torch.testing.assert_close(attention(*heads, dropout_p=0.1, **MASKS[name]), expected)
+    heads, options = _heads(), MASKS[name]
+    expected = functional.scaled_dot_product_attention(*heads, **{NAMES[key]: value for key, value in options.items()})
+    if name != "causal":
+        with monkeypatch.context() as patched:
+            patched.setattr("benchmark.training.cpu.dropout.kept", lambda shape, _: torch.ones(shape))
+            torch.testing.assert_close(_attend(*heads, dropout=0.1, **options), expected)
     torch.manual_seed(0)
-    mean = torch.stack([attention(*heads, dropout_p=0.1, **MASKS[name]) for _ in range(3000)]).mean(0)
+    mean = torch.stack([_attend(*heads, dropout=0.1, **options) for _ in range(3000)]).mean(0)
     torch.testing.assert_close(mean, expected, atol=0.06, rtol=0)
+
+
+def test_grouped_heads_are_the_librarys() -> None:
+    class Grouped(nn.Module):
+        num_key_value_groups = 3
+
+    query, key, value = _heads()
+    grouped = attention(Grouped(), query, key[:, :1], value[:, :1], None, 0.0, is_causal=False)[0]
+    key, value = (heads[:, :1].expand(-1, 3, -1, -1) for heads in (key, value))
+    repeated = functional.scaled_dot_product_attention(query, key, value)
+    torch.testing.assert_close(grouped.transpose(1, 2), repeated)
+    torch.manual_seed(0)
+    assert attention(Grouped(), query, key[:, :1], value[:, :1], None, 0.5, is_causal=False)[0].shape == (2, 5, 3, 8)
 
 
 def test_a_row_without_anything_to_attend_to_is_finite() -> None:
     query, key, value = (tensor.requires_grad_() for tensor in _heads())
     nothing = torch.zeros(2, 1, 5, 5, dtype=torch.bool)
-    attention(query, key, value, nothing, 0.1).sum().backward()
+    _attend(query, key, value, mask=nothing, dropout=0.1).sum().backward()
     assert query.grad is not None
     assert torch.isfinite(query.grad).all()
 
 
-def test_modules_use_it_inside_the_context_and_only_there() -> None:
-    layer, x = nn.Dropout(0.5), torch.ones(1000)
-    torch.manual_seed(0)
-    plain = layer(x)
-    torch.manual_seed(0)
-    with cheap_dropout(layer, CPU):
-        cheap = layer(x)
-    torch.manual_seed(0)
-    assert torch.equal(cheap, dropout(x, 0.5))
-    assert not torch.equal(cheap, plain)
-    torch.manual_seed(0)
-    assert torch.equal(layer(x), plain)
-    for model, device in ((layer, torch.device("cuda")), (nn.Dropout(0), CPU), (nn.Linear(2, 2), CPU)):
-        with cheap_dropout(model, device):  # nothing is replaced
-            torch.manual_seed(0)
-            assert torch.equal(layer(x), plain)
-
-
-def test_a_whole_encoder_loses_as_much_and_its_evaluation_nothing() -> None:
-    """Outputs spread over draws of a BERT as they do with torch's own dropout; in evaluation the two are the same."""
-    from transformers import BertConfig, BertModel
+@pytest.mark.parametrize("kind", ["bert", "gpt2", "t5"])
+def test_a_whole_model_loses_as_much_and_its_evaluation_nothing(kind: str) -> None:
+    """Outputs spread over draws as they do with torch's own dropout; in evaluation the two are the same to the bit."""
+    from transformers import BertConfig, BertModel, GPT2Config, GPT2Model, T5Config, T5EncoderModel
 
     torch.manual_seed(0)
-    model = BertModel(
-        BertConfig(vocab_size=50, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    model: Any = {
+        "bert": lambda: BertModel(
+            BertConfig(vocab_size=50, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+        ),
+        "gpt2": lambda: GPT2Model(GPT2Config(vocab_size=50, n_embd=32, n_layer=2, n_head=2)),
+        "t5": lambda: T5EncoderModel(T5Config(vocab_size=50, d_model=32, d_kv=16, d_ff=64, num_layers=2, num_heads=2)),
+    }[kind]()
+    changed = copy.deepcopy(model)
+    draw_in_bulk(changed)
+    assert changed.config._attn_implementation == (
+        ATTENTION if model.config._attn_implementation == "sdpa" else "eager"
     )
+    assert "attn_implementation" not in str(changed.config.to_dict())  # a saved model loads anywhere
     ids = torch.randint(0, 50, (2, 9))
+    mask = torch.ones_like(ids).index_fill(1, torch.tensor([7, 8]), 0)
     spreads = []
-    for device in (CPU, torch.device("cuda")):
-        with cheap_dropout(model, device), torch.no_grad():
-            outputs = torch.stack([copy.deepcopy(model).train()(ids).last_hidden_state for _ in range(200)])
-            spreads.append(outputs.std(0).mean().item())
-    assert spreads[0] == pytest.approx(spreads[1], rel=0.05)
-    model.eval()
-    with cheap_dropout(model, CPU), torch.no_grad():
-        inside = model(ids).last_hidden_state
+    for one in (model, changed):
+        with torch.no_grad():
+            one.train()
+            outputs = torch.stack([one(ids, attention_mask=mask).last_hidden_state for _ in range(200)])
+            spreads.append(outputs[:, :, :7].std(0).mean().item())
+            one.eval()
+    assert spreads[0] == pytest.approx(spreads[1], rel=0.07)
     with torch.no_grad():
-        assert torch.equal(inside, model(ids).last_hidden_state)
+        for given in ({"attention_mask": mask}, {}):
+            assert torch.equal(model(ids, **given).last_hidden_state, changed(ids, **given).last_hidden_state)

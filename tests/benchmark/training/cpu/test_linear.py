@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from benchmark.bench.shapes import TINY, batch, build, loss_of
+from benchmark.bench.stepper import TINY, batch, build, loss_of
 from benchmark.pruning.flat import Flat
 from benchmark.pruning.prunable import find_prunable
 from benchmark.training.cpu import linear
-from benchmark.training.cpu.linear import FastLinear, fastest_library, library, placed, product
+from benchmark.training.cpu.linear import FastLinear, fastest_library, library, multiply_by_onednn, product
 
 CPU = torch.device("cpu")
 
@@ -42,8 +42,13 @@ def processor(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     fastest_library.cache_clear()
 
 
+def changed(model: nn.Module) -> nn.Module:
+    multiply_by_onednn(model)
+    return model
+
+
 def pair(kind: str) -> tuple[nn.Module, nn.Module]:
-    """A layer of 24 inputs and 40 outputs, and the same one placed."""
+    """A layer of 24 inputs and 40 outputs, and the same one changed."""
     torch.manual_seed(0)
     layers = {
         "linear": nn.Linear(24, 40),
@@ -51,7 +56,7 @@ def pair(kind: str) -> tuple[nn.Module, nn.Module]:
         "conv1d": Conv1D(40, 24),
     }
     plain = layers[kind]
-    return plain, placed(copy.deepcopy(plain), CPU)
+    return plain, changed(copy.deepcopy(plain))
 
 
 KINDS = ("linear", "no bias", "conv1d")
@@ -115,7 +120,7 @@ def test_any_strides(strided: object) -> None:
 
 @pytest.mark.usefixtures("by_onednn")
 def test_a_whole_model_stays_what_it_is() -> None:
-    plain, fast = build(TINY, CPU).eval(), placed(build(TINY, CPU), CPU).eval()
+    plain, fast = build(TINY, CPU).eval(), changed(build(TINY, CPU)).eval()
     names = [type(module).__name__ for module in fast.modules()]
     assert "Linear" not in names
     assert names.count("FastLinear") == 2 * 6 + 2
@@ -129,7 +134,7 @@ def test_a_whole_model_stays_what_it_is() -> None:
 @pytest.mark.usefixtures("by_onednn")
 def test_conv1d_is_still_found_as_stored_the_other_way() -> None:
     model = nn.Sequential(nn.ModuleList([Conv1D(40, 24)]))
-    (matrix,) = find_prunable(placed(model, CPU))
+    (matrix,) = find_prunable(changed(model))
     assert matrix.transposed
 
 
@@ -158,7 +163,7 @@ def test_a_large_product_is_onednns(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(linear, "product", counted)
     monkeypatch.setattr(linear, "is_tiny", lambda _: False)
-    layer = placed(nn.Linear(512, 256), CPU)
+    layer = changed(nn.Linear(512, 256))
     layer(torch.randn(2, 63, 512))
     assert not asked
     layer(torch.randn(2, 64, 512))  # 2^24 multiplications
@@ -167,13 +172,13 @@ def test_a_large_product_is_onednns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_tiny_model_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear, "fastest_library", lambda: "oneDNN")
-    assert type(placed(nn.Linear(1000, 1999, bias=False), CPU)) is nn.Linear
-    assert type(placed(nn.Linear(1000, 2000, bias=False), CPU)) is FastLinear
+    assert type(changed(nn.Linear(1000, 1999, bias=False))) is nn.Linear
+    assert type(changed(nn.Linear(1000, 2000, bias=False))) is FastLinear
 
 
 def test_the_processor_decides(processor: pytest.MonkeyPatch) -> None:
     assert fastest_library() == "oneDNN"
-    layer = placed(nn.Linear(2, 2), CPU)
+    layer = changed(nn.Linear(2, 2))
     assert type(layer) is FastLinear
 
 
@@ -189,4 +194,4 @@ def test_the_processor_decides(processor: pytest.MonkeyPatch) -> None:
 def test_elsewhere_torch_multiplies(processor: pytest.MonkeyPatch, where: object, name: str, answer: object) -> None:
     processor.setattr(where, name, lambda: answer)
     assert fastest_library() == "torch"
-    assert type(placed(nn.Linear(2, 2), CPU)) is nn.Linear
+    assert type(changed(nn.Linear(2, 2))) is nn.Linear

@@ -1,4 +1,7 @@
-"""Models and batches to time: BERT's architecture at several sizes, drawn at random, for time does not depend on the weights."""
+"""A model drawn at random, and one training step of it after another as the harness takes them: what the step's cost is measured on.
+
+BERT's architecture at several sizes; time does not depend on the weights.
+"""
 
 import re
 from dataclasses import dataclass, replace
@@ -8,6 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.errors import PrunebenchError
+from benchmark.machine.environment import autocast
+from benchmark.plugins import registry
+from benchmark.pruning.dense import Dense
+from benchmark.pruning.flat import PrunableWeights
+from benchmark.pruning.prunable import find_prunable
+from benchmark.pruning.pruner import Pruner
+from benchmark.pruning.schedules.base import Schedule
+from benchmark.suite.spec import DENSE, Training
+from benchmark.training.cpu import prepare
+from benchmark.training.optimizer import FlatOptimizer, rate
+
+SPARSITY = 0.8
 
 
 @dataclass(frozen=True)
@@ -84,8 +99,54 @@ def batch(shape: Shape, device: torch.device, seed: int = 0) -> dict[str, Tensor
 
 def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
     """Cross-entropy, in the device's precision."""
-    from benchmark.machine.environment import autocast
-
     with autocast(batch["label"].device):
         logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
     return nn.functional.cross_entropy(logits.float(), batch["label"])
+
+
+class Stepper:
+    """The harness's own step on one batch: flat vectors, fused optimizer, a criterion or none."""
+
+    def __init__(
+        self,
+        shape: Shape,
+        device: torch.device,
+        criterion: str,
+        schedule: Schedule,
+        total: int,
+        beside: "Stepper | None" = None,
+    ) -> None:
+        """With `beside`, these steps are taken on that one's model by that one's optimizer, so that nothing but the criterion differs.
+
+        Where two models lie in memory makes as much of a difference as a criterion. (A latent criterion leaves its own weights in
+        the parameters, and the others' steps compute with them: their time is the same.)
+        """
+        self.training, self.total, self.taken = Training(), total, 0
+        if beside is None:
+            self.model, self.batch = prepare(build(shape, device), device), batch(shape, device)
+            self.weights = PrunableWeights(find_prunable(self.model))
+            self.optimizer = FlatOptimizer(self.model, self.weights, self.training)
+        else:
+            self.model, self.batch = beside.model, beside.batch
+            self.weights, self.optimizer = beside.weights, beside.optimizer
+        self.pruner: Pruner | Dense = Dense(self.weights)
+        if criterion != DENSE:
+            self.pruner = Pruner(
+                self.model,
+                registry.configure("criteria", criterion),
+                schedule,
+                sparsity=SPARSITY,
+                total=total,
+                weights=self.weights,
+            )
+
+    def __call__(self) -> None:
+        """forward, backward, clip, observe, optimizer, prune."""
+        lr = rate(self.taken, self.total, self.training)
+        loss_of(self.model, self.batch).backward()
+        self.optimizer.clip(self.training.clip)
+        self.pruner.observe(lr, finite=True)
+        self.optimizer.step(lr)
+        self.pruner.prune()
+        self.optimizer.zero_grad()
+        self.taken += 1
