@@ -148,10 +148,17 @@ def statistics_text(board: Board) -> str:
 def plot(board: Board, folder: Path, format: str, dark: bool = False) -> list[Path]:
     """Every figure that the records allow, into `folder`."""
     from benchmark.report.curves import plot_board
+    from benchmark.report.names import names_of
 
     with holding(board.folder):
         return plot_board(
-            shown(board, whole=True), folder, format, board.suite.cells(), dark=dark, gate=board.suite.gate
+            shown(board, whole=True),
+            folder,
+            format,
+            board.suite.cells(),
+            dark=dark,
+            gate=board.suite.gate,
+            names=names_of(board.suite),
         )
 
 

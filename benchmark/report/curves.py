@@ -15,6 +15,7 @@ from benchmark.report.figures.score import score_figure
 from benchmark.report.figures.series import METHOD, Board, board_of
 from benchmark.report.figures.style import FORMATS, save
 from benchmark.report.figures.training import training_figure
+from benchmark.report.names import Names
 from benchmark.report.summary import Summary, summarize
 from benchmark.report.table import build_table
 from benchmark.suite.spec import GATE, RunSpec
@@ -31,12 +32,14 @@ def plot_board(
     rows: Sequence[str] = METHOD,
     dark: bool = False,
     gate: float = GATE,
+    names: Names | None = None,
 ) -> list[Path]:
     """Write every figure the records allow into `folder` as pdf, svg or png; returns the paths in order."""
     if format not in FORMATS:
         raise TableError(f"figure format: found '{format}'; {choices(format, FORMATS)}")
     return [
-        save(figure, folder / f"{name}.{format}", dark) for name, _, figure in figures(records, specs, rows, gate=gate)
+        save(figure, folder / f"{name}.{format}", dark)
+        for name, _, figure in figures(records, specs, rows, gate=gate, names=names)
     ]
 
 
@@ -47,18 +50,19 @@ def figures(
     training: bool = True,
     summary: Summary | None = None,
     gate: float = GATE,
+    names: Names | None = None,
 ) -> "Iterator[tuple[str, str, Figure]]":
     """(file name without ending, title, figure) of all figures: scores, cost, ranks, then per task training and layers.
 
     A `summary` at hand is not made again; `training=False` leaves the training curves out.
     """
-    board = board_of(records, specs, rows)
+    board = board_of(records, specs, rows, names=names)
     if any(board.cells.values()):
         yield "score-sparsity", "Score against sparsity", score_figure(board)
         yield "score-cost", "Score against training time", cost_figure(board)
     found = summary or summarize(build_table(records, specs, rows=rows, gate=gate))
     if found is not None and len(found.grid.methods) > 2:
-        yield "ranks", "Mean ranks and critical difference", rank_figure(found)
+        yield "ranks", "Mean ranks and critical difference", rank_figure(found, names)
     yield from _by_task(board, training)
 
 
@@ -67,9 +71,13 @@ def _by_task(board: Board, training: bool) -> "Iterator[tuple[str, str, Figure]]
         sparsities = sorted({s for by_sparsity in methods.values() for s in by_sparsity})
         for sparsity in sparsities if training else []:
             name = f"training-{slug(task)}-{sparsity:g}"
-            yield name, f"Training curves of {task} at sparsity {sparsity:g}", training_figure(board, task, sparsity)
+            yield (
+                name,
+                f"Training curves of {board.task(task)} at sparsity {sparsity:g}",
+                training_figure(board, task, sparsity),
+            )
         if has_layers(board, task):
-            yield f"layers-{slug(task)}", f"Sparsity by matrix, {task}", layer_figure(board, task)
+            yield f"layers-{slug(task)}", f"Sparsity by matrix, {board.task(task)}", layer_figure(board, task)
 
 
 def slug(text: str) -> str:

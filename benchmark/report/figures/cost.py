@@ -4,7 +4,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from benchmark.report.figures.series import Board, bars_say, bounds
-from benchmark.report.figures.style import INK, drawing, legend_below, look, panels, words
+from benchmark.report.figures.style import INK, drawing, legend_below, look, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
                 marker=style.marker,
                 linestyle="none",
                 elinewidth=0.9,
-                label=words(method) if i == 0 else "_nolegend_",
+                label=board.method(method) if i == 0 else "_nolegend_",
             )
             axis.annotate(f"{sparsity:g}", (seconds, mean), (4, 3), textcoords="offset points", fontsize=7)
     dense = board.dense.get(task)
@@ -48,6 +48,6 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
         axis.axhline(dense.mean, color=INK, linewidth=1)
         axis.plot(seconds, dense.mean, color=INK, marker="*", markersize=9, linestyle="none", label="dense")
         metric = metric or dense.metric
-    axis.set_title(words(task), loc="left")
+    axis.set_title(board.task(task), loc="left")
     axis.set_xlabel("training seconds, criterion included")
-    axis.set_ylabel(f"{words(metric)} (%)")
+    axis.set_ylabel(board.metric(metric))

@@ -37,14 +37,14 @@ def layer_figure(board: Board, task: str) -> "Figure":
             shown = {name: board.runs(found[sparsity]) for name, found in methods.items() if sparsity in found}
             values = np.array([_mean(records, names) for records in shown.values()])
             image = axis.imshow(values, vmin=0, vmax=1, aspect="auto", cmap="cividis", interpolation="nearest")
-            axis.set_yticks(range(len(shown)), [words(name) for name in shown])
+            axis.set_yticks(range(len(shown)), [board.method(name) for name in shown])
             axis.set_title(f"sparsity {sparsity:g}", loc="left")
             axis.grid(visible=False)
         step = -(-len(names) // NAMED)
         short = [words(name) for name in shortened(names)]
         axes[-1].set_xticks(range(0, len(names), step), short[::step], rotation=90, fontsize=6)
         figure.colorbar(image, ax=list(axes), label="zeros / weights", shrink=0.9)
-        figure.suptitle(words(task), fontsize=10)
+        figure.suptitle(board.task(task), fontsize=10)
     return figure
 
 

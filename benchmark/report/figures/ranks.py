@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.report.figures.style import INK, MUTED, drawing, words
+from benchmark.report.names import Names
 from benchmark.report.summary import Summary
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def rank_figure(summary: Summary) -> "Figure":
+def rank_figure(summary: Summary, names: Names | None = None) -> "Figure":
     """One row per method, best on top; rank 1 is best."""
     from matplotlib.figure import Figure
 
@@ -28,7 +29,7 @@ def rank_figure(summary: Summary) -> "Figure":
             )
             axis.plot(ranks.mean_rank[m], y, color=INK, marker="o", markersize=5)
         _bars(axis, summary, order)
-        axis.set_yticks(range(len(order)), [words(methods[m]) for m in order])
+        axis.set_yticks(range(len(order)), [words((names or Names()).method(methods[m])) for m in order])
         axis.set_ylim(len(order) - 0.4, -0.6)
         axis.set_xlim(0.7, len(order) + 0.3 + 0.12 * len(summary.groups))
         axis.set_xticks(range(1, len(order) + 1))

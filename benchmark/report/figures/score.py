@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.report.cells import Cell
 from benchmark.report.figures.series import Board, bounds
-from benchmark.report.figures.style import INK, MUTED, drawing, legend_below, look, paper_panels, words
+from benchmark.report.figures.style import INK, MUTED, drawing, legend_below, look, paper_panels
 from benchmark.report.statistics.intervals import Interval
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
     if seen:
         space = MARGIN * (max(seen) - min(seen) or 1.0)
         axis.set_ylim(min(seen) - space, max(seen) + space)
-    axis.set_title(words(task), loc="left")
-    axis.set_ylabel(words(cells[0].metric) if cells else "")
+    axis.set_title(board.task(task), loc="left")
+    axis.set_ylabel(board.metric(cells[0].metric) if cells else "")
     axis.set_xlabel("Sparsity")
     axis.set_xticks(sparsities, [f"{s:g}" for s in sparsities])
 
@@ -61,7 +61,9 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
 def _line(axis: "Axes", board: Board, method: str, cells: dict[float, Cell]) -> None:
     style, xs = look(board.position(method)), list(cells)
     means = [cell.mean or 0.0 for cell in cells.values()]
-    axis.plot(xs, means, color=style.color, marker=style.marker, linestyle=style.dash, label=words(method), zorder=3)
+    axis.plot(
+        xs, means, color=style.color, marker=style.marker, linestyle=style.dash, label=board.method(method), zorder=3
+    )
     bands = [
         bounds(cell) if cell.n > 2 else Interval(mean, mean) for cell, mean in zip(cells.values(), means, strict=True)
     ]

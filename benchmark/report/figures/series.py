@@ -1,13 +1,15 @@
 """What figures draw: for every task and method, the cells by sparsity, out of the same table that is printed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell
+from benchmark.report.figures.style import words
 from benchmark.report.layout import method_name
+from benchmark.report.names import Names
 from benchmark.report.statistics.intervals import Interval, t_interval
 from benchmark.report.table import build_table
 from benchmark.suite.spec import RunSpec
@@ -24,6 +26,7 @@ class Board:
     cells: dict[str, dict[str, dict[float, Cell]]]
     dense: dict[str, Cell]
     records: dict[str, Record]
+    names: Names = field(default_factory=Names)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -34,13 +37,29 @@ class Board:
         """A method's place in the table, which settles its look."""
         return self.methods.index(method)
 
+    def task(self, name: str) -> str:
+        """The name of a task as figures print it."""
+        return words(self.names.task(name))
+
+    def method(self, name: str) -> str:
+        """The name of a method as figures print it."""
+        return words(self.names.method(name))
+
+    def metric(self, name: str) -> str:
+        """The name of a metric as figures print it."""
+        return words(self.names.metric(name))
+
     def runs(self, cell: Cell) -> list[Record]:
         """The records behind a cell."""
         return [self.records[id_] for id_ in cell.ids]
 
 
 def board_of(
-    records: Sequence[Record], specs: Sequence[RunSpec] = (), rows: Sequence[str] = METHOD, title: str = ""
+    records: Sequence[Record],
+    specs: Sequence[RunSpec] = (),
+    rows: Sequence[str] = METHOD,
+    title: str = "",
+    names: Names | None = None,
 ) -> Board:
     """The cells that have runs, by task, method and sparsity."""
     table = build_table(records, specs, rows=rows, columns=("task", "sparsity"), title=title)
@@ -57,7 +76,7 @@ def board_of(
             else:
                 cells[task].setdefault(name, {})[float(column.key[1])] = cell
     methods = tuple(method_name(line.labels) for line in table.rows if not line.dense)
-    return Board(title, methods, cells, dense, {record.id: record for record in records})
+    return Board(title, methods, cells, dense, {record.id: record for record in records}, names or Names())
 
 
 def bounds(cell: Cell) -> Interval:

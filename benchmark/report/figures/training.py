@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmark.board.record import Point, Record
 from benchmark.report.figures.series import Board
-from benchmark.report.figures.style import INK, drawing, legend_below, look, panels, words
+from benchmark.report.figures.style import INK, drawing, legend_below, look, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,11 +35,11 @@ def training_figure(board: Board, task: str, sparsity: float) -> "Figure":
                 _line(axis, dense, get, INK, "-", "dense")
             for method, records in methods.items():
                 style = look(board.position(method))
-                _line(axis, records, get, style.color, style.dash, words(method))
+                _line(axis, records, get, style.color, style.dash, board.method(method))
             axis.set_title(name, loc="left")
             axis.set_xlabel("step")
         legend_below(figure, axes)
-        figure.suptitle(f"{words(task)}, sparsity {sparsity:g}", fontsize=10)
+        figure.suptitle(f"{board.task(task)}, sparsity {sparsity:g}", fontsize=10)
     return figure
 
 

@@ -50,10 +50,11 @@ def test_the_score_figure_draws_each_method_the_dense_line_and_the_floor() -> No
     specs, records = make_board(tasks=("glue/rte",))
     axis = score_figure(board_of(records, specs)).axes[0]
     labels = axis.get_legend_handles_labels()[1]
-    assert labels == ["random", "magnitude", "movement", "principled", "Dense", "Trivial predictor"]
+    assert labels == ["Random", "Magnitude", "Movement", "PINS", "Dense", "Trivial predictor"]
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["0.5", "0.8"]
-    assert axis.get_ylabel() == "accuracy"
-    principled = next(line for line in axis.lines if line.get_label() == "principled")
+    assert axis.get_ylabel() == "Acc."
+    assert axis.get_title(loc="left") == "RTE"
+    principled = next(line for line in axis.lines if line.get_label() == "PINS")
     assert list(np.asarray(principled.get_ydata())) == [82.0, 79.0]
 
 
