@@ -119,8 +119,8 @@ def test_the_tutorial_from_beginning_to_end(
             exec(compile(content, "tutorial.md", "exec"), {})
     assert done == ["new", "check", "check", "new", "run", "compare", "statistics", "new"]
     printed = capsys.readouterr().out
-    assert "→ my_idea.py[reach=100]" in printed
-    assert "One seed: no spread over seeds is known" in printed
+    assert "→ My idea (reach 100)" in printed
+    assert "nothing is compared" in printed, "four steps teach the dense model too little to compare with"
     assert "0.900 of the weights are zero" in printed
     assert (tmp_path / "my-idea" / "prunebench_my_idea.py").is_file()
 

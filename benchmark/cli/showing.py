@@ -5,7 +5,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from benchmark.cli.app import BoardArgument, Changes, Data, Format, Model, app, echo, open_board, terminal
+from benchmark.cli.app import (
+    BoardArgument,
+    Changes,
+    Data,
+    Format,
+    Model,
+    app,
+    echo,
+    echo_coloured,
+    open_board,
+    terminal,
+)
 from benchmark.errors import PrunebenchError
 
 
@@ -76,7 +87,7 @@ def table(
 
         write_text(output, text + "\n")
     elif options.get("colors"):
-        typer.echo(text)  # its names were cleaned when it was made; the colours are ours
+        echo_coloured(text)
     else:
         echo(text)
 

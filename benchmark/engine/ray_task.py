@@ -93,5 +93,7 @@ def perform(cell: CellTask, mailbox: Any, teachers: Mapping[str, bytes]) -> Answ
 
 
 def own_folder(board: Board) -> Path:
-    """Where this node keeps its copy of the board."""
-    return cache_folder() / "copies" / hashlib.sha256(str(board.folder).encode()).hexdigest()[:16]
+    """Where this node keeps its copy of the board; it is there afterwards."""
+    folder = cache_folder() / "copies" / hashlib.sha256(str(board.folder).encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -6,12 +6,15 @@ A suite's `labels` come first, then the tables below, then the `label` of a plug
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.catalogue import label_of
 from benchmark.plugins.registry import parse
 from benchmark.suite.spec import DENSE, portable_plugin
-from benchmark.suite.suite import Suite
+
+if TYPE_CHECKING:
+    from benchmark.suite.suite import Suite
 
 TASKS = {
     "glue/cola": "CoLA",
@@ -147,7 +150,7 @@ class Names:
         return _base(plain, lambda name: known.get(name) or self.plugins.get(name) or name, _options) + tuned
 
 
-def names_of(suite: Suite) -> Names:
+def names_of(suite: "Suite") -> Names:
     """The names of a board. A plugin's file is read, never run."""
     found: dict[str, str] = {}
     for kind, texts in (

@@ -16,7 +16,7 @@ import numpy as np
 from benchmark.board.record import Record
 from benchmark.errors import choices
 from benchmark.report.cells import Cell
-from benchmark.report.fields import TableError
+from benchmark.report.fields import RIVALS, TableError
 from benchmark.report.layout import Line, dense_on_rows, method_name
 from benchmark.report.marks import LOWER_IS_BETTER, TEXTS, better, notes, rivals
 from benchmark.report.statistics.intervals import Floats
@@ -74,9 +74,11 @@ def compare(
     The family is all cells that are returned (against `best`, the best ones too); p is corrected over it by step-down max-T.
     """
     lines, fields, crossing = _sides(table)
-    names = [method_name(line.labels) for line in lines]
+    names = [
+        method_name([text for name, text in zip(fields, line.labels, strict=True) if name in RIVALS]) for line in lines
+    ]
     if against != "best" and not any(_is(against, name) for name in names):
-        raise TableError(f"against: found '{against}'; {choices(against, ['best', *names])}")
+        raise TableError(f"against: found '{against}'; {choices(against, ['best', *dict.fromkeys(names)])}")
     sampler = _Sampler({record.id: record for record in records}, load, aggregate, resamples, seed)
     found: list[Comparison] = []
     statistics: list[float] = []

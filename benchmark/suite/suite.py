@@ -269,12 +269,6 @@ class Suite(Strict):
         return found
 
     @model_validator(mode="after")
-    def _listed(self) -> "Suite":
-        if unused := self.methods.keys() - {row for row, _ in self.rows}:
-            raise ValueError(f"methods: {', '.join(sorted(unused))}: no row of criteria; list it there, or take it out")
-        return self
-
-    @model_validator(mode="after")
     def _bounded(self) -> "Suite":
         longest = max(len(sparsities) for sparsities in (self.sparsities, *self._other_sparsities()))
         rows = len(self.criteria) * len(self.regularizers)

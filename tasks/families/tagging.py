@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from tasks.base import Outcomes, Setting, Task, TaskError
-from tasks.formats.columns import TAG, WORD, check_column, scan_columns
+from tasks.formats.columns import check_column, scan_columns
 from tasks.formats.reading import each, field, listed, shown, text
 from tasks.formats.sources import Layout, Row
 from tasks.formats.tags import SCHEMES, Sentence, check_scheme, read_tag, to_iob2
@@ -39,9 +39,9 @@ class WordTagging(Task):
     """Count only entities that are well formed in IOB2 (seqeval's strict mode), not all that conlleval reads."""
     extra: str = ""
     """More metrics from the evaluate hub, joined by `+`, of lists of tags: `evaluate:poseval`."""
-    word: str = WORD
+    word: str = "1"
     """The words' column: its number from 1, or its name where a header line or `# global.columns` names the columns."""
-    tag: str = TAG
+    tag: str = "-1"
     """The tags' column, likewise; -1 is the last."""
 
     def __post_init__(self) -> None:

@@ -297,7 +297,13 @@ def test_a_strangers_board_can_be_looked_at_without_running_its_files(
         with suppress(SystemExit):
             cli.main()
         printed = capsys.readouterr()
-        shown = ("random", "2 done, 0 failed, 1 missing", "report.html", "no column is complete")
+        shown = (
+            "Random",
+            "2 of 3 cells have a record",
+            "2 done, 0 failed, 1 missing",
+            "report.html",
+            "no column is complete",
+        )
         assert any(words in printed.out for words in shown), printed
     assert not ran.exists()
     for said, command, runs in (("no", "run", False), ("yes", "status", True), ("", "run", True)):

@@ -227,7 +227,7 @@ def test_an_export_that_is_ended_says_so_and_leaves_nothing(tmp_path: Path) -> N
     when(lambda: target.parent.exists(), process)  # while it writes, or just before
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
-    if process.returncode == 0:  # it was done before the signal came
+    if process.returncode == 0 or "as recorded" in said:  # it was done before the signal came
         return
     assert process.returncode == 128 + signal.SIGTERM, said
     assert "prunebench: interrupted" in said

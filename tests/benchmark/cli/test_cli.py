@@ -169,7 +169,7 @@ def test_interrupted(tmp_path: Path, prunebench: Command, monkeypatch: pytest.Mo
             {"criteria": ["magnitute"]},
             "criteria: found ['magnitute']: unknown criterion 'magnitute'; did you mean 'magnitude'?",
         ),
-        ({"sparsities": [1.5]}, "sparsities.0: found 1.5: Input should be less than 1"),
+        ({"sparsities": [1.5]}, "sparsities.0: found 1.5: expected a share below 1"),
         ({"sparsity": [0.5]}, "unknown key 'sparsity'; did you mean 'sparsities'? choices: "),
     ],
 )
@@ -335,8 +335,8 @@ def test_what_was_run_with_set_is_shown_and_merged_with_set(tmp_path: Path, prun
     assert prunebench("run", elsewhere.folder, *changes)[0] == 0
     assert "0 records merged" in prunebench("merge", board.folder, elsewhere.folder)[1]
     assert "3 records merged" in prunebench("merge", board.folder, elsewhere.folder, *changes)[1]
-    assert "nothing is compared" in prunebench("statistics", board.folder)[1]
-    assert "magnitude" in prunebench("statistics", board.folder, *changes)[1]
+    assert "Runs: 0 of 3 finished" in prunebench("table", board.folder)[1]
+    assert "Runs: 3 of 3 finished" in prunebench("table", board.folder, *changes)[1]
     code, printed = prunebench("plot", board.folder, *changes, "--format", "svg")
     assert code == 0
     assert ".svg" in printed

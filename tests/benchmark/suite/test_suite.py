@@ -180,7 +180,6 @@ def test_the_dense_run_of_a_method_is_everybodys(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("magnitude at the start,", "magnitude at the stars,", "as a method: did you mean 'magnitude at the start'"),
-        ("magnitude at the start,", "", "methods: magnitude at the start: no row of criteria"),
         (
             "    scope: layer",
             "    scop: layer",

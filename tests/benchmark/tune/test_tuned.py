@@ -67,10 +67,11 @@ def test_one_row_whatever_was_found_for_each_column(tmp_path: Path) -> None:
 
     other = FOUND.replace("0.8", "0.5").replace("window=7", "window=9").removeprefix("tuned:\n")
     specs = [spec for spec in cells(tmp_path, SUITE + FOUND + other) if spec.task == "glue/rte"]
-    text = render(build_table([make_record(spec, 70.0 + spec.sparsity) for spec in specs], specs))
-    assert text.count("principled (tuned)") == 1
-    assert "learning rate tuned" in text
-    assert "options and learning rate by 20 trials each at seed 2, scored on 10% of the training data held out" in text
+    table = build_table([make_record(spec, 70.0 + spec.sparsity) for spec in specs], specs)
+    text, facts = render(table), " ".join(table.facts.values())
+    assert text.count("PINS (tuned)") == 1
+    assert "learning rate tuned" in facts
+    assert "options and learning rate by 20 trials each at seed 2, scored on 10% of the training data held out" in facts
 
 
 def test_what_was_tuned_must_be_a_row(tmp_path: Path) -> None:
