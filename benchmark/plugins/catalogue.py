@@ -223,7 +223,11 @@ def _variants(cls: ast.ClassDef, tree: ast.Module) -> tuple[str, ...]:
 def _assigned(body: list[ast.stmt], name: str) -> ast.expr | None:
     """What `name` is set to in a class or a file."""
     for node in body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Tuple):
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Tuple)
+            and isinstance(node.value, ast.Tuple)
+        ):
             for target, value in zip(node.targets[0].elts, node.value.elts, strict=False):
                 if isinstance(target, ast.Name) and target.id == name:
                     return value

@@ -167,7 +167,7 @@ def _explain(path: Path, item: Any) -> str:
     found = "" if isinstance(item["input"], dict) else f"found {_short(item['input'])}: "
     reason = item["msg"].removeprefix("Value error, ")
     value, field = item["input"], str(item["loc"][0] if len(item["loc"]) < 3 else item["loc"][-2])
-    if field == "sparsities" and item["type"] == "less_than" and 1 < value < 100:
+    if field == "sparsities" and item["type"] == "less_than" and 2 <= value < 100:
         reason = f"expected a share below 1: {value / 100:g} for {value:g} %"
     if item["type"] == "list_type" and isinstance(value, (str, int, float)):
         many = list(range(value)) if isinstance(value, int) and field == "seeds" and 1 < value < 10 else f"[{value}]"
