@@ -18,6 +18,10 @@ class BrokenPluginError(PrunebenchError):
     """A plugin that is there but fails to load, or is not what its kind must be. Other cells and lists go on."""
 
 
+class SlipError(BrokenPluginError):
+    """A plugin with a name that was meant to be another: what it overrides is never called."""
+
+
 def broken(what: str, error: BaseException) -> BrokenPluginError:
     """The error that says what cannot be imported, with the plugin's own part of the traceback."""
     return BrokenPluginError(f"{what} cannot be imported: {error!r}\n{own_traceback(error)}")

@@ -139,6 +139,10 @@ def _check_cells(path: Path, suite: Suite) -> None:
                 continue  # said by the cell itself, which fails alone
             except PrunebenchError as error:
                 raise PrunebenchError(f"{path}: {cell.cell}: {error}") from error
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                continue  # whatever a plugin raises when it is asked, its cell tells
 
 
 def _check_folders(path: Path, suite: Suite) -> None:
