@@ -25,6 +25,9 @@ from criteria.common.slips import slips
 
 NOT_PLUGINS = {"base", "checks"}
 
+REFUSALS = (PrunebenchError, ValueError, TypeError, AssertionError)
+"""What a plugin raises where an option is not what it takes. Anything else is a fault of its own, and its cells alone fail."""
+
 LONGEST = 2000
 """Characters of a configured plugin's text at most: patterns are matched against it."""
 
@@ -73,9 +76,10 @@ def configure(kind: str, text: str) -> Any:
         return cls(**values)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # whatever a plugin's own checks raise
-        reason = str(error) if isinstance(error, (PrunebenchError, ValueError)) else f"{type(error).__name__}: {error}"
-        raise PrunebenchError(f"{found.singular} '{text}': {reason}") from error
+    except REFUSALS as error:
+        raise PrunebenchError(f"{found.singular} '{text}': {error or type(error).__name__}") from error
+    except BaseException as error:
+        raise broken(f"{found.singular} '{text}'", error, "set up") from error
 
 
 def asks(regularizer: str, need: str) -> bool:

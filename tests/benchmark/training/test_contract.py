@@ -166,17 +166,42 @@ def test_whatever_a_plugin_raises_the_board_goes_on(
     text = "class Own(BaseException): pass\n" + plugin.read_text()
     plugin.write_text(text + f"raise {raised}\n" * (where == "load"))
     registry.load.cache_clear()
-    name = raised.partition("(")[0]
-    if where == "configure":
-        with pytest.raises(PrunebenchError, match=f"criterion '{plugin}': {name}: "):
-            registry.configure("criteria", str(plugin))
-        return
     training = {"steps": 2, "batch_size": 4, "lr": 0.001, "max_length": 16, "train_examples": 16, "eval_examples": 8}
     board = make_board(tmp_path / "board", criteria=[str(plugin), "magnitude"], training=training)
     assert run_board(board, "*", Settings(device="cpu")) == 1
     printed = capsys.readouterr().out
     assert "2 cells run, 0 were done, 1 failed." in printed
-    assert name in printed.rpartition("FAILED glue/sst2")[2]
+    assert raised.partition("(")[0] in printed.rpartition("FAILED glue/sst2")[2]
+    assert printed.count("Traceback") == (where != "cell")  # once, and not wherever the failure is told
+
+
+@pytest.mark.parametrize("refusal", ["ValueError('above 1')", "TypeError('above 1')", "AssertionError('above 1')"])
+def test_an_option_that_a_plugin_refuses_is_bad_input(tmp_path: Path, refusal: str) -> None:
+    plugin = written(tmp_path, "criteria", SCORE, f"def __post_init__(self): raise {refusal}")
+    with pytest.raises(PrunebenchError, match=f"^criterion '{plugin}': above 1$"):
+        registry.configure("criteria", plugin)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "def __post_init__(self): self.scale = 2",
+            "cannot be set up: FrozenInstanceError: cannot assign to field 'scale'",
+        ),
+        ("def score(self, state, weight): return (", "cannot be imported: SyntaxError: '(' was never closed"),
+    ],
+)
+def test_a_plugin_s_error_is_told_once_for_all_its_cells(
+    tmp_path: Path, line: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugin = written(tmp_path, "criteria", SCORE, line)
+    training = {"steps": 2, "batch_size": 4, "lr": 0.001, "max_length": 16, "train_examples": 16, "eval_examples": 8}
+    board = make_board(tmp_path / "board", criteria=[plugin], sparsities=[0.5, 0.8, 0.9], training=training)
+    assert run_board(board, "*", Settings(device="cpu")) == 1
+    closing = capsys.readouterr().out.rpartition("cells run")[2]
+    assert closing.count(said) == 1
+    assert closing.count(f"as glue/sst2 {plugin} 0.5 seed 0, above") == 2
 
 
 def test_an_interrupt_is_no_plugin_s_fault(tmp_path: Path) -> None:
