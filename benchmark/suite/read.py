@@ -170,7 +170,8 @@ def _explain(path: Path, item: Any) -> str:
         return f"{path}: '{where}' is missing"
     found = "" if isinstance(item["input"], dict) else f"found {_short(item['input'])}: "
     reason = item["msg"].removeprefix("Value error, ")
-    value, field = item["input"], str(item["loc"][0] if len(item["loc"]) < 3 else item["loc"][-2])
+    value, place = item["input"], ("", *item["loc"])
+    field = str(place[-2] if isinstance(place[-1], int) else place[-1])
     if field == "sparsities" and item["type"] == "less_than" and 2 <= value < 100:
         reason = f"expected a share below 1: {value / 100:g} for {value:g} %"
     if item["type"] == "list_type" and isinstance(value, (str, int, float)):

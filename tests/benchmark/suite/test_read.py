@@ -43,7 +43,7 @@ def test_set_leaves_shared_settings_alone(tmp_path: Path) -> None:
         ("trainin.epochs=3", "suite.yaml: unknown key 'trainin'; did you mean 'training'? choices: call_point,"),
         ("training.epochs=", "suite.yaml"),
         ("seeds=[1", "--set seeds=[1, line 1, column 3: not valid YAML"),
-        ("sparsities=0.5", "suite.yaml: sparsities: found 0.5: Input should be a valid list"),
+        ("sparsities=0.5", "suite.yaml: sparsities: found 0.5: expected a list: [0.5]"),
     ],
 )
 def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -> None:
@@ -66,7 +66,7 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
         (LEAST + "tittle: x", "suite.yaml: unknown key 'tittle'; did you mean 'title'? choices: call_point, criteria,"),
         (LEAST + "title: [x]", "suite.yaml: title: found ['x']: Input should be a valid string"),
         (LEAST.replace("squad", ""), "suite.yaml: tasks: found []: List should have at least 1 item"),
-        (LEAST.replace("[squad]", "squad"), "suite.yaml: tasks: found 'squad': Input should be a valid list"),
+        (LEAST.replace("[squad]", "squad"), "suite.yaml: tasks: found 'squad': expected a list: [squad]"),
         (LEAST.replace("squad", "3"), "suite.yaml: tasks.0: found 3: Input should be a valid string"),
         (
             LEAST.replace("squad", "sqad"),
@@ -106,7 +106,7 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
         (LEAST + "seeds: [1, 1]", "suite.yaml: seeds: found [1, 1]: given twice: 1"),
         (LEAST + "seeds: [-1]", "suite.yaml: seeds.0: found -1: Input should be greater than or equal to 0"),
         (LEAST + "seeds: [a]", "suite.yaml: seeds.0: found 'a': Input should be a valid integer"),
-        (LEAST + "seeds: 3", "suite.yaml: seeds: found 3: Input should be a valid list"),
+        (LEAST + "seeds: 3", "suite.yaml: seeds: found 3: expected a list: [0, 1, 2]"),
         (LEAST + "seeds: []", "suite.yaml: seeds: found []: List should have at least 1 item"),
         (
             LEAST + "regularizers: [nome]",
@@ -169,7 +169,7 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
         ),
         (
             LEAST + "overrides: {squad: {sparsities: [2]}}",
-            "suite.yaml: overrides.squad.sparsities.0: found 2: Input should",
+            "suite.yaml: overrides.squad.sparsities.0: found 2: expected a share below 1: 0.02 for 2 %",
         ),
         (LEAST + "overrides: {squad: 3}", "suite.yaml: overrides.squad: found 3: Input should be a valid dictionary"),
         (LEAST + "overrides: [squad]", "suite.yaml: overrides: found ['squad']: Input should be a valid dictionary"),
