@@ -19,6 +19,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from criteria.common.options import require_types
 from criteria.common.search import Range
 
 State = dict[str, Tensor]
@@ -73,6 +74,10 @@ class Criterion(ABC):
 
     search: ClassVar[Mapping[str, Range]] = {}
     """Options that tuning may set, and where (criteria/common/search.py); what is not named here stays as the row says."""
+
+    def __post_init__(self) -> None:
+        """ValueError where an option is not of its type; a subclass that checks more calls this first."""
+        require_types(self)
 
     def searched(self) -> Mapping[str, Range]:
         """The part of `search` that can change a ranking with the other options as they are."""

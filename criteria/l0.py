@@ -61,6 +61,7 @@ class L0(Criterion):
 
     def __post_init__(self) -> None:
         """Refuse options outside their ranges."""
+        super().__post_init__()
         require_at_least("final_lambda", self.final_lambda, 0)
         require_at_least("matrices", self.matrices, 0)
         require_range("start", self.start, 0.1, 0.999)

@@ -59,6 +59,7 @@ class Movement(Criterion):
 
     def __post_init__(self) -> None:
         """Refuse unknown optimizers and rates that are not positive."""
+        super().__post_init__()
         require_choice("score_optimizer", self.score_optimizer, score_optimizer.NAMES)
         require_positive("score_lr", self.score_lr)
         require_choice("score_schedule", self.score_schedule, score_optimizer.SCHEDULES)

@@ -52,6 +52,7 @@ class Obert(Criterion):
 
     def __post_init__(self) -> None:
         """Refuse options outside their ranges."""
+        super().__post_init__()
         require_at_least("block", self.block, 1)
         require_positive("damp", self.damp)
 

@@ -60,6 +60,7 @@ class SoftMovement(Criterion):
 
     def __post_init__(self) -> None:
         """Refuse options outside their ranges."""
+        super().__post_init__()
         require_choice("rule", self.rule, ("threshold", "matched"))
         require_range("final_threshold", self.final_threshold, 0, 1, open_high=True)
         require_at_least("final_lambda", self.final_lambda, 0)

@@ -46,6 +46,7 @@ class SparseGPT(Criterion):
 
     def __post_init__(self) -> None:
         """Refuse a damping that is not positive: H could not be inverted."""
+        super().__post_init__()
         require_positive("damp", self.damp)
 
     def init(self, weight: Tensor, generator: torch.Generator) -> State:

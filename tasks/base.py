@@ -9,9 +9,12 @@
 The harness sees only these two classes. Nothing here knows that models get pruned.
 """
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -135,6 +138,10 @@ class Task(ABC):
     skip_malformed: bool = False
     """Pass over records that cannot be read instead of stopping at the first; their number and the first one's place are noted."""
 
+    def __post_init__(self) -> None:
+        """TaskError where an option is not of its type; a subclass that checks more calls this first."""
+        require_types(self)
+
     @property
     def metric(self) -> str:
         """The headline metric of this task."""
@@ -170,3 +177,25 @@ class Task(ABC):
 def resample(outcomes: Outcomes, index: NDArray[np.intp]) -> Outcomes:
     """The outcomes of the examples at `index` (repeats allowed): one bootstrap sample."""
     return {name: values[index] for name, values in outcomes.items()}
+
+
+TYPES: dict[object, tuple[type, str]] = {
+    bool: (bool, "True or False"),
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
+    str: (str, "a text"),
+}
+"""What options of these types may hold, and how that is called."""
+
+
+def require_types(options: object) -> None:
+    """Raise TaskError unless every option of this dataclass is of its field's type, and finite; True is no number."""
+    for option in dataclasses.fields(options):  # type: ignore[arg-type]
+        value, known = getattr(options, option.name), TYPES.get(option.type)
+        if known is None or value is option.default:
+            continue
+        kind, words = known
+        if not isinstance(value, kind) or isinstance(value, bool) != (option.type is bool):
+            raise TaskError(f"{option.name}={value!r}: expected {words}")
+        if isinstance(value, float) and not isfinite(value):
+            raise TaskError(f"{option.name}={value!r}: expected a finite number")

@@ -61,6 +61,7 @@ class Squad(Task):
     """More metrics from the evaluate hub, joined by `+`, of answers as texts: `evaluate:bertscore`."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, least in (("stride", 0), ("max_question", 1), ("max_answer", 1)):
             if getattr(self, name) < least:
                 raise TaskError(f"{name} is {getattr(self, name)}; expected at least {least}")

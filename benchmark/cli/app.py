@@ -40,14 +40,38 @@ class Interruptible(TyperGroup):
         with interruptible():
             return super().invoke(ctx)
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Every command with its whole first sentence."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.commands[name].help or "") for name in self.list_commands(ctx)])
+
 
 app = typer.Typer(
     name="prunebench",
     cls=Interruptible,
-    help="A benchmark of pruning criteria for pretrained language models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # tables of options cut their names where the terminal is narrow
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        echo(f"prunebench {version('prunebench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """A benchmark of pruning criteria for pretrained language models."""
+
 
 BoardArgument = Annotated[Path, typer.Argument(metavar="BOARD", help="Folder with a suite.yaml.")]
 Changes = Annotated[

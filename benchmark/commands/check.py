@@ -6,7 +6,7 @@ from importlib import import_module
 
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import registry
-from benchmark.plugins.broken import own_traceback
+from benchmark.plugins.broken import SlipError, own_traceback
 
 CONTRACTS = {
     "criteria": ("criteria.checks.criterion", "check_criterion"),
@@ -51,11 +51,13 @@ def verdicts(
 def _verdict(name: str, one: Callable[[], str]) -> Verdict:
     try:
         return Verdict(name, True, one())
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the plugin raises
         return Verdict(name, False, _advice(error))
 
 
-def _advice(error: Exception) -> str:
+def _advice(error: BaseException) -> str:
     """What an assertion says; of any other error, where in the plugin it comes from."""
     return str(error) if isinstance(error, AssertionError) and str(error) else f"it raises\n{own_traceback(error)}"
 
@@ -102,8 +104,8 @@ def _kind_of_file(text: str, name: str) -> str:
         try:
             registry.load(kind, name)
         except PrunebenchError as error:
-            if error.__cause__ is not None:
-                raise  # it cannot be imported, as whatever kind
+            if error.__cause__ is not None or isinstance(error, SlipError):
+                raise  # it cannot be imported, as whatever kind; or is of this kind, with a slip
             reasons.append(str(error))
         else:
             return kind

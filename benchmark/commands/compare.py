@@ -15,7 +15,7 @@ from benchmark.board.board import Board
 from benchmark.commands.views import DATA, View, comparison
 from benchmark.engine.base import EngineOptions, pick_engine
 from benchmark.engine.cell import Settings
-from benchmark.engine.progress import reporter, say, say_table
+from benchmark.engine.progress import failures, reporter, say, say_table
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.spelling import canonical, spaced
 from benchmark.report.fields import method_of
@@ -123,7 +123,7 @@ def _method(table: Table, line: Line) -> str:
 
 
 def _closing(wider: Wider, failed: dict[str, str], cells: Sequence[RunSpec]) -> list[str]:
-    lines = [f"FAILED {spec.cell}: {failed[spec.id]}" for spec in cells if spec.id in failed]
+    lines = failures((spec.cell, failed[spec.id]) for spec in cells if spec.id in failed)
     names = ", ".join(dict.fromkeys(_quoted(criterion) for criterion, _ in wider.added))
     return [*lines, f"{MARK}added by --add, not in suite.yaml. To keep the row, add to its criteria: {names}"]
 

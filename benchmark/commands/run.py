@@ -9,10 +9,11 @@ from benchmark.board.weights import size_of
 from benchmark.commands.views import table_text
 from benchmark.engine.base import Engine, EngineOptions, pick_engine
 from benchmark.engine.cell import CellRunner, Done, Settings, refuse_other_sources
-from benchmark.engine.progress import Silent, reporter, say, say_table
+from benchmark.engine.progress import Silent, failures, reporter, say, say_table
 from benchmark.errors import PrunebenchError
 from benchmark.machine import parallel
 from benchmark.machine.atomic import write_text
+from benchmark.plugins import registry
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.suite.spec import RunSpec
 from benchmark.tracking.watch import tracked
@@ -51,6 +52,12 @@ def open_sources(board: Board, cells: list[RunSpec], settings: Settings) -> None
             continue  # the cell's own fault, which it tells
         except PrunebenchError as error:
             wrong.append(str(error))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            if registry.is_builtin("tasks", spec.task):
+                raise
+            continue  # whatever a third party's task raises, its cell tells
     if wrong:
         raise PrunebenchError("\n".join(reversed(wrong)))
 
@@ -98,8 +105,9 @@ def weights_room(board: Board, cells: list[RunSpec], settings: Settings) -> str:
 def _closing(board: Board, cells: list[RunSpec], done: Done) -> list[str]:
     """What was run, what failed and why, and what lies unreadable among the records."""
     lines = [f"{len(done.finished)} cells run, {len(done.standing)} were done, {len(done.failed)} failed."]
-    lines += [f"FAILED {spec.cell}: {done.failed[spec.id]}" for spec in cells if spec.id in done.failed]
-    lines += [f"FAILED before, left alone: {spec.cell}: {done.left[spec.id]}" for spec in cells if spec.id in done.left]
+    lines += failures((spec.cell, done.failed[spec.id]) for spec in cells if spec.id in done.failed)
+    left = ((spec.cell, done.left[spec.id]) for spec in cells if spec.id in done.left)
+    lines += failures(left, "FAILED before, left alone:")
     lines += ["--retry-failed tries them again."] if done.left else []
     lines += [f"unreadable, not counted: {problem}" for problem in board.index().problems]
     return lines

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmark.board.index import Finished, Index, Plan, index_file, planned
 from benchmark.board.record import failure_path, failure_reason
-from benchmark.engine.progress import duration
+from benchmark.engine.progress import duration, failures
 
 
 def status_lines(
@@ -20,9 +20,9 @@ def status_lines(
     done = {cell: finished[cell] for cell, _, _ in board.cells if cell in finished}
     failed = {cell for cell, _, _ in board.cells if cell in index.failures and cell not in done}
     lines = _by_task(board, done, failed)
-    for cell, _, name in board.cells:
-        if cell in failed:
-            lines.append(f"FAILED {name}: {failure_reason(failure_path(index.folder, cell))}")
+    lines += failures(
+        (name, failure_reason(failure_path(index.folder, cell))) for cell, _, name in board.cells if cell in failed
+    )
     lines += [f"unreadable, not counted: {problem}" for problem in index.problems]
     return [*lines, f"in all {len(done)} of {len(board.cells)} done; {_left(board, done)}"]
 

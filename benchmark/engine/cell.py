@@ -124,7 +124,9 @@ class CellRunner:
             result = self._run_within_memory(spec)
             if parallel.rank() == 0:
                 self._keep(spec, result)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin's SystemExit too: one row's fault ends no board
             if trouble := disk_trouble(error):
                 raise trouble from error  # no cell's fault: the others would train for nothing
             known = isinstance(error, (PrunebenchError, TaskError))

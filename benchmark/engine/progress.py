@@ -1,7 +1,7 @@
 """What a person sees while cells run: a live display on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -15,6 +15,21 @@ from benchmark.suite.spec import RunSpec
 
 EVERY = 10.0
 """Seconds between plain lines about one cell."""
+
+
+def first_line(reason: str) -> str:
+    """What a cell in a list says of its failure; the traceback that may follow comes once, at the end."""
+    return reason.partition("\n")[0]
+
+
+def failures(cells: Iterable[tuple[str, str]], word: str = "FAILED") -> list[str]:
+    """Failed cells by name and reason, a line each; a reason that several share is told once."""
+    first: dict[str, str] = {}
+    lines = []
+    for name, reason in cells:
+        lines.append(f"{word} {name}: {f'as {first[reason]}, above' if reason in first else reason}")
+        first.setdefault(reason, name)
+    return lines
 
 
 class Reporter(Protocol):
@@ -102,7 +117,7 @@ class Plain:
     def failed(self, spec: RunSpec, reason: str) -> None:
         """One line with the reason."""
         self.tally.add()
-        self._line(f"{spec.cell}: FAILED: {reason}")
+        self._line(f"{spec.cell}: FAILED: {first_line(reason)}")
 
     def noted(self, spec: RunSpec, text: str) -> None:
         """One line."""
@@ -139,7 +154,7 @@ class Live:
 
     def failed(self, spec: RunSpec, reason: str) -> None:
         """Its bar becomes a line with the reason."""
-        say(self.bars.console, f"{spec.cell}  FAILED: {reason}", style="red")
+        say(self.bars.console, f"{spec.cell}  FAILED: {first_line(reason)}", style="red")
         self._through(spec)
 
     def noted(self, spec: RunSpec, text: str) -> None:

@@ -18,9 +18,14 @@ class BrokenPluginError(PrunebenchError):
     """A plugin that is there but fails to load, or is not what its kind must be. Other cells and lists go on."""
 
 
-def broken(what: str, error: BaseException) -> BrokenPluginError:
-    """The error that says what cannot be imported, with the plugin's own part of the traceback."""
-    return BrokenPluginError(f"{what} cannot be imported: {error!r}\n{own_traceback(error)}")
+class SlipError(BrokenPluginError):
+    """A plugin with a name that was meant to be another: what it overrides is never called."""
+
+
+def broken(what: str, error: BaseException, done: str = "imported") -> BrokenPluginError:
+    """The error that says what cannot be imported (or `done`), with the plugin's own part of the traceback."""
+    reason = error.msg if isinstance(error, SyntaxError) else str(error)
+    return BrokenPluginError(f"{what} cannot be {done}: {type(error).__name__}: {reason}\n{own_traceback(error)}")
 
 
 def own_traceback(error: BaseException) -> str:

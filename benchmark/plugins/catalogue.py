@@ -2,6 +2,8 @@
 
 import ast
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -136,7 +138,7 @@ def _options(cls: ast.ClassDef, tree: ast.Module, seen: set[tuple[object, ...]] 
     for at, node in enumerate(cls.body):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and not _is_class_variable(node):
             name = node.target.id
-            default = ast.unparse(node.value) if node.value else ""
+            default = _default(node.value, tree)
             options[name] = Option(name, default, _string_after(cls.body, at))
     options.pop("variant", None)
     return {name: option for name, option in options.items() if not name.startswith("_")}
@@ -149,16 +151,36 @@ def _resolve(base: ast.expr, tree: ast.Module) -> tuple[ast.ClassDef, ast.Module
     here = _class(tree, {base.id.lower()})
     if here:
         return here, tree
+    for other in _sources(base.id, tree):
+        found = _class(other, {base.id.lower()})
+        return (found, other) if found else None
+    return None
+
+
+def _sources(name: str, tree: ast.Module) -> Iterator[ast.Module]:
+    """The modules that a file imports `name` from, as far as their source can be read."""
     for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.module and any(alias.name == base.id for alias in node.names):
+        if isinstance(node, ast.ImportFrom) and node.module and any(alias.name == name for alias in node.names):
             spec = find_module(node.module)
             if spec and spec.origin and spec.origin.endswith(".py"):
-                try:
-                    other = parsed(Path(spec.origin))
-                except (OSError, ValueError):
-                    return None
-                found = _class(other, {base.id.lower()})
-                return (found, other) if found else None
+                with suppress(OSError, ValueError):
+                    yield parsed(Path(spec.origin))
+
+
+def _default(value: ast.expr | None, tree: ast.Module) -> str:
+    """A default as it is written, or what the constant stands for that it is written as."""
+    if isinstance(value, ast.Name):
+        found = _constant(value.id, tree)
+        return ast.unparse(found or value)
+    return ast.unparse(value) if value else ""
+
+
+def _constant(name: str, tree: ast.Module) -> ast.expr | None:
+    """What `name` is set to at the top of a file, or of the module that it is imported from."""
+    if (here := _assigned(tree.body, name)) is not None:
+        return here
+    for other in _sources(name, tree):
+        return _assigned(other.body, name)
     return None
 
 
@@ -201,6 +223,14 @@ def _variants(cls: ast.ClassDef, tree: ast.Module) -> tuple[str, ...]:
 def _assigned(body: list[ast.stmt], name: str) -> ast.expr | None:
     """What `name` is set to in a class or a file."""
     for node in body:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Tuple)
+            and isinstance(node.value, ast.Tuple)
+        ):
+            for target, value in zip(node.targets[0].elts, node.value.elts, strict=False):
+                if isinstance(target, ast.Name) and target.id == name:
+                    return value
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         )

@@ -19,10 +19,14 @@ from types import ModuleType
 from typing import Any, get_type_hints
 
 from benchmark.errors import PrunebenchError, choices
-from benchmark.plugins.broken import BrokenPluginError, broken
+from benchmark.plugins.broken import BrokenPluginError, SlipError, broken
 from benchmark.plugins.files import VARIABLE, files_run, is_file, plugin_file
+from criteria.common.slips import slips
 
 NOT_PLUGINS = {"base", "checks"}
+
+REFUSALS = (PrunebenchError, ValueError, TypeError, AssertionError)
+"""What a plugin raises where an option is not what it takes. Anything else is a fault of its own, and its cells alone fail."""
 
 LONGEST = 2000
 """Characters of a configured plugin's text at most: patterns are matched against it."""
@@ -72,15 +76,23 @@ def configure(kind: str, text: str) -> Any:
         return cls(**values)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # whatever a plugin's own checks raise
-        raise PrunebenchError(f"{found.singular} '{text}': {error}") from error
+    except REFUSALS as error:
+        raise PrunebenchError(f"{found.singular} '{text}': {error or type(error).__name__}") from error
+    except BaseException as error:
+        raise broken(f"{found.singular} '{text}'", error, "set up") from error
 
 
 def asks(regularizer: str, need: str) -> bool:
     """Whether a configured regularizer sets `need` (`needs_teacher`, `needs_score`); a broken one asks for nothing."""
     try:
-        return bool(getattr(configure("regularizers", regularizer), need))
+        plugin = configure("regularizers", regularizer)
     except BrokenPluginError:
+        return False
+    try:
+        return bool(getattr(plugin, need))
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # its cells meet it and say so
         return False
 
 
@@ -156,6 +168,12 @@ def builtin_names(kind: str) -> list[str]:
     modules = sorted(module.name for module in pkgutil.iter_modules([str(folder)]) if not module.ispkg)
     stems = [stem for stem in modules if stem not in NOT_PLUGINS and not stem.startswith("_")]
     return [stem for stem in stems if defines_plugin(folder / f"{stem}.py", KINDS[kind])]
+
+
+def is_builtin(kind: str, text: str) -> bool:
+    """Whether the configured plugin `text` is one of the package's own."""
+    name = parse(text)[0]
+    return not is_file(name) and (name.partition("/")[0] if kind == "tasks" else name) in builtin_names(kind)
 
 
 def package_folder(kind: Kind) -> Path:
@@ -236,6 +254,11 @@ def _checked(kind: Kind, cls: Any, owner: str) -> type[Any]:
     base = getattr(importlib.import_module(f"{kind.package}.base"), kind.base)
     if not (isinstance(cls, type) and issubclass(cls, base) and dataclasses.is_dataclass(cls)):
         raise BrokenPluginError(f"{cls!r} of {owner} is not a dataclass derived from {kind.package}.base.{kind.base}")
+    for name, meant in slips(cls, base):
+        raise SlipError(
+            f"{kind.singular} {cls.__name__} of {owner}: {name} is no part of the contract: did you mean {meant}? "
+            f"Call what is your own _{name}, or an option otherwise"
+        )
     return cls
 
 

@@ -196,7 +196,7 @@ class Pruner:
     def scores(self) -> Tensor:
         """Scores [n] in the layout of the flat vector; PrunebenchError names criterion and layer of one that is not finite."""
         shown = self._shown(self.weights.vector.data)
-        scores = [self.criterion.score(state, weight) for state, weight in zip(self.states, shown, strict=True)]
+        scores = [self._score(state, weight) for state, weight in zip(self.states, shown, strict=True)]
         flat = self._stored(scores).float()
         if not all_finite(flat):
             raise PrunebenchError(self._not_finite(flat))
@@ -285,7 +285,10 @@ class Pruner:
             self._renew(sparsity)
         else:
             step = self._step(0.0, sparsity)
-            kept = [self.criterion.keep(s, w, step) for s, w in zip(self.states, self._shown(vector), strict=True)]
+            kept = [
+                self._fitting("keep", self.criterion.keep(state, weight, step), weight)
+                for state, weight in zip(self.states, self._shown(vector), strict=True)
+            ]
             self.mask = self._stored(kept).bool()
         if self.witness is not None:
             self.witness(self)
@@ -357,6 +360,27 @@ class Pruner:
                 f"{type(self.criterion).__name__} ranks by what calibration shows to {' and '.join(asked)}, and pruner.calibrate "
                 "is not set: set it to calibrator(model, loss, batches) of benchmark.pruning.calibrate"
             )
+
+    def _score(self, state: State, weight: Tensor) -> Tensor:
+        """The scores of one tensor; PrunebenchError where they do not fit it, or `score` wrote to it."""
+        version = weight._version
+        scores = self._fitting("score", self.criterion.score(state, weight), weight)
+        if weight._version != version:
+            raise PrunebenchError(
+                f"criterion {type(self.criterion).__name__}: score changes the weights in place: work on a copy (weight.abs(), "
+                "not weight.abs_())"
+            )
+        return scores
+
+    def _fitting(self, method: str, value: object, weight: Tensor) -> Tensor:
+        """`value` where it is a tensor of the weight's shape, else PrunebenchError."""
+        if not isinstance(value, Tensor) or value.shape != weight.shape:
+            found = list(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+            raise PrunebenchError(
+                f"criterion {type(self.criterion).__name__}: {method} gave {found} for a weight of shape {list(weight.shape)}: "
+                "one value a weight"
+            )
+        return value
 
     def _not_finite(self, flat: Tensor) -> str:
         if not torch.isfinite(self.weights.vector).all():

@@ -24,6 +24,7 @@ from benchmark.suite.identity import identified
 from benchmark.suite.spec import RunSpec
 from benchmark.training.checkpoint import Checkpointer, StartAnewError, checkpoint_path
 from benchmark.training.compiled import compile_steps, eager
+from benchmark.training.contract import require_contract
 from benchmark.training.cpu import prepare
 from benchmark.training.make_record import make_record
 from benchmark.training.optimizer import FlatOptimizer
@@ -94,12 +95,13 @@ def _run(spec: RunSpec, options: Options) -> Result:
     started = time.perf_counter()
     prepared = open_task(spec, options)
     options.check(prepared)
+    total = spec.training.total(prepared.rows["train"])
+    require_contract(spec, total)
     regularizer: Regularizer = registry.configure("regularizers", spec.regularizer)
     environment.seed_everything(spec.seed)
     model = prepare(prepared.build(spec.seed), device)
     parallel.decorrelate(spec.seed)
     environment.prepare_threads(model)
-    total = spec.training.total(prepared.rows["train"])
     pruner = make_pruner(model, spec, total)
     job = Run(
         spec,

@@ -8,7 +8,6 @@ A plugin's own test needs no more than this:
 import dataclasses
 import io
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import partial
 
 import torch
@@ -18,14 +17,14 @@ from criteria.base import Criterion, State
 from criteria.checks import trials
 from criteria.checks.optional import compensation, cost, gates, own_rule, predictions, search_space
 from criteria.checks.trials import SHAPES, Moment
+from criteria.common.slips import slips
 
 Seen = tuple[str, str]
 """A check's name and what was seen, in words; what does not apply is "skipped, because ..."."""
 WIDE = (16, 20)
 """The matrix of the planted example."""
 STEPS = trials.LAST
-CONTRACT = [name for name in vars(Criterion) if not name.startswith("_")]
-"""What the harness asks of a criterion."""
+SEED = "the seed alone"
 
 
 def check_criterion(criterion: Criterion) -> list[Seen]:
@@ -47,10 +46,9 @@ def hyperparameters(criterion: Criterion) -> str:
     assert criterion.__dataclass_params__.frozen, (
         f"{name} can be changed: write @dataclass(frozen=True) and keep statistics in the state"
     )
-    for own in {own for cls in type(criterion).__mro__ if not issubclass(Criterion, cls) for own in vars(cls)}:
-        meant = get_close_matches(own, CONTRACT, n=1, cutoff=0.8)
-        assert own in CONTRACT or own.startswith("_") or not callable(getattr(criterion, own)) or not meant, (
-            f"{name}.{own} is no method of the contract: did you mean {meant[0]}? Call a helper of your own _{own}"
+    for own, meant in slips(type(criterion), Criterion):
+        raise AssertionError(
+            f"{name}.{own} is no part of the contract: did you mean {meant}? Call what is your own _{own}"
         )
     for method in ("observe_inputs", "compensate"):
         assert not (criterion.elementwise and criterion.overrides(method)), (
@@ -120,6 +118,14 @@ def inputs_untouched(criterion: Criterion) -> str:
     state = trials.start(criterion, moments)
     for index, scores in enumerate(trials.play(criterion, state, moments)):
         scores.fill_(-1)
+        weight, before = copies[index].weight.clone(), {key: value.clone() for key, value in state.items()}
+        criterion.score(state, weight)
+        assert torch.equal(weight, copies[index].weight), (
+            f"{type(criterion).__name__}.score changes the weight in place: work on copies (weight.abs(), not weight.abs_())"
+        )
+        assert [key for key, value in before.items() if not torch.equal(state[key], value)] == [], (
+            f"{type(criterion).__name__}.score changes the state: work on copies; `observe` alone moves statistics"
+        )
         mask = trials.half(moments[index].weight)
         criterion.keep(state, moments[index].weight, trials.step(index))
         for training in (True, False):
@@ -175,18 +181,26 @@ def flat_view(criterion: Criterion) -> str:
     return f"{len(SHAPES)} matrices as one vector"
 
 
+def dependence(criterion: Criterion) -> str:
+    """Scores depend on something: the weights, what was observed, or at least the seed."""
+    moments, others = trials.planted(WIDE, STEPS)[0], trials.history(WIDE, STEPS)
+    scores = list(trials.play(criterion, trials.start(criterion, moments), moments))[-1]
+    other = list(trials.play(criterion, trials.start(criterion, moments), others))[-1]
+    if not torch.equal(scores, other):
+        return "the weights, or what was observed"
+    reseeded = criterion.init(others[0].weight, torch.Generator().manual_seed(1))
+    assert not torch.equal(other, list(trials.play(criterion, reseeded, others))[-1]), (
+        f"{type(criterion).__name__} gives the same scores whatever the weights, gradients and seed: nothing is ranked"
+    )
+    return SEED
+
+
 def planted_example(criterion: Criterion) -> str:
     """Weights that matter by every idea of importance score higher than those that do not."""
     moments, matters = trials.planted(WIDE, STEPS)
     scores = list(trials.play(criterion, trials.start(criterion, moments), moments))[-1]
-    other = list(trials.play(criterion, trials.start(criterion, moments), trials.history(WIDE, STEPS)))[-1]
-    if torch.equal(scores, other):
-        again = trials.history(WIDE, STEPS)
-        reseeded = criterion.init(again[0].weight, torch.Generator().manual_seed(1))
-        assert not torch.equal(other, list(trials.play(criterion, reseeded, again))[-1]), (
-            f"{type(criterion).__name__} gives the same scores whatever the weights, gradients and seed: nothing is ranked"
-        )
-        return "skipped, because the scores depend on the seed alone"
+    if dependence(criterion) == SEED:
+        return f"skipped, because the scores depend on {SEED}"
     above = float((scores[matters][:, None] > scores[~matters][None, :]).float().mean())
     assert above > 0.9, (
         f"{type(criterion).__name__} ranks a weight that is large, and that the loss pushes further from zero, above a negligible "
@@ -203,6 +217,7 @@ CHECKS: dict[str, Callable[[Criterion], str]] = {
     "inputs untouched": inputs_untouched,
     "saved state": saved_state,
     "flat view": flat_view,
+    "dependence": dependence,
     "planted example": planted_example,
     "gates": gates,
     "own rule": own_rule,
@@ -212,6 +227,8 @@ CHECKS: dict[str, Callable[[Criterion], str]] = {
     "cost": cost,
 }
 """The checks by name, in the order in which they run; each takes a criterion and says what was seen."""
+CHEAP = ("hyperparameters", "shape", "inputs untouched", "finiteness", "determinism", "dependence")
+"""Those that take milliseconds and without which a criterion's row says nothing."""
 
 
 def _gate(criterion: Criterion, state: State, moment: Moment) -> Tensor:

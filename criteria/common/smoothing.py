@@ -61,6 +61,7 @@ class Smoothed(Criterion):
 
     def __post_init__(self) -> None:
         """Refuse options outside their ranges."""
+        super().__post_init__()
         require_range("beta1", self.beta1, 0, 1, open_high=True)
         require_range("beta2", self.beta2, 0, 1)
         require_at_least("window", self.window, 1)

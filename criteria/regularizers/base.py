@@ -10,6 +10,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from criteria.common.options import require_types
+
 Batch = Mapping[str, Tensor]
 Forward = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]
 """(model, batch) -> losses [decisions], logits [decisions, classes] (one class: regression)."""
@@ -27,6 +29,10 @@ class Regularizer:
 
     needs_teacher: ClassVar[bool] = False
     """Wants a dense model fine-tuned on the same task and seed, given to `begin`."""
+
+    def __post_init__(self) -> None:
+        """ValueError where an option is not of its type; a subclass that checks more calls this first."""
+        require_types(self)
 
     @property
     def needs_score(self) -> bool:

@@ -31,6 +31,7 @@ class Distillation(Regularizer):
     """T, by which both models' logits are divided."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_range("alpha", self.alpha, 0, 1)
         require_positive("temperature", self.temperature)
 

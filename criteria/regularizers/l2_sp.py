@@ -25,6 +25,7 @@ class L2Sp(Regularizer):
     """Strength of the pull; 0 or more."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least("alpha", self.alpha, 0)
 
     def begin(self, forward: Forward, teacher: nn.Module | None) -> None:

@@ -24,6 +24,7 @@ class LabelSmoothing(Regularizer):
     """The share that is spread, in [0, 1)."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_range("epsilon", self.epsilon, 0, 1, open_high=True)
 
     def loss(self, losses: Tensor, logits: Tensor, model: nn.Module, batch: Batch) -> Tensor:

@@ -24,6 +24,7 @@ class Rdrop(Regularizer):
     """Weight of the disagreement; 0 or more."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least("alpha", self.alpha, 0)
 
     def begin(self, forward: Forward, teacher: nn.Module | None) -> None:

@@ -38,6 +38,7 @@ class SelfRegularization(Regularizer):
     """Weight of the teacher where the output is one number, in [0, 1]."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_choice("teacher", self.teacher, ("latest", "best"))
         require_positive("temperature", self.temperature)
         require_range("regression_alpha", self.regression_alpha, 0, 1)

@@ -99,6 +99,7 @@ class TextGeneration(Task):
         return False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("beams", "max_target"):
             if getattr(self, name) < 1:
                 raise TaskError(f"{name} is {getattr(self, name)}; expected at least 1")

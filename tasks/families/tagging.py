@@ -45,6 +45,7 @@ class WordTagging(Task):
     """The tags' column, likewise; -1 is the last."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.scheme not in ("auto", *SCHEMES):
             raise TaskError(f"scheme is {self.scheme!r}; the choices are auto, {', '.join(SCHEMES)}")
         for name in ("word", "tag"):

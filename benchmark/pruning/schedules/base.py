@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import ClassVar
 
+from criteria.common.options import require_types
+
 
 @dataclass(frozen=True)
 class Schedule(ABC):
@@ -19,6 +21,10 @@ class Schedule(ABC):
 
     Where this holds for a part of the run only, override `holds`.
     """
+
+    def __post_init__(self) -> None:
+        """ValueError where an option is not of its type; a subclass that checks more calls this first."""
+        require_types(self)
 
     @abstractmethod
     def sparsity(self, step: int, total: int, target: float) -> float:
@@ -63,6 +69,7 @@ class Ramp(Schedule):
     """Sparsity from which the ramp climbs, where it is below the target."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_phases(self.initial, self.final)
         for name in ("window", "final_every"):
             require_count(name, getattr(self, name))

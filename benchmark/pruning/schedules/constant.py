@@ -20,6 +20,7 @@ class Constant(Schedule):
     """Steps between maskings; longer than the run masks once, as one_shot[at=0] does."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_count("window", self.window)
 
     def sparsity(self, step: int, total: int, target: float) -> float:

@@ -29,6 +29,7 @@ class Gradual(Schedule):
     """Maskings of the ramp at least, where it has as many steps."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_phases(self.initial, self.final)
         for name in ("window", "maskings"):
             require_count(name, getattr(self, name))

@@ -27,6 +27,7 @@ class Iterative(Schedule):
     """Off: kept weights go on from where they are (iterative pruning with fine-tuning)."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_count("rounds", self.rounds)
         require_length("rewind_to", self.rewind_to)
         if self.rewinds and self.rewind_to < 1 and self.rewind_to * (self.rounds + 1) >= 1:

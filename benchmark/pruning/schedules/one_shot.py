@@ -21,6 +21,7 @@ class OneShot(Schedule):
     """When to prune: a share of the run below 1 (0: after the first step), else steps (all of them: no recovery)."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_length("at", self.at)
 
     def sparsity(self, step: int, total: int, target: float) -> float:

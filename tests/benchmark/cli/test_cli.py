@@ -113,7 +113,7 @@ def test_a_failed_cell_is_exit_code_1_and_the_others_finish(tmp_path: Path, prun
     code, printed = prunebench("run", board.folder)
     assert code == 1
     assert "2 cells run, 0 were done, 1 failed." in printed
-    assert f"FAILED glue/sst2 {plugin} 0.5 seed 0: criterion Broken gave " in printed
+    assert f"FAILED glue/sst2 {plugin} 0.5 seed 0: criterion '{plugin}' breaks its contract: Broken gives " in printed
     assert "failed" in (board.folder / "table.md").read_text()
     code, printed = prunebench("status", board.folder)
     assert code == 0
@@ -121,7 +121,10 @@ def test_a_failed_cell_is_exit_code_1_and_the_others_finish(tmp_path: Path, prun
     assert "FAILED glue/sst2" in printed
     code, printed = prunebench("run", board.folder)
     assert code == 1
-    assert f"FAILED before, left alone: glue/sst2 {plugin} 0.5 seed 0: criterion Broken gave " in printed
+    assert (
+        f"FAILED before, left alone: glue/sst2 {plugin} 0.5 seed 0: criterion '{plugin}' breaks its contract: Broken gives "
+        in printed
+    )
     assert "--retry-failed tries them again." in printed
     plugin.write_text(NOT_FINITE.replace('weight * float("nan")', "weight"))
     load.cache_clear()

@@ -25,7 +25,7 @@ def test_a_file_of_ones_own_gets_its_row(board_copy: Path, tmp_path: Path, capsy
     printed = capsys.readouterr().out
     assert f"{MARK}My idea (decay 0.5)" in printed
     assert f"{MARK}magnitude" not in printed
-    assert f'add to its criteria: "{path}[decay=0.5]"' in printed
+    assert f'add to its criteria: "{path}[decay=0.5]"' in printed  # unquoted, YAML reads a list
     assert (board_copy / "suite.yaml").read_text() == suite
     assert ids(board_copy) - before == {cell.id for cell in wider.cells()}
     assert len(wider.cells()) == 1

@@ -169,7 +169,7 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
         ),
         (
             LEAST + "overrides: {squad: {sparsities: [2]}}",
-            "suite.yaml: overrides.squad.sparsities.0: found 2: expected a share below 1",
+            "suite.yaml: overrides.squad.sparsities.0: found 2: expected a share below 1: 0.02 for 2 %",
         ),
         (LEAST + "overrides: {squad: 3}", "suite.yaml: overrides.squad: found 3: Input should be a valid dictionary"),
         (LEAST + "overrides: [squad]", "suite.yaml: overrides: found ['squad']: Input should be a valid dictionary"),

@@ -276,6 +276,26 @@ class HandsOut(Fisher):
         return state["sum"]
 
 
+@dataclass(frozen=True)
+class Constant(Criterion):
+    """The same for every weight."""
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return torch.ones_like(weight)
+
+
+@dataclass(frozen=True)
+class Ages(Alias):
+    """Moves its statistics whenever it is asked, without a trace in the scores."""
+
+    def init(self, weight: Tensor, generator: torch.Generator) -> State:
+        return {"sum": torch.zeros_like(weight), "asked": torch.zeros(1)}
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        state["asked"] += 1
+        return state["sum"].clone()
+
+
 BROKEN = [
     (Thawed(), "hyperparameters", "frozen=True"),
     (Undecorated(), "hyperparameters", "decorate Undecorated"),
@@ -286,6 +306,8 @@ BROKEN = [
     (GlobalNoise(), "determinism", "generator in init"),
     (Alias(), "determinism", r"\.clone\(\)"),
     (InPlace(), "inputs untouched", "work on copies"),
+    (Ages(), "inputs untouched", "changes the state"),
+    (Constant(), "dependence", "nothing is ranked"),
     (Clipper(), "inputs untouched", "work on copies"),
     (HiddenMemory(), "saved state", "in the state"),
     (LateState(), "saved state", "under names that init gives"),
