@@ -139,3 +139,19 @@ def report(
 
     opened = [open_board(board, changes, data, model) for board in boards]
     echo(write_report(opened, output or boards[0] / "report.html", published))
+
+
+@app.command()
+def site(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder with boards.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Where to: a new folder, or a site to write anew.")],
+) -> None:
+    """Write a leaderboard of all boards in FOLDER as static files: an index, a page a board, a page a method."""
+    from benchmark.commands.site import site as write
+    from benchmark.plugins.files import only_look
+
+    only_look(True)
+    index, left_out = write(folder, output)
+    for name, reason in left_out.items():
+        echo(f"left out: {name}: {reason}", err=True)
+    echo(index)

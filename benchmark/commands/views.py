@@ -1,9 +1,11 @@
 """What is shown of a board: tables, statistics, figures, the page. Made from its records; nothing here trains."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from numpy.typing import NDArray
 
@@ -15,6 +17,9 @@ from benchmark.plugins import registry
 from benchmark.report.render import render
 from benchmark.report.table import LAYOUTS, TASKS, Table, build_table
 from tasks.pipeline.whole import holding
+
+if TYPE_CHECKING:
+    from benchmark.report.page.model import PageBoard
 
 Aggregated = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, float]]
 """Metrics in percent from per-example outcomes."""
@@ -164,20 +169,45 @@ def plot(board: Board, folder: Path, format: str, dark: bool = False) -> list[Pa
 
 def write_report(boards: Sequence[Board], path: Path, published: bool = False) -> Path:
     """One self-contained HTML page of several boards."""
-    from benchmark.report.page.model import PageBoard
     from benchmark.report.page.write import write_page
     from benchmark.report.published import default_path, load_published
 
-    pages = []
-    for board in boards:
-        _, problems = board.records()
-        records = shown(board, whole=True)
-        title = board.suite.title or board.folder.name
-        said = [str(problem) for problem in problems]
-        pages.append(
-            PageBoard(
-                title, records, board.suite.cells(), board.failures(), said, board.folder.as_posix(), board.suite.gate
-            )
-        )
+    pages = [page_board(board, link_to(board.records_folder, path.parent)) for board in boards]
     with holding(boards[0].folder):
         return write_page(pages, path, published=load_published(default_path()) if published else ())
+
+
+def page_board(board: Board, records_at: str = "") -> "PageBoard":
+    """What a page needs of a board, the tests of its table among it where outcomes allow them."""
+    from benchmark.report.names import names_of
+    from benchmark.report.page.model import PageBoard
+    from benchmark.report.significance import compare
+
+    _, problems = board.records()
+    found = PageBoard(
+        title=board.suite.title or board.folder.name,
+        records=shown(board, whole=True),
+        specs=board.suite.cells(),
+        failures=board.failures(),
+        problems=[f"{problem.path.name}: {problem.reason}" for problem in problems],
+        folder=board.folder.as_posix(),
+        gate=board.suite.gate,
+        names=names_of(board.suite),
+        records_at=records_at,
+    )
+    try:
+        tested = compare(
+            found.table(), found.records, lambda record: load_outcomes(board.records_folder, record), aggregate
+        )
+    except PrunebenchError:  # outcomes that are damaged, or metrics of a whole corpus: the page then goes by ranks
+        tested = []
+    return replace(found, comparisons=tested)
+
+
+def link_to(folder: Path, place: Path) -> str:
+    """The way from `place` to `folder` as a link; empty where it would tell where on this machine both lie."""
+    here, there = place.resolve(), folder.resolve()
+    shared = Path(os.path.commonpath([here, there]))
+    if not (shared.is_relative_to(Path.cwd()) or there.is_relative_to(here)):
+        return ""
+    return quote(Path(os.path.relpath(there, here)).as_posix())

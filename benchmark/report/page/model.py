@@ -13,7 +13,10 @@ from benchmark.board.record import Point, Record
 from benchmark.report.cells import Cell
 from benchmark.report.escape import clean
 from benchmark.report.layout import Line
+from benchmark.report.names import Names
+from benchmark.report.page import words
 from benchmark.report.show import show
+from benchmark.report.significance import Comparison
 from benchmark.report.statistics.intervals import t_interval
 from benchmark.report.table import Table, build_table
 from benchmark.suite.spec import GATE, RunSpec
@@ -35,10 +38,25 @@ class PageBoard:
     folder: str = "BOARD"
     gate: float = GATE
     """Points above the floor at which a task counts."""
+    names: Names = field(default_factory=Names)
+    comparisons: Sequence[Comparison] = ()
+    """Every cell of `table` against the best of its column; none where they could not be made."""
+    records_at: str = ""
+    """Where the page finds the records, relative to itself and ready for a link; empty where it does not."""
 
     def table(self) -> Table:
-        """The headline table: criterion and regularizer down, task and sparsity across."""
-        return build_table(self.records, self.specs, title=self.title, failures=self.failures, gate=self.gate)
+        """The headline table: criterion and regularizer down, task and sparsity across, averages over tasks last."""
+        return build_table(
+            self.records,
+            self.specs,
+            rows=("criterion", "regularizer"),
+            columns=("task", "sparsity"),
+            average=True,
+            names=self.names,
+            title=self.title,
+            failures=self.failures,
+            gate=self.gate,
+        )
 
     @property
     def models(self) -> list[str]:
@@ -70,7 +88,14 @@ def board_data(board: PageBoard, table: Table) -> dict[str, Any]:
         if cell.state != "blank"
     }
     runs = {record.id: _run(record) for record in board.records if record.id in specs}
-    return {"title": clean(board.title), "digits": table.digits, "cells": cells, "runs": runs}
+    return {
+        "title": clean(board.title),
+        "folder": clean(Path(board.folder).name),
+        "records": board.records_at,
+        "digits": table.digits,
+        "cells": cells,
+        "runs": runs,
+    }
 
 
 def _cell(
@@ -81,8 +106,8 @@ def _cell(
     ids = [*cell.ids, *cell.absent]
     reasons = dict(cell.failures)
     return {
-        "name": " · ".join(clean(word) for line in lines for word in line.labels if word),
-        "metric": clean(cell.metric),
+        "name": " · ".join(clean(word) for word in _name(table, *lines)),
+        "metric": clean(table.called.metric(cell.metric)),
         "shown": shown.plain,
         "state": cell.state,
         "mean": _finite(cell.mean),
@@ -95,8 +120,12 @@ def _cell(
         "notes": [clean(note.text) for note in table.notes if note.kind in cell.marks],
         "runs": list(cell.ids),
         "absent": [[clean(specs[id_].cell), clean(reasons.get(id_, "no record"))] for id_ in cell.absent],
-        "command": command(board.folder, specs[ids[0]]) if ids else "",
+        "command": command(board.folder, specs[ids[0]]) if ids and not lines[1].average else "",
     }
+
+
+def _name(table: Table, row: Line, column: Line) -> list[str]:
+    return [words.method(table.called, row), words.task(table.called, column), words.sparsity(column)]
 
 
 def command(folder: str, spec: RunSpec) -> str:

@@ -66,6 +66,7 @@ function filter() {
     rows += filterRows(table, want, visible);
   }
   for (const details of form.querySelectorAll("details")) count(details);
+  sideways();
   document.getElementById("shown").textContent = `${rows} rows and ${columns} columns shown, ${shown} of ${boards.length} boards`;
 }
 
@@ -117,7 +118,13 @@ function number(value, digits) {
   return value === null ? "not a number" : value.toFixed(digits);
 }
 
-function runsTable(runs, digits) {
+function recordLink(id, records) {
+  const cell = make("td");
+  cell.append(records ? make("a", id, { href: `${records}/${encodeURIComponent(id)}.json` }) : id);
+  return cell;
+}
+
+function runsTable(runs, digits, records) {
   const names = [...new Set(runs.flatMap(([, run]) => Object.keys(run.metrics)))];
   const table = make("table"), head = make("tr"), body = make("tbody"), thead = make("thead");
   table.append(make("caption", "Runs"), thead, body);
@@ -132,7 +139,8 @@ function runsTable(runs, digits) {
     for (const name of names) row.append(make("td", name in run.metrics ? number(run.metrics[name], digits + 1) : ""));
     const sparsity = run.met ? run.sparsity : `${run.sparsity} (not as requested)`;
     const times = [`${number(run.seconds, 1)} s`, `${number(run.criterion, 2)} s`, `${(run.peak / 2 ** 20).toFixed(0)} MiB`];
-    for (const text of [sparsity, run.selected, ...times, id]) row.append(make("td", text));
+    for (const text of [sparsity, run.selected, ...times]) row.append(make("td", text));
+    row.append(recordLink(id, records));
     body.append(row);
   });
   const scroll = make("div", null, { class: "scroll", role: "region", "aria-label": "Runs", tabindex: "0" });
@@ -208,8 +216,8 @@ function open(button) {
   for (const note of cell.notes) facts.push(["note", note]);
   for (const [name, reason] of cell.absent) facts.push([name, reason]);
   dialog.append(list(facts));
-  if (runs.length) dialog.append(runsTable(runs, board.digits), curves(runs));
-  if (cell.command) dialog.append(make("h3", "To reproduce"), commandBox(cell.command));
+  if (runs.length) dialog.append(runsTable(runs, board.digits, board.records), curves(runs));
+  if (cell.command) dialog.append(make("h3", "To reproduce"), make("p", `In the folder that holds ${board.folder}:`), commandBox(cell.command));
   const said = [...new Set(runs.flatMap(([, run]) => run.notes))];
   if (said.length) dialog.append(make("h3", "Remarks of the runs"), list(said.map((text) => ["", text])));
   if (runs.length) dialog.append(make("h3", "Made with"), list(Object.entries(runs[0][1].made)));
@@ -219,6 +227,16 @@ function open(button) {
 }
 
 dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+
+// ---- tables wider than the page say so
+
+function sideways() {
+  for (const hint of document.querySelectorAll(".sideways")) {
+    const box = hint.nextElementSibling;
+    hint.hidden = box.scrollWidth <= box.clientWidth + 1;
+  }
+}
+addEventListener("resize", sideways);
 
 // ---- cells by arrow keys, as in a spreadsheet
 

@@ -1,11 +1,18 @@
 """The headline table as static HTML: readable without the script, which only hides, sorts and opens details."""
 
+import re
+
 from benchmark.report.cells import Cell
 from benchmark.report.escape import for_html
 from benchmark.report.layout import Line, header_spans
+from benchmark.report.names import listed
+from benchmark.report.page import words
+from benchmark.report.sheet import average_name
 from benchmark.report.show import LEGEND, show
 from benchmark.report.table import Table
 
+SIDEWAYS = '<p class="sideways" hidden>More columns to the right: scroll the table sideways <span>&rarr;</span></p>\n'
+"""What the script shows above a table that is wider than the page."""
 RANKS = {1: ", best of its column", 2: ", second of its column"}
 
 
@@ -17,47 +24,94 @@ def headline(table: Table, number: int) -> str:
     notes = "".join(f"<li><sup>{note.symbol}</sup> {for_html(note.text)}</li>" for note in table.notes)
     facts = "".join(f"<dt>{for_html(name)}</dt><dd>{for_html(text)}</dd>" for name, text in table.facts.items())
     return (
+        f'<p class="hint">Score in percent, mean ± standard deviation over seeds. Choose a cell for its runs, a heading to '
+        f"sort.</p>\n{SIDEWAYS}"
         f'<div class="scroll" role="region" aria-label="Results of {for_html(table.title)}" tabindex="0">'
-        f'<table class="headline"><caption>{for_html(table.title)}: score in percent, mean ± sd over seeds. '
-        f'<span class="hint">Choose a cell for its runs; choose a sparsity to sort.</span></caption>\n'
+        f'<table class="headline">\n'
         f"<thead>\n{head}\n</thead>\n<tbody>\n{body}\n</tbody></table></div>\n"
-        f'<p class="legend">{f"Marks: {legend}." if legend else ""}</p>'
+        f'<p class="legend">{f"Marks: {legend}." if legend else ""}{_same(table)}{_averaged(table)}</p>'
         f'<ul class="notes">{notes}</ul>\n'
-        f'<details class="facts" open><summary>How these numbers were made</summary><dl>{facts}</dl></details>\n'
+        f'<details class="facts"><summary>How these numbers were made</summary><dl>{facts}</dl></details>\n'
     )
+
+
+def _varying(table: Table) -> list[int]:
+    """The fields of the rows that tell them apart: the first, and others that are not the same in every pruned row."""
+    pruned = [line for line in table.rows if not line.dense]
+    return [k for k in range(len(table.row_fields)) if k == 0 or len({line.labels[k] for line in pruned}) > 1]
+
+
+def _labels(table: Table, line: Line) -> list[str]:
+    criterion, regularizer = (str(part) for part in line.key)
+    return [table.called.method(criterion), table.called.regularizer(regularizer) if regularizer else ""]
+
+
+def _same(table: Table) -> str:
+    """What all pruned rows share, in words; nothing where it is `none`."""
+    pruned = [_labels(table, line) for line in table.rows if not line.dense]
+    left = [k for k in range(len(table.row_fields)) if k not in _varying(table)]
+    said = [f"{table.row_fields[k]} {pruned[0][k]}" for k in left if pruned and pruned[0][k].lower() != "none"]
+    return for_html(f" All rows: {', '.join(said)}.") if said else ""
+
+
+def _averaged(table: Table) -> str:
+    """What each average is over: the tasks that count and have its sparsity."""
+    said = []
+    for line in table.columns:
+        if line.average:
+            tasks = [
+                table.called.task(str(column.key[0]))
+                for j, column in enumerate(table.columns)
+                if not column.average and column.key[1] == line.key[1] and not _gated(table, j)
+            ]
+            said.append(f"{listed(tasks)} at {words.sparsity(line)}")
+            name = average_name(line)
+    return for_html(f" {name}, of complete rows: mean over {'; '.join(said)}.") if said else ""
+
+
+def _gated(table: Table, j: int) -> bool:
+    return any("gate" in row[j].marks for row in table.cells)
+
+
+def _breakable(text: str) -> str:
+    """Escaped words that may break after a space, a slash or a comma, and before a bracket, but not inside a word."""
+    return re.sub(r"([,/_])|(?=[\[(])", r"\1<wbr>", for_html(text))
 
 
 def _head(table: Table) -> list[str]:
     levels = len(table.column_fields)
     corner = "".join(
         f'<th scope="col" class="field" rowspan="{levels}" aria-sort="none">'
-        f'<button type="button" class="sort" data-field="{k}">{for_html(name)}</button></th>'
-        for k, name in enumerate(table.row_fields)
+        f'<button type="button" class="sort" data-field="{place}">{for_html(table.row_fields[k])}</button></th>'
+        for place, k in enumerate(_varying(table))
     )
     lines = []
     for level in range(levels - 1):
         start, cells = 0, []
-        for name, span in header_spans(table.columns, level):
+        for _, span in header_spans(table.columns, level):
+            said = _breakable(words.task(table.called, table.columns[start]))
             cells.append(f'<th scope="colgroup" colspan="{span}" data-from="{start}" data-to="{start + span}">'
-                         f"{for_html(name)}</th>")  # fmt: skip
+                         f"{said}</th>")  # fmt: skip
             start += span
         lines.append(f"<tr>{corner if level == 0 else ''}{''.join(cells)}</tr>")
-    last = "".join(_sortable(line, j) for j, line in enumerate(table.columns))
+    last = "".join(_sortable(table, line, j) for j, line in enumerate(table.columns))
     return [*lines, f"<tr>{'' if lines else corner}{last}</tr>"]
 
 
-def _sortable(line: Line, j: int) -> str:
+def _sortable(table: Table, line: Line, j: int) -> str:
     task, sparsity = (for_html(word) for word in (str(line.key[0]), line.labels[1]))
-    label = for_html(f"sort by {' '.join(line.labels)}")
+    label = for_html(f"sort by {words.task(table.called, line)} {words.sparsity(line)}")
     return (
         f'<th scope="col" data-column="{j}" data-task="{task}" data-sparsity="{sparsity}" aria-sort="none">'
-        f'<button type="button" class="sort" data-column="{j}" aria-label="{label}">{sparsity}</button></th>'
+        f'<button type="button" class="sort" data-column="{j}" aria-label="{label}">'
+        f"{for_html(words.sparsity(line))}</button></th>"
     )
 
 
 def _row(table: Table, i: int, number: int) -> str:
     line = table.rows[i]
-    heads = "".join(f'<th scope="row">{for_html(word)}</th>' for word in line.labels)
+    said = _labels(table, line)
+    heads = "".join(f'<th scope="row"><span>{_breakable(said[k])}</span></th>' for k in _varying(table))
     cells = "".join(_data(table, i, j, cell, number) for j, cell in enumerate(table.cells[i]))
     criterion, regularizer = (for_html(str(part)) for part in line.key)
     kind = ' class="dense"' if line.dense else ""
@@ -73,8 +127,9 @@ def _data(table: Table, i: int, j: int, cell: Cell, number: int) -> str:
     value = {1: f"<strong>{value}</strong>", 2: f"<u>{value}</u>"}.get(shown.rank, value)
     notes = f"<sup>{shown.symbols}</sup>" if shown.symbols else ""
     spread = f' <span class="spread">{for_html(shown.spread)}</span>' if shown.spread else ""
-    words = [*table.rows[i].labels, *table.columns[j].labels]
-    label = f"{', '.join(word for word in words if word)}: {shown.plain}{RANKS.get(shown.rank, '')}"
+    row, column = table.rows[i], table.columns[j]
+    said = words.method(table.called, row), words.task(table.called, column), words.sparsity(column)
+    label = f"{', '.join(said)}: {shown.plain}{RANKS.get(shown.rank, '')}"
     return (
         f'<td {where} class="{cell.state}"><button type="button" class="cell" aria-haspopup="dialog" '
         f'data-board="{number}" data-cell="{i}-{j}" aria-label="{for_html(label)}">'

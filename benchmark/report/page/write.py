@@ -6,7 +6,7 @@ lets no other script run and nothing be fetched, whatever a name in a record may
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.machine.atomic import write_text
@@ -16,6 +16,8 @@ from benchmark.report.escape import clean, for_html
 from benchmark.report.fields import TableError
 from benchmark.report.figures.style import inline_svg
 from benchmark.report.html import fragment
+from benchmark.report.page import words
+from benchmark.report.page.lead import lead
 from benchmark.report.page.model import PageBoard, board_data, embedded
 from benchmark.report.page.summary import summary_html
 from benchmark.report.page.table import headline
@@ -40,30 +42,33 @@ def write_page(
     return path
 
 
-def page(boards: Sequence[PageBoard], *, title: str = "", published: Sequence[Published] = ()) -> str:
-    """The whole document. TableError without boards."""
+def page(boards: Sequence[PageBoard], *, title: str = "", published: Sequence[Published] = (), home: str = "") -> str:
+    """The whole document; `home` is where all boards are listed, for a link. TableError without boards."""
     if not boards:
         raise TableError("a page needs at least one board")
     tables = [board.table() for board in boards]
     data = embedded([board_data(board, table) for board, table in zip(boards, tables, strict=True)])
     script, style = (HERE / "page.js").read_text("utf-8"), (HERE / "page.css").read_text("utf-8")
     name = for_html(title or " and ".join(board.title for board in boards))
+    titled = len(boards) > 1 or (title and title != boards[0].title)
     sections = "\n".join(
-        _section(board, table, i, published) for i, (board, table) in enumerate(zip(boards, tables, strict=True))
+        _section(board, table, i, published, bool(titled))
+        for i, (board, table) in enumerate(zip(boards, tables, strict=True))
     )
+    back = f'<nav><a href="{for_html(home)}">All boards</a></nav>\n' if home else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">
+<meta http-equiv="Content-Security-Policy" content="{policy(script)}">
 <meta name="color-scheme" content="light dark">
 <title>{name}</title>
 <style>
 {style}</style>
 </head>
 <body>
-<header><h1>{name}</h1>
+<header>{back}<h1>{name}</h1>
 <p>{_counted(boards)}</p>
 </header>
 <main>
@@ -78,7 +83,8 @@ def page(boards: Sequence[PageBoard], *, title: str = "", published: Sequence[Pu
 """
 
 
-def _policy(script: str) -> str:
+def policy(script: str) -> str:
+    """Content-Security-Policy of a page: this script alone runs, and nothing is fetched."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:"
 
@@ -90,44 +96,48 @@ def _counted(boards: Sequence[PageBoard]) -> str:
 
 
 def _filters(boards: Sequence[PageBoard], tables: Sequence[Table]) -> str:
-    found: dict[str, dict[str, None]] = {name: {} for name in FILTERS}
+    found: dict[str, dict[str, str]] = {name: {} for name in FILTERS}
     for board, table in zip(boards, tables, strict=True):
         for line in table.columns:
-            found["task"][str(line.key[0])] = None
+            found["task"][str(line.key[0])] = words.task(table.called, line)
             if line.key[1] != "dense":
-                found["sparsity"][line.labels[1]] = None
+                found["sparsity"][line.labels[1]] = words.sparsity(line)
         for line in table.rows:
             if not line.dense:
-                found["criterion"][str(line.key[0])] = None
-                found["regularizer"][str(line.key[1])] = None
-        found["model"] |= dict.fromkeys(board.models)
-    groups = "".join(_choices(name, list(values)) for name, values in found.items())
+                found["criterion"][str(line.key[0])] = table.called.method(str(line.key[0]))
+                found["regularizer"][str(line.key[1])] = table.called.regularizer(str(line.key[1]))
+        found["model"] |= {model: table.word("model", model) for model in board.models}
+    groups = "".join(_choices(name, values) for name, values in found.items())
     return (
         f'<form id="filters" aria-label="Filter the tables">{groups}'
         '<button type="button" id="all">Show all</button><output id="shown" aria-live="polite"></output></form>'
     )
 
 
-def _choices(name: str, values: list[str]) -> str:
+def _choices(name: str, values: Mapping[str, str]) -> str:
     boxes = "".join(
-        f'<label><input type="checkbox" name="{name}" value="{for_html(value)}" checked> {for_html(value)}</label>'
-        for value in values
+        f'<label><input type="checkbox" name="{name}" value="{for_html(value)}" checked> {for_html(word)}</label>'
+        for value, word in values.items()
     )
     return (
-        f'<details><summary>{name.capitalize()} <span class="count"></span></summary>'
+        f'<details{"" if len(values) > 1 else " hidden"}><summary>{name.capitalize()} <span class="count"></span></summary>'
         f"<fieldset><legend>{name.capitalize()}</legend>{boxes}</fieldset></details>"
     )
 
 
-def _section(board: PageBoard, table: Table, number: int, published: Sequence[Published]) -> str:
+def _section(board: PageBoard, table: Table, number: int, published: Sequence[Published], titled: bool) -> str:
     problems = "".join(f"<li>{for_html(problem)}</li>" for problem in board.problems)
     unread = f'<p class="problem">Records that could not be read:</p><ul>{problems}</ul>' if problems else ""
     summary = summarize(table)
-    said = summary_html(summary) if summary is not None else NOTHING
+    said = summary_html(summary, table.called) if summary is not None else NOTHING
     models = for_html("\n".join(board.models))
-    head = f'<section class="board" id="board-{number}" data-models="{models}">\n<h2>{for_html(board.title)}</h2>\n'
+    name = for_html(board.title)
+    head = f'<section class="board" id="board-{number}" data-models="{models}" aria-label="{name}">\n'
+    sentence, basis = lead(table, board.comparisons, summary)
     parts = [
         head,
+        f"<h2>{name}</h2>\n" if titled else "",
+        f'<p class="lead">{for_html(sentence)}</p>\n<p class="basis">{for_html(basis)}</p>\n',
         unread,
         headline(table, number),
         f"<h3>What can be concluded</h3>\n{said}",

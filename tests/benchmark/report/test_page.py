@@ -69,7 +69,7 @@ def test_nothing_is_fetched_and_only_its_own_script_may_run(document: str) -> No
 
 def test_the_table_is_there_without_the_script(document: str) -> None:
     for text in (
-        "glue/rte (accuracy)",
+        "RTE (Acc.)",
         "79.5",
         "(1/2)",
         "x.json: truncated",
@@ -78,7 +78,7 @@ def test_the_table_is_there_without_the_script(document: str) -> None:
     ):
         assert text in document
     labels = [a.get("aria-label") or "" for tag, a in read(document).tags if tag == "button"]
-    assert "a, none, glue/rte (accuracy), 0.5: 80.0 ± 0.7" in labels
+    assert "a, RTE (Acc.), 50 %: 80.0 ± 0.7" in labels
 
 
 def test_the_embedded_data_holds_every_run_failure_and_command(document: str) -> None:

@@ -1,6 +1,7 @@
 """The page in a real browser: filters, sorting, details, keyboard, dark mode, print. Needs Chromium and playwright."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +42,14 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     specs, records = make_board()
     gone = records[-1]
     boards = [
-        PageBoard("First board", records[:-1], specs, {gone.id: "out of <memory>"}, folder="results/first"),
+        PageBoard(
+            "First board",
+            records[:-1],
+            specs,
+            {gone.id: "out of <memory>"},
+            folder="results/first",
+            records_at="records",
+        ),
         PageBoard("Second board", [r for r in records if r.spec.task == "squad"], folder="results/second"),
     ]
     return write_page(boards, tmp_path_factory.mktemp("page") / "page.html").as_uri()
@@ -74,42 +82,40 @@ def choose(page: Any, name: str, value: str) -> None:
 
 
 def test_filters_hide_rows_columns_and_boards(page: Any) -> None:
-    assert rows(page) == ["dense", "random", "magnitude", "movement", "principled"]
+    assert rows(page) == ["Dense", "Random", "Magnitude", "Movement", "PINS"]
     choose(page, "criterion", "random")
-    assert rows(page) == ["dense", "magnitude", "movement", "principled"]
+    assert rows(page) == ["Dense", "Magnitude", "Movement", "PINS"]
     choose(page, "sparsity", "0.5")
     heads = page.locator("#board-0 table.headline thead tr:last-child th:visible").all_inner_texts()
-    assert [text.split()[0] for text in heads] == ["0.8", "0.8"]
+    assert [text.split()[0] for text in heads] == ["80", "80", "80"]
     assert page.locator("#board-0 th[scope=colgroup]").first.get_attribute("colspan") == "1"
     choose(page, "task", "squad")
-    assert page.locator("#board-0 table.headline td:visible").count() == 4
+    assert page.locator("#board-0 table.headline td:visible").count() == 8  # the average is a choice of its own
     assert "(1 of 2)" in page.locator("#filters summary", has_text="Sparsity").inner_text()
-    assert page.locator("#shown").inner_text().startswith("4 rows and 1 columns shown, 1 of 2 boards")
-    choose(page, "model", "mini")
-    assert page.locator("section.board:visible").count() == 0
+    assert page.locator("#shown").inner_text().startswith("4 rows and 2 columns shown, 1 of 2 boards")
     page.get_by_role("button", name="Show all").click()
     assert page.locator("section.board:visible").count() == 2
     assert len(rows(page)) == 5
 
 
 def test_sorting_keeps_dense_on_top_and_tells_screen_readers(page: Any) -> None:
-    button = page.get_by_role("button", name="sort by glue/rte (accuracy) 0.5").first
+    button = page.get_by_role("button", name="sort by RTE (Acc.) 50 %").first
     button.click()
-    assert rows(page) == ["dense", "principled", "movement", "magnitude", "random"]
+    assert rows(page) == ["Dense", "PINS", "Movement", "Magnitude", "Random"]
     assert page.locator("#board-0 th[aria-sort=descending]").count() == 1
     button.click()
-    assert rows(page) == ["dense", "random", "magnitude", "movement", "principled"]
+    assert rows(page) == ["Dense", "Random", "Magnitude", "Movement", "PINS"]
     page.locator("#board-0 button.sort", has_text="criterion").click()
-    assert rows(page) == ["dense", "magnitude", "movement", "principled", "random"]
+    assert rows(page) == ["Dense", "Magnitude", "Movement", "PINS", "Random"]
 
 
 def test_a_cell_opens_its_runs_and_gives_the_focus_back(page: Any) -> None:
-    cell = page.get_by_role("button", name="principled, none, squad (f1), 0.5: 81.0 ± 0.7, best of its column").first
+    cell = page.get_by_role("button", name="PINS, SQuAD (F1), 50 %: 81.0 ± 0.7, best of its column").first
     cell.click()
     dialog = page.get_by_role("dialog")
     text = dialog.inner_text()
     for part in (
-        "principled · none · squad (f1) · 0.5",
+        "PINS · SQuAD (F1) · 50 %",
         "81.50",
         "500 / 1,000 = 0.5000",
         "95 % t interval",
@@ -117,6 +123,10 @@ def test_a_cell_opens_its_runs_and_gives_the_focus_back(page: Any) -> None:
     ):
         assert part in text
     assert "-again --only 'squad principled 0.5 seed *'" in text
+    assert "In the folder that holds first:" in text
+    links = [link.get_attribute("href") for link in dialog.locator("td a").all()]
+    assert len(links) == 2
+    assert all(re.fullmatch(r"records/[0-9a-f]{16}\.json", link) for link in links)
     assert dialog.locator(".curves svg").count() == 3
     assert dialog.locator("tbody tr").count() == 2
     page.keyboard.press("Escape")
@@ -125,7 +135,7 @@ def test_a_cell_opens_its_runs_and_gives_the_focus_back(page: Any) -> None:
 
 
 def test_a_failed_run_shows_its_reason_as_text(page: Any) -> None:
-    page.get_by_role("button", name="principled, none, squad (f1), 0.8: 77.5 (1/2)").first.click()
+    page.get_by_role("button", name="PINS, SQuAD (F1), 80 %: 77.5 (1/2)").first.click()
     assert "out of <memory>" in page.get_by_role("dialog").inner_text()
 
 
@@ -133,9 +143,7 @@ def test_the_keyboard_alone_reaches_a_cell_and_opens_it(page: Any) -> None:
     page.locator("#board-0 button.cell").first.focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith(
-        "random, none, glue/rte (accuracy), 0.8"
-    )
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("Random, RTE (Acc.), 80 %")
     page.keyboard.press("Enter")
     assert page.get_by_role("dialog").is_visible()
     page.keyboard.press("Enter")
@@ -162,3 +170,49 @@ def test_the_table_reads_without_a_script(browser: Any, address: str) -> None:
     plain.goto(address)
     assert "81.0" in plain.locator("#board-0 table.headline").inner_text()
     plain.close()
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One board of six tasks, wider than any screen, with a method of a long name."""
+    tasks = ("glue/rte", "squad", "glue/sst2", "glue/cola", "glue/mrpc", "glue/qnli")
+    specs, records = make_board(tasks, {"magnitude": 70.0, "principled[signed=true]": 80.0})
+    folder = tmp_path_factory.mktemp("wide")
+    return write_page([PageBoard("Wide board", records, specs)], folder / "page.html").as_uri()
+
+
+INSIDE = """() => { const box = document.querySelector(".scroll"); box.scrollLeft = box.scrollWidth;
+  const heads = [...document.querySelectorAll("table.headline thead tr:last-child th")];
+  const right = heads.at(-1).getBoundingClientRect(), first = document.querySelector("tbody th").getBoundingClientRect();
+  return [right.right <= innerWidth + 1, Math.abs(first.left - box.getBoundingClientRect().left) <= 1,
+          document.documentElement.scrollWidth <= innerWidth]; }"""
+"""With the table scrolled to its end: is the last column on the screen, the first one still there, the page itself not wider."""
+
+BROKEN = """() => [...document.querySelectorAll("table.headline tbody th span")].flatMap((span) => {
+  const walker = document.createTreeWalker(span, NodeFilter.SHOW_TEXT), found = [];
+  for (let node = walker.nextNode(); node; node = walker.nextNode())
+    for (const word of node.textContent.matchAll(/\\w+/g)) {
+      const range = document.createRange();
+      range.setStart(node, word.index); range.setEnd(node, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size > 1) found.push(word[0]);
+    }
+  return found; })"""
+"""Words of the row names that stand on two lines."""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_column_can_be_reached_and_no_word_is_broken(browser: Any, wide: str, width: int, scheme: str) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.goto(wide)
+    assert page.locator("h1, h2", has_text="Wide board").count() == 1
+    assert page.locator("body").inner_text().count("Wide board") == 1
+    assert page.locator(".sideways").first.is_visible()
+    assert page.evaluate(INSIDE) == [True, True, True]
+    assert page.evaluate(BROKEN) == []
+    page.close()
+
+
+def test_a_table_that_fits_has_no_hint(page: Any) -> None:
+    assert page.locator("#board-1 .sideways").count() == 1
+    assert not page.locator("#board-1 .sideways").is_visible()

@@ -1,0 +1,46 @@
+"""`prunebench site`: every board below a folder that can be read, as a leaderboard of static files."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmark.board.board import SUITE, Board
+from benchmark.board.record import record_path
+from benchmark.commands.views import page_board
+from benchmark.errors import PrunebenchError
+from benchmark.machine.safe_read import RECORD, read_bounded
+from benchmark.report.site import SiteBoard, file_names, own_files, write_site
+
+
+def site(folder: Path, output: Path) -> tuple[Path, dict[str, str]]:
+    """Write the site; returns its index, and the boards that were left out with the reason.
+
+    PrunebenchError where no board below `folder` can be shown, or `output` holds files of others.
+    """
+    own_files(output)
+    suites = [
+        path for path in folder.rglob(SUITE) if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    names = {suite.parent.relative_to(folder).as_posix(): suite.parent for suite in sorted(suites)}
+    names = {folder.resolve().name if name == "." else name: place for name, place in names.items()}
+    files = file_names(names)
+    boards, left_out = [], {}
+    for name, place in names.items():
+        try:
+            boards.append(_read(name, files[name], place))
+        except (PrunebenchError, OSError, ValueError) as error:
+            left_out[name] = str(error).replace(f"{place}/", "").replace(str(place), name)
+    if not boards:
+        said = "".join(f"\n  {name}: {reason}" for name, reason in left_out.items())
+        raise PrunebenchError(f"{folder}: no board there can be shown{said or f': expected folders with a {SUITE}'}")
+    return write_site(boards, output, left_out), left_out
+
+
+def _read(name: str, file: str, folder: Path) -> SiteBoard:
+    board = Board.open(folder)
+    found = page_board(board, f"../records/{file}")
+    if not found.records:
+        raise PrunebenchError("no run has finished yet")
+    paths = {record.id: record_path(board.records_folder, record.id) for record in found.records}
+    newest = max(path.stat().st_mtime for path in paths.values())
+    texts = {id_: read_bounded(path, RECORD).decode() for id_, path in paths.items()}
+    return SiteBoard(name, file, found, datetime.fromtimestamp(newest, UTC).date().isoformat(), texts)

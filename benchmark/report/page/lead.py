@@ -1,0 +1,155 @@
+"""The sentence on top of a board: who leads, who cannot be told apart, who falls behind where. It says no more than the tests do.
+
+Where outcomes allow it, the test is the one of `table --against best`: paired over the test items, corrected over all cells of the
+table. Otherwise it is that of mean ranks (Friedman, then Nemenyi over all pairs).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+
+from benchmark.report.layout import method_name
+from benchmark.report.names import Names, listed
+from benchmark.report.page import words
+from benchmark.report.significance import Comparison
+from benchmark.report.summary import LEVEL, Summary
+from benchmark.report.table import Table
+
+GROUPS = 4
+"""Groups of methods that fall behind which the sentence names; the table has the rest."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """The methods that were tested in one column: `best` are those not worse than any other there, `behind` are the others."""
+
+    best: tuple[str, ...]
+    behind: tuple[str, ...]
+
+    @property
+    def decided(self) -> bool:
+        """Whether any method is told apart from the best."""
+        return bool(self.behind)
+
+
+def columns_of(comparisons: Sequence[Comparison]) -> dict[int, Column]:
+    """What comparisons against the best say of each column that was tested, by its position; best score first."""
+    found: dict[int, Column] = {}
+    for j in sorted({comparison.place[1] for comparison in comparisons}):
+        here = [comparison for comparison in comparisons if comparison.place[1] == j]
+        behind = {comparison.method for comparison in here if comparison.p_adjusted < LEVEL}
+        tested = dict.fromkeys([here[0].reference, *(comparison.method for comparison in here)])
+        gap = {comparison.method: abs(comparison.found.difference) for comparison in here}
+        order = sorted(tested, key=lambda name: gap.get(name, 0.0))
+        found[j] = Column(
+            tuple(name for name in order if name not in behind), tuple(name for name in order if name in behind)
+        )
+    return found
+
+
+def lead(table: Table, comparisons: Sequence[Comparison], summary: Summary | None) -> tuple[str, str]:
+    """The sentence, and what it rests on; names as they are in records, neither cleaned nor escaped."""
+    columns = columns_of(comparisons)
+    if columns:
+        return _by_items(table, columns), _rests_on_items(table, comparisons, len(columns))
+    if summary is not None and np.isfinite(summary.friedman_p):
+        return _by_ranks(table.called, summary)
+    return "Nothing is told apart here.", (
+        "Fewer than two methods are complete, or their outcomes are too few or not at hand: no test was made."
+    )
+
+
+def _by_items(table: Table, columns: Mapping[int, Column]) -> str:
+    called = table.called
+    names = list(dict.fromkeys(name for column in columns.values() for name in (*column.best, *column.behind)))
+    behind = {name: tuple(j for j, column in columns.items() if name in column.behind) for name in names}
+    everywhere = [name for name in names if all(name in (*c.best, *c.behind) for c in columns.values())]
+    leaders = [name for name in _best_first(table, columns, everywhere) if not behind[name]]
+    if not any(behind.values()):
+        return f"{_said(called, _best_first(table, columns, names))} cannot be told apart: none is found worse than another."
+    if not leaders:
+        first = "No method leads everywhere: each one falls behind another somewhere"
+    elif len(leaders) == 1:
+        first = f"{_said(called, leaders)} leads: it alone falls behind no other method anywhere"
+    else:
+        first = f"{_said(called, leaders)} lead and cannot be told apart"
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for name in _best_first(table, columns, names):
+        if behind[name]:
+            groups.setdefault(behind[name], []).append(name)
+    clauses = [
+        f"{_said(called, members)} {'fall' if len(members) > 1 else 'falls'} behind {_where(table, list(columns), where)}"
+        for where, members in list(groups.items())[:GROUPS]
+    ]
+    left = sum(len(members) for members in list(groups.values())[GROUPS:])
+    more = [f"{left} more {'methods fall' if left > 1 else 'method falls'} behind somewhere"] if left else []
+    return ("; ".join([first, *clauses, *more]) + ".").replace(" %", "\u00a0%")
+
+
+def _best_first(table: Table, columns: Mapping[int, Column], names: Sequence[str]) -> list[str]:
+    """By the mean place among the tested methods of each column."""
+    places = {
+        name: fmean(
+            (*column.best, *column.behind).index(name)
+            for column in columns.values()
+            if name in (*column.best, *column.behind)
+        )
+        for name in names
+    }
+    order = {method_name(line.labels): i for i, line in enumerate(table.rows)}
+    return sorted(names, key=lambda name: (places[name], order[name]))
+
+
+def _where(table: Table, tested: Sequence[int], columns: Sequence[int]) -> str:
+    """`everywhere`, `at 90 %`, or `at 80 % on SST-2`: columns by sparsity, tasks named where they are not all that were tested."""
+    if len(columns) == len(tested):
+        return "everywhere" if len(tested) > 1 else _one(table, columns[0])
+    by_sparsity: dict[str, list[str]] = {}
+    for j in columns:
+        by_sparsity.setdefault(words.sparsity(table.columns[j]), []).append(_task(table, j))
+    said = []
+    for sparsity, tasks in by_sparsity.items():
+        every = sum(words.sparsity(table.columns[j]) == sparsity for j in tested)
+        on = "" if len(tasks) == every and every > 1 else f" on {listed(tasks)}"
+        said.append(f"at {sparsity}{on}")
+    return listed(said)
+
+
+def _task(table: Table, j: int) -> str:
+    return table.called.task(str(table.columns[j].key[0]))
+
+
+def _one(table: Table, j: int) -> str:
+    return f"at {words.sparsity(table.columns[j])} on {_task(table, j)}"
+
+
+def _rests_on_items(table: Table, comparisons: Sequence[Comparison], columns: int) -> str:
+    seeds = sorted({cell.n for row in table.cells for cell in row if cell.n})
+    return (
+        f"Tested over the test items of {columns} {'columns' if columns > 1 else 'column'} at {LEVEL:.0%}, corrected over all "
+        f"{comparisons[0].family} cells that were compared (max-T). It speaks of these trained models "
+        f"({listed([str(n) for n in seeds])} {'seed' if seeds == [1] else 'seeds'} a cell) on other items, not of other seeds."
+    ).replace("5%", "5 %")
+
+
+def _by_ranks(called: Names, summary: Summary) -> tuple[str, str]:
+    cells, names, ranks = len(summary.grid.cells), summary.grid.methods, summary.ranks.mean_rank
+    basis = (
+        f"Tested by mean ranks over {cells} columns (Friedman p = {summary.friedman_p:.2g}; Nemenyi at 5 %, all "
+        f"{len(summary.pairs)} pairs). The outcomes do not allow a test over items."
+    )
+    order = [int(m) for m in np.argsort(ranks, kind="stable")]
+    if summary.friedman_p >= LEVEL:
+        return f"{_said(called, [names[m] for m in order])} cannot be told apart.", basis
+    near = [names[m] for m in order if ranks[m] - ranks[order[0]] <= summary.critical_difference]
+    behind = [name for name in (names[m] for m in order) if name not in near]
+    if not behind:
+        return f"{_said(called, near)} cannot be told apart.", basis
+    first = f"{_said(called, near)} lead and cannot be told apart" if len(near) > 1 else f"{_said(called, near)} leads"
+    return f"{first}; {_said(called, behind)} {'fall' if len(behind) > 1 else 'falls'} behind in mean rank.", basis
+
+
+def _said(called: Names, names: Sequence[str]) -> str:
+    return listed([called.method(name) for name in names])

@@ -1,0 +1,321 @@
+"""A leaderboard of many boards as static files: an index, a page for each board, a page for each method across boards.
+
+    index.html               model x task x sparsity: the methods that are best, seeds, date, cost
+    boards/NAME.html         the page of a board
+    methods/NAME.html        where a method stands, board by board
+    records/NAME/ID.json     the records that the pages link to
+    site.json                the files of the site, so that another folder's are never overwritten
+
+Links are relative and nothing is fetched, so the site opens from disk as from any web server.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from benchmark.errors import PrunebenchError
+from benchmark.machine.atomic import write_text
+from benchmark.report.cells import Cell
+from benchmark.report.escape import for_html
+from benchmark.report.layout import Line, method_name
+from benchmark.report.page import words
+from benchmark.report.page.lead import Column, columns_of, lead
+from benchmark.report.page.model import PageBoard
+from benchmark.report.page.write import HERE, page, policy
+from benchmark.report.show import show
+from benchmark.report.summary import summarize
+from benchmark.report.table import Table
+
+MANIFEST = "site.json"
+
+
+@dataclass(frozen=True)
+class SiteBoard:
+    """A board of the site: its name below the folder, that of its files, what its page is made of, the day of its newest record
+    file."""
+
+    name: str
+    file: str
+    board: PageBoard
+    date: str
+    records: Mapping[str, str]
+    """The text of each record's file, by id."""
+
+    @cached_property
+    def table(self) -> Table:
+        """The board's table."""
+        return self.board.table()
+
+    @cached_property
+    def columns(self) -> dict[int, Column]:
+        """What the tests say of the columns that were tested, by position."""
+        return columns_of(self.board.comparisons)
+
+
+def write_site(boards: Sequence[SiteBoard], folder: Path, left_out: Mapping[str, str]) -> Path:
+    """Write the site into `folder`, new or a site's own; `left_out` names boards that could not be read, with the reason.
+
+    Returns the index. PrunebenchError where the folder holds files that no site wrote there.
+    """
+    old = own_files(folder)
+    pages = dict(_files(boards, left_out))
+    _remember(folder, {*old, *pages})
+    for name, text in pages.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != text.encode(errors="replace"):
+            write_text(path, text)
+    for name in old - set(pages):
+        (folder / name).unlink(missing_ok=True)
+    _remember(folder, set(pages))
+    return folder / "index.html"
+
+
+def own_files(folder: Path) -> set[str]:
+    """The site's files that lie in `folder`; PrunebenchError where there are others, or links."""
+    if not folder.exists():
+        return set()
+    if not folder.is_dir():
+        raise PrunebenchError(f"{folder}: the site needs a folder, and this is a file")
+    paths = list(folder.rglob("*"))
+    found = {path.relative_to(folder).as_posix() for path in paths if path.is_symlink() or not path.is_dir()}
+    listed = _listed(folder / MANIFEST) if found else set()
+    links = {path.relative_to(folder).as_posix() for path in paths if path.is_symlink()}
+    strange = sorted((found - listed - {MANIFEST}) | links)
+    if strange:
+        raise PrunebenchError(
+            f"{folder}: holds {strange[0]}, which is not of a site that was written there; choose a new folder"
+        )
+    return found - {MANIFEST}
+
+
+def _listed(manifest: Path) -> set[str]:
+    try:
+        return {str(name) for name in json.loads(manifest.read_text("utf-8"))["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _remember(folder: Path, names: Iterable[str]) -> None:
+    write_text(folder / MANIFEST, json.dumps({"files": sorted(names)}, indent=1) + "\n")
+
+
+def _files(boards: Sequence[SiteBoard], left_out: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Name and text of every file, the index last."""
+    files = {one.name: one.file for one in boards}
+    methods = _methods(boards)
+    method_files = file_names(methods)
+    for one in boards:
+        for id_, text in one.records.items():
+            yield f"records/{files[one.name]}/{id_}.json", text
+        yield f"boards/{files[one.name]}.html", page([one.board], home="../index.html")
+    for name, places in methods.items():
+        yield f"methods/{method_files[name]}.html", _method_page(places, files)
+    yield "index.html", _index(boards, files, methods, method_files, left_out)
+
+
+def file_names(names: Iterable[str]) -> dict[str, str]:
+    """A file's name for each of `names`: small letters, digits and dashes, none twice."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80] or "unnamed"
+        chosen, k = base, 2
+        while chosen in taken:
+            chosen, k = f"{base}-{k}", k + 1
+        taken.add(chosen)
+        found[name] = chosen
+    return found
+
+
+def _methods(boards: Sequence[SiteBoard]) -> dict[str, list[tuple[SiteBoard, int]]]:
+    """The boards and rows of every method, by its full spelling."""
+    found: dict[str, list[tuple[SiteBoard, int]]] = {}
+    for one in boards:
+        for i, line in enumerate(one.table.rows):
+            if not line.dense:
+                found.setdefault(method_name(line.labels), []).append((one, i))
+    return dict(sorted(found.items()))
+
+
+def _index(
+    boards: Sequence[SiteBoard],
+    files: Mapping[str, str],
+    methods: Mapping[str, list[tuple[SiteBoard, int]]],
+    method_files: Mapping[str, str],
+    left_out: Mapping[str, str],
+) -> str:
+    rows = [row for one in boards for row in _standings(one, files[one.name], method_files)]
+    rows.sort(key=lambda row: row[0])
+    body = "".join(f"<tr>{''.join(cells)}</tr>\n" for _, cells in rows)
+    head = _head("Task", "Sparsity", "Best methods", "Best score", "Dense", "Seeds", "Model", "Board", "Date", "Hours")
+    listed = "".join(_listed_board(one, files[one.name]) for one in boards)
+    every = ", ".join(
+        f'<a href="methods/{method_files[name]}.html">{for_html(places[0][0].table.called.method(name))}</a>'
+        for name, places in methods.items()
+    )
+    gone = "".join(f"<li>{for_html(name)}: {for_html(reason)}</li>" for name, reason in left_out.items())
+    missing = f"<h2>Boards left out</h2>\n<ul>{gone}</ul>\n" if gone else ""
+    return _document(
+        "Leaderboard of pruning criteria",
+        "<p>One line for each model, task and sparsity. Methods that stand together cannot be told apart by a test over "
+        "the test items, corrected over the whole board; the first has the best mean score, which stands beside them. "
+        "Hours are those of all runs of the line; the date is that of the board's newest record file.</p>\n"
+        f"{_scrolling('Leaderboard', head, body)}"
+        f"<h2>Boards</h2>\n<ul>{listed}</ul>\n<h2>Methods</h2>\n<p>{every}</p>\n{missing}",
+    )
+
+
+def _listed_board(one: SiteBoard, file: str) -> str:
+    sentence, _ = lead(one.table, one.board.comparisons, summarize(one.table))
+    return f'<li><a href="boards/{file}.html">{for_html(one.board.title)}</a>: {for_html(sentence)}</li>'
+
+
+def _standings(
+    one: SiteBoard, file: str, method_files: Mapping[str, str]
+) -> Iterable[tuple[tuple[str, str, float, str], list[str]]]:
+    """A sorting key and the cells of a row for every column that has scores."""
+    table = one.table
+    dense = next((i for i, line in enumerate(table.rows) if line.dense), None)
+    models = ", ".join(table.word("model", model) for model in one.board.models)
+    for j, line in enumerate(table.columns):
+        cells = {i: row[j] for i, row in enumerate(table.cells) if not table.rows[i].dense and row[j].runs}
+        if line.average or not cells:
+            continue
+        best, score = _best(one, j, cells, method_files)
+        seeds = sorted({cell.n for cell in cells.values()})
+        spent = {id_ for cell in cells.values() for id_ in cell.ids}
+        hours = sum(record.cost.total_seconds for record in one.board.records if record.id in spent) / 3600
+        key = (models, str(line.key[0]), _number(line), one.name)
+        yield (
+            key,
+            [
+                f'<th scope="row"><span>{for_html(words.task(table.called, line))}</span></th>',
+                f"<td>{for_html(words.sparsity(line))}</td>",
+                f'<td class="words">{best}</td><td>{score}</td>',
+                f"<td>{_score(table, table.cells[dense][j]) if dense is not None else ''}</td>",
+                f"<td>{seeds[0] if len(seeds) == 1 else f'{seeds[0]} to {seeds[-1]}'}</td>",
+                f'<td class="name">{for_html(models)}</td>',
+                f'<td class="name"><a href="boards/{file}.html">{for_html(one.name)}</a></td>',
+                f"<td>{for_html(one.date)}</td><td>{hours:.2f}</td>",
+            ],
+        )
+
+
+def _number(line: Line) -> float:
+    return line.key[1] if isinstance(line.key[1], float) else 0.0
+
+
+def _best(one: SiteBoard, j: int, cells: Mapping[int, Cell], method_files: Mapping[str, str]) -> tuple[str, str]:
+    """The best methods of a column as links, and the best score; where no test was made, that is said."""
+    rows = {method_name(one.table.rows[i].labels): i for i in cells}
+    column = one.columns.get(j)
+    if column is None:
+        ranked = [name for name, i in rows.items() if cells[i].rank == 1]
+        reason = "no test" if ranked else "not ranked"
+        score = _score(one.table, cells[rows[ranked[0]]]) if ranked else ""
+        return f"{_links(one, ranked, method_files)} <small>({reason})</small>", score
+    if not column.decided:
+        said = f"none told apart <small>({len(column.best)} methods)</small>"
+    else:
+        said = _links(one, column.best, method_files)
+    return said, _score(one.table, cells[rows[column.best[0]]])
+
+
+def _links(one: SiteBoard, names: Sequence[str], method_files: Mapping[str, str]) -> str:
+    called = one.table.called
+    return ", ".join(
+        f'<a href="methods/{method_files[name]}.html">{for_html(called.method(name))}</a>' for name in names
+    )
+
+
+def _score(table: Table, cell: Cell) -> str:
+    return for_html(show(cell, table).plain)
+
+
+def _method_page(places: Sequence[tuple[SiteBoard, int]], files: Mapping[str, str]) -> str:
+    rows = [row for one, i in places for row in _where(one, i, files[one.name])]
+    rows.sort(key=lambda row: row[0])
+    first, i = places[0]
+    body = "".join(f"<tr>{''.join(cells)}</tr>\n" for _, cells in rows)
+    head = _head("Task", "Sparsity", "Score", "Dense", "Against the best", "Seeds", "Model", "Board")
+    spelling = for_html(method_name(first.table.rows[i].labels))
+    return _document(
+        first.table.called.method(method_name(first.table.rows[i].labels)),
+        f"<p>Written <code>{spelling}</code> in suites, records and CSV files.</p>\n{_scrolling('Results', head, body)}",
+        "../index.html",
+    )
+
+
+def _where(one: SiteBoard, i: int, file: str) -> Iterable[tuple[tuple[str, str, float, str], list[str]]]:
+    table, name = one.table, method_name(one.table.rows[i].labels)
+    dense = next((k for k, line in enumerate(table.rows) if line.dense), None)
+    models = ", ".join(table.word("model", model) for model in one.board.models)
+    for j, line in enumerate(table.columns):
+        cell = table.cells[i][j]
+        if line.average or cell.state == "blank":
+            continue
+        yield (
+            (models, str(line.key[0]), _number(line), one.name),
+            [
+                f'<th scope="row"><span>{for_html(words.task(table.called, line))}</span></th>',
+                f"<td>{for_html(words.sparsity(line))}</td><td>{_score(table, cell)}</td>",
+                f"<td>{_score(table, table.cells[dense][j]) if dense is not None else ''}</td>",
+                f'<td class="words">{_standing(one.columns.get(j), name)}</td><td>{cell.n}</td>',
+                f'<td class="name">{for_html(models)}</td>',
+                f'<td class="name"><a href="../boards/{file}.html">{for_html(one.name)}</a></td>',
+            ],
+        )
+
+
+def _standing(column: Column | None, name: str) -> str:
+    if column is None or name not in (*column.best, *column.behind):
+        return "not tested"
+    if name in column.behind:
+        return "falls behind"
+    if not column.decided:
+        return "none told apart"
+    return "not told apart from the best" if len(column.best) > 1 else "best"
+
+
+CLASS = ' class="left"'
+LEFT = ("Best methods", "Against the best", "Model", "Board")
+
+
+def _head(*names: str) -> str:
+    first, *others = names
+    heads = (f'<th scope="col"{CLASS if name in LEFT else ""}>{name}</th>' for name in others)
+    return f'<th scope="col" class="field">{first}</th>{"".join(heads)}'
+
+
+def _scrolling(label: str, head: str, body: str) -> str:
+    return (
+        '<p class="sideways narrow">More columns to the right: scroll the table sideways <span>&rarr;</span></p>\n'
+        f'<div class="scroll" role="region" aria-label="{label}" tabindex="0"><table class="site"><thead><tr>{head}</tr>'
+        f"</thead>\n<tbody>\n{body}</tbody></table></div>\n"
+    )
+
+
+def _document(title: str, body: str, home: str = "") -> str:
+    style = (HERE / "page.css").read_text("utf-8")
+    back = f'<nav><a href="{home}">All boards</a></nav>\n' if home else ""
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{policy("")}">
+<meta name="color-scheme" content="light dark">
+<title>{for_html(title)}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<header>{back}<h1>{for_html(title)}</h1></header>
+<main>
+{body}</main>
+</body>
+</html>
+"""
