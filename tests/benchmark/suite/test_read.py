@@ -89,7 +89,7 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
             LEAST.replace("random", "principled, 'principled[window=10]'"),
             "suite.yaml: criteria: found ['principled', 'principled[window=10]']: given twice: principled",
         ),
-        (LEAST.replace("0.5", "1.5"), "suite.yaml: sparsities.0: found 1.5: expected a share below 1"),
+        (LEAST.replace("0.5", "1.5"), "suite.yaml: sparsities.0: found 1.5: Input should be less than 1"),
         (LEAST.replace("0.5", "0"), "suite.yaml: sparsities.0: found 0: Input should be greater than 0"),
         (LEAST.replace("0.5", "half"), "suite.yaml: sparsities.0: found 'half': Input should be a valid number"),
         (LEAST.replace("0.5", ".nan"), "suite.yaml: sparsities.0: found nan: Input should be a finite number"),
