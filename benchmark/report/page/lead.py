@@ -7,15 +7,18 @@ table. Otherwise it is that of mean ranks (Friedman, then Nemenyi over all pairs
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmark.report.layout import method_name
 from benchmark.report.names import Names, listed
 from benchmark.report.page import words
-from benchmark.report.significance import Comparison
 from benchmark.report.summary import LEVEL, Summary
 from benchmark.report.table import Table
+
+if TYPE_CHECKING:
+    from benchmark.report.significance import Comparison
 
 GROUPS = 4
 """Groups of methods that fall behind which the sentence names; the table has the rest."""
@@ -34,7 +37,7 @@ class Column:
         return bool(self.behind)
 
 
-def columns_of(comparisons: Sequence[Comparison]) -> dict[int, Column]:
+def columns_of(comparisons: "Sequence[Comparison]") -> dict[int, Column]:
     """What comparisons against the best say of each column that was tested, by its position; best score first."""
     found: dict[int, Column] = {}
     for j in sorted({comparison.place[1] for comparison in comparisons}):
@@ -49,7 +52,7 @@ def columns_of(comparisons: Sequence[Comparison]) -> dict[int, Column]:
     return found
 
 
-def lead(table: Table, comparisons: Sequence[Comparison], summary: Summary | None) -> tuple[str, str]:
+def lead(table: Table, comparisons: "Sequence[Comparison]", summary: Summary | None) -> tuple[str, str]:
     """The sentence, and what it rests on; names as they are in records, neither cleaned nor escaped."""
     columns = columns_of(comparisons)
     if columns:
@@ -125,7 +128,7 @@ def _one(table: Table, j: int) -> str:
     return f"at {words.sparsity(table.columns[j])} on {_task(table, j)}"
 
 
-def _rests_on_items(table: Table, comparisons: Sequence[Comparison], columns: int) -> str:
+def _rests_on_items(table: Table, comparisons: "Sequence[Comparison]", columns: int) -> str:
     seeds = sorted({cell.n for row in table.cells for cell in row if cell.n})
     return (
         f"Tested over the test items of {columns} {'columns' if columns > 1 else 'column'} at {LEVEL:.0%}, corrected over all "

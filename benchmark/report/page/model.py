@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.board.record import Point, Record
 from benchmark.report.cells import Cell
@@ -16,10 +16,12 @@ from benchmark.report.layout import Line
 from benchmark.report.names import Names
 from benchmark.report.page import words
 from benchmark.report.show import show
-from benchmark.report.significance import Comparison
 from benchmark.report.statistics.intervals import t_interval
 from benchmark.report.table import Table, build_table
 from benchmark.suite.spec import GATE, RunSpec
+
+if TYPE_CHECKING:
+    from benchmark.report.significance import Comparison
 
 POINTS = 200
 """A curve is thinned to about so many points."""
@@ -39,7 +41,7 @@ class PageBoard:
     gate: float = GATE
     """Points above the floor at which a task counts."""
     names: Names = field(default_factory=Names)
-    comparisons: Sequence[Comparison] = ()
+    comparisons: "Sequence[Comparison]" = ()
     """Every cell of `table` against the best of its column; none where they could not be made."""
     records_at: str = ""
     """Where the page finds the records, relative to itself and ready for a link; empty where it does not."""
