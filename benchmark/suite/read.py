@@ -172,9 +172,8 @@ def _explain(path: Path, item: Any) -> str:
     reason = item["msg"].removeprefix("Value error, ")
     value, place = item["input"], ("", *item["loc"])
     field = str(place[-2] if isinstance(place[-1], int) else place[-1])
-    if field == "sparsities" and item["type"] == "less_than":
-        percent = f": {value / 100:g} for {value:g} %" if 2 <= value < 100 else ""
-        reason = f"expected a share below 1{percent}"
+    if field == "sparsities" and item["type"] == "less_than" and 2 <= value < 100:
+        reason = f"expected a share below 1: {value / 100:g} for {value:g} %"
     if item["type"] == "list_type" and isinstance(value, (str, int, float)):
         many = list(range(value)) if isinstance(value, int) and field == "seeds" and 1 < value < 10 else f"[{value}]"
         reason = f"expected a list: {many}"

@@ -28,16 +28,13 @@ def require_contract(spec: RunSpec, total: int) -> None:
     for kind, text in asked:
         if registry.is_builtin(kind, text):
             continue
-        if breach := _breach(kind, text, registry.load(kind, registry.parse(text)[0]), total, spec.sparsity):
+        if breach := _breach(kind, text, total, spec.sparsity):
             raise BrokenPluginError(f"{registry.KINDS[kind].singular} '{text}' breaks its contract: {breach}")
 
 
 @cache
-def _breach(kind: str, text: str, _: type, total: int, sparsity: float) -> str:
-    """What the first check that fails says; "" where all pass, or cannot be tried on tensors so small.
-
-    The plugin's class is a part of the key: a file that is loaded anew is tried anew.
-    """
+def _breach(kind: str, text: str, total: int, sparsity: float) -> str:
+    """What the first check that fails says; "" where all pass, or cannot be tried on tensors so small."""
     plugin = registry.configure(kind, text)
     if kind == "schedules":
         plan = schedules.checks_of(plugin, total, sparsity)
