@@ -5,6 +5,8 @@ outside (or are no linear layers), so they are never touched. Shared parameters 
 of those layers, as the released PINS and PLATON code does.
 """
 
+import re
+import warnings
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -56,7 +58,25 @@ def find_prunable(model: nn.Module, biases: bool = False, skip_frozen: bool = Fa
             "stay dense. "
             "Unfreeze them (merge adapters into their base first), or pass skip_frozen=True to prune the trained ones alone"
         )
+    _warn_of_adapters(model, trained)
     return trained
+
+
+def _warn_of_adapters(model: nn.Module, trained: list[Matrix]) -> None:
+    """Say where adapters are pruned: their weights are no weights of the model that the sparsity is stated of."""
+    wrapped = [f"{name}." for name, module in model.named_modules() if hasattr(module, "base_layer")]
+    adapters = [
+        matrix
+        for matrix in trained
+        if any(matrix.name.startswith(name) and not matrix.name.startswith(f"{name}base_layer.") for name in wrapped)
+        or re.search(r"(^|[._])(lora|adapters?)[._]", matrix.name.lower())
+    ]
+    if adapters:
+        warnings.warn(
+            f"{type(model).__name__}: {_count(adapters):,} of the {_count(trained):,} weights that are pruned are adapters', "
+            f"{adapters[0].name} first, and the sparsity is that of both together: merge adapters into their base first",
+            stacklevel=3,
+        )
 
 
 def prunable_of(model: nn.Module) -> tuple[int, int]:

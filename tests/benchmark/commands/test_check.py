@@ -7,6 +7,7 @@ import pytest
 from benchmark import cli
 from benchmark.commands.check import check, kind_of, verdicts
 from benchmark.errors import PrunebenchError
+from benchmark.plugins import registry
 from tests.tasks.tiny import checkpoint, write_sst2
 
 CRITERION = '''"""Keeps large weights."""
@@ -94,6 +95,44 @@ def test_the_command_says_what_passed_and_what_failed(
     assert "passed  shape: " in printed
     assert "FAILED  planted example: " in printed
     assert printed.endswith("breaks the contract of criteria: planted example\n")
+
+
+def test_the_command_tells_what_was_skipped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["prunebench", "check", "magnitude"])
+    try:
+        cli.main()
+    except SystemExit as ended:
+        assert not ended.code  # noqa: PT017
+    *lines, last = capsys.readouterr().out.splitlines()
+    told = [line.split()[0] for line in lines]
+    assert set(told) == {"passed", "skipped"}
+    assert "skipped gates: because nothing is latent" in lines
+    assert last == (
+        f"magnitude keeps the contract of criteria: {told.count('passed')} checks passed, {told.count('skipped')} skipped"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("Bad-Name.py", "BadName"), ("my idea.py", "MyIdea"), ("two.words.py", "TwoWords")]
+)
+def test_the_class_that_a_file_should_define_can_be_written(tmp_path: Path, name: str, expected: str) -> None:
+    path = tmp_path / name
+    path.write_text("x = 1\n")
+    with pytest.raises(PrunebenchError, match=f"expected {expected}$"):
+        registry.configure("criteria", str(path))
+    path.write_text(CRITERION.replace("Mine", expected))
+    registry.load.cache_clear()
+    assert type(registry.configure("criteria", str(path))).__name__ == expected
+
+
+def test_a_slip_is_told_whatever_the_kind_would_be(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(CRITERION.replace("    def score", "    def oberve(self): pass\n\n    def score"))
+    with pytest.raises(PrunebenchError, match=r"^criterion Mine of \S+: oberve .*did you mean observe") as caught:
+        verdicts(str(path))
+    assert "\n" not in str(caught.value)
 
 
 REGULARIZER = '''"""Adds nothing, in words."""

@@ -10,6 +10,7 @@ from benchmark.board.outcomes import load_outcomes
 from benchmark.commands.export import card, export_cell
 from benchmark.errors import PrunebenchError
 from benchmark.training.run import Options, open_task
+from tests.benchmark.boards import make_board
 
 
 def test_from_pretrained_gives_the_recorded_score(finished: Path, tmp_path: Path) -> None:
@@ -66,6 +67,18 @@ def test_a_full_folder_and_an_unknown_cell_are_refused(finished: Path, tmp_path:
         board.find("glue/sst2 magnitude 0.6 seed 0")
     with pytest.raises(PrunebenchError, match="several"):
         board.find("")
+
+
+def test_of_many_cells_the_nearest_are_named(tmp_path: Path) -> None:
+    board = make_board(tmp_path / "wide", criteria=["random", "magnitude"], seeds=list(range(30)))
+    with pytest.raises(PrunebenchError) as caught:
+        board.find("glue/sst2 magnitud 0.5 seed 7")
+    said = str(caught.value)
+    assert said.startswith(
+        "'glue/sst2 magnitud 0.5 seed 7' names no cell of this board; did you mean 'glue/sst2 magnitude 0.5 seed 7'?"
+    )
+    assert said.count("glue/sst2") == 2 + 8
+    assert said.endswith("and 82 more (see status)")
 
 
 def test_the_card_states_what_a_reader_needs(finished: Path) -> None:

@@ -1,5 +1,6 @@
 """What counts as prunable, by hand from the configuration of a dozen architectures; and views of what is stored transposed."""
 
+import warnings
 from typing import Any
 
 import pytest
@@ -261,6 +262,7 @@ FIXED = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*adapters'")
 @pytest.mark.parametrize("form", FIXED)
 def test_a_model_whose_base_stays_dense_is_refused_unless_asked_for(form: str) -> None:
     build, counts, first, trained = FIXED[form]
@@ -268,6 +270,33 @@ def test_a_model_whose_base_stays_dense_is_refused_unless_asked_for(form: str) -
         find_prunable(build())
     assert [matrix.name for matrix in find_prunable(build(), skip_frozen=True)] == trained
     assert "{} of {}".format(*prunable_of(build())) == counts
+
+
+def bottleneck() -> Any:
+    """A small layer of its own between two blocks' layers."""
+    model = two_blocks()
+    model.blocks[0] = nn.ModuleDict({"dense": nn.Linear(3, 2), "adapter": nn.ModuleDict({"down": nn.Linear(2, 1)})})
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "skip_frozen", "said"),
+    [
+        (lambda: adapted().requires_grad_(True), False, "5 of the 15 weights .*blocks.0.lora_A.default.weight first"),
+        (adapted, True, "5 of the 9 weights .*blocks.0.lora_A.default.weight first"),
+        (bottleneck, False, "2 of the 12 weights .*blocks.0.adapter.down.weight first"),
+    ],
+)
+def test_adapters_that_are_pruned_are_named(model: Any, skip_frozen: bool, said: str) -> None:
+    with pytest.warns(UserWarning, match=f"{said}.*merge adapters into their base"):
+        find_prunable(model(), skip_frozen=skip_frozen)
+
+
+def test_models_without_adapters_are_pruned_without_a_word() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        find_prunable(two_blocks())
+        find_prunable(first_frozen(), skip_frozen=True)
 
 
 def test_nothing_trained_is_an_error_even_if_asked_for() -> None:

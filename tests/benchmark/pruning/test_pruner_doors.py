@@ -49,6 +49,59 @@ def test_any_share_below_one_is_taken(sparsity: float) -> None:
     assert pruner.measure() == pytest.approx(sparsity, abs=1 / pruner.mask.numel())
 
 
+class Scores(Magnitude):
+    """Whatever a test wants of `score`."""
+
+    def score(self, state: Any, weight: Any) -> Any:
+        return FORMS[self.form](weight)  # type: ignore[attr-defined]
+
+
+FORMS: dict[str, Callable[[Any], Any]] = {
+    "in place": lambda weight: weight.abs_() + 0,
+    "zeroed": lambda weight: weight.zero_() + 1,
+    "one number": lambda weight: weight.abs().sum(),
+    "no tensor": lambda weight: 1.0,  # noqa: ARG005
+    "none": lambda weight: None,  # noqa: ARG005
+    "too long": lambda weight: torch.cat([weight, weight]),
+    "nan": lambda weight: weight * NAN,
+    "infinite": lambda weight: weight.abs() * INF,
+    "whole numbers": lambda weight: weight.abs().long(),
+}
+
+
+@pytest.mark.parametrize("elementwise", [True, False])
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("in place", "score changes the weights in place"),
+        ("zeroed", "score changes the weights in place"),
+        ("one number", r"score gave \[\] for a weight of shape \[.*one value a weight"),
+        ("no tensor", "score gave a float for a weight of shape"),
+        ("none", "score gave a NoneType for a weight of shape"),
+        ("too long", r"score gave \[.*\] for a weight of shape"),
+        ("nan", "scores that are not finite in "),
+        ("infinite", "scores that are not finite in "),
+        ("whole numbers", ""),
+    ],
+)
+def test_scores_that_do_not_fit_are_told_by_name(form: str, said: str, elementwise: bool) -> None:
+    made: Any = type("Mine", (Scores,), {"form": form, "elementwise": elementwise})
+    pruner = pruner_of(criterion=made())
+    if not said:
+        assert pruner.scores().dtype == torch.float32
+        return
+    with pytest.raises(PrunebenchError, match=f"(?s)Mine.*{said}"):
+        pruner.scores()
+
+
+@pytest.mark.parametrize("kept", [None, 1.0, torch.ones(3, dtype=torch.bool)])
+def test_a_mask_of_another_shape_is_told_by_name(kept: object) -> None:
+    own: dict[str, Any] = {"exact": property(lambda _: False), "keep": lambda *_: kept}
+    pruner = pruner_of(criterion=type("Mine", (Magnitude,), own)())
+    with pytest.raises(PrunebenchError, match=r"Mine: keep gave .* for a weight of shape"):
+        loop(pruner, 4)
+
+
 def loop(pruner: Pruner, steps: int, observed: Callable[[int], bool] = lambda _: True) -> None:
     for index in range(steps):
         if observed(index):

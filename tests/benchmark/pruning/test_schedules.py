@@ -235,15 +235,15 @@ def test_which_schedules_hold_their_mask() -> None:
     ("build", "message"),
     [
         (lambda: Cubic(initial=-0.1), r"initial = -0.1: expected a share of the run in \[0, 1\)"),
-        (lambda: Cubic(final=float("nan")), "final = nan"),
+        (lambda: Cubic(final=float("nan")), "final=nan"),
         (lambda: Linear(window=0), "window = 0: expected a whole number from 1 on"),
-        (lambda: Linear(final_every=2.5), "final_every = 2.5"),  # type: ignore[arg-type]
+        (lambda: Linear(final_every=2.5), "final_every=2.5"),  # type: ignore[arg-type]
         (lambda: Exponential(start=1.0), r"start = 1.0: expected a sparsity in \[0, 1\)"),
         (lambda: Cubic(initial=0.5, final=0.5), "leave no ramp between them"),
         (lambda: Gradual(initial=0.6), "leave no ramp between them"),
         (lambda: Gradual(maskings=0), "maskings = 0: expected a whole number from 1 on"),
         (lambda: OneShot(at=-1), "at = -1"),
-        (lambda: Constant(window=True), "window = True"),
+        (lambda: Constant(window=True), "window=True"),
         (lambda: Iterative(rounds=0), "rounds = 0"),
         (lambda: Iterative(rounds=4, rewind_to=0.3), "past the first of 5 equal parts"),
     ],
