@@ -18,7 +18,7 @@ WRONG: tuple[Any, ...] = (None, 17, 1.5, True, ["x"], [], {"x": 1}, {})
 """What no text is. A text in the place of a text, the empty one among them, may be sound."""
 
 DART = [{"tripleset": [["A", "b", "C"], ["D", "e", "F"]], "annotations": [{"text": "one"}, {"text": "two"}]}]
-ROWS = {
+ROWS: dict[str, tuple[Any, Any, str]] = {
     "dart": (Dart(), {"tripleset": [["A", "b", "C"]], "target": "t", "references": ["x"]}, "reported"),
     "webnlg": (
         Webnlg("2020"),
