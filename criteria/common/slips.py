@@ -6,6 +6,8 @@ from difflib import get_close_matches
 
 CLOSE = 0.8
 """Similarity from which a name counts as a slip of another."""
+HARMLESS = {"label"}
+"""Names of the contract that decide no number; `labels`, beside them, is a task's own word."""
 
 
 def slips(cls: type, base: type) -> list[tuple[str, str]]:
@@ -13,7 +15,7 @@ def slips(cls: type, base: type) -> list[tuple[str, str]]:
 
     Options (fields of a dataclass) are compared with the settings of `base` alone: `scope` is no slip of the method `score`.
     """
-    contract = {_plain(name): name for name in dir(base) if not name.startswith("_")}
+    contract = {_plain(name): name for name in dir(base) if not name.startswith("_") and name not in HARMLESS}
     settings = {plain: name for plain, name in contract.items() if not callable(getattr(base, name))}
     options = {field.name for field in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else set()
     found = []

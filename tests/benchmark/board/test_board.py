@@ -12,6 +12,7 @@ from benchmark.board.record import RecordError, failure_path, outcomes_path, rec
 from benchmark.engine.local import run_cells
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.registry import load
+from benchmark.training.contract import _breach
 from tests.benchmark.boards import CPU, NOT_FINITE, Watched, finish, make_board, times
 
 # Done and not done.
@@ -110,7 +111,10 @@ def test_a_failing_cell_is_noted_and_the_others_finish(tmp_path: Path, broken: P
     assert [what for what, _ in watched.told].count("failed") == 1
     (failed,) = [spec for spec in board.suite.cells() if spec.id in done.failed]
     reason = done.failed[failed.id]
-    assert re.match(r"criterion Broken gave \d+ of \d+ scores that are not finite in .*weight", reason)
+    assert re.match(
+        r"criterion '.*broken.py' breaks its contract: Broken gives scores that are not finite|.*breaks its contract: Broken gives \d+",
+        reason,
+    ), reason
     assert board.failures() == {failed.id: reason}
     assert "Traceback" in failure_path(board.records_folder, failed.id).read_text()
     assert board.records()[1] == []
@@ -121,8 +125,9 @@ def test_a_failed_cell_is_left_alone_until_it_is_asked_for(tmp_path: Path, broke
     ((failed, reason),) = finish(board).failed.items()
     again = finish(board)
     assert (again.finished, again.failed, again.left) == ([], {}, {failed: reason})
-    broken.write_text(NOT_FINITE.replace('weight * float("nan")', "weight"))
+    broken.write_text(NOT_FINITE.replace('weight * float("nan")', "weight.abs()"))
     load.cache_clear()
+    _breach.cache_clear()
     done = run_cells(board, board.cells(), Watched(), replace(CPU, retry_failed=True))
     assert (len(done.finished), len(done.standing), done.failed, done.left) == (1, 1, {}, {})
     assert board.failures() == {}
