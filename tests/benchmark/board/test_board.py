@@ -111,10 +111,7 @@ def test_a_failing_cell_is_noted_and_the_others_finish(tmp_path: Path, broken: P
     assert [what for what, _ in watched.told].count("failed") == 1
     (failed,) = [spec for spec in board.suite.cells() if spec.id in done.failed]
     reason = done.failed[failed.id]
-    assert re.match(
-        r"criterion '.*broken.py' breaks its contract: Broken gives scores that are not finite|.*breaks its contract: Broken gives \d+",
-        reason,
-    ), reason
+    assert re.match(r"criterion '.*broken.py' breaks its contract: Broken gives .*finite", reason)
     assert board.failures() == {failed.id: reason}
     assert "Traceback" in failure_path(board.records_folder, failed.id).read_text()
     assert board.records()[1] == []
