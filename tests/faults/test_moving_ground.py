@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -178,6 +178,15 @@ def test_a_command_that_a_swallowed_signal_met_at_its_end_says_so(
     assert "prunebench: interrupted" in capsys.readouterr().err
 
 
+@pytest.fixture
+def _terminal() -> Iterator[None]:
+    """SIGHUP as a shell leaves it, also where the tests themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_terminal")
 def test_a_closed_terminal_is_one_request_however_often_it_is_told() -> None:
     with interrupt.catching(), interrupt.deferred():
         for _ in range(3):
@@ -198,6 +207,7 @@ def test_under_nohup_a_closed_terminal_changes_nothing() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.usefixtures("_terminal")
 def test_a_run_in_a_terminal_that_is_closed_saves_its_cell(tmp_path: Path) -> None:
     import pty
 
