@@ -180,7 +180,7 @@ def _plain(value: Any) -> Any:
 
 
 def _written(record: Record) -> bytes:
-    """What the file of the record holds; what is half of a character becomes '?'."""
+    """The record as the bytes of its file; characters that UTF-8 cannot encode become '?'."""
     text = json.dumps(as_json(record), indent=1, ensure_ascii=False, allow_nan=False)
     return f"{text}\n".encode(errors="replace")
 

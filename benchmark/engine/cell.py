@@ -160,7 +160,7 @@ class CellRunner:
         return run(spec, replace(options, parts=PARTS, teacher=partial(self.teachers.get, parts=PARTS)))
 
     def _progress(self, spec: RunSpec) -> Progress:
-        """The watcher's; a board that has gone away is noticed here, and not only when there is a record to write."""
+        """The progress callback of the cell; it also notices a board that was moved, before there is a record to write."""
         told = self.watcher.started(spec)
 
         def progress(done: int, total: int, loss: float, sparsity: float) -> None:

@@ -91,7 +91,7 @@ def raise_if_asked() -> None:
 
 
 def _write_to_nowhere(terminals: tuple[int, ...]) -> None:
-    """Lead what is still printed away from a terminal that is closed, where writing is an error and would end the run unsaved."""
+    """Discard further output once the terminal is closed: writing to it fails, and would end the run before it is saved."""
     with suppress(OSError):
         nowhere = os.open(os.devnull, os.O_RDWR)
         for handle in terminals:

@@ -1,4 +1,4 @@
-"""Claims: who works on a run. A lock of the operating system, which a dead process frees by dying."""
+"""Locks a run so that two processes never train it at once. The operating system releases the lock of a process that dies."""
 
 import errno
 import os

@@ -71,7 +71,7 @@ class Pruner:
         self.criterion, self.schedule = criterion, schedule
         self.target, self.total, self.taken, self.peak = sparsity, total, 0, peak
         self.observed, self.skipped, self.skips = 0, 0, False
-        """Steps observed, steps that the optimizer skipped, and whether the coming step is one of these."""
+        """Steps observed so far, steps that the optimizer skipped, and whether it will skip the coming step."""
         self._wanted = {schedule.rewind(step, total) for step in range(total)}
         self.mask = torch.ones_like(self.weights.vector, dtype=torch.bool)
         self.settled = False
@@ -307,7 +307,7 @@ class Pruner:
             self.ranked = sparsity, versions
 
     def _rank(self, scores: Tensor, sparsity: float) -> Tensor:
-        """The exact mask; scopes other than global ones rank rows of [out, in], whatever way a matrix is stored."""
+        """The exact mask. Scopes within rows need matrices as [out, in], also where a layer stores its weight transposed."""
         transposed = any(matrix.transposed for matrix in self.weights.matrices)
         if not transposed or self.scope.kind in ("global", "published", "layer", "erk"):
             return make_mask(scores, self.weights.shapes, self.scope, sparsity)

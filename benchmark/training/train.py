@@ -108,7 +108,7 @@ def _step(run: Run, batch: Batch, lr: float) -> Tensor:
     """One optimizer step; the loss, detached."""
     loss = backward(run.prepared.forward, run.regularizer, run.model, batch, run.optimizer, run.parts)
     run.optimizer.clip(run.spec.training.clip)
-    # Gradients count as finite: a run whose loss is not ends at its next moment.
+    # Not checked for infinities here: a run whose loss is not finite ends at the next point of its curve.
     if run.spec.call_point == "before":
         run.pruner.observe(lr, finite=True)
         run.optimizer.step(lr)
