@@ -21,7 +21,7 @@ from benchmark.bench.timing import Tell
 from benchmark.board.board import Board
 from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError
-from benchmark.machine.lock import claimed
+from benchmark.machine.lock import locked
 
 SUITE: dict[str, Any] = {
     "title": "Workers", "tasks": ["glue/sst2"], "criteria": ["magnitude", "movement", "principled"],
@@ -84,7 +84,7 @@ def folder_cost(board: Path, rounds: int = 200) -> list[float]:
     locks, records, found = board / ".cache" / "locks", board / "records", []
     for i in range(rounds):
         started = time.perf_counter()
-        with claimed(locks, f"{i:016x}", wait=False):
+        with locked(locks, f"{i:016x}", wait=False):
             (records / f"{i:016x}.json").exists()
         found.append(time.perf_counter() - started)
     return found

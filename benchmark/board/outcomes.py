@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmark.board.record import Record, RecordError, outcomes_path
 from benchmark.machine.safe_arrays import unpack
-from benchmark.machine.safe_read import PACKED, read_bounded
+from benchmark.machine.safe_read import MAX_OUTCOMES, read_regular_file
 
 
 def pack_outcomes(outcomes: dict[str, NDArray[Any]]) -> bytes:
@@ -27,7 +27,7 @@ def load_outcomes(folder: Path, record: Record) -> dict[str, NDArray[Any]]:
     """The per-example outcomes of a record, checked against its checksum."""
     path = outcomes_path(folder, record.id)
     try:
-        data = read_bounded(path, PACKED)
+        data = read_regular_file(path, MAX_OUTCOMES)
     except OSError as error:
         raise RecordError(path, f"per-example outcomes are missing ({error.strerror})") from error
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Record: what one finished run leaves behind; its schema, its atomic save and its checked load.
+"""The record of a finished run: its schema, and how it is saved, loaded and checked.
 
 records/<id>.json           spec, metrics, measured sparsity, curve, cost, provenance
 records/<id>.npz            per-example outcomes: numbers only (outcomes.py), so that paired tests need neither text nor model
@@ -17,18 +17,18 @@ from pydantic import ValidationError
 
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import write_bytes
-from benchmark.machine.safe_read import RECORD, read_bounded
+from benchmark.machine.safe_read import MAX_RECORD, read_regular_file
 from benchmark.suite.spec import SEEDS, RunSpec
 
 SCHEMA = 1
 
 Number = Annotated[float, Meta(ge=-1e60, le=1e60)]
-"""Finite, and so small that means and squares of many are finite too."""
+"""Finite, and small enough that sums of squares over many records stay finite."""
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class RecordError(PrunebenchError):
-    """A record that cannot be read or does not hold together."""
+    """A record that cannot be read, or whose parts contradict each other."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(path, reason)
@@ -39,11 +39,11 @@ class RecordError(PrunebenchError):
 
 
 class Part(Struct, frozen=True, forbid_unknown_fields=True):
-    """A piece of a record, immutable. Types and bounds are checked where one is read, and where a record is saved."""
+    """A part of a record, immutable. Types and bounds are checked when a record is loaded and before one is saved."""
 
 
 class Layer(Part, frozen=True, kw_only=True, gc=False):
-    """One prunable matrix: zeros of its entries, counted on the final weights."""
+    """One prunable matrix: its size and its zeros, counted on the final weights."""
 
     name: str
     size: Count
@@ -86,25 +86,25 @@ class Cost(Part, frozen=True, kw_only=True):
     train_seconds: Number
     evaluate_seconds: Number
     step_seconds: Number
-    """Of a training step: the median over the curve's intervals of their mean."""
+    """Seconds of a typical training step: the mean within each interval of the curve, and the median of those."""
     criterion_seconds: Number
-    """Spent in observing, scoring and masking, all steps together."""
+    """Seconds spent on observing, scoring and masking, over all steps."""
     peak_bytes: Count
     """Peak memory: CUDA allocations, or resident memory on a CPU."""
     steps: Count
     resumed: list[Count] = field(default_factory=list)
-    """Steps at which the run was taken up again from a checkpoint."""
+    """Steps at which the run resumed from a checkpoint."""
 
 
 class Selected(Part, frozen=True, kw_only=True):
-    """Which weights were reported."""
+    """Which weights are reported: the last ones, or those with the best score."""
 
     protocol: Literal["last", "heldout", "best_dev"]
     step: Count
     score: Number | None = None
     """The score that selected them."""
     optimistic: bool = False
-    """Selected on the reported split itself."""
+    """True if that score is of the reported split itself, which makes the reported score too good."""
 
 
 class Record(Part, frozen=True, kw_only=True):
@@ -134,7 +134,7 @@ class Record(Part, frozen=True, kw_only=True):
     """Id of the dense run that taught this one."""
     outcomes_sha256: str
     notes: list[str] = field(default_factory=list)
-    """What a reader must know: a sample instead of the whole split, a missed sparsity."""
+    """What a reader must know, for instance that a sample was evaluated, or that the sparsity was missed."""
 
     @property
     def score(self) -> float:
@@ -143,24 +143,24 @@ class Record(Part, frozen=True, kw_only=True):
 
 
 def record_path(folder: Path, run_id: str) -> Path:
-    """Where the record of `run_id` lies in a board's records folder."""
+    """Path of the record of `run_id` in a board's records folder."""
     return folder / f"{run_id}.json"
 
 
 def outcomes_path(folder: Path, run_id: str) -> Path:
-    """Where the per-example outcomes of `run_id` lie."""
+    """Path of the per-example outcomes of `run_id`."""
     return folder / f"{run_id}.npz"
 
 
 def failure_path(folder: Path, run_id: str) -> Path:
-    """Where the failure of `run_id` lies, if it failed."""
+    """Path of the note that `run_id` failed."""
     return folder / f"{run_id}.failed.json"
 
 
 def failure_reason(path: Path) -> str:
     """Why a run failed, from the file it left."""
     try:
-        return str(json.loads(read_bounded(path, RECORD))["reason"])
+        return str(json.loads(read_regular_file(path, MAX_RECORD))["reason"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return f"unreadable {path.name}"
 
@@ -179,15 +179,15 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in a record")
 
 
-def _written(record: Record) -> bytes:
-    """The record as the bytes of its file; characters that UTF-8 cannot encode become '?'."""
+def _to_bytes(record: Record) -> bytes:
+    """The content of the record's file. A character that UTF-8 cannot encode (half of a surrogate pair) becomes '?'."""
     text = json.dumps(as_json(record), indent=1, ensure_ascii=False, allow_nan=False)
     return f"{text}\n".encode(errors="replace")
 
 
-def sound(record: Record) -> Record:
-    """The record as it will be read back, its numbers plain ones; RecordError names the field that could not be."""
-    return _read_back(Path(f"{record.id}.json"), _written(record))
+def as_read_back(record: Record) -> Record:
+    """The record as it would be loaded from its file, with plain Python numbers; RecordError names a field that would not load."""
+    return _read_back(Path(f"{record.id}.json"), _to_bytes(record))
 
 
 def save_record(folder: Path, record: Record, outcomes: bytes) -> Path:
@@ -195,7 +195,7 @@ def save_record(folder: Path, record: Record, outcomes: bytes) -> Path:
 
     RecordError, and nothing is written, where the record could not be read back.
     """
-    path, data = record_path(folder, record.id), _written(record)
+    path, data = record_path(folder, record.id), _to_bytes(record)
     _read_back(path, data)
     write_bytes(outcomes_path(folder, record.id), outcomes)
     write_bytes(path, data)
@@ -204,23 +204,20 @@ def save_record(folder: Path, record: Record, outcomes: bytes) -> Path:
 
 
 def _read_back(path: Path, data: bytes) -> Record:
-    return parse_record(path.stem, data) or _examined(path, data)
+    return parse_record(path.stem, data) or _parse_by_steps(path, data)
 
 
 def load_record(path: Path) -> Record:
     """Read and check one record; RecordError says what is wrong with which file."""
     try:
-        data = read_bounded(path, RECORD)
+        data = read_regular_file(path, MAX_RECORD)
     except (OSError, ValueError) as error:
         raise RecordError(path, f"not a readable record ({error})") from error
     return _read_back(path, data)
 
 
 def parse_record(stem: str, data: bytes) -> Record | None:
-    """The sound record in `data`, parsed and checked in one go; None where anything is wrong with it.
-
-    Strictly: a number in quotes is none, nor is NaN or Infinity.
-    """
+    """The record in `data`; None if anything is wrong with it. Types are strict: "1" is not a number, and neither is NaN."""
     try:
         record = READER.decode(data)
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -229,8 +226,8 @@ def parse_record(stem: str, data: bytes) -> Record | None:
     return record if holds else None
 
 
-def checked(_: type, value: Any) -> Any:
-    """What msgspec does not read by itself in a record: its spec, strictly; ValueError says what is wrong with which field."""
+def decode_spec(_: type, value: Any) -> Any:
+    """The spec of a record from its JSON value, for msgspec, which knows all other types; ValueError names the wrong field."""
     try:
         if isinstance(value, dict) and type(seed := value.get("seed", 0)) is int and seed in SEEDS:
             return _with_seed_0(msgspec.json.encode(value | {"seed": 0})).with_seed(seed)
@@ -243,15 +240,15 @@ def checked(_: type, value: Any) -> Any:
 
 @lru_cache(4096)
 def _with_seed_0(raw: bytes) -> RunSpec:
-    """The specs of large boards differ in their seeds more than in anything else: what they share is read once."""
+    """Specs that differ only in their seed, as most of a large board do, are validated once."""
     return RunSpec.model_validate_json(raw, strict=True)
 
 
-READER = msgspec.json.Decoder(Record, dec_hook=checked)
+READER = msgspec.json.Decoder(Record, dec_hook=decode_spec)
 
 
-def _examined(path: Path, data: bytes) -> Record:
-    """As `parse_record`, step by step, so that RecordError can say which one fails."""
+def _parse_by_steps(path: Path, data: bytes) -> Record:
+    """The record in `data`, checked one step at a time; RecordError says which step fails."""
     try:
         raw = json.loads(data.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
@@ -273,7 +270,7 @@ def _examined(path: Path, data: bytes) -> Record:
 
 
 def _sentence(said: str) -> str:
-    """What msgspec says (``Expected `float`, got `str` - at `$.cost.steps` ``) with the field first."""
+    """A message of msgspec (``Expected `float`, got `str` - at `$.cost.steps` ``) with the field named first."""
     what, _, where = said.partition(" - at `$")
     where = where.strip("`.")
     return f"field '{where}': {what}" if where else what
@@ -284,7 +281,7 @@ def _refuse(constant: str) -> None:
 
 
 def load_records(folder: Path) -> tuple[list[Record], list[RecordError]]:
-    """All records of a folder sorted by id, and what could not be read (those never count, and are never touched)."""
+    """All records of a folder, sorted by id, and the errors of files that could not be read, which are left as they are."""
     records: list[Record] = []
     problems: list[RecordError] = []
     for path in sorted(folder.glob("*.json")):

@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from benchmark.machine.atomic import write_bytes
-from benchmark.machine.safe_read import read_bounded
+from benchmark.machine.safe_read import read_regular_file
 from tasks.pipeline.sealed import BLANK, intact, seal
 
 LARGEST = 64 << 30
@@ -42,7 +42,7 @@ def read_weights(path: Path, like: Mapping[str, Tensor] | None = None) -> dict[s
 
     ValueError where it is damaged, or, with `like`, where its names or shapes are other ones than in that state dict.
     """
-    data = read_bounded(path, LARGEST if like is None else size_of(like) + HEADER)
+    data = read_regular_file(path, LARGEST if like is None else size_of(like) + HEADER)
     if not intact(data):
         raise ValueError("its checksum does not hold")
     try:

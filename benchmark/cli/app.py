@@ -17,16 +17,16 @@ from benchmark.report.escape import for_terminal
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Ctrl-C, SIGTERM and SIGHUP end the command with one line, what has been done saved; the exit code is 128 + signal."""
-    from benchmark.machine.interrupt import catching, raise_if_asked
+    from benchmark.machine.interrupt import catching, raise_if_signalled
 
     try:
         with catching():
             try:
                 yield
             except SystemExit:
-                raise_if_asked()
+                raise_if_signalled()
                 raise
-            raise_if_asked()
+            raise_if_signalled()
     except KeyboardInterrupt as interrupted:
         echo("prunebench: interrupted; what is done is saved, run the same command to go on", err=True)
         sys.exit(getattr(interrupted, "code", 130))

@@ -17,7 +17,7 @@ from benchmark.board.record import (
 )
 from benchmark.errors import PrunebenchError
 from benchmark.machine import interrupt
-from benchmark.machine.lock import claimed, sweep
+from benchmark.machine.lock import locked, remove_leftovers
 from tasks.pipeline.whole import holding
 
 
@@ -80,17 +80,17 @@ def merge(board: Board, others: list[Path]) -> Merged:
 
 def _take(board: Board, folder: Path, record: Record, merged: Merged) -> None:
     """Write one record under its cell's lock, after removing what a merge that was killed has left of it."""
-    with claimed(board.locks, record.id, wait=False) as mine:
+    with locked(board.locks, record.id, wait=False) as mine:
         if not mine:
             merged.problems.append(
                 f"{record.spec.cell} ({record.id}): another process is running it; merge again later"
             )
             return
-        sweep(record.id, board.records_folder)
+        remove_leftovers(record.id, board.records_folder)
         with interrupt.deferred():
             save_record(board.records_folder, record, outcomes_path(folder, record.id).read_bytes())
     merged.taken.append(record.id)
-    interrupt.raise_if_asked()
+    interrupt.raise_if_signalled()
 
 
 def _records_folder(other: Path) -> Path:

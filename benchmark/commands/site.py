@@ -7,7 +7,7 @@ from benchmark.board.board import SUITE, Board
 from benchmark.board.record import record_path
 from benchmark.commands.views import page_board
 from benchmark.errors import PrunebenchError
-from benchmark.machine.safe_read import RECORD, read_bounded
+from benchmark.machine.safe_read import MAX_RECORD, read_regular_file
 from benchmark.report.site import SiteBoard, file_names, own_files, write_site
 
 
@@ -42,5 +42,5 @@ def _read(name: str, file: str, folder: Path) -> SiteBoard:
         raise PrunebenchError("no run has finished yet")
     paths = {record.id: record_path(board.records_folder, record.id) for record in found.records}
     newest = max(path.stat().st_mtime for path in paths.values())
-    texts = {id_: read_bounded(path, RECORD).decode() for id_, path in paths.items()}
+    texts = {id_: read_regular_file(path, MAX_RECORD).decode() for id_, path in paths.items()}
     return SiteBoard(name, file, found, datetime.fromtimestamp(newest, UTC).date().isoformat(), texts)

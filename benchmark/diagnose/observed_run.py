@@ -21,7 +21,7 @@ def observe_run(spec: RunSpec, options: Options, probing: Probing) -> tuple[Chur
     def begin(job: Run) -> None:
         assert isinstance(job.pruner, Pruner)
         seen.append(MaskObserver(job, probing))
-        job.pruner.witness = seen[0]
+        job.pruner.on_new_mask = seen[0]
 
     run(spec, replace(options, watch=begin))
     return seen[0].masks.result(), seen[0].fidelity
@@ -37,9 +37,9 @@ class MaskObserver:
     def __call__(self, pruner: Pruner) -> None:
         """A new mask was made and is not yet applied."""
         before = self.masks.last
-        self.masks.add(pruner.taken, pruner.mask)
-        pruning = pruner.masked is not None and pruner.masked[1] > 0
-        if self.fidelity is None and pruning and pruner.taken >= self.probing.at * self.job.total:
+        self.masks.add(pruner.steps_taken, pruner.mask)
+        pruning = pruner.last_masking is not None and pruner.last_masking[1] > 0
+        if self.fidelity is None and pruning and pruner.steps_taken >= self.probing.at * self.job.total:
             loss = loss_of(self.job, self.probing.batches)
             self.fidelity = examine(self.job, pruner, before, self.probing, loss)
 
@@ -60,16 +60,16 @@ def examine(job: Run, pruner: Pruner, before: Tensor | None, probing: Probing, l
         predicted(pruner),
         loss,
         probing,
-        step=pruner.taken,
+        step=pruner.steps_taken,
         split=split_of(job),
     )
 
 
 def predicted(pruner: Pruner) -> Tensor | None:
     """Predicted changes of the loss [n], None where the criterion predicts none."""
-    shown = zip(pruner.states, pruner._shown(pruner.weights.vector.data), strict=True)
+    shown = zip(pruner.states, pruner._as_seen(pruner.weights.vector.data), strict=True)
     found = [part for part in (pruner.criterion.predicted(*one) for one in shown) if part is not None]
-    return pruner._stored(found).float() if len(found) == len(pruner.states) else None
+    return pruner._flattened(found).float() if len(found) == len(pruner.states) else None
 
 
 def split_of(job: Run) -> str:

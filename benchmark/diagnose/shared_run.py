@@ -61,7 +61,7 @@ class Observer(Pruner):
     def see_gradient(self, grad: Tensor, lr: float) -> None:
         """See the weights as they are and the gradient [n] at them."""
         step = self.step(lr)
-        parts = zip(self.states, self._shown(self.weights.vector.data), self._shown(grad), strict=True)
+        parts = zip(self.states, self._as_seen(self.weights.vector.data), self._as_seen(grad), strict=True)
         for state, weight, part in parts:
             self.criterion.observe(state, weight, part, step)
 
@@ -75,7 +75,7 @@ class ObservedDense(Dense):
         self.job, self.probing, self.shared = job, probing, list[SharedRun]()
         self.observers = {text: Observer(job, text, plan, sparsity) for text in texts}
         self.moment = first_masking(plan, job.total, sparsity, probing.at)
-        self.taken = 0
+        self.steps_taken = 0
 
     def observe(self, lr: float, finite: bool | None = None) -> None:  # noqa: ARG002 - as Dense has it
         """Every observer sees the same."""
@@ -85,10 +85,10 @@ class ObservedDense(Dense):
 
     def prune(self) -> None:
         """Nothing, until the moment has come."""
-        self.taken += 1
+        self.steps_taken += 1
         for observer in self.observers.values():
-            observer.taken = self.taken
-        if self.taken == self.moment:
+            observer.steps_taken = self.steps_taken
+        if self.steps_taken == self.moment:
             self.shared.append(compare_scores(self.job, self.observers, self.probing))
             raise StopRun
 
@@ -128,7 +128,7 @@ def compare_scores(job: Run, observers: Mapping[str, Observer], probing: Probing
         kept.append(scores[:: -(-len(scores) // MOST)].cpu().numpy())
         observer.states = []  # a block Fisher takes fifty numbers a weight
     table = [[None if isnan(rho := spearman(a, b)) else rho for b in kept] for a in kept]
-    return SharedRun(step=observer.taken, criteria=list(observers), correlation=table, fidelity=fidelity)
+    return SharedRun(step=observer.steps_taken, criteria=list(observers), correlation=table, fidelity=fidelity)
 
 
 def can_observe_dense(text: str) -> bool:

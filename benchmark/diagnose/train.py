@@ -9,7 +9,7 @@ from benchmark.diagnose.fidelity import Probing
 from benchmark.diagnose.observed_run import observe_run
 from benchmark.diagnose.shared_run import can_observe_dense, compare_on_dense_run
 from benchmark.diagnose.store import Diagnosis, load_diagnosis, save_diagnosis
-from benchmark.machine.lock import claimed
+from benchmark.machine.lock import locked
 from benchmark.suite.spec import RunSpec, portable_plugin
 from benchmark.training.run import Options
 from benchmark.training.teachers import Teachers
@@ -34,7 +34,7 @@ def train(
         standing = load_diagnosis(board.folder, spec.id)
         if standing is not None and standing.settings == settings:
             continue
-        with claimed(board.locks, f"diagnose-{spec.id}", wait=False) as mine:
+        with locked(board.locks, f"diagnose-{spec.id}", wait=False) as mine:
             if not mine:
                 say(f"{spec.cell}: another process is at it")
                 continue

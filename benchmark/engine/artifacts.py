@@ -13,7 +13,7 @@ from benchmark.board.weights import weights_path
 from benchmark.engine.cell import refuse_other_sources
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import write_bytes
-from benchmark.machine.lock import claimed
+from benchmark.machine.lock import locked
 from benchmark.suite.spec import RunSpec
 
 
@@ -51,7 +51,7 @@ def store_artifacts(board: Board, spec: RunSpec, artifacts: Artifacts) -> None:
         raise PrunebenchError(f"{spec.cell}: what came back from its worker is no record of it")
     if hashlib.sha256(artifacts.outcomes).hexdigest() != record.outcomes_sha256:
         raise PrunebenchError(f"{spec.cell}: its outcomes were damaged on the way")
-    with claimed(board.locks, spec.id):
+    with locked(board.locks, spec.id):
         if board.is_done(spec):
             return
         refuse_other_sources(board, spec, Source(record.data_fingerprint, record.model_fingerprint))

@@ -18,7 +18,7 @@ from benchmark.board.weights import save_weights
 from benchmark.errors import DeviceLostError, PrunebenchError
 from benchmark.machine import environment, interrupt, parallel
 from benchmark.machine.atomic import disk_trouble, write_bytes
-from benchmark.machine.lock import claimed, sweep, tried
+from benchmark.machine.lock import locked, remove_leftovers, was_started
 from benchmark.suite.spec import RunSpec
 from benchmark.training.checkpoint import discard
 from benchmark.training.run import Options, Result, run
@@ -96,7 +96,7 @@ class CellRunner:
         WriteError where the board is no longer where it was, Interrupted where a signal has come: both before anything is made.
         """
         parallel.share_signals()
-        interrupt.raise_if_asked()
+        interrupt.raise_if_signalled()
         try:
             with holding(self.board.folder):
                 return self._attempt(spec, wait)
@@ -104,8 +104,8 @@ class CellRunner:
             raise disk_trouble(error) or error from None
 
     def _attempt(self, spec: RunSpec, wait: bool) -> bool:
-        again = tried(self.board.locks, spec.id)
-        with claimed(self.board.locks, spec.id, wait) as mine:
+        again = was_started(self.board.locks, spec.id)
+        with locked(self.board.locks, spec.id, wait) as mine:
             if not parallel.agreed(mine):
                 return False
             if parallel.agreed(self.board.is_done(spec)):
@@ -115,7 +115,9 @@ class CellRunner:
             else:
                 if again and parallel.rank() == 0:
                     board = self.board
-                    sweep(spec.id, board.records_folder, board.checkpoints, board.weights_folder, self.teachers.folder)
+                    remove_leftovers(
+                        spec.id, board.records_folder, board.checkpoints, board.weights_folder, self.teachers.folder
+                    )
                 self._run(spec)
         return True
 
@@ -201,7 +203,7 @@ class CellRunner:
             teaching = run_id in self.wanted_teachers and not any(self.teachers.folder.glob(f"{run_id}-*.safetensors"))
             if teaching or not record_path(records, run_id).exists():
                 continue
-            with claimed(self.board.locks, run_id, wait=False) as mine:
+            with locked(self.board.locks, run_id, wait=False) as mine:
                 if mine:
                     discard(self.board.checkpoints, run_id)
 

@@ -40,7 +40,7 @@ class CellJob:
 
         def note(number: int, _: FrameType | None) -> None:
             received.add(number)
-            interrupt.ask(number)
+            interrupt.request_stop(number)
 
         with interrupt.catching():
             requeue = signal.signal(REQUEUE, note)

@@ -84,7 +84,7 @@ def serve(connection: Connection, board: Board, settings: Settings) -> None:
         try:
             connection.send(event)
         except OSError:
-            interrupt.ask()  # the driver is gone: save at the next step, and end
+            interrupt.request_stop()  # the driver is gone: save at the next step, and end
 
     runner = CellRunner(board, EventWatcher(send), settings)
     try:

@@ -1,8 +1,9 @@
-"""Signals that ask a run to end: Ctrl-C, SIGTERM, a closed terminal (SIGHUP). A run stops at its next step, where it can be saved.
+"""Signals that ask a run to stop: Ctrl-C (SIGINT), SIGTERM, and a closed terminal (SIGHUP).
 
-Outside the training loop there is nothing to save, and the first signal already stops. A second Ctrl-C or SIGTERM stops at once.
-A signal is also remembered: an exception that is raised inside a library's destructor is swallowed there, and then the next
-`raise_if_asked` stops the run.
+Inside the training loop the first signal only asks: the run ends after its current step, and training/checkpoint.py saves it
+there. Elsewhere there is nothing to save, so the first signal stops the command at once, as a second one always does.
+Every signal is also remembered, because Python swallows an exception that is raised inside a destructor; the next
+`raise_if_signalled` then stops the run.
 """
 
 import os
@@ -13,85 +14,85 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 HANGUP: int | None = getattr(signal, "SIGHUP", None)
-"""The terminal was closed; not every system has it."""
+"""Sent when the terminal is closed; Windows has no such signal."""
 SIGNALS = tuple(number for number in (signal.SIGINT, signal.SIGTERM, HANGUP) if number is not None)
 
 
 class Interrupted(KeyboardInterrupt):
-    """Somebody asked this process to end; `code` is its exit code by convention, 128 + signal."""
+    """A signal asked this process to end; `code` is its exit code by convention, 128 + signal."""
 
     def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__(f"interrupted by {signal.Signals(number).name}")
         self.code = 128 + number
 
 
-class _Asked:
-    """What this process was asked; signals belong to the process, so there is one of it."""
+class _Signals:
+    """The signal that this process received, if any. There is one instance, since signals are per process."""
 
     def __init__(self) -> None:
         self.number, self.deferring, self.catching = 0, False, False
         self.terminals: tuple[int, ...] = ()
 
     def handle(self, number: int, _: FrameType | None) -> None:
-        """Remember the signal where the loop will look, else raise."""
+        """Remember the signal; raise Interrupted unless this is the first one and the training loop will look for it."""
         if number == HANGUP:
-            _write_to_nowhere(self.terminals)
-            if self.number:  # a closed terminal is told by the shell and by the system: that is one request, not two
+            _discard_output(self.terminals)
+            if self.number:  # shell and system both send one when a terminal closes: one request, not two
                 return
         first, self.number = not self.number, number
         if not (first and self.deferring):
             raise Interrupted(number)
 
 
-_asked = _Asked()
+_signals = _Signals()
 
 
 @contextmanager
 def catching() -> Iterator[None]:
-    """Handle the signals as described above; inside another such block, or outside the main thread, nothing changes."""
-    if _asked.catching or threading.current_thread() is not threading.main_thread():
+    """Handle the signals as this module describes. Does nothing when nested, or outside the main thread."""
+    if _signals.catching or threading.current_thread() is not threading.main_thread():
         yield
         return
     ignored = HANGUP is not None and signal.getsignal(HANGUP) == signal.SIG_IGN  # started by nohup
-    before = {n: signal.signal(n, _asked.handle) for n in SIGNALS if n != HANGUP or not ignored}
-    _asked.number, _asked.catching = 0, True
-    _asked.terminals = tuple(handle for handle in (0, 1, 2) if os.isatty(handle))
+    before = {n: signal.signal(n, _signals.handle) for n in SIGNALS if n != HANGUP or not ignored}
+    _signals.number, _signals.catching = 0, True
+    _signals.terminals = tuple(handle for handle in (0, 1, 2) if os.isatty(handle))
     try:
         yield
     finally:
-        _asked.number, _asked.catching = 0, False
+        _signals.number, _signals.catching = 0, False
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """The first signal inside waits for the next `raise_if_asked`."""
-    outer, _asked.deferring = _asked.deferring, True
+    """Within, the first signal waits for the next `raise_if_signalled`."""
+    outer, _signals.deferring = _signals.deferring, True
     try:
         yield
     finally:
-        _asked.deferring = outer
+        _signals.deferring = outer
 
 
-def asked() -> int:
-    """The signal that is waiting, or 0."""
-    return _asked.number
+def pending_signal() -> int:
+    """Number of the signal that was received, or 0."""
+    return _signals.number
 
 
-def ask(number: int = signal.SIGTERM) -> None:
-    """As if this signal had come: another process of the same run got it."""
-    _asked.number = _asked.number or number
+def request_stop(number: int = signal.SIGTERM) -> None:
+    """Act as if this process had received the signal: another process of the same run did."""
+    _signals.number = _signals.number or number
 
 
-def raise_if_asked() -> None:
-    """Interrupted if a signal is waiting, or was swallowed."""
-    if _asked.number:
-        raise Interrupted(_asked.number)
+def raise_if_signalled() -> None:
+    """Raise Interrupted if a signal was received."""
+    if _signals.number:
+        raise Interrupted(_signals.number)
 
 
-def _write_to_nowhere(terminals: tuple[int, ...]) -> None:
-    """Discard further output once the terminal is closed: writing to it fails, and would end the run before it is saved."""
+def _discard_output(terminals: tuple[int, ...]) -> None:
+    """Send further output to the null device. Writing to a closed terminal fails, and would end the run before it is saved."""
     with suppress(OSError):
         nowhere = os.open(os.devnull, os.O_RDWR)
         for handle in terminals:

@@ -1,4 +1,4 @@
-"""Locks a run so that two processes never train it at once. The operating system releases the lock of a process that dies."""
+"""Locks, so that no run is trained by two processes at once. The operating system releases the lock of a process that dies."""
 
 import errno
 import os
@@ -14,20 +14,20 @@ from benchmark.machine import parallel
 from tasks.pipeline.whole import check_held, make_folder
 
 
-def tried(locks: Path, run_id: str) -> bool:
-    """Whether somebody has ever begun this run."""
+def was_started(locks: Path, run_id: str) -> bool:
+    """Whether any process has ever locked this run."""
     return (locks / f"{run_id}.lock").exists()
 
 
-def sweep(run_id: str, *folders: Path) -> None:
-    """Drop what a process that was killed while it wrote has left of the run; for the one that has claimed it."""
+def remove_leftovers(run_id: str, *folders: Path) -> None:
+    """Delete temporary files of a process that was killed while writing for this run. Call it with the run locked."""
     for folder in folders:
         for path in folder.glob(f".{run_id}[.-]*.tmp"):
             path.unlink(missing_ok=True)
 
 
 def _place(locks: Path, run_id: str) -> Path:
-    """The file of a lock, which need not be there yet. A board may come from a stranger: links and pipes are not opened."""
+    """Path of the lock file, which need not exist yet. Boards may come from strangers, so links and pipes are not opened."""
     check_held(locks)
     for folder in (locks.parent, locks):
         if folder.is_symlink():
@@ -42,10 +42,10 @@ def _place(locks: Path, run_id: str) -> Path:
 
 
 @contextmanager
-def claimed(locks: Path, run_id: str, wait: bool = True) -> Iterator[bool]:
-    """Whether the run is ours inside the block; without `wait`, False where another runner has it.
+def locked(locks: Path, run_id: str, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock of `run_id`; yields True, or, without `wait`, False if another runner holds it.
 
-    Of several processes at one run only the first takes the lock; the others ask what it got (parallel.agreed).
+    When several processes train one run, the first takes the lock and tells the others what it got (parallel.agreed).
     """
     if parallel.rank() > 0:
         yield True

@@ -93,10 +93,10 @@ def decorrelate(seed: int) -> None:
 def share_signals() -> None:
     """A signal that reached one process has reached all: they stop at the same step."""
     if size() > 1:
-        number = torch.tensor(interrupt.asked())
+        number = torch.tensor(interrupt.pending_signal())
         dist.all_reduce(number, op=dist.ReduceOp.MAX)
         if number:
-            interrupt.ask(int(number))
+            interrupt.request_stop(int(number))
 
 
 def agreed(value: bool) -> bool:

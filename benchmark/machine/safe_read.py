@@ -1,23 +1,23 @@
-"""Reads files that others wrote: ordinary files alone, of a bounded size.
+"""Reads files that others wrote: only regular files, and only up to a given size.
 
-A record's folder may hold what was copied from anywhere: a pipe that never ends, a link to an endless device, a gigabyte of brackets.
+A folder of records may come from anywhere, and hold a pipe that never ends, a link to /dev/zero or a gigabyte of brackets.
 """
 
 import os
 import stat
 from pathlib import Path
 
-RECORD = 16 << 20
-"""Bytes: no record is larger."""
-PACKED = 256 << 20
-"""Bytes: no file of per-example outcomes is larger."""
+MAX_RECORD = 16 << 20
+"""Bytes of the largest record that is read."""
+MAX_OUTCOMES = 256 << 20
+"""Bytes of the largest file of per-example outcomes that is read."""
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""A pipe that nobody writes to must not hold us."""
+"""Non-blocking, so that opening a pipe that nobody writes to does not wait."""
 
 
-def read_bounded(path: Path | str, largest: int) -> bytes:
-    """The bytes of an ordinary file; OSError where it cannot be read, ValueError where it is none, or larger than `largest`."""
-    handle = os.open(path, FLAGS)  # Python's own file objects take as long to make as a record takes to read
+def read_regular_file(path: Path | str, largest: int) -> bytes:
+    """The content of a regular file of at most `largest` bytes; OSError if it cannot be read, ValueError if it is none or larger."""
+    handle = os.open(path, FLAGS)  # creating a Python file object takes as long as reading a record
     try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
@@ -30,7 +30,7 @@ def read_bounded(path: Path | str, largest: int) -> bytes:
 
 
 def _whole(handle: int, size: int) -> bytes:
-    """So many bytes, which the system may give in pieces; ValueError where the file has shrunk."""
+    """`size` bytes, which the system may return in pieces; ValueError if the file has become shorter."""
     data = os.read(handle, size)
     while len(data) < size:
         if not (more := os.read(handle, size - len(data))):

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from benchmark.machine.safe_read import read_bounded
+from benchmark.machine.safe_read import read_regular_file
 from benchmark.plugins.files import plugin_file
 from benchmark.plugins.locate import LARGEST, find_module
 from benchmark.plugins.registry import KINDS, Kind, builtin_names, class_names, package_folder
@@ -61,7 +61,7 @@ def label_of(kind: str, name: str) -> str:
             spec = find_module(point.module)
             path, wanted = Path(spec.origin) if spec and spec.origin else None, point.attr
     try:
-        tree = ast.parse(read_bounded(path, LARGEST)) if path else ast.Module([], [])
+        tree = ast.parse(read_regular_file(path, LARGEST)) if path else ast.Module([], [])
     except (OSError, SyntaxError, ValueError):
         return ""
     body = _class(tree, {wanted.lower()} if wanted else class_names(path.stem if path else "", found))
@@ -117,7 +117,7 @@ def _read(kind: Kind, name: str, path: Path, owner: str, cls: str) -> Entry:
 def parsed(path: Path) -> ast.Module:
     """The syntax tree of a source file; OSError, or ValueError (also for what is no Python, or nested too deeply)."""
     try:
-        return ast.parse(read_bounded(path, LARGEST))
+        return ast.parse(read_regular_file(path, LARGEST))
     except (SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError(f"no Python source ({error or type(error).__name__})") from error
 

@@ -1,7 +1,7 @@
-"""Calibration: what some criteria need besides the training gradient, shown to them just before a masking.
+"""Calibration: data that some criteria need besides the training gradient, shown to them just before a mask is computed.
 
-Layer inputs by forward hooks, per-example gradients by one backward an example, Hessian products by double backward. The model
-is in eval mode (no dropout) and its gradients are put back as they were: calibration leaves training undisturbed.
+Layer inputs come from forward hooks, per-example gradients from one backward pass an example, Hessian products from double
+backward. The model is in eval mode (no dropout) meanwhile and its gradients are restored, so training is not affected.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,9 +19,9 @@ Loss = Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
 def calibrator(
     model: nn.Module, loss: Loss, batches: Callable[[int], Iterable[Mapping[str, Tensor]]]
 ) -> Callable[[Pruner], bool]:
-    """What `Pruner.calibrate` is set to: `batches(n)` gives n training batches, the same ones for every criterion.
+    """A function for `Pruner.calibrate`, which returns whether the criterion was shown anything.
 
-    It returns whether the criterion was shown anything.
+    `batches(n)` returns n training batches, the same ones for every criterion.
     """
 
     def run(pruner: Pruner) -> bool:
@@ -34,7 +34,7 @@ def calibrator(
         try:
             with pruner.evaluating():
                 shown = list(batches(criterion.calibration))
-                for state, weight in zip(pruner.states, pruner._shown(pruner.weights.vector.data), strict=True):
+                for state, weight in zip(pruner.states, pruner._as_seen(pruner.weights.vector.data), strict=True):
                     criterion.begin_calibration(state, weight)
                 for method, show in _SHOWS.items():
                     if criterion.overrides(method):
@@ -53,9 +53,9 @@ def wants_calibration(pruner: Pruner) -> bool:
 
 
 def _inputs(pruner: Pruner, model: nn.Module, loss: Loss, batches: list[Mapping[str, Tensor]]) -> None:
-    """Forward passes with a hook on every prunable layer; a shared layer is shown all its inputs, a bias the constant 1.
+    """Forward passes with a hook on every prunable layer. A bias gets the constant input 1; a shared layer gets all its inputs.
 
-    Padded positions are left out wherever a layer sees the batch's own positions.
+    Padded positions are left out wherever a layer's input has the positions of the batch.
     """
     if pruner.criterion.elementwise:
         raise TypeError(
@@ -87,7 +87,7 @@ def _inputs(pruner: Pruner, model: nn.Module, loss: Loss, batches: list[Mapping[
 
 
 def _examples(pruner: Pruner, model: nn.Module, loss: Loss, batches: list[Mapping[str, Tensor]]) -> None:
-    """One backward per example: no batch of model-sized gradients is ever held."""
+    """One backward pass per example, so that no more than one model-sized gradient is in memory."""
     for batch in batches:
         for i in range(len(batch["index"])):
             grads = torch.autograd.grad(loss(model, {k: v[i : i + 1] for k, v in batch.items()}), _parameters(pruner))
@@ -95,7 +95,7 @@ def _examples(pruner: Pruner, model: nn.Module, loss: Loss, batches: list[Mappin
 
 
 def _hessian(pruner: Pruner, model: nn.Module, loss: Loss, batches: list[Mapping[str, Tensor]]) -> None:
-    """g and H g of each batch, by differentiating g . stop(g); attention kernels without a second derivative are avoided."""
+    """g and H g of each batch, by differentiating g . stop(g), with an attention kernel that has a second derivative."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     for batch in batches:
@@ -107,8 +107,8 @@ def _hessian(pruner: Pruner, model: nn.Module, loss: Loss, batches: list[Mapping
 
 
 def _show(pruner: Pruner, method: str, *vectors: Tensor) -> None:
-    """Call the criterion's `method` with flat `vectors` in the form it sees weights."""
-    forms = [pruner._shown(pruner.weights.vector.data), *(pruner._shown(vector) for vector in vectors)]
+    """Call `method` of the criterion with flat `vectors` [n], given as the criterion sees weights."""
+    forms = [pruner._as_seen(pruner.weights.vector.data), *(pruner._as_seen(vector) for vector in vectors)]
     for state, *parts in zip(pruner.states, *forms, strict=True):
         getattr(pruner.criterion, method)(state, *parts)
 

@@ -1,4 +1,4 @@
-"""Dense: the null object in the pruner's place."""
+"""Stands in for the pruner in a dense run (the null object pattern)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from benchmark.pruning.flat import PrunableWeights
 
 
 class Dense:
-    """The null object: a model that is never pruned, with the same questions answered."""
+    """Has the methods of a Pruner, and never prunes."""
 
     seconds = 0.0
     scheduled = 0.0
@@ -19,26 +19,26 @@ class Dense:
         self.weights = weights
 
     def observe(self, lr: float, finite: bool | None = None) -> None:
-        """Nothing to watch."""
+        """Does nothing."""
 
     def prune(self) -> None:
-        """Nothing to prune."""
+        """Does nothing."""
 
     def finish(self) -> None:
-        """Nothing to settle."""
+        """Does nothing."""
 
     def measure(self) -> float:
-        """Nothing is pruned."""
+        """Sparsity of a dense model."""
         return 0.0
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """The model as it is."""
+        """The model is evaluated as it is."""
         yield
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Nothing to resume."""
+        """There is no state."""
         return {}
 
     def load_state_dict(self, saved: dict[str, Tensor]) -> None:
-        """Nothing to take back."""
+        """There is no state."""

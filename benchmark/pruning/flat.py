@@ -1,8 +1,8 @@
-"""Flat storage: all prunable weights in one fp32 vector, their gradients in another; every parameter is a view of its vector.
+"""Flat storage: all prunable weights in one fp32 vector, their gradients in another. Every parameter is a view of the vector.
 
-A handful of kernels per step replaces hundreds: the optimizer, the criterion and the mask work on vectors, and nothing is ever
-concatenated before ranking. The arithmetic is elementwise, so the results are those of the per-parameter path (a fused CPU
-kernel may round the few entries past its last full register otherwise, in the last bit).
+Optimizer, criterion and mask work on the vector, so that a step takes a handful of kernels instead of hundreds, and nothing is
+concatenated before ranking. The arithmetic is elementwise, so the results are those of a loop over parameters (up to the last
+bit: vectorized and scalar code may round differently).
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ class Flat:
             parameter.data = part.view(parameter.shape)
 
     def collect(self) -> Tensor:
-        """Gradients [n], also where somebody replaced a parameter's `.grad` by a tensor of its own; None counts as zero."""
+        """Gradients [n], including those of parameters whose `.grad` was replaced by another tensor; None counts as zero."""
         for parameter, part in zip(self.parameters, self.parts(self.grad), strict=True):
             if parameter.grad is not None and parameter.grad.data_ptr() == part.data_ptr():
                 continue
@@ -62,7 +62,7 @@ class Flat:
 
 
 class PrunableWeights(Flat):
-    """The prunable matrices of a model, flat; scores and masks share the layout of `vector`. PrunebenchError for any but fp32."""
+    """The prunable matrices of a model, flat; scores and masks have the layout of `vector`. PrunebenchError if one is not fp32."""
 
     def __init__(self, matrices: Sequence[Matrix]) -> None:
         for matrix in matrices:

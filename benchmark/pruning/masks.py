@@ -1,4 +1,4 @@
-"""From scores to masks: where scores compete, and exactly how many go. Pure functions; one scope, one function.
+"""From scores to masks: where scores compete, and exactly how many weights go. Pure functions; `SCOPES` lists every scope.
 
     global        all prunable weights compete                     round(s n) of n go
     layer         within each matrix, the same share of each        together round(s n), shares equal to one weight
@@ -8,7 +8,8 @@
     block[h,w]    h x w blocks live or die together, by mean score   round(s blocks) blocks go
     published     as global, biases ranked too (see prunable.py)
 
-`scores` and masks are flat vectors [n] over all prunable weights; `shapes` are the matrices' (out, in) in their order.
+`scores` and masks are flat vectors [n] over all prunable weights; `shapes` are the matrices' (out, in) in their order. What is
+counted here is what a mask asks for; a record's sparsity is counted on the final weights (training/make_record.py).
 """
 
 import re
@@ -25,64 +26,95 @@ from criteria.common.blocks import blocks
 Shape = tuple[int, int]
 Shapes = Sequence[Shape]
 
-SCOPES = ("global", "layer", "row", "erk", "n:m", "block[h,w]", "published")
+Mask = Callable[[Tensor, Shapes, "Scope", float], Tensor]
+"""(scores [n], shapes, scope, sparsity) -> mask [n]."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What there is to say of one kind of scope: a row of `SCOPES`. `a` and `b` are the numbers in a scope's name."""
+
+    mask: Mask
+    name: str = ""
+    """How a scope of this kind is written, {a} and {b} in place of its numbers; the key in `SCOPES` where it has none."""
+    valid: Callable[[int, int], bool] = lambda a, b: True  # noqa: ARG005 - scopes without numbers
+    rule: str = ""
+    """What `valid` demands, in words."""
+    tile: Callable[[int, int], Shape] = lambda a, b: (1, 1)  # noqa: ARG005
+    """The rows and columns that must divide every matrix."""
+    whole_tiles: bool = False
+    """Weights of a tile go together, so that sparsity is counted in tiles."""
+    target: Callable[[int, int], float] | None = None
+    """The only sparsity that fits, where there is but one."""
+    two_dimensional: bool = False
+    """Looks at rows and columns, so that scores must come as [out, in], also of a layer that stores its weight transposed."""
+    biases: bool = False
+    """Ranks the biases of the layers with their weights."""
 
 
 @dataclass(frozen=True)
 class Scope:
-    """A parsed scope: `a`, `b` are n, m of a pattern or h, w of a block."""
+    """A parsed scope: its kind, a key of `SCOPES`, and the numbers in its name (n, m of a pattern or h, w of a block)."""
 
     kind: str
     a: int = 0
     b: int = 0
 
     def __str__(self) -> str:
-        if self.kind == "n:m":
-            return f"{self.a}:{self.b}"
-        return f"block[{self.a},{self.b}]" if self.kind == "block" else self.kind
+        return (self._kind.name or self.kind).format(a=self.a, b=self.b)
+
+    @property
+    def _kind(self) -> Kind:
+        return SCOPES[self.kind]
+
+    @property
+    def biases(self) -> bool:
+        """Whether biases are ranked too."""
+        return self._kind.biases
+
+    @property
+    def two_dimensional(self) -> bool:
+        """Whether scores must come in the order of [out, in] matrices."""
+        return self._kind.two_dimensional
 
     def check(self, shapes: Shapes, target: float) -> None:
         """PrunebenchError where the matrices or the target sparsity do not fit the pattern."""
-        tile = {"n:m": (1, self.b), "block": (self.a, self.b)}.get(self.kind, (1, 1))
+        rows, columns = self._kind.tile(self.a, self.b)
         for out, inputs in shapes:
-            if out % tile[0] or inputs % tile[1]:
+            if out % rows or inputs % columns:
                 raise PrunebenchError(f"scope '{self}' does not divide a matrix of {out} x {inputs}")
-        if self.kind == "n:m" and abs(target - (1 - self.a / self.b)) > 1e-9:
-            raise PrunebenchError(f"scope '{self}' prunes to sparsity {1 - self.a / self.b:g}, not {target:g}")
+        only = self._kind.target(self.a, self.b) if self._kind.target else target
+        if abs(target - only) > 1e-9:
+            raise PrunebenchError(f"scope '{self}' prunes to sparsity {only:g}, not {target:g}")
 
     def count(self, sparsity: float, shapes: Shapes) -> int:
-        """How many weights go at `sparsity`, exactly."""
-        n = total(shapes)
-        if self.kind == "block":
-            tile = self.a * self.b
-            return round(sparsity * (n // tile)) * tile
-        return round(sparsity * n)
+        """Exactly how many weights are pruned at `sparsity`."""
+        rows, columns = self._kind.tile(self.a, self.b) if self._kind.whole_tiles else (1, 1)
+        return round(sparsity * (total(shapes) // (rows * columns))) * rows * columns
 
 
 def parse_scope(text: str) -> Scope:
     """`text` as a Scope; PrunebenchError names the choices."""
-    if text in ("global", "layer", "row", "erk", "published"):
-        return Scope(text)
-    if match := re.fullmatch(r"(\d+):(\d+)", text):
-        n, m = int(match[1]), int(match[2])
-        if 0 < n < m:
-            return Scope("n:m", n, m)
-        raise PrunebenchError(f"scope '{text}': of m neighbours n stay, 0 < n < m")
-    if (match := re.fullmatch(r"block\[(\d+),(\d+)\]", text)) and int(match[1]) * int(match[2]) > 0:
-        return Scope("block", int(match[1]), int(match[2]))
+    for key, kind in SCOPES.items():
+        pattern = re.escape(kind.name or key).replace(r"\{a\}", r"(\d+)").replace(r"\{b\}", r"(\d+)")
+        if match := re.fullmatch(pattern, text):
+            scope = Scope(key, *map(int, match.groups()))
+            if not kind.valid(scope.a, scope.b):
+                raise PrunebenchError(f"scope '{text}': {kind.rule}")
+            return scope
     raise PrunebenchError(f"unknown scope '{text}'; {choices(text, SCOPES)}")
 
 
 def make_mask(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
     """Mask (bool [n], True = kept) with exactly `scope.count(sparsity, shapes)` False, the lowest scores of the scope."""
-    return _RULES[scope.kind](scores, shapes, scope, sparsity)
+    return SCOPES[scope.kind].mask(scores, shapes, scope, sparsity)
 
 
 def gate(vector: Tensor, gates: Tensor, out: Tensor) -> Tensor:
-    """`vector` [n] times `gates` [n] (a bool mask, or fp32) into `out` [n], which may be `vector` itself; all contiguous.
+    """Write `vector` [n] times `gates` [n] (a bool mask, or fp32) into `out` [n], which may be `vector`; all contiguous.
 
-    What a mask prunes becomes +0.0, never -0.0: the float's bits are multiplied by 0 or 1 as integers, which is also ten times
-    as fast on a CPU as `masked_fill_`.
+    A mask gives +0.0, never -0.0: it multiplies the bits of the floats, read as integers, by 0 or 1. On a CPU that is also ten
+    times as fast as `masked_fill_`.
     """
     if gates.dtype != torch.bool:
         return torch.mul(vector, gates, out=out)
@@ -92,7 +124,7 @@ def gate(vector: Tensor, gates: Tensor, out: Tensor) -> Tensor:
 
 
 def apportion(shares: Sequence[float], limits: Sequence[int], k: int) -> list[int]:
-    """Whole numbers summing to `k`, as near to the real `shares` as can be, none above its limit; remainders by size, then order."""
+    """Round `shares` to whole numbers that sum to `k`, none above its limit; the largest remainders are rounded up first."""
     counts = [min(limit, int(share)) for share, limit in zip(shares, limits, strict=True)]
     order = sorted(range(len(shares)), key=lambda i: (counts[i] - shares[i], i))
     missing = k - sum(counts)
@@ -146,7 +178,7 @@ def _erk(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tenso
 
 
 def _within(scores: Tensor, shapes: Shapes, sparsities: Sequence[float], k: int) -> Tensor:
-    """Each matrix on its own at its own sparsity, `k` weights in all."""
+    """Rank each matrix by itself at its own sparsity; `k` weights are pruned in all."""
     sizes = [_size(shape) for shape in shapes]
     counts = apportion([s * n for s, n in zip(sparsities, sizes, strict=True)], sizes, k)
     parts = scores.split(sizes)
@@ -154,7 +186,7 @@ def _within(scores: Tensor, shapes: Shapes, sparsities: Sequence[float], k: int)
 
 
 def _row(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
-    """Rows of one matrix share a count but for the remainder of one weight, which its first rows bear."""
+    """The same count in every row of a matrix, with the remainder spread over its first rows."""
     sizes = [_size(shape) for shape in shapes]
     counts = apportion([sparsity * n for n in sizes], sizes, scope.count(sparsity, shapes))
     masks = []
@@ -167,7 +199,7 @@ def _row(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tenso
 
 
 def _n_of_m(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
-    """The m - n lowest of every m neighbours are candidates; of these the lowest go until the count is reached."""
+    """The m - n lowest of every m neighbours are candidates; the lowest candidates are pruned until the count is reached."""
     spare = (_rank(scores.view(-1, scope.b)) < scope.b - scope.a).flatten()
     candidates = spare.nonzero().squeeze(1)
     mask = torch.ones_like(spare)
@@ -198,12 +230,29 @@ def _rank(rows: Tensor) -> Tensor:
     return ranks.scatter_(1, order, torch.arange(rows.shape[1], device=rows.device).expand_as(order))
 
 
-_RULES: dict[str, Callable[[Tensor, Shapes, Scope, float], Tensor]] = {
-    "global": _global,
-    "published": _global,
-    "layer": _layer,
-    "row": _row,
-    "erk": _erk,
-    "n:m": _n_of_m,
-    "block": _block,
+SCOPES: dict[str, Kind] = {
+    "global": Kind(_global),
+    "published": Kind(_global, biases=True),
+    "layer": Kind(_layer),
+    "row": Kind(_row, two_dimensional=True),
+    "erk": Kind(_erk),
+    "n:m": Kind(
+        _n_of_m,
+        name="{a}:{b}",
+        valid=lambda n, m: 0 < n < m,
+        rule="of m neighbours n stay, 0 < n < m",
+        tile=lambda n, m: (1, m),  # noqa: ARG005
+        target=lambda n, m: 1 - n / m,
+        two_dimensional=True,
+    ),
+    "block[h,w]": Kind(
+        _block,
+        name="block[{a},{b}]",
+        valid=lambda h, w: h > 0 and w > 0,
+        rule="h and w are at least 1",
+        tile=lambda h, w: (h, w),
+        whole_tiles=True,
+        two_dimensional=True,
+    ),
 }
+"""Every scope: a new one is a function above and a row here (and a word in docs/concepts.md for its users)."""

@@ -16,7 +16,7 @@ from benchmark.errors import PrunebenchError
 
 @dataclass(frozen=True)
 class Matrix:
-    """One prunable parameter as the mathematics sees it: [out, in]; a bias is one column [out, 1]."""
+    """One prunable parameter, treated as a matrix [out, in]; a bias is one column [out, 1]."""
 
     name: str
     parameter: nn.Parameter
@@ -32,7 +32,7 @@ class Matrix:
         return (columns, rows) if self.transposed else (rows, columns)
 
     def view(self, stored: Tensor) -> Tensor:
-        """`stored`, a flat tensor with this parameter's entries in their stored order, as [out, in] without a copy."""
+        """A flat tensor in the parameter's memory order as [out, in], without a copy."""
         out, inputs = self.shape
         return stored.view(inputs, out).t() if self.transposed else stored.view(out, inputs)
 
@@ -63,7 +63,7 @@ def find_prunable(model: nn.Module, biases: bool = False, skip_frozen: bool = Fa
 
 
 def _warn_of_adapters(model: nn.Module, trained: list[Matrix]) -> None:
-    """Say where adapters are pruned: their weights are no weights of the model that the sparsity is stated of."""
+    """Warn if adapters are pruned: they are not part of the model that the sparsity is reported for."""
     wrapped = [f"{name}." for name, module in model.named_modules() if hasattr(module, "base_layer")]
     adapters = [
         matrix
@@ -86,7 +86,7 @@ def prunable_of(model: nn.Module) -> tuple[int, int]:
 
 
 def _linear(model: nn.Module, biases: bool) -> tuple[list[Matrix], dict[str, int]]:
-    """The linear layers' parameters inside the blocks, each once; names and sizes of those that no optimizer moves."""
+    """Parameters of linear layers inside the blocks, each once: the trained ones, and names and sizes of the others."""
     trained: dict[int, Matrix] = {}
     fixed: dict[int, tuple[str, int]] = {}
     for name, module in _in_blocks(model):
@@ -98,7 +98,7 @@ def _linear(model: nn.Module, biases: bool) -> tuple[list[Matrix], dict[str, int
             if isinstance(tensor, nn.Parameter) and tensor.requires_grad:
                 trained.setdefault(id(tensor), Matrix(f"{name}.{kind}", tensor, transposed and kind == "weight"))
             elif tensor is not None:
-                # A weight that is computed from others is another tensor at every look: its layer tells it apart.
+                # A weight that is computed from others is a new tensor on every access, so its layer identifies it.
                 key = id(tensor) if isinstance(tensor, nn.Parameter) else id(module)
                 fixed.setdefault(key, (f"{name}.{kind}", tensor.numel()))
     return list(trained.values()), dict(fixed.values())

@@ -1,4 +1,4 @@
-"""Exact selection: keep all but the k lowest scores, ties by position. Never a full sort.
+"""Exact selection: keep all but the k lowest scores, ties broken by position, without sorting.
 
 On a CPU introselect finds the k-th lowest value; on a GPU a radix selection over the float bits does, in
 four passes of eight bits with no host synchronisation. Both give the same mask, bit for bit.
@@ -29,14 +29,14 @@ def keep_highest(scores: Tensor, k: int) -> Tensor:
 
 
 def count_true(mask: Tensor) -> int:
-    """How many entries of `mask` (bool) hold; on a CPU by numpy, which counts bytes in registers."""
+    """How many entries of `mask` (bool) are True; on a CPU by numpy, which is faster."""
     return int(np.count_nonzero(mask.numpy()) if mask.device.type == "cpu" else torch.count_nonzero(mask))
 
 
 def _kth_host(values: NDArray[np.float32], k: int) -> float:
     """The k-th lowest value (k from 1), by numpy's introselect.
 
-    Zeros, which many pruned weights score, are counted apart: introselect takes twenty times as long among so many equals.
+    Zeros are counted separately: many pruned weights have that score, and introselect is twenty times slower on so many ties.
     """
     zeros = len(values) - int(np.count_nonzero(values))
     if zeros:
@@ -48,7 +48,7 @@ def _kth_host(values: NDArray[np.float32], k: int) -> float:
 
 
 def _radix_kth(scores: Tensor, k: int) -> Tensor:
-    """The k-th lowest value (k from 1) as a 0-d tensor: its key's four digits are fixed from the highest down."""
+    """The k-th lowest value (k from 1) as a 0-d tensor, by radix selection: the four digits of its key, highest first."""
     keys = _sortable(scores)
     prefix = torch.full((), -BINS // 2, dtype=torch.int32, device=scores.device)  # the first digit carries the sign
     left = torch.full((), k, dtype=torch.int64, device=scores.device)
@@ -65,9 +65,9 @@ def _radix_kth(scores: Tensor, k: int) -> Tensor:
 
 
 def _histogram(digits: Tensor) -> Tensor:
-    """How often each of 0 to 255 occurs (int64 [256]) in `digits` (int32), all else left out.
+    """How often each of 0 to 255 occurs (int64 [256]) in `digits` (int32); other values are ignored.
 
-    On CUDA `histc` counts integers in integers and waits for nothing, as `bincount` would. Its last bin includes its upper end.
+    On CUDA `histc` is exact for integers and, unlike `bincount`, does not wait for the GPU. Its last bin includes its upper end.
     """
     if digits.is_cuda:
         return torch.histc(digits, bins=BINS, min=0, max=BINS - 1).to(torch.int64)
@@ -86,7 +86,7 @@ def _from_sortable(key: Tensor) -> Tensor:
 
 
 def _keep_above(scores: Tensor, threshold: Tensor, k: int) -> Tensor:
-    """Everything above the k-th value, and of its ties all but the first few; no synchronisation."""
+    """Keep everything above the k-th value, and of its ties all but the first few, without waiting for the GPU."""
     keep = scores > threshold
     tied = scores == threshold
     strictly_below = scores.numel() - keep.sum() - tied.sum()
@@ -94,7 +94,7 @@ def _keep_above(scores: Tensor, threshold: Tensor, k: int) -> Tensor:
 
 
 def _keep_above_host(values: NDArray[np.float32], threshold: float, k: int) -> NDArray[np.bool_]:
-    """As `_keep_above`; on a CPU it is cheaper to look at the ties alone."""
+    """As `_keep_above`, on a CPU, where it is cheaper to look at the ties alone."""
     keep = values > threshold
     surplus = len(keep) - int(np.count_nonzero(keep)) - k
     if surplus:

@@ -1,9 +1,9 @@
-"""What can be said of a cell before its data and model are opened: choices that contradict each other."""
+"""Choices of a cell that contradict each other, found before its data and model are opened."""
 
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
+from benchmark.pruning.arguments import check_schedule
 from benchmark.pruning.masks import parse_scope
-from benchmark.pruning.pruner import check_schedule
 from benchmark.suite.spec import RunSpec
 
 
@@ -16,14 +16,15 @@ def check_spec(spec: RunSpec) -> None:
         )
     if regularizer.needs_score and spec.heldout == 0:
         raise PrunebenchError(f"regularizer '{spec.regularizer}' needs held-out scores: set heldout above 0")
-    if spec.scope == "published" and spec.training.weight_decay:
+    scope = parse_scope(spec.scope)
+    if scope.biases and spec.training.weight_decay:
         raise PrunebenchError(
-            "scope 'published' ranks biases with the weights, in one vector that decays as a whole: set training.weight_decay to 0"
+            f"scope '{scope}' ranks biases with the weights, in one vector that decays as a whole: set training.weight_decay to 0"
         )
     if spec.is_dense:
         return
     if registry.configure("criteria", spec.criterion).latent and spec.call_point == "after":
         raise PrunebenchError(f"criterion '{spec.criterion}' trains through its mask: it needs call_point 'before'")
-    parse_scope(spec.scope).check((), spec.sparsity)
+    scope.check((), spec.sparsity)
     if spec.training.steps is not None:
         check_schedule(registry.configure("schedules", spec.schedule), spec.sparsity, spec.training.steps)

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from benchmark.errors import PrunebenchError
-from benchmark.machine.safe_read import read_bounded
+from benchmark.machine.safe_read import read_regular_file
 
 LARGEST = 1 << 18
 """Bytes: no suite is larger."""
@@ -71,7 +71,7 @@ def load_yaml(source: Path | str, name: str = "") -> Any:
     try:
         if isinstance(source, Path):
             try:
-                source = read_bounded(source, LARGEST).decode()
+                source = read_regular_file(source, LARGEST).decode()
             except UnicodeDecodeError:
                 raise
             except ValueError as error:

@@ -25,7 +25,7 @@ from torch import Tensor
 from benchmark.board.record import Count, Point, as_json
 from benchmark.machine import interrupt, parallel
 from benchmark.machine.atomic import write_bytes
-from benchmark.machine.safe_read import read_bounded
+from benchmark.machine.safe_read import read_regular_file
 from benchmark.training.train import Run
 
 SCHEMA = 1
@@ -81,7 +81,7 @@ class Checkpointer:
         if not parallel.agreed(os.path.lexists(self.path)):
             return
         try:
-            tensors, facts = unpack(read_bounded(self.path, LARGEST))
+            tensors, facts = unpack(read_regular_file(self.path, LARGEST))
             if facts.get("identity") != dict(self.identity):
                 raise ValueError("it is of another run, data or model")
             check(run, tensors, facts)
@@ -105,12 +105,12 @@ class Checkpointer:
         parallel.share_signals()
         passed = time.monotonic() - self.since
         ended = run.step == run.total and passed > WORTH_KEEPING
-        if parallel.agreed(passed >= 60 * self.minutes or ended) or interrupt.asked():
+        if parallel.agreed(passed >= 60 * self.minutes or ended) or interrupt.pending_signal():
             tensors, facts = capture(run)
             if parallel.rank() == 0:
                 write_bytes(self.path, pack(tensors, {"identity": dict(self.identity), **facts}))
             self.since = time.monotonic()
-        interrupt.raise_if_asked()
+        interrupt.raise_if_signalled()
 
 
 def discard(folder: Path, run_id: str) -> None:

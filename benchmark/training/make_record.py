@@ -4,7 +4,7 @@ import hashlib
 import time
 from math import isfinite
 
-from benchmark.board.record import SCHEMA, Cost, Layer, Record, Selected, Sparsity, sound
+from benchmark.board.record import SCHEMA, Cost, Layer, Record, Selected, Sparsity, as_read_back
 from benchmark.errors import PrunebenchError
 from benchmark.machine import environment
 from benchmark.pruning.pruner import Pruner
@@ -48,7 +48,7 @@ def make_record(job: Run, evaluation: Evaluation, outcomes: bytes, trained: floa
         outcomes_sha256=hashlib.sha256(outcomes).hexdigest(),
         notes=_notes(job, sparsity),
     )
-    return sound(record)
+    return as_read_back(record)
 
 
 def measure_sparsity(job: Run) -> Sparsity:

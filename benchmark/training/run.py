@@ -16,6 +16,7 @@ from benchmark.plugins import registry
 from benchmark.pruning.calibrate import calibrator
 from benchmark.pruning.dense import Dense
 from benchmark.pruning.flat import PrunableWeights
+from benchmark.pruning.masks import parse_scope
 from benchmark.pruning.prunable import find_prunable
 from benchmark.pruning.pruner import Pruner
 from benchmark.pruning.schedules.base import Schedule
@@ -174,7 +175,7 @@ def open_task(spec: RunSpec, options: Options) -> Prepared:
 
 def make_pruner(model: nn.Module, spec: RunSpec, total: int) -> Pruner | Dense:
     """The pruner that the spec asks for, over the model's prunable weights laid out flat."""
-    weights = PrunableWeights(find_prunable(model, biases=spec.scope == "published"))
+    weights = PrunableWeights(find_prunable(model, parse_scope(spec.scope).biases))
     if spec.is_dense:
         return Dense(weights)
     criterion: Criterion = registry.configure("criteria", spec.criterion)

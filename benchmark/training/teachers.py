@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchmark.board.weights import load_weights, save_weights, weights_path
 from benchmark.machine import parallel
-from benchmark.machine.lock import claimed
+from benchmark.machine.lock import locked
 from benchmark.plugins import registry
 from benchmark.suite.spec import RunSpec
 from benchmark.training.checkpoint import discard
@@ -36,7 +36,7 @@ class Teachers:
     def get(self, spec: RunSpec, prepared: Prepared, parts: int = 1) -> dict[str, Tensor]:
         """The weights of the dense run `spec` on what `prepared` was opened on, trained with each batch in `parts`."""
         name = teacher_name(spec, prepared)
-        with claimed(self.locks, spec.id):
+        with locked(self.locks, spec.id):
             weights = self._kept(name, spec, prepared)
             if not parallel.agreed(weights is not None) or weights is None:
                 weights = train_teacher(spec, replace(self.options, parts=parts))

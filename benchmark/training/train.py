@@ -99,7 +99,7 @@ def train(run: Run) -> None:
                 run.pruner.finish()
             _note(run, lr)
             run.after_step(run)
-            interrupt.raise_if_asked()
+            interrupt.raise_if_signalled()
     if run.best is not None:
         run.model.load_state_dict(run.best[2])
 

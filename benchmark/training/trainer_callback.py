@@ -24,9 +24,10 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import write_bytes
 from benchmark.plugins import registry
+from benchmark.pruning.arguments import require_sparsity, require_whole
 from benchmark.pruning.calibrate import calibrator, wants_calibration
 from benchmark.pruning.masks import parse_scope
-from benchmark.pruning.pruner import Pruner, all_finite, require_sparsity, require_whole
+from benchmark.pruning.pruner import Pruner, all_finite
 from criteria.base import Criterion
 
 STATE = "pruning.safetensors"
@@ -174,7 +175,7 @@ class PruningCallback(TrainerCallback):
         if best is not None:
             self.pruner.load_state_dict(_read(Path(best) / STATE))
             self.pruner.settle()
-        elif self.pruner.taken + self.pruner.skipped < self.pruner.total and self.pruner.reached:
+        elif self.pruner.steps_taken + self.pruner.steps_skipped < self.pruner.total and self.pruner.reached:
             self.pruner.settle()  # stopped early, as EarlyStoppingCallback does, at the target
         else:
             self.pruner.finish()

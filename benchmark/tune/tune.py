@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from benchmark.board.board import Board
 from benchmark.errors import PrunebenchError
 from benchmark.machine.environment import pick_device
-from benchmark.machine.lock import claimed
+from benchmark.machine.lock import locked
 from benchmark.plugins.registry import spell
 from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, open_task
@@ -64,7 +64,7 @@ def tune(board: Board, search: Search, only: str = "*", say: Say = lambda _: Non
     for wait in (False, True):  # what another runner has is looked at again at the end
         busy = []
         for spec, space in waiting:
-            with claimed(board.locks, f"tune-{spec.id}", wait) as mine:
+            with locked(board.locks, f"tune-{spec.id}", wait) as mine:
                 if mine:
                     _bring(board, search, spec, space, say)
                 else:

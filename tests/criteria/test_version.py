@@ -37,12 +37,12 @@ def test_the_pruner_ranks_once_a_window_and_masks_as_if_it_ranked_each_step(monk
     scores = pruners[0].scores
 
     def ranking() -> torch.Tensor:
-        rankings.append(pruners[0].taken)
+        rankings.append(pruners[0].steps_taken)
         return scores()
 
     monkeypatch.setattr(pruners[0], "scores", ranking)
     for index in range(12):
-        pruners[1].ranked = None
+        pruners[1].ranked_by = None
         for model, pruner, optimizer in zip(models, pruners, optimizers, strict=True):
             step(model, pruner, optimizer, data(seed=index))
         assert torch.equal(pruners[0].mask, pruners[1].mask)

@@ -191,9 +191,9 @@ def test_a_closed_terminal_is_one_request_however_often_it_is_told() -> None:
     with interrupt.catching(), interrupt.deferred():
         for _ in range(3):
             signal.raise_signal(signal.SIGHUP)
-        assert interrupt.asked() == signal.SIGHUP
+        assert interrupt.pending_signal() == signal.SIGHUP
         with pytest.raises(interrupt.Interrupted) as ended:
-            interrupt.raise_if_asked()
+            interrupt.raise_if_signalled()
     assert ended.value.code == 129
 
 
@@ -202,7 +202,7 @@ def test_under_nohup_a_closed_terminal_changes_nothing() -> None:
     try:
         with interrupt.catching():
             signal.raise_signal(signal.SIGHUP)
-            assert interrupt.asked() == 0
+            assert interrupt.pending_signal() == 0
     finally:
         signal.signal(signal.SIGHUP, before)
 
@@ -278,11 +278,11 @@ def test_a_merge_takes_away_what_a_killed_one_left(tmp_path: Path) -> None:
 
 
 def test_a_merge_leaves_a_cell_that_is_being_run(tmp_path: Path) -> None:
-    from benchmark.machine.lock import claimed
+    from benchmark.machine.lock import locked
 
     board, other = make_board(tmp_path / "board"), finished(tmp_path / "other")
     spec = board.suite.cells()[0]
-    with claimed(board.locks, spec.id):
+    with locked(board.locks, spec.id):
         found = merge(board, [other.folder])
     assert len(found.taken) == 2
     assert "another process is running it" in found.summary()

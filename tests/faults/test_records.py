@@ -139,7 +139,7 @@ def test_what_never_ends_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(RecordError, match="not an ordinary file"):
         load_record(path)
     path.unlink()
-    monkeypatch.setattr("benchmark.board.record.RECORD", 100)
+    monkeypatch.setattr("benchmark.board.record.MAX_RECORD", 100)
     path.write_bytes(WHOLE)
     with pytest.raises(RecordError, match="larger than 100 bytes"):
         load_record(path)

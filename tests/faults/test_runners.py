@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.board.board import Board
-from benchmark.machine.lock import claimed
+from benchmark.machine.lock import locked
 from tests.benchmark.boards import TINY, facts, finish, make_board, times
 
 NURSERY = """
@@ -125,11 +125,11 @@ def test_the_lock_of_a_killed_runner_frees_itself(tmp_path: Path, nursery: Nurse
     while not (board.locks / f"{cell.id}.lock").exists() and time.monotonic() - began < 60:
         time.sleep(0.01)
     time.sleep(0.2)  # from the file to the lock on it
-    with claimed(board.locks, cell.id, wait=False) as mine:
+    with locked(board.locks, cell.id, wait=False) as mine:
         assert not mine
     os.kill(pid, signal.SIGKILL)
     assert told(nursery) == [-signal.SIGKILL]
-    with claimed(board.locks, cell.id, wait=False) as mine:
+    with locked(board.locks, cell.id, wait=False) as mine:
         assert mine
     assert times(board) == {}
     assert board.failures() == {}

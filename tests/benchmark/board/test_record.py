@@ -17,7 +17,8 @@ from benchmark.board.outcomes import load_outcomes, pack_outcomes
 from benchmark.board.record import (
     Record,
     RecordError,
-    _examined,
+    _parse_by_steps,
+    as_read_back,
     failure_path,
     load_record,
     load_records,
@@ -25,7 +26,6 @@ from benchmark.board.record import (
     parse_record,
     record_path,
     save_record,
-    sound,
 )
 from benchmark.machine import atomic
 from tests.benchmark.report.factory import make_record, make_spec
@@ -190,7 +190,7 @@ def test_reading_in_one_go_and_step_by_step_agree(
     data = edited(path, put(field, value)).read_bytes()
     quick = parse_record(path.stem, data)
     try:
-        careful = _examined(path, data)
+        careful = _parse_by_steps(path, data)
     except RecordError:
         careful = None
     assert quick is None or quick == careful
@@ -225,7 +225,7 @@ def test_what_is_not_finite_is_not_written(tmp_path: Path) -> None:
 
 
 def test_numbers_of_libraries_become_plain_ones() -> None:
-    record = sound(make_record(make_spec(), np.float32(80.5)))  # type: ignore[arg-type]
+    record = as_read_back(make_record(make_spec(), np.float32(80.5)))  # type: ignore[arg-type]
     assert (record.score, type(record.score)) == (80.5, float)
 
 

@@ -73,10 +73,10 @@ def test_an_interrupted_command_saves_its_cell_and_goes_on_there(tmp_path: Path,
 def test_the_second_signal_does_not_wait() -> None:
     with interrupt.catching(), interrupt.deferred():
         signal.raise_signal(signal.SIGTERM)
-        assert interrupt.asked() == signal.SIGTERM
+        assert interrupt.pending_signal() == signal.SIGTERM
         with pytest.raises(interrupt.Interrupted):
             signal.raise_signal(signal.SIGTERM)
-    assert interrupt.asked() == 0
+    assert interrupt.pending_signal() == 0
 
 
 def test_outside_training_a_signal_ends_at_once_and_handlers_are_given_back() -> None:

@@ -19,7 +19,7 @@ from benchmark.board.record import record_path
 from benchmark.board.weights import read_weights, save_weights
 from benchmark.engine.local import run_cells
 from benchmark.errors import PrunebenchError
-from benchmark.machine.lock import claimed
+from benchmark.machine.lock import locked
 from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, open_task, train_teacher
 from tests.benchmark.boards import CPU, Watched, facts, finish, make_board, times
@@ -106,7 +106,7 @@ def test_a_lock_that_is_no_ordinary_file_is_set_aside(tmp_path: Path, odd: Calla
     path = tmp_path / "locks" / "x.lock"
     path.parent.mkdir()
     odd(path)
-    with claimed(path.parent, "x") as mine:
+    with locked(path.parent, "x") as mine:
         assert mine
         assert path.is_file()
     assert os.path.lexists(path.with_suffix(".damaged"))
@@ -116,7 +116,7 @@ def test_a_lock_that_is_a_link_leaves_its_target_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     (tmp_path / "locks").mkdir()
     (tmp_path / "locks" / "x.lock").symlink_to(tmp_path / "mine.txt")
-    with pytest.raises(OSError, match="must not be a link"), claimed(tmp_path / "locks", "x"):
+    with pytest.raises(OSError, match="must not be a link"), locked(tmp_path / "locks", "x"):
         pass
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
@@ -129,7 +129,7 @@ def test_locks_are_not_made_outside_the_board(tmp_path: Path, link: str) -> None
     place.symlink_to(tmp_path / "outside")
     with (
         pytest.raises(PrunebenchError, match="is a link: locks must lie in the board itself"),
-        claimed(tmp_path / "board" / ".cache" / "locks", "x"),
+        locked(tmp_path / "board" / ".cache" / "locks", "x"),
     ):
         pass
     assert list((tmp_path / "outside").iterdir()) == []

@@ -1,5 +1,8 @@
 """Masks: the exact count under every scope, where scores compete, and what does not fit."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,7 +10,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from benchmark.errors import PrunebenchError
-from benchmark.pruning.masks import Scope, apportion, erk_sparsities, make_mask, parse_scope, total
+from benchmark.pruning.masks import SCOPES, Kind, Scope, apportion, erk_sparsities, make_mask, parse_scope, total
+from benchmark.pruning.pruner import Pruner
+from benchmark.pruning.schedules.one_shot import OneShot
+from benchmark.suite.suite import Override
+from criteria.magnitude import Magnitude
+from tests.benchmark.toys import one_matrix, weight_of
 
 SPARSITIES = st.floats(0, 1, exclude_max=True)
 ALL = ("global", "published", "layer", "row", "erk", "2:4", "1:4", "block[2,2]", "block[1,4]")
@@ -52,7 +60,7 @@ def test_exact_count(text: str, model: tuple[Tensor, Shapes], sparsity: float) -
     assert mask.dtype == torch.bool
     assert mask.shape == scores.shape
     assert int((~mask).sum()) == scope.count(s, shapes)
-    if scope.kind != "block":
+    if scope.kind != "block[h,w]":
         assert scope.count(s, shapes) == round(s * total(shapes))
 
 
@@ -255,7 +263,9 @@ def test_a_scope_prints_as_it_is_written(text: str) -> None:
     assert str(parse_scope(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "globl", "Global", "block", "block[0,4]", "block[2]", "n:m", "2:4:8", "-1:4"])
+@pytest.mark.parametrize(
+    "text", ["", "globl", "Global", "block", "block[2]", "block[h,w]", "layer 2:4", "n:m", "2:4:8", "-1:4"]
+)
 def test_unknown_scopes_name_the_choices(text: str) -> None:
     with pytest.raises(PrunebenchError, match=r"unknown scope .*choices: block\[h,w\], erk, global"):
         parse_scope(text)
@@ -270,6 +280,34 @@ def test_a_slip_is_recognised() -> None:
 def test_patterns_that_keep_none_or_all_are_refused(text: str) -> None:
     with pytest.raises(PrunebenchError, match=f"scope '{text}': of m neighbours n stay, 0 < n < m"):
         parse_scope(text)
+
+
+@pytest.mark.parametrize("text", ["block[0,4]", "block[4,0]"])
+def test_blocks_of_no_size_are_refused(text: str) -> None:
+    with pytest.raises(PrunebenchError, match=r"scope 'block.*: h and w are at least 1"):
+        parse_scope(text)
+
+
+def test_a_row_of_the_table_is_all_that_a_new_scope_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scope that prunes the last weights, whatever their scores: a suite accepts it, and a pruner uses it."""
+
+    def last(scores: Tensor, shapes: Sequence[tuple[int, int]], scope: Scope, sparsity: float) -> Tensor:
+        n = scores.numel()
+        return torch.arange(n) < n - scope.count(sparsity, shapes)
+
+    monkeypatch.setitem(SCOPES, "last", Kind(last))
+    assert Override(scope="last").scope == "last"
+    model = one_matrix([[1.0, -2.0], [3.0, 4.0]])
+    pruner = Pruner(model, Magnitude(), OneShot(at=0), sparsity=0.5, total=1, scope="last")
+    pruner.observe(0.0)
+    pruner.prune()
+    pruner.finish()
+    assert weight_of(model).tolist() == [[1.0, -2.0], [0.0, 0.0]]
+
+
+def test_concepts_name_every_scope() -> None:
+    concepts = (Path(__file__).parents[3] / "docs" / "concepts.md").read_text()
+    assert [key for key in SCOPES if f"`{key}`" not in concepts] == []
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_hand_computed_run() -> None:
     assert pushed(model, pruner, [[-30, 0], [20, 0]]) == [[3, -2.1], [0, 0]]
     pruner.finish()
     assert weight_of(model).ne(0).tolist() == [[True, True], [False, False]]
-    assert pruner.masked == (2, 0.5)
+    assert pruner.last_masking == (2, 0.5)
     assert pruner.measure() == 0.5
 
 
@@ -75,7 +75,7 @@ def test_a_held_mask_is_final() -> None:
     assert pushed(model, pruner, [[9, 9], [0, 0]]) == [[0, 0], [2.6, 3.6]]
     pruner.finish()
     assert weight_of(model).ne(0).tolist() == [[False, False], [True, True]]
-    assert pruner.masked == (4, 0.5)
+    assert pruner.last_masking == (4, 0.5)
 
 
 def test_finish_ranks_anew_where_the_last_masking_was_not_at_the_target() -> None:
@@ -210,7 +210,7 @@ def test_row_scopes_rank_rows_of_out_by_in_however_a_matrix_is_stored() -> None:
             masks = []
             for model in (linear, conv):
                 pruner = Pruner(model, criterion, Steps(), sparsity=sparsity, total=1, scope=scope, seed=1)
-                mask = pruner._rank(pruner.scores(), sparsity)
+                mask = pruner._exact_mask(pruner.scores(), sparsity)
                 masks.append([view.tolist() for view in pruner.weights.views(mask)])
             assert masks[0] == masks[1], scope
 

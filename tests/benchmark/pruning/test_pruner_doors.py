@@ -181,7 +181,7 @@ def test_a_step_with_gradients_that_are_not_finite_leaves_no_trace(name: str, ba
             pruners[1].prune()
         for model, pruner, optimizer in zip(models, pruners, optimizers, strict=True):
             step(model, pruner, optimizer, data())
-    assert [(p.taken, p.observed, p.skipped) for p in pruners] == [(6, 6, 0), (6, 6, 3)]
+    assert [(p.steps_taken, p.steps_observed, p.steps_skipped) for p in pruners] == [(6, 6, 0), (6, 6, 3)]
     for pruner in pruners:
         pruner.finish()
     assert torch.equal(pruners[0].mask, pruners[1].mask)
@@ -195,7 +195,7 @@ def test_large_gradients_whose_squares_overflow_are_finite() -> None:
     pruner = pruner_of(model, criterion=LastGradient(), total=1)
     weight_of(model).grad = torch.tensor([[3e38, -3e38]])
     pruner.observe(0.1)
-    assert pruner.observed == 1
+    assert pruner.steps_observed == 1
     assert pruner.states[0]["last.grad"].tolist() == pytest.approx([3e38, -3e38])
 
 
@@ -206,7 +206,7 @@ def test_the_caller_may_say_whether_gradients_are_finite() -> None:
         weight_of(model).grad = torch.tensor([[1.0, 2.0]])
         pruner.observe(0.1, finite=finite)
         pruner.prune()
-    assert (pruner.observed, pruner.skipped, pruner.taken) == (1, 1, 1)
+    assert (pruner.steps_observed, pruner.steps_skipped, pruner.steps_taken) == (1, 1, 1)
     pruner.finish()
 
 
@@ -218,6 +218,6 @@ def test_counts_survive_a_restore_and_older_states_lack_them() -> None:
     saved = pruner.state_dict()
     resumed = pruner_of(criterion=Sensitivity(), total=6)
     resumed.load_state_dict(saved)
-    assert (resumed.taken, resumed.observed, resumed.skipped) == (2, 2, 1)
+    assert (resumed.steps_taken, resumed.steps_observed, resumed.steps_skipped) == (2, 2, 1)
     resumed.load_state_dict({k: v for k, v in saved.items() if k not in ("observed", "skipped")})
-    assert (resumed.taken, resumed.observed, resumed.skipped) == (2, 2, 0)
+    assert (resumed.steps_taken, resumed.steps_observed, resumed.steps_skipped) == (2, 2, 0)

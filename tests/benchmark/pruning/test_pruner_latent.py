@@ -155,7 +155,7 @@ def test_a_restored_run_has_the_same_future(name: str, schedule: Schedule) -> No
     pruner.finish()
     resumed.finish()
     assert torch.equal(snapshot(model), snapshot(other))
-    assert resumed.masked == pruner.masked
+    assert resumed.last_masking == pruner.last_masking
 
 
 def start(model: nn.Module, criterion: Criterion, schedule: Schedule) -> tuple[Pruner, torch.optim.Optimizer]:

@@ -66,7 +66,7 @@ def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Toy]:
 
         def after_step(keeper: Checkpointer, job: Any) -> None:
             if job.step == stop_at and job.spec.criterion == row["criterion"]:  # not in its teacher
-                interrupt.ask(signal.SIGTERM)
+                interrupt.request_stop(signal.SIGTERM)
             before(keeper, job)
 
         monkeypatch.setattr(Checkpointer, "after_step", after_step)
@@ -75,7 +75,7 @@ def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Toy]:
             return run(RunSpec(**fields), options or plain)
 
     yield run_toy
-    interrupt._asked.number = 0
+    interrupt._signals.number = 0
 
 
 def facts(result: Result) -> dict[str, Any]:

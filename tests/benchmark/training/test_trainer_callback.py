@@ -73,7 +73,7 @@ def test_the_target_is_met_exactly(criterion: str, tmp_path: Path) -> None:
     assert callback.pruner is not None
     total = callback.pruner.mask.numel()
     assert zeros(trained, callback) == round(0.75 * total)
-    assert callback.pruner.taken == STEPS
+    assert callback.pruner.steps_taken == STEPS
     own = {id(p) for p in trained.parameters()}
     assert all(id(p) in own for p in callback.pruner.weights.parameters)
 
@@ -180,7 +180,7 @@ def test_a_resumed_training_is_the_one_that_was_not_killed(criterion: str, sched
     again = train(tmp_path / "killed", [resumed], resume=True, **saving)
     assert whole.pruner is not None
     assert resumed.pruner is not None
-    assert (resumed.pruner.taken, resumed.pruner.observed) == (STEPS, STEPS)
+    assert (resumed.pruner.steps_taken, resumed.pruner.steps_observed) == (STEPS, STEPS)
     assert torch.equal(whole.pruner.mask, resumed.pruner.mask)
     for (name, one), other in zip(unbroken.named_parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other), name
@@ -252,7 +252,7 @@ def test_steps_that_the_scaler_skips_are_not_observed(criterion: str, clip: floa
         accelerate.state.AcceleratorState._reset_state(True)
     pruner = callback.pruner
     assert pruner is not None
-    assert (pruner.taken, pruner.observed, pruner.skipped) == (STEPS - 3, STEPS - 3, 3)
+    assert (pruner.steps_taken, pruner.steps_observed, pruner.steps_skipped) == (STEPS - 3, STEPS - 3, 3)
     assert zeros(trained, callback) == round(0.75 * pruner.mask.numel())
     assert all(bool(p.isfinite().all()) for p in trained.parameters())
     assert all(bool(value.isfinite().all()) for state in pruner.states for value in state.values())

@@ -1,0 +1,38 @@
+"""Checks of what a Pruner is given: PrunebenchError says what was found and what was expected."""
+
+from numbers import Integral, Real
+
+from benchmark.errors import PrunebenchError
+from benchmark.pruning.schedules.base import Schedule
+from criteria.base import Criterion
+
+
+def check_schedule(schedule: Schedule, sparsity: float, total: int) -> None:
+    """PrunebenchError if `schedule` does not fit a run of `total` steps."""
+    try:
+        schedule.sparsity(0, total, sparsity)
+    except ValueError as error:
+        raise PrunebenchError(f"schedule {type(schedule).__name__}: {error}") from error
+
+
+def require_sparsity(value: object) -> None:
+    """PrunebenchError unless `value` is a sparsity, a number in [0, 1)."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < 1:
+        hint = f": {value / 100:g} for {value} %" if isinstance(value, int) and 1 < value < 100 else ""
+        raise PrunebenchError(f"sparsity {value!r}: expected a share of the weights in [0, 1){hint}")
+
+
+def require_whole(name: str, value: object, low: int) -> None:
+    """PrunebenchError unless `value` is a whole number of at least `low` that fits 64 bits."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) < 2**63:
+        raise PrunebenchError(f"{name} {value!r}: expected a whole number from {low} on")
+
+
+def require_kinds(criterion: object, schedule: object) -> None:
+    """PrunebenchError unless these are a configured criterion and a configured schedule."""
+    for value, kind, plural in ((criterion, Criterion, "criteria"), (schedule, Schedule, "schedules")):
+        if not isinstance(value, kind):
+            name = value if isinstance(value, str) else "name"
+            raise PrunebenchError(
+                f"{kind.__name__.lower()} {value!r}: expected a configured one, such as configure({plural!r}, {name!r})"
+            )
