@@ -6,7 +6,16 @@
     for batch in prepared.batches("train", size=16, seed=0): losses, logits = prepared.forward(model, batch)
     prepared.evaluate(model, "reported").metrics
 
-The harness sees only these two classes. Nothing here knows that models get pruned.
+The harness sees only two classes, and neither knows that models get pruned:
+
+    Task        options of a task. It must provide `prepare(setting)`, which reads and tokenizes the data and returns a Prepared,
+                and `aggregate(outcomes)`, which makes metrics in percent of per-example outcomes.
+    Prepared    a task opened on data and a model. It must provide `build`, `batches`, `forward`, `evaluate` and `save`, and the
+                attributes that a record needs (metric, splits, counts, rows, notes, fingerprints).
+
+The tasks here derive from `PreparedTask` (tasks/pipeline/prepared.py), which implements limits, the held-out part, the cache of
+tokenized data, batching, evaluation and saving, and leaves to a task only `read_file`, `read_rows`, `encode`, `settings`, `forward`
+and `outcomes`. `prunebench new task NAME` writes one that works.
 """
 
 import dataclasses
@@ -69,7 +78,7 @@ class Evaluation:
 
 
 class Prepared(ABC):
-    """A task opened on data and a checkpoint. Attributes are facts for the record."""
+    """What `Task.prepare` returns: a task opened on data and a checkpoint. Its attributes go into the record."""
 
     metric: str
     """Headline metric: a key of every evaluation's `metrics`."""
@@ -149,7 +158,7 @@ class Task(ABC):
 
     @abstractmethod
     def prepare(self, setting: Setting) -> Prepared:
-        """Read, check and tokenize the data; TaskError names file and line of what is wrong."""
+        """Read, check and tokenize the data, and open the checkpoint. TaskError names file and line of what is wrong."""
 
     @abstractmethod
     def aggregate(self, outcomes: Outcomes) -> dict[str, float]:

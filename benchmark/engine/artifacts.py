@@ -1,4 +1,4 @@
-"""The files of a finished cell as bytes, for engines whose workers do not share the board's folder."""
+"""Files of a finished cell as bytes, for engines whose workers do not share the board's folder."""
 
 import hashlib
 import json
@@ -19,20 +19,20 @@ from benchmark.suite.spec import RunSpec
 
 @dataclass(frozen=True)
 class Artifacts:
-    """Contents of the files that a cell writes; None for those it did not."""
+    """Contents of the files that a cell writes; None for one that it did not write."""
 
     record: bytes | None = None
     outcomes: bytes | None = None
     predictions: bytes | None = None
     weights: bytes | None = None
     teachers: Mapping[str, bytes] = field(default_factory=dict)
-    """By file name: what a dense cell taught, or what a cell had to train for itself."""
+    """Teachers' weights by file name: those of the dense cell, or of the teacher that the cell trained for itself."""
     log: str = ""
-    """Of a failure."""
+    """Traceback of a failed cell."""
 
 
 def collect_artifacts(board: Board, spec: RunSpec, teacher: str | None = None) -> Artifacts:
-    """What the cell left on `board`, with the weights of the dense run `teacher` where they are there."""
+    """Files of the cell on `board`, with the weights of the dense run `teacher` if they are there."""
     failure = _read(failure_path(board.records_folder, spec.id))
     return Artifacts(
         _read(record_path(board.records_folder, spec.id)),
@@ -45,7 +45,7 @@ def collect_artifacts(board: Board, spec: RunSpec, teacher: str | None = None) -
 
 
 def store_artifacts(board: Board, spec: RunSpec, artifacts: Artifacts) -> None:
-    """Put the cell's files on `board`, unless its record stands there; PrunebenchError where they are not what they should be."""
+    """Write the cell's files to `board`, unless it has the record already; PrunebenchError if they are not files of that cell."""
     record = parse_record(spec.id, artifacts.record) if artifacts.record else None
     if record is None or record.id != spec.id or artifacts.outcomes is None:
         raise PrunebenchError(f"{spec.cell}: what came back from its worker is no record of it")
@@ -71,7 +71,7 @@ def teacher_files(board: Board, dense: str) -> dict[str, bytes]:
 
 
 def put_teachers(board: Board, files: Mapping[str, bytes]) -> None:
-    """Write weights of teachers where they are not there yet; a name that is not one of a teacher is left out."""
+    """Write weights of teachers that are missing; names that are not those of teachers' files are ignored."""
     for name, content in files.items():
         path = board.cache / "teachers" / name
         if re.fullmatch(r"[0-9a-f]{16}(-[0-9a-f]{16})?\.safetensors", name) and not path.exists():

@@ -1,4 +1,4 @@
-"""Where cells run: one interface behind the engines, and the choice among them by name."""
+"""The interface of engines, which decide where cells run, and the choice of one by name."""
 
 import importlib.util
 from collections.abc import Iterable
@@ -14,19 +14,19 @@ from benchmark.suite.spec import RunSpec
 
 ENGINES = ("local", "ray", "slurm")
 PACKAGES = {"ray": "ray", "slurm": "submitit"}
-"""What an engine needs beyond prunebench itself; the extra is called as the engine."""
+"""Package that an engine needs; the extra to install has the name of the engine."""
 
 
 class Engine(Protocol):
-    """Runs every cell that has no record yet, tells the watcher, and says what was done. Nothing in it changes a result."""
+    """Runs every cell that has no record yet and reports to the watcher. An engine never changes a result."""
 
     def __call__(self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings) -> Done:
-        """PrunebenchError where the engine itself cannot work; a cell that fails is noted, and the others go on."""
+        """PrunebenchError if the engine itself cannot work. A cell that fails is noted, and the others go on."""
 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Which engine, and how much of it."""
+    """The engine and its options."""
 
     name: str = "local"
     jobs: int | None = None
@@ -42,7 +42,7 @@ class EngineOptions:
 def pick_engine(options: EngineOptions | None = None, device: str = "auto") -> Engine:
     """The engine with its options; PrunebenchError for what is unknown, not installed, or an option of another engine.
 
-    Also where cells are to run here on a `device` that this machine lacks: said once, not by every cell.
+    Also if cells are to run here on a `device` that this machine lacks, so that not every cell fails for it.
     """
     options = options or EngineOptions()
     if options.name not in ENGINES:
@@ -74,7 +74,7 @@ def pick_engine(options: EngineOptions | None = None, device: str = "auto") -> E
 
 
 def _check(options: EngineOptions) -> None:
-    """An option that the engine would not look at is a mistake, not a wish."""
+    """PrunebenchError for an option that the engine would ignore."""
     if options.jobs is not None and options.jobs < 1:
         raise PrunebenchError(f"--jobs {options.jobs}: expected 1 or more cells at a time")
     if options.gpus is not None and options.gpus < 0:

@@ -1,7 +1,7 @@
-"""Runs one cell of a board under its lock: the unit that all engines share.
+"""Runs one cell of a board under its lock; all engines use this.
 
-An operating-system lock per cell keeps two runners, wherever they are, from doing the same one; a dead runner's lock frees
-itself. A cell that fails is noted with its reason; what a cell leaves is its record, written whole or not at all.
+A lock of the operating system keeps two runners from training the same cell, and is released when its runner dies. A finished
+cell leaves its record, written atomically; a failed one leaves the reason.
 """
 
 import gzip
@@ -28,14 +28,14 @@ from tasks.base import Prepared, TaskError
 from tasks.pipeline.whole import check_held, holding
 
 PARTS = 4
-"""Pieces of a batch after memory ran out: a quarter of the activations."""
+"""Parts of a batch after running out of memory: a quarter of the activations at a time."""
 
 
 class Watcher(Protocol):
-    """Told what happens, to show it."""
+    """Is told what happens to cells, to show it."""
 
     def started(self, spec: RunSpec) -> Progress:
-        """A cell starts; the answer is called with its progress."""
+        """A cell starts; returns a function to call with its progress."""
 
     def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
         """A cell has its record."""
@@ -44,12 +44,12 @@ class Watcher(Protocol):
         """A cell failed."""
 
     def noted(self, spec: RunSpec, text: str) -> None:
-        """Something happened that a person should know: the cell is taken up from a checkpoint, or runs in less memory."""
+        """A message for the user: the cell resumes from a checkpoint, or is run again in less memory."""
 
 
 @dataclass
 class Done:
-    """What one runner did: ids finished here, ids found finished, reasons of failures here and of earlier ones left alone."""
+    """What one runner did: ids that it finished, ids that had a record, and reasons of cells that failed now or had failed before."""
 
     finished: list[str] = field(default_factory=list)
     standing: list[str] = field(default_factory=list)
@@ -59,22 +59,22 @@ class Done:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run, beyond the suite: nothing here changes a result."""
+    """Settings of a runner that do not change a result."""
 
     device: str = "auto"
     save_predictions: bool = False
     save_weights: bool = False
     trust_remote_code: bool = False
     retry_failed: bool = False
-    """Try cells again that failed before; otherwise their failures stand."""
+    """Run cells again that failed before."""
     checkpoint_minutes: float = 10.0
-    """Minutes of training after which a cell in progress is saved."""
+    """Minutes of training between checkpoints of a cell."""
     compile: bool = False
-    """Compile training steps: faster on a GPU once the first steps are through, the same up to rounding."""
+    """Compile training steps: faster on a GPU after the first steps, with the same results up to rounding."""
 
 
 class CellRunner:
-    """Runs cells of one board in this process, and counts them in `done`."""
+    """Runs cells of one board in this process; `done` says what became of them."""
 
     def __init__(self, board: Board, watcher: Watcher, settings: Settings) -> None:
         self.board, self.watcher, self.settings, self.done = board, watcher, settings, Done()
@@ -91,9 +91,9 @@ class CellRunner:
         self.wanted_teachers = taught_by(board.suite.cells())
 
     def attempt(self, spec: RunSpec, wait: bool) -> bool:
-        """Run the cell unless its record or failure stands; False if another runner has it (and we do not `wait`).
+        """Run the cell unless it has a record or failed before; returns False if another runner has it and `wait` is false.
 
-        WriteError where the board is no longer where it was, Interrupted where a signal has come: both before anything is made.
+        WriteError if the board's folder was moved, Interrupted if a signal was received; nothing has been written then.
         """
         parallel.share_signals()
         interrupt.raise_if_signalled()
@@ -128,9 +128,9 @@ class CellRunner:
                 self._keep(spec, result)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a plugin's SystemExit too: one row's fault ends no board
+        except BaseException as error:  # a plugin's SystemExit too, which must not end the other cells
             if trouble := disk_trouble(error):
-                raise trouble from error  # no cell's fault: the others would train for nothing
+                raise trouble from error  # every later cell would fail for the same reason
             known = isinstance(error, (PrunebenchError, TaskError))
             reason = str(error) if known else f"{type(error).__name__}: {error}"
             self._fail(spec, reason)
@@ -143,7 +143,7 @@ class CellRunner:
         self.watcher.finished(spec, result.record.score, result.record.cost.total_seconds)
 
     def _run_within_memory(self, spec: RunSpec) -> Result:
-        """The cell's result; out of memory, once more with every batch in parts."""
+        """Run the cell; if memory runs out, run it once more with every batch in parts."""
         options = replace(
             self.options,
             progress=self._progress(spec),
@@ -155,14 +155,14 @@ class CellRunner:
         except Exception as error:
             if not environment.is_out_of_memory(error) or parallel.size() > 1:
                 raise  # of several processes, the others are in the middle of a step
-        # Outside the handler, whose traceback holds on to the memory.
+        # Not inside the handler: its traceback keeps the memory alive.
         environment.free_memory()
         discard(self.board.checkpoints, spec.id)
         self.watcher.noted(spec, f"out of memory: once more, each batch in {PARTS} parts")
         return run(spec, replace(options, parts=PARTS, teacher=partial(self.teachers.get, parts=PARTS)))
 
     def _progress(self, spec: RunSpec) -> Progress:
-        """The progress callback of the cell; it also notices a board that was moved, before there is a record to write."""
+        """The cell's progress callback. It also checks that the board's folder is still there, before the record is to be written."""
         told = self.watcher.started(spec)
 
         def progress(done: int, total: int, loss: float, sparsity: float) -> None:
@@ -180,7 +180,7 @@ class CellRunner:
         self.watcher.failed(spec, reason)
 
     def _keep(self, spec: RunSpec, result: Result) -> None:
-        """Everything beside the record first: the record's presence means finished."""
+        """Write everything else before the record, because a record means that the cell is finished."""
         if spec.id in self.wanted_teachers:
             self.teachers.keep(spec, result)
         if self.settings.save_weights:
@@ -194,9 +194,9 @@ class CellRunner:
             discard(self.board.checkpoints, spec.id)
 
     def drop_finished_checkpoints(self) -> None:
-        """Remove checkpoints of cells whose record stands: a process that was killed between the two left them.
+        """Delete checkpoints of finished cells, left by a process that was killed after it wrote the record.
 
-        That of a dense run is kept while it may still be needed, for a teacher that is being trained again.
+        The checkpoint of a dense run is kept if its teacher is missing: somebody may be training it again.
         """
         for path in self.board.checkpoints.glob("*.checkpoint"):
             run_id, records = path.stem, self.board.records_folder
@@ -215,7 +215,7 @@ class CellRunner:
 
 
 def refuse_other_sources(board: Board, spec: RunSpec, found: Source) -> None:
-    """PrunebenchError where a cell's data or model is not what the task's standing records were made from."""
+    """PrunebenchError if the cell's data or model is not that of the task's existing records."""
     standing = board.sources(spec)
     for name, old, new in (("data", standing.data, found.data), ("model", standing.model, found.model)):
         if old and old != new:

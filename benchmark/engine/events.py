@@ -1,8 +1,8 @@
-"""The events that a runner in another process sends to the engine's driver, as short lists of JSON values.
+"""Events that a runner in another process sends to the engine's driver, as short lists of JSON values.
 
 ["started", id], ["progress", id, steps done, steps planned, loss, sparsity], ["noted", id, text], and one that ends an attempt:
-["finished", id, score, seconds], ["failed", id, reason], ["standing", id] where the record was there, ["left", id, reason] where
-an earlier failure was, ["busy", id] where another runner has it, ["trouble", id, text] where no runner could go on.
+["finished", id, score, seconds], ["failed", id, reason], ["standing", id] if the record was there already, ["left", id, reason] if
+the cell failed before, ["busy", id] if another runner has it, ["trouble", id, text] if no runner could go on (a full disk).
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class EventWatcher:
         self.send = send
 
     def started(self, spec: RunSpec) -> Progress:
-        """The cell's progress is sent at points of its curve."""
+        """A cell starts; its progress is sent at points of its curve."""
         run_id = spec.id
         self.send(["started", run_id])
         return lambda done, total, loss, sparsity: self.send(["progress", run_id, done, total, loss, sparsity])
@@ -40,14 +40,14 @@ class EventWatcher:
         self.send(["failed", spec.id, reason])
 
     def noted(self, spec: RunSpec, text: str) -> None:
-        """Something happened that a person should know."""
+        """A message for the user."""
         self.send(["noted", spec.id, text])
 
 
 def attempt(runner: CellRunner, spec: RunSpec, send: Send) -> bool:
     """Run the cell with a runner whose watcher is `EventWatcher(send)`; exactly one last event is sent, if this returns.
 
-    False where this process can run no other cell: its GPU is lost.
+    Returns False if this process can run no other cell, because its GPU is lost.
     """
     standing = len(runner.done.standing)
     try:

@@ -1,7 +1,7 @@
 """The local engine in one process: the missing cells one after the other.
 
-Any number of such runners may work on one board folder: cell.py's locks share the work out. One that meets another goes on at a
-place of its own in the list, so that many do not follow each other from cell to cell.
+Any number of such runners may work on one board, each cell locked by one of them (cell.py). A runner that meets another continues
+at its own place in the list, so that many runners do not follow each other from cell to cell.
 """
 
 import os
@@ -16,11 +16,11 @@ from benchmark.machine import parallel
 from benchmark.suite.spec import RunSpec
 
 PATIENCE = 50
-"""Cells found finished by others, one after the other, before the folder is listed again instead of looking on."""
+"""After this many cells in a row that others finished, the folder is listed again, which is faster than trying each cell."""
 
 
 def run_cells(board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings | None = None) -> Done:
-    """Run every cell that has no record yet. Cells another runner holds are looked at again at the end."""
+    """Run every cell that has no record yet. Cells that another runner holds are tried again at the end."""
     runner = CellRunner(board, watcher, settings or Settings())
     waiting = list(cells)
     while waiting:
@@ -33,7 +33,7 @@ def run_cells(board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings
 
 
 def _unfinished(runner: CellRunner, cells: list[RunSpec]) -> list[RunSpec]:
-    """Those without a record, by one listing of the folder and not by a lock for each."""
+    """Cells without a record, by one listing of the folder instead of a lock for each."""
     if parallel.size() > 1:  # all processes of a run must come to the same cells
         return cells
     standing = runner.board.index().ids
@@ -42,7 +42,7 @@ def _unfinished(runner: CellRunner, cells: list[RunSpec]) -> list[RunSpec]:
 
 
 def _once_through(runner: CellRunner, cells: Sequence[RunSpec]) -> list[RunSpec]:
-    """Attempt the cells in turn; those to come back to: held by others, or left because others have finished so many."""
+    """Try the cells in turn; returns those to try again: held by others, or not reached because others finished so many."""
     held: list[RunSpec] = []
     ahead, vain = deque(cells), 0
     while ahead:
@@ -58,7 +58,7 @@ def _once_through(runner: CellRunner, cells: Sequence[RunSpec]) -> list[RunSpec]
 
 
 def _from_own_place(cells: list[RunSpec], teachers: set[str]) -> list[RunSpec]:
-    """The cells from another place on for every runner, those that teach still first: pupils would train them themselves."""
+    """The cells in another order for every runner, teachers first: a cell whose teacher is missing would train it itself."""
     place = random.Random(f"{socket.gethostname()} {os.getpid()}").random()
     first = [spec for spec in cells if spec.id in teachers]
     others = [spec for spec in cells if spec.id not in teachers]

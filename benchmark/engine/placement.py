@@ -11,11 +11,11 @@ from benchmark.board.board import Board
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 """What torch, MKL and the tokenizers read."""
 LEAST = 2 << 30
-"""Bytes of GPU memory without which no process is started beside another."""
+"""Bytes of free GPU memory that a further process on a GPU needs at least."""
 UNKNOWN = 8 << 30
-"""Bytes assumed for a cell while none of its board has finished: a guess, on the safe side for a BERT-base and its teacher."""
+"""Bytes of GPU memory assumed for a cell before any has finished: a guess, large enough for BERT-base and its teacher."""
 MARGIN = 1.25
-"""Over the largest peak that the board's records tell: the CUDA context and what the allocator keeps are not in it."""
+"""Factor on the largest peak in the board's records, for the CUDA context and memory that the allocator holds."""
 
 
 def threads_each(jobs: int) -> int:
@@ -26,13 +26,13 @@ def threads_each(jobs: int) -> int:
 
 
 def variables(jobs: int, gpus: Sequence[str]) -> list[dict[str, str]]:
-    """Environment variables of each process: its threads, and its GPU where there are any, in turn."""
+    """Environment variables of each process: its number of threads, and its GPU, assigned in turn."""
     shared = dict.fromkeys(THREADS, str(threads_each(jobs)))
     return [shared | ({"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus else {}) for job in range(jobs)]
 
 
 def visible_gpus(device: str) -> list[str]:
-    """GPUs this process may use, as CUDA_VISIBLE_DEVICES names them; none where cells run on the CPU."""
+    """GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; none if cells run on the CPU."""
     import torch
 
     if device == "cpu" or not torch.cuda.is_available():
@@ -55,7 +55,7 @@ def jobs_that_fit(jobs: int, gpus: Sequence[str], free: Sequence[int], need: int
 
 
 def memory_needed(board: Board) -> int:
-    """Bytes of GPU memory that a cell of this board needs, judged by its finished cells."""
+    """Bytes of GPU memory that a cell of this board needs, estimated from its finished cells."""
     peaks: Iterable[int] = (
         record.cost.peak_bytes for record in board.records()[0] if "autocast" in record.environment.get("precision", "")
     )
@@ -64,7 +64,7 @@ def memory_needed(board: Board) -> int:
 
 
 def free_memory(gpus: Sequence[str]) -> list[int]:
-    """Free bytes of each GPU by nvidia-smi, which makes no CUDA context here; without it, as good as endless."""
+    """Free bytes of each GPU by nvidia-smi, which needs no CUDA context here; without it, as good as infinite."""
     endless = [1 << 50] * len(gpus)
     if not gpus or not shutil.which("nvidia-smi"):
         return endless

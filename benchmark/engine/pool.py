@@ -1,7 +1,7 @@
 """The local engine with --jobs N: N processes on this machine share the missing cells, with one progress display for all.
 
 Each has its share of the CPU threads and, where there are GPUs, one of them in turn, so that several may share a GPU. A process
-that is killed loses nothing: its cell is taken up again by a fresh one, from its checkpoint.
+that is killed loses little: a new one resumes its cell from the checkpoint.
 """
 
 import time
@@ -20,9 +20,9 @@ from benchmark.errors import PrunebenchError
 from benchmark.suite.spec import RunSpec
 
 TICK = 0.5
-"""Seconds between looks at cells that are to be asked for again."""
+"""Seconds between attempts at cells that another runner has."""
 PATIENCE = 120.0
-"""Seconds that processes get to save what they are at when they are told to end."""
+"""Seconds that processes have to save their cells when they are told to stop."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class PoolEngine:
     jobs: int
 
     def __call__(self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings) -> Done:
-        """As every engine (base.py)."""
+        """See Engine (base.py)."""
         scheduler = Scheduler(board, cells, watcher, settings)
         workers = _Workers(scheduler, settings, self._places(board, settings, min(self.jobs, scheduler.left)))
         try:
@@ -44,7 +44,7 @@ class PoolEngine:
         return scheduler.done
 
     def _places(self, board: Board, settings: Settings, jobs: int) -> list[dict[str, str]]:
-        """Environment variables of every process that fits."""
+        """Environment variables of each process, for as many as fit."""
         gpus = visible_gpus(settings.device) if jobs else []
         need = memory_needed(board) if gpus else 0
         fitting = jobs_that_fit(jobs, gpus, free_memory(gpus), need)
@@ -58,7 +58,7 @@ class PoolEngine:
 
 @dataclass
 class _Workers:
-    """The processes, one in each place, started when there is a cell for them."""
+    """The processes, each started when there is a cell for it."""
 
     scheduler: Scheduler
     settings: Settings
@@ -66,7 +66,7 @@ class _Workers:
     workers: dict[int, Worker] = field(default_factory=dict)
 
     def start(self) -> None:
-        """Give cells to idle processes and empty places, for as long as some can start."""
+        """Give cells to idle and to new processes, as long as a cell can start."""
         for place, needed in enumerate(self.places):
             worker = self.workers.get(place)
             if worker is not None and worker.spec is not None:
@@ -96,7 +96,7 @@ class _Workers:
             self.scheduler.handle(event)
 
     def _remove_dead(self, place: int) -> None:
-        """The process in this place is gone."""
+        """Handle the death of the process in this place."""
         worker = self.workers.pop(place)
         worker.connection.close()
         ending = worker.ending()
@@ -108,7 +108,7 @@ class _Workers:
             )
 
     def stop(self) -> None:
-        """End all processes: idle ones by hanging up, busy ones by SIGTERM, so that they save; a second signal kills."""
+        """Stop all processes: idle ones by closing their pipe, busy ones by SIGTERM, so that they save; a second signal kills them."""
         until = time.monotonic() + PATIENCE
         try:
             for worker in self.workers.values():

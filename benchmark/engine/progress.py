@@ -1,4 +1,4 @@
-"""What a person sees while cells run: a live display on a terminal, plain lines elsewhere."""
+"""Shows progress while cells run: live bars on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,12 +18,12 @@ EVERY = 10.0
 
 
 def first_line(reason: str) -> str:
-    """What a cell in a list says of its failure; the traceback that may follow comes once, at the end."""
+    """The first line of a failure's reason; the traceback that may follow is printed once, at the end."""
     return reason.partition("\n")[0]
 
 
 def failures(cells: Iterable[tuple[str, str]], word: str = "FAILED") -> list[str]:
-    """Failed cells by name and reason, a line each; a reason that several share is told once."""
+    """Failed cells by name and reason, a line each; a reason that several share is printed once."""
     first: dict[str, str] = {}
     lines = []
     for name, reason in cells:
@@ -33,10 +33,10 @@ def failures(cells: Iterable[tuple[str, str]], word: str = "FAILED") -> list[str
 
 
 class Reporter(Protocol):
-    """Both displays: told of cells as an engine's Watcher is."""
+    """What both displays have in common; each is an engine's Watcher."""
 
     def started(self, spec: RunSpec) -> "ShowProgress":
-        """A cell starts; the answer shows its progress."""
+        """A cell starts; returns a function that shows its progress."""
 
     def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
         """A cell has its record."""
@@ -45,7 +45,7 @@ class Reporter(Protocol):
         """A cell failed."""
 
     def noted(self, spec: RunSpec, text: str) -> None:
-        """Something happened to a cell that a person should know."""
+        """A message for the user."""
 
 
 class ShowProgress(Protocol):
@@ -56,10 +56,10 @@ class ShowProgress(Protocol):
 
 
 class Silent:
-    """Told of cells, says nothing."""
+    """Shows nothing."""
 
     def started(self, spec: RunSpec) -> ShowProgress:  # noqa: ARG002 - a null object
-        """No progress either."""
+        """A cell starts; its progress is not shown."""
         return silent
 
     def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
@@ -73,22 +73,22 @@ class Silent:
 
 
 def silent(done: int, total: int, loss: float, sparsity: float) -> None:
-    """Nobody watches."""
+    """Ignores progress."""
 
 
 class Tally:
-    """Cells done of all, and the time left at the pace so far."""
+    """Counts cells, and estimates the time left from the pace so far."""
 
     def __init__(self, done: int, total: int) -> None:
         self.done, self.total, self.fresh, self.began = done, total, 0, time.monotonic()
 
     def add(self) -> None:
-        """One more cell is through, finished or failed."""
+        """Count one more cell, finished or failed."""
         self.done, self.fresh = self.done + 1, self.fresh + 1
 
     @property
     def left(self) -> str:
-        """Time left, or '?' before the first cell is through."""
+        """Time left, or '?' before the first cell has ended."""
         if not self.fresh:
             return "?"
         return duration((time.monotonic() - self.began) / self.fresh * (self.total - self.done))
@@ -101,7 +101,7 @@ class Plain:
         self.console, self.tally, self.last = console, tally, time.monotonic()
 
     def started(self, spec: RunSpec) -> ShowProgress:
-        """Long cells say where they are; short ones only how they ended."""
+        """A long cell prints its progress; a short one only how it ended."""
 
         def show(done: int, total: int, loss: float, sparsity: float) -> None:
             if time.monotonic() - self.last > EVERY:
@@ -186,12 +186,12 @@ def reporter(console: Console, done: int, total: int) -> Iterator[Reporter]:
 
 
 def say(console: Console, text: str, style: str | None = None) -> None:
-    """Exactly this text, made harmless: no markup, no colours of its own, no wrapping, no escapes."""
+    """Print exactly this text, without markup, colours, wrapping or terminal escapes."""
     console.print(for_terminal(text), markup=False, highlight=False, soft_wrap=True, style=style)
 
 
 def say_table(console: Console, text: Callable[..., str]) -> None:
-    """A table, which cleans its own names: as wide as the terminal and in its colours, or whole and plain where there is none."""
+    """Print a table as wide as the terminal and in colour, or whole and plain if there is no terminal. It escapes its own names."""
     if not console.is_terminal:
         say(console, text())
         return
@@ -200,7 +200,7 @@ def say_table(console: Console, text: Callable[..., str]) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: 40 s, 12 min, 3 h 20 min."""
+    """Seconds in words: 40 s, 12 min, 3 h 20 min."""
     minutes = round(seconds / 60)
     if seconds < 90:
         return f"{seconds:.0f} s"

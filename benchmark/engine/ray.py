@@ -1,7 +1,7 @@
-"""The Ray engine: one task per cell, on a cluster that runs or on one started here for the board.
+"""The Ray engine: one task per cell, on an existing cluster or on one started here.
 
-Ray starts a task again whose worker or node is lost; the cell's lock, its checkpoint and the atomic record make that harmless
-where the nodes share the board's folder, and where they do not, the driver writes the first answer and no other.
+Ray restarts a task whose worker or node is lost. If the nodes share the board's folder, the cell's lock, its checkpoint and the
+atomic record make that harmless; otherwise the driver writes the first answer and ignores later ones.
 """
 
 import os
@@ -26,20 +26,20 @@ from benchmark.suite.spec import RunSpec
 MOST = 1000
 """Tasks in Ray's queue at a time, unless --jobs says otherwise."""
 RETRIES = 5
-"""How often Ray starts a task again whose worker or node is lost."""
+"""How often Ray restarts a task whose worker or node is lost."""
 TICK = 0.5
-"""Seconds between looks at the mailbox."""
+"""Seconds between checks of the mailbox."""
 PATIENCE = 60.0
-"""Seconds that tasks get to save what they are at when they are cancelled."""
+"""Seconds that tasks have to save their cells when they are cancelled."""
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The folder that this package lies in."""
+"""The folder of this package."""
 
 LOCAL = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # whatever its name says: Ray then listens on 127.0.0.1 alone
 }
-"""Environment of a cluster started here, unless the user has set it otherwise."""
+"""Environment variables of a cluster started here; the user's own settings win."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class RayEngine:
     gpus: float | None = None
 
     def __call__(self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings) -> Done:
-        """As every engine (base.py)."""
+        """See Engine (base.py)."""
         absolute = replace(board, folder=board.folder.absolute())
         scheduler = Scheduler(
             absolute, cells, watcher, settings, max_deaths=1
@@ -74,7 +74,7 @@ class RayEngine:
 
 @contextmanager
 def cluster(address: str | None, jobs: int | None) -> Iterator[Any]:
-    """Ray, connected to the cluster at `address`, or to one started here; one that is connected already is left as it is."""
+    """Connect Ray to the cluster at `address`, or to one started here; an existing connection is used as it is."""
     for name, value in LOCAL.items() if address is None else ():
         os.environ.setdefault(name, value)  # Ray reads them when it is imported
     import ray
@@ -105,7 +105,7 @@ def cluster(address: str | None, jobs: int | None) -> Iterator[Any]:
 
 
 def gpus_each(ray: Any, gpus: float | None, device: str) -> float:
-    """GPUs of each task; PrunebenchError for what no node can ever give, because such a task would wait for ever."""
+    """GPUs of each task; PrunebenchError if no node has so many, because such a task would wait for ever."""
     most = max((node["Resources"].get("GPU", 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
     wanted = gpus if gpus is not None else float(most > 0 and device != "cpu")
     if wanted > most or (device == "cuda" and not wanted):
@@ -119,24 +119,24 @@ def gpus_each(ray: Any, gpus: float | None, device: str) -> float:
 
 
 class Mailbox:
-    """An actor beside the driver: tasks put events in, the driver takes them out."""
+    """An actor that holds events: tasks put them in, the driver takes them out."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
     def put(self, event: Event) -> None:
-        """One more."""
+        """Add an event."""
         self.events.append(event)
 
     def take(self) -> list[Event]:
-        """All since the last time."""
+        """All events since the last call."""
         taken, self.events = self.events, []
         return taken
 
 
 @dataclass
 class _Tasks:
-    """The tasks in Ray's hands."""
+    """The tasks that were given to Ray."""
 
     ray: Any
     scheduler: Scheduler
@@ -157,7 +157,7 @@ class _Tasks:
         self.taught: dict[str, Any] = {}
 
     def submit(self) -> None:
-        """Hand over every cell that can start."""
+        """Submit every cell that can start."""
         while len(self.running) < self.most and (spec := self.scheduler.take()) is not None:
             teacher = self.scheduler.teacher.get(spec.id) or (spec.id if spec.id in self.scheduler.teaching else None)
             cell = CellTask(self.scheduler.board, spec, self.settings, self.marker, teacher)
@@ -166,7 +166,7 @@ class _Tasks:
             )
 
     def collect(self) -> None:
-        """Hear what was said, and take the answers of tasks that have ended, or wait a moment."""
+        """Handle new events and the answers of tasks that have ended, or wait a moment."""
         if not self.running:
             time.sleep(TICK)
             return
@@ -182,7 +182,7 @@ class _Tasks:
                 self._take(spec, answer)
 
     def _take(self, spec: RunSpec, answer: Answer) -> None:
-        """Write what the driver has to write, then handle the last event."""
+        """Write the files that a task sent back, then handle its last event."""
         if answer.artifacts is not None:
             try:
                 if answer.artifacts.record is not None:
@@ -204,7 +204,7 @@ class _Tasks:
                 self.scheduler.handle(event)
 
     def _teachers(self, dense: str | None) -> Any:
-        """The weights of a teacher, put into Ray's store once; an empty dict where there are none."""
+        """A reference to the teacher's weights in Ray's object store; to an empty dict if there are none."""
         if dense is None:
             return {}
         if dense not in self.taught:
@@ -215,7 +215,7 @@ class _Tasks:
         return self.taught[dense]
 
     def cancel(self) -> None:
-        """Cancel what runs: tasks save and end, and are ended if they take too long."""
+        """Cancel all tasks: they save and end, and are killed if they take too long."""
         self.marker.path.unlink(missing_ok=True)
         for reference in self.running:
             self.ray.cancel(reference)

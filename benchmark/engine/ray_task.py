@@ -1,7 +1,7 @@
 """Runs one cell in a Ray task: on the board's own folder where this node shares it, else on a copy of its own.
 
-The copy lies in the user's cache and stays, so that tokenized data, teachers and checkpoints serve the next cell; what a cell
-leaves there goes back to the driver as bytes.
+The copy stays in the user's cache, so that the next cell can use its tokenized data, teachers and checkpoints. The files of a
+cell are sent back to the driver as bytes.
 """
 
 import hashlib
@@ -29,12 +29,12 @@ class FolderMarker:
     token: str
 
     def write(self) -> None:
-        """Write it."""
+        """Write the file."""
         make_folder(self.path.parent)
         self.path.write_text(self.token)
 
     def is_visible(self) -> bool:
-        """Whether it is there, with the token."""
+        """Whether this process sees the file, with the token."""
         try:
             return self.path.read_text() == self.token
         except OSError:
@@ -43,7 +43,7 @@ class FolderMarker:
 
 @dataclass(frozen=True)
 class CellTask:
-    """A cell to run, and what the node needs to know."""
+    """A cell to run, and what a node needs to run it."""
 
     board: Board
     spec: RunSpec
@@ -52,12 +52,12 @@ class CellTask:
     teacher: str | None
     """Id of the dense run whose weights the driver wants back if they are trained here."""
     start: Path = field(default_factory=Path.cwd)
-    """The driver's current folder, which plugin files may be named from."""
+    """The driver's current folder, to which paths of plugin files may be relative."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The last event, and the cell's files where the driver does not see them."""
+    """The last event, and the cell's files if the driver does not share the folder."""
 
     last: Event
     artifacts: Artifacts | None = None
@@ -71,7 +71,7 @@ class EventSender:
     last: Event = field(default_factory=list)
 
     def __call__(self, event: Event) -> None:
-        """Fire and forget: a lost progress event does no harm."""
+        """Send without waiting: a lost progress event does no harm."""
         if event[0] in LAST:
             self.last = event
         else:
@@ -79,7 +79,7 @@ class EventSender:
 
 
 def perform(cell: CellTask, mailbox: Any, teachers: Mapping[str, bytes]) -> Answer:
-    """Run the cell; cancelled by Ray (KeyboardInterrupt), it saves at the next step and ends."""
+    """Run the cell. If Ray cancels it (KeyboardInterrupt), it saves at the next step and ends."""
     if cell.start.is_dir():
         os.chdir(cell.start)
     send, shared = EventSender(mailbox), cell.marker.is_visible()
@@ -93,7 +93,7 @@ def perform(cell: CellTask, mailbox: Any, teachers: Mapping[str, bytes]) -> Answ
 
 
 def own_folder(board: Board) -> Path:
-    """Where this node keeps its copy of the board; it is there afterwards."""
+    """This node's copy of the board, created if it is missing."""
     folder = cache_folder() / "copies" / hashlib.sha256(str(board.folder).encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -1,7 +1,7 @@
 """Decides which cell an engine starts next, and keeps track of the others.
 
-Dense cells that serve as teachers come first, and a cell waits here until its teacher is trained, so that it blocks no worker. A cell
-that another runner has locked is tried again later. One whose runner died is started again, and fails after the second death.
+Dense cells that are teachers come first, and a cell is not started before its teacher is trained, so that no worker waits. A cell
+that another runner has locked is tried again later. A cell whose runner died is started again once; then it counts as failed.
 """
 
 import time
@@ -20,11 +20,11 @@ from benchmark.training.train import Progress
 MAX_DEATHS = 2
 """Deaths of runners after which a cell counts as failed."""
 SHORTEST, LONGEST = 0.5, 20.0
-"""Seconds until a cell that another runner has is asked for again: doubled from the one to the other."""
+"""Seconds until a cell that another runner has is tried again: the first time, and at most, after doubling."""
 
 
 class Scheduler:
-    """Cells by where they stand: waiting, running, or in `done`."""
+    """Keeps cells that are waiting, running, or in `done`."""
 
     def __init__(
         self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings, max_deaths: int = MAX_DEATHS
@@ -60,7 +60,7 @@ class Scheduler:
         return len(self.waiting) + len(self.running)
 
     def take(self) -> RunSpec | None:
-        """The next cell to start, now counted as running; None where none can start yet."""
+        """The next cell to start, which then counts as running; None if none can start yet."""
         now = time.monotonic()
         awaited = self._teachers_in_training()
         for run_id, spec in self.waiting.items():
@@ -88,7 +88,7 @@ class Scheduler:
             self._close(spec, str(kind), facts)
 
     def died(self, spec: RunSpec, reason: str, log: str = "") -> None:
-        """The cell's runner died: where its record stands, it is finished; otherwise it is started again, or failed."""
+        """The cell's runner died: the cell is finished if it has a record; otherwise it will be started again, or has failed."""
         if self.board.is_done(spec):
             self._close(spec, "finished", self._score(spec))
             return
@@ -102,7 +102,7 @@ class Scheduler:
         self._close(spec, "failed", [reason])
 
     def _teachers_in_training(self) -> set[str]:
-        """Teachers that a cell should wait for: their own cell is waiting or running, or a running cell just trains them."""
+        """Teachers that cells should wait for: their dense cell is waiting or running, or another running cell trains them."""
         wanted = set(self.teacher.values()) - self._taught
         if wanted:
             there = {
@@ -113,13 +113,13 @@ class Scheduler:
         return (wanted - self._taught) & (self.waiting.keys() | self.running.keys() | trained)
 
     def _show(self, spec: RunSpec) -> Progress:
-        """The watcher's progress of this cell, opened once however often it is started."""
+        """The watcher's progress function of this cell, created once even if the cell is started again."""
         if spec.id not in self._shown:
             self._shown[spec.id] = self.watcher.started(spec)
         return self._shown[spec.id]
 
     def _score(self, spec: RunSpec) -> list[str | int | float]:
-        """Score and seconds of the standing record."""
+        """Score and seconds of the cell's record."""
         record = self.board.record(spec)
         return [record.score, record.cost.total_seconds]
 

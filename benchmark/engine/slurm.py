@@ -1,9 +1,9 @@
 """The Slurm engine: one job per cell, submitted through submitit; the board folder is on a file system that the nodes share.
 
-The record in that folder is the truth, and a file of events beside the job tells the driver the rest: no accounting (sacct) is
-asked, only `squeue`. A job that is preempted or out of time saves its checkpoint, is requeued and goes on from there; one whose
-node is lost is requeued by Slurm, and released where Slurm then holds it. A process that outlives its job holds the cell's lock,
-so its successor leaves the cell to it.
+A cell is finished when its record is in that folder; a file of events beside the job tells the driver the rest. Only `squeue` is
+called, not the accounting (sacct). A job that is preempted or out of time saves a checkpoint, is requeued and resumes; a job whose
+node is lost is requeued by Slurm, and released if Slurm then holds it. A process that outlives its job still holds the cell's
+lock, so that its successor does not touch the cell.
 """
 
 import json
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 MOST = 200
 """Jobs in the queue at a time, unless --jobs says otherwise."""
 TIMEOUTS = 1000
-"""How often a job may run out of its time and go on from its checkpoint."""
+"""How often a job may run out of time and resume from its checkpoint."""
 SHORTEST, LONGEST = 0.5, 15.0
-"""Seconds between looks: more while nothing happens."""
+"""Seconds between checks of the queue; they become longer while nothing happens."""
 HELD = "launch failed requeued held"
-"""Why Slurm holds a job that it queued again while the processes of its first life were still ending."""
+"""Why Slurm holds a job that it requeued while its earlier processes were still ending."""
 RELEASES = 5
-"""How often such a job is released before it is given up."""
+"""How often such a job is released before it counts as dead."""
 GRACE = 10.0
-"""Seconds that a file system may take to show what a job that has left the queue wrote last."""
+"""Seconds that a shared file system may take to show the last lines of a job that has left the queue."""
 PATIENCE = 120.0
-"""Seconds that jobs get to save what they are at when they are cancelled."""
+"""Seconds that jobs have to save their cells when they are cancelled."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class SlurmEngine:
     jobs: int | None = None
 
     def __call__(self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings) -> Done:
-        """As every engine (base.py)."""
+        """See Engine (base.py)."""
         scheduler = Scheduler(board, cells, watcher, settings)
         if not scheduler.left:
             return scheduler.done
@@ -72,7 +72,7 @@ class SlurmEngine:
 
 @dataclass
 class _Job:
-    """A job in the queue: its cell, where its events are and how far they have been read."""
+    """A job in the queue: its cell, its file of events, and how far that has been read."""
 
     spec: RunSpec
     number: str
@@ -80,11 +80,11 @@ class _Job:
     events: Path
     read: int = 0
     missed: float | None = None
-    """When it was first found to have left the queue without reporting an end."""
+    """When the job was first missing from the queue without having reported its end."""
     released: int = 0
 
     def news(self) -> list[Event]:
-        """Events since the last look; a line still being written is left for the next one."""
+        """Events since the last call; an incomplete line is left for the next one."""
         with suppress(FileNotFoundError), self.events.open("rb") as file:
             file.seek(self.read)
             whole, newline, _ = file.read().rpartition(b"\n")
@@ -95,7 +95,7 @@ class _Job:
 
 @dataclass
 class _Queue:
-    """Our jobs."""
+    """The jobs of this board."""
 
     scheduler: Scheduler
     settings: Settings
@@ -104,7 +104,7 @@ class _Queue:
     jobs: dict[str, _Job] = field(default_factory=dict)
 
     def step(self) -> bool:
-        """Submit what can start, handle what was said, see who is gone; whether anything happened."""
+        """Submit cells that can start, handle events, find jobs that are gone; returns whether anything happened."""
         happened = False
         while len(self.jobs) < self.most and (spec := self.scheduler.take()) is not None:
             self._submit(spec)
@@ -122,14 +122,14 @@ class _Queue:
         return happened
 
     def _look(self, job: _Job, reason: str | None) -> None:
-        """At a job that has not reported its end: gone from the queue (None), or waiting there for a reason."""
+        """Check a job that has not reported its end: it may be gone from the queue (None), or held there for a reason."""
         if reason == HELD:
             ask(["scontrol", "release", job.number] if job.released < RELEASES else ["scancel", job.number])
             job.released += 1
         self._missing(job, reason is not None)
 
     def _missing(self, job: _Job, queued: bool) -> None:
-        """A job that has left the queue without reporting an end is dead, once the file system had time to show one."""
+        """Count a job that left the queue as dead, after the file system had time to show a reported end."""
         if queued:
             job.missed = None
             return
@@ -154,7 +154,7 @@ class _Queue:
         self.jobs[job.job_id] = _Job(spec, job.job_id, Path(job.paths.stdout), events)
 
     def cancel(self) -> None:
-        """Cancel what is still queued; jobs that run get SIGTERM, save and end."""
+        """Cancel all jobs; running ones get SIGTERM, save and end."""
         if not self.jobs:
             return
         ask(["scancel", *self.jobs])
@@ -164,11 +164,11 @@ class _Queue:
 
 
 THREADS = ["export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}"]
-"""Shell lines of a job: as many threads as it has cores, also where Slurm does not confine it to them."""
+"""Shell lines of a job: as many threads as it has cores, even if Slurm does not confine it to them."""
 
 
 def executor(board: Board, options: SlurmOptions) -> "SlurmExecutor":
-    """submitit's, writing into a new folder of the board, which the nodes see."""
+    """A submitit executor that writes into a new folder of the board, which the nodes share."""
     from submitit import SlurmExecutor
 
     folder = board.shared.absolute() / "slurm" / uuid4().hex  # a new one: nothing in it is a stranger's
@@ -193,7 +193,7 @@ def _typed(options: SlurmOptions) -> dict[str, Any]:
 
 
 def listed() -> dict[str, str] | None:
-    """This user's jobs that are pending, running or ending, each with the reason why it waits; None without an answer."""
+    """This user's jobs that are pending, running or ending, each with the reason why it waits; None if squeue fails."""
     answer = ask(["squeue", "--noheader", f"--user={os.getuid()}", "--format=%i|%r"])
     if answer is None:
         return None
@@ -202,7 +202,7 @@ def listed() -> dict[str, str] | None:
 
 
 def ask(command: Sequence[str]) -> str | None:
-    """What a Slurm command prints; None where it fails."""
+    """Output of a Slurm command; None if it fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     except (OSError, subprocess.SubprocessError):
@@ -216,6 +216,6 @@ def _tail(log: Path) -> str:
 
 
 def _words(error: Exception) -> str:
-    """What sbatch said, without the stack trace in front of it."""
+    """The message of sbatch, without the stack trace in front of it."""
     lines = [line.strip() for line in str(error).splitlines() if "sbatch: error:" in line]
     return "; ".join(line.removeprefix("sbatch: error: ") for line in lines) or str(error)

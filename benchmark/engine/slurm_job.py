@@ -1,4 +1,4 @@
-"""What runs inside a Slurm job: one cell, which tells a file of events what happens, and saves itself when it is sent away."""
+"""Runs inside a Slurm job: one cell, which appends events to a file, and saves a checkpoint when Slurm ends the job."""
 
 import json
 import os
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
 
 REQUEUE = signal.SIGUSR2
-"""What submitit has Slurm send before a job's time is over, or when it is preempted."""
+"""The signal that submitit asks Slurm to send before a job's time is over, or when it is preempted."""
 BOTH = 1.0
-"""Seconds in which SIGUSR2 may follow a SIGTERM: preemption sends both, scancel the latter alone."""
+"""Seconds in which SIGUSR2 may follow a SIGTERM: preemption sends both, scancel SIGTERM alone."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class CellJob:
     events: Path
 
     def __call__(self) -> None:
-        """Run the cell; when asked to go, save at the next step, then be requeued (SIGUSR2) or end (SIGTERM)."""
+        """Run the cell. On a signal it saves at the next step, and then is requeued (SIGUSR2) or ends (SIGTERM)."""
         received: set[int] = set()
 
         def note(number: int, _: FrameType | None) -> None:
@@ -56,13 +56,13 @@ class CellJob:
                 requeue(REQUEUE, None)  # submitit's: calls checkpoint(), has the job requeued, exits
 
     def checkpoint(self) -> "DelayedSubmission":
-        """The same again: a cell finds its own checkpoint."""
+        """For submitit: the same job again, since a cell finds its own checkpoint."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
 
     def _send(self, event: Event) -> None:
-        """One line, in one write, so that the driver never reads the beginning of one as the whole."""
+        """Append one line in one write, so that the driver never reads half of one."""
         handle = os.open(self.events, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             os.write(handle, (json.dumps(event) + "\n").encode())

@@ -1,4 +1,4 @@
-"""`--slurm key=value,...`: what sbatch is asked for, checked before anything is submitted."""
+"""`--slurm key=value,...`: options of sbatch, checked before anything is submitted."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from benchmark.errors import PrunebenchError, choices
 
 LEAST_MINUTES = 15
-"""In the last 10 minutes of a job's time submitit takes every signal for the end of the time: below this, preemption too."""
+"""Shortest time limit: in a job's last 10 minutes submitit takes every signal for the end of its time, even preemption."""
 
 KEYS = {
     "partition": "partition",
@@ -25,9 +25,9 @@ KEYS = {
     "comment": "comment",
     "nice": "nice",
 }
-"""Our key: submitit's, or sbatch's own."""
+"""Key of --slurm: name of submitit's parameter, or of sbatch's option."""
 OWN = {"reservation", "nice"}
-"""Of these, what submitit does not know and passes on."""
+"""Those that submitit does not know and passes on to sbatch."""
 NUMBERS = {"cpus", "gpus", "nice"}
 
 DAYS = re.compile(r"(\d+)-(\d+)(?::(\d+))?(?::(\d+))?")

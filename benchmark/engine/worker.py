@@ -1,6 +1,6 @@
-"""A worker process of `--jobs N`: runs the cells it is given, and reports to the driver through a pipe of its own.
+"""A worker process of `--jobs N`: runs the cells that it is given, and reports to the driver through its own pipe.
 
-A pipe of its own, because a process that is killed in the middle of a message can then spoil nobody else's.
+With one pipe for all, a process that is killed in the middle of a message would damage those of the others.
 """
 
 import os
@@ -29,9 +29,9 @@ class Worker:
     process: SpawnProcess
     connection: Connection
     spec: RunSpec | None = None
-    """The cell it is at."""
+    """The cell that it runs."""
     ready: bool = False
-    """Whether it has come up at all."""
+    """Whether it has started."""
 
     @classmethod
     def start(cls, board: Board, settings: Settings, variables: Mapping[str, str]) -> "Worker":
@@ -49,7 +49,7 @@ class Worker:
         return cls(process, ours)
 
     def give(self, spec: RunSpec) -> None:
-        """Send it a cell; a process that is gone is noticed where its words are awaited."""
+        """Send a cell. If the process is gone, that is noticed when its events are read."""
         self.spec = spec
         try:
             self.connection.send(spec)
@@ -57,7 +57,7 @@ class Worker:
             return
 
     def ending(self) -> str:
-        """How the process ended, in words."""
+        """How the process ended, for messages."""
         self.process.join()
         code = self.process.exitcode or 0
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
@@ -65,7 +65,7 @@ class Worker:
 
 @contextmanager
 def _inherited(variables: Mapping[str, str]) -> Iterator[None]:
-    """What a process started inside inherits: these variables, and the terminal's signals blocked, which the driver passes on."""
+    """Within, new processes inherit these variables, and block the terminal's signals, which the driver passes on."""
     before = {name: os.environ.get(name) for name in variables}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     os.environ.update(variables)
@@ -78,7 +78,7 @@ def _inherited(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def serve(connection: Connection, board: Board, settings: Settings) -> None:
-    """The process: cells come in, events go out, until the driver hangs up or SIGTERM asks to save and end."""
+    """Run cells from the driver and send events, until the driver closes the pipe or SIGTERM asks to save and end."""
 
     def send(event: Event) -> None:
         try:

@@ -1,6 +1,6 @@
-"""Files appear whole or not at all; where one cannot be written, an error that says which and why, and stops the board.
+"""Writes files atomically; a file that cannot be written raises WriteError, which stops the board.
 
-A cell that fails is a result, and the others go on. A disk that is full is none: every later cell would train for nothing.
+After a failed cell the others go on. After a full disk they must not, because every later cell would train for nothing.
 """
 
 import errno
@@ -11,15 +11,15 @@ from benchmark.errors import PrunebenchError
 from tasks.pipeline.whole import write_whole
 
 PLACE = (errno.ESTALE, errno.ELOOP)
-"""The folder that was to be written to is not what it was, or lies elsewhere by a link (whole.py says which)."""
+"""Errors of a folder that was replaced, or leads elsewhere by a link (tasks/pipeline/whole.py raises them)."""
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, *PLACE)
-"""Errors of the disk, whoever meets them: not of what was to be written."""
+"""Errors of the disk rather than of the file that was to be written."""
 MACHINE = (*DISK, errno.EACCES, errno.EPERM)
-"""Errors of the machine or its rights, told by the command line as a sentence."""
+"""Errors of the disk or of access rights, which the command line prints as one sentence."""
 
 
 class WriteError(PrunebenchError):
-    """A file that could not be written: what stood before stands, and no temporary file is left."""
+    """A file could not be written. An older file is unchanged, and no temporary one is left."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, reason)
@@ -30,7 +30,7 @@ class WriteError(PrunebenchError):
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path` atomically. WriteError: then the old file stands, or none, and no temporary one."""
+    """Write `data` to `path` atomically, or raise WriteError."""
     try:
         write_whole(path, data)
     except OSError as error:
@@ -38,12 +38,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, atomically; what is half of a character becomes '?'."""
+    """Write `text` as UTF-8, atomically; half of a surrogate pair, which UTF-8 cannot encode, becomes '?'."""
     write_bytes(path, text.encode(errors="replace"))
 
 
 def disk_trouble(error: BaseException) -> WriteError | None:
-    """The trouble with the disk that `error` is, or came of; None where it is none, and the cell itself has failed."""
+    """The WriteError that `error` is or was caused by; None if the cell itself failed."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
@@ -57,7 +57,7 @@ def disk_trouble(error: BaseException) -> WriteError | None:
 
 
 def reason_of(error: OSError) -> str:
-    """What the system says, in words."""
+    """The system's message."""
     if error.errno in PLACE and error.strerror:
         return error.strerror
     return os.strerror(error.errno) if error.errno else str(error)

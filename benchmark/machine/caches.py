@@ -1,9 +1,9 @@
-"""Where files lie that can be made again: in the cache folder of the user, never in a board.
+"""The folder for files that can be made again: in the user's cache, never in a board.
 
-A board may come from anywhere: a tar, a git checkout, a colleague. What a cache says is believed, so none may come with it.
+Boards come from archives, repositories and colleagues, and the content of a cache is trusted. So a board must not bring one along.
 
-    PRUNEBENCH_CACHE                        where it is set; for instance a folder that all nodes of a cluster share
-    $XDG_CACHE_HOME/prunebench              else, where that is set to an absolute path
+    PRUNEBENCH_CACHE                        if it is set, for instance to a folder that all nodes of a cluster share
+    $XDG_CACHE_HOME/prunebench              else, if that is an absolute path
     ~/.cache/prunebench                     else
 
 Everything below it can be deleted while nothing runs.
@@ -22,7 +22,7 @@ DIGITS = 16
 
 
 def cache_folder() -> Path:
-    """This user's folder of caches; PrunebenchError where the system names no home folder."""
+    """This user's cache folder; PrunebenchError if the user has no home folder."""
     if given := os.environ.get(VARIABLE):
         return Path(os.path.abspath(os.path.expanduser(given)))  # noqa: PTH100, PTH111 - "~nobody" stays as it is
     if (xdg := Path(os.environ.get("XDG_CACHE_HOME", ""))).is_absolute():
@@ -34,7 +34,7 @@ def cache_folder() -> Path:
 
 
 def board_cache(folder: Path) -> Path:
-    """The cache of the board in `folder`: another place has another one, so a board that is moved or copied starts with none."""
+    """The cache of the board in `folder`. It goes by the path, so a board that is moved or copied starts with an empty one."""
     path = os.path.realpath(folder)
     name = re.sub(r"[^A-Za-z0-9._-]", "_", Path(path).name)[:40]
     return cache_folder() / "boards" / f"{name}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:DIGITS]}"

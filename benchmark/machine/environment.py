@@ -30,7 +30,7 @@ PACKAGES = (
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """`auto` is CUDA where there is one, else the CPU; PrunebenchError for what this machine lacks."""
+    """The device; `auto` is CUDA if there is one, else the CPU. PrunebenchError for a device that this machine lacks."""
     if name not in ("auto", "cpu", "cuda"):
         raise PrunebenchError(f"unknown device '{name}'; {choices(name, ('auto', 'cpu', 'cuda'))}")
     if name == "cuda" and not torch.cuda.is_available():
@@ -39,25 +39,25 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def prepare_device(device: torch.device) -> None:
-    """TF32 for what autocast leaves in fp32 on CUDA; a CPU stays exact fp32."""
+    """Allow TF32 for what autocast leaves in fp32 on CUDA. A CPU always computes in fp32."""
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
 
 
 THREADS = torch.get_num_threads()
-"""Threads of a kernel as the user or torch set them when this process began."""
+"""Threads that the user or torch set when this process began."""
 
 TINY = 2_000_000
-"""Parameters below which one thread is faster than two: kernels so small only wait for each other."""
+"""Parameters below which one thread is faster than two, because the kernels are so small."""
 
 
 def prepare_threads(model: nn.Module) -> None:
-    """One CPU thread for a tiny model, else as many as the process began with; the same for every cell of a model."""
+    """Use one CPU thread for a tiny model, else as many as the process began with; the same for every cell of a model."""
     torch.set_num_threads(1 if is_tiny(model) else THREADS)
 
 
 def is_tiny(model: nn.Module) -> bool:
-    """Whether calls cost a model more than its arithmetic."""
+    """Whether the model is so small that calls cost more than its arithmetic."""
     return sum(parameter.numel() for parameter in model.parameters()) < TINY
 
 
@@ -67,14 +67,14 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
 
 
 def seed_everything(seed: int) -> None:
-    """The one place where global generators are set: dropout inside the models draws from torch's."""
+    """Seed the global generators, which dropout inside models draws from. Nothing else sets them."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
 
 
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "alloc_failed")
-"""What torch's allocator says, and CUDA's libraries (CUBLAS_STATUS_ALLOC_FAILED) that found no room for a workspace."""
+"""Parts of messages of torch's allocator, and of CUDA's libraries without room for a workspace (CUBLAS_STATUS_ALLOC_FAILED)."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -85,7 +85,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_device_lost() -> bool:
-    """Whether CUDA answers nothing more in this process, as after a failed assertion in a kernel: every later call would fail."""
+    """Whether every further CUDA call in this process would fail, as after a failed assertion in a kernel."""
     if not torch.cuda.is_initialized():
         return False
     try:
@@ -96,14 +96,14 @@ def is_device_lost() -> bool:
 
 
 def free_memory() -> None:
-    """Give back what no object holds any more."""
+    """Return unused memory to the device."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def reset_peak(device: torch.device) -> None:
-    """Start measuring peak memory anew."""
+    """Start measuring peak memory again."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     else:
@@ -122,7 +122,7 @@ def peak_bytes(device: torch.device) -> int:
 
 
 def describe(device: torch.device) -> dict[str, str]:
-    """What a record says of the machine."""
+    """The machine and its software, as records hold them."""
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
@@ -157,7 +157,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 @cache
 def cpu_name() -> str:
-    """What the processor calls itself."""
+    """The processor's name."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

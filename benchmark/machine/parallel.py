@@ -1,4 +1,4 @@
-"""Several processes at one run, one GPU each, as `torchrun` and `accelerate launch` start them.
+"""Several processes train one run, each on its GPU, as `torchrun` and `accelerate launch` start them.
 
 Every process builds the same model and the same batches and takes its own rows of each; gradients are added up before clipping.
 So all of them take the same step, hold the same masks, and the first one writes the record. In a single process every function
@@ -19,16 +19,16 @@ from benchmark.machine.environment import pick_device
 from tasks.base import Batch
 
 PATIENCE = timedelta(hours=6)
-"""How long the others wait for the first process: it may be evaluating, or at another runner's lock."""
+"""How long the others wait for the first process, which may evaluate, or wait for a lock."""
 
 
 def size() -> int:
-    """Processes at this run."""
+    """Number of processes of this run."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """This process, from 0."""
+    """Number of this process, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
@@ -39,7 +39,7 @@ def launched() -> bool:
 
 @contextmanager
 def joined(device: str) -> Iterator[None]:
-    """Meet the other processes that a launcher started, if it did; each takes the GPU of its local rank. Leave at the end."""
+    """Within, the processes that a launcher started are connected, each on the GPU of its local rank."""
     if not launched() or dist.is_initialized():
         yield
         return
@@ -55,7 +55,7 @@ def joined(device: str) -> Iterator[None]:
 
 
 def own(batch: Batch) -> Batch:
-    """This process's rows of a batch: every `size()`-th, so that lengths are spread evenly; none where there are too few."""
+    """This process's rows of a batch: every `size()`-th, so that lengths are spread evenly; none if there are too few."""
     if size() == 1:
         return batch
     return {name: tensor[rank() :: size()] for name, tensor in batch.items()}
@@ -85,13 +85,13 @@ def gathered(tensor: Tensor) -> list[Tensor]:
 
 
 def decorrelate(seed: int) -> None:
-    """Let dropout draw other masks in every process; the first one draws what a single process would."""
+    """Make dropout draw other masks in every process; the first one draws what a single process would."""
     if rank() > 0:
         torch.manual_seed(seed + 1_000_003 * rank())
 
 
 def share_signals() -> None:
-    """A signal that reached one process has reached all: they stop at the same step."""
+    """Pass a signal that one process received on to all, so that they stop at the same step."""
     if size() > 1:
         number = torch.tensor(interrupt.pending_signal())
         dist.all_reduce(number, op=dist.ReduceOp.MAX)
@@ -100,7 +100,7 @@ def share_signals() -> None:
 
 
 def agreed(value: bool) -> bool:
-    """What the first process says."""
+    """The first process's `value`, in every process."""
     said = torch.tensor(int(value))
     share([said])
     return bool(said)

@@ -1,4 +1,4 @@
-"""Unpacks arrays of numbers that others wrote: an archive of a kilobyte may unfold to a terabyte."""
+"""Unpacks arrays of numbers that others wrote, of a bounded size: an archive of a kilobyte may hold a terabyte."""
 
 import io
 import zipfile
@@ -9,13 +9,13 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 UNPACKED = 1 << 30
-"""Bytes that the arrays of one archive may hold together."""
+"""Largest total size of an archive's arrays, in bytes."""
 ARRAYS = 1000
-"""Arrays of one archive at most."""
+"""Largest number of arrays in an archive."""
 
 
 def unpack(data: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays of npz bytes; ValueError where they are damaged, hold anything but numbers, or unfold to more than UNPACKED."""
+    """The arrays in the bytes of an npz file; ValueError if it is damaged, too large, or holds anything but numbers."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
@@ -31,7 +31,7 @@ def unpack(data: bytes) -> dict[str, NDArray[Any]]:
 
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
-    """One array, read only when its header promises exactly the bytes that are there."""
+    """One array, read only if the shape in its header fits the bytes that are there."""
     with archive.open(entry) as stream:
         version = npy.read_magic(stream)
         read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)

@@ -1,7 +1,7 @@
-"""Time spent in one kind of work: by the host's clock on a CPU, by the device's own on CUDA.
+"""Measures the time spent on one kind of work: with the clock on a CPU, with CUDA events on a GPU.
 
-A CUDA block ends on the host when its kernels are launched, not when they are done; events recorded among the kernels tell how
-long they took, and nothing waits for them but the reading.
+The host only launches kernels and does not wait for them, so its clock would measure too little. Events among the kernels measure
+how long those took, and only reading the total waits for the GPU.
 """
 
 import time
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 
 FOLD = 1024
-"""Pairs of events kept before they are added up: one synchronisation in so many blocks."""
+"""Pairs of events that are kept before they are added up, which waits for the GPU."""
 
 
 class Stopwatch:
@@ -23,7 +23,7 @@ class Stopwatch:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Times what is done inside."""
+        """Add the time spent within."""
         if self.device.type != "cuda":
             started = time.perf_counter()
             yield
@@ -39,7 +39,7 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """All blocks so far."""
+        """Total of all blocks so far."""
         self._fold()
         return self.total
 

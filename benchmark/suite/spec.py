@@ -59,7 +59,7 @@ class Training(Strict):
     max_length: Annotated[Whole, Field(gt=0)] = 128
     """Longest input in tokens."""
     checkpoints: Annotated[Whole, Field(gt=0, le=10_000)] = 10
-    """Evenly spaced moments at which regularizers may adopt a teacher and the protocol may score held-out data."""
+    """Evaluations during training, evenly spaced: a regularizer may adopt a teacher there, and the protocol may score the model."""
     train_examples: Annotated[Whole, Field(gt=0)] | None = None
     """Train on at most so many examples."""
     eval_examples: Annotated[Whole, Field(gt=0)] | None = None

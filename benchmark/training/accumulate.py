@@ -1,9 +1,9 @@
-"""Backward of one batch, whole or in parts, on one process or several: the gradients are those of the whole batch's mean loss.
+"""Backward pass of one batch, whole or in parts, in one process or several. The gradient is that of the whole batch's mean loss.
 
     grad = sum_p n_p grad(loss_p) / sum_p n_p        loss_p the mean over the n_p decisions of part p
 
-so a part weighs as much as it has decisions (tokens, examples), as it would in one mean over all of them. In parts, dropout
-draws other masks than in one piece.
+A part counts by its number of decisions (tokens, examples), as in one mean over all of them. Dropout draws other masks in parts
+than for the whole batch.
 """
 
 from collections.abc import Iterator
@@ -21,12 +21,12 @@ from tasks.base import Batch
 def backward(
     forward: Forward, regularizer: Regularizer, model: nn.Module, batch: Batch, optimizer: FlatOptimizer, parts: int = 1
 ) -> Tensor:
-    """Leave the batch's gradients in the optimizer's flat vectors; returns the mean loss, detached."""
+    """Put the batch's gradients into the optimizer's flat vectors; returns the mean loss, detached."""
 
     def loss_of(piece: Batch) -> tuple[Tensor, int]:
         with autocast(optimizer.device):
             losses, logits = forward(model, piece)
-            if not losses.numel():  # no word of the batch has a token: a mean over nothing would be nan
+            if not losses.numel():  # no word of the batch was tokenized, and the mean of nothing is nan
                 return logits.sum() + losses.sum(), 0
             return regularizer.loss(losses, logits, model, piece), losses.numel()
 
@@ -48,7 +48,7 @@ def backward(
 
 
 def split(batch: Batch, parts: int) -> Iterator[Batch]:
-    """At most `parts` pieces of near equal rows; none of an empty batch."""
+    """At most `parts` pieces of about equally many rows; none for an empty batch."""
     rows = len(next(iter(batch.values())))
     size = max(1, -(-rows // parts))
     for start in range(0, rows, size):

@@ -1,8 +1,10 @@
-"""Checkpoints: all that decides how a run goes on, so that a resumed run is bitwise the uninterrupted one on a CPU.
+"""Checkpoints: the whole state of an unfinished run on disk. On a CPU a resumed run equals the uninterrupted one bit for bit.
 
 Weights, optimizer, every random generator, position in the data, criterion state, masks, regularizer state with its teacher,
-best weights so far, curve. One file a run: named tensors and one JSON text in safetensors (no code in it), then the SHA-256 of
-all that. It appears whole or not at all. What is damaged is set aside, and what belongs to another run is not taken.
+best weights so far, curve. One file a run: named tensors and one JSON text in safetensors (which holds no code), then their
+SHA-256. It is written atomically. A file that is damaged or of another run is set aside, and the run starts from its first step.
+
+`Checkpointer.after_step` is where a run stops that was asked to (machine/interrupt.py): it saves the run, then raises Interrupted.
 """
 
 import hashlib
@@ -31,26 +33,26 @@ from benchmark.training.train import Run
 SCHEMA = 1
 DIGEST = 32
 LARGEST = 64 << 30
-"""Bytes: no checkpoint is larger."""
+"""Bytes of the largest checkpoint that is read."""
 WORTH_KEEPING = 60.0
-"""Seconds of training after which its end is kept too, so that an evaluation cut short does not cost the training."""
+"""A run that trained this many seconds since its last checkpoint is saved at its end too, before the final evaluation."""
 
 
 def checkpoint_path(folder: Path, run_id: str) -> Path:
-    """Where the checkpoint of `run_id` lies."""
+    """Path of the checkpoint of `run_id`."""
     return folder / f"{run_id}.checkpoint"
 
 
 def silent(_: str) -> None:
-    """Messages that nobody reads."""
+    """Ignores messages."""
 
 
 class StartAnewError(Exception):
-    """A checkpoint could not be used and was set aside: the run must be built again."""
+    """A checkpoint could not be used and was set aside; the run must be built again."""
 
 
 class Facts(msgspec.Struct):
-    """What a checkpoint says beside its tensors, as far as it can be checked."""
+    """Numbers that a checkpoint holds beside its tensors, with the types that they must have."""
 
     step: int
     best: tuple[float | None, int | None]
@@ -63,20 +65,20 @@ class Facts(msgspec.Struct):
 
 @dataclass
 class Checkpointer:
-    """Saves one run every `minutes` of training (0: at every step) and when a signal asks it to end."""
+    """Saves a run every `minutes` of training (0: at every step), and when a signal asks it to stop."""
 
     path: Path
     identity: Mapping[str, str]
-    """What a checkpoint must have been made from to be taken up: run, data, model, kind of device."""
+    """The run, data, model and kind of device; a checkpoint of other ones is not used."""
     minutes: float = 10.0
     tell: Callable[[str], None] = silent
     since: float = field(default_factory=time.monotonic)
 
     def resume(self, run: Run) -> None:
-        """Bring `run`, just built, to where the checkpoint left it; without one it starts from its first step.
+        """Restore `run`, just built, from its checkpoint, if there is one.
 
-        StartAnewError where the checkpoint is damaged, of another run, or does not fit: it has been set aside, and `run` may
-        be half changed, so that it must be built again.
+        StartAnewError if the checkpoint is damaged, of another run, or does not fit: it has been set aside, and `run` may
+        be half restored, so that it must be built again.
         """
         if not parallel.agreed(os.path.lexists(self.path)):
             return
@@ -87,7 +89,7 @@ class Checkpointer:
             check(run, tensors, facts)
             restore(run, tensors, facts)
             reason = ""
-        except Exception as error:  # whatever restoring odd contents may raise
+        except Exception as error:  # contents that do not fit may raise anything
             reason = str(error) or type(error).__name__
         if parallel.agreed(bool(reason)) or reason:
             self._set_aside(reason)
@@ -101,7 +103,7 @@ class Checkpointer:
         self.tell(f"{self.path.name} cannot be used ({reason}): set aside as {aside.name}, the cell starts anew")
 
     def after_step(self, run: Run) -> None:
-        """Save if it is time or a signal is waiting, and end the run for the latter (Interrupted)."""
+        """Save the run if it is time. If a signal asks to stop, save it and raise Interrupted."""
         parallel.share_signals()
         passed = time.monotonic() - self.since
         ended = run.step == run.total and passed > WORTH_KEEPING
@@ -114,12 +116,12 @@ class Checkpointer:
 
 
 def discard(folder: Path, run_id: str) -> None:
-    """Drop the checkpoint of a run that is finished."""
+    """Delete the checkpoint of a run."""
     checkpoint_path(folder, run_id).unlink(missing_ok=True)
 
 
 def capture(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Everything, as named tensors and JSON values."""
+    """The state of `run` as named tensors and JSON values."""
     score, step, best = run.best or (None, None, {})
     moments = run.optimizer.torch.state_dict()["state"]
     tensors = {
@@ -149,7 +151,7 @@ def capture(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def check(run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """ValueError where the contents of a checkpoint cannot be a state of `run`."""
+    """ValueError if the content of a checkpoint cannot be a state of `run`."""
     found = msgspec.convert({name: facts.get(name) for name in Facts.__struct_fields__}, Facts)
     steps = [point.step for point in found.curve]
     if not 1 <= found.step <= run.total:
@@ -173,7 +175,7 @@ def check(run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> 
 
 
 def restore(run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Take back what `capture` gave, in place; the generators last, since nothing may draw afterwards."""
+    """Restore in place what `capture` returned; random generators last, since nothing may draw from them afterwards."""
     run.running.copy_(tensors["running"])
     for i, vector in enumerate(run.optimizer.vectors):
         vector.data.copy_(tensors[f"weights.{i}"])
@@ -206,7 +208,7 @@ def pack(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The inverse of `pack`; ValueError where the bytes are not what `pack` gave."""
+    """The inverse of `pack`; ValueError if the bytes were changed."""
     payload, digest = data[:-DIGEST], data[-DIGEST:]
     if hashlib.sha256(payload).digest() != digest:
         raise ValueError("its checksum is wrong")
@@ -229,7 +231,7 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _generators(device: torch.device) -> dict[str, Tensor]:
-    """Of every process at this run, by its rank."""
+    """States of the random generators of every process of this run, by rank."""
     own = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         own["cuda"] = torch.cuda.get_rng_state(device)
@@ -243,7 +245,7 @@ def _numpy_state() -> list[Any]:
 
 def _set_generators(states: Mapping[str, Tensor], facts: Mapping[str, Any], device: torch.device) -> None:
     rank = parallel.rank()
-    if f"cpu.{rank}" in states:  # not where the run goes on in more processes than it was saved from
+    if f"cpu.{rank}" in states:  # missing if the run resumes in more processes than saved it
         torch.set_rng_state(states[f"cpu.{rank}"])
     if f"cuda.{rank}" in states:
         torch.cuda.set_rng_state(states[f"cuda.{rank}"], device)

@@ -1,4 +1,4 @@
-"""Training steps through torch.compile, for GPUs: one graph for all widths of a batch. Evaluation and generation stay eager.
+"""Compiles training steps with torch.compile, for GPUs: one graph for all widths of a batch. Evaluation is not compiled.
 
 The mask, the criterion and the optimizer work on flat vectors outside the model and are not compiled: they are a handful of
 kernels as they are. Results may differ in the last bits, as they do between devices; the record says that the run was compiled.
@@ -28,6 +28,6 @@ def compile_steps(model: nn.Module) -> None:
 
 @contextmanager
 def eager() -> Iterator[None]:
-    """Inside, compiled models run as they are written: many shapes of a few uses each would only be compiled."""
+    """Within, compiled models run uncompiled: evaluation has many shapes, too many to compile for a few uses each."""
     with torch.compiler.set_stance("force_eager"):
         yield

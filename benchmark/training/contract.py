@@ -1,6 +1,7 @@
-"""The cheap part of a plugin's contract, tried once in each process before the first cell of a third party's plugin.
+"""Runs the cheap checks of a third party's plugin once in each process, before its first cell.
 
-A criterion that writes to the weights it scores trains another model than its row says. What breaks the contract gets no row.
+For instance, a criterion that writes to the weights it scores would train another model than its row says. A plugin that fails a
+check is refused.
 """
 
 import warnings
@@ -15,9 +16,9 @@ from criteria.checks import criterion as criteria
 from criteria.checks import regularizer as regularizers
 
 LOSSES = ("first loss", "leaves alone")
-"""The cheap checks of a regularizer: a finite loss, and nothing of the models changed by it."""
+"""Cheap checks of a regularizer: its loss is finite, and it does not change the models."""
 PLANS = ("range", "monotone", "ends at target", "due")
-"""Those of a schedule."""
+"""Cheap checks of a schedule."""
 
 
 def require_contract(spec: RunSpec, total: int) -> None:
@@ -34,7 +35,7 @@ def require_contract(spec: RunSpec, total: int) -> None:
 
 @cache
 def _breach(kind: str, text: str, total: int, sparsity: float) -> str:
-    """What the first check that fails says; "" where all pass, or cannot be tried on tensors so small."""
+    """The message of the first check that fails; "" if all pass, or cannot be tried on such small tensors."""
     plugin = registry.configure(kind, text)
     if kind == "schedules":
         plan = schedules.checks_of(plugin, total, sparsity)
@@ -46,12 +47,12 @@ def _breach(kind: str, text: str, total: int, sparsity: float) -> str:
         contract = criteria.checks_of(plugin)
         checks = [contract[name] for name in criteria.CHEAP]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about made-up numbers
+        warnings.simplefilter("ignore")  # they concern made-up numbers
         return next((words for check in checks if (words := _words(check))), "")
 
 
 def _words(check: Callable[[], str]) -> str:
-    """What the check says where it fails. Other errors are left to the cell, which meets them on its own weights or never."""
+    """The message of a check that fails. Other errors are ignored: the cell itself will raise them if they matter there."""
     try:
         check()
     except AssertionError as error:

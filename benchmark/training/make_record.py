@@ -1,4 +1,4 @@
-"""Makes the record of a finished run: sparsity is counted on its final weights, and its cost read from the clock."""
+"""Makes the record of a finished run. This is where sparsity is counted (`measure_sparsity`), on the final weights."""
 
 import hashlib
 import time
@@ -17,7 +17,7 @@ from tasks.base import Evaluation
 def make_record(job: Run, evaluation: Evaluation, outcomes: bytes, trained: float) -> Record:
     """The record of `job`; `outcomes` are the packed ones, `trained` the clock at the end of training.
 
-    PrunebenchError where a metric is not a finite number, or something else could not be read back.
+    PrunebenchError if a metric is not a finite number, or the record could not be loaded again.
     """
     spec, prepared = job.spec, job.prepared
     metrics = {name: float(value) for name, value in evaluation.metrics.items()}
@@ -75,7 +75,7 @@ def measure_sparsity(job: Run) -> Sparsity:
 
 
 def _cost(job: Run, trained: float) -> Cost:
-    """What the run cost until now; `trained` is the clock at the end of training."""
+    """What the run has cost; `trained` is the clock at the end of training."""
     now = time.perf_counter()
     return Cost(
         total_seconds=now - job.started,
@@ -90,7 +90,7 @@ def _cost(job: Run, trained: float) -> Cost:
 
 
 def _notes(job: Run, sparsity: Sparsity) -> list[str]:
-    """What a reader must know of the run."""
+    """What a reader of the record must know about the run."""
     notes = list(job.prepared.notes)
     if sparsity.exact and not sparsity.met:
         notes.append(f"missed its sparsity: {sparsity.zeros} of {sparsity.prunable} weights are zero")

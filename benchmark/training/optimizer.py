@@ -10,7 +10,7 @@ from benchmark.pruning.schedules.base import steps
 from benchmark.suite.spec import Training
 
 EPSILON = 1e-6
-"""What torch adds to the norm before it divides by it."""
+"""What torch adds to the gradient norm before dividing by it."""
 
 
 def rate(step: int, total: int, training: Training) -> float:
@@ -41,12 +41,12 @@ class FlatOptimizer:
 
     @property
     def device(self) -> torch.device:
-        """Where the vectors lie."""
+        """Device of the vectors."""
         return self.flats[0].vector.device
 
     @property
     def vectors(self) -> Sequence[nn.Parameter]:
-        """What the optimizer moves."""
+        """The parameters of the torch optimizer."""
         return [flat.vector for flat in self.flats]
 
     def clip(self, norm: float | None) -> None:
@@ -55,7 +55,7 @@ class FlatOptimizer:
             return
         found = torch.nn.utils.get_total_norm([flat.grad for flat in self.flats])
         if self.device.type == "cpu" and norm / (found + EPSILON) >= 1:
-            return  # a pass over all gradients less; on a GPU, to know would be to wait for it
+            return  # saves a pass over all gradients; on a GPU the check itself would have to wait
         torch.nn.utils.clip_grads_with_norm_(self.vectors, norm, found)
 
     def step(self, lr: float) -> None:

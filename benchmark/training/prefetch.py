@@ -1,7 +1,7 @@
-"""Batches on their way to the device: on CUDA widened to a multiple of eight, pinned, and copied one step ahead on a stream.
+"""Moves batches to the GPU one step ahead, from pinned memory on a stream of their own, padded to a multiple of eight columns.
 
-Tensor cores take widths that are multiples of eight, and fewer widths mean fewer compiled graphs. What is added is masked like all
-padding, so that losses stay what they were up to rounding. On a CPU batches pass as they are: narrower is faster there.
+Tensor cores want multiples of eight, and fewer widths mean fewer compiled graphs. The added columns are masked like all padding,
+so losses stay the same up to rounding. On a CPU batches pass unchanged, because narrower ones are faster there.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,12 +33,12 @@ def prefetched(batches: Iterable[Batch], device: torch.device, pads: Mapping[str
         current = torch.cuda.current_stream(device)
         current.wait_stream(stream)
         for tensor in batch.values():
-            tensor.record_stream(current)  # its memory was given out on the other stream
+            tensor.record_stream(current)  # allocated on the other stream
         yield batch
 
 
 def one_ahead(items: Iterable[T], send: Callable[[T], T]) -> Iterator[T]:
-    """`send` of every item, called for the next one before the current one is handed out."""
+    """Yield `send(item)` for every item; the next item is sent before the current one is yielded."""
     waiting: list[T] = []
     for item in items:
         waiting.append(send(item))
@@ -48,9 +48,9 @@ def one_ahead(items: Iterable[T], send: Callable[[T], T]) -> Iterator[T]:
 
 
 def widened(batch: Batch, pads: Mapping[str, int], multiple: int = MULTIPLE) -> Batch:
-    """Columns [rows, width] filled up to the next multiple with their own padding, else zeros.
+    """Pad columns [rows, width] to the next multiple, each with the padding value in `pads`, or zeros.
 
-    A decoder with a classifier finds the last real token by the padding's id, not by `attention_mask`.
+    The value matters: a decoder with a classifier finds the last token by the padding id, not by `attention_mask`.
     """
     return {name: _filled(tensor, multiple, pads.get(name, 0)) for name, tensor in batch.items()}
 

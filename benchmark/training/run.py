@@ -1,4 +1,4 @@
-"""run(spec) -> Result: the straight line from a spec to its record, on one screen."""
+"""run(spec) -> Result: trains, prunes and evaluates one cell, from its spec to its record."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Options:
-    """What does not change a result: device, cache, progress, where a teacher comes from."""
+    """Settings that do not change a result: device, cache, progress, where teachers come from."""
 
     device: str = "auto"
     cache: Path | None = None
@@ -57,34 +57,34 @@ class Options:
     trust_remote_code: bool = False
     progress: Progress = silent
     check: Callable[[Prepared], None] = lambda prepared: None  # noqa: ARG005 - a null object
-    """Called once the task is open, before anything is trained; raises where it should not be."""
+    """Called when the task is open, before training; raises if the cell must not run on this data or model."""
     watch: Callable[[Run], None] = lambda run: None  # noqa: ARG005 - a null object
-    """Called just before training starts: diagnostics hang observers on the run, which must change nothing in it."""
+    """Called just before training starts; diagnostics attach observers here, which must not change the run."""
     split: str = "reported"
-    """What the trained model is scored on; tuning says `heldout`, and then nothing looks at the reported split."""
+    """The split that the trained model is scored on. Tuning uses `heldout`, and never looks at the reported split."""
     teacher: Callable[[RunSpec, Prepared], dict[str, Tensor]] | None = None
-    """Weights of a dense run on the same data and model; by default it is trained on the spot."""
+    """Returns the weights of a dense run on the same data and model; by default that run is trained now."""
     teacher_cache: TeacherCache = field(default_factory=TeacherCache)
-    """Remembers what dense teachers said of batches that come back in another cell."""
+    """Keeps outputs of dense teachers for batches that other cells train on too."""
     checkpoints: Path | None = None
-    """Folder where a run in progress is saved, and taken up from; None saves nothing."""
+    """Folder where an unfinished run is saved and resumed from; None does not save it."""
     checkpoint_minutes: float = 10.0
-    """Minutes of training between checkpoints; an interrupt saves one in any case."""
+    """Minutes of training between checkpoints; an interrupted run always saves one."""
     compile: bool = False
     """Put training steps through torch.compile (compiled.py)."""
     parts: int = 1
-    """Pieces in which each batch goes through the model, for less memory; noted in the record."""
+    """Parts in which each batch goes through the model, to save memory; noted in the record."""
     tell: Callable[[str], None] = silent
-    """Told what a person should know: a run taken up, a checkpoint set aside."""
+    """Called with messages for the user, for instance that a run resumes, or that a damaged checkpoint was set aside."""
 
 
 def run(spec: RunSpec, options: Options | None = None) -> Result:
-    """Train, prune and evaluate one cell. PrunebenchError says what does not fit before any training starts."""
+    """Train, prune and evaluate one cell; PrunebenchError, before any training, if the spec does not fit."""
     options = options or Options()
     try:
         return _run(spec, options)
     except StartAnewError:
-        return _run(spec, options)  # its checkpoint is out of the way
+        return _run(spec, options)  # the checkpoint that could not be used has been set aside
 
 
 def _run(spec: RunSpec, options: Options) -> Result:
@@ -140,7 +140,7 @@ def _run(spec: RunSpec, options: Options) -> Result:
 
 
 def _keep_checkpoints(job: Run, folder: Path, options: Options) -> None:
-    """Take `job` up where it was left, and save it from now on."""
+    """Resume `job` from its checkpoint, if there is one, and save it from now on."""
     identity = {
         "run": job.spec.id,
         "data": job.prepared.data_fingerprint,
@@ -196,7 +196,7 @@ def make_pruner(model: nn.Module, spec: RunSpec, total: int) -> Pruner | Dense:
 def _scorer(
     spec: RunSpec, prepared: Prepared, model: nn.Module, regularizer: Regularizer, device: torch.device
 ) -> Callable[[], float | None]:
-    """What is scored at checkpoints: held-out data where somebody needs a score, the reported split under best_dev."""
+    """What evaluations during training score: held-out data if a score is needed, the reported split under best_dev, else nothing."""
     split = "reported" if spec.selection == "best_dev" else "heldout"
     if spec.selection == "last" and not regularizer.needs_score:
         return lambda: None
@@ -209,7 +209,7 @@ def _scorer(
 
 
 def calibration(job: Run) -> Callable[[Pruner], bool]:
-    """What shows a criterion that asks for it the first training batches of the run, the same for every criterion."""
+    """Shows a criterion that needs calibration the first training batches of the run, the same for every criterion."""
     # Not the job itself: its pruner will hold these functions, and a cycle would keep the model's memory beyond the run.
     prepared, device, spec = job.prepared, job.device, job.spec
 
@@ -240,7 +240,7 @@ def _teacher(
 
 
 def _remembered(job: Run, teacher: nn.Module | None, options: Options) -> Forward:
-    """The task's forward, with a fixed teacher's outputs reused where that is exact: the same batch, on a CPU."""
+    """The task's forward, which reuses the teacher's outputs for a batch it has seen; only on a CPU, where that is exact."""
     if teacher is None or job.device.type != "cpu":
         return job.prepared.forward
     identity = f"{job.spec.dense().id} {job.prepared.data_fingerprint} {job.prepared.model_fingerprint}"

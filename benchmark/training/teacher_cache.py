@@ -1,7 +1,7 @@
-"""A fixed teacher's outputs, computed once per batch and reused wherever the very same batch comes back.
+"""Outputs of a fixed teacher, computed once per batch and reused by other cells that train on the same batch.
 
-Exact where cells of one task and seed see the same batches in the same order, as here they do: the same teacher on the same
-padded batch gives the same bits on a CPU. (Across batches it would not be exact: other padding moves logits in the last bits.)
+On a CPU that is exact: cells of one task and seed see the same batches, and the same teacher on the same padded batch gives the
+same bits. (Caching by example would not be exact, because other padding changes the last bits of the logits.)
 """
 
 from collections import OrderedDict
@@ -12,20 +12,20 @@ from torch import Tensor, nn
 from criteria.regularizers.base import Batch, Forward
 
 LARGEST = 256 << 20
-"""Bytes kept, the least recently used dropped first: classification fits whole, generation hardly."""
+"""Bytes that are kept; the least recently used outputs are dropped first."""
 
 Outputs = tuple[Tensor, Tensor]
 
 
 class TeacherCache:
-    """Losses and logits by (teacher, data, batch); one for all cells that a process runs."""
+    """Losses and logits by (teacher, data, batch), shared by all cells that a process runs."""
 
     def __init__(self, largest: int = LARGEST) -> None:
         self.largest, self.bytes = largest, 0
         self.kept: OrderedDict[tuple[object, ...], Outputs] = OrderedDict()
 
     def forward(self, forward: Forward, teacher: nn.Module, identity: str) -> Forward:
-        """`forward`, with the outputs of `teacher` (and of no other model) remembered under its `identity`."""
+        """`forward`, with the outputs of `teacher` (and of no other model) cached under `identity`."""
 
         def remembered(model: nn.Module, batch: Batch) -> Outputs:
             if model is not teacher:

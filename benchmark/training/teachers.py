@@ -1,7 +1,7 @@
-"""Dense teachers: the weights of a dense cell, trained once per task and seed and shared by every cell that asks.
+"""Dense teachers: weights of dense cells, trained once per task and seed and shared by every cell that needs a teacher.
 
-A run's id does not say where data and model lie, so a teacher is kept under what they are, too: other data, or another model of
-the same name, have another teacher.
+The file of a teacher is named by fingerprints of data and model too, because two data folders or models of the same name give
+runs of the same id.
 """
 
 import hashlib
@@ -25,16 +25,13 @@ DIGITS = 16
 
 
 class Teachers:
-    """A folder of weights; what is not there is trained, under the lock of the dense cell itself in `locks`.
-
-    So it is trained once, also where another runner is just at that cell.
-    """
+    """A folder of teachers' weights. A missing teacher is trained under the dense cell's lock, so that no two runners train it."""
 
     def __init__(self, folder: Path, locks: Path, options: Options) -> None:
         self.folder, self.locks, self.options = folder, locks, replace(options, teacher=None)
 
     def get(self, spec: RunSpec, prepared: Prepared, parts: int = 1) -> dict[str, Tensor]:
-        """The weights of the dense run `spec` on what `prepared` was opened on, trained with each batch in `parts`."""
+        """Weights of the dense run `spec` on the data and model of `prepared`; trained now, with each batch in `parts`, if missing."""
         name = teacher_name(spec, prepared)
         with locked(self.locks, spec.id):
             weights = self._kept(name, spec, prepared)
@@ -47,22 +44,22 @@ class Teachers:
         return weights
 
     def _kept(self, name: str, spec: RunSpec, prepared: Prepared) -> dict[str, Tensor] | None:
-        """The weights in the folder, if they fit the model; others are set aside, to be trained again."""
+        """The weights in the folder. A file that does not fit the model is set aside, and None returned."""
         if not os.path.lexists(weights_path(self.folder, name)):
             return None
         return load_weights(self.folder, name, prepared.build(spec.seed).state_dict())
 
     def keep(self, spec: RunSpec, result: Result) -> None:
-        """Keep the weights of a dense cell that has just been run, its lock held."""
+        """Save the weights of a dense cell that has just been run. Call it with the cell locked."""
         save_weights(self.folder, teacher_name(spec, result.prepared), result.model.state_dict())
 
 
 def teacher_name(spec: RunSpec, prepared: Prepared) -> str:
-    """What a teacher is kept under: the dense run's id, and a hash of its data and model."""
+    """Name of a teacher's file: the dense run's id, and a hash of its data and model."""
     sources = f"{prepared.data_fingerprint} {prepared.model_fingerprint}"
     return f"{spec.id}-{hashlib.sha256(sources.encode()).hexdigest()[:DIGITS]}"
 
 
 def taught_by(cells: list[RunSpec]) -> set[str]:
-    """Ids of the dense runs that some cell wants as its teacher."""
+    """Ids of the dense runs that are the teacher of some cell."""
     return {spec.dense().id for spec in cells if registry.asks(spec.regularizer, "needs_teacher")}

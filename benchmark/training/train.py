@@ -25,14 +25,14 @@ from criteria.regularizers.base import Regularizer
 from tasks.base import Batch, Prepared
 
 POINTS = 50
-"""Points of the training curve: the loss is read from the device so often and no more."""
+"""Points of the training curve. The loss is read from the device only at these."""
 
 Progress = Callable[[int, int, float, float], None]
 """(steps done, steps planned, loss, measured sparsity)"""
 
 
 def silent(*_: object) -> None:
-    """Nobody watches."""
+    """Ignores what it is told."""
 
 
 @dataclass
@@ -48,39 +48,39 @@ class Run:
     device: torch.device
     total: int
     score: Callable[[], float | None]
-    """Scores the model on what the selection protocol looks at; None where it looks at nothing."""
+    """Scores the model on the split that the selection protocol looks at; returns None if it looks at none."""
     progress: Progress
     step: int = 0
     curve: list[Point] = field(default_factory=list)
     best: tuple[float, int, dict[str, Tensor]] | None = None
-    """Score, step and weights of the best checkpoint at full sparsity, under protocols that select."""
+    """Score, step and weights of the best evaluation at full sparsity, under protocols that select."""
     intervals: list[tuple[int, float]] = field(default_factory=list)
     """Steps from one point of the curve to the next, and the seconds they took."""
     after_step: Callable[["Run"], None] = silent
-    """Called after every step, with everything at rest: may save the run, or end it by raising."""
+    """Called at the end of every step; may save the run, or end it by raising."""
     parts: int = 1
-    """Pieces of a batch that go through the model one after the other: the same step in less memory."""
+    """Parts of a batch that go through the model one after the other: the same step in less memory."""
     compiled: bool = False
     """Whether the model's training steps are compiled."""
     resumed: list[int] = field(default_factory=list)
-    """Steps at which the run was taken up from a checkpoint."""
+    """Steps at which the run resumed from a checkpoint."""
     running: Tensor = field(init=False)
-    """Sum of the losses since the last point of the curve, on the device: read only there."""
+    """Sum of the losses since the last point of the curve, kept on the device until the next one."""
     since: int = 0
     """Steps since the last point of the curve."""
     elapsed: float = 0.0
-    """Seconds since the last point of the curve that an earlier process spent."""
+    """Seconds that an earlier process spent since the last point of the curve."""
     began: float = field(default_factory=time.perf_counter)
     """The clock at the last point of the curve."""
     started: float = field(default_factory=time.perf_counter)
-    """The clock at the beginning of the run, set back by what earlier processes spent on it."""
+    """The clock at the start of the run, minus the seconds that earlier processes spent on it."""
 
     def __post_init__(self) -> None:
-        """No loss yet."""
+        """The sum of losses starts at zero."""
         self.running = torch.zeros((), device=self.device)
 
     def reset_interval(self) -> None:
-        """A new interval of the curve begins now."""
+        """Start a new interval of the curve."""
         self.running.zero_()
         self.since, self.elapsed, self.began = 0, 0.0, time.perf_counter()
 
@@ -108,7 +108,7 @@ def _step(run: Run, batch: Batch, lr: float) -> Tensor:
     """One optimizer step; the loss, detached."""
     loss = backward(run.prepared.forward, run.regularizer, run.model, batch, run.optimizer, run.parts)
     run.optimizer.clip(run.spec.training.clip)
-    # Not checked for infinities here: a run whose loss is not finite ends at the next point of its curve.
+    # Gradients are not checked here: a run whose loss is not finite ends at the next point of its curve.
     if run.spec.call_point == "before":
         run.pruner.observe(lr, finite=True)
         run.optimizer.step(lr)
@@ -121,21 +121,23 @@ def _step(run: Run, batch: Batch, lr: float) -> Tensor:
 
 
 def _note(run: Run, lr: float) -> None:
-    """At its moments: a point of the curve, with the score that a checkpoint takes; the loss is read from the device here."""
-    checkpoint = run.step in moments(run.total, run.spec.training.checkpoints)
-    if not checkpoint and run.step not in moments(run.total, POINTS):
+    """Add a point to the curve, and evaluate, at the steps where either is due. Only here is the loss read from the device."""
+    evaluates = run.step in evenly_spaced(run.total, run.spec.training.checkpoints)
+    if not evaluates and run.step not in evenly_spaced(run.total, POINTS):
         return
-    loss = _finite(run.running.item() / run.since, run.step)  # waits for the device, so that the clock is right
+    loss = _finite(
+        run.running.item() / run.since, run.step
+    )  # waits for the device, so that the time measured next is right
     run.intervals.append((run.since, time.perf_counter() - run.began))
-    score = _checkpoint(run) if checkpoint else None
+    score = _evaluate(run) if evaluates else None
     sparsity = run.pruner.measure()
     run.curve.append(Point(step=run.step, loss=loss, lr=lr, sparsity=sparsity, score=score))
     run.progress(run.step, run.total, loss, sparsity)
     run.reset_interval()
 
 
-def _checkpoint(run: Run) -> float | None:
-    """Score the model as it would be reported, let the regularizer adopt it, keep it if it is the best so far."""
+def _evaluate(run: Run) -> float | None:
+    """Score the model as it would be reported, show it to the regularizer, and keep its weights if they are the best so far."""
     with run.pruner.evaluating():
         score = run.score()
         if run.step < run.total:
@@ -146,7 +148,7 @@ def _checkpoint(run: Run) -> float | None:
 
 
 def _is_best(run: Run, score: float) -> bool:
-    """Whether a protocol that selects takes these weights: pruned to the target, and of equal scores the longer trained."""
+    """Whether the selection protocol prefers these weights: at the target sparsity, with the best score; the later of equal ones."""
     if run.spec.selection == "last" or not run.pruner.reached:
         return False
     return run.best is None or score >= run.best[0]
@@ -169,7 +171,7 @@ def stream(prepared: Prepared, spec: RunSpec, start: int, total: int) -> Iterato
 
 
 @cache
-def moments(total: int, count: int) -> frozenset[int]:
+def evenly_spaced(total: int, count: int) -> frozenset[int]:
     """`count` evenly spaced steps up to and including `total` (fewer where the run is shorter)."""
     return frozenset({max(1, round(total * i / count)) for i in range(1, count + 1)})
 

@@ -46,11 +46,11 @@ class Trial:
             "first loss": self.first_loss,
             "leaves alone": self.leaves_alone,
             "resumes at the start": partial(self.resumes, "at the start"),
-            "checkpoints": self.checkpoints,
+            "evaluations": self.evaluations,
             "owns its state": self.owns_its_state,
             "later loss": self.later_loss,
             "leaves alone later": self.leaves_alone,
-            "resumes after checkpoints": partial(self.resumes, "after checkpoints"),
+            "resumes after evaluations": partial(self.resumes, "after evaluations"),
             "goes on": self.goes_on,
             "averages": self.averages,
         }
@@ -76,17 +76,17 @@ class Trial:
             losses, logits = self.task.forward(model, batch)
             return regularizer.loss(losses, logits, model, batch)
 
-    def checkpoint(self, regularizer: Regularizer, model: nn.Module, score: float, sparsity: float) -> None:
+    def evaluate(self, regularizer: Regularizer, model: nn.Module, score: float, sparsity: float) -> None:
         """Tell of an evaluation; the score only where it is asked for."""
         regularizer.evaluated(model, score if regularizer.needs_score else None, sparsity)
 
     def first_loss(self) -> str:
-        """Before any checkpoint there may be no teacher yet."""
-        return self._differentiable("before the first checkpoint")
+        """Before the first evaluation there may be no teacher yet."""
+        return self._differentiable("before the first evaluation")
 
     def later_loss(self) -> str:
-        """After checkpoints."""
-        return self._differentiable("after two checkpoints")
+        """After evaluations."""
+        return self._differentiable("after two evaluations")
 
     def _differentiable(self, when: str) -> str:
         self.student.zero_grad()
@@ -144,11 +144,11 @@ class Trial:
         )
         return f"{len(watched)} tensors unchanged, same loss twice"
 
-    def checkpoints(self) -> str:
+    def evaluations(self) -> str:
         """Two evaluations of a student that moves on after each."""
         for score, sparsity in ((50.0, 0.0), (60.0, 0.5)):
             before = {name: value.clone() for name, value in self.student.state_dict().items()}
-            self.checkpoint(self.regularizer, self.student, score, sparsity)
+            self.evaluate(self.regularizer, self.student, score, sparsity)
             for name, value in self.student.state_dict().items():
                 assert torch.equal(value, before[name]), (
                     f"{self.name}.evaluated changes the student's {name}: work on a copy"
@@ -196,16 +196,16 @@ class Trial:
         return f"{len(state)} tensors, loss bitwise equal"
 
     def goes_on(self) -> str:
-        """A checkpoint worse than the best is treated alike by the run that went on and by the resumed one."""
+        """An evaluation worse than the best is treated alike by the run that went on and by the resumed one."""
         resumed, student = self.restored(), deepcopy(self.student)
         for one in (self.regularizer, resumed):
-            self.checkpoint(one, student, 55.0, 0.7)
+            self.evaluate(one, student, 55.0, 0.7)
         expected, got = self.loss(self.regularizer, student), self.loss(resumed, student)
         assert torch.equal(expected, got), (
-            f"{self.name} once restored treats the next checkpoint otherwise (loss {got.item()!r}, expected "
+            f"{self.name} once restored treats the next evaluation otherwise (loss {got.item()!r}, expected "
             f"{expected.item()!r}): save all that `evaluated` compares with, such as the best score"
         )
-        return "one more checkpoint, loss bitwise equal"
+        return "one more evaluation, loss bitwise equal"
 
     def restored(self) -> Regularizer:
         """What a new process has after it restored the state."""

@@ -50,7 +50,7 @@ class Regularizer:
         return losses.mean()
 
     def evaluated(self, model: nn.Module, score: float | None, sparsity: float) -> None:
-        """At each checkpoint: the model with its mask applied, its held-out score (higher is better) and measured sparsity."""
+        """Called at each evaluation during training: the masked model, its held-out score (higher is better) and sparsity."""
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint must hold to resume bitwise (a teacher's weights); tensors only."""

@@ -1,13 +1,13 @@
-"""Self-regularization (PINS): the student imitates an earlier, less sparse checkpoint of its own run where it is confident.
+"""Self-regularization (PINS): the student imitates an earlier, less sparse snapshot of its own run where it is confident.
 
     alpha_d = 1 - H(softmax(z_d)) / log C_d          z the student's logits, no gradient; sure -> teacher, unsure -> label
     loss    = mean_d[ alpha_d T^2 CE(softmax(z'_d / T), softmax(z_d / T)) + (1 - alpha_d) L_d ]      z' the teacher's logits
     regression: alpha_d = `regression_alpha`, and (z_d - z'_d)^2 in place of the cross-entropy
 
 Ren & Zhu, Findings of ACL 2023, https://arxiv.org/abs/2305.12394. C_d counts the real classes of decision d: in span
-extraction the positions that can be an answer. Before the first checkpoint the loss is the task loss. Regression is ours:
+extraction the positions that can be an answer. Before the first snapshot the loss is the task loss. Regression is ours:
 without a distribution there is no confidence. `teacher`: the abstract says the latest checkpoint; the published code keeps the
-checkpoint with the best score so far, whatever its sparsity (and drops it after one batch, which is not repeated here).
+one with the best score so far, whatever its sparsity (and drops it after one batch, which is not repeated here).
 """
 
 from collections.abc import Mapping
@@ -28,10 +28,10 @@ WEIGHTS = "teacher."
 
 @dataclass
 class SelfRegularization(Regularizer):
-    """Keeps one copy of the model, overwritten in place whenever a checkpoint becomes the teacher."""
+    """Keeps one copy of the model, overwritten in place whenever an evaluated model becomes the teacher."""
 
     teacher: str = "latest"
-    """Which checkpoint teaches: `latest`, or `best` by held-out score (of equals the later, sparser one)."""
+    """Which snapshot teaches: `latest`, or `best` by held-out score (of equals the later, sparser one)."""
     temperature: float = 2.0
     """T, by which both models' logits are divided."""
     regression_alpha: float = 0.5

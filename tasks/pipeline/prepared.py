@@ -1,4 +1,4 @@
-"""`PreparedTask`: all that tasks share of a `Prepared`, so that a task file says only what is its own.
+"""`PreparedTask`: the `Prepared` (tasks/base.py) that all tasks here derive from, so that a task's file holds only what is its own.
 
 A task fills in
 

@@ -115,7 +115,7 @@ def teaching(options: SelfRegularization, teacher: Fixed) -> SelfRegularization:
     return options
 
 
-def test_self_regularization_is_the_task_loss_before_any_checkpoint() -> None:
+def test_self_regularization_is_the_task_loss_before_any_evaluation() -> None:
     model = Fixed([[0.0, LN3]])
     assert loss_of(begun(SelfRegularization()), model).item() == loss_of(NoneRegularizer(), model).item()
 

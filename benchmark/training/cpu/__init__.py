@@ -1,4 +1,4 @@
-"""What makes training faster on a CPU. One door: `prepare`; one file for each way; their gains are in docs/speed.md."""
+"""Makes training faster on a CPU. `prepare` applies every way, each a file here; docs/speed.md says what each one gains."""
 
 from collections.abc import Callable
 
@@ -14,11 +14,11 @@ WAYS: dict[str, Callable[[nn.Module], object]] = {
     "dropout": draw_in_bulk,
     "allocator": lambda model: keep_freed_memory(),  # noqa: ARG005 - of the whole process, whatever the model
 }
-"""Each changes a model that lies on a CPU, or its process; `prunebench bench cell --without NAME` measures a cell without one."""
+"""Functions that change a model on a CPU, or the process. `prunebench bench cell --without NAME` measures a cell without one."""
 
 
 def prepare(model: nn.Module, device: torch.device) -> nn.Module:
-    """`model` moved to `device`, and made ready to train fast there if that is a CPU: parameters and state dict stay as they are."""
+    """Move `model` to `device`, and make it train faster if that is a CPU. Parameters and state dict stay as they are."""
     model = model.to(device)
     if device.type == "cpu":
         for change in WAYS.values():

@@ -1,9 +1,9 @@
-"""Lets the C library keep freed memory between the steps of a run on a CPU.
+"""Lets the C library keep freed memory between training steps on a CPU.
 
 By default glibc gives large blocks back to the system when they are freed and asks for them again at the next step, and the system
 clears every page of them once more: 4,000 to 11,000 page faults a step of a small encoder, and a masking, whose scores are as long
-as the model, waited 150 ms for memory and 20 ms for its arithmetic. Kept, the memory of the activations serves them. The
-price is fragments, some bytes a prunable weight at the peak (`prunebench bench memory`).
+as the model, waited 150 ms for memory and 20 ms for its arithmetic. If the memory is kept, that of the activations serves the
+scores too. The price is fragmentation: some bytes per prunable weight at the peak (`prunebench bench memory`).
 """
 
 import ctypes
@@ -18,7 +18,7 @@ SETTINGS = {MMAP_THRESHOLD: 1 << 30, TRIM_THRESHOLD: (1 << 31) - 1, TOP_PAD: 1 <
 
 @cache
 def keep_freed_memory() -> bool:
-    """Ask for it, once a process and for all of it; False where the C library is another than glibc, and nothing changes."""
+    """Keep freed memory in this process from now on; returns False, and does nothing, if the C library is not glibc."""
     if sys.platform != "linux":
         return False
     library = ctypes.CDLL(None)

@@ -1,12 +1,12 @@
-"""Dropout on a CPU for a third of its price: random bits in bulk, sixteen for each entry.
+"""Dropout on a CPU at a third of the cost: random bits are drawn in bulk, sixteen for each entry.
 
-torch asks its generator once for every entry, on one thread. Here one 64-bit draw decides four entries; an entry is dropped where
-its 16 bits fall below p 2^16. So p is rounded to a multiple of 2^-16; what stays is scaled by the rounded share, so that the mean
+torch draws one random number for every entry, on one thread. Here one 64-bit draw decides four entries; an entry is dropped if
+its 16 bits are below p 2^16. So p is rounded to a multiple of 2^-16; what stays is scaled by the rounded share, so that the mean
 is kept exactly. Draws come from torch's own generator, so seeds and checkpoints hold; only the sequence is another.
 
     draw_in_bulk(model)         # its nn.Dropout modules, and its attention where the library lets one choose it
 
-Dropout that a model computes in any other way stays torch's: as right, only slower.
+Dropout that a model computes in any other way stays torch's: as correct, only slower.
 """
 
 import math
@@ -22,11 +22,11 @@ DRAWN = 4
 FULL = -(1 << 63)
 """`random_` from here on draws all 64 bits."""
 ATTENTION = "dropout_in_bulk"
-"""What our attention is called in the library's list of attentions."""
+"""Name of our attention in the registry of transformers."""
 
 
 class BulkDropout(nn.Dropout):
-    """An nn.Dropout in all but how it draws."""
+    """An nn.Dropout that draws its random bits in bulk."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Zeroes a share p of `input`'s entries in training."""
@@ -92,5 +92,5 @@ def kept(shape: torch.Size, p: float) -> Tensor:
 
 
 def _takes(tensor: Tensor, p: float) -> bool:
-    """Whether there is something to drop, from fp32 on a CPU."""
+    """Whether `input` is fp32 on a CPU and something is to be dropped."""
     return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and 0 < round(p * LEVELS) < LEVELS

@@ -1,8 +1,8 @@
-"""Linear layers on AMD processors: their products by oneDNN, at twice the rate of torch's own choice.
+"""Linear layers on AMD processors: oneDNN multiplies matrices there, at twice the speed of torch's own choice.
 
-torch multiplies fp32 matrices on a CPU by MKL, which takes another maker's processor for one without AVX-512. oneDNN, which torch
-carries too and uses for other types, looks at what the processor can do. Both compute in fp32 and sum in another order: results
-differ in the last bits, as between any two processors, and a record says which of them multiplied ("products").
+torch multiplies fp32 matrices on a CPU with MKL, which does not use AVX-512 on processors of other makers than Intel. oneDNN, which
+torch includes and uses for other types, asks the processor what it can do. Both compute in fp32 but sum in different orders, so
+results differ in the last bits, as between any two processors. A record says which library multiplied ("products").
 
     multiply_by_onednn(model)       # classes of layers change; parameters and state dict stay
 
@@ -31,7 +31,7 @@ def fastest_library() -> str:
 
 
 def multiply_by_onednn(model: nn.Module) -> None:
-    """Let the linear layers of `model`, which lies on a CPU, multiply by oneDNN from now on, where that is faster."""
+    """Make the linear layers of `model`, which is on a CPU, use oneDNN from now on if that is faster."""
     if fastest_library() != "oneDNN" or is_tiny(model):
         return
     for module in model.modules():

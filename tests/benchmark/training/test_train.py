@@ -14,7 +14,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.suite.spec import RunSpec, Training
 from benchmark.training.optimizer import rate
 from benchmark.training.run import Options, Result, run
-from benchmark.training.train import moments, stream
+from benchmark.training.train import evenly_spaced, stream
 from tasks.base import Prepared
 from tests.benchmark.toy_task import ToyTask
 
@@ -118,10 +118,10 @@ def test_an_empty_training_split_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_moments() -> None:
-    assert moments(100, 4) == {25, 50, 75, 100}
-    assert moments(3, 10) == {1, 2, 3}
-    assert moments(7, 2) == {4, 7}
-    assert moments(1, 1) == {1}
+    assert evenly_spaced(100, 4) == {25, 50, 75, 100}
+    assert evenly_spaced(3, 10) == {1, 2, 3}
+    assert evenly_spaced(7, 2) == {4, 7}
+    assert evenly_spaced(1, 1) == {1}
 
 
 def test_the_curve(toy: Callable[..., tuple[Result, ToyTask]]) -> None:

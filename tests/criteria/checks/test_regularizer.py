@@ -195,7 +195,7 @@ def failing(regularizer: Regularizer) -> set[str]:
 def test_one_failure_is_not_another_ones() -> None:
     assert failing(Regularizer()) == set()
     assert {"leaves alone", "leaves alone later"} <= failing(LeavesEval())
-    assert not {"checkpoints", "later loss"} & failing(LeavesEval())
+    assert not {"evaluations", "later loss"} & failing(LeavesEval())
     assert failing(Sum()) == {"averages"}
     assert {"first loss", "later loss"} <= failing(TeacherWithGradient())
-    assert failing(Rounds()) == {"checkpoints"}
+    assert failing(Rounds()) == {"evaluations"}
