@@ -45,17 +45,6 @@ def collect(child: "subprocess.Popen[str]") -> Found:
     return found
 
 
-def collect_all(children: "Sequence[subprocess.Popen[str]]") -> list[Found]:
-    """The answers of children that run together; where one fails, the others are ended too."""
-    try:
-        return [collect(child) for child in children]
-    finally:
-        for child in children:
-            if child.poll() is None:
-                child.kill()
-                child.communicate()
-
-
 def peak(device: str, criterion: str, shape: dict[str, Any], steps: int) -> Found:
     """Peak bytes of a miniature of a run, and the weights that may be pruned."""
     import torch

@@ -1,4 +1,4 @@
-"""A plugin that cannot be loaded: its own traceback, and an error that stops its own cells only."""
+"""Errors for plugins that cannot be loaded. They show the plugin's own traceback and fail only its own cells."""
 
 from traceback import TracebackException
 
@@ -11,25 +11,25 @@ MACHINERY = (
     "benchmark/plugins/registry.py",
     "benchmark\\registry.py",
 )
-"""Files whose frames say nothing about the plugin."""
+"""Parts of file names whose frames in a traceback say nothing about the plugin."""
 
 
 class BrokenPluginError(PrunebenchError):
-    """A plugin that is there but fails to load, or is not what its kind must be. Other cells and lists go on."""
+    """A plugin exists but cannot be loaded, or is not of its kind. Cells of other plugins still run."""
 
 
 class SlipError(BrokenPluginError):
-    """A plugin with a name that was meant to be another: what it overrides is never called."""
+    """A plugin defines a method under a misspelt name, which would never be called."""
 
 
 def broken(what: str, error: BaseException, done: str = "imported") -> BrokenPluginError:
-    """The error that says what cannot be imported (or `done`), with the plugin's own part of the traceback."""
+    """The error for a plugin that cannot be imported (or `done`), with the plugin's own part of the traceback."""
     reason = error.msg if isinstance(error, SyntaxError) else str(error)
     return BrokenPluginError(f"{what} cannot be {done}: {type(error).__name__}: {reason}\n{own_traceback(error)}")
 
 
 def own_traceback(error: BaseException) -> str:
-    """The traceback of `error`, begun where the plugin's own code begins."""
+    """The traceback of `error` from the first frame of the plugin's own code."""
     found = TracebackException.from_exception(error)
     own = [frame for frame in found.stack if not any(part in frame.filename for part in MACHINERY)]
     found.stack[:] = own

@@ -1,4 +1,4 @@
-"""What plugins there are: name, one-line claim, options with defaults. Read from their source, so that nothing is imported."""
+"""Lists plugins: name, one-line claim, options with defaults. It reads their source, so that nothing is imported."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ from benchmark.plugins.locate import LARGEST, find_module
 from benchmark.plugins.registry import KINDS, Kind, builtin_names, class_names, package_folder
 
 LONGEST_NUMBER = 10**100
-"""Larger defaults are shown as they are written."""
+"""Larger numbers are shown as they are written in the source."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Entry:
 
 
 def catalogue(kind: str) -> list[Entry]:
-    """All plugins of a kind, built-in ones first; one that cannot be read says so in its claim."""
+    """All plugins of a kind, built-in ones first; the claim of one that cannot be read says so."""
     found = KINDS[kind]
     folder = package_folder(found)
     entries = [entry_of(found, name, folder / f"{name}.py", "prunebench") for name in builtin_names(kind)]
@@ -47,9 +47,9 @@ def catalogue(kind: str) -> list[Entry]:
 
 
 def label_of(kind: str, name: str) -> str:
-    """What its author calls a plugin: the `label` of its class, else the class's name in words; empty where there is no such file.
+    """Display name of a plugin: the `label` of its class, else the class's name in words; empty if there is no such file.
 
-    Read from the source: nothing of a plugin is run for its name in a table.
+    It is read from the source, so that making a table runs no plugin.
     """
     found, family = KINDS[kind], name.partition("/")[0]
     location, _, wanted = name.partition(":")
@@ -145,7 +145,7 @@ def _options(cls: ast.ClassDef, tree: ast.Module, seen: set[tuple[object, ...]] 
 
 
 def _resolve(base: ast.expr, tree: ast.Module) -> tuple[ast.ClassDef, ast.Module] | None:
-    """The class that a base's name stands for: in the same file, or in a module it is imported from."""
+    """The class of this name, in the same file or in the module that it is imported from."""
     if not isinstance(base, ast.Name):
         return None
     here = _class(tree, {base.id.lower()})
@@ -158,7 +158,7 @@ def _resolve(base: ast.expr, tree: ast.Module) -> tuple[ast.ClassDef, ast.Module
 
 
 def _sources(name: str, tree: ast.Module) -> Iterator[ast.Module]:
-    """The modules that a file imports `name` from, as far as their source can be read."""
+    """The modules that a file imports `name` from, if their source can be read."""
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module and any(alias.name == name for alias in node.names):
             spec = find_module(node.module)
@@ -168,7 +168,7 @@ def _sources(name: str, tree: ast.Module) -> Iterator[ast.Module]:
 
 
 def _default(value: ast.expr | None, tree: ast.Module) -> str:
-    """A default as it is written, or what the constant stands for that it is written as."""
+    """A default as it is written; if it is the name of a constant, that constant's value."""
     if isinstance(value, ast.Name):
         found = _constant(value.id, tree)
         return ast.unparse(found or value)

@@ -1,34 +1,34 @@
-"""Plugins that are named by their files, and who lets those run: the user, by a command that runs cells.
+"""Plugins that are named by their files. Their code runs only under commands that run cells.
 
-A command that only shows a board must be safe on a stranger's: it reads the options from the source (spelling.py). It also
-shows boards whose data or model are not on this machine.
+A command that only shows a board must be safe on boards of strangers, so it reads options from the source (spelling.py). It must
+also work without the board's data and model.
 """
 
 import os
 from pathlib import Path
 
 VARIABLE = "PRUNEBENCH_PLUGIN_FILES"
-"""Environment variable: 'no' runs no such plugin, 'yes' lets commands that only show a board run them too."""
+"""Environment variable: with 'no' such plugins never run, with 'yes' also under commands that only show a board."""
 
 
 class _Command:
-    """What the command of this process does with a board: nothing but show it, or run its cells."""
+    """Whether this process's command only shows boards, or runs cells."""
 
     only_looks = False
 
 
 def only_look(wanted: bool) -> None:
-    """From now on, plugins named by their files are not run, or they are."""
+    """Set whether plugins named by their files may run from now on."""
     _Command.only_looks = wanted
 
 
 def only_looks() -> bool:
-    """Whether this command only shows what a board holds."""
+    """Whether this command only shows a board."""
     return _Command.only_looks
 
 
 def files_run() -> bool:
-    """Whether a plugin that is named by its file is run."""
+    """Whether plugins named by their files may run."""
     said = os.environ.get(VARIABLE, "")
     return said != "no" and (said == "yes" or not _Command.only_looks)
 
@@ -39,7 +39,7 @@ def is_file(text: str) -> bool:
 
 
 def plugin_file(location: str) -> Path | None:
-    """The file of that name; None where there is none, or no file system could hold it."""
+    """The file of that name; None if there is none, or the name cannot be one of a file."""
     try:
         path = Path(location).expanduser()
         return path if path.is_file() else None

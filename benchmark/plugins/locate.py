@@ -7,11 +7,11 @@ import importlib.util
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
 
 LARGEST = 1 << 20
-"""Bytes: no source that is read to show its options is larger."""
+"""Bytes of the largest source file that is read."""
 
 
 def find_module(name: str) -> ModuleSpec | None:
-    """Where the module `name` lies, its parents found as folders; None where it is not there."""
+    """File of the module `name`, found without importing its packages; None if there is none."""
     first, *rest = name.split(".")
     found = _top(first)
     for part in rest:
@@ -23,7 +23,7 @@ def find_module(name: str) -> ModuleSpec | None:
 
 
 def _top(name: str) -> ModuleSpec | None:
-    """A module without a dot: finding it imports nothing."""
+    """File of a top-level module, which can be found without importing anything."""
     try:
         return importlib.util.find_spec(name)
     except (ImportError, ValueError):  # an odd name, or a module that was put together by hand

@@ -26,10 +26,10 @@ from criteria.common.slips import slips
 NOT_PLUGINS = {"base", "checks"}
 
 REFUSALS = (PrunebenchError, ValueError, TypeError, AssertionError)
-"""What a plugin raises where an option is not what it takes. Anything else is a fault of its own, and its cells alone fail."""
+"""Errors by which a plugin refuses an option. Any other is a fault of the plugin, and only its own cells fail."""
 
 LONGEST = 2000
-"""Characters of a configured plugin's text at most: patterns are matched against it."""
+"""Longest text of a configured plugin, in characters, since patterns are matched against it."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Kind:
 
     @property
     def singular(self) -> str:
-        """What one of them is called in messages."""
+        """Its name in messages."""
         return self.base.lower()
 
 
@@ -140,7 +140,7 @@ def load(kind: str, name: str) -> type[Any]:
 
 
 def names(kind: str) -> list[str]:
-    """Every name that can be given, built-in ones first."""
+    """All known names, built-in ones first."""
     foreign = sorted({point.name for point in entry_points(group=KINDS[kind].group)})
     return builtin_names(kind) + [name for name in foreign if name not in builtin_names(kind)]
 
@@ -177,7 +177,7 @@ def is_builtin(kind: str, text: str) -> bool:
 
 
 def package_folder(kind: Kind) -> Path:
-    """Where the built-in plugins of a kind lie; nothing of the package is imported but its empty `__init__`."""
+    """Folder of the built-in plugins of a kind; only the package's empty `__init__` is imported."""
     spec = importlib.util.find_spec(kind.package)
     assert spec is not None
     assert spec.submodule_search_locations
@@ -185,7 +185,7 @@ def package_folder(kind: Kind) -> Path:
 
 
 def class_names(stem: str, kind: Kind) -> set[str]:
-    """What the class in `<stem>.py` may be called, in lower case: the file's name, with or without the kind's."""
+    """Names that the class in `<stem>.py` may have, in lower case: the file's name, with or without the kind behind it."""
     plain = re.sub(r"[\W_]", "", stem).lower()
     return {plain, plain + kind.base.lower()}
 
@@ -205,12 +205,12 @@ def owner_of(owner: str | EntryPoint) -> str:
 
 
 def foreign(kind: str, name: str) -> list[EntryPoint]:
-    """The entry points of installed distributions that claim `name`."""
+    """Entry points of installed distributions that are called `name`."""
     return list(entry_points(group=KINDS[kind].group, name=name))
 
 
 def _from_path(kind: Kind, text: str) -> type[Any]:
-    """The class in a file that the user named; the file runs, so only where the user asked for it by its path."""
+    """The class in a file that the user named by its path. Importing runs the file."""
     location, _, cls = text.partition(":")
     path = plugin_file(location)
     if path is None:
@@ -297,7 +297,7 @@ def _convert(kind: Kind, name: str, cls: type[Any], options: dict[str, str]) -> 
 
 
 def spell(value: object) -> str:
-    """An option's value as it is written in a name."""
+    """An option's value as it is written in a plugin's name."""
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""The one spelling of a configured plugin: options in the order of the fields, defaults left out."""
+"""The canonical spelling of a configured plugin: options in the order of the fields, without defaults."""
 
 import dataclasses
 import re
@@ -10,7 +10,7 @@ from benchmark.plugins.registry import KINDS, configure, parse, spell
 
 
 def canonical(kind: str, text: str) -> str:
-    """`text` in its one spelling: options in the order of the fields, defaults left out."""
+    """`text` in its canonical spelling: options in the order of the fields, without defaults."""
     if is_file(text) and not files_run():
         return _from_source(kind, text)
     plugin = configure(kind, text)
@@ -34,7 +34,7 @@ def spaced(text: str) -> str:
 
 
 def _from_source(kind: str, text: str) -> str:
-    """`canonical` of a plugin that is named by its file, read from the source: nothing of it is run."""
+    """`canonical` for a plugin that is named by its file, read from the source without running it."""
     name, given = parse(text)
     location, _, cls = name.partition(":")
     path = plugin_file(location)
@@ -47,7 +47,7 @@ def _from_source(kind: str, text: str) -> str:
 
 
 def _value(text: str, default: str) -> tuple[str, str]:
-    """An option's text and its default as written in the source, both in their one spelling."""
+    """An option's text and its default in the source, both in their canonical spelling."""
     from pydantic import TypeAdapter, ValidationError
 
     try:

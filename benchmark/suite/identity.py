@@ -19,7 +19,7 @@ DIGITS = 16
 
 
 def plugins_of(task: str, criterion: str, regularizer: str, schedule: str) -> Plugins:
-    """Who provides each plugin of a cell; empty where it is built in."""
+    """Identity of each plugin of a cell; empty if it is built in."""
     return Plugins(
         task=identity("tasks", task),
         criterion=identity("criteria", criterion),
@@ -29,7 +29,7 @@ def plugins_of(task: str, criterion: str, regularizer: str, schedule: str) -> Pl
 
 
 def identified(spec: RunSpec) -> RunSpec:
-    """`spec` with its plugins' identities; PrunebenchError where it has others, made when a plugin was not what it is now."""
+    """`spec` with its plugins' identities; PrunebenchError if it already has others, because a plugin has changed since."""
     found = plugins_of(spec.task, spec.criterion, spec.regularizer, spec.schedule)
     if spec.plugins not in (Plugins(), found):
         raise PrunebenchError(
@@ -43,7 +43,7 @@ def identified(spec: RunSpec) -> RunSpec:
 def identity(kind: str, text: str) -> str:
     """`distribution version hash` of a plugin from a package, `hash` of one from a file, empty for a built-in or unknown one.
 
-    Cached, as the loaded class is: both are of the moment when the plugin was first named.
+    Cached like the loaded class, so that both are of the same moment.
     """
     name, _ = registry.parse(text)
     location = name.partition(":")[0]
@@ -59,7 +59,7 @@ def identity(kind: str, text: str) -> str:
 
 
 def sources(point: EntryPoint) -> list[Path]:
-    """The Python files of the package (or the one module) that an entry point leads into; nothing of it is imported."""
+    """Python files of the package or module that an entry point names, found without importing it."""
     parts = point.module.split(".")
     for depth in range(1, len(parts) + 1):
         spec = find_module(".".join(parts[:depth]))
@@ -72,7 +72,7 @@ def sources(point: EntryPoint) -> list[Path]:
 
 
 def _digest(paths: list[Path]) -> str:
-    """Hash of names and contents; names are relative, so that it does not matter where the package lies."""
+    """Hash of relative names and contents, which does not depend on where the package is installed."""
     root = min((path.parent for path in paths), key=lambda parent: len(parent.parts), default=Path())
     lines = [f"{path.relative_to(root).as_posix()}\0{hashlib.sha256(path.read_bytes()).hexdigest()}" for path in paths]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:DIGITS]

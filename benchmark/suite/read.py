@@ -1,4 +1,4 @@
-"""Reads suite.yaml: places found, --set changes made, and every mistake said with file, field, value and choices."""
+"""Reads suite.yaml: resolves paths, applies --set, and reports every mistake with file, field, value and choices."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -32,16 +32,16 @@ ELSEWHERE = {
     "warmup_steps": "training.warmup",
     "max_grad_norm": "training.clip",
 }
-"""Keys that people know from elsewhere, or write beside `training`, and where they are here."""
+"""Keys that people know from other tools, or write outside `training`, and our key for each."""
 
 LONGEST = 100
-"""Characters of a wrong value that a message quotes."""
+"""Longest part of a wrong value that a message quotes, in characters."""
 
 
 def load_suite(path: Path, changes: Mapping[str, Any] | None = None, **places: str | None) -> Suite:
     """The suite in `path` with `changes` ("training.epochs": 2) on top and `model`, `data` replaced where given.
 
-    PrunebenchError names file, field, value and choices. Folders are found beside the suite or where they are.
+    PrunebenchError names file, field, value and choices. Relative paths are resolved against the suite's folder first.
     """
     raw = raw_suite(path, changes)
     _locate(raw, path.parent)
@@ -63,7 +63,7 @@ def load_suite(path: Path, changes: Mapping[str, Any] | None = None, **places: s
 
 
 def raw_suite(path: Path, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What is written in `path`, with `changes` on top, not yet checked."""
+    """The content of `path` with `changes` on top, not yet checked."""
     raw = load_yaml(path)
     if not isinstance(raw, dict):
         raise PrunebenchError(f"{path}: expected a mapping of settings, found {type(raw).__name__}")
@@ -87,7 +87,7 @@ def _changed(settings: dict[str, Any], keys: list[str], value: Any, path: Path) 
 
 
 def _locate(raw: dict[str, Any], folder: Path) -> None:
-    """Paths relative to the board become absolute, where such a folder or plugin is there."""
+    """Make paths relative to the board absolute, if such a folder or plugin exists there."""
     overrides = raw.get("overrides")
     for node in (raw, *(overrides.values() if isinstance(overrides, dict) else ())):
         for key in ("model", "data"):
@@ -110,7 +110,7 @@ def _locate(raw: dict[str, Any], folder: Path) -> None:
 
 
 def _plugin_file(text: str, folder: Path) -> str:
-    """A row's text with plugin files that lie beside the suite named by where they are; else they are sought from here."""
+    """A row's text with absolute paths of plugin files that are beside the suite; others are relative to the current folder."""
     parts = []
     for part in text.split(" + "):
         location = part.partition("[")[0].partition(":")[0].strip()
@@ -120,7 +120,7 @@ def _plugin_file(text: str, folder: Path) -> str:
 
 
 def _folder(text: str, *places: Path) -> Path | None:
-    """The folder that `text` names, seen from the first of `places` where there is one."""
+    """The folder that `text` names, relative to the first of `places` that has it."""
     with suppress(OSError, RuntimeError, ValueError):  # a name that no file system can hold is no folder
         for place in places if text not in MODES else ():
             path = (place / Path(text).expanduser()).resolve()
@@ -130,7 +130,7 @@ def _folder(text: str, *places: Path) -> Path | None:
 
 
 def _check_cells(path: Path, suite: Suite) -> None:
-    """Choices that contradict each other, of one seed for all."""
+    """Check the cells of one seed for choices that contradict each other."""
     for cell in suite.cells():
         if cell.seed == suite.seeds[0]:
             try:
@@ -146,7 +146,7 @@ def _check_cells(path: Path, suite: Suite) -> None:
 
 
 def _check_folders(path: Path, suite: Suite) -> None:
-    """Data folders must be there; so must a model that is written as a path (anything else is a hub id)."""
+    """Data folders must exist, and so must a model that is written as a path (anything else is a hub id)."""
     for name, text in dict.fromkeys(
         pair for cell in suite.cells() for pair in (("data", cell.data), ("model", cell.model))
     ):
@@ -183,7 +183,7 @@ def _explain(path: Path, item: Any) -> str:
 
 
 def _short(value: object) -> str:
-    """`value` as it would be written, cut where it is long."""
+    """`value` as it would be written in YAML, shortened if it is long."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # a number of so many digits that Python does not write it, lists in lists

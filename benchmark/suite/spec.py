@@ -27,9 +27,9 @@ MODES = ("mini", "hub")
 
 Whole = Annotated[int, Field(strict=True, gt=-(2**53), lt=2**53)]
 Real = Annotated[float, Field(strict=True)]
-"""Numbers that were written as numbers: `seeds: [true]` is a slip of the pen, not seed 1, nor is "3" or 3.0 seed 3."""
+"""Numbers must be written as numbers: `seeds: [true]` is a mistake, not seed 1, and so are "3" and 3.0."""
 SEEDS = range(2**32)
-"""What every generator can be seeded with."""
+"""Seeds that all random generators accept."""
 Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
 
 
@@ -94,11 +94,11 @@ class Tuned(Strict):
     row: str = ""
     """The criterion as its board names it, before tuning."""
     trials: Annotated[Whole, Field(ge=0)] = 0
-    """Trials that this row was given, as every row beside it."""
+    """Number of trials, the same for every row."""
     lr: Annotated[Real, Field(ge=0)] = 0.0
-    """The learning rate before tuning, with which dense runs (and so teachers) go on being trained."""
+    """The learning rate before tuning, which dense runs (and so teachers) keep."""
     seed: Annotated[Whole, Field(ge=0)] = 0
-    """Of the trials."""
+    """Seed of the trials."""
     heldout: Annotated[Real, Field(ge=0, le=0.5)] = 0.0
     """Share of the training split that the trials were scored on, and not trained on."""
     space: str = ""
@@ -117,7 +117,7 @@ class RunSpec(Strict):
     """Share of the prunable weights to remove; 0 is the dense model."""
     seed: Seed = 0
     schedule: str = "cubic"
-    """What a record says that names none; suites say theirs (`gradual` where nothing is written)."""
+    """The schedule of records that name none. Suites always name one, `gradual` by default."""
     scope: str = "global"
     """Where scores compete: global, layer, row, n:m, block[h,w], erk, published."""
     selection: Selection = "last"
@@ -129,11 +129,11 @@ class RunSpec(Strict):
     """Criteria observe before the optimizer step (after clipping) or after it, with the same gradient."""
     training: Training = Training()
     plugins: Plugins = Plugins()
-    """Who provides what is not built in, so that a changed plugin is a different cell (identity.py)."""
+    """Identities of plugins that are not built in, so that a changed plugin makes a new cell (identity.py)."""
     method: str = ""
-    """What the suite calls this row, where it gives a criterion its own scope or schedule by name; else the criterion says it."""
+    """The suite's name of this row, if it is a method with its own scope or schedule; else empty."""
     tuned: Tuned = Tuned()
-    """Where criterion and learning rate come from, if they were searched for: a tuned cell is never an untuned one."""
+    """How criterion and learning rate were tuned, if they were; part of the id."""
 
     @model_validator(mode="after")
     def _dense_is_dense(self) -> "RunSpec":
@@ -147,23 +147,23 @@ class RunSpec(Strict):
 
     @cached_property
     def id(self) -> str:
-        """16 hex digits over everything that differs from the defaults; where model, data and plugins lie does not count."""
+        """16 hex digits of a hash of everything that differs from the defaults; paths of model, data and plugins do not count."""
         return hashlib.sha256(_AS_KEY.encode(self.keyed).encode()).hexdigest()[:16]
 
     @cached_property
     def keyed(self) -> dict[str, Any]:
-        """What the id is made of: JSON values of the recorded spec, where they differ from the defaults."""
+        """What the id is a hash of: JSON values of the recorded spec that differ from the defaults."""
         return self.recorded().model_dump(exclude_defaults=True, mode="json")
 
     def __copy__(self) -> Self:
-        """What `model_copy` starts from: without what this spec remembers, for the copy will differ."""
+        """A copy without cached values, which `model_copy` will change fields of."""
         copied = super().__copy__()
         for name in ("id", "keyed"):
             copied.__dict__.pop(name, None)
         return copied
 
     def with_seed(self, seed: int) -> Self:
-        """The same cell with another seed, whose id is made of what this one remembers: large grids are made so."""
+        """The same cell with another seed. Its id is computed from cached values, which is fast enough for large grids."""
         copied = self.model_copy(update={"seed": seed})
         copied.__dict__["keyed"] = {key: value for key, value in self.keyed.items() if key != "seed"}
         if seed:
@@ -172,7 +172,7 @@ class RunSpec(Strict):
 
     @property
     def is_dense(self) -> bool:
-        """Whether nothing is pruned."""
+        """Whether this is a dense run: nothing is pruned."""
         return self.sparsity == 0
 
     @property
@@ -184,11 +184,11 @@ class RunSpec(Strict):
 
     @property
     def row(self) -> str:
-        """What tables call the row: its method's name or its criterion, or `name (tuned)`, one row however its options were set."""
+        """The row's name in tables: its method or criterion, or `name (tuned)`, whatever options tuning chose."""
         return f"{self.tuned.row} (tuned)" if self.tuned.trials else self.method or self.criterion
 
     def dense(self) -> "RunSpec":
-        """The dense run with the same task, data, seed and budget: the teacher that distillation asks for."""
+        """The dense run with the same task, data, seed and budget, which is distillation's teacher."""
         training = self.training.model_copy(update={"lr": self.tuned.lr}) if self.tuned.trials else self.training
         return self.model_copy(
             update={
@@ -206,9 +206,9 @@ class RunSpec(Strict):
         )
 
     def recorded(self) -> "RunSpec":
-        """This spec without machine paths: model and plugin files by their names, a data folder as 'files'. The id is unchanged.
+        """This spec without folders: model and plugin files by their names, a data folder as 'files'. The id is the same.
 
-        A task's file keeps its path: tables read the task again for its metrics.
+        A task's file keeps its path, because tables load the task for its metrics.
         """
         places = {"model": portable(self.model), "data": self.data if self.data in MODES else "files"}
         names = {field: portable_plugin(getattr(self, field)) for field in ("criterion", "regularizer", "schedule")}

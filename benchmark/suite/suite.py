@@ -53,7 +53,7 @@ MOST = 1_000_000
 Names = Annotated[list[str], Field(min_length=1, max_length=10_000)]
 
 HELDOUT = 0.1
-"""Share of the training split kept aside where the protocol or a regularizer needs held-out scores and the suite says nothing."""
+"""Share of the training split held out by default, if the protocol or a regularizer needs held-out scores."""
 
 
 def _plugin(kind: str, text: str) -> str:
@@ -80,7 +80,7 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 
 def _told_apart(values: list[Any]) -> list[Any]:
-    """Records and tables name a plugin's file without its folder."""
+    """`values`, unless two of them differ only in the folder of a plugin's file, which records and tables leave out."""
     names = [spelled(str(value)) for value in values]
     twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
@@ -131,11 +131,11 @@ class Override(Strict):
 
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 .()=%_-]{0,58}[A-Za-z0-9.)%])?")
-"""What a method may be called: words, as tables print them."""
+"""Names that a method may have."""
 
 
 class Method(Strict):
-    """A row of its own name: a criterion with the scope and the schedule that it is given, whatever the board's are."""
+    """A named row: a criterion with its own scope or schedule in place of the board's."""
 
     criterion: str
     scope: Scope | None = None
@@ -150,29 +150,29 @@ class Method(Strict):
 
 
 class TunedCell(Tuned):
-    """What tuning found for a row at one task and sparsity; written by `prunebench tune`."""
+    """The result of tuning a row at one task and sparsity; written by `prunebench tune`."""
 
     task: str
     regularizer: str = "none"
     sparsity: Annotated[Real, Field(gt=0, lt=1)]
     criterion: str
-    """The row with the options that were found."""
+    """The row's criterion with the options that were found."""
     found_lr: Annotated[Real, Field(gt=0)]
 
     @property
     def place(self) -> tuple[str, str, str, float]:
-        """Task, row, regularizer and sparsity: what it was found for."""
+        """Task, row, regularizer and sparsity that it was tuned for."""
         return (self.task, self.row, self.regularizer, self.sparsity)
 
     def applied(self, spec: RunSpec) -> RunSpec:
-        """`spec` as it is run once tuned."""
+        """`spec` with the tuned options and learning rate."""
         tuned = Tuned(**{name: getattr(self, name) for name in Tuned.model_fields})
         training = spec.training.model_copy(update={"lr": self.found_lr})
         return spec.model_copy(update={"criterion": self.criterion, "training": training, "tuned": tuned})
 
 
 class Suite(Strict):
-    """A board's grid and protocol; every cell shares all of it but what the grid varies."""
+    """A board's grid and protocol: the cells differ in what the grid varies, and share the rest."""
 
     title: str = ""
     model: str = "mini"
@@ -197,9 +197,9 @@ class Suite(Strict):
     labels: dict[str, Annotated[str, Field(min_length=1, max_length=100)]] = Field(
         default_factory=dict, max_length=1000
     )
-    """What tables and figures call tasks, criteria, regularizers and rows of this suite, by how it spells them; ids do not know."""
+    """Display names of tasks, criteria, regularizers and rows in tables and figures; they do not affect ids."""
     tuned: list[TunedCell] = Field(default_factory=list)
-    """Where it is given, the board has these cells and the dense ones, and no untuned row."""
+    """If given, the board has these cells and the dense ones, and no others."""
 
     @field_validator("tasks")
     @classmethod
@@ -303,7 +303,7 @@ class Suite(Strict):
 
     @cached_property
     def _grid(self) -> list[RunSpec]:
-        """The cells of one seed are validated; those of the other seeds are copies that differ in the seed alone."""
+        """All cells. Those of the first seed are validated; the others are copies with another seed."""
         cells: list[RunSpec] = []
         for task in self.tasks:
             of_task = self._of_task(task)
@@ -349,7 +349,7 @@ class Suite(Strict):
         )
 
     def _override(self, task: str) -> Override:
-        """All overrides whose pattern matches, the later ones on top."""
+        """All overrides whose pattern matches, later ones on top of earlier ones."""
         merged: dict[str, Any] = {}
         for pattern, override in self.overrides.items():
             if matches(task, pattern):
@@ -359,7 +359,7 @@ class Suite(Strict):
 
     @cached_property
     def _kept_aside(self) -> float:
-        """Every cell of a board trains on the same examples, so one need for held-out data counts for all."""
+        """The held-out share, the same for all cells, so that all train on the same examples."""
         if self.heldout is not None:
             return self.heldout
         needed = self.selection == "heldout" or any(
@@ -369,7 +369,7 @@ class Suite(Strict):
 
 
 def _row(text: str, methods: Mapping[str, Method]) -> str:
-    """A criterion that `criteria` lists, in its one spelling; ValueError says what a row may be called in this suite."""
+    """A criterion of `criteria` in its canonical spelling; ValueError names the choices, methods of this suite included."""
     try:
         return _plugin("criteria", text)
     except ValueError as error:
@@ -384,12 +384,12 @@ def matches(text: str, pattern: str) -> bool:
 
 
 def _given(settings: Strict) -> dict[str, Any]:
-    """What somebody wrote down, defaults left out."""
+    """The settings that were given, without defaults."""
     return settings.model_dump(exclude_unset=True)
 
 
 def on_top(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """`change` on top of `base`; a budget in steps replaces one in epochs, and the other way round."""
+    """`base` updated with `change`; a budget in steps replaces one in epochs, and vice versa."""
     other = {"epochs": "steps", "steps": "epochs"}
     kept = {key: value for key, value in base.items() if other.get(key) not in change}
     return {**kept, **change}

@@ -1,4 +1,4 @@
-"""YAML as people write it: safe loading only, scalars by YAML 1.2, a key given twice is an error, size bounded.
+"""Loads YAML safely: scalars as in YAML 1.2, repeated keys are errors, and the size is bounded.
 
 PyYAML reads YAML 1.1, where 3e-5 is a word, 2:4 is 124, 2024-01-01 a date and `on` a truth value.
 """
@@ -14,13 +14,13 @@ from benchmark.errors import PrunebenchError
 from benchmark.machine.safe_read import read_regular_file
 
 LARGEST = 1 << 18
-"""Bytes: no suite is larger."""
+"""Bytes of the largest suite that is read."""
 
 MOST = 100_000
-"""Values, counted wherever an alias repeats them: no suite holds more."""
+"""Largest number of values in a suite, those behind aliases counted each time."""
 
 DIGITS = 100
-"""Characters of a number: none that means something is longer."""
+"""Longest number that is read, in characters."""
 
 SCALARS = {
     "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -102,7 +102,7 @@ def _bracketed(text: str, line: int) -> str:
 
 
 def _count(node: yaml.Node, known: dict[int, int], above: set[int]) -> int:
-    """Values in `node`, those behind aliases as often as they occur."""
+    """Number of values in `node`, those behind aliases counted each time."""
     if id(node) in above:
         raise yaml.MarkedYAMLError(problem="a value contains itself", problem_mark=node.start_mark)
     if id(node) not in known:

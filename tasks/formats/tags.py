@@ -62,14 +62,6 @@ def entity_types(sentences: Sequence[Sentence]) -> set[str]:
     return {tag[2:] for sentence in sentences for tag in sentence.tags if tag != "O"}
 
 
-def detect_scheme(sentences: Sequence[Sentence]) -> str:
-    """`bioes` if any tag is E-* or S-*; else `iob1` if some entity begins with I-*; else `iob2`."""
-    tags = [sentence.tags for sentence in sentences]
-    if any(tag[0] in "ES" for sentence in tags for tag in sentence):
-        return "bioes"
-    return "iob2" if all(not violation(sentence, "iob2") for sentence in tags) else "iob1"
-
-
 def check_scheme(sentences: Sequence[Sentence], scheme: str, path: Path) -> None:
     """TaskError with file and line of the first tag that breaks the rules of `scheme`."""
     for sentence in sentences:

@@ -4,7 +4,6 @@ A name is a stem and an ending ("kel" + "ovel"); any name may be a person, a clu
 A quarter of the names is reserved: no training or pretraining text ever uses them.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -55,11 +54,6 @@ class Names:
             if name not in found:
                 found.append(name)
         return found
-
-
-def weighted(rng: Random, choices: Sequence[tuple[float, str]]) -> str:
-    """One of the (weight, value) pairs' values."""
-    return rng.choices([value for _, value in choices], [weight for weight, _ in choices])[0]
 
 
 def article(word: str) -> str:

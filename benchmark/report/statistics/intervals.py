@@ -1,13 +1,11 @@
 """Mean, spread and intervals of one number measured under several seeds."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
-Statistic = Callable[[Floats], float]
 
 
 class Interval(NamedTuple):
@@ -40,24 +38,6 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> Interval:
         return Interval(float("nan"), float("nan"))
     half = float(stats.t.ppf(0.5 + level / 2, found.size - 1)) * sd(found) / np.sqrt(found.size)
     return Interval(mean(found) - half, mean(found) + half)
-
-
-def bootstrap_interval(
-    values: ArrayLike,
-    rng: np.random.Generator,
-    statistic: Callable[[Floats], Floats] = lambda samples: samples.mean(axis=-1),
-    level: float = 0.95,
-    resamples: int = 10_000,
-) -> Interval:
-    """Percentile bootstrap interval of a statistic of `values` [n]; `statistic` maps [resamples, n] to [resamples].
-
-    With n < 5 it is too narrow: n values have few distinct resamples and none beyond the extremes.
-    """
-    found = np.asarray(values, dtype=np.float64)
-    if found.size < 2:
-        return Interval(float("nan"), float("nan"))
-    drawn = statistic(found[rng.integers(0, found.size, size=(resamples, found.size))])
-    return percentiles(drawn, level)
 
 
 def percentiles(draws: ArrayLike, level: float = 0.95) -> Interval:

@@ -1,4 +1,4 @@
-"""Many comparisons at once: Holm's correction, Wilcoxon over cells, Friedman and Nemenyi over all methods."""
+"""Many comparisons at once: Holm, Wilcoxon over cells, Friedman and Nemenyi's critical difference over all methods."""
 
 from math import sqrt
 from typing import NamedTuple
@@ -116,18 +116,6 @@ def friedman(scores: ArrayLike) -> Friedman:
         return Friedman(0.0, 1.0, mean_ranks(given))
     found = stats.friedmanchisquare(*given)
     return Friedman(float(found.statistic), float(found.pvalue), mean_ranks(given))
-
-
-def nemenyi(ranks: ArrayLike, cells: int) -> Floats:
-    """Nemenyi's p values [methods, methods] from mean ranks [methods] over `cells` cells; the diagonal is 1."""
-    from scipy import stats
-
-    given = np.asarray(ranks, dtype=np.float64)
-    methods = given.size
-    gaps = np.abs(given[:, None] - given[None, :]) / sqrt(methods * (methods + 1) / (6 * cells))
-    p = np.asarray(stats.studentized_range.sf(gaps * sqrt(2), methods, np.inf), dtype=np.float64)
-    np.fill_diagonal(p, 1.0)
-    return np.clip(p, 0.0, 1.0)
 
 
 def critical_difference(methods: int, cells: int, level: float = 0.05) -> float:

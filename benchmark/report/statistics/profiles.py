@@ -1,4 +1,4 @@
-"""One method over several seeds and tasks: interquartile mean, performance profile, probability of improvement.
+"""One method over several seeds and tasks: interquartile mean, probability of improvement.
 
 Definitions of Agarwal et al. 2021 (arXiv 2108.13264). Scores must share a scale to be pooled over tasks: count from the
 task's floor to its dense model first (`relative`).
@@ -32,12 +32,6 @@ def interquartile_mean(scores: ArrayLike) -> float:
     from scipy import stats
 
     return float(stats.trim_mean(np.asarray(scores, dtype=np.float64), 0.25, axis=None))
-
-
-def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> Floats:
-    """Share of runs x tasks that score above each threshold: [runs, tasks], [thresholds] -> [thresholds]."""
-    found = np.asarray(scores, dtype=np.float64).ravel()
-    return np.asarray((found[None, :] > np.asarray(thresholds, dtype=np.float64)[:, None]).mean(axis=1))
 
 
 def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:

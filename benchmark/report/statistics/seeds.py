@@ -1,38 +1,14 @@
-"""What paired seeds can and cannot show, and how large a difference must be to be seen."""
+"""What few seeds cannot show, and how large a difference must be to be found."""
 
-from itertools import product
 from math import isnan, sqrt
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-from benchmark.report.statistics.paired import StatisticsError
-
-
-class SignFlip(NamedTuple):
-    """Mean difference over paired seeds, its exact two-sided p, and the smallest p that many seeds can give."""
-
-    difference: float
-    p: float
-    smallest_p: float
 
 
 def smallest_p(pairs: int) -> float:
     """The smallest two-sided p of an exact paired test over `pairs` pairs (sign flip, sign or Wilcoxon): 2^(1 - pairs)."""
     return min(1.0, 2.0 ** (1 - pairs))
-
-
-def sign_flip(first: ArrayLike, second: ArrayLike) -> SignFlip:
-    """Exact sign-flip test of the mean difference of paired scores [seeds], up to 20 pairs."""
-    gaps = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
-    if not 1 <= gaps.size <= 20:
-        raise StatisticsError(f"the exact sign-flip test takes 1 to 20 pairs, found {gaps.size}")
-    signs = np.array(list(product((1.0, -1.0), repeat=gaps.size)))
-    sums = np.abs(signs @ gaps)
-    slack = 1e-12 * np.abs(gaps).sum()
-    p = float(np.mean(sums >= sums[0] - slack))
-    return SignFlip(float(gaps.mean()), p, smallest_p(gaps.size))
 
 
 def minimum_detectable_difference(

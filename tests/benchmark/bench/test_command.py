@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from benchmark.bench.child import collect, collect_all, start
+from benchmark.bench.child import collect, start
 from benchmark.bench.result import read
 from benchmark.cli import app
 from benchmark.errors import PrunebenchError
@@ -40,13 +40,6 @@ def test_memory_is_measured_in_processes_of_their_own(tmp_path: Path) -> None:
 def test_a_child_that_fails_says_why() -> None:
     with pytest.raises(PrunebenchError, match="a measuring process failed"):
         collect(start("nothing"))
-
-
-def test_where_one_child_fails_the_others_are_ended() -> None:
-    children = [start("nothing"), start("cells", specs=[{}], device="cpu")]
-    with pytest.raises(PrunebenchError, match="a measuring process failed"):
-        collect_all(children)
-    assert all(child.poll() is not None for child in children)
 
 
 def test_an_unknown_section_is_refused() -> None:

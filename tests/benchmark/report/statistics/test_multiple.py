@@ -1,4 +1,4 @@
-"""Holm, Wilcoxon, Friedman, Nemenyi and ranks: known answers and other people's implementations."""
+"""Holm, Wilcoxon, Friedman, critical differences and ranks: known answers and other people's implementations."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,6 @@ from benchmark.report.statistics.multiple import (
     holm,
     inseparable,
     mean_ranks,
-    nemenyi,
     step_down,
     studentised,
     wilcoxon,
@@ -72,12 +71,6 @@ def test_friedman_agrees_with_scipy_and_copes_with_no_difference(scores: Floats)
     assert friedman(np.ones((3, 4))).p == 1.0
     with pytest.raises(StatisticsError, match="3 methods"):
         friedman(np.ones((2, 4)))
-
-
-def test_nemenyi_agrees_with_scikit_posthocs(scores: Floats) -> None:
-    posthocs = pytest.importorskip("scikit_posthocs", reason="scikit-posthocs is not installed")
-    theirs = np.asarray(posthocs.posthoc_nemenyi_friedman(scores.T))
-    assert nemenyi(mean_ranks(scores), scores.shape[1]) == pytest.approx(theirs, abs=1e-6)
 
 
 def test_critical_difference_and_ranks_agree_with_autorank(scores: Floats) -> None:

@@ -11,7 +11,6 @@ from benchmark.report.statistics.intervals import Floats
 from benchmark.report.statistics.paired import StatisticsError
 from benchmark.report.statistics.profiles import (
     interquartile_mean,
-    performance_profile,
     probability_of_improvement,
     relative,
     stratified_interval,
@@ -30,10 +29,6 @@ def test_relative_to_dense_by_hand() -> None:
 def test_interquartile_mean_by_hand() -> None:
     assert interquartile_mean([[0, 1], [2, 3], [4, 5], [6, 100]]) == 3.5
     assert interquartile_mean([[7.0]]) == 7.0
-
-
-def test_performance_profile_by_hand() -> None:
-    assert performance_profile([[10, 20], [30, 40]], [5, 10, 25, 40]).tolist() == [1.0, 0.75, 0.5, 0.0]
 
 
 def test_probability_of_improvement_by_hand() -> None:
