@@ -1,8 +1,7 @@
-"""A whole cell of the harness against the naive one: same task, model, steps and sparsity, in turns (ours, naive, ours).
+"""Times a whole cell of the harness against the naive one: same task, model, steps and sparsity, in turns (ours, naive, ours).
 
-The naive cell has a process of its own: what the harness asks of the C library's memory holds for a whole process, and the
-published loops do not ask for it. So has every cell where the harness alone is measured, with and without one of the ways in
-which it makes training faster on a CPU.
+The naive cell runs in its own process, because the harness changes how the C library keeps memory for a whole process, which the
+published loops do not do. Cells that are timed with and without one of the CPU speed-ups run in their own processes too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,14 +24,14 @@ from benchmark.training.run import Options, open_task, run
 from tasks.pipeline.prepared import PreparedTask
 
 ROUNDS = 5
-"""Times that each cell runs where the harness alone is measured."""
+"""How often each cell runs when the harness alone is measured."""
 NOTHING = "nothing"
-"""What a whole harness goes without."""
+"""Name of the harness with nothing left out."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell to compare: the task, our regularizer, the published batch size, and how many times faster it should be."""
+    """A cell to compare: the task, our regularizer, the published batch size, and the target speed-up."""
 
     task: str
     regularizer: str
@@ -48,7 +47,7 @@ CELLS = (
 """Batch sizes of the published recipes; both sides see max_length 128, as published."""
 
 MINI_CELLS = (Cell("glue/sst2", "self_regularization", 16, 1), Cell("glue/sst2", "none", 16, 1))
-"""On the embedded data; no target is set for a model so small."""
+"""On the embedded data; there is no target for such a small model."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +59,19 @@ class Place:
     steps: int = 60
     eval_examples: int | None = None
     naive: bool = True
-    """Whether the naive loop runs them too."""
+    """Whether the naive loop is timed too."""
     without: tuple[str, ...] = ()
-    """Ways in which training is made faster on a CPU (benchmark/training/cpu): cells run without each of them, too."""
+    """CPU speed-ups (names in benchmark/training/cpu); cells are also timed without each of them."""
 
     def __post_init__(self) -> None:
-        """PrunebenchError for a way that is none."""
+        """PrunebenchError for an unknown speed-up."""
         for name in self.without:
             if name not in WAYS:
                 raise PrunebenchError(f"--without {name}: {choices(name, WAYS)}")
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """Those whose files are at hand."""
+        """The cells whose data and model exist."""
         if self.data == "mini":
             return MINI_CELLS
         from tasks.glue import VARIANTS
@@ -81,7 +80,7 @@ class Place:
         return tuple(cell for cell in CELLS if (folder / VARIANTS[cell.task.partition("/")[2]].folder).is_dir())
 
     def spec(self, cell: Cell) -> RunSpec:
-        """The cell under the controlled protocol."""
+        """The cell's spec under the controlled protocol."""
         return RunSpec(
             task=cell.task,
             data=self.data,
@@ -97,14 +96,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Ours:
-    """Runs of one cell by the harness: seconds of each, and the score, the same every time."""
+    """Runs of one cell by the harness: seconds of each, and the score, which is always the same."""
 
     seconds: list[float]
     score: float
 
 
 def measure(device: torch.device, quick: bool, tell: Tell, place: Place) -> Section:
-    """Ours against naive; or the harness alone, where the place leaves the naive loop out or asks for cells without something."""
+    """Time ours against naive, or the harness alone, with and without speed-ups, as `place` asks."""
     if place.without or not place.naive:
         return alone(device, 1 if quick else ROUNDS, tell, place)
     ready()
@@ -123,21 +122,21 @@ def measure(device: torch.device, quick: bool, tell: Tell, place: Place) -> Sect
 
 
 def run_ours(spec: RunSpec, device: torch.device) -> Ours:
-    """One run by the harness; reading and tokenizing are done before."""
+    """One run by the harness; reading and tokenizing are not timed."""
     opened(spec)
     record = run(spec, Options(device=device.type)).record
     return Ours([record.cost.total_seconds], record.metrics[record.metric])
 
 
 def run_apart(spec: RunSpec, device: torch.device) -> NaiveCell:
-    """One naive run, in a process of its own; reading and tokenizing are done before its clock starts."""
+    """One naive run in its own process; reading and tokenizing are not timed."""
     told = child.call("naive", spec=spec.model_dump(mode="json"), device=device.type)
     parts = {part: told[part] for part in ("teacher", "evaluation")}
     return NaiveCell(told["score"], told["seconds"], parts, int(told["evaluations"]))
 
 
 def alone(device: torch.device, rounds: int, tell: Tell, place: Place) -> Section:
-    """The harness's cells by turns, whole and without each way that the place names; a process each."""
+    """The harness's cells in turns, with all speed-ups and without each named one; a process each."""
     names = (NOTHING, *place.without)
     times: dict[tuple[str, str], list[child.Found]] = {}
     for turn in range(rounds):
@@ -152,7 +151,7 @@ def alone(device: torch.device, rounds: int, tell: Tell, place: Place) -> Sectio
 
 
 def tabulate(times: Mapping[tuple[str, str], Sequence[child.Found]], steps: int, rounds: int) -> Section:
-    """The section from the rounds of every (cell, what it goes without)."""
+    """The section, from the rounds of every (cell, speed-up left out)."""
     rows: list[list[str]] = []
     raw: dict[str, list[float]] = {}
     for (cell, name), found in times.items():
@@ -181,7 +180,7 @@ def tabulate(times: Mapping[tuple[str, str], Sequence[child.Found]], steps: int,
 
 
 def compared(found: list[tuple[Cell, Ours]], naives: list[NaiveCell], place: Place, device: torch.device) -> Section:
-    """Ours against naive."""
+    """The section that compares ours with naive."""
     rows, targets, raw = [], [], {}
     for (cell, ours), naive in zip(found, naives, strict=True):
         seconds, name = median(ours.seconds), _name(cell)
@@ -216,12 +215,12 @@ def compared(found: list[tuple[Cell, Ours]], naives: list[NaiveCell], place: Pla
 
 
 def opened(spec: RunSpec) -> PreparedTask[Any]:
-    """The task of `spec`, read and tokenized in memory: neither side pays for it again."""
+    """The task of `spec`, read and tokenized in memory, so that this is not timed for either side."""
     return cast("PreparedTask[Any]", open_task(spec, Options()))
 
 
 def ready() -> None:
-    """Import what a cell would import on its first evaluation, so that no clock runs while libraries are read from the disk."""
+    """Import what a cell imports at its first evaluation, so that imports are not timed."""
     for library in ("sklearn.metrics", "transformers"):
         import_module(library)
 

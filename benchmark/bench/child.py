@@ -1,4 +1,4 @@
-"""What is measured in a process of its own: peak memory, whole cells, naive cells.
+"""Measurements that need their own process: peak memory, whole cells, naive cells.
 
 python -m benchmark.bench.child KIND '{"argument": ...}'        prints one line of JSON
 """
@@ -20,12 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def call(kind: str, threads: int | None = None, **arguments: Any) -> Found:
-    """What a child measures."""
+    """The command of a child process for a measurement."""
     return collect(start(kind, threads, **arguments))
 
 
 def start(kind: str, threads: int | None = None, **arguments: Any) -> "subprocess.Popen[str]":
-    """A child at work; `threads` of a kernel, or as many as here."""
+    """Start a child process, with `threads` CPU threads or as many as this one."""
     limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     command = [sys.executable, "-P", "-m", "benchmark.bench.child", kind, json.dumps(arguments)]
     places = [
@@ -37,7 +37,7 @@ def start(kind: str, threads: int | None = None, **arguments: Any) -> "subproces
 
 
 def collect(child: "subprocess.Popen[str]") -> Found:
-    """A child's answer; PrunebenchError with its last words where it failed."""
+    """A child's answer; PrunebenchError with the end of its output if it failed."""
     output, errors = child.communicate()
     if child.returncode:
         raise PrunebenchError(f"a measuring process failed ({child.returncode}): {errors.strip()[-500:]}")
@@ -46,7 +46,7 @@ def collect(child: "subprocess.Popen[str]") -> Found:
 
 
 def peak(device: str, criterion: str, shape: dict[str, Any], steps: int) -> Found:
-    """Peak bytes of a miniature of a run, and the weights that may be pruned."""
+    """Peak bytes of a short run, and the number of prunable weights."""
     import torch
 
     from benchmark.bench.stepper import Shape, Stepper
@@ -64,7 +64,7 @@ def peak(device: str, criterion: str, shape: dict[str, Any], steps: int) -> Foun
 
 
 def cells(specs: list[dict[str, Any]], device: str, without: Sequence[str] = ()) -> Found:
-    """Seconds of cells, one after the other, `without` some of benchmark/training/cpu: by the clock, and the main thread's own."""
+    """Seconds of cells, one after the other, `without` some CPU speed-ups: wall clock, and processor time of the main thread."""
     from benchmark.bench.cell import ready
     from benchmark.suite.spec import RunSpec
     from benchmark.training import cpu
@@ -80,7 +80,7 @@ def cells(specs: list[dict[str, Any]], device: str, without: Sequence[str] = ())
 
 
 def naive(spec: dict[str, Any], device: str) -> Found:
-    """Seconds and score of a naive cell, in memory as the system gives it: nothing of the harness has set up this process."""
+    """Seconds and score of a naive cell, in a process that the harness has not configured."""
     import torch
 
     from benchmark.bench.cell import opened, ready
@@ -97,7 +97,7 @@ KINDS: dict[str, Callable[..., Found]] = {"memory": peak, "cells": cells, "naive
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Run the measurement that the command line names."""
     kind, arguments = sys.argv[1], json.loads(sys.argv[2])
     print(json.dumps(KINDS[kind](**arguments)))
 

@@ -41,7 +41,7 @@ from tasks.pipeline.features import Features
 from tasks.pipeline.prepared import PreparedTask
 
 EVERY = 50
-"""Steps between evaluations, as published (`--logging_steps 50 --evaluate_during_training`)."""
+"""Steps between evaluations, as in the published code (`--logging_steps 50 --evaluate_during_training`)."""
 
 TEMPERATURE = 2.0
 
@@ -69,14 +69,14 @@ class NaivePruner:
         self.uncertainty: dict[str, Tensor] = {}
 
     def before_step(self, model: nn.Module, step: int, lr: float) -> float | None:
-        """Update the statistics; the score cut-off where masks are due after this step."""
+        """Update the statistics; find the score cut-off if a mask is due after this step."""
         self._update(model, step, lr)
         if self.schedule.due(step, self.total):
             return self._cutoff(self.schedule.sparsity(step, self.total, self.target))
         return None
 
     def after_step(self, model: nn.Module, cutoff: float | None) -> None:
-        """Zero what scores below the cut-off."""
+        """Zero the weights that score below the cut-off."""
         if cutoff is None:
             return
         scores = self.scores()
@@ -85,7 +85,7 @@ class NaivePruner:
                 parameter.data.masked_fill_(scores[name] < cutoff, 0.0)
 
     def scores(self) -> dict[str, Tensor]:
-        """A U of every parameter."""
+        """A U for every parameter."""
         return {name: self.average[name] * self.uncertainty[name] for name in self.average}
 
     @torch.no_grad()
@@ -112,7 +112,7 @@ class NaivePruner:
 
 
 class NaiveStepper:
-    """The naive loop's step on the same batch: an optimizer that loops over parameters, a pruner that loops over names."""
+    """The naive loop's step: an optimizer that loops over parameters, a pruner that loops over names."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ def naive_update(
     lr: float,
     clip: float | None,
 ) -> None:
-    """All that follows the naive loop's backward."""
+    """Everything after the backward pass of the naive loop."""
     if clip is not None:
         torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
     for group in optimizer.param_groups:
@@ -171,7 +171,7 @@ def naive_update(
 
 @dataclass
 class NaiveCell:
-    """What a naive cell gave: its last score, all of its seconds, those of its parts, how often it evaluated, its weights."""
+    """The result of a naive cell: its last score, total seconds, seconds of its parts, number of evaluations, weights."""
 
     score: float = 0.0
     seconds: float = 0.0
@@ -181,7 +181,7 @@ class NaiveCell:
 
 
 def run_naive(spec: RunSpec, prepared: PreparedTask[Any], device: torch.device) -> NaiveCell:
-    """Train, prune and evaluate the cell `spec` naively, in fp32; data are already read and tokenized."""
+    """Train, prune and evaluate the cell `spec` naively, in fp32; `prepared` is read and tokenized already."""
     started, cell = time.perf_counter(), NaiveCell()
     seed_everything(spec.seed)
     size = spec.training.batch_size
@@ -256,7 +256,7 @@ def padded(prepared: PreparedTask[Any], size: int) -> PreparedTask[Any]:
 
 
 def shuffled(prepared: PreparedTask[Any], size: int, seed: int) -> Iterator[Batch]:
-    """Training batches for ever, rows in random order, nothing grouped; the last of an epoch may be short."""
+    """Endless training batches in random order, not grouped by length; the last of an epoch may be smaller."""
     features, generator = prepared.features("train"), np.random.default_rng(seed)
     while True:
         order = generator.permutation(len(features))

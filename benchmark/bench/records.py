@@ -1,4 +1,4 @@
-"""How reading a board grows with its records: opening it, `status`, tables, first and again, on a synthetic board."""
+"""Times reading a board against its number of records: opening it, `status`, tables, first and again, on a synthetic board."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ print(seconds, cpu, len(records), len(problems), resource.getrusage(resource.RUS
 """Reads the records of an open board in a process of its own: seconds by the clock and of processors, counts, peak bytes."""
 CPU, PEAK = ": processor seconds", ": peak bytes"
 FULL = 100_000
-"""Records at which the targets are stated."""
+"""Number of records for which there are targets."""
 
 
 def measure(quick: bool, tell: Tell) -> Section:
@@ -57,7 +57,7 @@ def measure_records(count: int, folder: Path, repetitions: int = 3, tell: Tell =
 
 
 def _round(folder: Path, count: int) -> Iterator[tuple[str, float]]:
-    """(what, seconds or bytes), in the order in which a person meets them."""
+    """(what, seconds or bytes), in the order in which a user meets them."""
     _forget(folder)
     yield from _command("status, first", "status", folder, f"in all {count} of")
     yield from _command("status, again", "status", folder, f"in all {count} of")

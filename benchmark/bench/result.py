@@ -1,4 +1,4 @@
-"""What a measurement leaves behind: tables, targets met or not, every raw number, how it was made; and all that as text."""
+"""Results of measurements: tables, targets, raw numbers and how they were made; as JSON and as text."""
 
 import re
 from typing import Literal
@@ -9,7 +9,7 @@ from tabulate import tabulate
 from benchmark.errors import PrunebenchError
 
 HEADER = ["target", "measured", "bound", ""]
-"""Of a table of targets."""
+"""Header of a table of targets."""
 
 
 class Model(BaseModel):
@@ -19,7 +19,7 @@ class Model(BaseModel):
 
 
 class Target(Model):
-    """A figure to reach, and the one that was measured (None: it could not be measured here, `why` says why)."""
+    """A target and the measured figure (None if it could not be measured here; `why` says why)."""
 
     name: str
     measured: float | None
@@ -30,14 +30,14 @@ class Target(Model):
 
     @property
     def met(self) -> bool | None:
-        """Whether the figure is reached; None where nothing was measured."""
+        """Whether the target is reached; None if nothing was measured."""
         if self.measured is None:
             return None
         return self.measured <= self.bound if self.kind == "at most" else self.measured >= self.bound
 
     @property
     def verdict(self) -> str:
-        """As a person reads it."""
+        """The verdict in words."""
         words = {True: "met", False: "NOT met", None: f"not measured: {self.why}"}
         return words[self.met]
 
@@ -52,7 +52,7 @@ class Recipe(Model):
 
 
 class Section(Model):
-    """One question: a table, notes, targets, and every raw number behind them by name (seconds, bytes or counts)."""
+    """The answer to one question: a table, notes, targets, and all raw numbers by name (seconds, bytes or counts)."""
 
     name: str
     title: str
@@ -73,7 +73,7 @@ class Costs(Model):
     sections: list[Section]
 
     def with_section(self, section: Section) -> "Costs":
-        """The same with `section` in the place of an older one of its name, or at the end."""
+        """The same with `section` in place of an older one of that name, or at the end."""
         others = [old for old in self.sections if old.name != section.name]
         order = [old.name for old in self.sections]
         at = order.index(section.name) if section.name in order else len(others)
@@ -81,7 +81,7 @@ class Costs(Model):
 
 
 def read(text: str, name: str) -> Costs:
-    """Costs from their JSON; PrunebenchError names the file that is none."""
+    """Costs from their JSON; PrunebenchError names a file that does not hold any."""
     try:
         return Costs.model_validate_json(text)
     except ValueError as error:
@@ -102,7 +102,7 @@ def markdown(costs: Costs) -> str:
 
 
 def slug(device: str) -> str:
-    """A file's name for a device."""
+    """The name of a device as part of a file name."""
     return re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
 
 

@@ -1,4 +1,4 @@
-"""Exact selection of the k lowest of n scores: the harness's against torch.kthvalue and a stable sort."""
+"""Times exact selection of the k lowest of n scores: the harness's, torch.kthvalue and a stable sort."""
 
 import torch
 from torch import Tensor

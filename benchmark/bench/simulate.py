@@ -1,15 +1,15 @@
-"""A board on many workers, simulated: one event per finished cell, costs measured elsewhere.
+"""Simulates a board on many workers, one event per finished cell; the costs are measured by workers.py.
 
-    runners   N times `prunebench run` on one folder, each going through the whole list: a look at every cell that another
-              has done or holds, a claim for every cell of its own
-    spread    the same, but each starts at its own place in the list, teachers first, and lists what is done instead of
-              looking on, once it has looked `patience` times in vain
-    desk      one driver hands out the cells and knows what is done; a worker asks for the next
+    runners   N times `prunebench run` on one folder, each going through the whole list in order: it checks every cell that
+              another has finished or locked, and locks every cell of its own
+    spread    the same, but each starts at its own place in the list, teachers first, and after `patience` cells in vain it lists
+              the finished ones instead of checking each
+    desk      one driver knows what is finished and hands out the cells; a worker asks for the next one
 
-Looks and claims are operations of a shared folder, which serves one at a time: an operation takes `latency` seconds
-of whoever asks and `service` seconds of the folder, so that many workers wait for each other. A cell whose teacher is being
-trained waits for it (runners hold their slot, the desk gives out another cell). Stragglers: seconds have a lognormal factor.
-Preemption: a Poisson process in time of work; what was done since the last checkpoint is lost, and the cell starts again.
+Checks and locks are operations on a shared folder, which serves one at a time. An operation takes the worker `latency` seconds and
+the folder `service` seconds, so that many workers wait for each other. A cell waits for a teacher that is being trained (a runner
+waits with it, the driver hands out another cell). Seconds vary by a lognormal factor. Preemptions are a Poisson process in working
+time: the cell starts again from its last checkpoint.
 """
 
 import heapq
@@ -24,7 +24,7 @@ Policy = Literal["runners", "spread", "desk"]
 
 @dataclass(frozen=True)
 class Cell:
-    """Seconds of work, and the position of the dense cell that teaches it, if one does."""
+    """Seconds of work, and the position of the teacher's cell, if there is one."""
 
     seconds: float
     teacher: int | None = None
@@ -32,31 +32,31 @@ class Cell:
 
 @dataclass(frozen=True)
 class World:
-    """Everything but the cells; seconds, and rates per second of work."""
+    """Costs and rates of the simulated machines, in seconds."""
 
     latency: float = 0.0
-    """Of one operation of the folder, for whoever asks."""
+    """What one operation on the folder costs the worker."""
     service: float = 0.0
-    """Of one operation, for the folder: it serves one at a time."""
+    """What one operation costs the folder, which serves one at a time."""
     entry: float = 0.0
-    """Of one record in a listing, for the folder."""
+    """What listing one record costs the folder."""
     patience: int = 50
-    """Looks in vain after which `spread` runners list."""
+    """Cells in vain after which `spread` runners list the folder."""
     claim: int = 3
-    """Operations to claim a cell and to save its record."""
+    """Operations to lock a cell and to save its record."""
     start: float = 0.0
-    """Until a worker, or a preempted cell, trains."""
+    """Time until a worker, or a preempted cell, starts training."""
     tail: float = 0.0
     """Standard deviation of the logarithm of a cell's seconds."""
     preemptions: float = 0.0
-    """Per second of work."""
+    """Rate per second of work."""
     checkpoint: float = 600.0
-    """Work between two checkpoints."""
+    """Time between two checkpoints."""
 
 
 @dataclass
 class Outcome:
-    """Seconds until the last cell is done, and what the workers' time went into."""
+    """Seconds until the last cell is finished, and how the workers spent their time."""
 
     seconds: float = 0.0
     cells: int = 0
@@ -70,7 +70,7 @@ class Outcome:
 
 
 def simulate(cells: Sequence[Cell], workers: int, world: World, policy: Policy = "spread", seed: int = 0) -> Outcome:
-    """Run all `cells` on `workers`, from an empty board; the same numbers for the same arguments."""
+    """Simulate `workers` on an empty board of `cells`; the same arguments give the same numbers."""
     numbers = random.Random(seed)
     if policy == "desk":
         return _Desk(cells, workers, world, numbers).run()
@@ -78,7 +78,7 @@ def simulate(cells: Sequence[Cell], workers: int, world: World, policy: Policy =
 
 
 class _Simulation:
-    """Runners: whoever comes back takes the next cell that nobody has claimed, and pays for every look on the way."""
+    """Runners: an idle one takes the next cell that nobody has locked, and pays for every cell that it checks on the way."""
 
     def __init__(self, cells: Sequence[Cell], workers: int, world: World, spread: bool, numbers: random.Random) -> None:
         self.cells, self.workers, self.world, self.spread, self.numbers = cells, workers, world, spread, numbers
@@ -90,7 +90,7 @@ class _Simulation:
         self.served, self.outcome = 0.0, Outcome(cells=len(cells))
 
     def run(self) -> Outcome:
-        """The outcome once no cell is left."""
+        """Simulate until no cell is left."""
         back = [(self.world.start, worker) for worker in range(self.workers)]
         while back:
             now, worker = heapq.heappop(back)
@@ -104,7 +104,7 @@ class _Simulation:
         return self.outcome
 
     def take(self, worker: int) -> tuple[int | None, int]:
-        """The next cell for this worker, and how many it looked at in vain."""
+        """The next cell for this worker, and how many it checked in vain."""
         looks = 0
         while self.at[worker] < len(self.parts):
             cell, seen = self.parts[self.at[worker]].take(worker)
@@ -115,7 +115,7 @@ class _Simulation:
         return None, looks
 
     def folder(self, now: float, operations: int) -> float:
-        """When the folder has answered: a queue that one server works off."""
+        """Time at which the folder has served these operations, one after the other."""
         self.served = max(now, self.served) + operations * self.world.service
         self.outcome.operations += operations
         ready = max(self.served, now + operations * self.world.latency)
@@ -123,7 +123,7 @@ class _Simulation:
         return ready
 
     def work(self, now: float, cell: int) -> float:
-        """When the cell is done, its teacher waited for."""
+        """Time at which the cell is finished, its teacher first."""
         teacher = self.cells[cell].teacher
         begin = max(now, self.ends.get(teacher, now)) if teacher is not None else now
         seconds = self.cells[cell].seconds * self.numbers.lognormvariate(0, self.world.tail)
@@ -135,7 +135,7 @@ class _Simulation:
         return begin + taken
 
     def preempted(self, seconds: float) -> float:
-        """Seconds from begin to end of a cell of so much work."""
+        """Seconds from start to end of a cell with `seconds` of work, preemptions included."""
         taken, left = 0.0, seconds
         while self.world.preemptions:
             until = self.numbers.expovariate(self.world.preemptions)
@@ -147,17 +147,17 @@ class _Simulation:
 
 
 class _Part:
-    """A list of cells that all workers go through once, each from its own place on or all from the first."""
+    """Cells that all workers go through once, each starting at its own place, or all at the first."""
 
     def __init__(self, cells: list[int], workers: int, spread: bool) -> None:
         self.cells, n = cells, len(cells)
         self.began = [worker * n // workers if spread else 0 for worker in range(workers)]
         self.walked = [0] * workers
         self.free = list(range(n + 1))
-        """From each place the next that nobody has claimed, or a place before it: followed and shortened."""
+        """For each place, one at or before the next free place: a union-find structure, with path compression."""
 
     def take(self, worker: int) -> tuple[int | None, int]:
-        """The next cell that nobody has claimed, and how many claimed ones came before it."""
+        """The next cell that nobody has locked, and how many locked ones came before it."""
         n, walked = len(self.cells), self.walked[worker]
         place = self.began[worker] + walked
         found = self._free(place) if place < n else n
@@ -180,7 +180,7 @@ class _Part:
 
 
 class _Desk(_Simulation):
-    """One driver that knows what is done: nobody looks, and a cell whose teacher is in the making waits at the desk."""
+    """One driver that knows what is finished: no worker checks cells or waits for a teacher."""
 
     def __init__(self, cells: Sequence[Cell], workers: int, world: World, numbers: random.Random) -> None:
         super().__init__(cells, workers, world, True, numbers)
@@ -192,7 +192,7 @@ class _Desk(_Simulation):
         self.taught: list[tuple[float, int]] = []
 
     def run(self) -> Outcome:
-        """As for runners; a worker that finds nothing ready comes back when the next teacher is."""
+        """Simulate until no cell is left. A worker that finds no cell ready comes back when the next teacher is."""
         back = [(self.world.start, worker) for worker in range(self.workers)]
         while back:
             now, worker = heapq.heappop(back)

@@ -1,4 +1,4 @@
-"""How long the command line takes to answer when nothing heavy is asked."""
+"""Times the start of the command line for commands that need no torch."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from benchmark.bench.result import Section, Target
 from benchmark.bench.timing import Tell, interval
 
 COMMANDS = {"--help": 0.3, "list": 1.0}
-"""Arguments, and seconds that they may take."""
+"""Arguments, and the target in seconds."""
 
 
 def measure(quick: bool, tell: Tell) -> Section:

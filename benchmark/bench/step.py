@@ -1,8 +1,8 @@
-"""What a criterion adds to a training step: time, peak memory, and a profile of where a pruned step's time goes.
+"""Measures what a criterion adds to a training step: time, peak memory, and a profile of a pruned step.
 
-For time all criteria train the same model on the same batch in turns, each through a miniature of a run: one window to warm up,
-the ramp with a masking at the end of every window, the final phase with a masking at every step. The ramp gives the cost averaged
-over a window with its masking; the final phase that of masks at every step. For memory every run has a process of its own.
+For time, all criteria train the same model on the same batch in turns, each in a short run: one window to warm up, a ramp with a new
+mask at the end of every window, and a final phase with a new mask at every step. The ramp gives the cost averaged over a window; the
+final phase that of masks at every step. For memory, every run has its own process.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def measure_time(device: torch.device, quick: bool, tell: Tell, criteria: Sequen
 
 
 def tabulate(shape: Shape, size: int, times: Seconds, ramp: int, device: torch.device) -> Section:
-    """The section from raw seconds: the first `ramp` rounds are the ramp's, the others the final phase's."""
+    """The section from raw seconds; the first `ramp` rounds are of the ramp, the others of the final phase."""
     windows = {name: ratios(times, name, slice(None, ramp)) for name in times}
     finals = {name: ratios(times, name, slice(ramp, None)) for name in times}
     rows = [
@@ -101,7 +101,7 @@ def ratios(times: Seconds, name: str, phase: slice) -> tuple[float, float, float
 
 
 def _base(name: str) -> str:
-    """The dense step that a candidate is held against."""
+    """The dense step that a candidate is compared with."""
     return NAIVE_DENSE if name == NAIVE else DENSE
 
 

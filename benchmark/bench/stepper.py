@@ -1,4 +1,4 @@
-"""A model drawn at random, and one training step of it after another as the harness takes them: what the step's cost is measured on.
+"""Steps of the harness on a random model, for measuring what a step costs.
 
 BERT's architecture at several sizes; time does not depend on the weights.
 """
@@ -39,7 +39,7 @@ class Shape:
 
     @property
     def words(self) -> str:
-        """As a title says it."""
+        """Its description in titles."""
         return f"{self.name}: {self.layers} layers of {self.hidden}, batch {self.batch} x {self.length}"
 
 
@@ -52,14 +52,14 @@ TINY = Shape("tiny shape", 2, 32, 2, batch=4, length=16, vocabulary=200)
 
 
 def shape_for(device: torch.device, quick: bool) -> Shape:
-    """What a step is timed on: MiniLM's shape on a CPU, BERT-base's on CUDA; a tiny one to try the code."""
+    """The shape to time: MiniLM's on a CPU, BERT-base's on CUDA, a tiny one for quick runs."""
     if quick:
         return TINY
     return BERT_BASE if device.type == "cuda" else MINILM
 
 
 def sized(shape: Shape, batch: str | None) -> Shape:
-    """`shape` with a batch of ROWSxLENGTH, its own where that is None; PrunebenchError for other words."""
+    """`shape` with a batch of ROWSxLENGTH, or its own if that is None; PrunebenchError if it is not of that form."""
     if batch is None:
         return shape
     found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", batch)
@@ -105,7 +105,7 @@ def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
 
 
 class Stepper:
-    """The harness's own step on one batch: flat vectors, fused optimizer, a criterion or none."""
+    """The harness's step on one batch: flat vectors, fused optimizer, a criterion or none."""
 
     def __init__(
         self,

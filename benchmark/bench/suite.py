@@ -1,4 +1,4 @@
-"""`prunebench bench`: measure the sections asked for, print each as it is done, and keep tables and raw numbers."""
+"""`prunebench bench`: measures sections, prints each when it is done, and saves tables and raw numbers."""
 
 import os
 import time
@@ -18,7 +18,7 @@ from benchmark.machine.atomic import write_text
 
 @dataclass(frozen=True)
 class Job:
-    """What is measured, on what."""
+    """What to measure, and on what."""
 
     device: torch.device
     place: cell.Place
@@ -37,11 +37,11 @@ SECTIONS: dict[str, Callable[[Job], Iterable[Section]]] = {
     "records": lambda job: [records.measure(job.quick, job.tell)],
     "workers": lambda job: workers.measure(job.quick, job.tell),
 }
-"""What can be asked for."""
+"""Sections by name."""
 
 
 UNMEASURED = {"targets": [], "notes": ["A quick run: it tries the code; the figures mean nothing."]}
-"""What a quick run says in place of targets."""
+"""Fields of a section of a quick run, which has no targets."""
 
 
 def chosen(names: Sequence[str]) -> list[str]:
@@ -53,7 +53,7 @@ def chosen(names: Sequence[str]) -> list[str]:
 
 
 def measure(job: Job, names: Sequence[str], folder: Path, show: Callable[[Section], None]) -> Path:
-    """Measure sections one by one, each written as soon as it is done beside the older ones of this device; the table's path."""
+    """Measure sections one by one, saving each beside older ones of this device; returns the table's path."""
     wanted = chosen(names)
     environment.prepare_device(job.device)
     machine = environment.describe(job.device) | {"cores": str(os.cpu_count())}
@@ -74,7 +74,7 @@ def measure(job: Job, names: Sequence[str], folder: Path, show: Callable[[Sectio
 
 
 def keep(section: Section, device: str, table: Path) -> None:
-    """Add a section to the device's JSON, in the place of an older one, and write the table anew."""
+    """Put a section into the device's JSON, replacing an older one, and rewrite the table."""
     raw = table.with_suffix(".json")
     costs = read(raw.read_text(), str(raw)) if raw.is_file() else Costs(device=device, sections=[])
     costs = costs.with_section(section)

@@ -1,7 +1,7 @@
-"""Boards of any number of finished cells, made up: the shape of real records, numbers of no meaning.
+"""Writes boards with any number of made-up records, to measure how reading, `status` and tables grow with a board.
 
-For measuring how reading, `status` and tables grow with a board. Every file is valid, so nothing tells such a board from one
-that was run but its title; it is written for a measurement and deleted after it.
+The records have the shape of real ones and are valid, but their numbers mean nothing; only the board's title says so. They are
+written for a measurement and deleted after it.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ LAYERS = [
 SIZE = 16384
 """Weights of a layer."""
 VARIANTS = 40
-"""Curves, layers and outcomes that differ; each record has one of them."""
+"""Number of different curves, layers and outcomes; each record has one of them."""
 ENVIRONMENT = {
     "python": "3.11.7", "platform": "Linux x86_64", "device": "synthetic", "precision": "fp32", "threads": "1",
     "commit": "0" * 12, "prunebench": "0", "torch": "0", "transformers": "0", "datasets": "0", "numpy": "0",
@@ -46,7 +46,7 @@ ENVIRONMENT = {
 
 
 def write_board(folder: Path, count: int, seed: int = 0) -> Suite:
-    """A new board in `folder` with `count` records, the first cells of a grid just large enough; PrunebenchError where it exists."""
+    """A new board in `folder` with `count` records, the first cells of a grid; PrunebenchError if the folder exists."""
     if folder.exists():
         raise PrunebenchError(f"{folder} exists: a synthetic board is written into a new folder")
     suite = grid(count)
@@ -60,13 +60,13 @@ def write_board(folder: Path, count: int, seed: int = 0) -> Suite:
 
 
 def grid(count: int) -> Suite:
-    """The smallest suite of this grid with at least `count` cells: as many seeds as that takes."""
+    """The suite with the fewest seeds that has at least `count` cells."""
     one = len(Suite.model_validate(GRID).cells())
     return Suite.model_validate(GRID | {"seeds": list(range(-(-count // one)))})
 
 
 class _Writer:
-    """Writes records: the long parts are made once in each of their variants, the rest for each spec."""
+    """Writes records; the long parts come from prepared variants, the rest is made for each spec."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder, self.random = folder, random.Random(seed)
@@ -80,7 +80,7 @@ class _Writer:
         self.checksums = [hashlib.sha256(data).hexdigest() for data in self.outcomes]
 
     def write(self, spec: RunSpec) -> None:
-        """The two files of one finished run; not synced to the disk."""
+        """Write the two files of one finished run, without syncing them to the disk."""
         i = self.random.randrange(VARIANTS)
         text = json.dumps(self._content(spec, self.checksums[i]), indent=1)
         text = text.replace('"curve": []', f'"curve": {self.curves[i]}').replace(
@@ -90,7 +90,7 @@ class _Writer:
         outcomes_path(self.folder, spec.id).write_bytes(self.outcomes[i])
 
     def _content(self, spec: RunSpec, checksum: str) -> dict[str, Any]:
-        """A record as it is saved, without curve and layers."""
+        """A record as JSON, without curve and layers."""
         size, score = SIZE * len(LAYERS), 100 * self.random.random()
         seconds = 60 * self.random.lognormvariate(0, 0.3)
         return {
@@ -127,13 +127,13 @@ def _layers(numbers: random.Random) -> list[dict[str, Any]]:
 
 
 def _inserted(content: list[dict[str, Any]], depth: int) -> str:
-    """As json.dumps writes it inside a record."""
+    """The value as json.dumps writes it inside a record."""
     first, *lines = json.dumps(content, indent=1).splitlines()
     return "\n".join([first, *(" " * depth + line for line in lines)])
 
 
 def changed(folder: Path, share: float) -> Iterator[Path]:
-    """Rewrite every record whose turn it is, the same content at a new time; the paths."""
+    """Rewrite a `share` of the records with the same content, so that they have a new time; yields their paths."""
     paths = sorted((folder / "records").glob("*.json"))
     for path in paths[:: max(1, round(1 / share))]:
         path.write_bytes(path.read_bytes())

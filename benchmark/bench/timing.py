@@ -1,6 +1,6 @@
-"""Times that can be compared: the candidates take turns in one process, so that a busy machine slows all of them alike.
+"""Comparable times: candidates take turns in one process, so that a busy machine slows all of them alike.
 
-A round lets every candidate work once, odd rounds in reverse order, so that a drift of the machine favours nobody.
+In a round every candidate works once, odd rounds in reverse order, so that a drift of the machine's speed favours none.
 """
 
 import math
@@ -13,26 +13,26 @@ import torch
 from numpy.typing import NDArray
 
 Seconds = dict[str, list[float]]
-"""Raw times of every candidate, one a round, in the order of the rounds."""
+"""Raw times of every candidate, one per round."""
 
 Tell = Callable[[str], None]
-"""Where progress is told."""
+"""Called with messages about progress."""
 
 RESAMPLES = 2000
 
 
 def quiet(_: str) -> None:
-    """Nobody listens."""
+    """Ignores messages."""
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done what was asked of it."""
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def seconds_of(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds that `work` takes, its kernels included."""
+    """Seconds that `work` takes, including its kernels on the device."""
     wait(device)
     started = time.perf_counter()
     work()
@@ -43,7 +43,7 @@ def seconds_of(work: Callable[[], object], device: torch.device) -> float:
 def interleave(
     candidates: Mapping[str, Callable[[], object]], rounds: int, warm: int, device: torch.device, tell: Tell = quiet
 ) -> Seconds:
-    """Times of `rounds` rounds, after `warm` that are not counted."""
+    """Times of `rounds` rounds, after `warm` rounds that do not count."""
     times: Seconds = {name: [] for name in candidates}
     told = time.monotonic()
     for turn in range(warm + rounds):
@@ -66,7 +66,7 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def added(base: Sequence[float], other: Sequence[float], window: int) -> tuple[float, float, float]:
-    """(ratio, low, high) of `other` to `base` over windows of `window` rounds: what the other does on top, on average.
+    """(ratio, low, high) of `other` to `base`, averaged over windows of `window` rounds.
 
     Paired by round: the differences of each position in the window have a median over the windows, so that one disturbed step
     does not decide, and a step that is dear by nature (a masking) counts with its share. The 95 % interval resamples windows.

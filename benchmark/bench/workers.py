@@ -1,7 +1,7 @@
-"""Cells per hour against workers: measured with one and two on a small board, simulated with what that measured for many.
+"""Cells per hour for one and two workers, measured on a small board, and for many, simulated with the measured costs.
 
-The folder's costs are measured where the temporary folder lies, a local disk; a folder that machines share over a network is
-slower by an amount that only its owner can measure, so the simulation is repeated for 1 ms and 5 ms an operation: assumed.
+The folder's costs are those of the temporary folder, on a local disk. A network folder is slower by an amount that depends on the
+site, so the simulation is repeated with an assumed 1 ms and 5 ms an operation.
 """
 
 import json
@@ -31,17 +31,17 @@ SUITE: dict[str, Any] = {
 WORKERS = (1, 2, 8, 64, 256, 1000)
 CELLS = 100_000
 STRETCH = 60.0
-"""A simulated cell takes as many times the measured seconds: minutes, as cells of real boards do."""
+"""Factor on the measured seconds: simulated cells take minutes, as cells of real boards do."""
 PREEMPTIONS = 0.1 / 3600
-"""Assumed, per second of work: a worker is lost every ten hours."""
+"""Assumed rate per second of work: one in ten hours."""
 CHECKPOINT = 600.0
 ASSUMED = (1e-3, 5e-3)
-"""Seconds of one operation of a shared folder, beside the measured ones."""
+"""Assumed seconds of one operation on a shared folder, beside the measured ones."""
 POLICIES: tuple[Policy, ...] = ("runners", "spread", "desk")
 
 
 def measure(quick: bool, tell: Tell) -> list[Section]:
-    """Two sections: the simulation against the measured runs, and the simulated rates."""
+    """Two sections: the simulation compared with measured runs, and simulated rates for many workers."""
     with tempfile.TemporaryDirectory() as name:
         suite = SUITE | ({"seeds": [0], "criteria": ["magnitude"]} if quick else {})
         alone = _run(Path(name) / "one", suite, 1, tell)
@@ -60,7 +60,7 @@ def measure(quick: bool, tell: Tell) -> list[Section]:
 
 
 def cells_of(board: Board, records: Sequence[Record]) -> list[Cell]:
-    """The board's cells in order, each with its recorded seconds and the place of the dense cell that taught it."""
+    """The board's cells in order, each with its recorded seconds and the position of its teacher's cell."""
     order = [spec.id for spec in board.suite.cells()]
     at, by_id = {run_id: i for i, run_id in enumerate(order)}, {record.id: record for record in records}
     found = [by_id[run_id] for run_id in order]
@@ -68,9 +68,9 @@ def cells_of(board: Board, records: Sequence[Record]) -> list[Cell]:
 
 
 def grown(cells: Sequence[Cell], count: int, stretch: float = 1.0, beyond: float = 0.0) -> list[Cell]:
-    """At least `count` cells: the board again and again, as with other seeds, every cell `stretch` times as long.
+    """At least `count` cells: the board repeated, as with more seeds, every cell `stretch` times as long.
 
-    `beyond` are the seconds of a cell that its record does not count: weights of teachers and the record, synced to the disk.
+    `beyond` are the seconds of a cell that its record does not count, for writing teachers' weights and the record to the disk.
     """
     more: list[Cell] = []
     while len(more) < count:
@@ -80,7 +80,7 @@ def grown(cells: Sequence[Cell], count: int, stretch: float = 1.0, beyond: float
 
 
 def folder_cost(board: Path, rounds: int = 200) -> list[float]:
-    """Seconds to find a finished cell finished: its lock taken, its record looked for, the lock given back."""
+    """Seconds to check a finished cell: take its lock, look for its record, release the lock."""
     locks, records, found = board / ".cache" / "locks", board / "records", []
     for i in range(rounds):
         started = time.perf_counter()
@@ -91,7 +91,7 @@ def folder_cost(board: Path, rounds: int = 200) -> list[float]:
 
 
 def _run(folder: Path, suite: dict[str, Any], workers: int, tell: Tell) -> tuple[list[Cell], float]:
-    """A board run by so many `prunebench run` at once: its cells with their seconds, and the wall-clock of all."""
+    """Run a board with `workers` processes; its cells with their seconds, and the wall-clock seconds in all."""
     tell(f"a small board, workers: {workers}")
     folder.mkdir()
     (folder / "suite.yaml").write_text(json.dumps(suite))
@@ -111,7 +111,7 @@ def _timed(folder: Path, workers: int) -> float:
 
 
 def _tail(cells: Sequence[Cell]) -> float:
-    """Standard deviation of log seconds among the cells of equal kind; those that were taught are one, all others another."""
+    """Standard deviation of log seconds among cells with a teacher, and among those without."""
     spread = []
     for taught in (True, False):
         logs = [math.log(cell.seconds) for cell in cells if (cell.teacher is not None) == taught]
@@ -126,7 +126,7 @@ def _checked(
     beyond: float,
     raw: dict[str, list[float]],
 ) -> Section:
-    """The second runner is predicted; the first gave the seconds beyond the records, without which it is shown."""
+    """Compare simulated with measured rates. The seconds beyond the records are fitted to one runner; two runners are predicted."""
     rows, off = [], 0.0
     for workers, (cells, wall) in ((1, alone), (2, pair)):
         measured = 3600 * len(cells) / wall
@@ -178,7 +178,7 @@ def _simulated(cells: list[Cell], world: World, tail: float) -> Section:
 
 
 def _lost(outcome: Outcome) -> str:
-    """Shares of the workers' time that were no work."""
+    """Shares of the workers' time that were not work."""
     every = sum(outcome.spent.values())
     shares = {what: much / every for what, much in outcome.spent.items() if what != "work"}
     return ", ".join(f"{what} {share:.0%}" for what, share in shares.items() if share >= 0.005) or "nowhere"

@@ -7,9 +7,9 @@ weights/        trained weights, where `run --save-weights` asked for them (weig
 .cache/         locks, and files in which an engine's jobs report: what runners on several machines must all see
 
 A *cell* is one planned run: a task, a criterion, a sparsity and a seed. What can be made again (tokenized data, dense teachers,
-checkpoints, the index) lies in the user's cache folder (machine/caches.py) and not here: a board may come from a stranger, and
-what a cache says is believed. Locks have to stay, since runners on several machines share nothing but the board; they are empty
-files, and nothing in them is ever read.
+checkpoints, the index) is in the user's cache folder (machine/caches.py) and not here: a board may come from a stranger, and the
+content of a cache is trusted. Locks must be here, because runners on several machines share only the board; they are empty files,
+and are never read.
 """
 
 import json
@@ -42,7 +42,7 @@ SUITE = "suite.yaml"
 
 @dataclass(frozen=True)
 class Source:
-    """Fingerprints of what a task's records were made from; empty where there is none yet."""
+    """Fingerprints of the data and model of a task's records; empty if there is no record yet."""
 
     data: str = ""
     model: str = ""
@@ -50,14 +50,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Board:
-    """A board folder and its validated suite."""
+    """A board's folder and its validated suite."""
 
     folder: Path
     suite: Suite
 
     @classmethod
     def open(cls, folder: Path, changes: dict[str, Any] | None = None, **places: str | None) -> "Board":
-        """Read and check the suite; PrunebenchError where there is none or it is wrong."""
+        """Read and check the suite; PrunebenchError if it is missing or wrong."""
         path = folder / SUITE
         if not path.is_file():
             found = sorted(
@@ -69,36 +69,36 @@ class Board:
 
     @property
     def records_folder(self) -> Path:
-        """Where records lie."""
+        """Folder of the records."""
         return self.folder / "records"
 
     @property
     def cache(self) -> Path:
-        """This user's folder for what can be made again; PrunebenchError where the user has none."""
+        """This user's cache folder for the board; PrunebenchError if the user has no home folder."""
         return board_cache(self.folder)
 
     @property
     def shared(self) -> Path:
-        """What runners on several machines must all see."""
+        """Folder of files that runners on several machines share."""
         return self.folder / ".cache"
 
     @property
     def locks(self) -> Path:
-        """Where runners hold a lock on the cell each is at."""
+        """Folder of the locks, one for each cell that was ever started."""
         return self.shared / "locks"
 
     @property
     def checkpoints(self) -> Path:
-        """Where unfinished runs are saved, to be resumed."""
+        """Folder of the checkpoints of unfinished runs."""
         return self.cache / "checkpoints"
 
     @property
     def weights_folder(self) -> Path:
-        """Where the weights of finished runs lie, if they were kept. They belong to the results and are no cache."""
+        """Folder of the weights of finished runs, if they were kept. They are results, not a cache."""
         return self.folder / "weights"
 
     def find(self, cell: str) -> RunSpec:
-        """The cell with this id, the start of an id, or readable name; PrunebenchError where it is none or several."""
+        """The cell with this id, beginning of an id, or readable name; PrunebenchError if there is none or several."""
         cells = self.suite.cells()
         found = [spec for spec in cells if spec.id.startswith(cell) or spec.cell == cell]
         if len(found) != 1:
@@ -107,14 +107,14 @@ class Board:
         return found[0]
 
     def record(self, spec: RunSpec) -> Record:
-        """The cell's record; PrunebenchError where it has none."""
+        """The cell's record; PrunebenchError if it has none."""
         path = record_path(self.records_folder, spec.id)
         if not path.exists():
             raise PrunebenchError(f"{spec.cell} ({spec.id}) has no record yet: run the board first")
         return load_record(path)
 
     def cells(self, only: str = "*") -> list[RunSpec]:
-        """Cells whose task or readable name matches the pattern `only`; PrunebenchError where none does."""
+        """Cells whose task or readable name matches the pattern `only`; PrunebenchError if none does."""
         cells = [spec for spec in self.suite.cells() if matches(spec.task, only) or matches(spec.cell, only)]
         if not cells:
             raise PrunebenchError(
@@ -123,7 +123,7 @@ class Board:
         return cells
 
     def is_done(self, spec: RunSpec) -> bool:
-        """Whether a readable record of the cell stands; an unreadable one is reported by `records`, and made again."""
+        """Whether the cell has a readable record. An unreadable one is reported by `records`, and its cell run again."""
         path = record_path(self.records_folder, spec.id)
         if not path.exists():
             return False
@@ -134,30 +134,30 @@ class Board:
         return True
 
     def records(self) -> tuple[list[Record], list[RecordError]]:
-        """Records of this board's cells, and files that cannot be read."""
+        """Records of this board's cells, and errors of files that cannot be read."""
         records, problems = load_records(self.records_folder)
         return self._own(records), problems
 
     def summaries(self) -> tuple[list[Record], list[RecordError]]:
-        """As `records`, but without their curves and layers, which are empty: what large boards are shown from."""
+        """As `records`, with empty curves and layers, which is faster for large boards."""
         index = self.index()
         return self._own(index.summaries()), index.problems
 
     def index(self) -> Index:
-        """What stands among the records now."""
+        """The index of the records as they are now."""
         return Index(self.records_folder, index_file(self.folder))
 
     def done(self, cells: Iterable[RunSpec]) -> set[str]:
-        """Ids of those of `cells` that have a readable record, by one look at the folder."""
+        """Ids of those of `cells` that have a readable record, by listing the folder once."""
         return self.index().ids & {spec.id for spec in cells}
 
     def unreadable(self, cells: list[RunSpec]) -> list[RecordError]:
-        """What is wrong with the files that stand where records of `cells` should."""
+        """Errors of the files that should be records of `cells`."""
         names = {record_path(self.records_folder, spec.id) for spec in cells}
         return [problem for problem in self.index().problems if problem.path in names]
 
     def sources(self, spec: RunSpec) -> Source:
-        """What the standing records of the spec's task were made from."""
+        """Fingerprints of the data and model of the existing records of the spec's task."""
         names = _names(self.records_folder)
         for cell in self.suite.cells():
             if cell.task == spec.task and f"{cell.id}.json" in names and self.is_done(cell):
@@ -166,7 +166,7 @@ class Board:
         return Source()
 
     def failures(self) -> dict[str, str]:
-        """Reasons of failed cells by id, where no record has been made since."""
+        """Reasons of failed cells by id, unless there is a record now."""
         names = _names(self.records_folder)
         found = {}
         for spec in self.suite.cells():
@@ -179,24 +179,24 @@ class Board:
         return [record for record in records if record.id in wanted]
 
     def failure(self, spec: RunSpec) -> str | None:
-        """Why the cell failed, if that is how its last run ended."""
+        """Why the cell failed, if its last run did."""
         path = failure_path(self.records_folder, spec.id)
         return failure_reason(path) if path.exists() else None
 
     def fail(self, spec: RunSpec, reason: str, log: str) -> None:
-        """Note that a cell failed; never counted as a record, and dropped once there is one."""
+        """Note that a cell failed. The note is deleted when the cell has a record."""
         content = {"id": spec.id, "cell": spec.cell, "reason": reason, "log": log}
         text = json.dumps(content, indent=1, ensure_ascii=False)
         write_text(failure_path(self.records_folder, spec.id), text + "\n")
 
 
 def _names(folder: Path) -> set[str]:
-    """What lies in the folder, asked for once: a question per cell is slow where many machines share the folder."""
+    """Names in the folder, listed once, because asking for each file is slow on network folders."""
     return set(os.listdir(folder)) if folder.is_dir() else set()  # noqa: PTH208 - a Path each takes five times as long
 
 
 def _some(cell: str, names: list[str], most: int = 8) -> str:
-    """The choices, of many the nearest ones alone."""
+    """The choices; of many, only the nearest ones."""
     near = get_close_matches(cell, names, n=most, cutoff=0.0)
     more = f", and {len(names) - most} more (see status)" if len(names) > most else ""
     return choices(cell, near) + more

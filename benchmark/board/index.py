@@ -1,12 +1,12 @@
-"""The index of a board: what tables and `status` need of its records, so that only files that changed are read again.
+"""The index of a board: the parts of its records that tables and `status` need, so that only changed files are read again.
 
-One SQLite file in the board's cache (machine/caches.py). It can be deleted at any time, and never changes an answer:
+One SQLite file in the board's cache (machine/caches.py). It can be deleted at any time, and never changes a result:
 
 - a row counts only while its record's file has the size, times and inode with which it was read; files that were written in the last
   two seconds are not entered, because a second change might leave them the same times;
 - each row carries a checksum of itself, and the file says which version of prunebench made it;
-- what is not in it is read from the records; a file that is damaged or of another version is deleted; one that can be neither read
-  nor written is done without.
+- records that are not in it are read from their files; an index that is damaged or of another version is deleted, and one that can
+  be neither read nor written is not used.
 
 Unreadable records are never entered: they are read, and reported, every time.
 """
@@ -37,15 +37,15 @@ from benchmark.machine.safe_read import MAX_RECORD, read_regular_file
 from benchmark.suite.spec import Plugins, RunSpec
 
 WORTH = 500
-"""Records from which on an index is made: fewer are read in less than a second."""
+"""Number of records from which an index is made; fewer are read in less than a second."""
 SETTLED = 2.0
-"""Seconds after which another change of a file gives it another time."""
+"""Seconds after which a further change of a file certainly gives it another time."""
 PATIENCE = 10.0
-"""Seconds to wait for another process that is just writing the index."""
+"""Seconds to wait for another process that is writing the index."""
 AT_ONCE = 1000
-"""Records that are parsed together."""
+"""Number of records that are parsed together."""
 RARELY = (200_000, 50, 100)
-"""Thresholds of Python's search for garbage once large boards are read: it would go through millions of objects that all stay."""
+"""Thresholds of Python's garbage collector for large boards, so that it does not scan millions of live objects again and again."""
 FAILED = ".failed.json"
 PACKAGES = ("benchmark", "criteria", "tasks")
 GROUPS = ("prunebench.criteria", "prunebench.regularizers", "prunebench.schedules", "prunebench.tasks")
@@ -58,7 +58,7 @@ CREATE TABLE IF NOT EXISTS plans (name TEXT PRIMARY KEY, stamp TEXT, content BLO
 
 
 def shortened(record: Record) -> Record:
-    """The record with an empty curve and no layers: what tables are made from."""
+    """The record with an empty curve and no layers, which is enough for tables."""
     return replace(record, curve=[], sparsity=replace(record.sparsity, layers=[]))
 
 
@@ -71,7 +71,7 @@ MANY = Decoder(list[Record], dec_hook=decode_spec)
 
 
 class Finished(NamedTuple):
-    """What `status` tells of a record."""
+    """What `status` needs of a record."""
 
     task: str
     seconds: float
@@ -94,7 +94,7 @@ BRIEF = Decoder(_Brief)
 
 
 class Index:
-    """What stands in a folder of records now, by file name in order. `file` is the SQLite file, which need not be there."""
+    """The records in a folder now, by file name in order. `file` is the SQLite file, which need not exist."""
 
     def __init__(self, folder: Path, file: Path | None) -> None:
         self.folder, began = folder, time.time_ns()
@@ -119,7 +119,7 @@ class Index:
         return {name.removesuffix(".json"): Finished(b.spec.task, b.cost.total_seconds) for name, b in briefs}
 
     def summaries(self) -> list[Record]:
-        """Every readable record, sorted by id, without its curve and layers: those are empty."""
+        """Every readable record, sorted by id, with an empty curve and no layers."""
         contents = list(self.contents.values())
         if len(contents) >= WORTH:
             gc.set_threshold(*RARELY)
@@ -152,7 +152,7 @@ def _newest(stamp: str) -> int:
 
 
 def _read(folder: Path, names: Iterable[str]) -> tuple[dict[str, bytes], list[RecordError]]:
-    """The shortened records in these files by name, and what is wrong with the others."""
+    """The shortened records in these files by name, and the errors of the others."""
     contents: dict[str, bytes] = {}
     problems: list[RecordError] = []
     for name in names:
@@ -164,7 +164,7 @@ def _read(folder: Path, names: Iterable[str]) -> tuple[dict[str, bytes], list[Re
 
 
 def _record(folder: Path, name: str) -> Record:
-    """As `load_record`, but quicker where the record is sound: making a Path takes a tenth of the time that the record does."""
+    """As `load_record`, but faster for a valid record, because it makes no Path."""
     with suppress(OSError, ValueError):
         if record := parse_record(name.removesuffix(".json"), read_regular_file(f"{folder}/{name}", MAX_RECORD)):
             return record
@@ -175,22 +175,22 @@ def _record(folder: Path, name: str) -> Record:
 
 
 class Plan(Struct):
-    """What `status` needs of a suite's cells, in their order. Expanding a suite loads its plugins, and with them torch."""
+    """What `status` needs of a suite's cells, in order. It is kept because expanding a suite loads its plugins, and so torch."""
 
     tasks: list[str]
     cells: list[tuple[str, int, str]]
     """Id, position of the task, readable name."""
     places: dict[str, bool]
-    """Models and data that the cells name, and whether there was a folder of that name."""
+    """Models and data that the cells name, and whether there was such a folder."""
 
 
 PLAN, PLAN_WRITER = Decoder(Plan), Encoder()
 
 
 def planned(folder: Path, changes: Mapping[str, Any], data: str | None = None, model: str | None = None) -> Plan:
-    """The cells of the board in `folder`; PrunebenchError where there is no board or its suite is wrong.
+    """The plan of the board in `folder`; PrunebenchError if there is no board or its suite is wrong.
 
-    Those of a large board are kept in the index until its suite, the command line or the installed plugins change.
+    That of a large board is kept in the index until its suite, the command line or the installed plugins change.
     """
     stamp = _stamp(folder, changes, data, model)
     with suppress(DecodeError):
@@ -205,7 +205,7 @@ def planned(folder: Path, changes: Mapping[str, Any], data: str | None = None, m
 
 
 def _expanded(folder: Path, changes: dict[str, Any], **places: str | None) -> tuple[Plan, bool]:
-    """The plan, and whether every plugin in it is built in."""
+    """The plan, and whether all its plugins are built in."""
     from benchmark.board.board import Board  # loads torch
 
     suite = Board.open(folder, changes, **places).suite
@@ -217,7 +217,7 @@ def _expanded(folder: Path, changes: dict[str, Any], **places: str | None) -> tu
 
 
 def _stamp(folder: Path, *given: object) -> str:
-    """A hash of everything that decides the cells, but for the program itself and the folders that they name."""
+    """A hash of everything that determines the cells, except the program itself and the folders that they name."""
     with suppress(OSError):
         given += (hashlib.sha256((folder / "suite.yaml").read_bytes()).hexdigest(),)
     points = sorted(
@@ -230,7 +230,7 @@ def _stamp(folder: Path, *given: object) -> str:
 
 
 def index_file(folder: Path) -> Path | None:
-    """Where the index of the board in `folder` lies; None where this user has no place for caches."""
+    """File of the index of the board in `folder`; None if this user has no cache folder."""
     try:
         return board_cache(folder) / "index.sqlite"
     except PrunebenchError:
@@ -238,7 +238,7 @@ def index_file(folder: Path) -> Path | None:
 
 
 def _rows(file: Path | None, table: str) -> dict[str, tuple[str, bytes]]:
-    """Stamp and content of the sound rows by name; none where there is no index of this version. A damaged one is deleted."""
+    """Stamp and content of the undamaged rows by name; none without an index of this version. A damaged index is deleted."""
     if file is None:
         return {}
     try:
@@ -260,7 +260,7 @@ def _rows(file: Path | None, table: str) -> dict[str, tuple[str, bytes]]:
 
 
 def _keep(file: Path | None, table: str, rows: Iterable[tuple[str, str, bytes]], gone: Iterable[str] = ()) -> None:
-    """Enter rows and drop others; where that cannot be, there is no index, or the old one."""
+    """Add rows and delete others. If that fails, the index stays as it is, or there is none."""
     rows, gone = list(rows), list(gone)
     if file is None or not (rows or gone):
         return
@@ -292,7 +292,7 @@ def _checksum(name: str, stamp: str, content: bytes) -> int:
 
 @cache
 def _program() -> str:
-    """A hash of this package's files by name, size and time: another version reads records in another way."""
+    """A hash of this package's files by name, size and time, because another version may read records differently."""
     root = Path(__file__).resolve().parents[2]
     files = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]

@@ -14,7 +14,7 @@ from benchmark.machine.safe_read import MAX_OUTCOMES, read_regular_file
 
 
 def pack_outcomes(outcomes: dict[str, NDArray[Any]]) -> bytes:
-    """Outcomes as compressed npz bytes, the same bytes for the same numbers; refuses anything but numbers."""
+    """Outcomes as the bytes of a compressed npz file, the same for the same numbers; refuses anything but numbers."""
     for name, values in outcomes.items():
         if values.dtype.kind not in "biuf":
             raise ValueError(f"outcome '{name}' must be numbers, found dtype {values.dtype}")

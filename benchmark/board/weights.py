@@ -1,4 +1,4 @@
-"""Trained weights as safetensors with a checksum: dense teachers, and what `run --save-weights` keeps for `export`."""
+"""Saves trained weights as safetensors with a checksum: dense teachers, and those that `run --save-weights` keeps."""
 
 import os
 import warnings
@@ -15,18 +15,18 @@ from benchmark.machine.safe_read import read_regular_file
 from tasks.pipeline.sealed import BLANK, intact, seal
 
 LARGEST = 64 << 30
-"""Bytes: no model is larger."""
+"""Bytes of the largest file of weights that is read."""
 HEADER = 16 << 20
 """Bytes that names and shapes may take beside the tensors."""
 
 
 def weights_path(folder: Path, run_id: str) -> Path:
-    """Where the weights of `run_id` lie."""
+    """Path of the weights of `run_id`."""
     return folder / f"{run_id}.safetensors"
 
 
 def save_weights(folder: Path, run_id: str, state: Mapping[str, Tensor]) -> None:
-    """Write a state dict, whole or not at all."""
+    """Write a state dict atomically."""
     # Cloned, because safetensors refuses tensors that share memory, as tied weights and flat views do.
     copies = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
     write_bytes(weights_path(folder, run_id), seal(save(copies, BLANK)))
@@ -38,9 +38,9 @@ def size_of(state: Mapping[str, Tensor]) -> int:
 
 
 def read_weights(path: Path, like: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-    """The state dict in a file of `save_weights`; OSError where it cannot be read.
+    """The state dict in a file of `save_weights`; OSError if it cannot be read.
 
-    ValueError where it is damaged, or, with `like`, where its names or shapes are other ones than in that state dict.
+    ValueError if it is damaged, or if its names or shapes differ from those of the state dict `like`.
     """
     data = read_regular_file(path, LARGEST if like is None else size_of(like) + HEADER)
     if not intact(data):
@@ -55,7 +55,7 @@ def read_weights(path: Path, like: Mapping[str, Tensor] | None = None) -> dict[s
 
 
 def check_fit(state: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> None:
-    """ValueError where two state dicts differ in a name or a shape."""
+    """ValueError if two state dicts differ in a name or a shape."""
     if odd := sorted(state.keys() ^ like.keys()):
         raise ValueError(f"its tensors are not the model's: '{odd[0]}' is in one of them only")
     for name, tensor in state.items():
@@ -64,9 +64,9 @@ def check_fit(state: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> None:
 
 
 def load_weights(folder: Path, run_id: str, like: Mapping[str, Tensor] | None = None) -> dict[str, Tensor] | None:
-    """The state dict; None where there is none.
+    """The state dict; None if there is none.
 
-    A file that is damaged, or does not fit `like`, is set aside with a warning, to be made again.
+    A file that is damaged, or does not fit `like`, is set aside with a warning, and None returned.
     """
     path = weights_path(folder, run_id)
     if not os.path.lexists(path):

@@ -1,4 +1,4 @@
-"""The command line: parses, calls, prints. No logic here; heavy modules are imported by the command that needs them."""
+"""The command line: parses, calls, prints. It has no logic, and each command imports the heavy modules that it needs."""
 
 import sys
 from pathlib import Path
@@ -12,11 +12,11 @@ from benchmark.plugins.files import only_look
 __all__ = ["app", "diagnosing", "extending", "keeping", "main", "measuring", "running", "showing", "tuning"]
 
 LONGEST = 200
-"""Characters of a file's name in a message."""
+"""Longest file name in a message, in characters."""
 
 
 def main() -> None:
-    """The console script: errors a user can mend, of input or of the machine, are one message and exit code 2."""
+    """The console script. Errors of input or of the machine are printed as one message, and the exit code is 2."""
     try:
         app()
     except PrunebenchError as error:
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def folder_stands() -> bool:
-    """Whether the current folder is still there."""
+    """Whether the current folder still exists."""
     try:
         Path.cwd()
     except OSError:
@@ -42,6 +42,6 @@ def folder_stands() -> bool:
 
 
 def _short(name: object) -> str:
-    """A file's name, cut where it is long."""
+    """A file's name, shortened if it is long."""
     text = str(name)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

@@ -16,7 +16,7 @@ from benchmark.report.escape import for_terminal
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP end the command with one line, what has been done saved; the exit code is 128 + signal."""
+    """Within, Ctrl-C, SIGTERM and SIGHUP end the command with one line, after saving; the exit code is 128 + signal."""
     from benchmark.machine.interrupt import catching, raise_if_signalled
 
     try:
@@ -33,7 +33,7 @@ def interruptible() -> Iterator[None]:
 
 
 class Interruptible(TyperGroup):
-    """The commands, each of which ends with a sentence where a signal asks it to, its temporary files removed."""
+    """The commands; each ends with one line if it is interrupted."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that `ctx` names."""
@@ -41,7 +41,7 @@ class Interruptible(TyperGroup):
             return super().invoke(ctx)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Every command with its whole first sentence."""
+        """List every command with its whole help text."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, self.commands[name].help or "") for name in self.list_commands(ctx)])
 
@@ -98,14 +98,14 @@ Kind = Literal["criteria", "regularizers", "schedules", "tasks"]
 
 
 def echo(text: object, err: bool = False) -> None:
-    """Print; names and reasons may come from suites, records and plugins, so nothing reaches the terminal as a command to it."""
+    """Print `text` without terminal escapes, since names and reasons may come from suites, records and plugins."""
     typer.echo(for_terminal(str(text)), err=err)
 
 
 def terminal(output: object = None) -> dict[str, Any]:
-    """How a table is written for the terminal: as wide as it is, in colour; without one, whole and plain.
+    """Options for writing a table: the terminal's width and colours; without a terminal, whole and plain.
 
-    COLUMNS sets a width where there is no terminal, NO_COLOR does without colours.
+    COLUMNS sets a width without a terminal, NO_COLOR turns colours off.
     """
     there = output is None and sys.stdout.isatty()
     if not there and (output is not None or not os.environ.get("COLUMNS", "").isdecimal()):
@@ -114,7 +114,7 @@ def terminal(output: object = None) -> dict[str, Any]:
 
 
 def echo_coloured(text: str) -> None:
-    """Print a table whose colours are ours; its names were made harmless when it was written."""
+    """Print a table with its colours; its names were escaped when it was written."""
     typer.echo(text)
 
 
@@ -126,7 +126,7 @@ def open_board(
     *,
     runs: bool = False,
 ) -> Any:
-    """The board, with the suite changed as asked; its plugin files are run only by a command that `runs` cells."""
+    """Open the board with changes to its suite. Its plugin files run only under a command that `runs` cells."""
     from benchmark.board.board import Board
     from benchmark.plugins.files import only_look
 
@@ -135,7 +135,7 @@ def open_board(
 
 
 def parsed(changes: list[str] | None) -> dict[str, Any]:
-    """The --set options as settings; without any, nothing is loaded."""
+    """The --set options as settings; without any, nothing is imported."""
     if not changes:
         return {}
     from benchmark.suite.read import parse_changes

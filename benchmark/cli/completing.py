@@ -1,4 +1,4 @@
-"""What the shell offers behind TAB: the names of plugins. Files and boards it completes by itself."""
+"""Completes names of plugins in the shell, which completes files and boards by itself."""
 
 from benchmark.plugins import registry
 from benchmark.plugins.catalogue import catalogue
@@ -10,7 +10,7 @@ def plugins(incomplete: str) -> list[str]:
 
 
 def criteria(incomplete: str) -> list[str]:
-    """What may be the criterion of a row."""
+    """Criteria, as a row may name them."""
     return [name for name in _names("criteria") if name.startswith(incomplete)]
 
 

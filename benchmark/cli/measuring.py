@@ -75,5 +75,5 @@ def bench(
 
 
 def _named(word: str) -> str:
-    """A word of the command line as the published recipe has it: an absolute path by its last part, without this machine's folders."""
+    """A word of the command line as it is published: of an absolute path only the last part."""
     return Path(word).name if Path(word).is_absolute() else word

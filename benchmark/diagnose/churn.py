@@ -1,4 +1,4 @@
-"""Churn: how much masks change while they are recomputed, and whether what was pruned comes back.
+"""Churn: how much masks change when they are recomputed, and how many pruned weights come back.
 
 flipped    share of mask entries that differ from the mask before
 swapped    flipped minus what the change of sparsity alone needs: twice the weights that came back, where sparsity rises
@@ -13,25 +13,25 @@ from benchmark.suite.spec import Strict
 
 
 class Masking(Strict):
-    """One masking after the first, against the one before."""
+    """One new mask, compared with the one before."""
 
     step: int
     sparsity: float
-    """Of the new mask."""
+    """Sparsity of the new mask."""
     flipped: float
     swapped: float
     regrown: float
 
 
 class Churn(Strict):
-    """A run's masks from the first to the last."""
+    """Churn of a run's masks, from the first to the last."""
 
     maskings: list[Masking]
     returned: float
 
 
 class Masks:
-    """Shown every mask of a run in turn."""
+    """Is given every mask of a run in turn."""
 
     def __init__(self) -> None:
         self.last: Tensor | None = None
@@ -39,7 +39,7 @@ class Masks:
         self.maskings: list[Masking] = []
 
     def add(self, step: int, mask: Tensor) -> None:
-        """The mask (bool [n], True = kept) made after `step` steps."""
+        """Add the mask (bool [n], True = kept) made after `step` steps."""
         if self.last is None:
             self.ever = ~mask
         else:
@@ -58,7 +58,7 @@ class Masks:
         self.last = mask.clone()
 
     def result(self) -> Churn:
-        """What was seen."""
+        """The churn of the masks so far."""
         assert self.last is not None, "a run always masks once"
         ever = int(self.ever.sum())
         return Churn(maskings=self.maskings, returned=int((self.ever & self.last).sum()) / ever if ever else 0.0)

@@ -1,11 +1,11 @@
-"""Fidelity: does a criterion's score say what the loss loses when weights go?
+"""Fidelity: does a criterion's score predict how the loss changes when weights are removed?
 
     predicted   the sum of scores (or of `Criterion.predicted`, in units of the loss) over a group of weights
     measured    L(theta without the group) - L(theta), on a fixed set of batches, without dropout, in double precision up
-                to the logits, which tasks hand over in fp32
+                to the logits, which tasks return in fp32
 
 Groups are the quantile bins of the score within each matrix, equally large, and single weights at evenly spaced ranks of all.
-Spearman's correlation asks for the order, the slope of measured on predicted (through zero) for the size: 1 is calibrated.
+Spearman's correlation compares the order, the slope of measured on predicted (through zero) the size: 1 is calibrated.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,20 +26,20 @@ Loss = Callable[[nn.Module], float]
 
 @dataclass(frozen=True)
 class Probing:
-    """When and how closely fidelity is measured."""
+    """When fidelity is measured, and on how many groups of weights."""
 
     at: float = 0.0
-    """Share of the training after which the next masking is examined; 0 is the first, of a model that is still dense."""
+    """Share of the training after which the next new mask is examined; 0 is the first one, of a dense model."""
     bins: int = 5
-    """Quantile bins of each matrix."""
+    """Number of quantile bins of each matrix."""
     singles: int = 64
-    """Single weights."""
+    """Number of single weights."""
     batches: int = 2
-    """Batches on which the loss is measured."""
+    """Number of batches on which the loss is measured."""
 
 
 class Groups(Strict):
-    """Groups of weights, a list entry each."""
+    """Groups of weights, one list entry each."""
 
     layer: list[int]
     """Position of the matrix in `Fidelity.layers`."""
@@ -53,13 +53,13 @@ class Groups(Strict):
 
 
 class Fidelity(Strict):
-    """What was predicted and what came, for one criterion at one moment of one run."""
+    """Predicted and measured changes of the loss, for one criterion at one step of one run."""
 
     step: int
     split: str
-    """Where the batches come from."""
+    """The split that the batches are from."""
     loss: float
-    """With all weights as they were."""
+    """The loss with all weights in place."""
     layers: list[str]
     bins: Groups
     singles: Groups
@@ -92,7 +92,7 @@ def measure(
 
 @dataclass(frozen=True)
 class Probe:
-    """A copy of the model in double precision whose weights can be taken out and put back."""
+    """A copy of the model in double precision whose weights can be zeroed and restored."""
 
     model: nn.Module
     names: list[str]
@@ -108,7 +108,7 @@ class Probe:
         return cls(copied, names, loss, loss(copied))
 
     def change(self, layer: int, index: Tensor) -> float:
-        """What the loss changes by when the entries `index` of a matrix are zero."""
+        """Change of the loss when the entries `index` of a matrix are zero."""
         flat = self.model.get_parameter(self.names[layer]).data.view(-1)
         kept = flat[index].clone()
         flat[index] = 0
@@ -173,7 +173,7 @@ def by_layer(groups: Groups, size: bool = False) -> dict[int, float]:
 
 
 def slope(groups: Groups) -> float | None:
-    """Measured on predicted, least squares through zero; None where nothing is predicted."""
+    """Slope of measured on predicted, least squares through zero; None if nothing is predicted."""
     if groups.predicted is None:
         return None
     p, m = np.array(groups.predicted), np.array(groups.measured)

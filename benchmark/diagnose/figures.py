@@ -1,4 +1,4 @@
-"""Figures of what was diagnosed: what bins of weights cost, fidelity by matrix, churn over training, criteria against each other."""
+"""Figures of diagnostics: change of the loss by bin of weights, fidelity by matrix, churn over training, correlation of criteria."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Train a cell again and look: at its masks, and at its criterion's fidelity at one masking. Nothing of the run changes by it."""
+"""Trains a cell again and observes its masks, and its criterion's fidelity at one of them, without changing the run."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from tasks.base import Batch
 
 
 def observe_run(spec: RunSpec, options: Options, probing: Probing) -> tuple[Churn, Fidelity | None]:
-    """Run the pruned cell `spec` under observation; fidelity is None where no masking comes after `probing.at`."""
+    """Run the pruned cell `spec` and observe it; fidelity is None if no new mask comes after `probing.at`."""
     seen: list[MaskObserver] = []
 
     def begin(job: Run) -> None:
@@ -28,14 +28,14 @@ def observe_run(spec: RunSpec, options: Options, probing: Probing) -> tuple[Chur
 
 
 class MaskObserver:
-    """Looks at every masking of a run."""
+    """Observes every new mask of a run."""
 
     def __init__(self, job: Run, probing: Probing) -> None:
         self.job, self.probing, self.masks = job, probing, Masks()
         self.fidelity: Fidelity | None = None
 
     def __call__(self, pruner: Pruner) -> None:
-        """A new mask was made and is not yet applied."""
+        """Called with a new mask before it is applied."""
         before = self.masks.last
         self.masks.add(pruner.steps_taken, pruner.mask)
         pruning = pruner.last_masking is not None and pruner.last_masking[1] > 0
@@ -66,14 +66,14 @@ def examine(job: Run, pruner: Pruner, before: Tensor | None, probing: Probing, l
 
 
 def predicted(pruner: Pruner) -> Tensor | None:
-    """Predicted changes of the loss [n], None where the criterion predicts none."""
+    """Predicted changes of the loss [n]; None if the criterion predicts none."""
     shown = zip(pruner.states, pruner._as_seen(pruner.weights.vector.data), strict=True)
     found = [part for part in (pruner.criterion.predicted(*one) for one in shown) if part is not None]
     return pruner._flattened(found).float() if len(found) == len(pruner.states) else None
 
 
 def split_of(job: Run) -> str:
-    """Held-out training data where the board holds any out, else training data; never the reported split."""
+    """Held-out training data if the board has any, else training data; never the reported split."""
     return "heldout" if job.spec.heldout else "train"
 
 

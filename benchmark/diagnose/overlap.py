@@ -1,4 +1,4 @@
-"""Which weights survive: overlap of the kept sets of different rows and of different seeds of one row.
+"""Overlap of the kept weights of different rows, and of different seeds of one row.
 
     J(A, B) = |A and B| / |A or B|      kept sets A, B: the prunable weights that are not zero in the final model
 
@@ -23,7 +23,7 @@ Kept = NDArray[np.bool_]
 
 
 def jaccard(a: Kept, b: Kept) -> float:
-    """Overlap of two kept sets [n], in [0, 1]; 1 where both are empty."""
+    """Overlap of two kept sets [n], in [0, 1]; 1 if both are empty."""
     union = np.count_nonzero(a | b)
     return float(np.count_nonzero(a & b) / union) if union else 1.0
 
@@ -35,7 +35,7 @@ def chance(density_a: float, density_b: float) -> float:
 
 
 def kept_set(board: Board, record: Record) -> Kept | None:
-    """The kept set of a finished cell; None where its weights were not kept."""
+    """The kept set of a finished cell; None if its weights were not saved."""
     weights = load_weights(board.weights_folder, record.id)
     if weights is None:
         return None
@@ -51,7 +51,7 @@ def row_name(record: Record) -> str:
 def overlaps(records: Sequence[Record], kept: Sequence[Kept]) -> tuple[list[str], NDArray[np.float64]]:
     """Row names and their mean overlaps [rows, rows]: off the diagonal between rows at equal seeds, on it between seeds.
 
-    `records` are cells of one task and sparsity, `kept` their kept sets. nan where there is no pair (one seed).
+    `records` are cells of one task and sparsity, `kept` their kept sets. nan if there is no pair (one seed).
     """
     names = list(dict.fromkeys(row_name(record) for record in records))
     sums, counts = np.zeros((len(names),) * 2), np.zeros((len(names),) * 2)

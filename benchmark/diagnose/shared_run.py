@@ -1,4 +1,4 @@
-"""All criteria of a board on one and the same dense training run: how alike they rank, and how faithful each is.
+"""Compares all criteria of a board on the same dense training run: how similarly they rank, and the fidelity of each.
 
 Up to the first masking a dense run is what every pruned cell trains. Each criterion watches the same weights and gradients, and at
 the moment of that masking (or the first after a share of the training) their scores are compared.
@@ -25,7 +25,7 @@ from benchmark.training.run import Options, calibration, run
 from benchmark.training.train import Run
 
 MOST = 1_000_000
-"""Weights over which ranks are correlated: of more, every few in even strides."""
+"""Number of weights over which ranks are correlated; of more weights, an evenly spaced sample."""
 
 
 class SharedRun(Strict):
@@ -40,7 +40,7 @@ class SharedRun(Strict):
 
 
 class Observer(Pruner):
-    """A criterion that watches and prunes nothing."""
+    """A criterion that observes and prunes nothing."""
 
     def __init__(self, job: Run, text: str, schedule: Schedule, sparsity: float) -> None:
         weights = job.pruner.weights
@@ -59,7 +59,7 @@ class Observer(Pruner):
         self.calibrate = calibration(job)
 
     def see_gradient(self, grad: Tensor, lr: float) -> None:
-        """See the weights as they are and the gradient [n] at them."""
+        """Show the criterion the weights and their gradient [n]."""
         step = self.step(lr)
         parts = zip(self.states, self._as_seen(self.weights.vector.data), self._as_seen(grad), strict=True)
         for state, weight, part in parts:
@@ -67,7 +67,7 @@ class Observer(Pruner):
 
 
 class ObservedDense(Dense):
-    """Takes the place of a dense run's pruner: shows every step to all observers, and ends the run once they are compared."""
+    """Stands in for a dense run's pruner: shows every step to all observers, and ends the run when they have been compared."""
 
     def __init__(self, job: Run, texts: list[str], schedule: str, sparsity: float, probing: Probing) -> None:
         super().__init__(job.pruner.weights)
@@ -78,13 +78,13 @@ class ObservedDense(Dense):
         self.steps_taken = 0
 
     def observe(self, lr: float, finite: bool | None = None) -> None:  # noqa: ARG002 - as Dense has it
-        """Every observer sees the same."""
+        """Show all observers the gradient."""
         grad = self.weights.collect()
         for observer in self.observers.values():
             observer.see_gradient(grad, lr)
 
     def prune(self) -> None:
-        """Nothing, until the moment has come."""
+        """Count the step; at the step of the comparison, compare and end the run."""
         self.steps_taken += 1
         for observer in self.observers.values():
             observer.steps_taken = self.steps_taken
@@ -94,7 +94,7 @@ class ObservedDense(Dense):
 
 
 class StopRun(Exception):  # noqa: N818 - no error
-    """The rest of the run would tell nothing more."""
+    """Ends the run, because the rest of it is not needed."""
 
 
 def compare_on_dense_run(
@@ -132,7 +132,7 @@ def compare_scores(job: Run, observers: Mapping[str, Observer], probing: Probing
 
 
 def can_observe_dense(text: str) -> bool:
-    """Whether the criterion can watch a dense run: one with gates of its own changes the forward pass."""
+    """Whether the criterion can observe a dense run; a latent one cannot, since its gates change the forward pass."""
     return not registry.configure("criteria", text).overrides("gate")
 
 

@@ -7,11 +7,11 @@ from mlflow import MlflowClient  # type: ignore[import-not-found, unused-ignore]
 from benchmark.suite.spec import RunSpec
 
 LONGEST = 500
-"""Characters of a tag's value."""
+"""Longest value of a tag, in characters."""
 
 
 class MLflow:
-    """One run, by its id: several may be open at a time."""
+    """One run, by its id, since several may be open at a time."""
 
     def __init__(self, client: MlflowClient, run_id: str) -> None:
         self.client, self.run_id, self.step = client, run_id, 0

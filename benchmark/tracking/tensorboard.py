@@ -31,6 +31,6 @@ class TensorBoard:
 
 
 def open_session(spec: RunSpec, settings: dict[str, str], folder: Path) -> TensorBoard:
-    """A folder named by the cell and its id, so that TensorBoard's list reads well."""
+    """Open a folder named by the cell and its id, which is what TensorBoard lists."""
     name = "".join(letter if letter.isalnum() or letter in "-+.=" else "_" for letter in spec.recorded().cell)
     return TensorBoard(folder / "tracking" / f"{name}-{spec.id}", settings)

@@ -1,4 +1,4 @@
-"""`--track`: tells an experiment tracker what a watcher is told. Records stay the truth; nothing is ever read back from a tracker."""
+"""`--track`: passes what a watcher is told on to an experiment tracker. Nothing is ever read back from it."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,11 +13,11 @@ from benchmark.suite.spec import RunSpec
 from benchmark.training.train import Progress
 
 TRACKERS = ("tensorboard", "wandb", "mlflow")
-"""Modules of this package, each named as the package it needs, with an `Opener` called `open_session`."""
+"""Modules of this package, named as the packages that they need; each has an `Opener` called `open_session`."""
 
 
 class Session(Protocol):
-    """One cell, as a tracker sees it."""
+    """One cell in a tracker."""
 
     def log(self, step: int, values: dict[str, float]) -> None:
         """Numbers at a training step."""
@@ -31,7 +31,7 @@ Opener = Callable[[RunSpec, dict[str, str], Path], Session]
 
 
 class Tracking:
-    """A watcher around another one: passes everything on, and tells the tracker for as long as that works."""
+    """A watcher that passes everything on to another one and to the tracker."""
 
     def __init__(self, inner: Watcher, opener: Opener, folder: Path) -> None:
         self.inner, self.opener, self.folder = inner, opener, folder
@@ -39,7 +39,7 @@ class Tracking:
         self.working = True
 
     def started(self, spec: RunSpec) -> Progress:
-        """Open a session; its progress goes to both."""
+        """Open a session; progress goes to both."""
         shown = self.inner.started(spec)
         with self._unharmed():
             self.sessions[spec.id] = self.opener(spec, settings_of(spec), self.folder)
@@ -63,11 +63,11 @@ class Tracking:
         self._end(spec.id, {}, reason)
 
     def noted(self, spec: RunSpec, text: str) -> None:
-        """For people only."""
+        """A message for the user; not sent to the tracker."""
         self.inner.noted(spec, text)
 
     def close(self) -> None:
-        """Close what was interrupted."""
+        """Close the sessions of interrupted cells."""
         for run_id in list(self.sessions):
             self._end(run_id, {}, "interrupted")
 
@@ -79,7 +79,7 @@ class Tracking:
 
     @contextmanager
     def _unharmed(self) -> Iterator[None]:
-        """No trouble of a tracker (a full disk, a server that is gone) fails a run; the first one is said."""
+        """Call the tracker; an error of it (a full disk, a lost server) fails no run, and the first one is shown."""
         try:
             yield
         except Exception as error:
@@ -90,7 +90,7 @@ class Tracking:
 
 @contextmanager
 def tracked(watcher: Watcher, tracker: str | None, folder: Path) -> Iterator[Watcher]:
-    """`watcher`, with `tracker` told as well where one is named; PrunebenchError where it is unknown or not installed."""
+    """`watcher`, which also tells `tracker` if one is named; PrunebenchError if it is unknown or not installed."""
     if tracker is None:
         yield watcher
         return

@@ -1,7 +1,7 @@
-"""Which point to try next: Optuna's tree-structured Parzen estimator, as a pure function of the trials so far.
+"""Suggests the next point to try: Optuna's tree-structured Parzen estimator, as a pure function of the trials so far.
 
-Nothing of Optuna outlives a call: each trial asks a fresh sampler, seeded by seed and trial number, that is told of all earlier
-trials. So a search that was interrupted goes on as if it had not been, and its first n trials are those of a search of n.
+Each trial uses a new sampler, seeded by seed and trial number, which is given all earlier trials. So an interrupted search goes on
+as if it had not been interrupted, and the first n trials do not depend on how many follow.
 Up to the tenth trial points are random; the learning rate is drawn first, so that all rows then try the same rates.
 
 Reference: Bergstra et al., Algorithms for Hyper-Parameter Optimization, NIPS 2011; Akiba et al., Optuna, KDD 2019
@@ -25,7 +25,7 @@ DIGITS = 3
 
 
 def require_optuna() -> None:
-    """PrunebenchError, with what to install, where Optuna is missing."""
+    """PrunebenchError, with what to install, if Optuna is missing."""
     try:
         import optuna  # noqa: F401
     except ImportError as error:
@@ -67,5 +67,5 @@ def _rounded(space: Range, value: Value) -> Value:
 
 
 def _seed(seed: int, number: int) -> int:
-    """A seed of its own for every trial."""
+    """The seed of one trial."""
     return int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:4], "big")

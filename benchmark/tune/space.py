@@ -1,7 +1,7 @@
-"""What is searched for one row: the learning rate that all rows share, and what the criterion declares.
+"""The search space of one row: the learning rate, which all rows search, and what the criterion declares.
 
-A point of the space is a mapping of names to values, `lr` first. An option that the row itself sets (`movement[score_optimizer=adam]`)
-is what makes it that row, and is not searched.
+A point is a mapping of names to values, `lr` first. Options that the row itself sets (`movement[score_optimizer=adam]`) are not
+searched.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from criteria.common.search import Choice, Linear, Log, Range
 LR = "lr"
 """The learning rate's name in a point."""
 FACTOR = 4.0
-"""The learning rate is searched from the suite's own divided by this to it multiplied by this, where nothing else is asked for."""
+"""By default the learning rate is searched between the suite's divided by this and the suite's multiplied by this."""
 
 Value = int | float | str | bool
 Point = dict[str, Value]
@@ -25,7 +25,7 @@ Space = Mapping[str, Range]
 
 
 def space_of(spec: RunSpec, rates: tuple[float, float] | None = None, fixed_rate: bool = False) -> Space:
-    """The space of the spec's row, `lr` first; PrunebenchError where nothing is left to search."""
+    """The space of the spec's row, `lr` first; PrunebenchError if there is nothing to search."""
     low, high = rates or (spec.training.lr / FACTOR, spec.training.lr * FACTOR)
     shared: dict[str, Range] = {} if fixed_rate else {LR: Log(low, high)}
     criterion = registry.configure("criteria", spec.criterion)
@@ -40,7 +40,7 @@ def space_of(spec: RunSpec, rates: tuple[float, float] | None = None, fixed_rate
 
 
 def start(spec: RunSpec, space: Space) -> Point:
-    """The row as the suite has it: every row's first trial. What lies outside its range is moved to the range's end."""
+    """The suite's own values, which are every row's first trial; values outside their range are moved to its end."""
     criterion = registry.configure("criteria", spec.criterion)
     given = {name: spec.training.lr if name == LR else getattr(criterion, name) for name in space}
     return {name: _inside(space[name], value) for name, value in given.items()}

@@ -1,4 +1,4 @@
-"""Study: the trials of one row at one task and sparsity, as they are kept in BOARD/tuning/. One atomic write per trial."""
+"""A study: the trials of one row at one task and sparsity, saved in BOARD/tuning/ after every trial."""
 
 import json
 from pathlib import Path
@@ -17,11 +17,11 @@ FOLDER = "tuning"
 
 
 State = Literal["done", "missed", "failed"]
-"""missed: the criterion's sparsity is an outcome, and came out below what was asked for."""
+"""missed: the criterion does not prune to an exact sparsity, and ended below the requested one."""
 
 
 class Trial(Strict):
-    """One training run of the row with other options, scored on held-out training data."""
+    """One training run of the row with options to try, scored on held-out training data."""
 
     point: Point
     state: State
@@ -34,16 +34,16 @@ class Trial(Strict):
 
     @property
     def counted(self) -> float | None:
-        """The score, where it was reached on the row's terms."""
+        """The score, if the trial was not failed or missed."""
         return self.score if self.state == "done" else None
 
 
 class Study(Strict):
-    """What was searched and what came of it; everything but the trials is settled before the first."""
+    """What is searched, and the trials; only these change after the first trial."""
 
     schema_version: Annotated[int, Field(alias="schema")] = SCHEMA
     spec: RunSpec
-    """The row as it is trained in trials: its seed and held-out share, before any option is changed."""
+    """The row's spec with the trials' seed and held-out share, before any option is changed."""
     space: dict[str, str]
     space_hash: str
     metric: str
@@ -58,12 +58,12 @@ class Study(Strict):
         return self.spec.cell.partition(" seed ")[0]
 
     def best(self, trials: int) -> Trial | None:
-        """The best of the first `trials`, the earliest of equals; None where none was reached on the row's terms."""
+        """The best of the first `trials`, the earlier one of equals; None if all failed or missed."""
         done = [trial for trial in self.trials[:trials] if trial.counted is not None]
         return max(done, key=lambda trial: trial.counted or 0.0, default=None)
 
     def refuse_other(self, other: "Study", path: Path) -> None:
-        """PrunebenchError where `other`, about to go on with this one's file, is another search."""
+        """PrunebenchError if `other`, which would continue in this study's file, searches something else."""
         for field in ("space", "data_fingerprint", "model_fingerprint"):
             if getattr(self, field) != getattr(other, field):
                 raise PrunebenchError(
@@ -73,12 +73,12 @@ class Study(Strict):
 
 
 def study_path(board: Path, spec: RunSpec) -> Path:
-    """Where the study of the row that `spec` trains lies; its name says the row, its id settles which search it is."""
+    """Path of the study of the row that `spec` trains, named by row and id."""
     return board / FOLDER / f"{slug(spec.cell.partition(' seed ')[0])}-{spec.id}.json"
 
 
 def save_study(path: Path, study: Study) -> None:
-    """Write it whole or not at all, the best trial's number beside the trials."""
+    """Write the study atomically, with the best trial's number beside the trials."""
     best = study.best(len(study.trials))
     content = study.model_dump(mode="json", by_alias=True)
     content["best"] = None if best is None else study.trials.index(best)
@@ -86,7 +86,7 @@ def save_study(path: Path, study: Study) -> None:
 
 
 def load_study(path: Path) -> Study | None:
-    """The study, None where there is none yet; PrunebenchError where the file cannot be read."""
+    """The study; None if there is none yet. PrunebenchError if the file cannot be read."""
     if not path.exists():
         return None
     try:

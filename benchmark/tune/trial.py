@@ -1,4 +1,4 @@
-"""One trial: the row's own training, on less data, scored on the held-out part of it. The reported split is never looked at."""
+"""One trial: trains the row on part of the training data and scores it on the rest. The reported split is never used."""
 
 import time
 
@@ -12,11 +12,11 @@ from benchmark.tune.space import Point, applied
 from benchmark.tune.study import State, Trial
 
 SHORT = 0.005
-"""How much less sparse than asked a criterion may come out whose sparsity is an outcome: else the best trial would prune nothing."""
+"""How far below the requested sparsity a criterion without exact sparsity may end; else the best trial would prune nothing."""
 
 
 def trial_spec(spec: RunSpec, seed: int) -> RunSpec:
-    """The cell `spec` as it is trained in trials: `seed`, and training data held out where the board holds none out.
+    """The cell `spec` as it is trained in trials: `seed`, and training data held out if the board holds none out.
 
     A board that selects its weights on the reported split selects them on held-out data here.
     """
@@ -27,7 +27,7 @@ def trial_spec(spec: RunSpec, seed: int) -> RunSpec:
 
 
 def attempt(spec: RunSpec, point: Point, options: Options) -> Trial:
-    """Train the row `spec` at `point`. What the point is to blame for is a failed trial; what the machine is, is raised."""
+    """Train the row `spec` at `point`. An error of the point gives a failed trial; an error of the machine is raised."""
     # Marked as tuned, so that a teacher is the dense run at the shared learning rate, the same for all trials.
     tuned = Tuned(row=spec.row, trials=1, lr=spec.training.lr, heldout=spec.heldout, seed=spec.seed)
     began = time.perf_counter()

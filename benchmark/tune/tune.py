@@ -1,7 +1,7 @@
 """`prunebench tune`: the same number of trials for every row of a board, one study per row, task and sparsity.
 
-Any number of runners may tune one board: each study has a lock, and trials of one study follow one another. An interrupt loses
-the trial it falls into and no other.
+Any number of runners may tune one board: each study has a lock, and its trials follow one another. An interrupt loses only the
+current trial.
 """
 
 from collections.abc import Callable
@@ -25,15 +25,15 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Search:
-    """How to tune, the same for every row."""
+    """Settings of the search, the same for every row."""
 
     trials: int
     seed: int | None = None
-    """Of trials and sampler; by default one that no cell of the board reports."""
+    """Seed of trials and sampler; by default one that no cell of the board has."""
     rates: tuple[float, float] | None = None
-    """Range of the learning rate; by default a factor of 4 on either side of the suite's."""
+    """Range of the learning rate; by default from a quarter to four times the suite's."""
     fixed_rate: bool = False
-    """Leave the learning rate as the suite has it."""
+    """Do not search the learning rate."""
     device: str = "auto"
     trust_remote_code: bool = False
 
@@ -56,7 +56,7 @@ def rows_of(board: Board, only: str = "*") -> list[RunSpec]:
 
 
 def tune(board: Board, search: Search, only: str = "*", say: Say = lambda _: None) -> None:
-    """Bring the study of every row that `only` matches to `search.trials` trials; PrunebenchError before any where one cannot."""
+    """Run trials until the study of every row that `only` matches has `search.trials`; PrunebenchError first if one cannot be run."""
     require_optuna()
     pick_device(search.device)
     specs = [trial_spec(spec, search.seed_for(board)) for spec in rows_of(board, only)]
@@ -84,7 +84,7 @@ def _bring(board: Board, search: Search, spec: RunSpec, space: Space, say: Say) 
 
 
 def _opened(board: Board, spec: RunSpec, space: Space, options: Options) -> Study:
-    """The study as it stands, or a new one; the task is opened in any case, so that missing data fails here and no trial."""
+    """The saved study, or a new one. The task is opened in any case, so that missing data fail here and not in a trial."""
     prepared = open_task(spec, options)
     fresh = Study(
         spec=spec.recorded(),
@@ -104,7 +104,7 @@ def _opened(board: Board, spec: RunSpec, space: Space, options: Options) -> Stud
 
 
 def _next(study: Study, spec: RunSpec, space: Space) -> Point:
-    """The row as it is first, then what the sampler says."""
+    """The next point: the suite's own values first, then the sampler's suggestion."""
     if not study.trials:
         return start(spec, space)
     return suggest(space, [(trial.point, trial.counted) for trial in study.trials], spec.seed)
@@ -116,7 +116,7 @@ def _options(board: Board, search: Search) -> Options:
 
 
 def told(trial: Trial) -> str:
-    """A trial in one line."""
+    """A trial as one line of text."""
     point = ", ".join(f"{name}={spell(value)}" for name, value in trial.point.items())
     score = f"{trial.score:.2f}" if trial.state == "done" else f"{trial.state} ({trial.reason})"
     return f"{score} with {point}, {trial.seconds:.1f} s"

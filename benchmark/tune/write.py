@@ -1,4 +1,4 @@
-"""The tuned board: a suite of its own beside the tuned one, with the best configuration of each row, and what it was tuned by.
+"""Writes the tuned board: a new suite with the best configuration of each row, and how it was tuned.
 
 Its cells are tuned ones and dense ones alone, so that all rows of its table had the same trials; the untuned rows stay where they are.
 """
@@ -29,7 +29,7 @@ PLACES = {
     "data": "",
     **dict.fromkeys(("criteria", "regularizers", "schedule", "row", "criterion", "regularizer"), ".py"),
 }
-"""Settings that may name something by where it lies, and how such a text ends."""
+"""Settings that may hold a path, and what such a path ends with."""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def outcome(board: Board, trials: int, seed: int) -> Outcome:
-    """What the studies of `board` say after `trials` trials at `seed`."""
+    """The outcome of the studies of `board` after `trials` trials at `seed`."""
     found = Outcome()
     for cell in rows_of(board):
         spec = trial_spec(cell, seed)
@@ -58,7 +58,7 @@ def outcome(board: Board, trials: int, seed: int) -> Outcome:
 
 
 def write_tuned(board: Board, found: Outcome, folder: Path, changes: Mapping[str, Any] | None = None) -> Path:
-    """Write the suite of the tuned cells into `folder`; PrunebenchError where there is none, or a suite by other hands."""
+    """Write the suite of the tuned cells into `folder`; PrunebenchError without tuned cells, or if somebody else's suite is there."""
     head = HEAD.format(folder=board.folder.resolve().name)
     path = folder / SUITE
     if not found.cells:
@@ -89,7 +89,7 @@ def _cell(spec: RunSpec, best: RunSpec, trials: int, space: str) -> TunedCell:
 
 
 def _narrowed(board: Board, cells: list[TunedCell], raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of the suite that name its grid, cut down to what was tuned; everything else is as it was."""
+    """The parts of the suite that name its grid, restricted to what was tuned."""
     tasks = [task for task in board.suite.tasks if any(cell.task == task for cell in cells)]
     rows = dict.fromkeys(f"{cell.row} + {cell.regularizer}" for cell in cells)
     overrides = {
