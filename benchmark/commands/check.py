@@ -1,4 +1,4 @@
-"""`prunebench check`: holds a plugin, by name or file, against the contract of its kind."""
+"""`prunebench check`: checks a plugin, by name or file, against the contract of its kind."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ CONTRACTS = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """One check: what was seen, or what failed and what to do."""
+    """The result of one check: what was seen, or what failed and what to do."""
 
     name: str
     passed: bool
@@ -26,19 +26,19 @@ class Verdict:
 
     @property
     def state(self) -> str:
-        """In one word of seven letters."""
+        """The result as one word of seven letters."""
         return "skipped" if self.skipped else "passed " if self.passed else "FAILED "
 
     @property
     def skipped(self) -> bool:
-        """Whether it does not apply to this plugin, or could not be tried."""
+        """Whether the check does not apply to this plugin, or could not be run."""
         return self.passed and self.words.startswith("skipped")
 
 
 def verdicts(
     text: str, kind: str | None = None, data: str | None = None, model: str | None = None
 ) -> tuple[str, list[Verdict]]:
-    """The kind of the plugin `text` and a verdict of every check: all of them run, whichever fails."""
+    """The kind of the plugin `text` and the result of every check; all run, even if one fails."""
     kind, checks = _checks(text, kind, data, model)
     told: list[Verdict] = []
     for name, one in checks.items():
@@ -58,7 +58,7 @@ def _verdict(name: str, one: Callable[[], str]) -> Verdict:
 
 
 def _advice(error: BaseException) -> str:
-    """What an assertion says; of any other error, where in the plugin it comes from."""
+    """The message of an assertion; for any other error, where in the plugin it comes from."""
     return str(error) if isinstance(error, AssertionError) and str(error) else f"it raises\n{own_traceback(error)}"
 
 
@@ -67,7 +67,7 @@ def check(
 ) -> tuple[str, list[tuple[str, str]]]:
     """The kind of the plugin `text` and its passed checks with what was seen; AssertionError says what to do.
 
-    `data` and `model` are what a task is tried on, where the embedded ones are not for it.
+    `data` and `model` are what a task is checked on, if the embedded ones do not suit it.
     """
     kind, checks = _checks(text, kind, data, model)
     return kind, [(name, one()) for name, one in checks.items()]
@@ -85,7 +85,7 @@ def _checks(
 
 
 def kind_of(text: str) -> str:
-    """Which kind of plugin has this name, or is defined in this file; PrunebenchError where none or several do."""
+    """The kind of the plugin of this name or in this file; PrunebenchError if there is none or several."""
     name, _ = registry.parse(text)
     if name.partition(":")[0].endswith(".py"):
         return _kind_of_file(text, name)

@@ -1,4 +1,4 @@
-"""`prunebench doctor`: what this machine has and lacks for running boards, and how to get it. Looks, changes nothing."""
+"""`prunebench doctor`: reports what this machine has and lacks for running boards, and how to get it. It changes nothing."""
 
 import importlib.metadata
 import importlib.util
@@ -18,11 +18,11 @@ from benchmark.board.board import Board
 from benchmark.machine.environment import PACKAGES
 
 State = Literal["ok", "missing", "wrong"]
-"""Fine; absent but optional; in the way of runs."""
+"""Present; absent but optional; in the way of runs."""
 
 PYTHON = (3, 11)
 SECONDS = 3.0
-"""How long the hub may take to answer."""
+"""Seconds that the hub may take to answer."""
 
 EXTRAS = {
     "ray": "--engine ray: a cluster, or the GPUs of this machine",
@@ -33,7 +33,7 @@ EXTRAS = {
     "optuna": "prunebench tune",
     "accelerate": "pruning under the Hugging Face Trainer",
 }
-"""Optional package, importable under its own name: what it is for."""
+"""Optional packages by the name they are imported as, and what each is for."""
 
 PROGRAMS = {
     "cc": (
@@ -53,7 +53,7 @@ PROGRAMS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at; `remedy` says what to do about it."""
+    """The result of one check; `remedy` says what to do about it."""
 
     what: str
     state: State
@@ -62,7 +62,7 @@ class Finding:
 
 
 def examine(board: Board | None = None) -> list[Finding]:
-    """Everything, in the order in which it matters; with `board`, its data and models too."""
+    """All checks, most important first; with `board`, those of its data and models too."""
     findings = [python(), *packages(), device(), embedded(), hub()]
     if board is not None:
         findings += board_findings(board)
@@ -70,7 +70,7 @@ def examine(board: Board | None = None) -> list[Finding]:
 
 
 def report_lines(findings: list[Finding]) -> list[str]:
-    """A line for each, remedies below, and a verdict."""
+    """A line for each finding, remedies below, and a verdict."""
     width = max(len(finding.what) for finding in findings)
     lines = []
     for finding in findings:
@@ -88,7 +88,7 @@ def python() -> Finding:
 
 
 def packages() -> Iterator[Finding]:
-    """Required packages, as every record names them."""
+    """Required packages, by the names in records."""
     for name in PACKAGES:
         try:
             yield Finding(name, "ok", importlib.metadata.version(name))
@@ -97,7 +97,7 @@ def packages() -> Iterator[Finding]:
 
 
 def device() -> Finding:
-    """Where runs would go, and at what precision."""
+    """The device that runs would use, and its precision."""
     try:
         from benchmark.machine.environment import describe, pick_device
 
@@ -110,7 +110,7 @@ def device() -> Finding:
 
 
 def embedded() -> Finding:
-    """The data and models of the mini board, which need no network."""
+    """Whether the embedded data and models, which need no network, can be opened."""
     from tasks.formats.sources import MINI
 
     needed = ("encoder/model.safetensors", "decoder/model.safetensors", "glue/SST-2/train.tsv")
@@ -121,7 +121,7 @@ def embedded() -> Finding:
 
 
 def hub(seconds: float = SECONDS) -> Finding:
-    """Whether `data: hub` and hub models can be fetched; what is in the local cache works without."""
+    """Whether the hub can be reached; what is in the local cache works without it."""
     address = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     cache = os.environ.get("HF_HOME", str(Path("~/.cache/huggingface").expanduser()))
     cached = f"; cached files in {cache}" if Path(cache).is_dir() else ""

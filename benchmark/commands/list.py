@@ -22,7 +22,7 @@ def _entry_lines(entry: Entry) -> list[str]:
 
 
 def spelt(default: str) -> str:
-    """A default as it would be given in a name: true, not True, and text without quotes."""
+    """A default as it is written in a plugin's name: true, not True, and text without quotes."""
     try:
         return spell(literal(default))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Bytes and latency of finished cells whose weights were kept: dense against pruned, in turns, on the CPU of this machine."""
+"""Measures bytes and latency of finished cells whose weights were saved: dense and pruned in turns, on this machine's CPU."""
 
 from collections.abc import Sequence
 
@@ -14,23 +14,23 @@ from benchmark.training.run import Options, open_task
 from tasks.base import Batch, Prepared
 
 ROWS = 8
-"""Examples in the forward pass that is timed."""
+"""Number of examples in the forward pass that is timed."""
 
 
 class OneForward(nn.Module):
-    """A model and the one batch that it is timed on."""
+    """A model and the batch that it is timed on."""
 
     def __init__(self, prepared: Prepared, model: nn.Module, batch: Batch) -> None:
         super().__init__()
         self.model, self._prepared, self._batch = model, prepared, batch
 
     def forward(self) -> tuple[Tensor, Tensor]:
-        """The task's forward on that batch."""
+        """The task's forward pass on that batch."""
         return self._prepared.forward(self.model, self._batch)
 
 
 def measure_cells(board: Board, records: Sequence[Record]) -> dict[str, Measured]:
-    """Measurements by record id; PrunebenchError where no cell's weights were kept."""
+    """Measurements by record id; PrunebenchError if no cell's weights were saved."""
     found: dict[str, Measured] = {}
     places = {spec.id: spec for spec in board.suite.cells()}
     for record in records:

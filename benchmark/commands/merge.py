@@ -1,4 +1,4 @@
-"""`prunebench merge`: records of the same suite, made by other machines or people, come together in one board."""
+"""`prunebench merge`: brings records of the same suite, made by other machines or people, into one board."""
 
 import json
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from tasks.pipeline.whole import holding
 
 @dataclass
 class Merged:
-    """Ids taken over, ids that stood already with the same result, ids that no cell of the suite has, and unreadable files."""
+    """Ids that were copied, ids that the board had with the same result, ids that are no cell of the suite, and unreadable files."""
 
     taken: list[str] = field(default_factory=list)
     standing: list[str] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Merged:
     problems: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
-        """What happened, for the terminal."""
+        """A summary for the terminal."""
         lines = [f"{len(self.taken)} records merged, {len(self.standing)} stood already with the same result"]
         if self.foreign:
             lines.append(
@@ -79,7 +79,7 @@ def merge(board: Board, others: list[Path]) -> Merged:
 
 
 def _take(board: Board, folder: Path, record: Record, merged: Merged) -> None:
-    """Write one record under its cell's lock, after removing what a merge that was killed has left of it."""
+    """Write one record under its cell's lock, after deleting temporary files of a merge that was killed."""
     with locked(board.locks, record.id, wait=False) as mine:
         if not mine:
             merged.problems.append(
@@ -109,13 +109,13 @@ def _standing(board: Board, run_id: str) -> Record | None:
 
 
 def _result(record: Record) -> str:
-    """What two records of one cell must agree in: metrics, outcomes, sparsity and sources; not cost or machine."""
+    """What must be equal in two records of one cell: metrics, outcomes, sparsity and sources, but not cost or machine."""
     sources = [record.data_fingerprint, record.model_fingerprint]
     return json.dumps([record.metrics, record.outcomes_sha256, record.sparsity.zeros, sources], sort_keys=True)
 
 
 def _other_source(board: Board, record: Record, taken: list[Record]) -> list[str]:
-    """A complaint where the record's data or model is not what the board's records of that task were made from."""
+    """A complaint if the record's data or model is not that of the board's records of the task."""
     standing = board.sources(record.spec)
     pairs = [(standing.data, standing.model)] if standing.data else []
     pairs += [(r.data_fingerprint, r.model_fingerprint) for r in taken if r.spec.task == record.spec.task]

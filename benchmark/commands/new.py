@@ -1,4 +1,4 @@
-"""`prunebench new`: writes a plugin's one file, a package around it, or a board. Never overwrites."""
+"""`prunebench new`: writes a plugin's file, a package around it, or a board. It overwrites nothing."""
 
 import keyword
 import re
@@ -14,7 +14,7 @@ from benchmark.plugins import registry
 
 BOARD = "board"
 PLURALS = {"criterion": "criteria", "regularizer": "regularizers", "schedule": "schedules", "task": "tasks"}
-"""What can be written, and the kind of plugin it is."""
+"""What can be written, and the kind of plugin that it is."""
 USAGES = {
     "criterion": ": `criteria: [magnitude, {name}]` in a suite, or `prunebench compare BOARD --add {name}`",
     "regularizer": ": `regularizers: [none, {name}]` in a suite, or `criteria: [magnitude + {name}]`",
@@ -25,14 +25,14 @@ USAGES = {
 
 @dataclass(frozen=True)
 class Written:
-    """The files written, and what to do next, a command a line."""
+    """The written files, and the commands to run next."""
 
     paths: tuple[Path, ...]
     next_steps: tuple[str, ...]
 
 
 def new(kind: str, name: str, folder: Path, package: Path | None = None) -> Written:
-    """Write a `kind` called `name` into `folder`, or a package around it into `package`; PrunebenchError where it cannot be."""
+    """Write a `kind` called `name` into `folder`, or a package around it into `package`; PrunebenchError if that cannot be done."""
     if kind == BOARD:
         return _new_board(name, folder, package)
     if kind not in PLURALS:
@@ -46,7 +46,7 @@ def new(kind: str, name: str, folder: Path, package: Path | None = None) -> Writ
 
 
 def check_name(kind: str, name: str) -> None:
-    """PrunebenchError where a plugin of `kind` cannot be called `name`, or one already is."""
+    """PrunebenchError if a plugin of `kind` cannot be called `name`, or one already is."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise PrunebenchError(
             f"'{name}' cannot be the name of a {kind}: expected lower-case letters, digits and _, such as my_{kind}"
@@ -62,7 +62,7 @@ def check_name(kind: str, name: str) -> None:
 
 
 def class_name(name: str, template: str, base: str) -> str:
-    """`my_idea` as MyIdea; with the kind behind it where Python or the template itself uses that word."""
+    """`my_idea` as MyIdea, with the kind behind it if Python or the template already uses that word."""
     plain = "".join(part.capitalize() for part in name.split("_"))
     taken = keyword.iskeyword(plain) or re.search(rf"\b{plain}\b", template)
     return plain + base if taken else plain
@@ -116,7 +116,7 @@ def _new_board(name: str, folder: Path, package: Path | None) -> Written:
 
 
 def _tries(kind: str, name: str) -> tuple[str, ...]:
-    """How the new plugin gets numbers: on the mini board where one is at hand, else on a new one."""
+    """The command that runs the new plugin: on the mini board if it is at hand, else on a new board."""
     at_hand = Path("results/mini/suite.yaml").is_file()
     board = "results/mini" if at_hand else "try"
     first = () if at_hand else ("prunebench new board try",)
@@ -133,7 +133,7 @@ def _template(name: str) -> str:
 
 
 def _write(texts: dict[Path, str]) -> None:
-    """All files or none; PrunebenchError where one is there already."""
+    """Write all files or none; PrunebenchError if one exists."""
     there = [str(path) for path in texts if path.exists()]
     if there:
         raise PrunebenchError(f"{', '.join(there)}: there already, and left as it is; choose another name or folder")

@@ -1,4 +1,4 @@
-"""`prunebench prunable MODEL`: what of a model may be pruned, from its configuration alone (no weights are loaded)."""
+"""`prunebench prunable MODEL`: lists a model's prunable weights, from its configuration alone (no weights are loaded)."""
 
 from pathlib import Path
 

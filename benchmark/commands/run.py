@@ -1,4 +1,4 @@
-"""What `run` does: run the missing cells of a board, write and print its table."""
+"""`prunebench run`: runs the missing cells of a board, then writes and prints its table."""
 
 import shutil
 
@@ -36,9 +36,9 @@ def run_board(
 
 
 def open_sources(board: Board, cells: list[RunSpec], settings: Settings) -> None:
-    """Open the data and the model of every task once before its first cell; PrunebenchError, all that is wrong in one message.
+    """Open the data and the model of every task once before any cell; PrunebenchError names everything that is wrong.
 
-    What is in the way of every cell of a task is no cell's fault, and nothing of it is recorded.
+    So data that are missing for all cells of a task do not make each of them fail.
     """
     options = Options(settings.device, board.cache / "data", settings.trust_remote_code)
     waiting = [one for one in cells if not board.is_done(one) and (settings.retry_failed or board.failure(one) is None)]
@@ -84,7 +84,7 @@ def _shown(board: Board, cells: list[RunSpec], run_cells: Engine, settings: Sett
 
 
 def weights_room(board: Board, cells: list[RunSpec], settings: Settings) -> str:
-    """How many gigabytes the weights of `cells` will take in the board, and how many are free there."""
+    """Gigabytes that the weights of `cells` will take in the board, and how many are free."""
     sizes: dict[tuple[str, str], int] = {}
     options = Options(cache=board.cache / "data", trust_remote_code=settings.trust_remote_code)
     for spec in cells:
@@ -103,7 +103,7 @@ def weights_room(board: Board, cells: list[RunSpec], settings: Settings) -> str:
 
 
 def _closing(board: Board, cells: list[RunSpec], done: Done) -> list[str]:
-    """What was run, what failed and why, and what lies unreadable among the records."""
+    """What was run, what failed and why, and which records cannot be read."""
     lines = [f"{len(done.finished)} cells run, {len(done.standing)} were done, {len(done.failed)} failed."]
     lines += failures((spec.cell, done.failed[spec.id]) for spec in cells if spec.id in done.failed)
     left = ((spec.cell, done.left[spec.id]) for spec in cells if spec.id in done.left)

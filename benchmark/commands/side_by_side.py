@@ -1,4 +1,4 @@
-"""Several boards in one table: only where they differ in rows, models, tasks, sparsities or seeds, and in nothing else."""
+"""Several boards in one table. They may differ in rows, models, tasks, sparsities and seeds, and in nothing else."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from tasks.base import Task
 
 PROTOCOL = ("data", "selection", "heldout", "schedule", "scope", "call_point")
-"""What two boards must share for a task, beside the budget and the data themselves."""
+"""Settings that boards must share for a task, beside the budget and the data themselves."""
 
 
 def shown(board: Board, whole: bool = False) -> list[Record]:
-    """The board's records as a report shows them: floors and constant answers by their outcomes; `whole` with their curves."""
+    """The board's records for a report: floors and constant answers recomputed from outcomes; with curves if `whole`."""
     from benchmark.report.floors import recomputed
 
     records, _ = board.records() if whole else board.summaries()
@@ -30,7 +30,7 @@ def shown(board: Board, whole: bool = False) -> list[Record]:
 
 @cache
 def _task(name: str) -> "Task | None":
-    """The task called `name`; None where its file is not run here, or is broken."""
+    """The task called `name`; None if its file must not run here, or is broken."""
     try:
         found: Task = registry.configure("tasks", name)
     except (PrunebenchError, ValueError):
@@ -40,7 +40,7 @@ def _task(name: str) -> "Task | None":
 
 @dataclass(frozen=True)
 class Side:
-    """What one table is made of."""
+    """The content of one table."""
 
     title: str
     records: Sequence[Record]
@@ -51,7 +51,7 @@ class Side:
 
 
 def side_by_side(boards: Sequence[Board]) -> Side:
-    """Records and plans of all boards, a run that several have taken once; PrunebenchError names what keeps them apart."""
+    """Records and plans of all boards, without duplicates; PrunebenchError says why boards cannot be compared."""
     if len(boards) == 1:
         board = boards[0]
         return Side(
@@ -84,7 +84,7 @@ def side_by_side(boards: Sequence[Board]) -> Side:
 
 
 def several_models(boards: Sequence[Board]) -> bool:
-    """Whether boards that stand side by side are of different models, which are then blocks."""
+    """Whether the boards are of different models, which then are blocks of the table."""
     return len(boards) > 1 and len({portable(spec.model) for board in boards for spec in board.suite.cells()}) > 1
 
 
@@ -112,7 +112,7 @@ def _comparable(boards: Sequence[Board]) -> None:
 
 
 def _protocol(spec: RunSpec) -> dict[str, object]:
-    """What must be equal; a tuned row has a learning rate of its own, a method of a suite a scope and a schedule."""
+    """Settings that must be equal, without a tuned row's learning rate and a method's scope and schedule."""
     recorded = spec.recorded()
     settings: dict[str, object] = {
         name: getattr(recorded, name)

@@ -1,4 +1,4 @@
-"""`prunebench site`: every board below a folder that can be read, as a leaderboard of static files."""
+"""`prunebench site`: writes a leaderboard of all readable boards below a folder, as static files."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from benchmark.report.site import SiteBoard, file_names, own_files, write_site
 def site(folder: Path, output: Path) -> tuple[Path, dict[str, str]]:
     """Write the site; returns its index, and the boards that were left out with the reason.
 
-    PrunebenchError where no board below `folder` can be shown, or `output` holds files of others.
+    PrunebenchError if no board below `folder` can be shown, or `output` holds other files.
     """
     own_files(output)
     suites = [

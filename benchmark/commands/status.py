@@ -1,4 +1,4 @@
-"""What `prunebench status` tells: which cells are done, failed or missing, and how long the missing ones will take."""
+"""`prunebench status`: which cells are done, failed or missing, and how long the missing ones will take."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ def _by_task(board: Plan, done: Mapping[str, Finished], failed: set[str]) -> lis
 
 
 def _left(board: Plan, done: Mapping[str, Finished]) -> str:
-    """Time for the missing cells, from the median cost of the finished ones of the same task."""
+    """Time for the missing cells, estimated from the median cost of finished ones of the same task."""
     missing = Counter(task for cell, task, _ in board.cells if cell not in done)
     if not missing:
         return "nothing left to run"

@@ -1,4 +1,4 @@
-"""What is shown of a board: tables, statistics, figures, the page. Made from its records; nothing here trains."""
+"""Shows a board: tables, statistics, figures and the page, from its records. Nothing here trains."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -27,27 +27,27 @@ Aggregated = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, float]]
 
 @dataclass(frozen=True)
 class View:
-    """Which table: its layout, and what is set beside the scores."""
+    """Options of a table: its layout, and what it shows beside the scores."""
 
     layout: str = "paper"
     """`paper`: blocks by sparsity, methods down, tasks across; `tasks`: a row for each method, tasks and sparsities across."""
     rows: Sequence[str] | None = None
-    """Another arrangement than the layout's."""
+    """Fields of the rows, if not the layout's."""
     columns: Sequence[str] | None = None
     metric: str = "headline"
     spread: Any = "sd"
     digits: int = 1
     average: bool | None = None
-    """Over all tasks, not at all, or, where it is None, over GLUE's where a row is complete."""
+    """Whether to average over all tasks; None averages over GLUE's tasks in complete rows."""
     strict: bool = False
     published: bool = False
     """Quote published figures above our rows."""
     against: str | None = None
-    """Mark what a paired bootstrap over items separates from this row (`best`, or a criterion)."""
+    """Mark cells that a paired bootstrap over items separates from this row (`best`, or a criterion)."""
 
 
 DATA = ("csv", "json")
-"""Formats for programs: one arrangement whatever the layout, nothing renamed."""
+"""Formats for programs, always in the same arrangement and with full names."""
 
 
 def table_text(board: Board, format: str, view: View | None = None, trace: bool = False, **options: Any) -> str:
@@ -56,7 +56,7 @@ def table_text(board: Board, format: str, view: View | None = None, trace: bool 
 
 
 def tables_text(boards: Sequence[Board], format: str, view: View, trace: bool = False, **options: Any) -> str:
-    """The comparison table of several boards of one protocol; PrunebenchError where they cannot stand side by side."""
+    """The comparison table of several boards of one protocol; PrunebenchError if they cannot be compared."""
     if format in DATA:
         average = view.average or False
         view = replace(view, layout="tasks", rows=view.rows, columns=view.columns or TASKS["columns"], average=average)
@@ -64,7 +64,7 @@ def tables_text(boards: Sequence[Board], format: str, view: View, trace: bool = 
 
 
 def comparison(board: Board | Sequence[Board], view: View, keep: frozenset[str] | None = None) -> Table:
-    """The comparison table of one board or several; every planned cell (those in `keep`) is in it, missing ones as such."""
+    """The comparison table of one board or several, with every planned cell (of those in `keep`), missing ones too."""
     boards = [board] if isinstance(board, Board) else list(board)
     side = side_by_side(boards)
     table = build_table(
@@ -97,7 +97,7 @@ def comparison(board: Board | Sequence[Board], view: View, keep: frozenset[str] 
 
 
 def arrangement(view: View, models: bool) -> dict[str, Any]:
-    """Rows, columns and how many fields of the rows label blocks; several models are blocks of the paper's layout."""
+    """Fields of rows and columns, and how many of the row fields label blocks; several models are blocks of the paper's layout."""
     if view.layout not in LAYOUTS:
         raise PrunebenchError(f"layout: found '{view.layout}'; {choices(view.layout, LAYOUTS)}")
     layout = LAYOUTS[view.layout]
@@ -108,7 +108,7 @@ def arrangement(view: View, models: bool) -> dict[str, Any]:
 
 
 def notes_text(boards: Sequence[Board], format: str, **options: Any) -> str:
-    """How the numbers were made: settings by task, then everything else that was recorded."""
+    """Settings by task, then everything else that was recorded about how the numbers were made."""
     from benchmark.report.settings import settings_table
 
     side = side_by_side(boards)
@@ -116,7 +116,7 @@ def notes_text(boards: Sequence[Board], format: str, **options: Any) -> str:
 
 
 def aggregate(task: str) -> Aggregated:
-    """How the task called `task` makes metrics of per-example outcomes."""
+    """The function of the task called `task` that makes metrics from per-example outcomes."""
     found: Aggregated = registry.configure("tasks", task).aggregate
     return found
 
@@ -131,7 +131,7 @@ def published_text(board: Board, format: str, **options: Any) -> str:
 
 
 def efficiency_text(board: Board, format: str, measure: bool = False, **options: Any) -> str:
-    """Sizes, FLOPs and costs; with `measure`, compressed bytes and latency of the cells whose weights were kept."""
+    """Sizes, FLOPs and costs; with `measure`, compressed bytes and latency of cells whose weights were saved."""
     from benchmark.commands.measure import measure_cells
     from benchmark.report.efficiency import efficiency_table
 
@@ -178,7 +178,7 @@ def write_report(boards: Sequence[Board], path: Path, published: bool = False) -
 
 
 def page_board(board: Board, records_at: str = "") -> "PageBoard":
-    """What a page needs of a board, the tests of its table among it where outcomes allow them."""
+    """The data of a board that a page needs, with tests of its table if outcomes allow them."""
     from benchmark.report.names import names_of
     from benchmark.report.page.model import PageBoard
     from benchmark.report.significance import compare
@@ -205,7 +205,7 @@ def page_board(board: Board, records_at: str = "") -> "PageBoard":
 
 
 def link_to(folder: Path, place: Path) -> str:
-    """The way from `place` to `folder` as a link; empty where it would tell where on this machine both lie."""
+    """A relative link from `place` to `folder`; empty if it would reveal folders of this machine."""
     here, there = place.resolve(), folder.resolve()
     shared = Path(os.path.commonpath([here, there]))
     if not (shared.is_relative_to(Path.cwd()) or there.is_relative_to(here)):

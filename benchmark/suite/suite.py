@@ -17,8 +17,7 @@ A row with a scope or a schedule of its own is a method: `methods` says what it 
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from fnmatch import fnmatch
 from functools import cached_property, partial
 from itertools import product
@@ -32,6 +31,7 @@ from benchmark.plugins.broken import BrokenPluginError
 from benchmark.plugins.spelling import canonical, spaced
 from benchmark.pruning.masks import parse_scope
 from benchmark.suite.identity import plugins_of
+from benchmark.suite.labels import spelled_as_recorded
 from benchmark.suite.spec import (
     DENSE,
     GATE,
@@ -43,7 +43,6 @@ from benchmark.suite.spec import (
     Strict,
     Training,
     Tuned,
-    portable,
     spelled,
 )
 
@@ -86,30 +85,6 @@ def _told_apart(values: list[Any]) -> list[Any]:
     if twice:
         raise ValueError(f"two files are called {', '.join(twice)}: rename one, or their rows could not be told apart")
     return values
-
-
-def _labelled_things(suite: Mapping[str, Any]) -> set[str]:
-    """What a suite may name: its model, tasks, rows and their parts, as records spell them."""
-    rows = [row.partition(" + ") for row in suite["criteria"]]
-    regularizers = {regularizer for *_, regularizer in rows if regularizer} | set(suite["regularizers"])
-    whole = {
-        f"{criterion} + {r}"
-        for criterion, _, own in rows
-        for r in ([own] if own else suite["regularizers"])
-        if r != "none"
-    }
-    named = {criterion for criterion, *_ in rows} | whole | regularizers - {"none"} | set(suite["tasks"])
-    return {spelled(name) for name in named} | {portable(suite["model"]), DENSE}
-
-
-def _spellings(key: str) -> Iterator[str]:
-    """What `key` may mean: itself, or a configured plugin in its one spelling."""
-    yield key
-    yield spelled(key)
-    criterion, plus, regularizer = key.partition(" + ")
-    for kind in ("criteria", "regularizers", "tasks"):
-        with suppress(PrunebenchError):
-            yield spelled(canonical(kind, criterion) + (plus and f" + {canonical('regularizers', regularizer)}"))
 
 
 Schedule = Annotated[str, AfterValidator(partial(_plugin, "schedules"))]
@@ -254,19 +229,10 @@ class Suite(Strict):
     @field_validator("labels")
     @classmethod
     def _labelled(cls, labels: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        """The labels by what records call the things that have them."""
+        """The labels by the names in records."""
         if not {"model", "tasks", "criteria", "regularizers"} <= info.data.keys():
             return labels  # something else is wrong, and will be said
-        known = _labelled_things(info.data)
-        found: dict[str, str] = {}
-        for key, text in labels.items():
-            name = next((name for name in _spellings(key) if name in known), None)
-            if name is None:
-                raise ValueError(f"'{key}' is nothing of this suite; {choices(key, known)}")
-            if name in found:
-                raise ValueError(f"'{name}' is named twice")
-            found[name] = text
-        return found
+        return spelled_as_recorded(labels, info.data)
 
     @model_validator(mode="after")
     def _bounded(self) -> "Suite":
