@@ -70,11 +70,6 @@ def check_scheme(sentences: Sequence[Sentence], scheme: str, path: Path) -> None
                 raise TaskError(f"{path}:{sentence.line + offset}: tag {tag!r} {complaint} in {scheme}")
 
 
-def violation(tags: Sequence[str], scheme: str) -> str:
-    """Why `tags` are not in `scheme` (one of SCHEMES), or "" if they are."""
-    return next(filter(None, _complaints(tags, scheme)), "")
-
-
 def _complaints(tags: Sequence[str], scheme: str) -> list[str]:
     padded = ["O", *tags, "O"]
     return [_RULES[scheme](*triple) for triple in zip(padded, tags, padded[2:], strict=False)]

@@ -1,6 +1,7 @@
 """Tags: hand-made sequences in the three schemes, malformed files, the counts published for CoNLL-2003."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from seqeval.metrics.sequence_labeling import get_entities
 
 from tasks.base import TaskError
 from tasks.formats.columns import read_columns
-from tasks.formats.tags import Sentence, check_scheme, entity_types, to_iob2, violation
+from tasks.formats.tags import Sentence, check_scheme, entity_types, to_iob2
 
 SPANS = [("PER", 0, 1), ("PER", 2, 2), ("LOC", 3, 5), ("LOC", 7, 7)]
 IOB1 = ["I-PER", "I-PER", "B-PER", "I-LOC", "I-LOC", "I-LOC", "O", "I-LOC"]
@@ -20,6 +21,15 @@ BIOES = ["B-PER", "E-PER", "S-PER", "B-LOC", "I-LOC", "E-LOC", "O", "S-LOC"]
 
 def sentence(*tags: str) -> Sentence:
     return Sentence(tuple("w" * len(tags)), tags, 1)
+
+
+def violation(tags: Sequence[str], scheme: str) -> str:
+    """What `check_scheme` says of these tags; "" where it passes them."""
+    try:
+        check_scheme([sentence(*tags)], scheme, Path("tags"))
+    except TaskError as error:
+        return str(error)
+    return ""
 
 
 @pytest.mark.parametrize("tags", [IOB1, IOB2, BIOES])
