@@ -32,7 +32,7 @@ MOST = 5
 
 
 def subject_of(specs: Sequence[RunSpec], names: Names) -> str:
-    """`MODEL on TASKS`; many tasks of one family are counted."""
+    """`MODEL on TASKS` of the planned runs, repeats allowed; many tasks of one family are counted."""
     models = listed(names.word("model", portable(spec.model)) for spec in specs)
     tasks = list(dict.fromkeys(spec.task for spec in specs))
     glue = [task for task in tasks if family(task) == "glue"]
@@ -42,33 +42,41 @@ def subject_of(specs: Sequence[RunSpec], names: Names) -> str:
     return f"{models} on {listed(words)}"
 
 
-def seeds_of(specs: Sequence[RunSpec]) -> str:
-    """`3 seeds`, or `1 to 3 seeds` where cells differ."""
-    counts = _counts(specs)
+def seeds_of(runs: Sequence[Sequence[RunSpec]]) -> str:
+    """`3 seeds`, or `1 to 3 seeds` where cells differ; `runs` as in `describe`."""
+    counts = _counts(runs)
     few = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
     return f"{few} seed{'' if few == '1' else 's'}"
 
 
-def _counts(specs: Sequence[RunSpec]) -> list[int]:
+def _counts(runs: Sequence[Sequence[RunSpec]]) -> list[int]:
     by_method: dict[tuple[object, ...], set[int]] = {}
-    for spec in specs:
+    for specs in runs:
+        spec = specs[0]
         place = (spec.task, spec.row, spec.regularizer, spec.sparsity, spec.model)
-        by_method.setdefault(place, set()).add(spec.seed)
+        by_method.setdefault(place, set()).update(spec.seed for spec in specs)
     return sorted({len(found) for found in by_method.values()})
 
 
 def describe(
-    specs: Sequence[RunSpec], records: Sequence[Record], failed: int, left_out: int, spread: str, metric: str
+    runs: Sequence[Sequence[RunSpec]],
+    records: Sequence[Record],
+    failed: int,
+    left_out: int,
+    spread: str,
+    metric: str,
 ) -> dict[str, str]:
-    """Facts in the order of a caption; `specs` are the planned runs, `records` those shown (repeats allowed).
+    """Facts in the order of a caption; `runs` are the planned ones, together those that differ in the seed alone, and `records`
+    those shown (repeats allowed in both).
 
     `failed` and `left_out` count runs that failed, and records that are not of this board.
     """
-    records = list({record.id: record for record in records}.values())
-    specs = list({spec.id: spec for spec in specs}.values())
+    planned = len({spec.id for specs in runs for spec in specs})
+    finished = len({record.id for record in records})
+    specs, records = [specs[0] for specs in runs], _told_apart(records)
     facts = {
         "Cells": f"{SPREADS[spread]}, {METRICS.get(metric, metric)} in percent; missing and failed runs are shown as such",
-        "Seeds": _seeds(specs),
+        "Seeds": _seeds(runs),
         "Selection": _by_task(specs, _selection),
         "Pruning": _pruning(specs),
         "Sparsity": "zeros / prunable weights, counted on the final weights" + _after(_by_task(records, _prunable)),
@@ -78,7 +86,7 @@ def describe(
         "Epochs": _by_task([record for record in records if record.counts.get("train")], _epochs),
         "Tuning": _by_task([spec for spec in specs if spec.tuned.trials], _tuning),
         "Made with": _by_task(records, _made),
-        "Runs": f"{len(records)} of {len(specs)} finished" + (f", {failed} failed" if failed else ""),
+        "Runs": f"{finished} of {planned} finished" + (f", {failed} failed" if failed else ""),
     }
     if left_out:
         facts["Left out"] = f"{left_out} records that this board does not plan"
@@ -88,9 +96,25 @@ def describe(
     return {name: text for name, text in facts.items() if text}
 
 
-def _seeds(specs: Sequence[RunSpec]) -> str:
-    seeds = sorted({spec.seed for spec in specs})
-    counts = _counts(specs)
+def _told_apart(records: Sequence[Record]) -> list[Record]:
+    """The first of all records that say the same in every fact: of thousands a few are left."""
+    found: dict[tuple[object, ...], Record] = {}
+    for record in records:
+        spec = record.spec
+        run = (spec.task, spec.model, spec.data, spec.training.batch_size, record.cost.steps, record.sparsity.prunable)
+        data = (
+            record.model_fingerprint,
+            record.data_fingerprint,
+            *record.counts.items(),
+            record.splits.get("reported"),
+        )
+        found.setdefault((run, data, tuple(record.environment.items()), tuple(record.notes)), record)
+    return list(found.values())
+
+
+def _seeds(runs: Sequence[Sequence[RunSpec]]) -> str:
+    seeds = sorted({spec.seed for specs in runs for spec in specs})
+    counts = _counts(runs)
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
     few = "; a single seed shows no spread" if counts[-1] == 1 else ""
     return f"{', '.join(map(str, seeds))} ({n} for each cell{few})"

@@ -107,23 +107,21 @@ def make_cell(slots: Sequence[Slot], axes: tuple[str, ...]) -> Cell:
 
 
 def _refuse_mixture(slots: Sequence[Slot], axes: tuple[str, ...]) -> None:
-    first = slots[0]
+    first, shared = slots[0], slots[0].spec.but_seed
     for slot in slots[1:]:
-        ours, theirs = vars(slot.spec), vars(first.spec)  # seeds of one cell share everything else
-        differing = [
-            name for name in RunSpec.model_fields if ours[name] is not theirs[name] and ours[name] != theirs[name]
-        ]
-        others = [name for name in differing if name != "seed"]
-        if slot.metric != first.metric:
-            others.append("metric")
-        if others:
+        if slot.spec.but_seed != shared or slot.metric != first.metric:
+            ours, theirs = vars(slot.spec), vars(first.spec)
+            names = (name for name in RunSpec.model_fields if name != "seed")
+            others = [name for name in names if ours[name] != theirs[name]]
+            if slot.metric != first.metric:
+                others.append("metric")
             field = others[0]
             found = f"{_shown(first, field)} and {_shown(slot, field)}"
             raise TableError(
                 f"a cell would mix runs that differ in {', '.join(others)} ({field}: {found}): "
                 f"add it to the rows or columns ({', '.join(axes)}), or take fewer runs"
             )
-        if not differing:
+        if slot.spec.seed == first.spec.seed:
             raise TableError(f"two runs of one cell and seed: {slot.spec.cell}")
 
 

@@ -5,7 +5,8 @@ Records of earlier versions hold the floor of the training split's majority (QNL
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from math import inf
+from dataclasses import dataclass, field
+from math import inf, isclose
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -23,8 +24,22 @@ CONSTANT = "gives every example the same answer"
 """The note of a record whose predictions are constant."""
 
 NEAR = 10.0
-"""Points above the floor within which outcomes are looked at: a constant answer lies at the floor or below, and rounding noise
-stays under that in any split of a few hundred examples."""
+"""Points above the floor within which a score may be that of a constant answer: it lies at the floor or below, and rounding
+noise stays under that in any split of a few hundred examples."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """What is known of constant answers on one split; nothing where no outcomes of it could be read."""
+
+    floor: Mapping[str, float] = field(default_factory=dict)
+    """The best that one of them scores, for each metric."""
+    constants: Sequence[Mapping[str, float]] | None = None
+    """What each class scores: a constant answer has one of these scores, or 0 where it is a class that no example has. None where
+    answers are numbers, for rounding noise may then give it any."""
+
+
+UNKNOWN = Split()
 
 
 def recomputed(
@@ -32,18 +47,19 @@ def recomputed(
 ) -> list[Record]:
     """`records` with floors, metrics and notes as their outcomes give them.
 
-    Only records near their floor, and one of each split for the floor, have their outcomes read. Where outcomes are missing or
-    the task is not at hand (None), a record stays as it is, and equality with the floor tells a constant answer.
+    Only records that may be a constant answer, and one of each split for the floor, have their outcomes read. Where outcomes are
+    missing or the task is not at hand (None), a record stays as it is, and equality with the floor tells a constant answer.
     """
-    floors: dict[tuple[str, str, int], dict[str, float]] = {}
+    splits: dict[tuple[str, str, int], Split] = {}
     made = []
     for record in records:
-        split = (record.spec.task, record.data_fingerprint, record.counts.get("reported", 0))
-        known, floor = task(record.spec.task), floors.get(split)
-        if known is not None and floor is None:
-            floor = floors[split] = _floor(known, record, load)
-        now = replace(record, floor=floor) if floor else record
-        made.append(_checked(now, known, load) if _near(now) else now)
+        place = (record.spec.task, record.data_fingerprint, record.counts.get("reported", 0))
+        known = task(record.spec.task)
+        if place not in splits and known is not None:
+            splits[place] = _split(known, record, load)
+        split = splits.get(place, UNKNOWN)
+        now = replace(record, floor=split.floor) if split.floor else record
+        made.append(_checked(now, known, load) if _may_be_constant(now, split) else now)
     return made
 
 
@@ -52,16 +68,26 @@ def gives_one_answer(record: Record) -> bool:
     return CONSTANT in record.notes
 
 
-def _floor(task: "Task", record: Record, load: Callable[[Record], Outcomes]) -> dict[str, float]:
+def _split(task: "Task", record: Record, load: Callable[[Record], Outcomes]) -> Split:
+    """What constant answers score on the record's split; UNKNOWN where its outcomes are gone, or none of this version's."""
     try:
-        found = task.floor(dict(load(record)))
-    except (RecordError, ValueError, KeyError):  # its outcomes are gone, or none of this version's
-        return {}
-    return {name: value for name, value in found.items() if name in record.metrics}
+        outcomes = dict(load(record))
+        floor = {name: value for name, value in task.floor(outcomes).items() if name in record.metrics}
+        numbers = any(outcomes[name].dtype.kind == "f" for name in ("label", "prediction") if name in outcomes)
+        return Split(floor, None if numbers else [task.aggregate(constant) for constant in task.constants(outcomes)])
+    except (RecordError, ValueError, KeyError):
+        return UNKNOWN
 
 
-def _near(record: Record) -> bool:
-    return record.score <= record.floor.get(record.metric, -inf) + NEAR
+def _may_be_constant(record: Record, split: Split) -> bool:
+    """Whether the record's score allows that it answers alike everywhere: else its outcomes need not be read."""
+    score, metric = record.score, record.metric
+    if score > record.floor.get(metric, -inf) + NEAR:
+        return False
+    if split.constants is None:
+        return True
+    known = (0.0, record.floor[metric], *(constant.get(metric, score) for constant in split.constants))
+    return any(isclose(score, constant) for constant in known)
 
 
 def _checked(record: Record, task: "Task | None", load: Callable[[Record], Outcomes]) -> Record:

@@ -36,22 +36,28 @@ class Layout:
     places: dict[tuple[int, int], list[Slot]]
 
 
-def lay_out(slots: Sequence[Slot], rows: tuple[str, ...], columns: tuple[str, ...], headline: dict[str, str]) -> Layout:
-    """Place every slot; dense slots go to all lines of the other side that agree in what is not the method."""
-    order = ranks(slots, (*rows, *columns))
+def lay_out(
+    groups: Sequence[Sequence[Slot]], rows: tuple[str, ...], columns: tuple[str, ...], headline: dict[str, str]
+) -> Layout:
+    """Place every slot of `groups`, each of which belongs to one row and column; dense slots go to all lines of the other side
+    that agree in what is not the method.
+    """
+    order = ranks([group[0] for group in groups], (*rows, *columns))
     upright = dense_on_rows(rows, columns)
     own, other = (rows, columns) if upright else (columns, rows)
     placed: dict[tuple[Key, Key], list[Slot]] = {}
-    for slot in slots:
+    for group in groups:
+        slot = group[0]
         if not slot.spec.is_dense:
-            placed.setdefault((key(slot, own), key(slot, other)), []).append(slot)
+            placed.setdefault((key(slot, own), key(slot, other)), []).extend(group)
     lines = {across for _, across in placed}
     dense_keys: set[Key] = set()
-    for slot in slots:
+    for group in groups:
+        slot = group[0]
         if slot.spec.is_dense:
             dense_keys.add(key(slot, own))
             for across in _agreeing(slot, other, lines):
-                placed.setdefault((key(slot, own), across), []).append(slot)
+                placed.setdefault((key(slot, own), across), []).extend(group)
     own_keys = _ordered({mine for mine, _ in placed}, own, order)
     other_keys = _ordered({across for _, across in placed}, other, order)
     at = {mine: i for i, mine in enumerate(own_keys)}, {across: i for i, across in enumerate(other_keys)}

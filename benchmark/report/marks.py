@@ -1,6 +1,5 @@
 """What is said about cells: best and second, and the notes a reader needs before trusting a number."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -44,14 +43,14 @@ class Note:
 
 def odd_ones(records: Sequence[Record], fingerprint: Callable[[Record], str], *fields: str) -> frozenset[str]:
     """Ids of the records whose fingerprint is not the commonest among those with equal `fields` of the spec."""
-    groups: dict[tuple[str, ...], list[Record]] = {}
+    groups: dict[tuple[str, ...], dict[str, list[str]]] = {}
     for record in records:
-        groups.setdefault(tuple(str(getattr(record.spec, field)) for field in fields), []).append(record)
+        found = groups.setdefault(tuple([str(getattr(record.spec, field)) for field in fields]), {})
+        found.setdefault(fingerprint(record), []).append(record.id)
     odd: set[str] = set()
-    for group in groups.values():
-        counts = Counter(fingerprint(record) for record in group)
-        usual = min(counts, key=lambda print_: (-counts[print_], print_))
-        odd |= {record.id for record in group if fingerprint(record) != usual}
+    for found in groups.values():
+        usual = min(found, key=lambda print_: (-len(found[print_]), print_))
+        odd.update(*(ids for print_, ids in found.items() if print_ != usual))
     return frozenset(odd)
 
 

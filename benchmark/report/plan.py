@@ -1,6 +1,6 @@
 """Which runs a table shows: those the suite plans, each with its record or the reason there is none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 
 from benchmark.board.record import Record
@@ -41,6 +41,17 @@ def slots_of(
         for spec in plan
         for name in shown.get(spec.task, [""])
     ]
+
+
+def alike(slots: Sequence[Slot], axes: Collection[str]) -> list[list[Slot]]:
+    """The slots in groups that differ in the seed alone, by first appearance; where seeds have rows or columns of their own,
+    in nothing.
+    """
+    groups: dict[tuple[object, ...], list[Slot]] = {}
+    for slot in slots:
+        seed = slot.spec.seed if "seed" in axes else None
+        groups.setdefault((slot.spec.but_seed, slot.metric, seed), []).append(slot)
+    return list(groups.values())
 
 
 def _slot(spec: RunSpec, metric: str, record: Record | None, failure: str | None) -> Slot:

@@ -59,7 +59,7 @@ def settings_table(records: Sequence[Record], specs: Sequence[RunSpec], *, title
         rows=tuple(Line((name,), (name,)) for name, _ in rows),
         columns=tuple(Line((task,), (word,)) for task, word in zip(tasks, distinct, strict=True)),
         cells=tuple(tuple(Cell(text=text) for text in found) for _, found in rows),
-        facts=describe(plan, used, 0, len(records) - len(used), "sd", "headline"),
+        facts=describe([[spec] for spec in plan], used, 0, len(records) - len(used), "sd", "headline"),
     )
 
 

@@ -19,7 +19,7 @@ from benchmark.report.fields import Slot, TableError, check_axes
 from benchmark.report.layout import Layout, Line, dense_on_rows, lay_out
 from benchmark.report.marks import Note, gated, notes, odd_ones, passes, rank_lines, remarks
 from benchmark.report.names import Names
-from benchmark.report.plan import planned, slots_of
+from benchmark.report.plan import alike, planned, slots_of
 from benchmark.suite.spec import GATE, RunSpec
 
 Spread = Literal["sd", "interval", "none"]
@@ -119,12 +119,13 @@ def build_table(
         raise TableError(f"spread: found '{spread}'; {choices(spread, SPREADS)}")
     plan, by_id = planned(records, specs)
     slots = slots_of(plan, by_id, metric, failures or {})
-    named = {} if "metric" in (*row_fields, *column_fields) else {slot.spec.task: slot.metric for slot in slots}
-    layout = lay_out(slots, row_fields, column_fields, named)
+    axes = (*row_fields, *column_fields)
+    groups = alike(slots, axes)
+    planned_runs = [[slot.spec for slot in group] for group in groups]
+    named = {} if "metric" in axes else {group[0].spec.task: group[0].metric for group in groups}
+    layout = lay_out(groups, row_fields, column_fields, named)
     used = [slot.record for slot in slots if slot.record is not None]
-    grid = _gated(
-        layout, dense_on_rows(row_fields, column_fields), _grid(layout, (*row_fields, *column_fields), used), gate
-    )
+    grid = _gated(layout, dense_on_rows(row_fields, column_fields), _grid(layout, axes, used), gate)
     rows_, columns_ = list(layout.rows), list(layout.columns)
     if average or (average is None and "task" in column_fields):
         rows_, columns_, grid = _with_averages(rows_, columns_, row_fields, column_fields, grid, glue=average is None)
@@ -136,13 +137,13 @@ def build_table(
         rows=tuple(rows_),
         columns=tuple(columns_),
         cells=tuple(tuple(row) for row in grid),
-        facts=_facts(slots, len(by_id), spread, metric) | _gate_says(slots, gate),
+        facts=_facts(planned_runs, slots, len(by_id), spread, metric) | _gate_says(slots, gate),
         notes=notes([cell for row in grid for cell in row]),
         spread=spread,
         digits=digits,
         blocks=blocks,
-        subject=subject_of([slot.spec for slot in slots], names or Names()),
-        seeds=seeds_of([slot.spec for slot in slots]),
+        subject=subject_of([specs[0] for specs in planned_runs], names or Names()),
+        seeds=seeds_of(planned_runs),
         names=names or Names(),
     )
     if strict:
@@ -150,12 +151,12 @@ def build_table(
     return table
 
 
-def _facts(slots: Sequence[Slot], recorded: int, spread: str, metric: str) -> dict[str, str]:
+def _facts(
+    runs: Sequence[Sequence[RunSpec]], slots: Sequence[Slot], recorded: int, spread: str, metric: str
+) -> dict[str, str]:
     used = {slot.spec.id: slot.record for slot in slots if slot.record is not None}
     failed = {slot.spec.id for slot in slots if slot.failure is not None}
-    return describe(
-        [slot.spec for slot in slots], list(used.values()), len(failed), recorded - len(used), spread, metric
-    )
+    return describe(runs, list(used.values()), len(failed), recorded - len(used), spread, metric)
 
 
 def refuse_incomplete(table: Table) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from functools import cached_property
+from operator import itemgetter
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 
@@ -171,6 +172,12 @@ class RunSpec(Strict):
         return copied
 
     @property
+    def but_seed(self) -> tuple[object, ...]:
+        """Every choice but the seed, the same for all runs that one cell of a table is the mean of."""
+        found: tuple[object, ...] = _BUT_SEED(vars(self))
+        return found
+
+    @property
     def is_dense(self) -> bool:
         """Whether this is a dense run: nothing is pruned."""
         return self.sparsity == 0
@@ -219,6 +226,9 @@ class RunSpec(Strict):
         if row != self.tuned.row:
             changes["tuned"] = self.tuned.model_copy(update={"row": row})
         return self.model_copy(update=changes) if changes else self
+
+
+_BUT_SEED = itemgetter(*(name for name in RunSpec.model_fields if name != "seed"))
 
 
 def portable(model: str) -> str:

@@ -94,6 +94,49 @@ def test_constant_answers_are_flagged_by_themselves_and_floors_made_anew() -> No
     assert [record.notes for record in records] == [[]] * 4
 
 
+def test_of_classes_only_records_that_score_what_a_constant_answer_does_are_opened() -> None:
+    unseen = np.full(52, 2)  # a class that no example has
+    below = np.where(np.arange(52) < 28, 1 - classes(25, 27), classes(25, 27))  # no constant scores 46.2
+    records, outcomes = board(major=np.ones(52, int), below=below, minor=np.zeros(52, int), unseen=unseen)
+    read: list[str] = []
+
+    def load(record: Record) -> Outcomes:
+        read.append(record.spec.criterion)
+        return outcomes[record.id]
+
+    found = recomputed(records, load, glue)
+    assert [gives_one_answer(record) for record in found] == [True, False, True, True]
+    assert "below" not in read
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "flagged"),
+    [
+        ({"label": np.linspace(0, 5, 7), "prediction": np.full(7, 2.0)}, True),  # numbers: only their outcomes can tell
+        ({"label": classes(3, 4), "prediction": np.full(7, 0.3)}, True),
+        ({"f1": np.full(7, 0.5)}, False),  # no answers to compare: the score is not the floor's
+    ],
+    ids=["numbers", "a number for a class", "shares"],
+)
+def test_a_score_beside_every_constant_is_looked_at_where_rounding_may_have_made_it(
+    outcomes: Outcomes, flagged: bool
+) -> None:
+    task = "glue/stsb" if "label" in outcomes else "squad"
+    records = [
+        make_record(make_spec(task=task, seed=seed), metric="f1", metrics={"f1": 7.0}, floor={"f1": 8.0})
+        for seed in (0, 1)
+    ]
+    read: list[str] = []
+
+    def load(record: Record) -> Outcomes:
+        read.append(record.id)
+        return outcomes
+
+    found = recomputed(records, load, lambda _: Glue("stsb"))
+    assert [gives_one_answer(record) for record in found] == [flagged] * 2
+    assert (records[1].id in read) == flagged
+
+
 def test_a_correlation_of_one_answer_is_shown_as_none() -> None:
     label = np.linspace(0, 5, 40).astype(np.float32)
     noisy = np.full(40, 2.5, np.float32)
