@@ -73,21 +73,24 @@ class _Writer:
         self.curves = [_inserted(_curve(self.random), 1) for _ in range(VARIANTS)]
         self.layers = [_inserted(_layers(self.random), 2) for _ in range(VARIANTS)]
         numbers = np.random.default_rng(seed)
-        self.outcomes = [
-            pack_outcomes({"label": (found := numbers.integers(0, 2, 300)), "prediction": 1 - found})
-            for _ in range(VARIANTS)
-        ]
-        self.checksums = [hashlib.sha256(data).hexdigest() for data in self.outcomes]
+        classes = [numbers.integers(0, 2, 300) for _ in range(VARIANTS)]
+        shares = [numbers.random(300) for _ in range(VARIANTS)]
+        self.outcomes = {
+            False: [pack_outcomes({"label": found, "prediction": 1 - found}) for found in classes],
+            True: [pack_outcomes({"exact_match": np.round(found), "f1": found}) for found in shares],
+        }
+        """By whether they are SQuAD's, which have no classes."""
 
     def write(self, spec: RunSpec) -> None:
         """Write the two files of one finished run, without syncing them to the disk."""
         i = self.random.randrange(VARIANTS)
-        text = json.dumps(self._content(spec, self.checksums[i]), indent=1)
+        outcomes = self.outcomes[spec.task == "squad"][i]
+        text = json.dumps(self._content(spec, hashlib.sha256(outcomes).hexdigest()), indent=1)
         text = text.replace('"curve": []', f'"curve": {self.curves[i]}').replace(
             '"layers": []', f'"layers": {self.layers[i]}'
         )
         record_path(self.folder, spec.id).write_text(text + "\n", encoding="utf-8")
-        outcomes_path(self.folder, spec.id).write_bytes(self.outcomes[i])
+        outcomes_path(self.folder, spec.id).write_bytes(outcomes)
 
     def _content(self, spec: RunSpec, checksum: str) -> dict[str, Any]:
         """A record as JSON, without curve and layers."""
