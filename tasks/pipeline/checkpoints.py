@@ -9,7 +9,8 @@ What the files lack (a fresh head, a pooler) is drawn under `seed`; that the res
 
 import copy
 import inspect
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,13 +24,16 @@ from tasks.base import ModelError
 from tasks.formats.sources import MINI, hash_files, hash_text
 from tasks.pipeline.cache import Memo
 from tasks.pipeline.loaded import complete
-from tasks.pipeline.model_files import check_tokenizer, stored, weight_files
+from tasks.pipeline.model_files import check_config, check_folder, check_tokenizer, stored, weight_files
 
 FILES = ("*.json", "*.safetensors", "*.bin", "*.txt", "*.model", "*.py")
 """What a checkpoint's fingerprint covers."""
 
 RANDOM = "random:"
 """Before a model's name: its weights are drawn, not read."""
+
+PARAMETERS = 2
+"""For each byte of its files, more than any way of storing weights puts into it."""
 
 UNBOUNDED = 512
 """Tokens that a model without a bound is tried on."""
@@ -137,18 +141,40 @@ class Checkpoint:
 
     def _embedded_positions(self) -> int | None:
         """The configuration's bound, less the rows of a position embedding up to its padding: RoBERTa's 514 are 512."""
-        import transformers
-
         bound: int | None = getattr(self.config, "max_position_embeddings", None)
-        try:
-            with torch.device("meta"), fewer_messages():
-                model = transformers.AutoModel.from_config(self.config, trust_remote_code=self.trust_remote_code)
-        except Exception:  # a model that cannot be made is refused where it is loaded, with the reason
-            return bound
-        for name, module in model.named_modules():
+        for name, module in self._skeleton.named_modules():
             if bound and "position" in name and isinstance(module, nn.Embedding) and module.padding_idx is not None:
                 bound = min(bound, module.num_embeddings - module.padding_idx - 1)
         return bound
+
+    @cached_property
+    def _skeleton(self) -> nn.Module:
+        """The model without its weights; an empty one where it cannot be made, which is told where it is loaded."""
+        import transformers
+
+        try:
+            with torch.device("meta"), fewer_messages():
+                made: nn.Module = transformers.AutoModel.from_config(
+                    self.config, trust_remote_code=self.trust_remote_code
+                )
+        except Exception:
+            return nn.Module()
+        return made
+
+    def _check_room(self, files: Sequence[Path]) -> None:
+        """ModelError where the configuration's model is far larger than its files, or than this machine's memory."""
+        count = sum(parameter.numel() for parameter in self._skeleton.parameters())
+        held = sum(path.stat().st_size for path in files)
+        if files and count > PARAMETERS * held:
+            raise ModelError(
+                f"cannot load model {self.name!r}: its configuration asks for {count:,} parameters, its files hold {held:,} bytes"
+            )
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 4 * count
+        if 4 * count > memory:
+            raise ModelError(
+                f"model {self.name!r} takes {4 * count / 1e9:,.0f} GB in fp32 by its configuration; this machine has "
+                f"{memory / 1e9:,.0f} GB of memory"
+            )
 
     @cached_property
     def tokenizer_fingerprint(self) -> str:
@@ -170,6 +196,9 @@ class Checkpoint:
             overrides = {"label2id": {name: at for at, name in overrides["id2label"].items()}, **overrides}
         for name, value in {"pad_token_id": self.tokenizer.pad_token_id, **overrides}.items():
             setattr(config, name, value)
+        folder = Path(self.path)
+        files = weight_files(self.name, folder) if folder.is_dir() and not self.random else []
+        self._check_room(files)
         factory = getattr(transformers, auto)
         options = {"dtype": torch.float32, "trust_remote_code": self.trust_remote_code}
         if self.random:
@@ -177,26 +206,17 @@ class Checkpoint:
                 model = factory.from_config(config, **options)
             names = frozenset(name for name, _ in model.named_parameters())
             return Template(model, names, ("the model is not pretrained: all its weights were drawn at random",))
-        folder = Path(self.path)
-        files = weight_files(self.name, folder) if folder.is_dir() else []
         try:
             with fewer_messages(), torch.random.fork_rng(devices=[]):
                 model, report = factory.from_pretrained(
                     self.path, config=config, revision=self.revision or "main", output_loading_info=True,
                     ignore_mismatched_sizes=True, **options,
                 )  # fmt: skip
-                held = stored(files or self._fetched())
+                held = stored(files or weight_files(self.name, _fetched(self.path, self.revision).parent))
         except Exception as error:  # a folder of another's making: say which, with the library's reason
             raise ModelError(f"cannot load model {self.name!r} as {auto}: {error}") from error
         labels = overrides.get("id2label", {})
         return Template(model, *complete(self.name, model, report, held, labels, own))
-
-    def _fetched(self) -> list[Path]:
-        """The weights of a hub's model, where they have just been put."""
-        from transformers.utils import cached_file
-
-        found = cached_file(self.path, "config.json", revision=self.revision or "main")
-        return weight_files(self.name, Path(found).parent)
 
     def _own_labels(self) -> dict[int, str]:
         """The labels of the files' head; empty where the two lists of the configuration contradict each other."""
@@ -229,6 +249,7 @@ def open_checkpoint(model: str, embedded: str, trust_remote_code: bool = False) 
     if not (folder / "config.json").is_file():
         held = ", ".join(sorted(entry.name for entry in folder.iterdir())[:10])
         raise ModelError(f"model {model!r}: no config.json in {folder} (it holds: {held or 'nothing'})")
+    check_folder(model, folder)
     found = {path for pattern in FILES for path in folder.glob(pattern)}
     fingerprint = hash_files(found, folder)
     key = (str(folder), fingerprint, trust_remote_code)
@@ -243,8 +264,12 @@ def _open(name: str, path: str, fingerprint: str, trust_remote_code: bool) -> Ch
         path, revision = path.split("@", 1)
     options = {"revision": revision or "main", "trust_remote_code": trust_remote_code}
     try:
+        if not fingerprint:
+            check_config(name, _fetched(path, revision))
         config = transformers.AutoConfig.from_pretrained(path, **options)
         tokenizer = transformers.AutoTokenizer.from_pretrained(path, **options)
+    except ModelError:
+        raise
     except Exception as error:  # the library's, the hub's and the network's errors alike
         kind = "folder" if fingerprint else "hub id (no such folder here)"
         raise ModelError(f"cannot open model {name!r}, taken as a {kind}: {error}") from error
@@ -255,6 +280,13 @@ def _open(name: str, path: str, fingerprint: str, trust_remote_code: bool) -> Ch
         revision = getattr(config, "_commit_hash", None) or revision
         fingerprint = hash_text(f"{path}@{revision}")
     return Checkpoint(name, path, revision, fingerprint, config, tokenizer, trust_remote_code)
+
+
+def _fetched(hub_id: str, revision: str | None) -> Path:
+    """The configuration of a hub's model, in the folder where all of the model is put."""
+    from transformers.utils import cached_file
+
+    return Path(cached_file(hub_id, "config.json", revision=revision or "main"))
 
 
 def _choose_pad(tokenizer: Any, name: str) -> None:

@@ -8,13 +8,12 @@ library draws whatever else it does not find, casts whatever it does find, and s
 beside their layers and names of a wrapper all load.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from itertools import takewhile
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tasks.base import ModelError
 
@@ -32,17 +31,15 @@ HINTS = {
     "absmax": "the weights are quantised: save them in full precision",
     "module.": "the names begin with a wrapper's: save the wrapped model",
     "_orig_mod.": "the names begin with a wrapper's: save the wrapped model",
+    "weight_orig": "make masks final by torch.nn.utils.prune.remove(module, 'weight') before the model is saved",
+    "weight_mask": "make masks final by torch.nn.utils.prune.remove(module, 'weight') before the model is saved",
     "parametrizations": "remove the parametrizations before the model is saved",
 }
 """What a part of an unexpected name tells of how the file was made."""
 
 
-@dataclass(frozen=True)
-class Stored:
-    """What a checkpoint's files hold: the type of each tensor by its name there, and how to read some of them."""
-
-    types: Mapping[str, str]
-    read: Callable[[Iterable[str]], dict[str, Tensor]]
+Stored = Mapping[str, str]
+"""The type of each tensor in a checkpoint's files, by its name there."""
 
 
 def complete(
@@ -53,10 +50,7 @@ def complete(
     `labels` are the classes that the task asks for (empty where it names none), `own` those of the files' head (empty where they
     contradict each other).
     """
-    unexpected = set(report["unexpected_keys"])
-    unmasked = _apply_masks(model, set(report["missing_keys"]), unexpected, stored)
-    unexpected -= {f"{stem}_{part}" for stem in unmasked.values() for part in ("orig", "mask")}
-    missing = set(report["missing_keys"]) - unmasked.keys()
+    unexpected, missing = set(report["unexpected_keys"]), set(report["missing_keys"])
     resized = {entry[0]: entry[1:] for entry in report["mismatched_keys"]}
     body = body_names(model)
     _refuse_missing(name, body, missing, unexpected)
@@ -70,9 +64,8 @@ def complete(
     _refuse_quantised(name, model, body, stored)
     drawn = missing | resized.keys()
     _refuse_infinite(name, model, drawn)
-    notes = [f"{len(unmasked)} weights of the model are its files' weight_orig * weight_mask"] if unmasked else []
     head, note = _match_head(model, drawn, labels, own)
-    return frozenset(drawn | head), (*notes, *([note] if note else []))
+    return frozenset(drawn | head), (note,) if note else ()
 
 
 def body_names(model: Any) -> list[str]:
@@ -92,31 +85,12 @@ def _prefix(model: Any) -> str:
     return "" if model.base_model is model else f"{model.base_model_prefix}."
 
 
-def _apply_masks(model: Any, missing: set[str], unexpected: set[str], stored: Stored) -> dict[str, str]:
-    """Set every missing parameter whose file has it as torch.nn.utils.prune does, and return their names in the files."""
-    prefix = _prefix(model)
-    found: dict[str, str] = {}
-    for name in missing:
-        for stem in (name, name.removeprefix(prefix), prefix + name, f"{model.base_model_prefix}.{name}"):
-            if {f"{stem}_orig", f"{stem}_mask"} <= unexpected:
-                found[name] = stem
-    tensors = stored.read([f"{stem}_{part}" for stem in found.values() for part in ("orig", "mask")]) if found else {}
-    for name, stem in list(found.items()):
-        weight, mask = tensors[f"{stem}_orig"].float(), tensors[f"{stem}_mask"].float()
-        parameter = model.get_parameter(name)
-        if weight.shape != parameter.shape or mask.shape != parameter.shape:
-            del found[name]
-            continue
-        with torch.no_grad():
-            parameter.copy_(weight * mask)
-    return found
-
-
 def _refuse_missing(name: str, body: list[str], missing: set[str], unexpected: set[str]) -> None:
     lacking = [key for key in body if key in missing]
     if not lacking:
         return
-    beside = max(sorted(unexpected), key=lambda key: _likeness(key, lacking[0]), default="")
+    alike = [key for key in sorted(unexpected) if 2 * _likeness(key, lacking[0]) > len(lacking[0])]
+    beside = max(alike, key=lambda key: _likeness(key, lacking[0]), default="")
     found = f"; they hold {beside}, which the model does not know" if beside else ""
     raise ModelError(
         f"the files of {name!r} lack {len(lacking)} of the {len(body)} parameters of its blocks and embeddings, for instance "
@@ -171,7 +145,7 @@ def _refuse_quantised(name: str, model: Any, body: list[str], stored: Stored) ->
     prefix = _prefix(model)
     for key in body:
         for stem in (key, key.removeprefix(prefix), f"{model.base_model_prefix}.{key}"):
-            kind = stored.types.get(stem, "F32")
+            kind = stored.get(stem, "F32")
             if kind not in FLOATS:
                 raise ModelError(
                     f"{stem} in the files of {name!r} is stored as {kind.removeprefix('torch.')}: quantised weights are not "

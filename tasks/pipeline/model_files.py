@@ -1,17 +1,22 @@
-"""What lies in a checkpoint's folder: the files of its weights, and those of its tokenizer.
+"""What lies in a checkpoint's folder: plain files, a configuration that can be built, the weights, and the tokenizer.
 
 The library is forgiving: without a tokenizer's files it makes up a vocabulary of five words, and a folder without weights that
-it can read is told from one that never had any by nobody.
+it can read is told from one that never had any by nobody. And it believes: it waits for a pipe, builds a thousand million layers
+where a configuration asks for them, and fetches the attention that one names.
 """
 
 import json
-from collections.abc import Iterable
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from tasks.base import ModelError
+from tasks.formats.reading import shown
 from tasks.pipeline.loaded import Stored
 
 SINGLE = ("model.safetensors", "pytorch_model.bin")
@@ -23,6 +28,94 @@ TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tekken.json")
 
 UNUSED, SHARE = 128, 0.1
 """Rows of an embedding that no token stands for: so many, or this share of them, is padding; more is another tokenizer."""
+
+ENTRIES = 10_000
+"""Files and folders that a checkpoint's folder may hold, those in its folders among them."""
+
+CONFIG = 16 << 20
+"""Bytes: no configuration is larger."""
+
+LAYERS, SIZE = 2**11, 2**24
+"""Far above any model that exists: how many layers, and any other number of a configuration that is a size."""
+
+_LAYERS = re.compile("(^|_)(layers?|blocks|depths?|stages|loops)$")
+_NO_SIZE = re.compile("theta|base|length|token|flos|seed|version|_id$")
+"""Names of whole numbers that nothing is made as large as."""
+
+ATTENTION = ("eager", "sdpa", "flex_attention")
+"""What transformers has itself. Others it may fetch, as code, where the package `kernels` is installed."""
+
+
+def check_folder(name: str, folder: Path) -> None:
+    """ModelError where the folder holds what is no plain file or folder, for a pipe or a device never ends, or where its
+    configuration is refused. Nothing else in it is read."""
+    for path, mode, size in _entries(name, folder):
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise ModelError(f"model {name!r}: {path} is a pipe, a socket or a device; expected a plain file")
+        if path.name == "config.json" and size > CONFIG:
+            raise ModelError(f"model {name!r}: {path} has {size:,} bytes; expected {CONFIG:,} at most")
+    check_config(name, folder / "config.json")
+
+
+def check_config(name: str, path: Path) -> None:
+    """ModelError where a configuration is no JSON object, asks for impossible sizes, quantised weights, or an attention that may
+    be fetched as code. Read as it stands, for the library begins to build what it says."""
+    try:
+        config = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"cannot open model {name!r}: {path} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise ModelError(f"cannot open model {name!r}: {path} holds no JSON object")
+    if config.get("quantization_config"):
+        raise ModelError(
+            f"model {name!r}: {path} has a quantization_config, and quantised weights are not read; save the model in full or "
+            "half precision"
+        )
+    for key, value in _leaves(config):
+        _check_size(name, path, key, value)
+        if key.endswith("attn_implementation") and value is not None and value not in ATTENTION:
+            raise ModelError(
+                f"model {name!r}: {key} is {value!r} in {path}, which may be code of another's: remove it, or say "
+                f"{' or '.join(ATTENTION)}"
+            )
+
+
+def _entries(name: str, folder: Path) -> Iterator[tuple[Path, int, int]]:
+    """(path, mode, bytes) of all that lies below `folder`, links followed; links to nowhere are left out."""
+    count = 0
+    for holder, folders, files in os.walk(folder, followlinks=True):
+        for entry in sorted([*folders, *files]):
+            count += 1
+            if count > ENTRIES:
+                raise ModelError(
+                    f"model {name!r}: {folder} holds more than {ENTRIES:,} files: expected a model's folder"
+                )
+            path = Path(holder) / entry
+            try:
+                found = path.stat()
+            except OSError:
+                continue
+            yield path, found.st_mode, found.st_size
+
+
+def _leaves(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """(key, value) of everything in a configuration that holds nothing itself; what lists hold has the list's key."""
+    waiting: list[tuple[str, Any]] = list(config.items())
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, dict):  # an attention for each part of a model is a part's name and its attention's
+            attention = key.endswith("attn_implementation")
+            waiting += [(key if attention else str(inner), one) for inner, one in value.items()]
+        elif isinstance(value, list):
+            waiting += [(key, one) for one in value]
+        else:
+            yield key, value
+
+
+def _check_size(name: str, path: Path, key: str, value: Any) -> None:
+    largest = LAYERS if _LAYERS.search(key) else SIZE
+    if isinstance(value, int) and value > largest and not _NO_SIZE.search(key):
+        raise ModelError(f"model {name!r}: {key} is {shown(value)} in {path}; expected {largest:,} at most")
 
 
 def weight_files(name: str, folder: Path) -> list[Path]:
@@ -58,17 +151,7 @@ def _shards(name: str, index: Path) -> list[Path]:
 
 def stored(files: Iterable[Path]) -> Stored:
     """Types of the tensors in `files`, of which only headers are read."""
-    places: dict[str, Path] = {}
-    types: dict[str, str] = {}
-    for path in files:
-        found = _header(path)
-        types |= found
-        places |= dict.fromkeys(found, path)
-
-    def read(names: Iterable[str]) -> dict[str, Tensor]:
-        return {name: _tensor(places[name], name) for name in names}
-
-    return Stored(types, read)
+    return {name: kind for path in files for name, kind in _header(path).items()}
 
 
 def _header(path: Path) -> dict[str, str]:
@@ -78,17 +161,6 @@ def _header(path: Path) -> dict[str, str]:
 
     with safe_open(path, "pt") as file:
         return {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 - it is no mapping
-
-
-def _tensor(path: Path, name: str) -> Tensor:
-    if path.suffix != ".safetensors":
-        found: Tensor = _pickled(path)[name]
-        return found
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        tensor: Tensor = file.get_tensor(name)
-        return tensor
 
 
 def _pickled(path: Path) -> dict[str, Any]:

@@ -35,7 +35,14 @@ def swapped(weights: Weights) -> Weights:
     return weights | {"bert.encoder.layer.1.output.lora_A.default.weight": torch.ones(2, 2)}
 
 
+def masked(weights: Weights) -> Weights:
+    mask = (weights[LAYER].abs() > weights[LAYER].abs().median()).float()
+    rest = {name: tensor for name, tensor in weights.items() if name != LAYER}
+    return rest | {f"{LAYER}_orig": weights[LAYER], f"{LAYER}_mask": mask}
+
+
 FORMS: dict[str, tuple[Callable[[Weights], Weights], str]] = {
+    "saved under torch.nn.utils.prune": (masked, r"lack 1 of .*they hold .*dense.weight_mask.*prune\.remove"),
     "adapters not merged": (
         renamed("query.weight", "query.base_layer.weight"),
         r"lack 3 of .*base_layer.weight.*merge the ad",
@@ -124,19 +131,6 @@ def test_weights_that_are_not_the_models_are_refused(tmp_path: Path, form: str) 
 def test_folders_that_lack_a_part_are_refused(tmp_path: Path, form: str) -> None:
     names, add, content, message = FOLDERS[form]
     refused_everywhere(emptied(tmp_path / "model", *names, add=add, content=content), message, tmp_path / "board")
-
-
-def test_masks_of_torch_prune_are_applied(tmp_path: Path) -> None:
-    def masked(weights: Weights) -> Weights:
-        mask = (weights[LAYER].abs() > weights[LAYER].abs().median()).float()
-        rest = {name: tensor for name, tensor in weights.items() if name != LAYER}
-        return rest | {f"{LAYER}_orig": weights[LAYER], f"{LAYER}_mask": mask}
-
-    folder = copied(tmp_path / "model", masked)
-    assert "1 weights of the model are its files' weight_orig * weight_mask" in opened(folder)
-    built = Glue("sst2").prepare(Setting(model=str(folder), max_length=32)).build(0).get_parameter(LAYER)
-    whole = load_file(MINI / "encoder/model.safetensors")[LAYER]
-    assert torch.equal(built, whole * (whole.abs() > whole.abs().median()))
 
 
 @pytest.mark.parametrize(
