@@ -16,6 +16,7 @@ from benchmark.commands.views import DATA, View, comparison
 from benchmark.engine.base import EngineOptions, pick_engine
 from benchmark.engine.cell import Settings
 from benchmark.engine.progress import failures, reporter, say, say_table
+from benchmark.engine.sources import missing, open_sources
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.spelling import canonical, spaced
 from benchmark.report.fields import method_of
@@ -25,6 +26,7 @@ from benchmark.report.table import Table
 from benchmark.suite.spec import RunSpec, portable_plugin
 from benchmark.suite.suite import matches
 from benchmark.tracking.watch import tracked
+from benchmark.training.run import Options
 
 MARK = "→ "
 """Stands before the added rows."""
@@ -94,6 +96,8 @@ def compare(
     board, cells, console = wider.board, wider.cells(only), Console()
     if not cells:
         raise PrunebenchError(f"--only '{only}' matches no cell; tasks of this board: {', '.join(board.suite.tasks)}")
+    options = Options(settings.device, board.cache / "data", settings.trust_remote_code)
+    open_sources(board, missing(board, cells, settings.retry_failed), options)
     with (
         reporter(console, len(board.done(cells)), len(cells)) as shown,
         tracked(shown, track, board.folder) as watcher,

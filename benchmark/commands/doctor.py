@@ -149,7 +149,9 @@ def board_findings(board: Board) -> Iterator[Finding]:
         try:
             prepared = open_task(spec.model_copy(update={"training": few}), Options())
         except PrunebenchError as error:
-            yield Finding(task, "wrong", str(error), "see docs/tasks.md for the files each task reads")
+            yield Finding(
+                task, "wrong", str(error).partition("\n")[0], "see docs/tasks.md for the files each task reads"
+            )
         else:
             yield Finding(task, "ok", f"{', '.join(prepared.splits.values())}; model {spec.model}")
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 
 from benchmark.board.board import Board
 from benchmark.board.outcomes import pack_outcomes
 from benchmark.board.record import Record
-from benchmark.board.weights import load_weights
+from benchmark.board.weights import check_fit, load_weights
+from benchmark.commands.verify import weight_problems
 from benchmark.errors import PrunebenchError
 from benchmark.machine import environment
 from benchmark.machine.atomic import WriteError, reason_of, write_text
@@ -44,7 +45,7 @@ def export_cell(board: Board, spec: RunSpec, folder: Path, device: str = "auto")
         chosen = environment.pick_device(device)
         prepared = open_task(spec, options)
         model = prepare(prepared.build(spec.seed), chosen)
-        model.load_state_dict(weights)
+        load_kept(model, weights, record)
         with environment.autocast(chosen):
             evaluation = prepared.evaluate(model, "reported")
         score = evaluation.metrics[record.metric]
@@ -56,6 +57,21 @@ def export_cell(board: Board, spec: RunSpec, folder: Path, device: str = "auto")
         )
     _write(prepared, model.cpu(), folder, record)
     return score
+
+
+def load_kept(model: nn.Module, weights: dict[str, Tensor], record: Record) -> None:
+    """Load weights that a run kept; PrunebenchError where they are not those that `record` counts, or not this model's."""
+    try:
+        check_fit(weights, model.state_dict())
+        problem = next(weight_problems(record, weights), "")
+    except ValueError as error:
+        problem = str(error)
+    if problem:
+        raise PrunebenchError(
+            f"{record.spec.cell}: its kept weights do not fit its record: {problem}. Without weights/{record.id}.safetensors the "
+            "cell is trained again"
+        )
+    model.load_state_dict(weights)
 
 
 def _options(board: Board, device: str) -> Options:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from benchmark.board.board import Board
 from benchmark.board.record import Record
-from benchmark.board.weights import load_weights
+from benchmark.board.weights import check_fit, load_weights
 from benchmark.errors import PrunebenchError
 from benchmark.report.measured import Measured, measure
 from benchmark.suite.spec import RunSpec
@@ -49,5 +49,9 @@ def measure_cells(board: Board, records: Sequence[Record]) -> dict[str, Measured
 
 def _forward(prepared: Prepared, spec: RunSpec, weights: dict[str, Tensor]) -> OneForward:
     model = prepared.build(spec.seed)
+    try:
+        check_fit(weights, model.state_dict())
+    except ValueError as error:
+        raise PrunebenchError(f"{spec.cell}: kept weights that do not fit its model: {error}") from error
     model.load_state_dict(weights)
     return OneForward(prepared, model, next(iter(prepared.batches("train", ROWS, None))))

@@ -35,7 +35,9 @@ class Rerun:
         about = f"{spec.cell} ({spec.id})"
         try:
             result = run(spec, self._options())
-        except Exception as error:  # whatever fails a cell
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever fails a cell
             return Finding(about, f"cannot be run again: {error}")
         words, wrong = compare(record, result, self._scores_of_other_seeds(record))
         return Finding(about, words, wrong)

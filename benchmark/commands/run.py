@@ -4,17 +4,15 @@ import shutil
 
 from rich.console import Console
 
-from benchmark.board.board import Board, Source
+from benchmark.board.board import Board
 from benchmark.board.weights import size_of
 from benchmark.commands.views import table_text
 from benchmark.engine.base import Engine, EngineOptions, pick_engine
-from benchmark.engine.cell import CellRunner, Done, Settings, refuse_other_sources
+from benchmark.engine.cell import CellRunner, Done, Settings
 from benchmark.engine.progress import Silent, failures, reporter, say, say_table
-from benchmark.errors import PrunebenchError
+from benchmark.engine.sources import missing, open_sources
 from benchmark.machine import parallel
 from benchmark.machine.atomic import write_text
-from benchmark.plugins import registry
-from benchmark.plugins.broken import BrokenPluginError
 from benchmark.suite.spec import RunSpec
 from benchmark.tracking.watch import tracked
 from benchmark.training.run import Options, open_task
@@ -28,38 +26,12 @@ def run_board(
     cells = board.cells(only)
     run_cells = pick_engine(engine, settings.device)
     with parallel.joined(settings.device):
-        open_sources(board, cells, settings)
+        options = Options(settings.device, board.cache / "data", settings.trust_remote_code)
+        open_sources(board, missing(board, cells, settings.retry_failed), options)
         if parallel.rank() > 0:
             done = run_cells(board, cells, Silent(), settings)
             return 1 if done.failed or done.left else 0
         return _shown(board, cells, run_cells, settings, track)
-
-
-def open_sources(board: Board, cells: list[RunSpec], settings: Settings) -> None:
-    """Open the data and the model of every task once before any cell; PrunebenchError names everything that is wrong.
-
-    So data that are missing for all cells of a task do not make each of them fail.
-    """
-    options = Options(settings.device, board.cache / "data", settings.trust_remote_code)
-    waiting = [one for one in cells if not board.is_done(one) and (settings.retry_failed or board.failure(one) is None)]
-    wrong = []
-    for spec in {(one.task, one.data, one.model): one for one in reversed(waiting)}.values():
-        few = spec.training.model_copy(update={"train_examples": 8, "eval_examples": 8})
-        try:
-            prepared = open_task(spec.model_copy(update={"training": few}), options)
-            refuse_other_sources(board, spec, Source(prepared.data_fingerprint, prepared.model_fingerprint))
-        except BrokenPluginError:
-            continue  # the cell's own fault, which it tells
-        except PrunebenchError as error:
-            wrong.append(str(error))
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            if registry.is_builtin("tasks", spec.task):
-                raise
-            continue  # whatever a third party's task raises, its cell tells
-    if wrong:
-        raise PrunebenchError("\n".join(reversed(wrong)))
 
 
 def _shown(board: Board, cells: list[RunSpec], run_cells: Engine, settings: Settings, track: str | None) -> int:

@@ -14,17 +14,21 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from benchmark.board.board import Board
+from benchmark.board.board import Board, Source
 from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record, RecordError, load_record, record_path
 from benchmark.board.weights import read_weights, weights_path
 from benchmark.commands.views import aggregate
+from benchmark.engine.sources import refuse_other_sources
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
 from benchmark.plugins.files import files_run, is_file
 from benchmark.pruning.masks import parse_scope
 from benchmark.suite.spec import RunSpec
+from benchmark.training.run import Options, open_task
+from tasks.base import ModelError
 from tasks.metrics.classification import is_constant
+from tasks.pipeline.checkpoints import RANDOM
 
 ENDINGS = (".predictions.json.gz", ".failed.json", ".json", ".npz")
 
@@ -55,7 +59,8 @@ def verify_board(
     chosen = board.suite.cells() if cells is None else cells
     found: list[Finding] = []
     strangers = _strangers(board) if cells is None else iter(())
-    for finding in chain(more, verify(board, chosen, rerun), strangers):  # a cell that is run again takes its time
+    parts = model_findings(board, chosen), verify(board, chosen, rerun), strangers
+    for finding in chain(more, *parts):  # a cell that is run again takes its time
         found.append(finding)
         tell(str(finding))
     records = sum(record_path(board.records_folder, spec.id).exists() for spec in chosen)
@@ -96,13 +101,44 @@ def verify(
             yield Finding(task, words, wrong=False)
 
 
+def model_findings(board: Board, cells: Sequence[RunSpec]) -> Iterator[Finding]:
+    """Whether the model folder of each task with a record holds its model, and the one that the records were made with.
+
+    A folder that is not at hand, a hub's model among them, is noted and not fetched; what the package brings is sound.
+    """
+    finished = [spec for spec in cells if record_path(board.records_folder, spec.id).exists()]
+    absent: dict[str, None] = {}
+    for spec in {(one.task, one.model): one for one in reversed(finished)}.values():
+        if spec.model.removeprefix(RANDOM) == "mini" or _unread(spec.task):
+            continue
+        if not Path(spec.model.removeprefix(RANDOM)).expanduser().is_dir():
+            absent[spec.model] = None
+            continue
+        yield from _opened(board, spec)
+    for model in absent:
+        yield Finding(f"model {model}", "is not at hand and was not looked at (--model FOLDER)", wrong=False)
+
+
+def _opened(board: Board, spec: RunSpec) -> Iterator[Finding]:
+    few = spec.training.model_copy(update={"train_examples": 8, "eval_examples": 8})
+    try:
+        prepared = open_task(spec.model_copy(update={"training": few}), Options())
+        refuse_other_sources(board, spec, Source(prepared.data_fingerprint, prepared.model_fingerprint))
+    except PrunebenchError as error:
+        yield Finding(
+            spec.task, str(error).removeprefix(f"{spec.task}: "), wrong=isinstance(error.__cause__, ModelError)
+        )
+
+
 def corpus_metrics(board: Board, record: Record) -> set[str]:
     """Metrics that the record's outcomes do not give: one number of a whole corpus, as some of the evaluate hub's."""
     if _unread(record.spec.task):
         return set()
     try:
         again = aggregate(record.spec.task)(load_outcomes(board.records_folder, record))
-    except Exception:  # said as a problem of the record
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # said as a problem of the record
         return set()
     return {name for name in record.metrics if name not in again}
 
@@ -204,10 +240,13 @@ def _outcomes(board: Board, record: Record) -> Iterator[str]:
         return
     try:
         again = aggregate(record.spec.task)(outcomes)
-    except Exception as error:  # a task's own code, on outcomes that it may not expect
+        headline = registry.configure("tasks", record.spec.task).metric
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a task's own code, on outcomes that it may not expect
         yield f"its metrics cannot be made again from its outcomes ({type(error).__name__}: {error})"
         return
-    if record.metric != (headline := registry.configure("tasks", record.spec.task).metric):
+    if record.metric != headline:
         yield f"its headline is {record.metric} {record.metrics[record.metric]}, that of its task is {headline}"
     noise = _noise(outcomes, record)
     for name in sorted(again.keys() & record.metrics.keys() - noise):

@@ -14,6 +14,7 @@ from benchmark.board.outcomes import load_outcomes
 from benchmark.commands.side_by_side import several_models, shown, side_by_side
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import registry
+from benchmark.plugins.broken import BrokenPluginError
 from benchmark.report.render import render
 from benchmark.report.table import LAYOUTS, TASKS, Table, build_table
 from tasks.pipeline.whole import holding
@@ -117,8 +118,17 @@ def notes_text(boards: Sequence[Board], format: str, **options: Any) -> str:
 
 def aggregate(task: str) -> Aggregated:
     """The function of the task called `task` that makes metrics from per-example outcomes."""
-    found: Aggregated = registry.configure("tasks", task).aggregate
-    return found
+    own: Aggregated = registry.configure("tasks", task).aggregate
+
+    def aggregated(outcomes: Mapping[str, NDArray[Any]]) -> Mapping[str, float]:
+        try:
+            return own(outcomes)
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # a third party's sys.exit ends no command that only shows
+            raise BrokenPluginError(f"{task} cannot make metrics: {type(error).__name__}: {error}") from error
+
+    return aggregated
 
 
 def published_text(board: Board, format: str, **options: Any) -> str:

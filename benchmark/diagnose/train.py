@@ -41,7 +41,9 @@ def train(
             try:
                 save_diagnosis(board.folder, _diagnosed(board, spec, probing, options, settings))
                 say(f"{spec.cell}: diagnosed")
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a plugin's SystemExit too
                 failed = 1
                 say(f"FAILED {spec.cell}: {error or type(error).__name__}")
     return failed

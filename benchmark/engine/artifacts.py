@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmark.board.board import Board, Source
 from benchmark.board.record import failure_path, outcomes_path, parse_record, record_path, save_record
 from benchmark.board.weights import weights_path
-from benchmark.engine.cell import refuse_other_sources
+from benchmark.engine.sources import refuse_other_sources
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import write_bytes
 from benchmark.machine.lock import locked

@@ -15,6 +15,7 @@ from typing import Protocol
 from benchmark.board.board import Board, Source
 from benchmark.board.record import record_path, save_record
 from benchmark.board.weights import save_weights
+from benchmark.engine.sources import refuse_other_sources
 from benchmark.errors import DeviceLostError, PrunebenchError
 from benchmark.machine import environment, interrupt, parallel
 from benchmark.machine.atomic import disk_trouble, write_bytes
@@ -212,14 +213,3 @@ class CellRunner:
             refuse_other_sources(self.board, spec, Source(prepared.data_fingerprint, prepared.model_fingerprint))
 
         return check
-
-
-def refuse_other_sources(board: Board, spec: RunSpec, found: Source) -> None:
-    """PrunebenchError if the cell's data or model is not that of the task's existing records."""
-    standing = board.sources(spec)
-    for name, old, new in (("data", standing.data, found.data), ("model", standing.model, found.model)):
-        if old and old != new:
-            raise PrunebenchError(
-                f"the {name} of {spec.task} changed since this board's records were made (fingerprint {old[:12]}, now "
-                f"{new[:12]}): use the same {name}, or a board of its own"
-            )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from benchmark.board.record import Record, RecordError
+from benchmark.board.record import Record
 from tasks.metrics.classification import is_constant
 
 if TYPE_CHECKING:
@@ -75,7 +75,9 @@ def _split(task: "Task", record: Record, load: Callable[[Record], Outcomes]) -> 
         floor = {name: value for name, value in task.floor(outcomes).items() if name in record.metrics}
         numbers = any(outcomes[name].dtype.kind == "f" for name in ("label", "prediction") if name in outcomes)
         return Split(floor, None if numbers else [task.aggregate(constant) for constant in task.constants(outcomes)])
-    except (RecordError, ValueError, KeyError):
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # among them whatever a third party's task raises
         return UNKNOWN
 
 
@@ -100,6 +102,8 @@ def _checked(record: Record, task: "Task | None", load: Callable[[Record], Outco
             constant = is_constant(prediction)
             again = task.aggregate(outcomes) if constant else {}
             record = replace(record, metrics={name: again.get(name, old) for name, old in record.metrics.items()})
-    except (RecordError, ValueError, KeyError):
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # as above
         constant = record.score == record.floor[record.metric]
     return replace(record, notes=[*record.notes, CONSTANT]) if constant else record

@@ -13,6 +13,7 @@ from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError
 from benchmark.machine import environment, parallel
 from benchmark.plugins import registry
+from benchmark.plugins.broken import BrokenPluginError
 from benchmark.pruning.calibrate import calibrator
 from benchmark.pruning.dense import Dense
 from benchmark.pruning.flat import PrunableWeights
@@ -154,7 +155,8 @@ def _keep_checkpoints(job: Run, folder: Path, options: Options) -> None:
 
 
 def open_task(spec: RunSpec, options: Options) -> Prepared:
-    """The spec's task on its data and model; TaskErrors become PrunebenchErrors."""
+    """The spec's task on its data and model; PrunebenchError where they do not fit, BrokenPluginError where a third party's task
+    raises anything else."""
     task: Task = registry.configure("tasks", spec.task)
     setting = Setting(
         data=spec.data,
@@ -171,6 +173,12 @@ def open_task(spec: RunSpec, options: Options) -> Prepared:
         return task.prepare(setting)
     except TaskError as error:
         raise PrunebenchError(f"{spec.task}: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if registry.is_builtin("tasks", spec.task) or environment.is_out_of_memory(error):
+            raise
+        raise BrokenPluginError(f"{spec.task} cannot be opened: {type(error).__name__}: {error}") from error
 
 
 def make_pruner(model: nn.Module, spec: RunSpec, total: int) -> Pruner | Dense:

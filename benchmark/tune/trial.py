@@ -33,7 +33,9 @@ def attempt(spec: RunSpec, point: Point, options: Options) -> Trial:
     began = time.perf_counter()
     try:
         record = run(applied(spec, point).model_copy(update={"tuned": tuned}), options).record
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if isinstance(error, OSError) or disk_trouble(error) or is_out_of_memory(error) or is_device_lost():
             raise
         said = str(error) if isinstance(error, PrunebenchError) else f"{type(error).__name__}: {error}"

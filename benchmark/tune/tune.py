@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from benchmark.board.board import Board
+from benchmark.engine.sources import open_sources
 from benchmark.errors import PrunebenchError
 from benchmark.machine.environment import pick_device
 from benchmark.machine.lock import locked
@@ -60,6 +61,7 @@ def tune(board: Board, search: Search, only: str = "*", say: Say = lambda _: Non
     require_optuna()
     pick_device(search.device)
     specs = [trial_spec(spec, search.seed_for(board)) for spec in rows_of(board, only)]
+    open_sources(board, specs, _options(board, search))
     waiting = [(spec, space_of(spec, search.rates, search.fixed_rate)) for spec in specs]
     for wait in (False, True):  # what another runner has is looked at again at the end
         busy = []
@@ -84,7 +86,7 @@ def _bring(board: Board, search: Search, spec: RunSpec, space: Space, say: Say) 
 
 
 def _opened(board: Board, spec: RunSpec, space: Space, options: Options) -> Study:
-    """The saved study, or a new one. The task is opened in any case, so that missing data fail here and not in a trial."""
+    """The saved study, or a new one."""
     prepared = open_task(spec, options)
     fresh = Study(
         spec=spec.recorded(),

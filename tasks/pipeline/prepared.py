@@ -76,8 +76,6 @@ class PreparedTask(Prepared, Generic[E]):
         self.tokenizer = self.checkpoint.tokenizer
         self.check_model()
         self.inputs = self.checkpoint.inputs(self.auto)
-        self.source = open_source(setting.data, layout)
-        self.data_fingerprint = hash_text(self.source.fingerprint("train") + self.source.fingerprint("reported"))
         self.read_counts: dict[str, int] = {}
         """Examples that each split's files hold, before limits and carving."""
         self.notes: list[str] = []
@@ -87,6 +85,8 @@ class PreparedTask(Prepared, Generic[E]):
         settings = self._known_settings()
         if settings is not None:
             self.notes += self.checkpoint.try_out(self.auto, self.longest, **settings)
+        self.source = open_source(setting.data, layout)
+        self.data_fingerprint = hash_text(self.source.fingerprint("train") + self.source.fingerprint("reported"))
         self._splits = self._open()
         if settings is None:
             self.notes += self.checkpoint.try_out(self.auto, self.longest, **self.settings())

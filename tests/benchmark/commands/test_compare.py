@@ -74,3 +74,15 @@ def test_mistakes(board_copy: Path, tmp_path: Path) -> None:
         widen(board_copy, [str(tmp_path / "bad.py")])
     with pytest.raises(PrunebenchError, match="matches no cell"):
         compare(widen(board_copy, ["taylor"]), "squad*", CPU)
+
+
+def test_data_that_are_not_there_are_one_message_and_no_cells_failure(board_copy: Path, tmp_path: Path) -> None:
+    before = sorted((board_copy / "records").iterdir())
+    with pytest.raises(PrunebenchError, match=r"data: no folder '.*mistyped'"):
+        widen(board_copy, ["taylor", "gradient"], data=str(tmp_path / "mistyped"))
+    (tmp_path / "another").mkdir()
+    wider = widen(board_copy, ["taylor", "gradient"], data=str(tmp_path / "another"))
+    with pytest.raises(PrunebenchError, match=r"glue/sst2: no train data: looked for .*train\.tsv") as caught:
+        compare(wider, "*", CPU)
+    assert "\n" not in str(caught.value)
+    assert sorted((board_copy / "records").iterdir()) == before

@@ -1,16 +1,23 @@
 """An exported model is a Hugging Face folder that gives the recorded score again."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes
+from benchmark.board.weights import load_weights, save_weights
 from benchmark.commands.export import card, export_cell
+from benchmark.commands.measure import measure_cells
 from benchmark.errors import PrunebenchError
 from benchmark.training.run import Options, open_task
 from tests.benchmark.boards import make_board
+
+Weights = dict[str, Tensor]
+LAYER = "bert.encoder.layer.1.attention.self.query.weight"
 
 
 def test_from_pretrained_gives_the_recorded_score(finished: Path, tmp_path: Path) -> None:
@@ -44,8 +51,6 @@ def test_without_kept_weights_the_cell_is_trained_again(board_copy: Path, tmp_pa
 
 
 def test_weights_that_do_not_give_the_score_are_refused(board_copy: Path, tmp_path: Path) -> None:
-    from benchmark.board.weights import load_weights, save_weights
-
     board = Board.open(board_copy)
     spec = board.find("glue/sst2 magnitude 0.5 seed 0")
     weights = load_weights(board.weights_folder, spec.id)
@@ -56,6 +61,44 @@ def test_weights_that_do_not_give_the_score_are_refused(board_copy: Path, tmp_pa
     with pytest.raises(PrunebenchError, match="the record says"):
         export_cell(board, spec, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def zeroed(weights: Weights) -> Weights:
+    return weights | {LAYER: torch.zeros_like(weights[LAYER])}
+
+
+def dense(weights: Weights) -> Weights:
+    return weights | {LAYER: torch.ones_like(weights[LAYER])}
+
+
+ODD: dict[str, tuple[Callable[[Weights], Weights], str]] = {
+    "names of a wrapper": (lambda w: {f"module.{k}": v for k, v in w.items()}, "is in one of them only"),
+    "one missing": (lambda w: {k: v for k, v in w.items() if k != LAYER}, f"'{LAYER}' is in one of them only"),
+    "one too many": (lambda w: w | {"extra": torch.ones(1)}, "'extra' is in one of them only"),
+    "another shape": (lambda w: w | {LAYER: w[LAYER][:-1]}, f"'{LAYER}' has shape"),
+    "all zero": (zeroed, f"{LAYER} has 4096 zeros of 4096, the record says"),
+    "no zero": (dense, f"{LAYER} has 0 zeros of 4096, the record says"),
+    "not a number": (
+        lambda w: w | {"classifier.bias": w["classifier.bias"] * torch.nan},
+        "classifier.bias is not finite",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ODD)
+def test_kept_weights_that_do_not_fit_the_record_are_refused(board_copy: Path, tmp_path: Path, form: str) -> None:
+    change, message = ODD[form]
+    board = Board.open(board_copy)
+    spec = board.find("glue/sst2 magnitude 0.5 seed 0")
+    weights = load_weights(board.weights_folder, spec.id)
+    assert weights is not None
+    save_weights(board.weights_folder, spec.id, change(weights))
+    with pytest.raises(PrunebenchError, match=f"its kept weights do not fit its record: .*{message}"):
+        export_cell(board, spec, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    if "zero" not in form and "number" not in form:
+        with pytest.raises(PrunebenchError, match="kept weights that do not fit its model"):
+            measure_cells(board, [board.record(spec)])
 
 
 def test_a_full_folder_and_an_unknown_cell_are_refused(finished: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,8 @@ from benchmark.board.weights import read_weights, save_weights, weights_path
 from benchmark.commands.export import export_cell
 from benchmark.commands.new import new
 from benchmark.commands.rerun import Rerun, compare
-from benchmark.commands.verify import of_exported, record_problems, rounding_noise, verify_board
+from benchmark.commands.verify import model_findings, of_exported, record_problems, rounding_noise, verify_board
+from tasks.formats.sources import MINI
 from tests.benchmark.boards import finish, make_board
 from tests.benchmark.report.factory import make_record, make_spec
 
@@ -331,3 +333,33 @@ def test_a_metric_that_outcomes_do_not_give_is_named(board: Board) -> None:
     wrong, lines = said(board)
     assert not wrong
     assert any("corpus_score cannot be made again from outcomes" in line for line in lines), lines
+
+
+# The model's folder.
+
+
+def of_models(board: Board, **changes: Any) -> list[str]:
+    opened = Board.open(board.folder, changes)
+    for spec in opened.cells("*magnitude*"):
+        save_record(opened.records_folder, make_record(spec), b"x")
+    return [str(finding) for finding in model_findings(opened, opened.suite.cells())]
+
+
+def test_a_model_that_is_not_at_hand_is_noted_once(board: Board) -> None:
+    said = of_models(board, model="owner/name", tasks=["glue/sst2", "glue/rte"])
+    assert said == ["note  model owner/name: is not at hand and was not looked at (--model FOLDER)"]
+
+
+def test_data_that_are_not_at_hand_and_another_model_are_notes(board: Board, tmp_path: Path) -> None:
+    shutil.copytree(MINI / "encoder", tmp_path / "model")
+    (tmp_path / "data").mkdir()
+    (absent,) = of_models(board, model=str(tmp_path / "model"), data=str(tmp_path / "data"))
+    assert absent.startswith("note  glue/sst2: no train data: looked for")
+    (other,) = of_models(board, model=str(tmp_path / "model"))
+    assert "changed since this board's records were made" in other
+    assert other.startswith("note ")
+
+
+def test_nothing_is_said_where_nothing_stands(board: Board, tmp_path: Path) -> None:
+    opened = Board.open(board.folder, {"model": str(tmp_path), "criteria": ["taylor"]})
+    assert list(model_findings(opened, opened.suite.cells())) == []

@@ -1,6 +1,7 @@
 """Tuning on a tiny board: equal trials, the same search after an interrupt, never the reported split, and the board it writes."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from benchmark.tune.study import Study, Trial, load_study, study_path
 from benchmark.tune.trial import attempt, trial_spec
 from benchmark.tune.tune import Search, rows_of, tune
 from benchmark.tune.write import outcome, write_tuned
+from tasks.formats.sources import MINI
 from tasks.pipeline.prepared import PreparedTask
 from tests.benchmark.boards import finish, make_board
 
@@ -223,3 +225,15 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         cli.main()
     assert caught.value.code == 2
     assert "expected LOW,HIGH such as 1e-5,1e-4" in capsys.readouterr().err
+
+
+def test_all_data_and_models_are_opened_before_the_first_trial(tmp_path: Path) -> None:
+    """The second task's data are not there: nothing of the first is tried."""
+    shutil.copytree(MINI / "glue/SST-2", tmp_path / "data/glue/SST-2")
+    tasks = ["glue/sst2", "glue/rte", "conll2003"]
+    board = make_board(tmp_path / "board", criteria=["magnitude"], tasks=tasks, data=str(tmp_path / "data"))
+    with pytest.raises(PrunebenchError) as caught:
+        tune(board, Search(3, device="cpu"))
+    said = str(caught.value).split("\n")
+    assert [line.partition(":")[0] for line in said] == ["glue/rte", "conll2003"]
+    assert studies(board) == []

@@ -1,6 +1,7 @@
 """Checkpoints that do not hold their model, each form refused with the name of what is wrong; and data on which tasks stop."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +12,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmark.board.board import Board
+from benchmark.board.outcomes import pack_outcomes
+from benchmark.board.record import save_record
 from benchmark.commands.doctor import board_findings
-from benchmark.commands.run import open_sources
-from benchmark.engine.cell import Settings
+from benchmark.commands.verify import verify_board
+from benchmark.engine.sources import open_sources
 from benchmark.errors import PrunebenchError
+from benchmark.training.run import Options
 from tasks.base import ModelError, Setting
 from tasks.formats.sources import MINI
 from tasks.glue import Glue
+from tests.benchmark.report.factory import make_record
+from tests.faults.boards import OUTCOMES
 
 Weights = dict[str, Tensor]
 LAYER = "bert.encoder.layer.1.output.dense.weight"
@@ -107,7 +113,7 @@ def opened(folder: Path) -> list[str]:
 
 
 def refused_everywhere(folder: Path, message: str, board: Path) -> None:
-    """The task, `doctor` and `run` say the same, and nothing is recorded."""
+    """The task, `doctor` and `run` say the same, and nothing is recorded; `verify` says it of a board that has records."""
     with pytest.raises(ModelError, match=f"(?s){message}"):
         opened(folder)
     board.mkdir()
@@ -117,8 +123,13 @@ def refused_everywhere(folder: Path, message: str, board: Path) -> None:
     (finding,) = board_findings(found)
     assert finding.state == "wrong"
     with pytest.raises(PrunebenchError, match=f"(?s)glue/sst2: .*{message}"):
-        open_sources(found, found.suite.cells(), Settings())
+        open_sources(found, found.suite.cells(), Options())
     assert not list(board.glob("records/*"))
+    (spec,) = found.cells("*magnitude*")
+    save_record(found.records_folder, make_record(spec), pack_outcomes(OUTCOMES))
+    lines: list[str] = []
+    assert verify_board(found, tell=lines.append)
+    assert re.match(f"(?s)WRONG glue/sst2: .*{message}", lines[0]), lines
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -1,0 +1,44 @@
+"""Data and models of a board, opened once before anything is trained on them; what stands was made from the same ones."""
+
+from collections.abc import Sequence
+
+from benchmark.board.board import Board, Source
+from benchmark.errors import PrunebenchError
+from benchmark.plugins.broken import BrokenPluginError
+from benchmark.suite.spec import RunSpec
+from benchmark.training.run import Options, open_task
+
+
+def open_sources(board: Board, cells: Sequence[RunSpec], options: Options) -> None:
+    """Open the data and the model of every task once before any cell; PrunebenchError names everything that is wrong.
+
+    So data that are missing for all cells of a task do not make each of them fail.
+    """
+    wrong = []
+    for spec in {(one.task, one.data, one.model): one for one in reversed(cells)}.values():
+        few = spec.training.model_copy(update={"train_examples": 8, "eval_examples": 8})
+        try:
+            prepared = open_task(spec.model_copy(update={"training": few}), options)
+            refuse_other_sources(board, spec, Source(prepared.data_fingerprint, prepared.model_fingerprint))
+        except BrokenPluginError:
+            continue  # the cell's own fault, which it tells
+        except PrunebenchError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise PrunebenchError("\n".join(reversed(wrong)))
+
+
+def missing(board: Board, cells: Sequence[RunSpec], retry_failed: bool) -> list[RunSpec]:
+    """Those of `cells` that a run has to make: without a record, and without a failure that is left alone."""
+    return [one for one in cells if not board.is_done(one) and (retry_failed or board.failure(one) is None)]
+
+
+def refuse_other_sources(board: Board, spec: RunSpec, found: Source) -> None:
+    """PrunebenchError if the cell's data or model is not that of the task's existing records."""
+    standing = board.sources(spec)
+    for name, old, new in (("data", standing.data, found.data), ("model", standing.model, found.model)):
+        if old and old != new:
+            raise PrunebenchError(
+                f"the {name} of {spec.task} changed since this board's records were made (fingerprint {old[:12]}, now "
+                f"{new[:12]}): use the same {name}, or a board of its own"
+            )

@@ -1,0 +1,124 @@
+"""Third parties' plugins that end the process, or raise what is no Exception: one sentence, and no command ends with them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.board.board import Board
+from benchmark.commands.doctor import board_findings
+from benchmark.commands.rerun import Rerun
+from benchmark.commands.verify import verify_board
+from benchmark.commands.views import table_text
+from benchmark.engine.sources import open_sources
+from benchmark.plugins import registry
+from benchmark.training.run import Options
+from tests.benchmark.boards import finish, make_board
+from tests.benchmark.plugin_sources import PLUGIN
+
+RAISED = {
+    "exits": "raise SystemExit(3)",
+    "exits silently": "raise SystemExit",
+    "an own kind": "raise type('Odd', (BaseException,), {})('so')",
+    "generator": "raise GeneratorExit",
+    "an error": "raise RuntimeError('so')",
+    "asserts": "assert False, 'so'",
+}
+TASK = '''"""Sentiment with a fault."""
+from dataclasses import dataclass
+from typing import ClassVar
+from tasks.glue import Glue
+
+{at_import}
+
+@dataclass(frozen=True)
+class Mine(Glue):
+    """Mine."""
+    variants: ClassVar[tuple[str, ...]] = ()
+    variant: str = "sst2"
+
+    def prepare(self, setting):
+        {prepare}
+        return super().prepare(setting)
+
+    def aggregate(self, outcomes):
+        {aggregate}
+        return super().aggregate(outcomes)
+'''
+FINE = {"at_import": "pass", "prepare": "pass", "aggregate": "pass"}
+
+
+def task(folder: Path, **faults: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / "mine.py"
+    path.write_text(TASK.format(**FINE | faults))
+    registry.load.cache_clear()
+    return path
+
+
+@pytest.mark.parametrize("form", RAISED)
+@pytest.mark.parametrize("place", ["at_import", "prepare"])
+def test_a_task_that_cannot_be_opened(tmp_path: Path, place: str, form: str) -> None:
+    """`doctor` and `run` say so; its cells fail, the others run."""
+    path = task(tmp_path, **{place: RAISED[form]})
+    board = make_board(tmp_path / "board", tasks=["glue/sst2", str(path)], criteria=["magnitude"])
+    findings = {finding.what: finding for finding in board_findings(board)}
+    assert findings["glue/sst2"].state == "ok"
+    (found,) = (finding for what, finding in findings.items() if what != "glue/sst2")
+    assert found.state == "wrong"
+    assert "\n" not in found.found
+    assert "cannot be" in found.found
+    open_sources(board, board.suite.cells(), Options())
+    done = finish(board)
+    assert len(done.finished) == len(done.failed) == 2
+    assert all("cannot be" in reason for reason in done.failed.values())
+
+
+@pytest.mark.parametrize("form", RAISED)
+def test_a_criterion_that_ends_in_its_score(tmp_path: Path, form: str) -> None:
+    source = PLUGIN.format(cls="Ends").replace("return weight.abs() ** self.power", RAISED[form])
+    (tmp_path / "ends.py").write_text(source)
+    registry.load.cache_clear()
+    board = make_board(tmp_path / "board", criteria=["magnitude", str(tmp_path / "ends.py")])
+    done = finish(board)
+    assert (len(done.finished), len(done.failed)) == (2, 1)
+
+
+@pytest.mark.parametrize("form", RAISED)
+def test_metrics_that_end_the_process_end_no_looking_command(tmp_path: Path, form: str) -> None:
+    path = task(tmp_path)
+    board = make_board(tmp_path / "board", tasks=[str(path)], criteria=["magnitude", "random"])
+    finish(board)
+    task(tmp_path, aggregate=RAISED[form])
+    lines: list[str] = []
+    board = Board.open(board.folder)
+    (spec,) = board.cells("*magnitude*")
+    assert verify_board(board, [spec], Rerun(board, "cpu"), tell=lines.append)
+    assert any("its metrics cannot be made again from its outcomes" in line for line in lines), lines
+    assert any("cannot be run again" in line for line in lines), lines
+    assert "Magnitude" in table_text(board, "text")
+
+
+@pytest.mark.parametrize("command", ["status", "table", "list tasks", "doctor"])
+def test_commands_end_as_they_should(tmp_path: Path, command: str) -> None:
+    """An installed package that exits on import, beside the ones that do not."""
+    package = tmp_path / "site" / "leaver"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemExit(7)\n")
+    (package / "mine.py").write_text("")
+    claim = tmp_path / "site" / "leaver-1.0.dist-info"
+    claim.mkdir()
+    (claim / "METADATA").write_text("Metadata-Version: 2.1\nName: leaver\nVersion: 1.0\n")
+    (claim / "entry_points.txt").write_text("[prunebench.tasks]\nleaver=leaver.mine:Mine\n")
+    board = make_board(tmp_path / "board").folder
+    (board / "suite.yaml").write_text((board / "suite.yaml").read_text().replace("glue/sst2", "leaver"))
+    words = command.split() + ([] if command.startswith("list") else [str(board)])
+    code = "import sys; from benchmark.cli import main; sys.argv = ['prunebench', *sys.argv[1:]]; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        capture_output=True, text=True, env={"PYTHONPATH": str(tmp_path / "site"), "HF_HUB_OFFLINE": "1"}, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, 1, 2), done
+    assert "Traceback" not in done.stderr.partition("leaver/__init__.py")[0] or "cannot be imported" in done.stderr
+    assert done.stdout + done.stderr
