@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tasks.base import TaskError
 from tasks.families.data_to_text import Pair, TextGeneration, grouped
-from tasks.formats.reading import each, field, spread, text
+from tasks.formats.reading import bounded, each, field, shown, spread, text
 from tasks.formats.sources import Hub, Layout, Row, open_text
 
 COLUMNS = ("mr", "ref")
@@ -69,7 +69,9 @@ def linearise(representation: str, place: str) -> str:
     while at < len(representation):
         found = _SLOT.match(representation, at)
         if not found:
-            raise TaskError(f"{place}: meaning {representation!r} is not of the form name[value], name[value], ...")
+            raise TaskError(
+                f"{place}: meaning {shown(representation)} is not of the form name[value], name[value], ..."
+            )
         slots.append(f"{found[1].strip()} : {found[2].strip()}")
         at = found.end()
     if not slots:
@@ -82,13 +84,14 @@ def _source_and_text(row: tuple[str, list[str], list[str]]) -> tuple[str, str]:
     place, cells, header = row
     named = dict(zip(header, cells, strict=False))
     if len(cells) != len(header) or not named["ref"].strip():
-        raise TaskError(f"{place}: {len(cells)} fields {cells}; expected a meaning representation and a text")
+        raise TaskError(f"{place}: {len(cells)} fields {shown(cells)}; expected a meaning representation and a text")
     return linearise(named["mr"], place), spread(named["ref"])
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     """(place, cells, header) of every row; blank lines are none."""
-    reader = csv.reader(open_text(path), strict=True)
+    lines = (bounded(line, f"{path}:{number}") for number, line in enumerate(open_text(path), 1))
+    reader = csv.reader(lines, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         if any(header.count(name) != 1 for name in COLUMNS):

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.base import Outcomes, Setting, Task, TaskError
-from tasks.formats.reading import each, field, shown, text, whole
+from tasks.formats.reading import LINE, bounded, each, field, shown, text, whole
 from tasks.formats.sources import Hub, Layout, Row, read_text
 from tasks.metrics import classification as metrics
 from tasks.metrics.hub import HubMetric, means
@@ -215,7 +215,7 @@ def class_number(label: object, classes: int, place: str) -> int:
     """A hub row's label; TaskError at `place` where it is no class."""
     found = whole(label, "label", place)
     if found not in range(classes):
-        raise TaskError(f"{place}: label {label!r} is none of 0 to {classes - 1}")
+        raise TaskError(f"{place}: label {shown(label)} is none of 0 to {classes - 1}")
     return found
 
 
@@ -233,6 +233,7 @@ def read_tsv(path: Path, header: bool, columns: tuple[str, ...]) -> Iterator[tup
     character like any other: GLUE's sentences hold bare ones.
     """
     lines = read_text(path).split("\n")
+    bounded(lines[0], f"{path}:1")
     while len(lines) > 1 and not lines[-1].strip():
         lines.pop()
     names = lines[0].removesuffix("\r").split("\t")
@@ -246,6 +247,9 @@ def read_tsv(path: Path, header: bool, columns: tuple[str, ...]) -> Iterator[tup
         raise TaskError(f"{path}:1: two columns are called {twice[0]!r}: {', '.join(names)}")
     places = [names.index(column) for column in columns]
     for number, line in enumerate(lines[header:], start=1 + header):
+        if len(line) > LINE:
+            yield number, f"{len(line):,} characters in one line; expected {LINE:,} at most"
+            continue
         fields = line.removesuffix("\r").split("\t")
         wrong = f"{len(fields)} tab-separated columns, expected {len(names)}"
         yield number, [fields[place] for place in places] if len(fields) == len(names) else wrong
@@ -259,8 +263,8 @@ def parse(fields: list[str] | str, spec: Variant, mismatched: bool) -> Example:
     if not spec.labels:
         score = float(label)
         if not 0 <= score <= 5:
-            raise ValueError(f"score {label!r} is not between 0 and 5")
+            raise ValueError(f"score {shown(label)} is not between 0 and 5")
         return Example(tuple(texts), score)
     if label not in spec.labels:
-        raise ValueError(f"label {label!r} is none of {', '.join(spec.labels)}")
+        raise ValueError(f"label {shown(label)} is none of {', '.join(spec.labels)}")
     return Example(tuple(texts), spec.labels.index(label), mismatched)

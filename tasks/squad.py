@@ -126,6 +126,8 @@ class PreparedSquad(PreparedTask[Question]):
 
         def question(entry: tuple[str, Any, Any]) -> Question:
             place, context, asked = entry
+            if isinstance(asked, TaskError):
+                raise asked
             given = asked.get("is_impossible", False) if isinstance(asked, dict) else False
             if not isinstance(given, bool):
                 raise TaskError(f"{place}: is_impossible is {shown(given)}; expected true or false")
@@ -280,18 +282,30 @@ def _name(value: Any, place: str) -> str:
 
 
 def _entries(articles: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:
-    """(place, paragraph's text, question entry) of an official file's nested lists."""
+    """(place, paragraph's text, question entry) of an official file's nested lists; a TaskError for an entry that is none."""
     for a, article in enumerate(articles):
         for p, holder in enumerate(_list(article, "paragraphs", f"{path}: data[{a}]")):
             place = f"{path}: data[{a}].paragraphs[{p}]"
-            entries = _list(holder, "qas", place)
-            text(holder.get("context"), "context", place)
-            for q, entry in enumerate(entries):
-                yield f"{place}.qas[{q}]", holder["context"], entry
+            context, asked = _paragraph(holder, place)
+            for q, entry in enumerate(asked):
+                yield f"{place}.qas[{q}]", context, entry
+
+
+def _paragraph(holder: Any, place: str) -> tuple[str, list[Any]]:
+    """A paragraph's text and its question entries."""
+    if isinstance(holder, TaskError):
+        return "", [holder]
+    entries = _list(holder, "qas", place)
+    try:
+        return text(field(holder, "context", place), "context", place), entries
+    except TaskError as error:
+        return "", [error]
 
 
 def _list(holder: Any, name: str, place: str) -> list[Any]:
-    if not isinstance(holder, dict) or not isinstance(holder.get(name), list):
-        raise TaskError(f"{place}: expected an object with a list `{name}`")
-    found: list[Any] = holder[name]
-    return found
+    try:
+        if not isinstance(holder, dict) or not isinstance(holder.get(name), list):
+            raise TaskError(f"{place}: expected an object with a list `{name}`")
+        return listed(holder[name], name, place)
+    except TaskError as error:
+        return [error]

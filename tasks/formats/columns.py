@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tasks.base import TaskError
-from tasks.formats.reading import each
+from tasks.formats.reading import ENTRIES, bounded, each, shown
 from tasks.formats.sources import read_text
 from tasks.formats.tags import Sentence, read_tag
 
@@ -64,6 +64,11 @@ def scan_columns(path: Path, word: str = WORD, tag: str = TAG, skip: bool = Fals
     typed = any("-" in line.columns[places[1]] for block in regular for line in block if width > 1)
 
     def sentence(block: list[Line]) -> Sentence:
+        if len(block) > ENTRIES:
+            raise TaskError(
+                f"{path}:{block[0].number}: {len(block):,} words in one sentence; expected {ENTRIES:,} at most, and blank lines "
+                "between sentences"
+            )
         found = [_row(line, places, width, typed, f"{path}:{line.number}") for line in block]
         words, tags = zip(*found, strict=True)
         return Sentence(words, tags, block[0].number)
@@ -80,7 +85,7 @@ def check_column(name: str, value: str) -> None:
 def _lines(path: Path) -> Iterator[Line]:
     # Split by hand: str.split() and splitlines() would also cut words at non-breaking spaces and unusual line ends.
     for number, raw in enumerate(read_text(path).split("\n"), 1):
-        text = raw.strip(" \t\r")
+        text = bounded(raw, f"{path}:{number}").strip(" \t\r")
         yield Line(number, tuple(re.split("\t" if "\t" in text else " +", text)) if text else ())
 
 
@@ -186,10 +191,11 @@ def _types(blocks: Sequence[Sequence[Line]], at: int) -> set[str]:
 def _row(line: Line, places: tuple[int, ...], width: int, typed: bool, place: str) -> tuple[str, str]:
     if len(line.columns) < 2 or len(line.columns) != width:
         raise TaskError(
-            f"{place}: {len(line.columns)} columns {list(line.columns)}; expected {max(width, 2)}, a word and its tag among them"
+            f"{place}: {len(line.columns)} columns {shown(list(line.columns))}; expected {max(width, 2)}, a word and its tag "
+            "among them"
         )
     word, given = (line.columns[at].strip() for at in places)
     tag = read_tag(given, typed)
     if not word or not tag:
-        raise TaskError(f"{place}: word {word!r} has tag {given!r}; expected O or B-, I-, E-, S- and a type")
+        raise TaskError(f"{place}: word {shown(word)} has tag {shown(given)}; expected O or B-, I-, E-, S- and a type")
     return word, tag

@@ -12,19 +12,22 @@ from tasks.base import TaskError
 R = TypeVar("R")
 E = TypeVar("E")
 
+LINE, ENTRIES = 2**20, 2**16
+"""The longest line or text, in characters, and the longest list within a record: more is no benchmark's, and takes minutes."""
+
 SHOWN = 60
 """Characters of a value that a message shows."""
 
 
 def each(records: Iterable[R], parse: Callable[[R], E], skip: bool) -> Iterator[E | TaskError]:
-    """What `parse` makes of every record; its TaskError is raised, or with `skip` yielded in the record's place."""
+    """What `parse` makes of every record; its TaskError is raised with that hint, or with `skip` yielded in the record's place."""
     for record in records:
         found: E | TaskError
         try:
             found = parse(record)
         except TaskError as error:
             if not skip:
-                raise
+                raise TaskError(f"{error} (skip_malformed=true passes over such records)") from error
             found = error
         yield found
 
@@ -38,15 +41,23 @@ def field(holder: Any, name: str, place: str) -> Any:
     return holder[name]
 
 
+def bounded(line: str, place: str) -> str:
+    """A line or text as it is; TaskError where it is longer than `LINE`."""
+    if len(line) > LINE:
+        raise TaskError(f"{place}: {len(line):,} characters in one line or text; expected {LINE:,} at most")
+    return line
+
+
 def text(value: Any, what: str, place: str, blank: bool = False) -> str:
-    """A text that is one; TaskError for null, numbers, lists, half a surrogate pair, and unless allowed for blank text."""
+    """A text that is one; TaskError for null, numbers, lists, half a surrogate pair, too long a text, and unless allowed for blank
+    text."""
     if not isinstance(value, str) or not (blank or value.strip()):
         raise TaskError(f"{place}: {what} is {shown(value)}; expected a text")
     try:
         value.encode()
     except UnicodeEncodeError as error:
         raise TaskError(f"{place}: {what} is no text: {error.reason} at character {error.start}") from error
-    return value
+    return bounded(value, place)
 
 
 def whole(value: Any, what: str, place: str) -> int:
@@ -58,9 +69,11 @@ def whole(value: Any, what: str, place: str) -> int:
 
 
 def listed(value: Any, what: str, place: str) -> list[Any]:
-    """A list (or a column's array) as a list; TaskError for anything else."""
+    """A list (or a column's array) as a list; TaskError for anything else, and for one of more than `ENTRIES`."""
     if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__len__") or not hasattr(value, "__iter__"):
         raise TaskError(f"{place}: {what} is {shown(value)}; expected a list")
+    if len(value) > ENTRIES:
+        raise TaskError(f"{place}: {what} has {len(value):,} entries; expected {ENTRIES:,} at most")
     return list(value)
 
 

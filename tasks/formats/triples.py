@@ -13,7 +13,7 @@ from xml.parsers import expat
 
 from tasks.base import TaskError
 from tasks.families.data_to_text import Pair
-from tasks.formats.reading import each, field, listed, shown, spread
+from tasks.formats.reading import bounded, each, field, listed, shown, spread
 from tasks.formats.reading import text as checked
 from tasks.formats.sources import read_json as load
 
@@ -35,7 +35,7 @@ def parse_triple(text: str, place: str) -> Triple:
     """`subject | property | object`; TaskError at `place` where it does not have three parts."""
     parts = [part.strip() for part in text.split(" | ")]
     if len(parts) != 3 or not all(parts):
-        raise TaskError(f"{place}: triple {text!r} has {len(parts)} parts; expected subject | property | object")
+        raise TaskError(f"{place}: triple {shown(text)} has {len(parts)} parts; expected subject | property | object")
     return parts[0], parts[1], parts[2]
 
 
@@ -46,9 +46,13 @@ def read_xml(path: Path, clean: bool, skip: bool = False) -> Iterator[Pair | Tas
 
     def pair(entry: Element) -> Pair:
         triples = [
-            parse_triple(one.text or "", _place(path, one)) for one in entry.iterfind("modifiedtripleset/mtriple")
+            parse_triple(bounded(one.text or "", _place(path, one)), _place(path, one))
+            for one in listed(entry.findall("modifiedtripleset/mtriple"), "modifiedtripleset", _place(path, entry))
         ]
-        texts = [spread(lex.text or "") for lex in entry.iter("lex")]
+        texts = [
+            spread(bounded(lex.text or "", _place(path, lex)))
+            for lex in listed(list(entry.iter("lex")), "lex", _place(path, entry))
+        ]
         if not triples or not any(texts):
             missing = "triples (modifiedtripleset/mtriple)" if not triples else "text (lex)"
             raise TaskError(f"{_place(path, entry)}: entry {entry.get('eid', '')!r} has no {missing}")
