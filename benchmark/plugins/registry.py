@@ -124,8 +124,9 @@ def load(kind: str, name: str) -> type[Any]:
     if name in builtin_names(kind):
         owners.insert(0, f"{found.package}.{name}")
     if not owners:
-        hint = f"did you mean '{meant}'? " if (meant := _family_of(kind, name)) else ""
-        raise PrunebenchError(f"unknown {found.singular} '{name}'; {hint}{choices(name, names(kind))}")
+        known, meant = names(kind), _family_of(kind, name)
+        hint = f"did you mean '{meant}'? choices: {', '.join(sorted(known))}" if meant else choices(name, known)
+        raise PrunebenchError(f"unknown {found.singular} '{name}'; {hint}")
     if len(owners) > 1:
         raise PrunebenchError(f"{found.singular} '{name}' is claimed by {' and by '.join(map(owner_of, owners))}")
     owner = owners[0]
@@ -154,11 +155,13 @@ def _family_of(kind: str, name: str) -> str:
             full = f"{family}/{variant}" if variant else family
             if _letters(name) in {_letters(variant), _letters(full)} - {""}:
                 return full
-    return ""
+    begun = [family for family in builtin_names(kind) if _letters(name).startswith(_letters(family))]
+    return max(begun, key=len, default="")
 
 
 def _letters(name: str) -> str:
-    return "".join(sign for sign in name.lower() if sign.isalnum())
+    """Its letters and digits, in lower case; without the v of a version and the century of a year."""
+    return re.sub(r"[\W_]|v(?=\d)|20(?=\d\d$)", "", name.lower())
 
 
 @cache

@@ -6,6 +6,7 @@ import pytest
 
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.spelling import spaced
+from benchmark.suite.read import load_suite
 from benchmark.suite.spec import RunSpec, Training
 from benchmark.suite.suite import Suite
 from benchmark.suite.yaml import load_yaml
@@ -76,3 +77,53 @@ def test_a_suite_takes_a_row_as_status_prints_it() -> None:
         for text in ("magnitude+self_regularization", "magnitude + self_regularization")
     )
     assert [cell.id for cell in one.cells()] == [cell.id for cell in other.cells()]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("sst2", "glue/sst2"),
+        ("SST-2", "glue/sst2"),
+        ("sst_2", "glue/sst2"),
+        ("STS-B", "glue/stsb"),
+        ("stsb", "glue/stsb"),
+        ("MNLI", "glue/mnli"),
+        ("CoLA", "glue/cola"),
+        ("RTE", "glue/rte"),
+        ("glue-sst2", "glue/sst2"),
+        ("glue_qnli", "glue/qnli"),
+        ("GLUE/QQP", "glue"),
+        ("glue/SST-2", "glue/sst2"),
+        ("glue/sst", "glue/sst2"),
+        ("squad2", "squad_v2"),
+        ("SQuAD", "squad"),
+        ("squadv2", "squad_v2"),
+        ("squad-v2", "squad_v2"),
+        ("squad_v1.1", "squad"),
+        ("conll", ""),
+        ("conll03", "conll2003"),
+        ("CoNLL-2003", "conll2003"),
+        ("E2E", "e2e"),
+        ("e2e_nlg", "e2e"),
+        ("WebNLG", "webnlg"),
+        ("webnlg2020", "webnlg/2020"),
+        ("DART", "dart"),
+    ],
+)
+def test_a_tasks_name_as_papers_write_it(name: str, meant: str, tmp_path: Path) -> None:
+    if not meant:  # a task of its own, which asks for its folder once it is opened
+        assert read(tmp_path, BASE, f"tasks=[{name}]").tasks == [name]
+        return
+    with pytest.raises(PrunebenchError, match=f"did you mean '{meant}'"):
+        read(tmp_path, BASE, f"tasks=['{name}']")
+
+
+@pytest.mark.parametrize("field", ["title: ", "model: ", "tasks: [squad, ", "criteria: ["])
+def test_half_a_surrogate_is_told(field: str, tmp_path: Path) -> None:
+    """As JSON spells it, in any field of a suite."""
+    end = "]" if "[" in field else ""
+    path = tmp_path / "suite.yaml"
+    kept = [line for line in BASE.splitlines() if not line.startswith(field.partition(":")[0])]
+    path.write_text("\n".join([*kept, f'{field}"x\\ud800"{end}']) + "\n")
+    with pytest.raises(PrunebenchError, match=r"line \d+, column \d+: not valid YAML: half of a character"):
+        load_suite(path)

@@ -79,7 +79,7 @@ class Reader:
 
 def with_task(prepared: type[Any], task: Task) -> Any:
     """A task that is not opened: to read it needs its options alone."""
-    opened = prepared.__new__(prepared)
+    opened: Any = object.__new__(prepared)
     opened.task, opened.setting, opened.notes = task, Setting(), []
     return opened
 
