@@ -104,6 +104,6 @@ def _checked(record: Record, task: "Task | None", load: Callable[[Record], Outco
             record = replace(record, metrics={name: again.get(name, old) for name, old in record.metrics.items()})
     except KeyboardInterrupt:
         raise
-    except BaseException:  # as above
+    except BaseException:
         constant = record.score == record.floor[record.metric]
     return replace(record, notes=[*record.notes, CONSTANT]) if constant else record
