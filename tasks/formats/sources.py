@@ -22,6 +22,9 @@ from tasks.base import TaskError
 MINI = Path(__file__).resolve().parents[1] / "mini"
 """The embedded data sets and checkpoints."""
 
+LARGEST = 4 << 30
+"""Bytes: no file of a benchmark is larger."""
+
 COMMIT = re.compile("[0-9a-f]{40}")
 """A revision that stands still; a branch's name, such as that of the hub's own parquet copies, may move."""
 
@@ -71,7 +74,7 @@ class Files:
 
     def _expand(self, name: str, split: str) -> list[Path]:
         place = self.folder / name  # an absolute name stands for itself
-        found = sorted(self.folder.glob(name)) if "*" in name else [place] * place.is_file()
+        found = _plain(self.folder.glob(name) if "*" in name else [place])
         if not found:
             raise TaskError(f"no {split} data: looked for {place}{_beside(place)}")
         return found
@@ -115,7 +118,7 @@ class Rows:
     def _parquet(self, name: str) -> list[Path]:
         assert self.folder is not None
         folder = self.folder / self.hub.config
-        found = sorted([*folder.glob(f"{name}.parquet"), *folder.glob(f"{name}-*.parquet")])
+        found = _plain([*folder.glob(f"{name}.parquet"), *folder.glob(f"{name}-*.parquet")])
         if not found:
             wanted = folder / f"{name}-*.parquet"
             raise TaskError(f"no {name} rows of {self.hub.id}: looked for {wanted}{_beside(wanted)}")
@@ -232,6 +235,15 @@ def _present(files: Files) -> bool:
 
 def _wanted(layout: Layout) -> str:
     return ", ".join(name for names in layout.files.values() for name in names)
+
+
+def _plain(paths: Iterable[Path]) -> list[Path]:
+    """Those of `paths` that are plain files, which pipes and devices are not; TaskError where one is too large to be read."""
+    found = sorted(path for path in paths if path.is_file())
+    for path in found:
+        if (size := path.stat().st_size) > LARGEST:
+            raise TaskError(f"{path}: {size:,} bytes; expected {LARGEST:,} at most")
+    return found
 
 
 def _name(path: Path, folder: Path) -> str:

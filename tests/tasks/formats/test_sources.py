@@ -1,5 +1,7 @@
 """Where data come from: folders, local copies of the hub, the hub itself (its library replaced), and what is said when not."""
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -126,3 +128,34 @@ def test_text_keeps_its_line_ends_and_loses_its_byte_order_mark(tmp_path: Path) 
         read_text(path)
     with pytest.raises(TaskError, match="cannot read"):
         read_text(tmp_path / "absent")
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def zeros(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize("make", [pipe, zeros, folder])
+@pytest.mark.parametrize("name", ["a/train.tsv", "b/train.xml", "hub/owner/name/train-0.parquet"])
+def test_what_is_no_plain_file_is_no_data(tmp_path: Path, name: str, make: Callable[[Path], None]) -> None:
+    """A pipe would be waited for without end."""
+    (tmp_path / name).parent.mkdir(parents=True)
+    make(tmp_path / name)
+    hub = Hub("owner/name", "r", splits={"train": ("train",)})
+    layout = Layout({"train": ("b/*.xml" if name.startswith("b") else "a/train.tsv",)}, hub if "hub" in name else None)
+    with pytest.raises(TaskError, match=r"no train (data|rows)"):
+        open_source(str(tmp_path), layout).fingerprint("train")
+
+
+def test_a_file_without_end_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "train.tsv").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(TaskError, match=r"train\.tsv: 1,099,511,627,776 bytes; expected 4,294,967,296 at most"):
+        open_source(str(tmp_path), Layout({"train": ("train.tsv",)})).fingerprint("train")
