@@ -250,7 +250,7 @@ def open_checkpoint(model: str, embedded: str, trust_remote_code: bool = False) 
         held = ", ".join(sorted(entry.name for entry in folder.iterdir())[:10])
         raise ModelError(f"model {model!r}: no config.json in {folder} (it holds: {held or 'nothing'})")
     check_folder(model, folder)
-    found = {path for pattern in FILES for path in folder.glob(pattern)}
+    found = {path for pattern in FILES for path in folder.glob(pattern) if path.is_file()}
     fingerprint = hash_files(found, folder)
     key = (str(folder), fingerprint, trust_remote_code)
     return _checkpoints.get(key, lambda: _open(model, str(folder), fingerprint, trust_remote_code))

@@ -64,6 +64,7 @@ def complete(
     _refuse_quantised(name, model, body, stored)
     drawn = missing | resized.keys()
     _refuse_infinite(name, model, drawn)
+    _refuse_zeros(name, model, body)
     head, note = _match_head(model, drawn, labels, own)
     return frozenset(drawn | head), (note,) if note else ()
 
@@ -157,6 +158,14 @@ def _refuse_infinite(name: str, model: nn.Module, drawn: set[str]) -> None:
     for key, parameter in model.named_parameters():
         if key not in drawn and not bool(parameter.isfinite().all()):
             raise ModelError(f"{key} in the files of {name!r} holds numbers that are not finite")
+
+
+def _refuse_zeros(name: str, model: nn.Module, body: list[str]) -> None:
+    """A matrix of the blocks that is all zeros was never written, or its layer is gone: nothing passes it."""
+    for key in body:
+        parameter, module = model.get_parameter(key), model.get_submodule(key.rpartition(".")[0])
+        if parameter.ndim > 1 and not isinstance(module, nn.Embedding) and not bool(parameter.any()):
+            raise ModelError(f"{key} in the files of {name!r} holds nothing but zeros")
 
 
 def _match_head(model: Any, drawn: set[str], labels: Mapping[int, str], own: Mapping[int, str]) -> tuple[set[str], str]:

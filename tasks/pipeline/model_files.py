@@ -23,6 +23,9 @@ SINGLE = ("model.safetensors", "pytorch_model.bin")
 INDEX = ".index.json"
 """What the list of the shards is called, behind the name of the file that was split."""
 
+POINTER = b"version https://git-lfs"
+"""How a file begins that stands for a larger one which was not fetched."""
+
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tekken.json")
 """Files that hold a whole tokenizer of any class."""
 
@@ -126,14 +129,24 @@ def weight_files(name: str, folder: Path) -> list[Path]:
         )
     for single in SINGLE:
         if (folder / single).is_file():
-            return [folder / single]
+            return _fetched(name, [folder / single])
         if (folder / (single + INDEX)).is_file():
-            return _shards(name, folder / (single + INDEX))
+            return _fetched(name, _shards(name, folder / (single + INDEX)))
     held = ", ".join(sorted(entry.name for entry in folder.iterdir())[:12])
     raise ModelError(
         f"model {name!r}: no weights in {folder}: expected {' or '.join(SINGLE)}, or an index and its shards; it holds: {held}. "
         f"A model drawn at random is asked for as 'random:{name}'"
     )
+
+
+def _fetched(name: str, files: list[Path]) -> list[Path]:
+    for path in files:
+        with path.open("rb") as file:
+            if file.read(len(POINTER)) == POINTER:
+                raise ModelError(
+                    f"model {name!r}: {path} is a pointer of Git LFS, not the weights: `git lfs pull` fetches them"
+                )
+    return files
 
 
 def _shards(name: str, index: Path) -> list[Path]:

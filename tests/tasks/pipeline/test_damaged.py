@@ -68,6 +68,7 @@ FORMS: dict[str, tuple[Callable[[Weights], Weights], str]] = {
         changed(LAYER, lambda t: t[:, :-1]),
         r"do not fit its configuration.*layer.1.output.dense.weight is",
     ),
+    "never written": (changed(LAYER, torch.zeros_like), r"layer.1.output.dense.weight .* nothing but zeros"),
     "not a number": (changed(LAYER, lambda t: t * torch.nan), r"layer.1.output.dense.weight .* not finite"),
     "infinite": (changed(LAYER, lambda t: t + torch.inf), r"layer.1.output.dense.weight .* not finite"),
 }
@@ -101,6 +102,12 @@ FOLDERS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
         r"names model-00001-of-00002",
     ),
     "cut off": (("model.safetensors",), "model.safetensors", "\x10\0\0\0", r"cannot load model"),
+    "a pointer": (
+        ("model.safetensors",),
+        "model.safetensors",
+        "version https://git-lfs.github.com/spec/v1\n",
+        r"pointer of Git LFS",
+    ),
     "an adapter": (("model.safetensors",), "adapter_config.json", "{}", r"holds an adapter"),
     "no tokenizer": (("tokenizer.json", "tokenizer_config.json"), "", "", r"no tokenizer in"),
 }

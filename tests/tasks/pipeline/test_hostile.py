@@ -55,6 +55,17 @@ def test_pipes_and_devices_are_refused_unread(tmp_path: Path, name: str, make: A
         open_checkpoint(str(folder), "encoder")
 
 
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("nowhere")])
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_folders_and_links_to_nowhere_are_no_files(tmp_path: Path, name: str, make: Any) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(MINI / "encoder", folder)
+    (folder / name).unlink()
+    make(folder / name)
+    with pytest.raises(ModelError, match=r"no weights in|no tokenizer in|no config\.json|cannot open model"):
+        open_checkpoint(str(folder), "encoder").build("AutoModelForSequenceClassification", 0)
+
+
 def test_a_configuration_that_is_a_pipe_is_none(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "config.json")
     with pytest.raises(ModelError, match=r"no config\.json"):
