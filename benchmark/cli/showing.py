@@ -103,7 +103,7 @@ def statistics(board: BoardArgument, changes: Changes = None, data: Data = None,
     """Ranks with intervals, tests between rows, and what BOARD's runs cannot settle."""
     from benchmark.commands.views import statistics_text
 
-    echo(statistics_text(open_board(board, changes, data, model)))
+    echo(statistics_text(open_board(board, changes, data, model), terminal(None).get("width")))
 
 
 @app.command()

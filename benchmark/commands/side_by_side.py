@@ -10,7 +10,7 @@ from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
-from benchmark.report.names import Names, names_of
+from benchmark.report.names import Names, listed, names_of
 from benchmark.suite.spec import RunSpec, Training, portable
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Side:
     failures: Mapping[str, str]
     names: Names
     gate: float
+    unlike_gates: str = ""
+    """What is done about gates that differ; empty where they are one."""
 
 
 def side_by_side(boards: Sequence[Board]) -> Side:
@@ -73,13 +75,15 @@ def side_by_side(boards: Sequence[Board]) -> Side:
     labels = {key: text for names in reversed(found) for key, text in names.labels.items()}
     plugins = {key: text for names in reversed(found) for key, text in names.plugins.items()}
     titles = dict.fromkeys(board.suite.title or board.folder.name for board in boards)
+    gates = sorted({board.suite.gate for board in boards})
     return Side(
         "; ".join(titles),
         list(records.values()),
         list(specs.values()),
         failures,
         Names(labels, plugins),
-        max(board.suite.gate for board in boards),
+        gates[-1],
+        f"{listed(f'{gate:g}' for gate in gates)} on these boards: the largest holds for all" if len(gates) > 1 else "",
     )
 
 

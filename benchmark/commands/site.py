@@ -1,6 +1,5 @@
 """`prunebench site`: writes a leaderboard of all readable boards below a folder, as static files."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmark.board.board import SUITE, Board
@@ -41,6 +40,5 @@ def _read(name: str, file: str, folder: Path) -> SiteBoard:
     if not found.records:
         raise PrunebenchError("no run has finished yet")
     paths = {record.id: record_path(board.records_folder, record.id) for record in found.records}
-    newest = max(path.stat().st_mtime for path in paths.values())
     texts = {id_: read_regular_file(path, MAX_RECORD).decode() for id_, path in paths.items()}
-    return SiteBoard(name, file, found, datetime.fromtimestamp(newest, UTC).date().isoformat(), texts)
+    return SiteBoard(name, file, found, texts)

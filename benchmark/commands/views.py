@@ -82,6 +82,8 @@ def comparison(board: Board | Sequence[Board], view: View, keep: frozenset[str] 
         names=side.names,
         gate=side.gate,
     )
+    if side.unlike_gates:
+        table = replace(table, facts={**table.facts, "Gates": side.unlike_gates})
     if view.published:
         from benchmark.report.published import default_path, load_published, quoted
 
@@ -151,13 +153,19 @@ def efficiency_text(board: Board, format: str, measure: bool = False, **options:
     return render(table, format, **options)
 
 
-def statistics_text(board: Board) -> str:
-    """Ranks with intervals, aggregates, tests between rows, and what these runs cannot settle."""
+def statistics_text(board: Board, width: int | None = None) -> str:
+    """Ranks with intervals, aggregates, tests between rows, and what these runs cannot settle; lines of `width` characters."""
+    from benchmark.report.names import names_of
     from benchmark.report.summary import summarize, summary_text
 
     records = shown(board)
-    summary = summarize(build_table(records, board.suite.cells(), failures=board.failures(), gate=board.suite.gate))
-    return summary_text(summary) if summary else "no column is complete for two rows, so nothing is compared"
+    table = build_table(
+        records, board.suite.cells(), failures=board.failures(), gate=board.suite.gate, names=names_of(board.suite)
+    )
+    summary = summarize(table)
+    return (
+        summary_text(summary, width=width) if summary else "no column is complete for two rows, so nothing is compared"
+    )
 
 
 def plot(board: Board, folder: Path, format: str, dark: bool = False) -> list[Path]:

@@ -1,12 +1,14 @@
 """Scores as arrays: methods x cells x seeds out of a table, complete cells only, for statistics and curves."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from benchmark.report import words
 from benchmark.report.cells import Cell
 from benchmark.report.fields import TableError
-from benchmark.report.layout import method_name
+from benchmark.report.layout import Line, method_name
 from benchmark.report.marks import counts
 from benchmark.report.statistics.intervals import Floats
 from benchmark.report.table import Table
@@ -26,6 +28,8 @@ class Grid:
     floor: Floats
     left_out: tuple[str, ...]
     """What was not complete, or is not ranked in the table, and so is not here."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """What each of these methods and cells is called in print."""
 
     @property
     def seeds(self) -> int:
@@ -61,7 +65,18 @@ def grid_of(table: Table) -> Grid:
         dense=np.array([_dense([cells[j] for cells in dense_rows]) for j in full], dtype=np.float64),
         floor=np.array([_floor([cells[j] for _, cells in methods]) for j in full], dtype=np.float64),
         left_out=(*gone, *(name for j, name in zip(columns, names, strict=True) if j not in full)),
+        words=_words(
+            table, [name for name, _ in rows], {name: table.columns[j] for j, name in zip(columns, names, strict=True)}
+        ),
     )
+
+
+def _words(table: Table, methods: list[str], columns: Mapping[str, Line]) -> dict[str, str]:
+    """The names in print; two that would read alike keep their spelling."""
+    said = {name: table.called.method(name) for name in methods}
+    said |= {name: words.column(table, line) for name, line in columns.items()}
+    taken = list(said.values())
+    return {name: text if taken.count(text) == 1 else name for name, text in said.items()}
 
 
 def _values(cell: Cell, pooled: bool) -> list[float]:

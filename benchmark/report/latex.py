@@ -79,7 +79,7 @@ def fit(table: Table, sheet: Sheet, limit: float) -> Fit | None:
 
 
 def _comments(table: Table, trace: bool) -> list[str]:
-    facts = [f"{name}: {text}" for name, text in table.facts.items()] if table.subject else []
+    facts = [f"{name}: {text}" for name, text in table.facts.items()] if table.subject or table.sentence else []
     return [for_latex(line) for line in [*facts, *(trace_lines(table) if trace else [])]]
 
 
@@ -111,8 +111,8 @@ def _float(table: Table, sheet: Sheet, width: str, number: int, of: int) -> str:
 
 def _caption(table: Table, part: str) -> str:
     title = for_latex(table.title + part)
-    sentences = caption(table, "in bold", "underlined", subscript=True)
-    if not sentences:
+    sentences = caption(table, "in bold", "underlined", subscript=True) or [table.sentence]
+    if not any(sentences):
         facts = [f"{name}: {text}." for name, text in table.facts.items()]
         legend = LEGEND.format(best="in bold", second="underlined")
         sentences = [*facts, *([f"Marks: {legend}."] if table.ranked else [])]

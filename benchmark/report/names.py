@@ -30,7 +30,8 @@ TASKS = {
     "squad_v2": "SQuAD 2.0",
     "conll2003": "CoNLL-2003",
     "e2e": "E2E",
-    "webnlg": "WebNLG",
+    "webnlg/2017": "WebNLG",
+    "webnlg/2020": "WebNLG 2020",
     "dart": "DART",
 }
 MATCHED = {"accuracy": "MNLI-m", "accuracy_mm": "MNLI-mm"}
@@ -167,8 +168,8 @@ def names_of(suite: "Suite") -> Names:
 
 def family(task: str) -> str:
     """What a table that is too wide is split by: `glue` of `glue/rte`."""
-    name = task.partition("[")[0]
-    return FAMILIES.get(name, name.partition("/")[0])
+    name = task.partition("[")[0].partition("/")[0]
+    return FAMILIES.get(name, name)
 
 
 def percent(sparsity: float) -> str:

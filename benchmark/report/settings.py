@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from benchmark.board.record import Record
-from benchmark.report.caption import describe
+from benchmark.report.caption import describe, subject_of
 from benchmark.report.cells import Cell
 from benchmark.report.layout import Line
 from benchmark.report.names import Names, percent
@@ -60,6 +60,7 @@ def settings_table(records: Sequence[Record], specs: Sequence[RunSpec], *, title
         columns=tuple(Line((task,), (word,)) for task, word in zip(tasks, distinct, strict=True)),
         cells=tuple(tuple(Cell(text=text) for text in found) for _, found in rows),
         facts=describe([[spec] for spec in plan], used, 0, len(records) - len(used), "sd", "headline"),
+        sentence=f"How the runs of {subject_of(plan, names)} were trained and pruned.",
     )
 
 

@@ -1,6 +1,6 @@
 """A leaderboard of many boards as static files: an index, a page for each board, a page for each method across boards.
 
-    index.html               model x task x sparsity: the methods that are best, seeds, date, cost
+    index.html               model x task x sparsity: the methods that are best, seeds, cost
     boards/NAME.html         the page of a board
     methods/NAME.html        where a method stands, board by board
     records/NAME/ID.json     the records that the pages link to
@@ -18,10 +18,10 @@ from pathlib import Path
 
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import write_text
+from benchmark.report import words
 from benchmark.report.cells import Cell
 from benchmark.report.escape import for_html
 from benchmark.report.layout import Line, method_name
-from benchmark.report.page import words
 from benchmark.report.page.lead import Column, columns_of, lead
 from benchmark.report.page.model import PageBoard
 from benchmark.report.page.write import HERE, page, policy
@@ -34,13 +34,11 @@ MANIFEST = "site.json"
 
 @dataclass(frozen=True)
 class SiteBoard:
-    """A board of the site: its name below the folder, that of its files, what its page is made of, the day of its newest record
-    file."""
+    """A board of the site: its name below the folder, that of its files, and what its page is made of."""
 
     name: str
     file: str
     board: PageBoard
-    date: str
     records: Mapping[str, str]
     """The text of each record's file, by id."""
 
@@ -150,7 +148,7 @@ def _index(
     rows = [row for one in boards for row in _standings(one, files[one.name], method_files)]
     rows.sort(key=lambda row: row[0])
     body = "".join(f"<tr>{''.join(cells)}</tr>\n" for _, cells in rows)
-    head = _head("Task", "Sparsity", "Best methods", "Best score", "Dense", "Seeds", "Model", "Board", "Date", "Hours")
+    head = _head("Task", "Sparsity", "Best methods", "Best score", "Dense", "Seeds", "Model", "Board", "Hours")
     listed = "".join(_listed_board(one, files[one.name]) for one in boards)
     every = ", ".join(
         f'<a href="methods/{method_files[name]}.html">{for_html(places[0][0].table.called.method(name))}</a>'
@@ -162,7 +160,7 @@ def _index(
         "Leaderboard of pruning criteria",
         "<p>One line for each model, task and sparsity. Methods that stand together cannot be told apart by a test over "
         "the test items, corrected over the whole board; the first has the best mean score, which stands beside them. "
-        "Hours are those of all runs of the line; the date is that of the board's newest record file.</p>\n"
+        "Hours are those of all runs of the line, by the wall clock.</p>\n"
         f"{_scrolling('Leaderboard', head, body)}"
         f"<h2>Boards</h2>\n<ul>{listed}</ul>\n<h2>Methods</h2>\n<p>{every}</p>\n{missing}",
     )
@@ -199,7 +197,7 @@ def _standings(
                 f"<td>{seeds[0] if len(seeds) == 1 else f'{seeds[0]} to {seeds[-1]}'}</td>",
                 f'<td class="name">{for_html(models)}</td>',
                 f'<td class="name"><a href="boards/{file}.html">{for_html(one.name)}</a></td>',
-                f"<td>{for_html(one.date)}</td><td>{hours:.2f}</td>",
+                f"<td>{hours:.2f}</td>",
             ],
         )
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from textwrap import fill
 
 import numpy as np
 from tabulate import tabulate
@@ -90,23 +91,25 @@ def summarize(table: Table, seed: int = 0, resamples: int = 2000) -> Summary | N
     )
 
 
-def summary_text(summary: Summary, markdown: bool = False) -> str:
-    """The summary as two tables and a list; names cleaned or escaped."""
+def summary_text(summary: Summary, markdown: bool = False, width: int | None = None) -> str:
+    """The summary as two tables and a list, whose lines are broken at `width` characters; names cleaned or escaped."""
     safe = for_markdown if markdown else clean
     style = "pipe" if markdown else "simple"
     tables = [
         tabulate([[safe(word) for word in row] for row in rows], head, style, disable_numparse=True)
         for head, rows in (method_rows(summary), pair_rows(summary))
     ]
-    return "\n\n".join([*tables, "\n".join(f"- {safe(line)}" for line in remarks_of(summary))]) + "\n"
+    remarks = [f"- {safe(line)}" for line in remarks_of(summary)]
+    if width:
+        remarks = [fill(line, max(20, width), subsequent_indent="  ") for line in remarks]
+    return "\n\n".join([*tables, "\n".join(remarks)]) + "\n"
 
 
 def method_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
     """Head and rows, best mean rank first."""
-    unit = "IQM, % from floor to dense" if summary.is_relative else "IQM"
     order = np.argsort(summary.ranks.mean_rank, kind="stable")
-    rows = [[summary.grid.methods[m], *_method(summary, int(m))] for m in order]
-    return ["method", "mean rank [95 %]", "place", f"{unit} [95 %]"], rows
+    rows = [[_word(summary, summary.grid.methods[m]), *_method(summary, int(m))] for m in order]
+    return ["Method", "Mean rank [95 %]", "Place", "IQM [95 %]"], rows
 
 
 def pair_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
@@ -114,14 +117,19 @@ def pair_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
     tested = reachable(summary)
     rows = [
         [
-            *(pair.first, pair.second, f"{pair.median:+.2f}"),
+            *(_word(summary, pair.first), _word(summary, pair.second), f"{round(pair.median, 2) + 0.0:+.2f}"),
             *([f"{pair.p_adjusted:.3g}"] if tested else []),
             f"{pair.improvement:.2f}",
         ]
         for pair in summary.pairs
     ]
     p = [f"p (Wilcoxon, Holm over {len(rows)})"] if tested else []
-    return ["first", "second", "median difference", *p, "P(first wins)"], rows
+    return ["First", "Second", "Median difference", *p, "P(first wins)"], rows
+
+
+def _word(summary: Summary, name: str) -> str:
+    """What a method or a cell is called in print."""
+    return summary.grid.words.get(name, name)
 
 
 def reachable(summary: Summary) -> bool:
@@ -149,16 +157,21 @@ def remarks_of(summary: Summary) -> list[str]:
     """What the tests say and what stays open, a sentence each."""
     grid = summary.grid
     seeds = "1 seed" if grid.seeds == 1 else f"{grid.seeds} seeds"
-    lines = [f"{len(grid.cells)} cells (task x sparsity), {seeds} each: {', '.join(grid.cells)}."]
+    cells = [_word(summary, name) for name in grid.cells]
+    way = ", in percent of the way from the floor to the dense model" if summary.is_relative else ""
+    lines = [
+        f"{len(cells)} {'cells' if len(cells) > 1 else 'cell'} (task x sparsity), {seeds} each: {', '.join(cells)}.",
+        f"IQM: the mean of the middle half of all runs{way}.",
+    ]
     if np.isfinite(summary.friedman_p):
         lines.append(
             f"Friedman p = {summary.friedman_p:.3g}; mean ranks closer than {summary.critical_difference:.2f} "
             f"are not separable (Nemenyi, {LEVEL:g}, all {len(summary.pairs)} pairs of {len(grid.methods)} methods)."
         )
-        groups = ["{" + ", ".join(grid.methods[m] for m in group) + "}" for group in summary.groups]
+        groups = ["{" + ", ".join(_word(summary, grid.methods[m]) for m in group) + "}" for group in summary.groups]
         lines.append(f"Not separable by rank: {'; '.join(groups) or 'none'}.")
     lines.append(_pairs_say(summary))
-    found = [f"{name} {gap:.1f}" for name, gap in zip(grid.cells, summary.detectable, strict=True) if np.isfinite(gap)]
+    found = [f"{gap:.1f} on {name}" for name, gap in zip(cells, summary.detectable, strict=True) if np.isfinite(gap)]
     if found:
         lines.append(
             f"Smallest true difference of two rows, in points, that {grid.seeds} paired seeds would find with power 0.8 "
@@ -171,18 +184,26 @@ def _pairs_say(summary: Summary) -> str:
     family = f"Wilcoxon over {len(summary.grid.cells)} cells, Holm over a family of {len(summary.pairs)} pairs"
     if not reachable(summary):
         return f"{family}: p cannot go below {smallest_family_p(summary):.3g}, so none is printed and no pair is separable by it."
-    found = [f"{pair.first} and {pair.second}" for pair in summary.pairs if pair.p_adjusted < LEVEL]
+    found = [
+        f"{_word(summary, pair.first)} and {_word(summary, pair.second)}"
+        for pair in summary.pairs
+        if pair.p_adjusted < LEVEL
+    ]
     return f"{family}: separable at {LEVEL:g}: {'; '.join(found) or 'no pair'}."
 
 
 def _open(grid: Grid, is_relative: bool) -> list[str]:
     lines = cautions(grid.seeds, len(grid.cells))
+
+    def said(name: str) -> str:
+        return grid.words.get(name, name)
+
     if not is_relative:
         lines.append(
             "A dense score is missing or not above its floor: scores are pooled as they are, over unlike metrics."
         )
     if grid.left_out:
-        lines.append(f"Left out for being incomplete or not ranked: {', '.join(grid.left_out)}.")
+        lines.append(f"Left out for being incomplete or not ranked: {', '.join(map(said, grid.left_out))}.")
     if len(set(grid.tasks)) < len(grid.cells):
         lines.append("Sparsities of one task are not independent cells: p values over cells are somewhat too small.")
     return lines

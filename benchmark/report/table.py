@@ -53,6 +53,8 @@ class Table:
     """`MODEL on TASKS`, for the caption; a table without it explains itself by its facts alone."""
     seeds: str = ""
     """`3 seeds`."""
+    sentence: str = ""
+    """What a table that is no comparison shows: its caption in a paper, where its facts are comments."""
     names: Names | None = None
     """What tasks, metrics and methods are called; None prints the labels of the lines as they are."""
 

@@ -147,9 +147,16 @@ def _below(table: Table, made: Sequence[Sheet], width: int | None) -> str:
     facts = [f"{name}: {text}" for name, text in table.facts.items()]
     if not sentences:
         legend = [f"Marks: {LEGEND.format(best='*', second='+')}"] if table.ranked else []
-        return "\n".join(clean(line) for line in [*facts, *legend, *notes])
+        return "\n".join(_wrapped([*facts, *legend, *notes], width, "  "))
     runs = [f"Runs: {table.facts['Runs']}"] if "Runs" in table.facts else []
-    left = [f"Left out: {table.facts['Left out']}"] if "Left out" in table.facts else []
+    left = [f"{name}: {table.facts[name]}" for name in ("Left out", "Gates") if name in table.facts]
     more = ["How these numbers were made: the same command with --notes"]
     lines = [" ".join(sentences), *notes, *runs, *left, *more]
-    return "\n".join(part for line in lines for part in (wrap(clean(line), max(20, width)) if width else [clean(line)]))
+    return "\n".join(_wrapped(lines, width))
+
+
+def _wrapped(lines: Sequence[str], width: int | None, indent: str = "") -> list[str]:
+    """The lines, cleaned, and broken at `width` characters where there is one."""
+    if not width:
+        return [clean(line) for line in lines]
+    return [part for line in lines for part in wrap(clean(line), max(20, width), subsequent_indent=indent)]

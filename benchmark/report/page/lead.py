@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.report import words
 from benchmark.report.layout import method_name
 from benchmark.report.names import Names, listed
-from benchmark.report.page import words
 from benchmark.report.summary import LEVEL, Summary
 from benchmark.report.table import Table
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.board.record import Point, Record
+from benchmark.report import words
 from benchmark.report.cells import Cell
 from benchmark.report.escape import clean
 from benchmark.report.layout import Line
 from benchmark.report.names import Names
-from benchmark.report.page import words
 from benchmark.report.show import show
 from benchmark.report.statistics.intervals import t_interval
 from benchmark.report.table import Table, build_table

@@ -3,16 +3,13 @@
 from tabulate import tabulate
 
 from benchmark.report.escape import clean, for_html
-from benchmark.report.names import Names
 from benchmark.report.summary import Summary, method_rows, pair_rows, remarks_of
 
 
-def summary_html(summary: Summary, names: Names) -> str:
+def summary_html(summary: Summary) -> str:
     """Ranks and aggregates, what the tests say, and what stays open; the pairs folded away."""
     head, methods = method_rows(summary)
     pair_head, pairs = pair_rows(summary)
-    methods = [[names.method(row[0]), *row[1:]] for row in methods]
-    pairs = [[names.method(row[0]), names.method(row[1]), *row[2:]] for row in pairs]
     remarks = "".join(f"<li>{for_html(line)}</li>" for line in remarks_of(summary))
     return (
         f'<div class="scroll" role="region" aria-label="Ranks" tabindex="0">{_table(head, methods)}</div>\n'

@@ -2,11 +2,11 @@
 
 import re
 
+from benchmark.report import words
 from benchmark.report.cells import Cell
 from benchmark.report.escape import for_html
 from benchmark.report.layout import Line, header_spans
 from benchmark.report.names import listed
-from benchmark.report.page import words
 from benchmark.report.sheet import average_name
 from benchmark.report.show import LEGEND, show
 from benchmark.report.table import Table

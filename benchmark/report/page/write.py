@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.machine.atomic import write_text
+from benchmark.report import words
 from benchmark.report.curves import figures
 from benchmark.report.efficiency import efficiency_table
 from benchmark.report.escape import clean, for_html
 from benchmark.report.fields import TableError
 from benchmark.report.figures.style import inline_svg
 from benchmark.report.html import fragment
-from benchmark.report.page import words
 from benchmark.report.page.lead import lead
 from benchmark.report.page.model import PageBoard, board_data, embedded
 from benchmark.report.page.summary import summary_html
@@ -129,7 +129,7 @@ def _section(board: PageBoard, table: Table, number: int, published: Sequence[Pu
     problems = "".join(f"<li>{for_html(problem)}</li>" for problem in board.problems)
     unread = f'<p class="problem">Records that could not be read:</p><ul>{problems}</ul>' if problems else ""
     summary = summarize(table)
-    said = summary_html(summary, table.called) if summary is not None else NOTHING
+    said = summary_html(summary) if summary is not None else NOTHING
     models = for_html("\n".join(board.models))
     name = for_html(board.title)
     head = f'<section class="board" id="board-{number}" data-models="{models}" aria-label="{name}">\n'

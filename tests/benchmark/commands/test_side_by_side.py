@@ -33,6 +33,16 @@ def test_rows_of_several_boards_stand_side_by_side(tmp_path: Path, second: dict[
     assert len(comparison(boards, View()).rows) == len(labels)
 
 
+@pytest.mark.parametrize(("gates", "said"), [((5, 12.5), True), ((5, 5), False)])
+def test_gates_that_differ_are_told(tmp_path: Path, gates: tuple[float, float], said: bool) -> None:
+    boards = [
+        board(tmp_path / f"{k}", gate=gate, criteria=[["random"], ["magnitude"]][k]) for k, gate in enumerate(gates)
+    ]
+    for format in ("text", "latex"):
+        out = tables_text(boards, format, View())
+        assert ("Gates: 5 and 12.5 on these boards: the largest holds for all" in out) is said
+
+
 def test_models_are_blocks(tmp_path: Path) -> None:
     boards = [board(tmp_path / "a", model="one/bert"), board(tmp_path / "b", model="two/roberta")]
     blocks = [line for line in tables_text(boards, "text", View()).splitlines() if line.startswith(("bert", "roberta"))]

@@ -124,7 +124,7 @@ def test_the_file_is_the_same_twice_and_two_boards_share_it(tmp_path: Path) -> N
     specs, records = make_board(("squad",), {"a": 80.0, "b": 70.0}, sparsities=(0.5,), seeds=(0,))
     boards = [PageBoard("One", records, specs), PageBoard("Two", records[:1])]
     first = write_page(boards, tmp_path / "a.html").read_bytes()
-    assert b"mean rank" in first
+    assert b"Mean rank" in first
     assert first == write_page(boards, tmp_path / "b.html").read_bytes()
     ids = re.findall(r'\bid="([^"]+)"', first.decode())
     assert len(ids) == len(set(ids))

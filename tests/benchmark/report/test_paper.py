@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.report.names import Names
+from benchmark.report.names import Names, family
 from benchmark.report.published import Published, quoted
 from benchmark.report.render import render
 from benchmark.report.settings import settings_table
@@ -179,6 +179,33 @@ def test_settings_have_a_column_for_each_task() -> None:
     assert "Setting & RTE & SQuAD" in out
     assert "Training length & 400 steps & 400 steps" in out
     assert r"Sparsities & 50 \%, 80 \% & 50 \%, 80 \%" in out
+    (caption,) = re.findall(r"\\caption\[.*?\]\{(.*)\}", out)
+    assert caption == "Board: settings. How the runs of mini on RTE and SQuAD were trained and pruned."
+    assert "% Selection: weights after the last step" in out
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_settings_and_what_stands_below_them_fit_the_terminal(width: int) -> None:
+    specs, records = make_board(GLUE)
+    text = render(settings_table(records, specs, title="Board", names=Names()), "text", width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "Selection: weights after the last step" in text
+
+
+@pytest.mark.parametrize(
+    ("task", "words", "kin"),
+    [
+        ("webnlg/2017", "WebNLG", "text"),
+        ("webnlg/2020", "WebNLG 2020", "text"),
+        ("webnlg/2017[max_new_tokens=9]", "WebNLG", "text"),
+        ("dart", "DART", "text"),
+        ("squad_v2", "SQuAD 2.0", "squad"),
+        ("glue/stsb", "STS-B", "glue"),
+        ("mine.py", "mine.py", "mine.py"),
+    ],
+)
+def test_tasks_have_the_names_of_the_field_and_stand_by_family(task: str, words: str, kin: str) -> None:
+    assert (Names().task(task), family(task)) == (words, kin)
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

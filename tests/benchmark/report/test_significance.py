@@ -8,6 +8,7 @@ import pytest
 from benchmark.board.record import Record
 from benchmark.report.fields import TableError
 from benchmark.report.grid import grid_of
+from benchmark.report.names import Names
 from benchmark.report.significance import compare, with_significance
 from benchmark.report.statistics.paired import Outcomes
 from benchmark.report.summary import summarize, summary_text
@@ -124,8 +125,30 @@ def test_summary_text_names_every_method_and_what_stays_open(markdown: bool) -> 
     found = summarize(build_table(records, specs), resamples=50)
     assert found is not None
     text = summary_text(found, markdown)
-    for part in ("principled", "1.00 [1.00, 1.00]", "Friedman p", "not independent", "in points, that 2 paired seeds"):
+    for part in ("PINS", "1.00 [1.00, 1.00]", "Friedman p", "not independent", "in points, that 2 paired seeds"):
         assert part in text
+
+
+def test_the_summary_has_the_names_of_papers_and_lines_of_the_width() -> None:
+    """Methods in all tables and sentences, columns as `RTE (Acc.) at 50 %`; two that would read alike keep their spelling."""
+    specs, records = make_board(criteria={"principled[signed=true]": 60.0, "sensitivity": 70.0, "magnitude": 65.0})
+    gone = make_spec("magnitude", 0.8, task="squad").id
+    names = Names({"magnitude": "Size", "sensitivity": "Size"})
+    table = build_table([record for record in records if record.id != gone], specs, names=names)
+    found = summarize(table, resamples=50)
+    assert found is not None
+    text = summary_text(found, width=60)
+    assert max(map(len, text.split("\n- ", 1)[1].splitlines())) <= 60
+    flat = " ".join(text.split())
+    for part in (
+        "PINS (signed)",
+        "RTE (Acc.) at 50 %",
+        "Left out for being incomplete or not ranked: SQuAD (F1) at 80 %.",
+    ):
+        assert part in flat
+    assert "Size" not in flat
+    for spelled in ("principled", "glue/rte", "accuracy", "squad"):
+        assert spelled not in flat
 
 
 def test_one_method_is_not_compared() -> None:

@@ -1,8 +1,9 @@
-"""The words of a table's lines on the page and the site, under the names that its board gives them."""
+"""The words of a table's lines in sentences and on the page, under the names that its board gives them."""
 
 from benchmark.report.layout import Line
 from benchmark.report.names import Names, percent
 from benchmark.report.sheet import average_name
+from benchmark.report.table import Table
 
 
 def task(names: Names, column: Line) -> str:
@@ -25,3 +26,16 @@ def method(names: Names, row: Line) -> str:
     """`PINS + self-reg.`"""
     criterion, regularizer = (str(part) for part in row.key)
     return names.method(f"{criterion} + {regularizer}" if regularizer not in ("", "none") else criterion)
+
+
+def column(table: Table, line: Line) -> str:
+    """`SST-2 (Acc.) at 80 %`: what a column of the table is, whatever its fields are."""
+    said = []
+    for name, value in zip(table.column_fields, line.key, strict=True):
+        if name == "task":
+            said.append(task(table.called, Line(line.key[table.column_fields.index(name) :], line.labels)))
+        elif name == "sparsity":
+            said.append(f"at {percent(value) if isinstance(value, float) else value}")
+        else:
+            said.append(table.called.word(name, value))
+    return " ".join(filter(None, said))
