@@ -9,7 +9,7 @@ from benchmark.diagnose.fidelity import Fidelity, by_layer
 from benchmark.diagnose.store import Diagnosis
 from benchmark.diagnose.tables import correlation_tables
 from benchmark.report.curves import slug
-from benchmark.report.figures.style import INK, drawing, legend_below, look, panels, words
+from benchmark.report.figures.style import INK, PAGE, drawing, legend_below, look, panels, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,7 +36,7 @@ def fidelity_figure(task: str, shared: Named) -> "Figure":
     """On the dense run: mean change of the loss by bin of the score, from lowest to highest, and Spearman's by matrix."""
     names = next(iter(shared.values()))[0].layers
     with drawing():
-        figure, axes = panels(2, width=4.6, height=3.2)
+        figure, axes = panels(2, height=2.2, width=PAGE)
         for position, (name, seeds) in enumerate(shared.items()):
             style = look(position)
             changes = np.mean([_by_bin(one) for one in seeds], axis=0)
@@ -58,14 +58,14 @@ def fidelity_figure(task: str, shared: Named) -> "Figure":
         axes[1].set_ylabel("Spearman's correlation")
         axes[1].set_xlabel(f"matrix, 1 to {len(names)} in the order of the model")
         legend_below(figure, axes)
-        figure.suptitle(words(task), fontsize=10)
+        figure.suptitle(words(task))
     return figure
 
 
 def churn_figure(task: str, found: Sequence[Diagnosis]) -> "Figure":
     """Share of pruned weights that come back, and of mask entries that swap, over the steps of each row's runs."""
     with drawing():
-        figure, axes = panels(2, width=4.6, height=3.0)
+        figure, axes = panels(2, height=2.0, width=PAGE)
         rows = list(dict.fromkeys(_row(one) for one in found if one.churn))
         for one in found:
             if one.churn is None:
@@ -86,7 +86,7 @@ def churn_figure(task: str, found: Sequence[Diagnosis]) -> "Figure":
             axis.set_title(title, loc="left")
             axis.set_xlabel("step")
         legend_below(figure, axes)
-        figure.suptitle(words(task), fontsize=10)
+        figure.suptitle(words(task))
     return figure
 
 
@@ -97,8 +97,8 @@ def correlation_figure(
     from matplotlib.figure import Figure
 
     with drawing():
-        side = 2.2 + 0.45 * len(names)
-        figure = Figure(figsize=(side + 1, side), layout="constrained")
+        side = min(PAGE - 1, 1.6 + 0.3 * len(names))
+        figure = Figure(figsize=(side + 0.9, side), layout="constrained")
         axis = figure.subplots()
         image = axis.imshow(values, vmin=-1, vmax=1, cmap="RdBu", interpolation="nearest")
         for i, j in np.ndindex(values.shape):

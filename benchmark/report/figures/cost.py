@@ -1,53 +1,59 @@
-"""Score against what the training cost: one panel per task, a point per method and sparsity."""
+"""Score against what the training cost: a small panel per task, a point per method and sparsity, smaller where more is pruned."""
 
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from benchmark.report.figures.series import Board, bars_say, bounds
+from benchmark.report.figures.series import Board
 from benchmark.report.figures.style import INK, drawing, legend_below, look, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+SIZES = (6.0, 2.5)
+"""Points: the marker of the lowest sparsity of a panel, and of the highest."""
+
 
 def cost_figure(board: Board, tasks: tuple[str, ...] | None = None) -> "Figure":
-    """Headline score in percent over training seconds by the wall clock, means over seeds; a number is the sparsity."""
+    """Headline score in percent over training seconds by the wall clock, means over seeds."""
     shown = tasks or board.tasks
     with drawing():
         figure, axes = panels(len(shown))
         for axis, task in zip(axes, shown, strict=True):
             _panel(axis, board, task)
-        cells = [cell for task in shown for by in board.cells[task].values() for cell in by.values()]
-        legend_below(figure, axes, f"numbers beside points: sparsity; {bars_say(cells)}")
+        many = any(len(by_sparsity) > 1 for task in shown for by_sparsity in board.cells[task].values())
+        legend_below(figure, axes, f"means over seeds{'; smaller points: higher sparsity' if many else ''}")
     return figure
 
 
 def _panel(axis: "Axes", board: Board, task: str) -> None:
-    metric = ""
+    sparsities = sorted({sparsity for by_sparsity in board.cells[task].values() for sparsity in by_sparsity})
+    dense = board.dense.get(task)
+    metric = dense.metric if dense is not None else ""
     for method, by_sparsity in board.cells[task].items():
         style = look(board.position(method))
-        for i, (sparsity, cell) in enumerate(sorted(by_sparsity.items())):
-            metric, mean = cell.metric, cell.mean or 0.0
+        # The legend takes the first entry of a name, which is to have a marker of full size.
+        axis.plot([], [], color=style.color, marker=style.marker, linestyle="none", label=board.method(method))
+        for sparsity, cell in by_sparsity.items():
+            metric = cell.metric
             seconds = fmean(record.cost.train_seconds for record in board.runs(cell))
-            low, high = bounds(cell)
-            axis.errorbar(
+            axis.plot(
                 seconds,
-                mean,
-                yerr=[[mean - low], [high - mean]],
+                cell.mean or 0.0,
                 color=style.color,
                 marker=style.marker,
+                markersize=_size(sparsities.index(sparsity), len(sparsities)),
                 linestyle="none",
-                elinewidth=0.9,
-                label=board.method(method) if i == 0 else "_nolegend_",
+                alpha=0.8,
             )
-            axis.annotate(f"{sparsity:g}", (seconds, mean), (4, 3), textcoords="offset points", fontsize=7)
-    dense = board.dense.get(task)
     if dense is not None and dense.mean is not None:
         seconds = fmean(record.cost.train_seconds for record in board.runs(dense))
-        axis.axhline(dense.mean, color=INK, linewidth=1)
-        axis.plot(seconds, dense.mean, color=INK, marker="*", markersize=9, linestyle="none", label="dense")
-        metric = metric or dense.metric
+        axis.axhline(dense.mean, color=INK, linewidth=0.8)
+        axis.plot(seconds, dense.mean, color=INK, marker="*", markersize=7, linestyle="none", label="Dense")
     axis.set_title(board.task(task), loc="left")
-    axis.set_xlabel("training seconds, criterion included")
+    axis.set_xlabel("Training time (s)")
     axis.set_ylabel(board.metric(metric))
+
+
+def _size(place: int, count: int) -> float:
+    return SIZES[0] - (SIZES[0] - SIZES[1]) * place / (count - 1) if count > 1 else sum(SIZES) / 2

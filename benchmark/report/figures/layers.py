@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmark.board.record import Record
 from benchmark.report.figures.series import Board
-from benchmark.report.figures.style import drawing, words
+from benchmark.report.figures.style import PAGE, drawing, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,32 +29,31 @@ def layer_figure(board: Board, task: str) -> "Figure":
     sparsities = sorted({s for by_sparsity in methods.values() for s in by_sparsity})
     names = _names([record for found in methods.values() for cell in found.values() for record in board.runs(cell)])
     with drawing():
-        width = min(11.0, 4.5 + 0.16 * len(names))
-        height = 1.6 + len(sparsities) * (0.5 + 0.24 * len(methods))
-        figure = Figure(figsize=(width, height), layout="constrained")
+        height = 1.0 + len(sparsities) * (0.3 + 0.16 * len(methods))
+        figure = Figure(figsize=(PAGE, height), layout="constrained")
         axes = figure.subplots(len(sparsities), 1, squeeze=False, sharex=True)[:, 0]
         for axis, sparsity in zip(axes, sparsities, strict=True):
             shown = {name: board.runs(found[sparsity]) for name, found in methods.items() if sparsity in found}
             values = np.array([_mean(records, names) for records in shown.values()])
             image = axis.imshow(values, vmin=0, vmax=1, aspect="auto", cmap="cividis", interpolation="nearest")
             axis.set_yticks(range(len(shown)), [board.method(name) for name in shown])
-            axis.set_title(f"sparsity {sparsity:g}", loc="left")
+            axis.set_title(f"{board.task(task)}, sparsity {sparsity:g}", loc="left")
             axis.grid(visible=False)
         step = -(-len(names) // NAMED)
         short = [words(name) for name in shortened(names)]
         axes[-1].set_xticks(range(0, len(names), step), short[::step], rotation=90, fontsize=6)
-        figure.colorbar(image, ax=list(axes), label="zeros / weights", shrink=0.9)
-        figure.suptitle(board.task(task), fontsize=10)
+        figure.colorbar(image, ax=list(axes), label="Share of zeros", shrink=0.9, pad=0.01, aspect=30)
     return figure
 
 
 def shortened(names: list[str]) -> list[str]:
-    """Names without the dotted parts that all of them share at the front."""
+    """Names without the dotted parts that all of them share at the front and at the end."""
     parts = [name.split(".") for name in names]
-    shared = 0
-    while parts and all(len(part) > shared + 1 and part[shared] == parts[0][shared] for part in parts):
-        shared += 1
-    return [".".join(part[shared:]) for part in parts]
+    for _ in range(2):
+        while parts and all(len(part) > 1 and part[0] == parts[0][0] for part in parts):
+            parts = [part[1:] for part in parts]
+        parts = [part[::-1] for part in parts]
+    return [".".join(part) for part in parts]
 
 
 def _names(records: list[Record]) -> list[str]:

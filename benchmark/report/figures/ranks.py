@@ -1,11 +1,12 @@
 """Critical-difference diagram (Demšar 2006): mean ranks on a line, bars joining what Nemenyi's test does not separate,
 and the bootstrap interval of each mean rank."""
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.report.figures.style import INK, MUTED, drawing, words
+from benchmark.report.figures.style import COLUMN, INK, LETTERS, MUTED, PAGE, drawing, words
 from benchmark.report.names import Names
 from benchmark.report.summary import Summary
 
@@ -13,27 +14,33 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+SHORT = 24
+"""Letters of the longest name with which the figure is as wide as a column; else it is as wide as a page."""
+
 
 def rank_figure(summary: Summary, names: Names | None = None) -> "Figure":
     """One row per method, best on top; rank 1 is best."""
     from matplotlib.figure import Figure
 
     ranks, methods = summary.ranks, summary.grid.methods
+    said = [words((names or Names()).method(name)) for name in methods]
+    width = COLUMN if max(map(len, said)) <= SHORT else PAGE
     order = [int(m) for m in np.argsort(ranks.mean_rank, kind="stable")]
     with drawing():
-        figure = Figure(figsize=(6.4, 1.4 + 0.28 * len(methods)), layout="constrained")
+        figure = Figure(figsize=(width, 0.95 + 0.17 * len(methods)), layout="constrained")
         axis = figure.subplots()
         for y, m in enumerate(order):
             axis.plot(
-                [ranks.low[m], ranks.high[m]], [y, y], color=MUTED, linewidth=3, alpha=0.55, solid_capstyle="butt"
+                [ranks.low[m], ranks.high[m]], [y, y], color=MUTED, linewidth=2.5, alpha=0.55, solid_capstyle="butt"
             )
-            axis.plot(ranks.mean_rank[m], y, color=INK, marker="o", markersize=5)
+            axis.plot(ranks.mean_rank[m], y, color=INK, marker="o", markersize=4)
         _bars(axis, summary, order)
-        axis.set_yticks(range(len(order)), [words((names or Names()).method(methods[m])) for m in order])
+        axis.set_yticks(range(len(order)), [said[m] for m in order])
         axis.set_ylim(len(order) - 0.4, -0.6)
         axis.set_xlim(0.7, len(order) + 0.3 + 0.12 * len(summary.groups))
         axis.set_xticks(range(1, len(order) + 1))
-        axis.set_xlabel(_says(summary))
+        axis.set_xlabel(_over(summary))
+        figure.supxlabel(fill(_how_to_read(summary), int(LETTERS * width)), fontsize=7)
         axis.grid(axis="y", visible=False)
     return figure
 
@@ -42,12 +49,17 @@ def _bars(axis: "Axes", summary: Summary, order: list[int]) -> None:
     right = len(order) + 0.3
     for i, group in enumerate(summary.groups):
         rows = [order.index(m) for m in group]
-        axis.plot([right + 0.12 * i] * 2, [min(rows) - 0.25, max(rows) + 0.25], color=INK, linewidth=3)
+        axis.plot([right + 0.12 * i] * 2, [min(rows) - 0.25, max(rows) + 0.25], color=INK, linewidth=2)
 
 
-def _says(summary: Summary) -> str:
+def _over(summary: Summary) -> str:
     cells = len(summary.grid.cells)
-    text = f"mean rank over {cells} cells, 1 is best (grey: 95 % bootstrap interval)"
+    return f"Mean rank over {cells} {'cells' if cells > 1 else 'cell'}, 1 is best"
+
+
+def _how_to_read(summary: Summary) -> str:
+    text = "grey: 95 % bootstrap interval"
     if np.isfinite(summary.critical_difference):
-        text += f"\nvertical bars: not separable, critical difference {summary.critical_difference:.2f} (Nemenyi, 0.05)"
+        gap = f"{summary.critical_difference:.2f}"
+        text += f"; bars on the right: not told apart, critical difference {gap} (Nemenyi at 5 %)"
     return text

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.report.cells import Cell
 from benchmark.report.figures.series import Board, bounds
-from benchmark.report.figures.style import INK, MUTED, drawing, legend_below, look, paper_panels
+from benchmark.report.figures.style import INK, MUTED, drawing, legend_below, look, panels
 from benchmark.report.statistics.intervals import Interval
 
 if TYPE_CHECKING:
@@ -19,13 +19,15 @@ SHIFT = 0.012
 """Methods stand this share of the sparsity range apart, so that their points do not cover each other."""
 MARGIN = 0.06
 """Space above and below the scores, as a share of their range."""
+SIDES = 0.08
+"""Space left and right of the points, as a share of theirs."""
 
 
 def score_figure(board: Board, tasks: tuple[str, ...] | None = None) -> "Figure":
     """Score in the task's headline metric, percent, over the share of weights removed."""
     shown = tasks or board.tasks
     with drawing():
-        figure, axes = paper_panels(len(shown))
+        figure, axes = panels(len(shown))
         for axis, task in zip(axes, shown, strict=True):
             _panel(axis, board, task)
         cells = [cell for task in shown for by in board.cells[task].values() for cell in by.values()]
@@ -42,20 +44,21 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
         _line(axis, board, method, {s + offset: cell for s, cell in sorted(by_sparsity.items())})
     cells = [cell for by_sparsity in methods.values() for cell in by_sparsity.values()]
     dense = board.dense.get(task)
-    if dense is not None and dense.mean is not None:
-        axis.axhline(dense.mean, color=INK, linewidth=1.0, label="Dense", zorder=1)
-        cells.append(dense)
+    across = [] if dense is None or dense.mean is None else [dense.mean]
+    if across:
+        axis.axhline(across[0], color=INK, linewidth=1.0, label="Dense", zorder=1)
     floors = [cell.floor for cell in cells if cell.floor is not None]
     if floors:
         axis.axhline(min(floors), color=MUTED, linewidth=0.9, linestyle=":", label="Trivial predictor", zorder=1)
-    seen = [value for cell in cells for value in cell.values] + floors
+    seen = [value for cell in cells for value in cell.values] + floors + across
     if seen:
         space = MARGIN * (max(seen) - min(seen) or 1.0)
         axis.set_ylim(min(seen) - space, max(seen) + space)
     axis.set_title(board.task(task), loc="left")
-    axis.set_ylabel(board.metric(cells[0].metric) if cells else "")
+    axis.set_ylabel(board.metric(cells[0].metric if cells else dense.metric if dense else ""))
     axis.set_xlabel("Sparsity")
     axis.set_xticks(sparsities, [f"{s:g}" for s in sparsities])
+    axis.margins(x=SIDES)
 
 
 def _line(axis: "Axes", board: Board, method: str, cells: dict[float, Cell]) -> None:
@@ -78,7 +81,7 @@ def _line(axis: "Axes", board: Board, method: str, cells: dict[float, Cell]) -> 
 
 def _how_to_read(cells: list[Cell]) -> str:
     counts = {cell.n for cell in cells}
-    said = ["large points: means"] if max(counts, default=1) > 1 else ["one seed"]
-    said += ["small points: seeds"] if max(counts, default=1) > 1 else []
+    said = ["large points: means over seeds"] if max(counts, default=1) > 1 else ["one seed"]
+    said += ["small points: single seeds"] if max(counts, default=1) > 1 else []
     said += ["bands: 95 % t interval over seeds"] if max(counts, default=1) > 2 else []
     return "; ".join(said)

@@ -84,16 +84,3 @@ def bounds(cell: Cell) -> Interval:
     if cell.n > 2:
         return t_interval(cell.values)
     return Interval(min(cell.values), max(cell.values)) if cell.n else Interval(np.nan, np.nan)
-
-
-def bars_say(cells: Sequence[Cell]) -> str:
-    """What the bars of these cells mean, in words."""
-    counts = sorted({cell.n for cell in cells})
-    said = []
-    if any(n > 2 for n in counts):
-        said.append("bars: 95 % t interval over seeds")
-    if 2 in counts:
-        said.append("bars: both runs of 2 seeds")
-    if counts == [1]:
-        said.append("one seed, no spread known")
-    return "; ".join(said)

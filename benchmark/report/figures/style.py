@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import choices
@@ -49,7 +50,6 @@ DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = (
 SETTINGS: Any = {
     "figure.dpi": 100,
     "savefig.dpi": 200,
-    "savefig.bbox": "tight",
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -57,6 +57,7 @@ SETTINGS: Any = {
     "ytick.labelsize": 7,
     "legend.fontsize": 7,
     "legend.title_fontsize": 7,
+    "figure.titlesize": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -79,6 +80,10 @@ SETTINGS: Any = {
 
 LONGEST = 48
 """Letters of a name in a figure."""
+ON_A_PAGE = 1.3
+"""How much larger than in print a figure is on a page."""
+LETTERS = 19
+"""Letters of 7 pt that stand beside each other on an inch."""
 
 
 @dataclass(frozen=True)
@@ -107,33 +112,20 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def panels(
-    count: int, width: float = 3.4, height: float = 2.7, across: int | None = None
-) -> "tuple[Figure, list[Axes]]":
-    """A figure of `count` panels, at most `across` (3, or 2 of 4) side by side, each of width x height inches."""
-    from matplotlib.figure import Figure
-
-    columns = max(1, min(count, across or (2 if count == 4 else 3)))
-    rows = -(-count // columns)
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
-    axes = list(grid.flat)
-    for spare in axes[count:]:
-        spare.remove()
-    return figure, axes[:count]
-
-
 COLUMN, PAGE = 3.3, 6.9
 """Inches: the widths of a column and of a page of a two-column paper."""
 
 
-def paper_panels(count: int) -> "tuple[Figure, list[Axes]]":
-    """A figure of `count` small panels as wide as a paper's column (up to two) or page, five in a row at most."""
+def panels(count: int, height: float = 1.75, width: float | None = None) -> "tuple[Figure, list[Axes]]":
+    """A figure of `count` small panels as wide as a paper's column (up to two) or page, five in a row at most.
+
+    Inches: `width` of the figure, where it is another one, and `height` of a row.
+    """
     from matplotlib.figure import Figure
 
     columns = max(1, min(count, 5))
     rows = -(-count // columns)
-    figure = Figure(figsize=(COLUMN if count <= 2 else PAGE, 1.75 * rows), layout="constrained")
+    figure = Figure(figsize=(width or (COLUMN if count <= 2 else PAGE), height * rows), layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for spare in axes[count:]:
         spare.remove()
@@ -152,12 +144,15 @@ def legend_below(figure: "Figure", axes: "list[Axes]", title: str = "") -> None:
     if entries:
         width, height = figure.get_size_inches()
         longest = max(len(label) for label in entries)
-        across = max(1, min(len(entries), int(width / (0.38 + 0.047 * longest))))
-        figure.set_size_inches(width, height + 0.3 + 0.15 * -(-len(entries) // across))
-        figure.legend(
-            entries.values(), entries.keys(), loc="outside lower center", ncols=across, title=title or None,
+        across = max(1, min(len(entries), int(width / (0.45 + 0.052 * longest))))
+        said = fill(title, int(LETTERS * width))
+        lines = -(-len(entries) // across) + said.count("\n") + bool(said)
+        figure.set_size_inches(width, height + 0.15 + 0.15 * lines)
+        legend = figure.legend(
+            entries.values(), entries.keys(), loc="outside lower center", ncols=across, title=said or None,
             columnspacing=1.2, handlelength=2.4,
         )  # fmt: skip
+        legend.get_title().set_multialignment("center")
 
 
 def save(figure: "Figure", path: Path, dark: bool = False) -> Path:
@@ -182,7 +177,10 @@ def save(figure: "Figure", path: Path, dark: bool = False) -> Path:
 
 
 def inline_svg(figure: "Figure", prefix: str, title: str) -> str:
-    """The figure as an `<svg>` element for a page: ids of its own, the page's text colour, a title for screen readers."""
+    """The figure as an `<svg>` element for a page: ids of its own, the page's text colour, a title for screen readers.
+
+    It is larger than in print where there is room, and never smaller.
+    """
     buffer = io.StringIO()
     with drawing():
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
@@ -193,5 +191,9 @@ def inline_svg(figure: "Figure", prefix: str, title: str) -> str:
     svg = re.sub(r"url\(#", f"url(#{prefix}-", svg)
     svg = re.sub(r'href="#', f'href="#{prefix}-', svg)
     svg = svg.replace(INK, "currentColor")
+    width = float(re.search(r'width="([\d.]+)pt"', svg)[1])  # type: ignore[index]
+    size = f'style="width:{ON_A_PAGE * width:.0f}pt;min-width:{width:.0f}pt"'
+    svg = re.sub(r'(<svg[^>]*?) width="[\d.]+pt"', rf"\1 {size}", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[\d.]+pt"', r"\1", svg, count=1)
     label = f"<title>{for_html(title)}</title>"
     return re.sub(r"(<svg)([^>]*>)", rf'\1 role="img" aria-label="{for_html(title)}"\2{label}', svg, count=1)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANELS: dict[str, Callable[[Point], float | None]] = {
-    "training loss": lambda point: point.loss,
-    "sparsity": lambda point: point.sparsity,
-    "selection score (%)": lambda point: point.score,
+    "Training loss": lambda point: point.loss,
+    "Sparsity": lambda point: point.sparsity,
+    "Selection score (%)": lambda point: point.score,
 }
 
 
@@ -32,14 +32,14 @@ def training_figure(board: Board, task: str, sparsity: float) -> "Figure":
         figure, axes = panels(max(1, len(shown)))
         for axis, (name, get) in zip(axes, shown.items(), strict=False):
             if dense:
-                _line(axis, dense, get, INK, "-", "dense")
+                _line(axis, dense, get, INK, "-", "Dense")
             for method, records in methods.items():
                 style = look(board.position(method))
                 _line(axis, records, get, style.color, style.dash, board.method(method))
             axis.set_title(name, loc="left")
-            axis.set_xlabel("step")
+            axis.set_xlabel("Step")
         legend_below(figure, axes)
-        figure.suptitle(f"{board.task(task)}, sparsity {sparsity:g}", fontsize=10)
+        figure.suptitle(f"{board.task(task)}, sparsity {sparsity:g}")
     return figure
 
 
@@ -56,7 +56,7 @@ def _line(
     if not curves:
         return
     for curve in curves if len(curves) > 1 else []:
-        axis.plot(*zip(*curve, strict=True), color=color, linewidth=0.6, alpha=0.35)
+        axis.plot(*zip(*curve, strict=True), color=color, linewidth=0.5, alpha=0.3)
     steps = sorted({step for curve in curves for step, _ in curve})
     lines = [np.interp(steps, [step for step, _ in curve], [value for _, value in curve]) for curve in curves]
     axis.plot(steps, np.mean(lines, axis=0), color=color, linestyle=dash, label=label)

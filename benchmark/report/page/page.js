@@ -67,7 +67,8 @@ function filter() {
   }
   for (const details of form.querySelectorAll("details")) count(details);
   sideways();
-  document.getElementById("shown").textContent = `${rows} rows and ${columns} columns shown, ${shown} of ${boards.length} boards`;
+  document.getElementById("shown").textContent = `${rows} rows and ${columns} columns shown` +
+    (boards.length > 1 ? `, ${shown} of ${boards.length} boards` : "");
 }
 
 form.addEventListener("change", filter);

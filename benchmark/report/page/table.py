@@ -82,7 +82,7 @@ def _head(table: Table) -> list[str]:
     levels = len(table.column_fields)
     corner = "".join(
         f'<th scope="col" class="field" rowspan="{levels}" aria-sort="none">'
-        f'<button type="button" class="sort" data-field="{place}">{for_html(table.row_fields[k])}</button></th>'
+        f'<button type="button" class="sort" data-field="{place}">{for_html(table.row_fields[k].capitalize())}</button></th>'
         for place, k in enumerate(_varying(table))
     )
     lines = []

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from benchmark.report.curves import plot_board, slug
+from benchmark.report.curves import figures, plot_board, slug
 from benchmark.report.fields import TableError
+from benchmark.report.figures.cost import cost_figure
 from benchmark.report.figures.layers import layer_figure, shortened
 from benchmark.report.figures.score import score_figure
-from benchmark.report.figures.series import bars_say, board_of, bounds
-from benchmark.report.figures.style import COLORS, INK, PALE, inline_svg, look, save
+from benchmark.report.figures.series import board_of, bounds
+from benchmark.report.figures.style import COLORS, INK, PALE, drawing, inline_svg, look, save
 from benchmark.report.figures.training import training_figure
 from tests.benchmark.report.factory import make_board, make_record, make_spec
 
@@ -63,7 +64,6 @@ def test_bars_are_t_intervals_from_three_seeds_on_and_the_runs_themselves_with_t
     three = board_of(make_board(seeds=(0, 1, 2))[1]).cells["squad"]["movement"][0.5]
     assert bounds(two) == (76.5, 77.5)
     assert bounds(three).high > 77.5
-    assert bars_say([two, three]) == "bars: 95 % t interval over seeds; bars: both runs of 2 seeds"
 
 
 def test_a_board_of_dense_runs_alone_has_nothing_to_draw_but_does_not_fail(tmp_path: Path) -> None:
@@ -74,14 +74,27 @@ def test_training_curves_leave_out_what_no_run_recorded() -> None:
     spec = make_spec()
     curve = [replace(point, score=None) for point in make_record(spec).curve]
     figure = training_figure(board_of([make_record(spec, curve=curve)]), "glue/rte", 0.8)
-    assert [axis.get_title(loc="left") for axis in figure.axes] == ["training loss", "sparsity"]
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["Training loss", "Sparsity"]
 
 
 def test_the_layer_map_shows_measured_shares() -> None:
     figure = layer_figure(board_of([make_record(make_spec(sparsity=0.5))]), "glue/rte")
     assert np.asarray(figure.axes[0].images[0].get_array()).tolist() == [[250 / 600, 250 / 400]]
-    assert shortened(["a.b.0.x", "a.b.1.x"]) == ["0.x", "1.x"]
-    assert shortened(["a"]) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["a.b.0.x", "a.b.1.x"], ["0", "1"]),
+        (["a.0.query.weight", "a.1.key.weight"], ["0.query", "1.key"]),
+        (["a.0.weight", "a.0.bias"], ["weight", "bias"]),
+        (["a.weight", "weight"], ["a.weight", "weight"]),
+        (["a"], ["a"]),
+        (["a.b"], ["b"]),
+    ],
+)
+def test_names_lose_the_parts_that_all_share_at_either_end(names: list[str], short: list[str]) -> None:
+    assert shortened(names) == short
 
 
 def test_hostile_names_are_drawn_as_text(tmp_path: Path) -> None:
@@ -137,3 +150,41 @@ def test_panels_fit_a_papers_column_or_page() -> None:
         figure = score_figure(board_of(make_board(tasks=tasks)[1]))
         assert figure.get_size_inches()[0] == pytest.approx(inches)
         assert len(figure.axes) == count
+
+
+def test_no_figure_is_wider_than_a_papers_page_and_nothing_sticks_out_of_one() -> None:
+    """Names as long as a figure prints them, many layers, one task and six."""
+    for tasks in (("glue/rte",), tuple(f"glue/{name}" for name in ("cola", "sst2", "mrpc", "stsb", "qnli", "rte"))):
+        specs, records = make_board(
+            tasks,
+            {"a": 80.0, "b": 70.0, "sensitivity[beta1=0.85,beta2=0.95,uncertainty=false,window=5]": 60.0},
+            (0.5, 0.8),
+            (0, 1, 2),
+        )
+        for name, _, figure in figures(records, specs):
+            with drawing():
+                figure.draw_without_rendering()
+                width, height = figure.get_size_inches()
+                drawn = figure.get_tightbbox()
+            assert width in (pytest.approx(3.3), pytest.approx(6.9)), name
+            slack = 0.03
+            assert drawn.x0 > -slack, name
+            assert drawn.y0 > -slack, name
+            assert drawn.x1 < width + slack, name
+            assert drawn.y1 < height + slack, name
+
+
+def test_costs_are_points_that_shrink_with_sparsity_and_no_text() -> None:
+    _, records = make_board(("glue/rte",), {"a": 80.0}, (0.5, 0.8, 0.9))
+    (axis,) = cost_figure(board_of(records)).axes
+    sizes = [line.get_markersize() for line in axis.lines if len(np.asarray(line.get_xdata())) == 1]
+    assert sizes[:3] == [6.0, 4.25, 2.5]
+    assert not axis.texts
+
+
+def test_an_inline_figure_grows_on_a_page_and_never_shrinks_below_its_size_in_print() -> None:
+    svg = inline_svg(score_figure(board_of(make_board(tasks=("squad",))[1])), "p", "Score")
+    element = svg[: svg.index(">")]
+    assert 'style="width:309pt;min-width:238pt"' in element  # 3.3 inches are 237.6 points
+    assert "height=" not in element
+    assert "viewBox" in element
