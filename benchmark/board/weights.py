@@ -1,6 +1,7 @@
 """Saves trained weights as safetensors with a checksum: dense teachers, and those that `run --save-weights` keeps."""
 
 import os
+import shutil
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -35,6 +36,12 @@ def save_weights(folder: Path, run_id: str, state: Mapping[str, Tensor]) -> None
 def size_of(state: Mapping[str, Tensor]) -> int:
     """Bytes of a state dict's tensors."""
     return sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+
+
+def room(total: int, folder: Path) -> str:
+    """How many gigabytes `total` bytes are, and how many are free where `folder` lies or will lie."""
+    there = next(place for place in (folder, *folder.resolve().parents) if place.exists())
+    return f"{total / 1e9:.2f} GB in {folder}; {shutil.disk_usage(there).free / 1e9:.0f} GB are free there"
 
 
 def read_weights(path: Path, like: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:

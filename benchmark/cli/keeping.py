@@ -39,7 +39,7 @@ def export(
     from benchmark.commands.export import export_cell
 
     opened = open_board(board, changes, data, model, runs=True)
-    score = export_cell(opened, opened.find(cell), folder, device)
+    score = export_cell(opened, opened.find(cell), folder, device, echo)
     echo(f"{folder}: the exported model scores {score:.2f}, as recorded")
 
 

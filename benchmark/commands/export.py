@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from benchmark.board.board import Board
 from benchmark.board.outcomes import pack_outcomes
 from benchmark.board.record import Record
-from benchmark.board.weights import check_fit, load_weights
+from benchmark.board.weights import check_fit, load_weights, room, size_of
 from benchmark.commands.verify import weight_problems
 from benchmark.errors import PrunebenchError
 from benchmark.machine import environment
@@ -26,11 +27,14 @@ from tasks.base import Prepared
 from tasks.pipeline.whole import make_folder
 
 
-def export_cell(board: Board, spec: RunSpec, folder: Path, device: str = "auto") -> float:
+def export_cell(
+    board: Board, spec: RunSpec, folder: Path, device: str = "auto", tell: Callable[[str], object] = lambda _: None
+) -> float:
     """Write model, tokenizer and card to `folder`; the score that the written weights gave just now, in percent.
 
     Kept weights (`run --save-weights`) are used where they are; otherwise the cell is trained again. PrunebenchError, and
-    nothing is written, where the weights do not give the recorded score.
+    nothing is written, where the weights do not give the recorded score. `tell` gets the room that the model will take, before it
+    is taken.
     """
     record = board.record(spec)
     if folder.exists() and any(folder.iterdir()):
@@ -55,7 +59,7 @@ def export_cell(board: Board, spec: RunSpec, folder: Path, device: str = "auto")
             f"{spec.cell}: these weights score {score:.2f}, the record says {record.score:.2f}: it was made on another machine or "
             "by another version, and cannot be made again bit for bit here"
         )
-    _write(prepared, model.cpu(), folder, record)
+    _write(prepared, model.cpu(), folder, record, tell)
     return score
 
 
@@ -86,10 +90,11 @@ def _options(board: Board, device: str) -> Options:
     return replace(plain, teacher=Teachers(board.cache / "teachers", board.locks, plain).get)
 
 
-def _write(prepared: Prepared, model: nn.Module, folder: Path, record: Record) -> None:
+def _write(prepared: Prepared, model: nn.Module, folder: Path, record: Record, tell: Callable[[str], object]) -> None:
     """The whole folder or nothing: written beside its place, then renamed into it."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        tell(f"the model will take {room(size_of(model.state_dict()), folder)}")
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
             made = Path(place) / "model"
             prepared.save(model, made)

@@ -1,11 +1,9 @@
 """`prunebench run`: runs the missing cells of a board, then writes and prints its table."""
 
-import shutil
-
 from rich.console import Console
 
 from benchmark.board.board import Board
-from benchmark.board.weights import size_of
+from benchmark.board.weights import room, size_of
 from benchmark.commands.views import table_text
 from benchmark.engine.base import Engine, EngineOptions, pick_engine
 from benchmark.engine.cell import CellRunner, Done, Settings
@@ -40,8 +38,9 @@ def _shown(board: Board, cells: list[RunSpec], run_cells: Engine, settings: Sett
     for problem in board.unreadable(cells):
         say(console, f"unreadable, made again: {problem}")
     standing = board.done(cells)
-    if settings.save_weights:
-        say(console, weights_room(board, [spec for spec in cells if spec.id not in standing], settings))
+    waiting = [spec for spec in cells if spec.id not in standing]
+    if settings.save_weights and waiting:
+        say(console, weights_room(board, waiting, settings))
     done_before = len(standing)
     with holding(board.folder):
         if parallel.rank() == 0:
@@ -67,11 +66,8 @@ def weights_room(board: Board, cells: list[RunSpec], settings: Settings) -> str:
                 return f"--save-weights: how much room the weights take cannot be told ({error})"
             sizes[spec.task, spec.model] = size_of(model.state_dict())
     total = sum(sizes[spec.task, spec.model] for spec in cells)
-    free = shutil.disk_usage(board.folder).free
-    return (
-        f"--save-weights: the weights of {len(cells)} runs will take {total / 1e9:.2f} GB in {board.weights_folder}; "
-        f"{free / 1e9:.0f} GB are free there"
-    )
+    runs = "1 run" if len(cells) == 1 else f"{len(cells)} runs"
+    return f"--save-weights: the weights of {runs} will take {room(total, board.weights_folder)}"
 
 
 def _closing(board: Board, cells: list[RunSpec], done: Done) -> list[str]:

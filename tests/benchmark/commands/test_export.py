@@ -1,5 +1,6 @@
 """An exported model is a Hugging Face folder that gives the recorded score again."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +27,14 @@ def test_from_pretrained_gives_the_recorded_score(finished: Path, tmp_path: Path
     board = Board.open(finished)
     spec = board.find("glue/sst2 magnitude 0.5 seed 0")
     record = board.record(spec)
-    assert export_cell(board, spec, tmp_path / "out") == record.score
+    told: list[str] = []
+    assert export_cell(board, spec, tmp_path / "out", tell=told.append) == record.score
+    found = re.fullmatch(r"the model will take ([\d.]+) GB in (.+); \d+ GB are free there", told[0])
+    assert found is not None
+    assert found[2] == str(tmp_path / "out")
+    taken = (tmp_path / "out" / "model.safetensors").stat().st_size / 1e9
+    assert abs(taken - float(found[1])) <= 0.005
+    assert len(told) == 1
 
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
     AutoTokenizer.from_pretrained(tmp_path / "out")
