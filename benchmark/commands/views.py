@@ -146,10 +146,13 @@ def efficiency_text(board: Board, format: str, measure: bool = False, **options:
     """Sizes, FLOPs and costs; with `measure`, compressed bytes and latency of cells whose weights were saved."""
     from benchmark.commands.measure import measure_cells
     from benchmark.report.efficiency import efficiency_table
+    from benchmark.report.names import names_of
 
     records, _ = board.records() if measure else board.summaries()
     measured = measure_cells(board, records) if measure else None
-    table = efficiency_table(records, board.suite.cells(), measured=measured, title=board.suite.title)
+    table = efficiency_table(
+        records, board.suite.cells(), measured=measured, title=board.suite.title, names=names_of(board.suite)
+    )
     return render(table, format, **options)
 
 

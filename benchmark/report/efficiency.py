@@ -10,8 +10,9 @@ from statistics import fmean
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell, Run
 from benchmark.report.fields import TableError
-from benchmark.report.layout import Line
+from benchmark.report.layout import Key, Line
 from benchmark.report.measured import Measured, latency_note
+from benchmark.report.names import Names
 from benchmark.report.table import Table
 from benchmark.suite.spec import DENSE, RunSpec
 
@@ -64,6 +65,7 @@ def efficiency_table(
     length: int = 128,
     measured: Mapping[str, Measured] | None = None,
     title: str = "",
+    names: Names | None = None,
 ) -> Table:
     """A row per cell, its numbers means over the seeds; columns of bytes and latency only where something was measured.
 
@@ -80,11 +82,17 @@ def efficiency_table(
         title=title,
         row_fields=ROWS,
         column_fields=("quantity",),
-        rows=tuple(Line(labels, labels, dense=labels[1] == DENSE) for labels in groups),
+        rows=tuple(Line(_key(found[0]), labels, dense=labels[1] == DENSE) for labels, found in groups.items()),
         columns=tuple(Line((name,), (name,)) for name in columns),
         cells=tuple(tuple(_cell(get, found) for get in columns.values()) for found in groups.values()),
         facts=_facts(length, latency_note(taken.values())),
+        names=names or Names(),
     )
+
+
+def _key(record: Record) -> Key:
+    *words, _ = _labels(record)
+    return (*words, "" if record.spec.is_dense else record.spec.sparsity)
 
 
 def _labels(record: Record) -> tuple[str, ...]:
@@ -96,15 +104,15 @@ def _labels(record: Record) -> tuple[str, ...]:
 
 def _columns(length: int) -> dict[str, Quantity]:
     return {
-        "prunable": (lambda r: efficiency(r, length).prunable, _count),
-        "non-zero": (lambda r: efficiency(r, length).nonzero, _count),
-        "bytes, dense": (lambda r: efficiency(r, length).dense_bytes, size),
+        "Prunable": (lambda r: efficiency(r, length).prunable, _count),
+        "Non-zero": (lambda r: efficiency(r, length).nonzero, _count),
+        "Bytes, dense": (lambda r: efficiency(r, length).dense_bytes, size),
         f"FLOPs, {length} tokens": (lambda r: efficiency(r, length).flops, flops),
-        "training time": (lambda r: r.cost.train_seconds, _seconds),
-        "criterion time": (lambda r: r.cost.criterion_seconds, _seconds),
-        "criterion share": (lambda r: 100 * r.cost.criterion_seconds / max(r.cost.train_seconds, 1e-9), _percent),
-        "step time": (lambda r: 1000 * r.cost.step_seconds, _milliseconds),
-        "peak memory": (lambda r: r.cost.peak_bytes, size),
+        "Training time": (lambda r: r.cost.train_seconds, _seconds),
+        "Criterion time": (lambda r: r.cost.criterion_seconds, _seconds),
+        "Criterion share": (lambda r: 100 * r.cost.criterion_seconds / max(r.cost.train_seconds, 1e-9), _percent),
+        "Step time": (lambda r: 1000 * r.cost.step_seconds, _milliseconds),
+        "Peak memory": (lambda r: r.cost.peak_bytes, size),
     }
 
 
@@ -113,9 +121,9 @@ def _measured_columns(taken: Mapping[str, Measured]) -> dict[str, Quantity]:
         return get(taken[record.id]) if record.id in taken else None
 
     return {
-        "bytes, compressed": (lambda r: of(r, lambda m: m.compressed_bytes), size),
-        "latency, dense": (lambda r: of(r, lambda m: m.dense_milliseconds), _milliseconds),
-        "latency, pruned": (lambda r: of(r, lambda m: m.pruned_milliseconds), _milliseconds),
+        "Bytes, compressed": (lambda r: of(r, lambda m: m.compressed_bytes), size),
+        "Latency, dense": (lambda r: of(r, lambda m: m.dense_milliseconds), _milliseconds),
+        "Latency, pruned": (lambda r: of(r, lambda m: m.pruned_milliseconds), _milliseconds),
     }
 
 

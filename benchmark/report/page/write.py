@@ -161,7 +161,7 @@ def _folded(board: PageBoard, published: Sequence[Published]) -> str:
     records = [record for record in board.records if record.id in known]
     parts = []
     if records:
-        cost = efficiency_table(records, board.specs, title="Cost and size")
+        cost = efficiency_table(records, board.specs, title="Cost and size", names=board.names)
         parts.append(("Cost and size", fragment(cost)))
         beside = published_table(published, records, board.specs, title="Published beside reproduced")
         if beside.rows:

@@ -16,6 +16,7 @@ from benchmark.report.measured import (
     stored_bytes,
     unpacked,
 )
+from benchmark.report.names import Names
 from benchmark.report.render import render
 from tests.benchmark.report.factory import make_board, make_record, make_spec
 
@@ -49,6 +50,16 @@ def test_the_table_has_a_row_per_cell_and_prints() -> None:
     assert table.cells[1][1].ids == tuple(make_spec("random", 0.5, seed=seed).id for seed in (0, 1))
     assert "latency" not in out
     assert "15.0 %" in out
+
+
+def test_efficiency_has_the_names_of_papers_and_csv_the_spelling_of_records() -> None:
+    specs, records = make_board(("glue/sst2",), {"principled[signed=true]": 80.0}, (0.5,))
+    table = efficiency_table(records, specs, names=Names({"glue/sst2": "Reviews"}))
+    lines = render(table).splitlines()
+    assert [line.split("  ")[0] for line in lines if "Reviews" in line] == ["Reviews"] * 2
+    assert lines[0].split()[:3] == ["Task", "Criterion", "Sparsity"]
+    assert any("PINS (signed)" in line and "50 %" in line for line in lines)
+    assert "glue/sst2,principled[signed=true],none,0.5" in render(table, "csv")
 
 
 def test_measured_columns_appear_where_something_was_measured() -> None:
