@@ -17,7 +17,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 from formulas import GREEK, typeset  # noqa: E402 (beside this file, which is in no package)
 
 INTRODUCTIONS = {
-    "criteria": "Higher scores are kept. What each is held against, and where it departs from published code: "
+    "criteria": "Higher scores are kept. How each is tested, and where it differs from published code: "
     "[Criteria and regularizers](../criteria.md).",
     "regularizers": "Each makes the scalar that is minimised out of the task's losses.",
     "schedules": "Sparsity over time, and when masks are made. Lengths are shares of the run below 1, else steps.",

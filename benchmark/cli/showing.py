@@ -144,7 +144,7 @@ def report(
 @app.command()
 def site(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder with boards.")],
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where to: a new folder, or a site to write anew.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="A new folder, or a site to write again.")],
 ) -> None:
     """Write a leaderboard of all boards in FOLDER as static files: an index, a page a board, a page a method."""
     from benchmark.commands.site import site as write

@@ -149,7 +149,7 @@ def _below(table: Table, made: Sequence[Sheet], width: int | None) -> str:
         legend = [f"Marks: {LEGEND.format(best='*', second='+')}"] if table.ranked else []
         return "\n".join(_wrapped([*facts, *legend, *notes], width, "  "))
     runs = [f"Runs: {table.facts['Runs']}"] if "Runs" in table.facts else []
-    left = [f"{name}: {table.facts[name]}" for name in ("Left out", "Gates") if name in table.facts]
+    left = [f"{name}: {table.facts[name]}" for name in ("Left out", "Gates", "Significance") if name in table.facts]
     more = ["How these numbers were made: the same command with --notes"]
     lines = [" ".join(sentences), *notes, *runs, *left, *more]
     return "\n".join(_wrapped(lines, width))

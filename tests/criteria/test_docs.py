@@ -19,7 +19,7 @@ def test_every_plugin_has_a_row_and_every_row_a_plugin() -> None:
 def test_every_row_names_a_check_that_exists() -> None:
     for name, row in ROWS.items():
         checks = re.findall(r"`([\w/]+\.py)::(test_\w+)`", row)
-        assert checks, f"{name} is held against nothing"
+        assert checks, f"{name} is checked by nothing"
         for file, test in checks:
             functions = {
                 node.name for node in ast.parse((HERE / file).read_text()).body if isinstance(node, ast.FunctionDef)
