@@ -67,7 +67,7 @@ function filter() {
   }
   for (const details of form.querySelectorAll("details")) count(details);
   sideways();
-  document.getElementById("shown").textContent = `${rows} rows and ${columns} columns shown` +
+  document.getElementById("shown").textContent = `${rows} rows and ${columns} ${columns === 1 ? "column" : "columns"} shown` +
     (boards.length > 1 ? `, ${shown} of ${boards.length} boards` : "");
 }
 
