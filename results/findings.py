@@ -25,9 +25,10 @@ from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record
 from benchmark.commands.views import aggregate, shown
 from benchmark.plugins.files import only_look
+from benchmark.report.statistics import paired
 from benchmark.report.statistics.intervals import sd, t_interval
 from benchmark.report.statistics.multiple import holm
-from benchmark.report.statistics.paired import paired_bootstrap
+from benchmark.report.statistics.resampling import bootstrap
 from benchmark.suite.spec import DENSE
 
 HERE = Path(__file__).resolve().parent
@@ -54,6 +55,8 @@ class Row:
 MAIN = ("minilm-glue", "minilm-squad-ner", "gpt-data-to-text", "gpt-webnlg")
 REGULARIZED = ("minilm-sst2", "minilm-stsb")
 """Their plain rows are those of minilm-glue."""
+RESAMPLES = 1000
+"""Bootstrap samples of the test items behind each interval over items."""
 FOUR = ("magnitude", "movement", "sensitivity", "principled")
 QUANTITY, DENSE_RUN = "within, |change|", "on the dense run"
 SELF = "self_regularization"
@@ -136,12 +139,17 @@ def lines(compared: Sequence[tuple[Row, Row]]) -> Iterator[list[str]]:
 def difference(ours: list[Record], theirs: list[Record], first: Row, second: Row) -> list[str]:
     """Scores of both sides by seed, their mean difference and its two intervals."""
     score_all, metric = aggregate(ours[0].spec.task), ours[0].metric
-    found = paired_bootstrap(
-        [load_outcomes(HERE / first.board / "records", record) for record in ours],
-        [load_outcomes(HERE / second.board / "records", record) for record in theirs],
-        lambda outcomes: score_all(outcomes)[metric],
-        np.random.default_rng(0),
-    )
+    sides = [
+        [load_outcomes(HERE / row.board / "records", record) for record in side]
+        for row, side in ((first, ours), (second, theirs))
+    ]
+    items = paired.same_items([*sides[0], *sides[1]])
+    means = [
+        np.mean(bootstrap(side, lambda outcomes: score_all(outcomes)[metric], metric, items, RESAMPLES, seed=0), axis=0)
+        for side in sides
+    ]
+    observed = float(np.mean([record.score for record in ours]) - np.mean([record.score for record in theirs]))
+    found = paired.difference(observed, means[0] - means[1])
     over_seeds = t_interval([a.score - b.score for a, b in zip(ours, theirs, strict=True)])
     scores = [" ".join(f"{record.score:.1f}" for record in side) for side in (ours, theirs)]
     return [*scores, f"{found.difference:+.1f}", f"{found.low:+.1f} to {found.high:+.1f}",
