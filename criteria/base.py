@@ -93,7 +93,10 @@ class Criterion(ABC):
         return {}
 
     def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
-        """Update `state` in place, once a step: after backward and clipping, before the optimizer moves `weight`."""
+        """Bring `state` up to date, once a step: after backward and clipping, before the optimizer moves `weight`.
+
+        Change its tensors in place, or set new ones under the names that `init` gave; never `weight` or `grad` themselves.
+        """
 
     @abstractmethod
     def score(self, state: State, weight: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ from importlib import import_module
 
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import registry
-from benchmark.plugins.broken import SlipError, own_traceback
+from benchmark.plugins.broken import origin, own_traceback
+from benchmark.plugins.files import file_called
 
 CONTRACTS = {
     "criteria": ("criteria.checks.criterion", "check_criterion"),
@@ -41,20 +42,21 @@ def verdicts(
     """The kind of the plugin `text` and the result of every check; all run, even if one fails."""
     kind, checks = _checks(text, kind, data, model)
     told: list[Verdict] = []
+    seen: dict[str, str] = {}
     for name, one in checks.items():
-        verdict = _verdict(name, one)
-        same = next((other for other in told if not other.passed and other.words == verdict.words), None)
-        told.append(Verdict(name, False, f"as {same.name}, above") if same else verdict)
+        try:
+            told.append(Verdict(name, True, one()))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever the plugin raises
+            first = seen.setdefault(_fault(error), name)
+            told.append(Verdict(name, False, _advice(error) if first == name else f"as {first}, above"))
     return kind, told
 
 
-def _verdict(name: str, one: Callable[[], str]) -> Verdict:
-    try:
-        return Verdict(name, True, one())
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # whatever the plugin raises
-        return Verdict(name, False, _advice(error))
+def _fault(error: BaseException) -> str:
+    """What an error is known by when it is met again: an assertion's message, for any other where the plugin raised it."""
+    return (isinstance(error, AssertionError) and str(error)) or origin(error)
 
 
 def _advice(error: BaseException) -> str:
@@ -88,25 +90,13 @@ def kind_of(text: str) -> str:
     """The kind of the plugin of this name or in this file; PrunebenchError if there is none or several."""
     name, _ = registry.parse(text)
     if name.partition(":")[0].endswith(".py"):
-        return _kind_of_file(text, name)
+        return registry.kind_in_file(name)
     kinds = [kind for kind in registry.KINDS if name.partition("/")[0] in registry.names(kind)]
     if len(kinds) == 1:
         return kinds[0]
     if kinds:
         raise PrunebenchError(f"'{name}' names plugins of several kinds; choose one with --kind: {', '.join(kinds)}")
     known = [known for kind in registry.KINDS for known in registry.names(kind)]
-    raise PrunebenchError(f"no plugin is called '{name}'; {choices(name, known)}")
-
-
-def _kind_of_file(text: str, name: str) -> str:
-    reasons = []
-    for kind in registry.KINDS:
-        try:
-            registry.load(kind, name)
-        except PrunebenchError as error:
-            if error.__cause__ is not None or isinstance(error, SlipError):
-                raise  # it cannot be imported, as whatever kind; or is of this kind, with a slip
-            reasons.append(str(error))
-        else:
-            return kind
-    raise PrunebenchError(f"'{text}' is no plugin of any kind:\n" + "\n".join(dict.fromkeys(reasons)))
+    meant = file_called(name)
+    hint = f"did you mean '{meant}'? choices: {', '.join(sorted(known))}" if meant else choices(name, known)
+    raise PrunebenchError(f"no plugin is called '{name}'; {hint}")

@@ -69,8 +69,8 @@ def widen(folder: Path, add: Sequence[str], changes: dict[str, Any] | None = Non
         raise PrunebenchError("nothing to compare: name a criterion with --add NAME or --add path/to/my_criterion.py")
     add = [spaced(text) for text in add]
     _one_file_each(add, folder)
-    board = Board.open(folder, changes, **places)
     names = list(dict.fromkeys(_canonical(text) for text in add))
+    board = Board.open(folder, changes, **places)
     new = [name for name in names if name not in board.suite.criteria]
     wide = Board.open(folder, {**(changes or {}), "criteria": [*board.suite.criteria, *new]}, **places)
     lost = {spec.id for spec in board.suite.cells()} - {spec.id for spec in wide.suite.cells()}

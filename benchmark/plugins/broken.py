@@ -1,5 +1,6 @@
 """Errors for plugins that cannot be loaded. They show the plugin's own traceback and fail only its own cells."""
 
+from pathlib import PurePath
 from traceback import TracebackException
 
 from benchmark.errors import PrunebenchError
@@ -7,9 +8,11 @@ from benchmark.errors import PrunebenchError
 MACHINERY = (
     "<frozen importlib",
     "importlib/metadata",
-    "importlib\\metadata",
     "benchmark/plugins/registry.py",
-    "benchmark\\registry.py",
+    "benchmark/commands/check.py",
+    "criteria/checks/",
+    "tasks/checks/",
+    "benchmark/pruning/schedules/checks.py",
 )
 """Parts of file names whose frames in a traceback say nothing about the plugin."""
 
@@ -30,7 +33,16 @@ def broken(what: str, error: BaseException, done: str = "imported") -> BrokenPlu
 
 def own_traceback(error: BaseException) -> str:
     """The traceback of `error` from the first frame of the plugin's own code."""
+    return "".join(_own(error).format(chain=True)).rstrip()
+
+
+def origin(error: BaseException) -> str:
+    """Where in the plugin's own code `error` was raised, and its type: the same for one fault that is met twice."""
+    return "".join([*_own(error).stack.format(), type(error).__name__])
+
+
+def _own(error: BaseException) -> TracebackException:
     found = TracebackException.from_exception(error)
-    own = [frame for frame in found.stack if not any(part in frame.filename for part in MACHINERY)]
+    own = [frame for frame in found.stack if not any(part in PurePath(frame.filename).as_posix() for part in MACHINERY)]
     found.stack[:] = own
-    return "".join(found.format(chain=True)).rstrip()
+    return found

@@ -45,3 +45,10 @@ def plugin_file(location: str) -> Path | None:
         return path if path.is_file() else None
     except (OSError, RuntimeError, ValueError):
         return None
+
+
+def file_called(name: str) -> str:
+    """`name` as the plugin's file that is meant by it, `name.py`, if there is one in the current folder; else empty."""
+    location, colon, cls = name.partition(":")
+    path = f"{location}.py"
+    return f"{path}{colon}{cls}" if not is_file(name) and plugin_file(path) else ""

@@ -11,6 +11,7 @@ import importlib.util
 import pkgutil
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -20,7 +21,7 @@ from typing import Any, get_type_hints
 
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins.broken import BrokenPluginError, SlipError, broken
-from benchmark.plugins.files import VARIABLE, files_run, is_file, plugin_file
+from benchmark.plugins.files import VARIABLE, file_called, files_run, is_file, plugin_file
 from criteria.common.slips import slips
 
 NOT_PLUGINS = {"base", "checks"}
@@ -124,7 +125,7 @@ def load(kind: str, name: str) -> type[Any]:
     if name in builtin_names(kind):
         owners.insert(0, f"{found.package}.{name}")
     if not owners:
-        known, meant = names(kind), _family_of(kind, name)
+        known, meant = names(kind), file_called(name) or _family_of(kind, name)
         hint = f"did you mean '{meant}'? choices: {', '.join(sorted(known))}" if meant else choices(name, known)
         raise PrunebenchError(f"unknown {found.singular} '{name}'; {hint}")
     if len(owners) > 1:
@@ -215,13 +216,22 @@ def foreign(kind: str, name: str) -> list[EntryPoint]:
 def _from_path(kind: Kind, text: str) -> type[Any]:
     """The class in a file that the user named by its path. Importing runs the file."""
     location, _, cls = text.partition(":")
+    module = module_at(location, f"{kind.singular} '{text}'")
+    if cls:
+        if not hasattr(module, cls):
+            raise BrokenPluginError(f"{kind.singular} '{text}': {module.__file__} defines no {cls}")
+        return _checked(kind, getattr(module, cls), location)
+    return _class_in(kind, module, Path(location).stem)
+
+
+def module_at(location: str, what: str) -> ModuleType:
+    """The module in the file at `location`, run now; PrunebenchError, with `what` it should have been, where that fails."""
     path = plugin_file(location)
     if path is None:
-        raise PrunebenchError(f"{kind.singular} '{text}': no file {location}")
+        raise PrunebenchError(f"{what}: no file {location}")
     if not files_run():
         raise BrokenPluginError(
-            f"{kind.singular} '{text}': {path} is not run by commands that only show a board; "
-            f"{VARIABLE}=yes lets them, where you trust it"
+            f"{what}: {path} is not run by commands that only show a board; {VARIABLE}=yes lets them, where you trust it"
         )
     spec = importlib.util.spec_from_file_location(f"prunebench_plugin_{path.stem}", path.resolve())
     assert spec is not None
@@ -233,30 +243,83 @@ def _from_path(kind: Kind, text: str) -> type[Any]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise broken(f"{kind.singular} '{text}'", error) from error
-    if cls:
-        if not hasattr(module, cls):
-            raise BrokenPluginError(f"{kind.singular} '{text}': {path} defines no {cls}")
-        return _checked(kind, getattr(module, cls), str(path))
-    return _class_in(kind, module, path.stem)
+        raise broken(what, error) from error
+    return module
+
+
+def kind_in_file(name: str) -> str:
+    """The kind of the plugin in the file `name` (`file.py` or `file.py:Class`), by its base class; PrunebenchError if none shows."""
+    location, _, cls = name.partition(":")
+    module, stem = module_at(location, f"plugin '{name}'"), Path(location).stem
+    kinds = {own: kind for own in own_classes(module) if (kind := _kind_of_class(own)) is not None}
+    wanted = {cls.lower()} if cls else set.union(*(class_names(stem, kind) for kind in KINDS.values()))
+    for own, kind in kinds.items():
+        if own.__name__.lower() in wanted:
+            return kind.name
+    bases = ", ".join(f"{kind.package}.base.{kind.base}" for kind in KINDS.values())
+    for own in own_classes(module):
+        if own.__name__.lower() in wanted:
+            raise BrokenPluginError(
+                f"{name}: class {own.__name__} has no base class that says its kind: derive it from one of {bases}"
+            )
+    raise BrokenPluginError(_no_class(name, cls or expected_class(stem), list(kinds) or own_classes(module)))
+
+
+def own_classes(module: ModuleType) -> list[type[Any]]:
+    """The classes that `module` defines, and not just imports."""
+    return [value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__]
+
+
+def expected_class(stem: str) -> str:
+    """What the class in `<stem>.py` should be called: MyIdea in my_idea.py."""
+    return re.sub(r"[^A-Za-z0-9]", "", stem.title())
+
+
+def _kind_of_class(cls: type) -> Kind | None:
+    """The kind whose base class `cls` derives from; that base is loaded already, or nothing could derive from it."""
+    for kind in KINDS.values():
+        base = getattr(sys.modules.get(f"{kind.package}.base"), kind.base, None)
+        if base is not None and issubclass(cls, base):
+            return kind
+    return None
+
+
+def _no_class(name: str, expected: str, found: Sequence[type]) -> str:
+    others = ", ".join(one.__name__ for one in found)
+    hint = (
+        f"found {others}; rename the class, or name it as {Path(name).name}:{found[0].__name__}"
+        if found
+        else "found none"
+    )
+    return f"{name} defines no class named after the file; expected {expected}, {hint}"
 
 
 def _class_in(kind: Kind, module: ModuleType, stem: str) -> type[Any]:
     """The class that `module` defines, and not just imports, named after its file."""
-    classes = [value for value in vars(module).values() if isinstance(value, type)]
-    own = {value.__name__.lower(): value for value in classes if value.__module__ == module.__name__}
+    own = {value.__name__.lower(): value for value in own_classes(module)}
     for candidate in class_names(stem, kind):
         if candidate in own:
-            return _checked(kind, own[candidate], module.__name__)
-    raise BrokenPluginError(
-        f"{module.__file__} defines no class named after the file; expected {re.sub(r'[^A-Za-z0-9]', '', stem.title())}"
-    )
+            return _checked(kind, own[candidate], module.__name__.removeprefix("prunebench_plugin_"))
+    derived = [one for one in own.values() if _kind_of_class(one) == kind]
+    raise BrokenPluginError(_no_class(str(module.__file__), expected_class(stem), derived or list(own.values())))
 
 
 def _checked(kind: Kind, cls: Any, owner: str) -> type[Any]:
     base = getattr(importlib.import_module(f"{kind.package}.base"), kind.base)
-    if not (isinstance(cls, type) and issubclass(cls, base) and dataclasses.is_dataclass(cls)):
-        raise BrokenPluginError(f"{cls!r} of {owner} is not a dataclass derived from {kind.package}.base.{kind.base}")
+    if not isinstance(cls, type):
+        raise BrokenPluginError(
+            f"{kind.singular} {cls!r} of {owner} is no class: expected one derived from {kind.base}"
+        )
+    if not issubclass(cls, base):
+        raise BrokenPluginError(
+            f"{kind.singular} {cls.__name__} of {owner} lacks its base class: write class {cls.__name__}({kind.base}), "
+            f"with {kind.base} from {kind.package}.base"
+        )
+    if not dataclasses.is_dataclass(cls):
+        frozen = "@dataclass" if kind.name == "regularizers" else "@dataclass(frozen=True)"
+        raise BrokenPluginError(
+            f"{kind.singular} {cls.__name__} of {owner} is no dataclass: write {frozen} above class {cls.__name__}"
+        )
     for name, meant in slips(cls, base):
         raise SlipError(
             f"{kind.singular} {cls.__name__} of {owner}: {name} is no part of the contract: did you mean {meant}? "

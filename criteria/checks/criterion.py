@@ -139,6 +139,22 @@ def inputs_untouched(criterion: Criterion) -> str:
     return "unchanged"
 
 
+def own_statistics(criterion: Criterion) -> str:
+    """Statistics lie in memory of their own: what a criterion is shown is overwritten in the next step."""
+    moments = trials.history(SHAPES[0], 2)
+    state, shown = trials.start(criterion, moments), []
+    for index, moment in enumerate(moments):
+        criterion.observe(state, moment.weight, moment.grad, trials.step(index))
+        trials.calibrate(criterion, state, moment)
+        shown += [part.untyped_storage().data_ptr() for part in moment.tensors]
+        for name, tensor in state.items():
+            assert not tensor.numel() or tensor.untyped_storage().data_ptr() not in shown, (
+                f"{type(criterion).__name__} keeps a weight, gradient or calibration tensor itself as {name!r}, and the next step "
+                f"overwrites it: write state[{name!r}].copy_(...), or keep a .clone()"
+            )
+    return f"{len(state)}, apart from what was shown"
+
+
 def saved_state(criterion: Criterion) -> str:
     """A state that was saved, loaded and given to a new object of the same options has the same future, bitwise."""
     moments = trials.history(SHAPES[0], STEPS)
@@ -202,9 +218,15 @@ def planted_example(criterion: Criterion) -> str:
     if dependence(criterion) == SEED:
         return f"skipped, because the scores depend on {SEED}"
     above = float((scores[matters][:, None] > scores[~matters][None, :]).float().mean())
+    name = type(criterion).__name__
+    assert above > 0.1, (
+        f"{name} ranks a weight that is large, and that the loss pushes further from zero, below a negligible one in "
+        f"{1 - above:.0%} of pairs: higher scores are kept, so the sign is the wrong way round. Return minus a score that says how "
+        "well a weight can go; take out the minus in front of one that says how much it matters"
+    )
     assert above > 0.9, (
-        f"{type(criterion).__name__} ranks a weight that is large, and that the loss pushes further from zero, above a negligible "
-        f"one in {above:.0%} of pairs only: higher scores are kept, so return minus what measures how well a weight can go"
+        f"{name} ranks a weight that is large, and that the loss pushes further from zero, above a negligible one in {above:.0%} of "
+        "pairs only, where chance gives 50%: see whether the formula uses the weight and the gradient as it should"
     )
     return f"{above:.0%} of pairs in order"
 
@@ -215,6 +237,7 @@ CHECKS: dict[str, Callable[[Criterion], str]] = {
     "finiteness": finiteness,
     "determinism": determinism,
     "inputs untouched": inputs_untouched,
+    "own statistics": own_statistics,
     "saved state": saved_state,
     "flat view": flat_view,
     "dependence": dependence,
@@ -227,7 +250,7 @@ CHECKS: dict[str, Callable[[Criterion], str]] = {
     "cost": cost,
 }
 """The checks by name, in the order in which they run; each takes a criterion and says what was seen."""
-CHEAP = ("hyperparameters", "shape", "inputs untouched", "finiteness", "determinism", "dependence")
+CHEAP = ("hyperparameters", "shape", "inputs untouched", "own statistics", "finiteness", "determinism", "dependence")
 """Those that take milliseconds and without which a criterion's row says nothing."""
 
 

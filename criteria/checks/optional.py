@@ -9,9 +9,12 @@ import torch
 from criteria.base import Criterion
 from criteria.checks import trials
 from criteria.checks.trials import SHAPES, Moment
+from criteria.magnitude import Magnitude
 
 STEPS = trials.LAST
 NOTHING = "skipped, because it declares nothing to tune"
+ROUNDS, SECONDS = 20, 0.1
+"""How often a time is measured at most, and for how long together; the fastest counts."""
 
 
 def gates(criterion: Criterion) -> str:
@@ -118,24 +121,30 @@ def predictions(criterion: Criterion) -> str:
 
 
 def cost(criterion: Criterion) -> str:
-    """Time and memory on this machine, for a matrix of 65,536 weights; only reported."""
+    """Time and memory for a matrix of 65,536 weights; only reported.
+
+    Times are multiples of what magnitude's score takes, measured in turns with it: so a busy machine slows both.
+    """
     moments = trials.history((128, 512), 3)
-    state = trials.start(criterion, moments)
-    million = moments[0].weight.numel() / 1e6
-    observing, calibrating, scoring = (
-        min(_milliseconds(action, index, moments[index]) for index in range(len(moments))) / million
-        for action in (
-            lambda index, m: criterion.observe(state, m.weight, m.grad, trials.step(index)),
-            lambda _, m: trials.calibrate(criterion, state, m),
-            lambda _, m: criterion.score(state, m.weight),
-        )
+    state, magnitude = trials.start(criterion, moments), Magnitude()
+    actions: tuple[Callable[[int, Moment], object], ...] = (
+        lambda _, m: magnitude.score({}, m.weight),
+        lambda index, m: criterion.observe(state, m.weight, m.grad, trials.step(index)),
+        lambda _, m: trials.calibrate(criterion, state, m),
+        lambda _, m: criterion.score(state, m.weight),
     )
+    rounds: list[list[float]] = []
+    while len(rounds) < len(moments) or (len(rounds) < ROUNDS and sum(map(sum, rounds)) < SECONDS):
+        index = len(rounds) % len(moments)
+        rounds.append([_seconds(action, index, moments[index]) for action in actions])
+    unit, *fastest = (min(times) for times in zip(*rounds, strict=True))
+    observing, calibrating, scoring = (f"{time / unit:,.{1 if time < 10 * unit else 0}f}" for time in fastest)
     size = sum(t.numel() * t.element_size() for t in state.values()) / moments[0].weight.numel()
-    calibration = f", calibration on {trials.EXAMPLES} examples {calibrating:.1f}" if calibrating > 0.5 else ""
-    return f"observe {observing:.1f}{calibration}, score {scoring:.1f} ms per million weights; state {size:.0f} bytes a weight"
+    calibration = f", calibration on {trials.EXAMPLES} examples {calibrating}" if fastest[1] > unit else ""
+    return f"observe {observing}{calibration}, score {scoring} times what magnitude's score takes; state {size:.0f} bytes a weight"
 
 
-def _milliseconds(action: Callable[[int, Moment], object], index: int, moment: Moment) -> float:
+def _seconds(action: Callable[[int, Moment], object], index: int, moment: Moment) -> float:
     started = time.perf_counter()
     action(index, moment)
-    return 1e3 * (time.perf_counter() - started)
+    return time.perf_counter() - started

@@ -1,5 +1,6 @@
 """`prunebench check` finds the plugin's kind and its contract."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -60,11 +61,90 @@ def test_a_task_is_checked_on_data_of_its_own(tmp_path: Path) -> None:
         check("magnitude", data=data)
 
 
-def test_a_file_that_is_no_plugin(tmp_path: Path) -> None:
-    path = tmp_path / "nothing.py"
-    path.write_text("x = 1\n")
-    with pytest.raises(PrunebenchError, match="no plugin of any kind"):
+DECORATOR = "@dataclass(frozen=True)\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("x = 1\n", "defines no class named after the file; expected Mine, found none"),
+        (
+            CRITERION.replace("(Criterion)", ""),
+            "class Mine has no base class that says its kind: derive it from one of criteria",
+        ),
+        (
+            CRITERION.replace(DECORATOR, ""),
+            "criterion Mine of mine is no dataclass: write @dataclass(frozen=True) above class Mine",
+        ),
+        (
+            CRITERION.replace("Mine", "Yours"),
+            "expected Mine, found Yours; rename the class, or name it as mine.py:Yours",
+        ),
+        (
+            CRITERION.replace("Mine", "Yours").replace(DECORATOR, ""),
+            "expected Mine, found Yours; rename the class, or name it as mine.py:Yours",
+        ),
+        (
+            CRITERION.replace("Mine", "Yours").replace("(Criterion)", "") + "\n\nclass Other(Criterion): pass\n",
+            "expected Mine, found Other; rename the class, or name it as mine.py:Other",
+        ),
+        ("from criteria.magnitude import Magnitude as Mine\n", "expected Mine, found none"),
+        ("Mine = 3\n", "expected Mine, found none"),
+        ("import nowhere_at_all\n", "plugin '{path}' cannot be imported: ModuleNotFoundError"),
+    ],
+)
+def test_a_file_that_is_no_plugin_says_what_it_lacks(tmp_path: Path, source: str, said: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(source)
+    registry.load.cache_clear()
+    with pytest.raises(PrunebenchError) as caught:
+        verdicts(str(path))
+    first, *rest = str(caught.value).splitlines()
+    assert said.format(path=path) in first
+    assert not rest or "cannot be imported" in first, "one line, but for a traceback"
+    assert str(caught.value).count("Traceback") == ("cannot be imported" in first)
+
+
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [("regularizers", "REGULARIZER"), ("schedules", "SCHEDULE"), ("tasks", "TASK"), ("criteria", "CRITERION")],
+)
+def test_the_kind_of_a_file_shows_in_its_base_class(tmp_path: Path, kind: str, source: str) -> None:
+    path = tmp_path / "any_name.py"
+    path.write_text(globals()[source])
+    (cls,) = re.findall(r"class (\w+)\(", globals()[source])
+    assert kind_of(f"{path}:{cls}") == kind
+    with pytest.raises(PrunebenchError, match=f"expected AnyName, found {cls}"):
         kind_of(str(path))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("return weight.abs() ** undefined", "NameError: name 'undefined' is not defined"),
+        ("return weight.abs().reshape(7, -1) + torch.zeros(len(weight) + 1)", ""),
+        ("return weight.abs() / {}['power']", "KeyError: 'power'"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+    ],
+)
+def test_one_error_has_one_traceback(tmp_path: Path, wrong: str, told: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("import torch\n" + CRITERION.replace("return weight.abs() ** self.power", wrong))
+    registry.load.cache_clear()
+    failed = [one.words for one in verdicts(str(path))[1] if not one.passed]
+    assert sum("Traceback" in words for words in failed) == 1
+    assert failed[0].endswith(told)
+    assert "criteria/checks" not in failed[0]
+    assert set(failed[1:]) == {"as shape, above"}
+
+
+def test_a_method_with_other_arguments_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(CRITERION.replace("state: State, weight: Tensor", "weight: Tensor"))
+    registry.load.cache_clear()
+    failed = [one.words for one in verdicts(str(path))[1] if not one.passed]
+    assert "Mine.score() takes 2 positional arguments but 3 were given" in failed[0]
+    assert set(failed[1:]) == {"as shape, above"}
 
 
 def test_all_checks_are_told_whichever_fail(tmp_path: Path) -> None:
@@ -73,7 +153,7 @@ def test_all_checks_are_told_whichever_fail(tmp_path: Path) -> None:
     kind, told = verdicts(str(path))
     assert kind == "criteria"
     assert [one.name for one in told if not one.passed] == ["planted example"]
-    assert "higher scores are kept" in next(one.words for one in told if not one.passed)
+    assert "take out the minus" in next(one.words for one in told if not one.passed)
     assert len(told) > 5
     path = tmp_path / "wrong.py"
     path.write_text(CRITERION.replace("Mine", "Wrong").replace("weight.abs()", "weight.no_such_method()"))
@@ -120,7 +200,7 @@ def test_the_command_tells_what_was_skipped(
 def test_the_class_that_a_file_should_define_can_be_written(tmp_path: Path, name: str, expected: str) -> None:
     path = tmp_path / name
     path.write_text("x = 1\n")
-    with pytest.raises(PrunebenchError, match=f"expected {expected}$"):
+    with pytest.raises(PrunebenchError, match=f"expected {expected}, found none$"):
         registry.configure("criteria", str(path))
     path.write_text(CRITERION.replace("Mine", expected))
     registry.load.cache_clear()

@@ -1,5 +1,6 @@
 """Plugins by name: options, one spelling, and what is said where a name or a file is wrong."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -184,10 +185,14 @@ def test_two_files_of_one_name_do_not_mix(tmp_path: Path) -> None:
         (None, "gone.py", "criterion '.*gone.py': no file .*gone.py"),
         ("raise RuntimeError('boom')", "boom.py", r"boom.py' cannot be imported: RuntimeError: boom"),
         ("def broken(:", "broken.py", "cannot be imported: SyntaxError"),
-        ("x = 1", "empty_file.py", "defines no class named after the file; expected EmptyFile"),
-        (PLUGIN.format(cls="Other"), "criterion.py", "defines no class named after the file; expected Criterion"),
+        ("x = 1", "empty_file.py", "defines no class named after the file; expected EmptyFile, found none"),
+        (
+            PLUGIN.format(cls="Other"),
+            "criterion.py",
+            "expected Criterion, found Other; rename the class, or name it as criterion.py:Other",
+        ),
         (PLUGIN.format(cls="Other"), "named.py:Missing", "named.py defines no Missing"),
-        ("class Plain: pass", "plain.py", "is not a dataclass derived from criteria.base.Criterion"),
+        ("class Plain: pass", "plain.py", r"write class Plain\(Criterion\), with Criterion from criteria.base$"),
     ],
 )
 def test_files_that_hold_no_criterion(tmp_path: Path, content: str | None, name: str, message: str) -> None:
@@ -195,3 +200,32 @@ def test_files_that_hold_no_criterion(tmp_path: Path, content: str | None, name:
         (tmp_path / name.partition(":")[0]).write_text(content)
     with pytest.raises(PrunebenchError, match=message):
         configure("criteria", str(tmp_path / name))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("my_idea", "my_idea.py"),
+        ("my_idea[power=3]", "my_idea.py"),
+        ("my_idea:Other", "my_idea.py:Other"),
+        ("./my_idea", "./my_idea.py"),
+    ],
+)
+def test_a_file_in_the_current_folder_is_what_was_meant(
+    kind: str, name: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmark.commands.check import kind_of
+
+    monkeypatch.chdir(tmp_path)
+    for ask in (partial(configure, kind), kind_of):
+        if "/" in name and (kind == "tasks" or ask is kind_of):
+            continue  # a task's name may have a slash of its own
+        (tmp_path / "my_idea.py").unlink(missing_ok=True)
+        load.cache_clear()
+        with pytest.raises(PrunebenchError) as caught:
+            ask(name)
+        assert ".py" not in str(caught.value)
+        (tmp_path / "my_idea.py").write_text(PLUGIN.format(cls="MyIdea"))
+        with pytest.raises(PrunebenchError, match=f"did you mean '{meant}'"):
+            ask(name)

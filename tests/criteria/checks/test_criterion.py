@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -285,6 +286,61 @@ class Constant(Criterion):
 
 
 @dataclass(frozen=True)
+class Sideways(Criterion):
+    """Ranks by place, in the order of the rows."""
+
+    elementwise: ClassVar[bool] = False
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return torch.arange(weight.numel()).view(weight.shape) + 1e-3 * weight
+
+
+@dataclass(frozen=True)
+class KeepsShown(Criterion):
+    """Keeps a tensor that it was shown, as it is."""
+
+    kept: str = "grad"
+
+    def init(self, weight: Tensor, generator: torch.Generator) -> State:
+        return {"last": torch.zeros_like(weight)}
+
+    def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
+        state["last"] = {"grad": grad, "weight": weight, "view": grad.view(-1).view(grad.shape), "first": weight[:1]}[
+            self.kept
+        ]
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return weight.abs()
+
+
+@dataclass(frozen=True)
+class KeepsInputs(Criterion):
+    """Keeps what the layer was fed."""
+
+    elementwise: ClassVar[bool] = False
+
+    def init(self, weight: Tensor, generator: torch.Generator) -> State:
+        return {"inputs": torch.zeros(0)}
+
+    def observe_inputs(self, state: State, weight: Tensor, inputs: Tensor) -> None:
+        state["inputs"] = inputs
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return weight.abs()
+
+
+@dataclass(frozen=True)
+class SetsAnew(Alias):
+    """Sets new tensors in place of the old ones, which keeps the contract."""
+
+    def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
+        state["sum"] = state["sum"] + (weight * grad).abs()
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return state["sum"].clone()
+
+
+@dataclass(frozen=True)
 class Ages(Alias):
     """Moves its statistics whenever it is asked, without a trace in the scores."""
 
@@ -312,7 +368,13 @@ BROKEN = [
     (HiddenMemory(), "saved state", "in the state"),
     (LateState(), "saved state", "under names that init gives"),
     (RowNormalised(), "flat view", "elementwise: ClassVar"),
-    (Backwards(), "planted example", "return minus"),
+    (Backwards(), "planted example", "in 100% of pairs: .*Return minus a score .*; take out the minus"),
+    (Sideways(), "planted example", "where chance gives 50%"),
+    (KeepsShown(), "own statistics", r"itself as 'last', .*state\['last'\].copy_"),
+    (KeepsShown("weight"), "own statistics", "itself as 'last'"),
+    (KeepsShown("view"), "own statistics", "itself as 'last'"),
+    (KeepsShown("first"), "own statistics", "itself as 'last'"),
+    (KeepsInputs(), "own statistics", "itself as 'inputs'"),
     (UnaskedGate(), "gates", "latent: ClassVar"),
     (RestlessGate(), "gates", "asked twice"),
     (LeakyGate(), "gates", "multiply by the mask"),
@@ -347,10 +409,26 @@ def test_checks_say_what_was_seen() -> None:
     seen = dict(check_criterion(Sensitivity()))
     assert seen["hyperparameters"] == "5 options, flat vector"
     assert "state 12 bytes a weight" in seen["cost"]
+    assert seen["own statistics"] == "4, apart from what was shown"
     assert seen["gates"].startswith("skipped, because")
     assert dict(check_criterion(registry.configure("criteria", "random")))["planted example"].startswith(
         "skipped, because"
     )
+
+
+def test_new_tensors_may_take_the_place_of_old_ones() -> None:
+    assert dict(check_criterion(SetsAnew()))["own statistics"] == "1, apart from what was shown"
+
+
+def test_the_cost_is_a_multiple_of_what_magnitude_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock by which a busy machine makes everything a hundred times slower, and every call takes one tick."""
+    for tick in (1.0, 100.0):
+        clock = itertools.count(0, tick)
+        monkeypatch.setattr("criteria.checks.optional.time.perf_counter", clock.__next__)
+        assert (
+            CHECKS["cost"](Magnitude())
+            == "observe 1.0, score 1.0 times what magnitude's score takes; state 0 bytes a weight"
+        )
 
 
 def test_checks_leave_the_global_generator_alone() -> None:
