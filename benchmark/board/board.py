@@ -14,7 +14,7 @@ and are never read.
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -56,8 +56,16 @@ class Board:
     suite: Suite
 
     @classmethod
-    def open(cls, folder: Path, changes: dict[str, Any] | None = None, **places: str | None) -> "Board":
-        """Read and check the suite; PrunebenchError if it is missing or wrong."""
+    def open(
+        cls,
+        folder: Path,
+        changes: dict[str, Any] | None = None,
+        *,
+        added: Sequence[str] = (),
+        data: str | None = None,
+        model: str | None = None,
+    ) -> "Board":
+        """Read and check the suite, with rows `added` to its criteria; PrunebenchError if it is missing or wrong."""
         path = folder / SUITE
         if not path.is_file():
             found = sorted(
@@ -65,7 +73,7 @@ class Board:
             )
             hint = choices(str(folder), found) if found else "`prunebench new board NAME` writes one"
             raise PrunebenchError(f"{folder}: no board there: expected a folder with a {SUITE}; {hint}")
-        return cls(folder, load_suite(path, changes, **places))
+        return cls(folder, load_suite(path, changes, added=added, data=data, model=model))
 
     @property
     def records_folder(self) -> Path:

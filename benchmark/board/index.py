@@ -198,17 +198,17 @@ def planned(folder: Path, changes: Mapping[str, Any], data: str | None = None, m
         plan = PLAN.decode(content)
         if kept_stamp == stamp and all(Path(place).is_dir() == there for place, there in plan.places.items()):
             return plan
-    plan, built_in = _expanded(folder, dict(changes), data=data, model=model)
+    plan, built_in = _expanded(folder, dict(changes), data, model)
     if len(plan.cells) >= WORTH and built_in:  # other plugins may change without the stamp
         _keep(index_file(folder), "plans", [("cells", stamp, PLAN_WRITER.encode(plan))])
     return plan
 
 
-def _expanded(folder: Path, changes: dict[str, Any], **places: str | None) -> tuple[Plan, bool]:
+def _expanded(folder: Path, changes: dict[str, Any], data: str | None, model: str | None) -> tuple[Plan, bool]:
     """The plan, and whether all its plugins are built in."""
     from benchmark.board.board import Board  # loads torch
 
-    suite = Board.open(folder, changes, **places).suite
+    suite = Board.open(folder, changes, data=data, model=model).suite
     cells, at = suite.cells(), {task: i for i, task in enumerate(suite.tasks)}
     folders = {name: Path(name).is_dir() for name in {name for spec in cells for name in (spec.model, spec.data)}}
     none = Plugins()

@@ -73,7 +73,19 @@ def _root(
     """A benchmark of pruning criteria for pretrained language models."""
 
 
-BoardArgument = Annotated[Path, typer.Argument(metavar="BOARD", help="Folder with a suite.yaml.")]
+def board_folder(given: Any) -> Any:
+    """A board's folder where its suite.yaml was named; of several, each."""
+    if isinstance(given, list | tuple):
+        return [board_folder(one) for one in given]
+    return given.parent if given is not None and given.name == "suite.yaml" and given.is_file() else given
+
+
+BoardArgument = Annotated[
+    Path, typer.Argument(metavar="BOARD", help="Folder with a suite.yaml.", callback=board_folder)
+]
+BoardArguments = Annotated[
+    list[Path], typer.Argument(metavar="BOARD...", help="Folders with a suite.yaml.", callback=board_folder)
+]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the suite: training.epochs=2.")
 ]

@@ -6,12 +6,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from benchmark.cli.app import Changes, Data, Device, Format, Model, Only, app, echo, open_board
+from benchmark.cli.app import Changes, Data, Device, Format, Model, Only, app, board_folder, echo, open_board
 
 
 @app.command()
 def diagnose(
-    board: Annotated[Path, typer.Argument(metavar="BOARD|CELL", help="Folder with a suite.yaml, or a record in one.")],
+    board: Annotated[
+        Path,
+        typer.Argument(
+            metavar="BOARD|CELL", help="Folder with a suite.yaml, or a record in one.", callback=board_folder
+        ),
+    ],
     only: Only = "*",
     train: Annotated[
         bool, typer.Option(help="Train the cells again, to measure fidelity, churn and correlation.")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from benchmark.cli import completing
-from benchmark.cli.app import Changes, Data, Kind, Model, app, echo, open_board
+from benchmark.cli.app import Changes, Data, Kind, Model, app, board_folder, echo, open_board
 
 
 @app.command("list")
@@ -86,7 +86,8 @@ def prunable(
 @app.command()
 def doctor(
     board: Annotated[
-        Path | None, typer.Argument(metavar="[BOARD]", help="Check this board's data and models too.")
+        Path | None,
+        typer.Argument(metavar="[BOARD]", help="Check this board's data and models too.", callback=board_folder),
     ] = None,
     changes: Changes = None,
     data: Data = None,

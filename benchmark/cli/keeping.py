@@ -6,13 +6,15 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, app, echo, open_board
+from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, app, board_folder, echo, open_board
 
 
 @app.command()
 def merge(
     board: BoardArgument,
-    others: Annotated[list[Path], typer.Argument(metavar="OTHER...", help="Boards, or folders of records.")],
+    others: Annotated[
+        list[Path], typer.Argument(metavar="OTHER...", help="Boards, or folders of records.", callback=board_folder)
+    ],
     changes: Changes = None,
     data: Data = None,
     model: Model = None,

@@ -7,6 +7,7 @@ import typer
 
 from benchmark.cli.app import (
     BoardArgument,
+    BoardArguments,
     Changes,
     Data,
     Format,
@@ -22,7 +23,7 @@ from benchmark.errors import PrunebenchError
 
 @app.command()
 def table(
-    boards: Annotated[list[Path], typer.Argument(metavar="BOARD...", help="Folders with a suite.yaml.")],
+    boards: BoardArguments,
     format: Annotated[Format, typer.Option(help="How to write it.")] = "text",
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to FILE instead of the terminal.")] = None,
     layout: Annotated[
@@ -125,7 +126,7 @@ def plot(
 
 @app.command()
 def report(
-    boards: Annotated[list[Path], typer.Argument(metavar="BOARD...", help="Folders with a suite.yaml.")],
+    boards: BoardArguments,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to; BOARD/report.html if left out.")
     ] = None,

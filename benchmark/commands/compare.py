@@ -60,7 +60,13 @@ class Wider:
         return marked(comparison(self.board, View(layout="tasks" if data else "paper"), keep), self.added)
 
 
-def widen(folder: Path, add: Sequence[str], changes: dict[str, Any] | None = None, **places: str | None) -> Wider:
+def widen(
+    folder: Path,
+    add: Sequence[str],
+    changes: dict[str, Any] | None = None,
+    data: str | None = None,
+    model: str | None = None,
+) -> Wider:
     """The board in `folder` with the rows `add` ("magnitude", "my/mine.py + distillation"); PrunebenchError where that cannot be.
 
     A broken plugin is refused here: it is all that was asked for.
@@ -70,9 +76,9 @@ def widen(folder: Path, add: Sequence[str], changes: dict[str, Any] | None = Non
     add = [spaced(text) for text in add]
     _one_file_each(add, folder)
     names = list(dict.fromkeys(_canonical(text) for text in add))
-    board = Board.open(folder, changes, **places)
+    board = Board.open(folder, changes, data=data, model=model)
     new = [name for name in names if name not in board.suite.criteria]
-    wide = Board.open(folder, {**(changes or {}), "criteria": [*board.suite.criteria, *new]}, **places)
+    wide = Board.open(folder, changes, added=new, data=data, model=model)
     lost = {spec.id for spec in board.suite.cells()} - {spec.id for spec in wide.suite.cells()}
     if lost:
         raise PrunebenchError(

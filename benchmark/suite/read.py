@@ -1,8 +1,9 @@
 """Reads suite.yaml: resolves paths, applies --set, and reports every mistake with file, field, value and choices."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from benchmark.plugins.files import only_looks, plugin_file
 from benchmark.suite.consistency import check_spec
 from benchmark.suite.spec import MODES, RANDOM, Training
 from benchmark.suite.suite import Method, Override, Suite, on_top
-from benchmark.suite.yaml import load_yaml
+from benchmark.suite.yaml import load_yaml, unspaced
 
 ELSEWHERE = {
     "learning_rate": "training.lr",
@@ -38,35 +39,73 @@ LONGEST = 100
 """Longest part of a wrong value that a message quotes, in characters."""
 
 
-def load_suite(path: Path, changes: Mapping[str, Any] | None = None, **places: str | None) -> Suite:
-    """The suite in `path` with `changes` ("training.epochs": 2) on top and `model`, `data` replaced where given.
+def load_suite(
+    path: Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    added: Sequence[str] = (),
+    data: str | None = None,
+    model: str | None = None,
+) -> Suite:
+    """The suite in `path` with `changes` of --set ("training.epochs": 2) on top, rows `added`, and `data`, `model` replaced.
 
-    PrunebenchError names file, field, value and choices. Relative paths are resolved against the suite's folder first.
+    PrunebenchError names file or option, field, value and choices. Relative paths are resolved against the suite's folder first.
     """
     raw = raw_suite(path, changes)
+    if added and isinstance(raw.get("criteria"), list):
+        raw["criteria"] = [*raw["criteria"], *added]
     _locate(raw, path.parent)
-    for key in ("model", "data"):
-        if place := places.get(key):
-            raw[key] = str(_folder(place, Path.cwd()) or place)
-            for override in raw.get("overrides", {}).values() if isinstance(raw.get("overrides"), dict) else ():
-                if isinstance(override, dict):
-                    override.pop(key, None)
+    places = {key: place for key, place in (("data", data), ("model", model)) if place}
+    for key, place in places.items():
+        raw[key] = str(_folder(place, Path.cwd()) or place)
+        for override in raw.get("overrides", {}).values() if isinstance(raw.get("overrides"), dict) else ():
+            if isinstance(override, dict):
+                override.pop(key, None)
+    origin = _Origin(path, tuple(changes or ()), tuple(places))
     try:
         suite = Suite.model_validate(raw)
         suite.cells()
     except ValidationError as error:
-        raise PrunebenchError("\n".join(_explain(path, item) for item in error.errors())) from error
-    _check_cells(path, suite)
+        raise PrunebenchError("\n".join(_explain(origin, item) for item in error.errors())) from error
+    _check_cells(origin, suite)
     if not only_looks():
-        _check_folders(path, suite)
+        _check_folders(origin, suite)
     return suite
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where the settings of a suite come from: its file, the keys that --set changes, and --data and --model where given."""
+
+    path: Path
+    changed: tuple[str, ...]
+    places: tuple[str, ...]
+
+    def of(self, field: str) -> str:
+        """Who said `field`, as a message begins: the option that set it, or the file."""
+        if field in self.places:
+            return f"--{field}"
+        key = next((key for key in self.changed if f"{field}.".startswith(f"{key}.")), None)
+        return self.whole if key is None else f"--set {key}"
+
+    def field(self, field: str) -> str:
+        """`of` and the field's name, once."""
+        who = self.of(field)
+        return who if who.split("--")[-1].removeprefix("set ") == field else f"{who}: {field}"
+
+    @property
+    def whole(self) -> str:
+        """The file, and the options that changed something in it."""
+        options = [*(f"--set {key}" for key in self.changed), *(f"--{place}" for place in self.places)]
+        return f"{self.path}{' with ' if options else ''}{', '.join(options)}"
 
 
 def raw_suite(path: Path, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The content of `path` with `changes` on top, not yet checked."""
     raw = load_yaml(path)
     if not isinstance(raw, dict):
-        raise PrunebenchError(f"{path}: expected a mapping of settings, found {type(raw).__name__}")
+        hint = f"; {said}" if isinstance(raw, str) and (said := unspaced(raw)) else ""
+        raise PrunebenchError(f"{path}: expected a mapping of settings, found {type(raw).__name__}{hint}")
     found: dict[str, Any] = raw
     for key, value in (changes or {}).items():
         found = _changed(found, key.split("."), value, path)
@@ -80,7 +119,7 @@ def _changed(settings: dict[str, Any], keys: list[str], value: Any, path: Path) 
         below = settings.get(key, {})
         if not isinstance(below, dict):
             raise PrunebenchError(
-                f"{path}: cannot set '{rest[0]}' in '{key}', which holds {_short(below)}, not settings"
+                f"--set: cannot set '{rest[0]}' in '{key}' of {path}, which holds {_short(below)}, not settings"
             )
         value = _changed(below, rest, value, path)
     return on_top(settings, {key: value})
@@ -129,7 +168,7 @@ def _folder(text: str, *places: Path) -> Path | None:
     return None
 
 
-def _check_cells(path: Path, suite: Suite) -> None:
+def _check_cells(origin: _Origin, suite: Suite) -> None:
     """Check the cells of one seed for choices that contradict each other."""
     for cell in suite.cells():
         if cell.seed == suite.seeds[0]:
@@ -138,36 +177,39 @@ def _check_cells(path: Path, suite: Suite) -> None:
             except BrokenPluginError:
                 continue  # said by the cell itself, which fails alone
             except PrunebenchError as error:
-                raise PrunebenchError(f"{path}: {cell.cell}: {error}") from error
+                raise PrunebenchError(f"{origin.whole}: {cell.cell}: {error}") from error
             except KeyboardInterrupt:
                 raise
             except BaseException:
                 continue  # whatever a plugin raises when it is asked, its cell tells
 
 
-def _check_folders(path: Path, suite: Suite) -> None:
+def _check_folders(origin: _Origin, suite: Suite) -> None:
     """Data folders must exist, and so must a model that is written as a path (anything else is a hub id)."""
     for name, text in dict.fromkeys(
         pair for cell in suite.cells() for pair in (("data", cell.data), ("model", cell.model))
     ):
         is_path = text.startswith((".", "/", "~")) or (name == "data" and text not in MODES)
         if is_path and _folder(text, Path.cwd()) is None:
+            relative = name not in origin.places and not text.startswith(("/", "~"))
+            looked = " (looked beside the suite and below the working directory)" * relative
             raise PrunebenchError(
-                f"{path}: {name}: no folder {_short(text)} (looked beside the suite and below the working directory); "
+                f"{origin.field(name)}: no folder {_short(text)}{looked}; "
                 f"expected mini, {'hub' if name == 'data' else 'a hub id'} or a folder"
             )
 
 
-def _explain(path: Path, item: Any) -> str:
-    """One pydantic error as: file, field, what was found, what was expected."""
+def _explain(origin: _Origin, item: Any) -> str:
+    """One pydantic error as: file or option, field, what was found, what was expected."""
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         key, parents = str(item["loc"][-1]), item["loc"][:-1]
         if meant := ELSEWHERE.get(key):
-            return f"{path}: unknown key '{where}'; did you mean '{meant}'?"
-        return f"{path}: unknown key '{where}'; {choices(key, _fields(parents))}"
+            return f"{origin.of(where)}: unknown key '{where}'; did you mean '{meant}'?"
+        hint = unspaced(key) or choices(key, _fields(parents))
+        return f"{origin.of(where)}: unknown key '{where}'; {hint}"
     if item["type"] == "missing":
-        return f"{path}: '{where}' is missing"
+        return f"{origin.whole}: '{where}' is missing"
     found = "" if isinstance(item["input"], dict) else f"found {_short(item['input'])}: "
     reason = item["msg"].removeprefix("Value error, ")
     value, place = item["input"], ("", *item["loc"])
@@ -179,7 +221,9 @@ def _explain(path: Path, item: Any) -> str:
         reason = f"expected a list: {many}"
     if item["type"] == "literal_error":
         reason = choices(str(item["input"]), re.findall("'([^']+)'", item["ctx"]["expected"]))
-    return f"{path}: {where or 'suite'}: {found}{reason}"
+    if isinstance(value, str) and item["type"] in ("dict_type", "model_type"):
+        reason = unspaced(value) or reason
+    return f"{origin.field(where) if where else f'{origin.whole}: suite'}: {found}{reason}"
 
 
 def _short(value: object) -> str:
@@ -205,7 +249,9 @@ def parse_changes(texts: list[str]) -> dict[str, Any]:
     changes = {}
     for text in texts:
         key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise PrunebenchError(f"--set {text}: expected key=value, for instance training.epochs=2")
+        if not equals or not key.strip():
+            written = re.fullmatch(r"\s*([\w.]+)\s*:\s*(\S.*)", text)
+            example = f"{written[1]}={written[2]}" if written else "for instance training.epochs=2"
+            raise PrunebenchError(f"--set {text}: expected key=value, {example}")
         changes[key.strip()] = load_yaml(value, name=f"--set {text}")
     return changes

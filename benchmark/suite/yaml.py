@@ -91,9 +91,18 @@ def load_yaml(source: Path | str, name: str = "") -> Any:
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         said = [getattr(error, "context", None), getattr(error, "problem", None)]
         reason = ", ".join(part for part in said if part) or str(error) or type(error).__name__
-        if mark and isinstance(source, str) and (name_ := _bracketed(source, mark.line)):
-            reason += f'. In a list, a name with options needs quotes: "{name_}"'
+        if mark and isinstance(source, str):
+            if name_ := _bracketed(source, mark.line):
+                reason += f'. In a list, a name with options needs quotes: "{name_}"'
+            near = source.splitlines()[max(0, mark.line - 1) : mark.line + 1]
+            reason += next((f". {hint}" for line in near if (hint := unspaced(line))), "")
         raise PrunebenchError(f"{name}{where}: not valid YAML: {reason}") from error
+
+
+def unspaced(text: str) -> str:
+    """What to write for `key:value`, which YAML reads as one word; empty for any other text."""
+    found = re.match(r"\s*([A-Za-z_]\w*):([^\s:/\\].*)", text)
+    return f"a colon needs a space behind it: {found[1]}: {found[2].strip()}" if found else ""
 
 
 def _bracketed(text: str, line: int) -> str:

@@ -24,13 +24,13 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def read(tmp_path: Path, text: str, *changes: str, **places: str) -> Suite:
+def read(tmp_path: Path, text: str, *changes: str, data: str | None = None, model: str | None = None) -> Suite:
     """The suite of this text, with --set changes."""
-    return load_suite(write(tmp_path, text), parse_changes(list(changes)), **places)
+    return load_suite(write(tmp_path, text), parse_changes(list(changes)), data=data, model=model)
 
 
-def refusal(tmp_path: Path, text: str, *changes: str, **places: str) -> str:
+def refusal(tmp_path: Path, text: str, *changes: str, data: str | None = None, model: str | None = None) -> str:
     """What is said against the suite, without the path in front."""
     with pytest.raises(PrunebenchError) as caught:
-        read(tmp_path, text, *changes, **places)
+        read(tmp_path, text, *changes, data=data, model=model)
     return str(caught.value).replace(f"{tmp_path}/", "")

@@ -75,7 +75,7 @@ def test_a_stray_file_is_reported_and_left(tmp_path: Path) -> None:
 def test_no_board(tmp_path: Path, finished_board: Board) -> None:
     with pytest.raises(PrunebenchError, match=r"nowhere: no board there: expected a folder with a suite\.yaml"):
         Board.open(tmp_path / "nowhere")
-    with pytest.raises(PrunebenchError, match=r"choices: .*finished0"):
+    with pytest.raises(PrunebenchError, match=r"choices: .*finished\d"):
         Board.open(finished_board.folder.parent)
 
 

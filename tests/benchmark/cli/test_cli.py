@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -199,6 +200,24 @@ def test_data_that_is_not_here_is_missed_by_who_runs_not_by_who_looks(tmp_path: 
         assert code == 0
         assert "missing" in printed
     assert [path.name for path in tmp_path.iterdir()] == ["suite.yaml"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status", "{}"), ("table", "{}"), ("table", "{}", "{}"), ("report", "{}"), ("statistics", "{}"), ("doctor", "{}"),
+        ("verify", "{}"), ("run", "{}"), ("plot", "{}", "--format", "svg"), ("merge", "{}", "{}"),
+    ],
+)  # fmt: skip
+def test_a_board_may_be_named_by_its_suite(
+    words: tuple[str, ...], finished: Board, tmp_path: Path, prunebench: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    board = shutil.copytree(finished.folder, tmp_path / "board")
+    code, printed = prunebench(*(word.format(board / "suite.yaml") for word in words))
+    assert code == 0, printed
+    monkeypatch.chdir(board)
+    assert prunebench("status", "suite.yaml")[0] == 0
 
 
 def test_no_board_is_exit_code_2(tmp_path: Path, prunebench: Command, monkeypatch: pytest.MonkeyPatch) -> None:

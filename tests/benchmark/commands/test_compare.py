@@ -78,7 +78,7 @@ def test_mistakes(board_copy: Path, tmp_path: Path) -> None:
 
 def test_data_that_are_not_there_are_one_message_and_no_cells_failure(board_copy: Path, tmp_path: Path) -> None:
     before = sorted((board_copy / "records").iterdir())
-    with pytest.raises(PrunebenchError, match=r"data: no folder '.*mistyped'"):
+    with pytest.raises(PrunebenchError, match=r"--data: no folder '.*mistyped'"):
         widen(board_copy, ["taylor", "gradient"], data=str(tmp_path / "mistyped"))
     (tmp_path / "another").mkdir()
     wider = widen(board_copy, ["taylor", "gradient"], data=str(tmp_path / "another"))
@@ -86,3 +86,11 @@ def test_data_that_are_not_there_are_one_message_and_no_cells_failure(board_copy
         compare(wider, "*", CPU)
     assert "\n" not in str(caught.value)
     assert sorted((board_copy / "records").iterdir()) == before
+
+
+def test_a_wrong_row_is_not_laid_at_set(board_copy: Path, tmp_path: Path) -> None:
+    (board_copy / "idea.py").write_text(new("criterion", "idea", tmp_path).paths[0].read_text())
+    suite = (board_copy / "suite.yaml").read_text().replace("random", "idea.py")
+    (board_copy / "suite.yaml").write_text(suite)
+    with pytest.raises(PrunebenchError, match=r"suite.yaml: criteria: .*two files are called idea.py"):
+        widen(board_copy, [str(tmp_path / "idea.py")])

@@ -51,9 +51,9 @@ def expansions(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     opened: list[Path] = []
     plain = Board.open
 
-    def watched(folder: Path, changes: dict[str, Any] | None = None, **places: str | None) -> Board:
+    def watched(folder: Path, *given: Any, **options: Any) -> Board:
         opened.append(folder)
-        return plain(folder, changes, **places)
+        return plain(folder, *given, **options)
 
     monkeypatch.setattr(Board, "open", watched)
     return opened

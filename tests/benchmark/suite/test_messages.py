@@ -6,11 +6,11 @@ import pytest
 
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.spelling import spaced
-from benchmark.suite.read import load_suite
+from benchmark.suite.read import load_suite, parse_changes
 from benchmark.suite.spec import RunSpec, Training
 from benchmark.suite.suite import Suite
 from benchmark.suite.yaml import load_yaml
-from tests.benchmark.suites import BASE, read
+from tests.benchmark.suites import BASE, read, refusal
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,83 @@ def test_brackets_in_a_list_need_quotes(line: str) -> None:
 def test_slips_are_told_in_their_own_words(change: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(PrunebenchError, match=said):
         read(tmp_path, BASE, change)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("tasks=[sst2]", "--set tasks: found ['sst2']: unknown task 'sst2'; did you mean 'glue/sst2'"),
+        ("training.lr=fast", "--set training.lr: found 'fast': Input should be a valid number"),
+        ("training.lrr=1", "--set training.lrr: unknown key 'training.lrr'; did you mean 'lr'"),
+        ("training={lrr: 1}", "--set training: unknown key 'training.lrr'; did you mean 'lr'"),
+        ("sparsities=[80]", "--set sparsities: sparsities.0: found 80: expected a share"),
+        ("seeds=3", "--set seeds: found 3: expected a list"),
+        ("learning_rate=1", "--set learning_rate: unknown key 'learning_rate'; did you mean 'training.lr'"),
+        ("data=/nowhere", "--set data: no folder '/nowhere'; expected mini, hub or a folder"),
+        ("model=./nowhere", "--set model: no folder './nowhere' (looked beside the suite"),
+        (
+            "overrides.glue/rte.training.lr=-1",
+            "--set overrides.glue/rte.training.lr: found -1: Input should be greater",
+        ),
+        ("title.x=1", "--set: cannot set 'x' in 'title' of suite.yaml"),
+        ("scope=2:4", "suite.yaml with --set scope: glue/rte magnitude 0.8 seed 0: scope '2:4' prunes to sparsity 0.5"),
+        ("selection=heldout", ""),
+    ],
+)
+def test_what_set_says_wrong_is_not_laid_at_the_file(change: str, said: str, tmp_path: Path) -> None:
+    if said:
+        assert refusal(tmp_path, BASE, change).startswith(said)
+    else:
+        assert read(tmp_path, BASE, change).selection == "heldout"
+
+
+def test_what_the_file_says_wrong_is_not_laid_at_set(tmp_path: Path) -> None:
+    wrong = BASE.replace("[0, 1]", "[-1]")
+    assert refusal(tmp_path, wrong, "training.lr=1e-4").startswith(
+        "suite.yaml with --set training.lr: seeds.0: found -1"
+    )
+    assert refusal(tmp_path, wrong).startswith("suite.yaml: seeds.0: found -1")
+    told = refusal(tmp_path, BASE + "overrides: {glue/cola: {scope: layer}}", "tasks=[glue/rte]")
+    assert told.startswith("suite.yaml with --set tasks: overrides: 'glue/cola' matches no task")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BASE + "training: {lr:1e-3}", "a colon needs a space behind it: lr: 1e-3"),
+        (BASE + "training:\n  lr:1e-3", "a colon needs a space behind it: lr: 1e-3"),
+        (BASE + "training:\n  lr:1e-3\n  steps: 4", "a colon needs a space behind it: lr: 1e-3"),
+        (BASE + "training:\n  steps: 4\n  lr:1e-3", "a colon needs a space behind it: lr: 1e-3"),
+        (BASE + "scope:layer", "a colon needs a space behind it: scope: layer"),
+        (BASE.replace("seeds: [0, 1]", "seeds:[0, 1]"), "a colon needs a space behind it: seeds: [0, 1]"),
+        (BASE.replace("tasks: ", "tasks:"), "a colon needs a space behind it: tasks: [glue/rte, glue/cola]"),
+        ("title:x", "a colon needs a space behind it: title: x"),
+        (BASE + "overrides: {glue/rte: {scope:layer}}", "a colon needs a space behind it: scope: layer"),
+    ],
+)
+def test_a_colon_without_a_space(text: str, said: str, tmp_path: Path) -> None:
+    assert said in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", [BASE + "training: http://x", BASE + "trainin: 1", BASE + "training: [a", "a::b"])
+def test_other_colons_are_no_slip(text: str, tmp_path: Path) -> None:
+    assert "space behind" not in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("training.lr:1e-3", "expected key=value, training.lr=1e-3"),
+        ("training.lr: 1e-3", "expected key=value, training.lr=1e-3"),
+        ("training", "expected key=value, for instance training.epochs=2"),
+        ("=3", "expected key=value, for instance"),
+        (" =3", "expected key=value, for instance"),
+    ],
+)
+def test_set_without_an_equals_sign(text: str, said: str) -> None:
+    with pytest.raises(PrunebenchError) as caught:
+        parse_changes([text])
+    assert said in str(caught.value)
 
 
 def test_the_largest_seed_is_one_that_every_generator_takes() -> None:

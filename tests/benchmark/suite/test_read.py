@@ -39,11 +39,11 @@ def test_set_leaves_shared_settings_alone(tmp_path: Path) -> None:
     [
         ("training", "--set training: expected key=value, for instance training.epochs=2"),
         ("=3", "--set =3: expected key=value"),
-        ("title.x=3", "suite.yaml: cannot set 'x' in 'title', which holds 'A board', not settings"),
-        ("trainin.epochs=3", "suite.yaml: unknown key 'trainin'; did you mean 'training'? choices: call_point,"),
+        ("title.x=3", "--set: cannot set 'x' in 'title' of suite.yaml, which holds 'A board', not settings"),
+        ("trainin.epochs=3", "suite.yaml with --set trainin.epochs: unknown key 'trainin'; did you mean 'training'?"),
         ("training.epochs=", "suite.yaml"),
         ("seeds=[1", "--set seeds=[1, line 1, column 3: not valid YAML"),
-        ("sparsities=0.5", "suite.yaml: sparsities: found 0.5: expected a list: [0.5]"),
+        ("sparsities=0.5", "--set sparsities: found 0.5: expected a list: [0.5]"),
     ],
 )
 def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -> None:
@@ -182,8 +182,9 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
             LEAST + "model: ./nowhere",
             "suite.yaml: model: no folder './nowhere' (looked beside the suite and below the work",
         ),
-        (LEAST + "model: /nowhere/at/all", "suite.yaml: model: no folder '/nowhere/at/all'"),
-        (LEAST + "data: ~nobody-here/data", "suite.yaml: data: no folder '~nobody-here/data'"),
+        (LEAST + "model: /nowhere/at/all", "suite.yaml: model: no folder '/nowhere/at/all'; expected mini, a hub id"),
+        (LEAST + "data: /nowhere", "suite.yaml: data: no folder '/nowhere'; expected mini, hub or a folder"),
+        (LEAST + "data: ~nobody-here/data", "suite.yaml: data: no folder '~nobody-here/data'; expected mini, hub"),
         (LEAST + f"data: {'x' * 5000}", f"suite.yaml: data: no folder '{'x' * 99}... (looked beside"),
         (LEAST + f"scope: {'x' * 5000}", f"suite.yaml: scope: found '{'x' * 99}...: unknown scope"),
     ],
@@ -245,7 +246,7 @@ def test_given_places_win_over_the_suite_and_its_overrides(tmp_path: Path) -> No
     text = LEAST + "model: some/model\noverrides: {squad: {model: other/model}}"
     assert read(tmp_path, text).cells()[0].model == "other/model"
     assert {cell.model for cell in read(tmp_path, text, model="third/model").cells()} == {"third/model"}
-    assert refusal(tmp_path, text, data="nowhere").startswith("suite.yaml: data: no folder 'nowhere'")
+    assert refusal(tmp_path, text, data="nowhere").startswith("--data: no folder 'nowhere'; expected mini")
 
 
 def test_words_for_sources_are_no_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
