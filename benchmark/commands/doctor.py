@@ -25,15 +25,15 @@ SECONDS = 3.0
 """Seconds that the hub may take to answer."""
 
 EXTRAS = {
-    "ray": "--engine ray: a cluster, or the GPUs of this machine",
-    "submitit": "--engine slurm",
-    "tensorboard": "--track tensorboard",
-    "wandb": "--track wandb",
-    "mlflow": "--track mlflow",
-    "optuna": "prunebench tune",
-    "accelerate": "pruning under the Hugging Face Trainer",
+    "ray": ("ray", "--engine ray: a cluster, or the GPUs of this machine"),
+    "submitit": ("slurm", "--engine slurm"),
+    "tensorboard": ("tensorboard", "--track tensorboard"),
+    "wandb": ("wandb", "--track wandb"),
+    "mlflow": ("mlflow", "--track mlflow"),
+    "optuna": ("tune", "prunebench tune"),
+    "accelerate": ("trainer", "PruningCallback, under the Hugging Face Trainer"),
 }
-"""Optional packages by the name they are imported as, and what each is for."""
+"""Optional packages by the name they are imported as: the extra that installs them, and what each is for."""
 
 PROGRAMS = {
     "cc": (
@@ -158,11 +158,11 @@ def board_findings(board: Board) -> Iterator[Finding]:
 
 def extras() -> Iterator[Finding]:
     """Optional packages."""
-    for package, purpose in EXTRAS.items():
+    for package, (extra, purpose) in EXTRAS.items():
         if _installed(package):
             yield Finding(package, "ok", purpose)
         else:
-            yield Finding(package, "missing", f"only for {purpose}", f"python -m pip install {package}")
+            yield Finding(package, "missing", f"only for {purpose}", f"python -m pip install 'prunebench[{extra}]'")
 
 
 def programs() -> Iterator[Finding]:

@@ -10,6 +10,7 @@ Trainer's checkpoints, so that training resumes where it stopped, and the Traine
 weights (autocast is fine).
 """
 
+import importlib.util
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -52,6 +53,10 @@ class PruningCallback(TrainerCallback):
         seed: int = 0,
         skip_frozen: bool = False,
     ) -> None:
+        if importlib.util.find_spec("accelerate") is None:  # without it the Trainer fails, and names an extra of its own
+            raise PrunebenchError(
+                "pruning under the Hugging Face Trainer needs accelerate: python -m pip install 'prunebench[trainer]'"
+            )
         require_sparsity(sparsity)
         require_whole("seed", seed, 0)
         parse_scope(scope)

@@ -2,6 +2,7 @@
 
 import socket
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from benchmark.board.board import Board
 from benchmark.commands import doctor
 from tests.benchmark.conftest import write_suite
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -29,13 +32,20 @@ def test_this_machine_can_run_boards() -> None:
 
 
 def test_what_is_missing_comes_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "EXTRAS", {"no_such_package": "nothing"})
+    monkeypatch.setattr(doctor, "EXTRAS", {"no_such_package": ("some", "nothing")})
     monkeypatch.setattr(doctor, "PROGRAMS", {"no-such-program": (("no-such-program",), "nothing is lost")})
     (extra,), (program,) = list(doctor.extras()), list(doctor.programs())
-    assert (extra.state, extra.remedy) == ("missing", "python -m pip install no_such_package")
+    assert (extra.state, extra.remedy) == ("missing", "python -m pip install 'prunebench[some]'")
     assert (program.state, program.remedy) == ("missing", "nothing is lost")
     lines = doctor.report_lines([extra, program])
     assert lines[1].strip() == extra.remedy
+
+
+def test_every_extra_is_one_that_the_package_declares() -> None:
+    """And holds the package whose lack it mends."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for package, (extra, _) in doctor.EXTRAS.items():
+        assert any(need.startswith(package) for need in declared[extra]), package
 
 
 def test_what_is_in_the_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

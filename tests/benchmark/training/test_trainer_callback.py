@@ -1,5 +1,6 @@
 """Pruning under the Hugging Face Trainer: real, tiny trainings."""
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,14 @@ transformers: Any = pytest.importorskip("transformers")
 accelerate: Any = pytest.importorskip("accelerate")
 
 STEPS = 8
+
+
+def test_without_accelerate_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = importlib.util.find_spec
+    absent = ("accelerate",)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *more: None if name in absent else plain(name, *more))
+    with pytest.raises(PrunebenchError, match=r"needs accelerate: python -m pip install 'prunebench\[trainer\]'"):
+        PruningCallback("principled", sparsity=0.9)
 
 
 def model() -> Any:
