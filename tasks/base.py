@@ -46,6 +46,10 @@ class ModelError(TaskError):
     """A checkpoint that does not hold the model that it names, or a model that the task cannot use."""
 
 
+class HubError(ModelError):
+    """A model that is no folder here, and could not be had from the hub."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """Where a task's data and model come from, and how much of them is used."""

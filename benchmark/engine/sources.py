@@ -7,6 +7,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, open_task
+from tasks.base import HubError
 
 
 def open_sources(board: Board, cells: Sequence[RunSpec], options: Options) -> None:
@@ -14,8 +15,12 @@ def open_sources(board: Board, cells: Sequence[RunSpec], options: Options) -> No
 
     So data that are missing for all cells of a task do not make each of them fail.
     """
-    wrong = []
-    for spec in {(one.task, one.data, one.model): one for one in reversed(cells)}.values():
+    wrong: dict[str, list[str]] = {}  # what is wrong, and with which tasks
+    closed: dict[str, str] = {}  # models that the hub did not give, which takes it a while to say
+    for spec in reversed({(one.task, one.data, one.model): one for one in reversed(cells)}.values()):
+        if spec.model in closed:
+            wrong[closed[spec.model]].append(spec.task)
+            continue
         few = spec.training.model_copy(update={"train_examples": 8, "eval_examples": 8})
         try:
             prepared = open_task(spec.model_copy(update={"training": few}), options)
@@ -23,9 +28,13 @@ def open_sources(board: Board, cells: Sequence[RunSpec], options: Options) -> No
         except BrokenPluginError:
             continue  # the cell's own fault, which it tells
         except PrunebenchError as error:
-            wrong.append(str(error))
+            reason = str(error).removeprefix(f"{spec.task}: ")
+            wrong.setdefault(reason, []).extend([spec.task] * (reason != str(error)))
+            if isinstance(error.__cause__, HubError):
+                closed[spec.model] = reason
     if wrong:
-        raise PrunebenchError("\n".join(reversed(wrong)))
+        lines = (", ".join(tasks) + ": " * bool(tasks) + reason for reason, tasks in wrong.items())
+        raise PrunebenchError("\n".join(lines))
 
 
 def missing(board: Board, cells: Sequence[RunSpec], retry_failed: bool) -> list[RunSpec]:

@@ -53,7 +53,9 @@ class PruningCallback(TrainerCallback):
         seed: int = 0,
         skip_frozen: bool = False,
     ) -> None:
-        if importlib.util.find_spec("accelerate") is None:  # without it the Trainer fails, and names an extra of its own
+        if (
+            importlib.util.find_spec("accelerate") is None
+        ):  # without it the Trainer fails, and names an extra of its own
             raise PrunebenchError(
                 "pruning under the Hugging Face Trainer needs accelerate: python -m pip install 'prunebench[trainer]'"
             )

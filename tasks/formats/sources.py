@@ -211,6 +211,10 @@ def load_hub(hub: Hub, name: str) -> Iterable[Row]:
         config, options["data_files"] = None, {name: f"{hub.config or 'default'}/{name}/*.parquet"}
     try:
         rows: Iterable[Row] = datasets.load_dataset(hub.id, config, **options)
+    except ConnectionError as error:  # whatever the split: so that one sentence serves for all of a data set's tasks
+        raise TaskError(
+            f"could not load {hub.id} from the hub: {error}. A folder that holds the data serves as well: --data DIR"
+        ) from error
     except Exception as error:  # the library raises its own, the network's and the file system's errors alike
         place = f"{hub.id} ({hub.config or 'default'}, {name}, revision {hub.revision})"
         raise TaskError(f"could not load {place} from the hub: {type(error).__name__}: {error}") from error

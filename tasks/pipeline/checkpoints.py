@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tasks.base import ModelError
+from tasks.base import HubError, ModelError
 from tasks.formats.sources import MINI, hash_files, hash_text
 from tasks.pipeline.cache import Memo
 from tasks.pipeline.loaded import complete
@@ -271,8 +271,13 @@ def _open(name: str, path: str, fingerprint: str, trust_remote_code: bool) -> Ch
     except ModelError:
         raise
     except Exception as error:  # the library's, the hub's and the network's errors alike
-        kind = "folder" if fingerprint else "hub id (no such folder here)"
-        raise ModelError(f"cannot open model {name!r}, taken as a {kind}: {error}") from error
+        if fingerprint:
+            raise ModelError(f"cannot open model {name!r}, taken as a folder: {error}") from error
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise HubError(
+            f"cannot open model {name!r}, taken as a hub id (no such folder here): {reason}. A folder that holds the model serves "
+            "as well: --model DIR"
+        ) from error
     check_tokenizer(name, tokenizer, getattr(config, "vocab_size", None), Path(path) if fingerprint else None)
     if tokenizer.pad_token_id is None:
         _choose_pad(tokenizer, name)

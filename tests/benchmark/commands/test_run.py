@@ -3,10 +3,15 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from benchmark.board.weights import weights_path
 from benchmark.commands.run import weights_room
 from benchmark.engine.cell import Settings
 from benchmark.engine.local import run_cells
+from benchmark.engine.sources import open_sources
+from benchmark.errors import PrunebenchError
+from benchmark.training.run import Options
 from tests.benchmark.boards import Watched, make_board
 
 
@@ -30,3 +35,42 @@ def test_a_task_that_cannot_be_opened_is_no_harm(tmp_path: Path) -> None:
     assert weights_room(board, [spec], Settings(device="cpu")).startswith(
         "--save-weights: how much room the weights take cannot"
     )
+
+
+TASKS = ["glue/rte", "glue/mrpc", "glue/sst2"]
+
+
+def test_a_hub_that_gives_no_model_is_asked_once_and_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def closed(*place: object, **_: object) -> None:
+        asked.append(place)
+        raise OSError("no connection to\n the hub")
+
+    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", closed)
+    monkeypatch.setattr("tasks.pipeline.checkpoints._fetched", closed, raising=False)
+    board = make_board(tmp_path, tasks=TASKS, model="owner/name", overrides={"glue/mrpc": {"model": "owner/other"}})
+    with pytest.raises(PrunebenchError) as caught:
+        open_sources(board, board.suite.cells(), Options("cpu"))
+    first, second = str(caught.value).splitlines()
+    said = "cannot open model 'owner/{}', taken as a hub id (no such folder here): no connection to the hub"
+    assert first.startswith(f"glue/rte, glue/sst2: {said.format('name')}")
+    assert second.startswith(f"glue/mrpc: {said.format('other')}")
+    assert first.endswith("serves as well: --model DIR")
+    assert len(asked) == 2
+
+
+def test_a_hub_that_gives_no_data_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise ConnectionError("cannot be reached")
+
+    monkeypatch.setattr("datasets.load_dataset", closed)
+    board = make_board(tmp_path, tasks=[*TASKS, "squad"], data="hub")
+    with pytest.raises(PrunebenchError) as caught:
+        open_sources(board, board.suite.cells(), Options("cpu"))
+    glue, squad = str(caught.value).splitlines()
+    assert glue.startswith(
+        "glue/rte, glue/mrpc, glue/sst2: could not load nyu-mll/glue from the hub: cannot be reached."
+    )
+    assert squad.startswith("squad: could not load rajpurkar/squad from the hub")
+    assert glue.endswith("serves as well: --data DIR")

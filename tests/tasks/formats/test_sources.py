@@ -107,14 +107,21 @@ def test_a_revision_that_may_move_is_fingerprinted_by_its_rows(monkeypatch: pyte
     assert standing.fingerprint("train") == before[1]  # nothing is read: a commit does not change
 
 
-def test_an_unreachable_hub_is_a_task_error(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConnectionError("offline"), r"could not load owner/name from the hub: offline\. .*--data DIR"),
+        (ValueError("no such config"), r"owner/name \(config, train, revision .*ValueError: no such config"),
+    ],
+)
+def test_a_hub_that_gives_nothing_is_a_task_error(error: Exception, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*args: Any, **options: Any) -> None:
-        raise ConnectionError("offline")
+        raise error
 
     monkeypatch.setattr(datasets, "load_dataset", load)
     source = open_source("hub", LAYOUT)
     assert isinstance(source, Rows)
-    with pytest.raises(TaskError, match=r"owner/name \(config, train, revision .*ConnectionError: offline"):
+    with pytest.raises(TaskError, match=said):
         source.parts("train")
 
 
