@@ -3,9 +3,12 @@
 import importlib.util
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,8 +27,8 @@ PAGES = [
     ROOT / "tests" / "example_plugin" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
-WRITTEN = {"results/mini/table.md"}
-"""Files that a command in the text writes."""
+WRITTEN = {"results/mini/table.md", "results/bert-glue/suite.yaml"}
+"""Files that a command in the text writes, or its reader."""
 
 
 def blocks(page: Path, language: str) -> list[tuple[str, str]]:
@@ -142,6 +145,62 @@ def test_the_criterion_of_a_page_passes_every_check(page: Path, tmp_path: Path) 
     path = tmp_path / f"{re.sub('(?<!^)(?=[A-Z])', '_', re.findall(r'class (.+)[(]Criterion', code)[0]).lower()}.py"
     path.write_text(code)
     assert [f"{one.name}: {one.words}" for one in verdicts(str(path))[1] if not one.passed] == []
+
+
+LENGTH = 150
+"""Lines of the README at most: more is for docs/."""
+
+
+def test_the_readme_stays_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= LENGTH
+
+
+def test_the_readme_marks_the_best_and_the_second_of_each_column() -> None:
+    """Its table is a command's, so all rows are there and the marks are those of the numbers."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if re.match(r"\| \w", line)]
+    header, dense, *methods = rows
+    assert (header[0], dense[0]) == ("Method", "Dense")
+    assert {row[0] for row in methods} >= {"Magnitude", "Taylor", "PLATON", "PINS"}
+    for column in range(1, len(header)):
+        cells = [row[column] for row in methods]
+        scores = [float(re.sub(r"<[^>]*>|[*]", "", cell).split()[0]) for cell in cells]
+        best, second, *_ = sorted(set(scores), reverse=True)
+        assert {score for score, cell in zip(scores, cells, strict=True) if cell.startswith("**")} == {best}, header[
+            column
+        ]
+        underlined = {score for score, cell in zip(scores, cells, strict=True) if cell.startswith("<ins>")}
+        assert underlined == ({second} if scores.count(best) == 1 else set()), header[column]
+
+
+def test_the_readme_says_which_name_of_a_suite_is_which_paper() -> None:
+    """At the first use, before any suite."""
+    from benchmark.report.names import CRITERIA
+
+    start = (ROOT / "README.md").read_text(encoding="utf-8").partition("```")[0]
+    for name in ("sensitivity", "principled"):
+        assert f"{CRITERIA[name]} as `{name}`" in start
+
+
+def test_what_the_readme_installs_is_declared() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"'\.\[(\w+)\]'", text)) == {"trainer"} <= set(declared)
+
+
+def test_what_the_readmes_tables_write_git_leaves_alone() -> None:
+    """The commands on a board of the clone add nothing to what would be committed."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("no clone")
+    written = [word for words in commands(ROOT / "README.md") for word in after(words, "--output")]
+    assert written
+    for path in (*written, "results/mini/report.html", "results/mini/records/0.json", "results/mini/table.md"):
+        assert subprocess.run(["git", "check-ignore", "-q", path], cwd=ROOT).returncode == 0, path
+
+
+def after(words: list[str], option: str) -> list[str]:
+    """The values that a command gives to `option`."""
+    return [value for name, value in pairwise(words) if name == option]
 
 
 # The site.
