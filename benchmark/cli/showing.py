@@ -48,6 +48,19 @@ def table(
         str | None, typer.Option(metavar="ROW", help="Mark differences from ROW (or 'best'), tested.")
     ] = None,
     trace: Annotated[bool, typer.Option(help="Add the record ids behind every cell.")] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN", help="Only cells whose task or name matches, such as 'glue/*'; may be repeated."
+        ),
+    ] = None,
+    caption: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="LaTeX: the caption, as it is to stand in the paper.")
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="LaTeX: the key of \\label; made from the board's folder if left out."),
+    ] = None,
     notes: Annotated[
         bool, typer.Option("--notes", help="Settings by task and all that was recorded, instead.")
     ] = False,
@@ -58,13 +71,30 @@ def table(
     data: Data = None,
     model: Model = None,
 ) -> None:
-    """Print the comparison table of BOARD, or of several boards of one protocol, from their records; nothing is trained."""
+    """Print the comparison table of BOARD, or of several boards of one protocol, from their records; nothing is trained.
+
+    Choose rows, their order and their names with --set, on a finished board too: --set 'criteria=[principled, magnitude]'
+    --set labels.principled='PINS (ours)'. A name with LaTeX of its own:
+    --set "labels.magnitude={text: Magnitude, latex: 'Magnitude \\citep{han2015}'}".
+    """
     from benchmark.commands import views
 
     opened = [open_board(board, changes, data, model) for board in boards]
-    options: dict[str, Any] = {"width": width} if format == "latex" else terminal(output) if format == "text" else {}
+    options: dict[str, Any] = terminal(output) if format == "text" else {}
+    if format == "latex":
+        kinds = {"notes": notes, "efficiency": efficiency or measure, "published": published, layout: layout != "paper"}
+        parts = [
+            *(name for name, is_so in kinds.items() if is_so),
+            *(only or []),
+            *([] if metric == "headline" else [metric]),
+        ]
+        options = {"width": width, "wording": caption, "label": label or views.label_of(opened, parts)}
+    elif caption is not None or label is not None:
+        raise PrunebenchError("--caption and --label are of LaTeX tables: add --format latex")
+    if only and (efficiency or measure):
+        raise PrunebenchError("--only and --efficiency do not go together: that table has a row for each cell")
     if notes:
-        text = views.notes_text(opened, format, **options)
+        text = views.notes_text(opened, format, only or (), **options)
     elif efficiency or measure:
         text = views.efficiency_text(_only_one(opened), format, measure, **options)
     elif published and (layout == "tasks" or format in views.DATA):
@@ -81,6 +111,7 @@ def table(
             strict=strict,
             against=against,
             published=published,
+            only=only or (),
         )
         text = views.tables_text(opened, format, view, trace, **options)
     if output is not None:

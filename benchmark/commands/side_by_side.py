@@ -81,10 +81,39 @@ def side_by_side(boards: Sequence[Board]) -> Side:
         list(records.values()),
         list(specs.values()),
         failures,
-        Names(labels, plugins),
+        Names(labels, plugins, {key: text for names in reversed(found) for key, text in names.latex.items()}),
         gates[-1],
         f"{listed(f'{gate:g}' for gate in gates)} on these boards: the largest holds for all" if len(gates) > 1 else "",
     )
+
+
+def hidden(boards: Sequence[Board], records: Sequence[Record]) -> str:
+    """How missing runs differ from records of the same cell under other settings; empty where there are none."""
+    known = {record.id for record in records}
+    found: dict[str, int] = {}
+    for board in boards:
+        missing = {_place(spec): spec for spec in board.suite.cells() if spec.id not in known}
+        for record in board.index().summaries() if missing else ():
+            if record.id not in known and (planned := missing.pop(_place(record.spec), None)):
+                said = ", ".join(_differences(record.spec, planned.recorded()))
+                found[said] = found.get(said, 0) + 1
+    return "; ".join(f"{count} missing runs have records of {said}" for said, count in found.items())
+
+
+def _place(spec: RunSpec) -> tuple[object, ...]:
+    return (spec.task, spec.row, spec.regularizer, spec.sparsity, spec.seed)
+
+
+def _differences(theirs: RunSpec, ours: RunSpec) -> list[str]:
+    """`training.lr 0.0002 (here 0.001)` for each setting in which two runs of one cell differ."""
+    one, other = _settings(theirs), _settings(ours)
+    return [f"{name} {value} (here {other[name]})" for name, value in one.items() if value != other[name]]
+
+
+def _settings(spec: RunSpec) -> dict[str, object]:
+    dumped = spec.model_dump()
+    inner = {name: dumped.pop(name) for name in ("training", "plugins", "tuned")}
+    return dumped | {f"{name}.{key}": value for name, values in inner.items() for key, value in values.items()}
 
 
 def several_models(boards: Sequence[Board]) -> bool:

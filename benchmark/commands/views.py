@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes
-from benchmark.commands.side_by_side import several_models, shown, side_by_side
+from benchmark.commands.side_by_side import hidden, several_models, shown, side_by_side
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import registry
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.report.render import render
 from benchmark.report.table import LAYOUTS, TASKS, Table, build_table
+from benchmark.suite.spec import RunSpec
+from benchmark.suite.suite import matches
 from tasks.pipeline.whole import holding
 
 if TYPE_CHECKING:
@@ -44,7 +46,11 @@ class View:
     published: bool = False
     """Quote published figures above our rows."""
     against: str | None = None
-    """Mark cells that a paired bootstrap over items separates from this row (`best`, or a criterion)."""
+    """Mark cells that a paired bootstrap over items separates from this row (`best`, or a row by its name or label)."""
+    only: Sequence[str] = ()
+    """Patterns of the cells to show, by task or name; without any, all."""
+    latex: bool = False
+    """Whether words hold marks for the labels that have LaTeX of their own (names.py)."""
 
 
 DATA = ("csv", "json")
@@ -61,7 +67,28 @@ def tables_text(boards: Sequence[Board], format: str, view: View, trace: bool = 
     if format in DATA:
         average = view.average or False
         view = replace(view, layout="tasks", rows=view.rows, columns=view.columns or TASKS["columns"], average=average)
-    return render(comparison(boards, view), format, trace=trace, **options)
+    table = comparison(boards, replace(view, latex=format == "latex"), chosen(boards, view.only))
+    return render(table, format, trace=trace, **options)
+
+
+def chosen(boards: Sequence[Board], only: Sequence[str]) -> frozenset[str] | None:
+    """Ids of the cells that a pattern of `only` matches by task or name, with the dense ones of their tasks; None for all."""
+    if not only:
+        return None
+    found: set[str] = set()
+    for pattern in only:
+        matched = [spec for board in boards for spec in _matching(board, pattern)]
+        if not matched:
+            tasks = dict.fromkeys(task for board in boards for task in board.suite.tasks)
+            raise PrunebenchError(f"--only '{pattern}' matches no cell; tasks: {', '.join(tasks)}")
+        tasks_shown = {spec.task for spec in matched}
+        found |= {spec.id for spec in matched}
+        found |= {s.id for board in boards for s in board.suite.cells() if s.is_dense and s.task in tasks_shown}
+    return frozenset(found)
+
+
+def _matching(board: Board, pattern: str) -> list[RunSpec]:
+    return [spec for spec in board.suite.cells() if matches(spec.task, pattern) or matches(spec.cell, pattern)]
 
 
 def comparison(board: Board | Sequence[Board], view: View, keep: frozenset[str] | None = None) -> Table:
@@ -79,11 +106,13 @@ def comparison(board: Board | Sequence[Board], view: View, keep: frozenset[str] 
         strict=view.strict,
         title=side.title,
         failures=side.failures,
-        names=side.names,
+        names=replace(side.names, marked=view.latex),
         gate=side.gate,
     )
     if side.unlike_gates:
         table = replace(table, facts={**table.facts, "Gates": side.unlike_gates})
+    if keep is None and (said := hidden(boards, side.records)):
+        table = replace(table, facts={**table.facts, "Other settings": said})
     if view.published:
         from benchmark.report.published import default_path, load_published, quoted
 
@@ -110,12 +139,22 @@ def arrangement(view: View, models: bool) -> dict[str, Any]:
     return {"rows": rows, "columns": tuple(view.columns or layout["columns"]), "blocks": blocks}
 
 
-def notes_text(boards: Sequence[Board], format: str, **options: Any) -> str:
+def label_of(boards: Sequence[Board], parts: Sequence[str]) -> str:
+    r"""The key of \label for a table of these boards: their folders, and what tells it from other tables of them."""
+    from benchmark.report.latex import slug
+
+    return f"tab:{slug(' '.join([*(board.folder.resolve().name for board in boards), *parts]))}"
+
+
+def notes_text(boards: Sequence[Board], format: str, only: Sequence[str] = (), **options: Any) -> str:
     """Settings by task, then everything else that was recorded about how the numbers were made."""
     from benchmark.report.settings import settings_table
 
-    side = side_by_side(boards)
-    return render(settings_table(side.records, side.specs, title=side.title, names=side.names), format, **options)
+    side, keep = side_by_side(boards), chosen(boards, only)
+    specs = [spec for spec in side.specs if keep is None or spec.id in keep]
+    records = [record for record in side.records if keep is None or record.id in keep]
+    names = replace(side.names, marked=format == "latex")
+    return render(settings_table(records, specs, title=side.title, names=names), format, **options)
 
 
 def aggregate(task: str) -> Aggregated:

@@ -22,6 +22,7 @@ from typing import Any, get_type_hints
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins.broken import BrokenPluginError, SlipError, broken
 from benchmark.plugins.files import VARIABLE, file_called, files_run, is_file, plugin_file
+from benchmark.plugins.labels import labelled
 from criteria.common.slips import slips
 
 NOT_PLUGINS = {"base", "checks"}
@@ -127,6 +128,8 @@ def load(kind: str, name: str) -> type[Any]:
     if not owners:
         known, meant = names(kind), file_called(name) or _family_of(kind, name)
         hint = f"did you mean '{meant}'? choices: {', '.join(sorted(known))}" if meant else choices(name, known)
+        if meant := labelled(kind, name):
+            hint = f"'{name}' is the label of '{meant}': name it so. choices: {', '.join(sorted(known))}"
         raise PrunebenchError(f"unknown {found.singular} '{name}'; {hint}")
     if len(owners) > 1:
         raise PrunebenchError(f"{found.singular} '{name}' is claimed by {' and by '.join(map(owner_of, owners))}")

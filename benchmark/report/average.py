@@ -6,6 +6,9 @@ from statistics import fmean
 from benchmark.report.cells import Cell, Run
 from benchmark.report.layout import Line
 
+FEWEST = 3
+"""Tasks of GLUE from which on their average stands in a table without being asked for."""
+
 
 def averages(
     columns: Sequence[Line], fields: tuple[str, ...], grid: Sequence[Sequence[Cell]], glue: bool = False
@@ -13,7 +16,8 @@ def averages(
     """Average columns and their cells [rows][average columns].
 
     A task's value is the mean of its metrics shown, the average the mean over tasks (as GLUE does it), so a task with two
-    metrics weighs no more than one with one. Tasks that do not pass the board's gate are left out; with `glue`, all but GLUE's too.
+    metrics weighs no more than one with one. Tasks that do not pass the board's gate are left out; with `glue`, all but GLUE's too,
+    and so is an average of fewer than FEWEST tasks.
     """
     groups: dict[tuple[object, ...], list[int]] = {}
     loose = [i for i, field in enumerate(fields) if field in ("task", "metric")]
@@ -24,7 +28,8 @@ def averages(
             continue
         groups.setdefault(tuple(part for i, part in enumerate(line.key) if i not in loose), []).append(j)
     at = fields.index("task")
-    kept = [members for members in groups.values() if len({columns[j].key[at] for j in members}) > 1]
+    least = FEWEST if glue else 2
+    kept = [members for members in groups.values() if len({columns[j].key[at] for j in members}) >= least]
     lines = [_line([columns[j] for j in members], fields) for members in kept]
     cells = [[_average([(str(columns[j].key[at]), row[j]) for j in members]) for members in kept] for row in grid]
     return lines, cells

@@ -6,13 +6,13 @@ whole, between families of tasks; what is too long, between blocks of sparsity.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmark.errors import choices
 from benchmark.report.escape import for_latex
 from benchmark.report.fields import TableError
 from benchmark.report.sheet import Row, Sheet, Span, folded, sheets
-from benchmark.report.show import LEGEND, Shown, caption, merged, remarks, show, trace_lines
+from benchmark.report.show import LEGEND, Shown, caption, lettered, merged, remarks, show, trace_lines
 from benchmark.report.table import Table
 
 WIDTHS = {"column": 219.0, "page": 455.0}
@@ -20,6 +20,8 @@ WIDTHS = {"column": 219.0, "page": 455.0}
 SIZES = {r"\small": (10.0, 8.0), r"\footnotesize": (9.3, 7.4), r"\scriptsize": (8.5, 7.4)}
 """Points of letters and of subscripts in an article of 11 pt (one of 10 pt has smaller ones), as wide as they look: Computer
 Modern at 6 pt is as wide as 7.4 pt of its 10 pt letters."""
+TINY = 7.0
+"""Points of the letters of a cell that shows the score of each seed."""
 GAPS = (6.0, 4.0, 3.0, 2.0)
 r"""\tabcolsep: half the space between two columns, in points."""
 LONGEST = 44
@@ -47,10 +49,17 @@ class Fit:
     gap: float
 
 
-def write_latex(table: Table, trace: bool = False, width: str | None = None) -> str:
+def write_latex(
+    table: Table,
+    trace: bool = False,
+    width: str | None = None,
+    wording: str | None = None,
+    label: str | None = None,
+) -> str:
     r"""`table` environments (`table*` for `width="page"`) that compile with \usepackage{booktabs}; TableError: an unknown width.
 
-    Without a width, a column if the table fits into one whole and not in the smallest print, else the page.
+    Without a width, a column if the table fits into one whole and not in the smallest print, else the page. `wording` is LaTeX
+    that stands in place of the caption's own sentences, `label` is the key of \label; of several tables, each adds its number.
     """
     if width is not None and width not in WIDTHS:
         raise TableError(f"width: found '{width}'; {choices(width, WIDTHS)}")
@@ -63,10 +72,25 @@ def write_latex(table: Table, trace: bool = False, width: str | None = None) -> 
         for part in folded(sheet, LONGEST)
     ]
     head = [r"% needs \usepackage{booktabs}", *(f"% {line}" for line in _comments(table, trace))]
+    texts = _Texts(wording, label or f"tab:{slug(table.title)}")
     floats = [
-        _float(table, sheet, chosen, number if len(made) > 1 else 0, len(made)) for number, sheet in enumerate(made, 1)
+        _float(lettered(table, [sheet]), sheet, chosen, texts.of(number, len(made)))
+        for number, sheet in enumerate(made, 1)
     ]
     return "\n".join(head) + "\n" + "\n".join(floats)
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """What a float is called: its caption, if that is given as LaTeX, and its label, and which of several tables it is."""
+
+    wording: str | None
+    label: str
+    part: str = ""
+
+    def of(self, number: int, count: int) -> "_Texts":
+        """Those of table `number` of `count`."""
+        return replace(self, label=f"{self.label}-{number}", part=f" ({number} of {count})") if count > 1 else self
 
 
 def fit(table: Table, sheet: Sheet, limit: float) -> Fit | None:
@@ -80,14 +104,20 @@ def fit(table: Table, sheet: Sheet, limit: float) -> Fit | None:
 
 def _comments(table: Table, trace: bool) -> list[str]:
     facts = [f"{name}: {text}" for name, text in table.facts.items()] if table.subject or table.sentence else []
-    return [for_latex(line) for line in [*facts, *(trace_lines(table) if trace else [])]]
+    return [_tex(table, line) for line in [*facts, *(trace_lines(table) if trace else [])]]
 
 
-def _float(table: Table, sheet: Sheet, width: str, number: int, of: int) -> str:
+def _tex(table: Table, text: str) -> str:
+    """`text` escaped, with the LaTeX of the labels that have it."""
+    marks = {mark: table.called.latex[key] for key, mark in table.called.marks.items()} if table.called.marked else {}
+    parts = re.split(f"([{''.join(marks)}])", text) if marks else [text]
+    return "".join(marks[part] if part in marks else for_latex(part) for part in parts)
+
+
+def _float(table: Table, sheet: Sheet, width: str, texts: _Texts) -> str:
     found = fit(table, sheet, WIDTHS[width]) or Fit(list(SIZES)[-1], GAPS[-1])
     environment = "table*" if width == "page" else "table"
     words = "l" * len(sheet.fields)
-    part = f" ({number} of {of})" if number else ""
     return "\n".join(
         [
             rf"\begin{{{environment}}}[t]",
@@ -96,46 +126,48 @@ def _float(table: Table, sheet: Sheet, width: str, number: int, of: int) -> str:
             rf"\setlength{{\tabcolsep}}{{{found.gap:g}pt}}",
             rf"\begin{{tabular}}{{@{{}}{words}{'r' * len(sheet.columns)}@{{}}}}",
             r"\toprule",
-            *_head(sheet),
+            *_head(table, sheet),
             *_body(table, sheet),
             r"\bottomrule",
             r"\end{tabular}",
             *_below(table, sheet, width),
-            _caption(table, part),
-            rf"\label{{tab:{_slug(table.title)}{f'-{number}' if number else ''}}}",
+            _caption(table, texts),
+            rf"\label{{{texts.label}}}",
             rf"\end{{{environment}}}",
             "",
         ]
     )
 
 
-def _caption(table: Table, part: str) -> str:
-    title = for_latex(table.title + part)
+def _caption(table: Table, texts: _Texts) -> str:
+    if texts.wording is not None:
+        return rf"\caption{{{texts.wording}{texts.part}}}"
+    title = _tex(table, table.title + texts.part)
     sentences = caption(table, "in bold", "underlined", subscript=True) or [table.sentence]
     if not any(sentences):
         facts = [f"{name}: {text}." for name, text in table.facts.items()]
         legend = LEGEND.format(best="in bold", second="underlined")
         sentences = [*facts, *([f"Marks: {legend}."] if table.ranked else [])]
-    text = for_latex(" ".join(sentences))
+    text = _tex(table, " ".join(sentences))
     return rf"\caption[{{{title}}}]{{{f'{title}. ' if title else ''}{text}}}"
 
 
 def _below(table: Table, sheet: Sheet, width: str) -> list[str]:
     said = [
-        rf"\textsuperscript{{{for_latex(symbol)}}}\,{for_latex(text)}." if symbol else f"{for_latex(text)}."
+        rf"\textsuperscript{{{for_latex(symbol)}}}\,{_tex(table, text)}." if symbol else f"{_tex(table, text)}."
         for symbol, text in remarks(table, sheet)
     ]
     room = r"\textwidth" if width == "page" else r"\columnwidth"
     return [rf"\par\vspace{{3pt}}\parbox{{{room}}}{{\footnotesize\raggedright {' '.join(said)}}}"] if said else []
 
 
-def _head(sheet: Sheet) -> list[str]:
+def _head(table: Table, sheet: Sheet) -> list[str]:
     lines: list[str] = []
     first = len(sheet.fields) + 1
     for k, level in enumerate(sheet.heads):
         last = k == len(sheet.heads) - 1
-        words = [for_latex(word) if last else "" for word in sheet.fields]
-        lines.append(" & ".join([*words, *(_spanning(for_latex(word), span) for word, span in level)]) + r" \\")
+        words = [_tex(table, word) if last else "" for word in sheet.fields]
+        lines.append(" & ".join([*words, *(_spanning(_tex(table, word), span) for word, span in level)]) + r" \\")
         if not last and any(span > 1 for _, span in level):
             lines.append(_rules(level, first))
     return [*lines, r"\midrule"]
@@ -152,38 +184,76 @@ def _rules(level: Sequence[Span], column: int) -> str:
 def _body(table: Table, sheet: Sheet) -> list[str]:
     lines: list[str] = []
     columns = len(sheet.fields) + len(sheet.columns)
+    pads = [_Pad.of([show(row.cells[j], table) for block in sheet.blocks for row in block.rows], table)
+            for j in range(len(sheet.columns))]  # fmt: skip
     for number, block in enumerate(sheet.blocks):
         if number:
             lines.append(r"\midrule")
         if block.label:
-            lines.append(rf"\multicolumn{{{columns}}}{{@{{}}l}}{{\textit{{{for_latex(block.label)}}}}} \\")
+            lines.append(rf"\multicolumn{{{columns}}}{{@{{}}l}}{{\textit{{{_tex(table, block.label)}}}}} \\")
         for k, row in enumerate(block.rows):
             before = block.rows[k - 1]
             if k and (before.line.dense != row.line.dense or before.line.average != row.line.average):
                 lines.append(r"\midrule")
-            lines.append(_row(table, row))
+            lines.append(_row(table, row, pads))
     return lines
 
 
-def _row(table: Table, row: Row) -> str:
+@dataclass(frozen=True)
+class _Pad:
+    """The widest of what stands behind the numbers of a column: each cell leaves so much room, and the points align."""
+
+    spread: str = ""
+    symbols: str = ""
+
+    @classmethod
+    def of(cls, shown: Sequence[Shown], table: Table) -> "_Pad":
+        """That of a column's cells."""
+        deviations = [_subscript(cell) for cell in shown] if table.spread == "sd" else []
+        return cls(max(deviations, key=len, default=""), max((cell.symbols for cell in shown), key=_ems, default=""))
+
+
+def _row(table: Table, row: Row, pads: Sequence[_Pad]) -> str:
     if table.blocks:
-        cells = [_cell(show(cell, table)) for cell in row.cells]
+        cells = [_cell(show(cell, table), pad) for cell, pad in zip(row.cells, pads, strict=True)]
     else:
-        cells = [_spanning(_cell(show(cell, table)), span) for cell, span in merged(row.line, row.cells)]
-    return " & ".join([*map(for_latex, row.words), *cells]) + r" \\"
+        cells, at = [], 0
+        for cell, span in merged(row.line, row.cells):
+            cells.append(_spanning(_cell(show(cell, table), pads[at] if span == 1 else _Pad()), span))
+            at += span
+    return " & ".join([*(_tex(table, word) for word in row.words), *cells]) + r" \\"
 
 
 def _spanning(text: str, span: int) -> str:
     return rf"\multicolumn{{{span}}}{{c}}{{{text}}}" if span > 1 else text
 
 
-def _cell(shown: Shown) -> str:
-    value = for_latex(shown.value)
+def _cell(shown: Shown, pad: _Pad) -> str:
+    value = _stacked(shown.runs) if shown.runs else for_latex(shown.value)
     value = {1: rf"\textbf{{{value}}}", 2: rf"\underline{{{value}}}"}.get(shown.rank, value)
-    notes = rf"\textsuperscript{{{for_latex(shown.symbols)}}}" if shown.symbols else ""
-    spread = _subscript(shown)
+    notes, widest = (rf"\textsuperscript{{{for_latex(text)}}}" if text else "" for text in (shown.symbols, pad.symbols))
+    if notes != widest:
+        notes = (rf"\rlap{{{notes}}}" if notes else "") + rf"\hphantom{{{widest}}}"
+    spread, room = _subscript(shown), pad.spread
+    if spread and len(spread) < len(room):
+        spread += rf"\phantom{{{'0' * (len(room) - len(spread))}}}"
+    if not spread and room and not shown.runs:
+        spread = rf"\phantom{{{room}}}"
     spread = rf"$_{{{spread}}}$" if spread else ""
-    return value + notes + spread + (f" {shown.count}" if shown.count else "")
+    return value + spread + notes + (f" {shown.count}" if shown.count else "")
+
+
+def _lines(runs: Sequence[str]) -> list[str]:
+    """Scores of seeds two by two: as wide as a mean with its spread."""
+    return [" ".join(runs[k : k + 2]) for k in range(0, len(runs), 2)]
+
+
+def _stacked(runs: Sequence[str]) -> str:
+    """The scores of seeds in tiny print, a pair on each line."""
+    lines = r" \\ ".join(rf"\tiny {for_latex(line)}" for line in _lines(runs))
+    return (
+        rf"$\vcenter{{\hbox{{\shortstack[r]{{{lines}}}}}}}$\rule[-4.4pt]{{0pt}}{{13.4pt}}"  # the rule keeps rows apart
+    )
 
 
 def _subscript(shown: Shown) -> str:
@@ -194,32 +264,50 @@ def _subscript(shown: Shown) -> str:
 def _width(table: Table, sheet: Sheet, letters: float, subscripts: float, gap: float) -> float:
     """Points from the first column's left to the last one's right, by the widths of Computer Modern's letters."""
     words = [
-        max(_ems(text) for text in (sheet.fields[k], *(row.words[k] for block in sheet.blocks for row in block.rows)))
+        max(
+            _ems(_seen(table, text))
+            for text in (sheet.fields[k], *(row.words[k] for block in sheet.blocks for row in block.rows))
+        )
         for k in range(len(sheet.fields))
     ]
     columns = [0.0] * len(sheet.columns)
+    symbols = [0.0] * len(sheet.columns)
     for block in sheet.blocks:
         for row in block.rows:
             for j, cell in enumerate(row.cells):
                 shown = show(cell, table)
-                value = _ems(shown.value) * (BOLDER if shown.rank == 1 else 1) + _ems(
-                    f" {shown.count}" if shown.count else ""
-                )
-                small = _ems(_subscript(shown).replace("\\,", " ")) + 0.9 * _ems(shown.symbols) + 0.1
-                columns[j] = max(columns[j], value * letters + small * subscripts)
+                value = _ems(shown.value) * letters
+                if shown.runs:
+                    value = max(map(_ems, _lines(shown.runs))) * TINY
+                value *= BOLDER if shown.rank == 1 else 1
+                value += _ems(f" {shown.count}" if shown.count else "") * letters
+                small = _ems(_subscript(shown).replace("\\,", " ")) + 0.1
+                columns[j] = max(columns[j], value + small * subscripts)
+                symbols[j] = max(symbols[j], 0.9 * _ems(shown.symbols) * subscripts)
+    columns = [number + room for number, room in zip(columns, symbols, strict=True)]
     for level in reversed(sheet.heads):
         at = 0
         for word, span in level:
             room = sum(columns[at : at + span]) + 2 * gap * (span - 1)
-            columns[at] += max(0.0, _ems(word) * letters - room)
+            columns[at] += max(0.0, _ems(_seen(table, word)) * letters - room)
             at += span
     count = len(words) + len(columns)
     return sum(words) * letters + sum(columns) + 2 * gap * (count - 1)
+
+
+def _seen(table: Table, text: str) -> str:
+    """About what a reader sees of `text`: a citation as authors and year, other LaTeX of labels without its commands."""
+    if table.called.marked:
+        for key, mark in table.called.marks.items():
+            latex = re.sub(r"\\cite\w*\*?(\[[^\]]*\])*\{[^}]*\}", "(Author et al., 2000)", table.called.latex[key])
+            text = text.replace(mark, re.sub(r"\\[a-zA-Z]+|[\\{}$^_]", "", latex))
+    return text
 
 
 def _ems(text: str) -> float:
     return sum(_EMS.get(letter, 1.0) for letter in text)
 
 
-def _slug(title: str) -> str:
+def slug(title: str) -> str:
+    """A title in the letters of a label: `mini-board`."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "results"

@@ -17,11 +17,11 @@ TEXTS = {
     "partial": "fewer runs than planned; not ranked",
     "missed": "a run missed its requested sparsity; not ranked",
     "outcome": "this criterion does not promise an exact sparsity; its measured sparsity differs from the column's; not ranked",
-    "floor": "no better than the best constant answer on the evaluated split",
-    "constant": "one run or more gives every example the same answer",
+    "floor": "no better than the trivial predictor, the best constant answer on the evaluated split",
+    "constant": "at least one run gives every example the same answer",
     "optimistic": "weights selected on the reported split itself: optimistic",
-    "gate": "this task does not count: a dense run scores too little above the floor; not ranked, averaged or tested",
-    "bimodal": "some runs lie at the floor and others far above: each run is shown, their mean would describe none",
+    "gate": "a dense run is too close to the trivial predictor on this task: not ranked, averaged or tested",
+    "bimodal": "the score of each seed: some runs stay at the trivial predictor and others do not, so no mean is given",
     "data": "other data than the rest of this task (fingerprints differ): not comparable, not ranked",
     "model": "another start than the rest of this task (model fingerprints differ): not comparable, not ranked",
 }
@@ -105,11 +105,16 @@ def gated(dense: Sequence[Record], cells: Sequence[Cell], gate: float) -> list[C
 
 
 def notes(cells: Sequence[Cell], extra: Mapping[str, str] | None = None) -> tuple[Note, ...]:
-    """One note per kind that occurs: a dagger for the trivial predictor, else a, b, c in the order of TEXTS and then of `extra`."""
+    """One note per kind that occurs: a dagger for the trivial predictor, then a, b, c in the order in which the cells have them.
+
+    Those of one cell come in the order of TEXTS and then of `extra`.
+    """
     texts = {**TEXTS, **(extra or {})}
-    used = [kind for kind in texts if any(kind in cell.marks for cell in cells)]
+    order = {kind: number for number, kind in enumerate(texts)}
+    used = dict.fromkeys(kind for cell in cells for kind in sorted(cell.marks, key=order.__getitem__))
     letters = iter("abcdefghijklmnopqrstuvwxyz")
-    return tuple(Note(DAGGER if kind == "floor" else next(letters), kind, texts[kind]) for kind in used)
+    found = [Note(DAGGER if kind == "floor" else next(letters), kind, texts[kind]) for kind in used]
+    return tuple(sorted(found, key=lambda note: note.symbol != DAGGER))
 
 
 def counts(cell: Cell) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from benchmark.errors import PrunebenchError
+from benchmark.plugins import labels as of_plugins
 from benchmark.plugins.catalogue import label_of
 from benchmark.plugins.registry import parse
 from benchmark.suite.spec import DENSE, portable_plugin
@@ -34,6 +35,27 @@ TASKS = {
     "webnlg/2020": "WebNLG 2020",
     "dart": "DART",
 }
+MODELS = {
+    "mini": "Mini BERT",
+    "minilm-l6-h384": "MiniLM (6 layers)",
+    "all-MiniLM-L6-v2": "MiniLM (6 layers)",
+    "MiniLM-L6-H384-uncased": "MiniLM (6 layers)",
+    "MiniLM-L12-H384-uncased": "MiniLM (12 layers)",
+    "bert-base-uncased": "BERT-base",
+    "bert-base-cased": "BERT-base (cased)",
+    "bert-large-uncased": "BERT-large",
+    "distilbert-base-uncased": "DistilBERT",
+    "roberta-base": "RoBERTa-base",
+    "roberta-large": "RoBERTa-large",
+    "deberta-v3-base": "DeBERTaV3-base",
+    "deberta-v3-large": "DeBERTaV3-large",
+    "electra-base-discriminator": "ELECTRA-base",
+    "gpt2": "GPT-2",
+    "gpt2-medium": "GPT-2 medium",
+    "gpt2-large": "GPT-2 large",
+    "distilgpt2": "DistilGPT-2",
+}
+"""Models by the last part of their hub id or folder."""
 MATCHED = {"accuracy": "MNLI-m", "accuracy_mm": "MNLI-mm"}
 """MNLI has two evaluation sets, which papers print as two tasks."""
 FAMILIES = {"squad": "squad", "squad_v2": "squad", "e2e": "text", "webnlg": "text", "dart": "text"}
@@ -60,33 +82,17 @@ METRICS = {
 
 CRITERIA = {
     DENSE: "Dense",
-    "random": "Random",
-    "magnitude": "Magnitude",
-    "gradient": "Gradient",
-    "movement": "Movement",
-    "soft_movement": "Soft movement",
-    "l0": "L0",
-    "taylor": "Taylor",
-    "fisher": "Fisher",
-    "grasp": "GraSP",
-    "sensitivity": "PLATON",
-    "principled": "PINS",
-    "obert": "oBERT",
-    "wanda": "Wanda",
-    "sparsegpt": "SparseGPT",
+    **of_plugins.CRITERIA,
     # Methods that stand in published tables alone.
     "platon": "PLATON",
     "prune_ofa": "Prune OFA",
     "smp_s": "SMP-S",
     "smp_l": "SMP-L",
 }
-REGULARIZERS = {
-    "distillation": "distil.",
-    "self_regularization": "self-reg.",
-    "l2_sp": "L2-SP",
-    "label_smoothing": "label smooth.",
-    "rdrop": "R-Drop",
-}
+
+
+MARKS = 0xE000
+"""The first of the private characters that stand for LaTeX; no text of a board keeps one, escaping replaces them."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +101,23 @@ class Names:
 
     labels: Mapping[str, str] = field(default_factory=dict)
     plugins: Mapping[str, str] = field(default_factory=dict)
+    latex: Mapping[str, str] = field(default_factory=dict)
+    """What stands in a paper for some of the labels."""
+    marked: bool = False
+    """Whether words hold a private character for each label that has its LaTeX, so that it passes the escaping of all else."""
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """The private character of each label that has its LaTeX."""
+        return {key: chr(MARKS + number) for number, key in enumerate(self.latex)}
+
+    def label(self, text: str) -> str:
+        """The suite's label; empty where it gives none."""
+        return self.marks.get(text, "") if self.marked and text in self.latex else self.labels.get(text, "")
 
     def task(self, text: str) -> str:
         """`glue/sst2` is SST-2; options are left out."""
-        return self.labels.get(text) or _base(text, lambda name: TASKS.get(name) or self.plugins.get(name) or name)
+        return self.label(text) or _base(text, lambda name: TASKS.get(name) or self.plugins.get(name) or name)
 
     def scored(self, task: str, metric: str) -> str:
         """The task with this metric: MNLI has one name for each of its two evaluation sets."""
@@ -114,16 +133,20 @@ class Names:
         """`principled[signed=true] + self_regularization` is PINS (signed) + self-reg.; a regularizer `none` is left out."""
         criterion, _, regularizer = text.partition(" + ")
         row = text if regularizer not in ("", "none") else criterion
-        if row in self.labels:
-            return self.labels[row]
-        if row.endswith(" (tuned)") and (whole := self.labels.get(row.removesuffix(" (tuned)"))):
+        if label := self.label(row):
+            return label
+        if row.endswith(" (tuned)") and (whole := self.label(row.removesuffix(" (tuned)"))):
             return f"{whole} (tuned)"
         name = self._plugin(criterion, CRITERIA)
         return name if regularizer in ("", "none") else f"{name} + {self.regularizer(regularizer)}"
 
     def regularizer(self, text: str) -> str:
         """`self_regularization[teacher=best]` is self-reg. (teacher best)."""
-        return self._plugin(text, REGULARIZERS)
+        return self._plugin(text, of_plugins.REGULARIZERS)
+
+    def model(self, text: str) -> str:
+        """`bert-base-uncased` is BERT-base."""
+        return self.label(text) or MODELS.get(text, text)
 
     def word(self, field: str, value: object) -> str:
         """The words of a value of a table's field."""
@@ -138,16 +161,16 @@ class Names:
             "criterion": self.method,
             "regularizer": lambda name: "" if name in ("", "none") else self.regularizer(name),
             "method": self.method,
-            "model": lambda name: self.labels.get(name, name),
+            "model": self.model,
         }
         return by_field[field](text) if field in by_field else text
 
     def _plugin(self, text: str, known: Mapping[str, str]) -> str:
-        if text in self.labels:
-            return self.labels[text]
+        if label := self.label(text):
+            return label
         plain, tuned = (text.removesuffix(" (tuned)"), " (tuned)") if text.endswith(" (tuned)") else (text, "")
-        if plain in self.labels:
-            return self.labels[plain] + tuned
+        if label := self.label(plain):
+            return label + tuned
         return _base(plain, lambda name: known.get(name) or self.plugins.get(name) or name, _options) + tuned
 
 
@@ -163,7 +186,8 @@ def names_of(suite: "Suite") -> Names:
             name = text.partition("[")[0]
             if label := label_of(kind, name):
                 found[portable_plugin(name)] = label
-    return Names(suite.labels, found)
+    plain = {key: label.text for key, label in suite.labels.items()}
+    return Names(plain, found, {key: label.latex for key, label in suite.labels.items() if label.latex})
 
 
 def family(task: str) -> str:

@@ -3,7 +3,7 @@
 Every writer prints sheets and adds nothing but its own markup, so that all formats show one arrangement.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -17,7 +17,7 @@ Span = tuple[str, int]
 
 HEADS = {
     "method": "Method",
-    "criterion": "Criterion",
+    "criterion": "Method",
     "regularizer": "Regularizer",
     "sparsity": "Sparsity",
     "task": "Task",
@@ -117,8 +117,20 @@ def _sheet(table: Table, part: Sequence[int]) -> Sheet:
         for line, cells in zip(table.rows, table.cells, strict=True)
         if any(cells[j].text or cells[j].state != "blank" for j in part)
     ]
-    blocks = [Block(label, tuple(group)) for label, group in groupby(rows, key=lambda row: words.block(row.line))]
+    blocks = [Block(label, _unrepeated(group)) for label, group in groupby(rows, key=lambda row: words.block(row.line))]
     return Sheet(words.fields, _heads(table, part), columns, tuple(blocks))
+
+
+def _unrepeated(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """The rows without the first words that the row above has too; the last word is always there."""
+    found: list[Row] = []
+    above: tuple[str, ...] = ()
+    for row in rows:
+        same = next((k for k, pair in enumerate(zip(row.words[:-1], above, strict=False)) if pair[0] != pair[1]), None)
+        count = len(row.words[:-1]) if same is None else same
+        found.append(replace(row, words=(*[""] * count, *row.words[count:])) if above else row)
+        above = row.words
+    return tuple(found)
 
 
 class _RowWords:

@@ -1,9 +1,11 @@
 """The words of a cell and of a caption, before any writer decorates them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from benchmark.report.cells import Cell
 from benchmark.report.layout import Line
+from benchmark.report.marks import notes
 from benchmark.report.sheet import Sheet, average_name, shared
 from benchmark.report.statistics.intervals import t_interval
 from benchmark.report.table import Table
@@ -28,6 +30,8 @@ class Shown:
     symbols: str = ""
     """Letters of the notes that apply."""
     rank: int = 0
+    runs: tuple[str, ...] = ()
+    """The score of each seed, where `value` holds them in place of a mean."""
     trivial: bool = False
     """No better than the trivial predictor: printed fainter, never as best or second."""
 
@@ -44,12 +48,13 @@ def show(cell: Cell, table: Table) -> Shown:
         blank = table.blocks and cell.text == "incomplete"
         return Shown("\N{EN DASH}" if blank else cell.text, symbols=symbols, rank=cell.rank)
     if cell.mean is None:
-        blank_text = "\N{EN DASH}" if table.blocks else ""
+        blank_text = "\N{EN DASH}" if table.subject else ""
         return Shown(blank_text if cell.state == "blank" else cell.state)
     if "bimodal" in cell.marks:
-        values = " / ".join(number(value, table.digits) for value in cell.values)
+        runs = tuple(number(value, table.digits) for value in cell.values)
         return Shown(
-            values,
+            " / ".join(runs),
+            runs=runs,
             count=f"({cell.n}/{cell.planned})" if cell.state == "partial" else "",
             symbols=symbols,
             rank=cell.rank,
@@ -57,7 +62,7 @@ def show(cell: Cell, table: Table) -> Shown:
     count = f"({cell.n}/{cell.planned})" if cell.state == "partial" else ""
     trivial = "floor" in cell.marks
     rank = 0 if trivial else cell.rank
-    return Shown(number(cell.mean, table.digits), _spread(cell, table), count, symbols, rank, trivial)
+    return Shown(number(cell.mean, table.digits), _spread(cell, table), count, symbols, rank=rank, trivial=trivial)
 
 
 def number(value: float, digits: int) -> str:
@@ -89,6 +94,12 @@ def caption(table: Table, best: str, second: str, subscript: bool = False) -> li
     return said
 
 
+def lettered(table: Table, shown: Sequence[Sheet]) -> Table:
+    """The table with its notes lettered in the order in which these sheets have them."""
+    cells = [cell for sheet in shown for block in sheet.blocks for row in block.rows for cell in row.cells]
+    return replace(table, notes=notes(cells, {note.kind: note.text for note in table.notes}))
+
+
 def remarks(table: Table, sheet: Sheet) -> list[tuple[str, str]]:
     """(symbol, words) of what a reader of this sheet must know: notes of its cells, its average, what was left out."""
     kinds = {mark for block in sheet.blocks for row in block.rows for cell in row.cells for mark in cell.marks}
@@ -107,7 +118,9 @@ def remarks(table: Table, sheet: Sheet) -> list[tuple[str, str]]:
 def averaged(table: Table, average: Line) -> list[str]:
     """The tasks that an average column is over."""
     at = table.column_fields.index("task")
-    tasks = dict.fromkeys(str(line.key[at]) for line in table.columns if not line.average)
+    counted = [not any("gate" in row[j].marks for row in table.cells) for j in range(len(table.columns))]
+    lines = (line for line, counts in zip(table.columns, counted, strict=True) if counts and not line.average)
+    tasks = dict.fromkeys(str(line.key[at]) for line in lines)
     return [task for task in tasks if task.startswith("glue/") or not str(average.key[at]).startswith("GLUE")]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmark.board.record import Record
 from benchmark.errors import choices
+from benchmark.plugins.labels import letters
 from benchmark.report.cells import Cell
 from benchmark.report.fields import RIVALS, TableError
 from benchmark.report.layout import Line, dense_on_rows, method_name
@@ -74,11 +75,8 @@ def compare(
     The family is all cells that are returned (against `best`, the best ones too); p is corrected over it by step-down max-T.
     """
     lines, fields, crossing = _sides(table)
-    names = [
-        method_name([text for name, text in zip(fields, line.labels, strict=True) if name in RIVALS]) for line in lines
-    ]
-    if against != "best" and not any(_is(against, name) for name in names):
-        raise TableError(f"against: found '{against}'; {choices(against, ['best', *dict.fromkeys(names)])}")
+    names = _methods(lines, fields)
+    against = reference_row(table, against)
     sampler = _Sampler({record.id: record for record in records}, load, aggregate, resamples, seed)
     found: list[Comparison] = []
     statistics: list[float] = []
@@ -116,6 +114,35 @@ def compare(
     ]
 
 
+def reference_row(table: Table, against: str) -> str:
+    """The row that `against` names by its spelling in records or by its label, as records spell it; `best` is itself.
+
+    TableError names the choices, with the label of each.
+    """
+    lines, fields, _ = _sides(table)
+    names = [
+        name
+        for name, line in zip(_methods(lines, fields), lines, strict=True)
+        if not (line.dense or line.average or line.quoted)
+    ]
+    called = replace(table.called, marked=False)
+    words = {name: called.method(name) for name in dict.fromkeys(names)}
+    if against == "best" or any(_is(against, name) for name in names):
+        return against
+    if labelled := [name for name, word in words.items() if word == against]:
+        return labelled[0]
+    meant = next((name for name, word in words.items() if letters(word) == letters(against)), "")
+    hint = f"did you mean '{words[meant]}'? " if meant else ""
+    offered = [name if name == word else f"{name} ({word})" for name, word in words.items()]
+    raise TableError(f"against: found '{against}'; {hint}{choices(against, ['best', *offered])}")
+
+
+def _methods(lines: Sequence[Line], fields: Sequence[str]) -> list[str]:
+    return [
+        method_name([text for name, text in zip(fields, line.labels, strict=True) if name in RIVALS]) for line in lines
+    ]
+
+
 def with_significance(
     table: Table, comparisons: Sequence[Comparison], against: str = "best", level: float = 0.05
 ) -> Table:
@@ -127,11 +154,14 @@ def with_significance(
     if not comparisons:
         return table
     first = comparisons[0]
+    against = reference_row(table, against)
     how = f"(paired bootstrap over the test items, {first.resamples} draws; step-down max-T, level {level:g})"
+    unmarked = "a cell below the best without it is worse on items like these, for these trained models"
+    row = table.called.method(against)
     texts = {
-        "tied": f"not separable from the best of its column {how}",
-        "above": f"better than {against} {how}",
-        "below": f"worse than {against} {how}",
+        "tied": f"not separable from the best of its column {how}; {unmarked}",
+        "above": f"better than {row} {how}",
+        "below": f"worse than {row} {how}",
     }
     reachable = first.smallest_p < level
     cells = [list(row) for row in table.cells]
@@ -142,7 +172,7 @@ def with_significance(
             cells[i][j] = replace(cells[i][j], marks=(*cells[i][j].marks, kind))
     flat = [cell for row in cells for cell in row]
     kept = {note.kind: note.text for note in table.notes if note.kind not in TEXTS}
-    facts = {**table.facts, "Significance": _family(comparisons, against, level, reachable)}
+    facts = {**table.facts, "Significance": _family(comparisons, row, level, reachable)}
     return replace(table, cells=tuple(map(tuple, cells)), notes=notes(flat, kept | texts), facts=facts)
 
 

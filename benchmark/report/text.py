@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from benchmark.report.escape import clean
 from benchmark.report.sheet import Sheet, sheets
-from benchmark.report.show import LEGEND, Shown, caption, remarks, show, trace_lines
+from benchmark.report.show import LEGEND, Shown, caption, lettered, remarks, show, trace_lines
 from benchmark.report.table import Table
 
 MARKS = {0: "", 1: "*", 2: "+"}
@@ -23,7 +23,9 @@ SHORTEST = 12
 
 def write_text(table: Table, trace: bool = False, width: int | None = None, colors: bool = False) -> str:
     """Title, tables, caption and notes, cleaned of control characters; no line of a table is longer than `width` characters."""
-    made = [_Grid(table, sheet, width) for sheet in sheets(table, _fits(table, width))]
+    cut = sheets(table, _fits(table, width))
+    table = lettered(table, cut)
+    made = [_Grid(table, sheet, width) for sheet in cut]
     parts = [clean(table.title), *(grid.text(colors) for grid in made), _below(table, [g.sheet for g in made], width)]
     if trace:
         parts.append("\n".join(["Records:", *(f"  {clean(line)}" for line in trace_lines(table))]))
@@ -149,8 +151,9 @@ def _below(table: Table, made: Sequence[Sheet], width: int | None) -> str:
         legend = [f"Marks: {LEGEND.format(best='*', second='+')}"] if table.ranked else []
         return "\n".join(_wrapped([*facts, *legend, *notes], width, "  "))
     runs = [f"Runs: {table.facts['Runs']}"] if "Runs" in table.facts else []
-    left = [f"{name}: {table.facts[name]}" for name in ("Left out", "Gates", "Significance") if name in table.facts]
-    more = ["How these numbers were made: the same command with --notes"]
+    shown = ("Left out", "Other settings", "Gates", "Significance")
+    left = [f"{name}: {table.facts[name]}" for name in shown if name in table.facts]
+    more = ["How these numbers were made: prunebench table BOARD --notes"]
     lines = [" ".join(sentences), *notes, *runs, *left, *more]
     return "\n".join(_wrapped(lines, width))
 

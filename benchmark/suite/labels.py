@@ -1,26 +1,83 @@
-"""What a suite's `labels` may name, and how records spell it."""
+"""What a suite's `labels` may name, how records spell it, and what LaTeX a label may hold.
 
+labels: {principled: PINS (ours), magnitude: {text: Magnitude, latex: 'Magnitude \\citep{han2015}'}}
+"""
+
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from benchmark.errors import PrunebenchError, choices
+from benchmark.plugins.labels import LABELS, labelled, letters
 from benchmark.plugins.spelling import canonical
-from benchmark.suite.spec import DENSE, portable, spelled
+from benchmark.suite.spec import DENSE, Strict, portable, spelled
+
+WORDS = {
+    "emph", "mbox", "underline", "textbf", "textit", "textsc", "texttt", "textrm", "textsf", "textsl", "textsubscript",
+    "textsuperscript", "mathrm", "mathbf", "mathit", "mathsf", "mathcal", "dagger", "ddagger", "star", "ast", "times", "pm", "ell",
+    "infty", "to", "uparrow", "downarrow", "rightarrow", "leftarrow", "le", "ge", "approx", "sim", "alpha", "beta", "gamma",
+    "delta", "epsilon", "varepsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau",
+    "phi", "varphi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Sigma", "Phi", "Psi", "Omega",
+}  # fmt: skip
+"""Commands that a label may hold beside citations: a board may come from a stranger, and LaTeX commands can read files."""
+CITATION = r"\\(?:cite[a-zA-Z]*\*?(?:\[[^\[\]\\{}%#&$]*\])*|ref)\{[\w:.,+/ -]+\}"
 
 
-def spelled_as_recorded(labels: Mapping[str, str], suite: Mapping[str, Any]) -> dict[str, str]:
+def _latex(text: str) -> str:
+    """`text`, which stands in a paper as it is; ValueError where it would not compile there, or holds other commands."""
+    rest = re.sub(CITATION, "", text)
+    for word in re.findall(r"\\([a-zA-Z]+|.?)", rest):
+        if word not in WORDS and word not in tuple(",; &%$#_{}"):
+            raise ValueError(f"\\{word} is no command that a label may hold; expected \\cite..., \\textsc and the like")
+    plain = re.sub(r"\\([a-zA-Z]+|.)", "", rest)
+    outside = "".join(plain.split("$")[::2])
+    if wrong := next((sign for sign in "%#&~" if sign in plain), "") or next((s for s in "^_" if s in outside), ""):
+        raise ValueError(f"'{wrong}' is a command of LaTeX: write \\{wrong}" + (", or $...$" if wrong in "^_" else ""))
+    depth = [plain[:end].count("{") - plain[:end].count("}") for end in range(1, len(plain) + 1)]
+    if min(depth, default=0) < 0 or (depth and depth[-1]) or plain.count("$") % 2 or "^^" in plain:
+        raise ValueError("its braces or dollars do not come in pairs")
+    if not text.isprintable():
+        raise ValueError("expected one line of printable characters")
+    return text
+
+
+class Label(Strict):
+    """What something is called: in plain text, and in LaTeX where that is to differ."""
+
+    text: Annotated[str, Field(min_length=1, max_length=100)]
+    latex: Annotated[str, Field(max_length=300), AfterValidator(_latex)] = ""
+
+
+def _whole(given: object) -> object:
+    return given if isinstance(given, dict | Label) else {"text": given}
+
+
+Labels = dict[str, Annotated[Label, BeforeValidator(_whole)]]
+
+
+def spelled_as_recorded(labels: Mapping[str, Label], suite: Mapping[str, Any]) -> dict[str, Label]:
     """The labels by the names in records; ValueError for one that names nothing in the validated fields of `suite`."""
     known = _named(suite)
-    found: dict[str, str] = {}
-    for key, text in labels.items():
+    found: dict[str, Label] = {}
+    for key, label in labels.items():
         name = next((name for name in _spellings(key) if name in known), None)
         if name is None:
-            raise ValueError(f"'{key}' is nothing of this suite; {choices(key, known)}")
+            meant = _meant(key, suite["tasks"])
+            hint = f"it is the label of '{meant}': name that. " if meant else ""
+            raise ValueError(f"'{key}' is nothing of this suite; {hint}{choices(key, known)}")
         if name in found:
             raise ValueError(f"'{name}' is named twice")
-        found[name] = text
+        found[name] = label
     return found
+
+
+def _meant(key: str, tasks: list[str]) -> str:
+    """The plugin that papers call `key`: `principled` for PINS, `glue/sst2` for SST-2; "" where none is."""
+    of_task = next((task for task in tasks if letters(task.rpartition("/")[2]) == letters(key)), "")
+    return next(filter(None, (labelled(kind, key) for kind in LABELS)), of_task)
 
 
 def _named(suite: Mapping[str, Any]) -> set[str]:

@@ -108,7 +108,8 @@ def raw_suite(path: Path, changes: Mapping[str, Any] | None = None) -> dict[str,
         raise PrunebenchError(f"{path}: expected a mapping of settings, found {type(raw).__name__}{hint}")
     found: dict[str, Any] = raw
     for key, value in (changes or {}).items():
-        found = _changed(found, key.split("."), value, path)
+        label = key.startswith("labels.")  # what is named may hold dots: a file, or an option's number
+        found = _changed(found, key.split(".", maxsplit=1 if label else -1), value, path)
     return found
 
 
@@ -248,10 +249,10 @@ def parse_changes(texts: list[str]) -> dict[str, Any]:
     """`key=value` texts of --set as a mapping; values are read as YAML."""
     changes = {}
     for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
+        match = re.match(r"((?:[^=\[]|\[[^\[\]]*\])+)=(.*)", text, flags=re.DOTALL)  # no = of an option in brackets
+        if not match or not match[1].strip():
             written = re.fullmatch(r"\s*([\w.]+)\s*:\s*(\S.*)", text)
             example = f"{written[1]}={written[2]}" if written else "for instance training.epochs=2"
             raise PrunebenchError(f"--set {text}: expected key=value, {example}")
-        changes[key.strip()] = load_yaml(value, name=f"--set {text}")
+        changes[match[1].strip()] = load_yaml(match[2], name=f"--set {text}")
     return changes

@@ -31,7 +31,7 @@ from benchmark.plugins.broken import BrokenPluginError
 from benchmark.plugins.spelling import canonical, spaced
 from benchmark.pruning.masks import parse_scope
 from benchmark.suite.identity import plugins_of
-from benchmark.suite.labels import spelled_as_recorded
+from benchmark.suite.labels import Label, Labels, spelled_as_recorded
 from benchmark.suite.spec import (
     DENSE,
     GATE,
@@ -169,9 +169,7 @@ class Suite(Strict):
     gate: Annotated[Real, Field(ge=0, le=100)] = GATE
     """A task counts in ranks, averages and tests where every dense run's headline metric is at least so many points above the
     floor (0 where a task has none). It is declared before the board runs, changes no run, and so no id."""
-    labels: dict[str, Annotated[str, Field(min_length=1, max_length=100)]] = Field(
-        default_factory=dict, max_length=1000
-    )
+    labels: Labels = Field(default_factory=dict, max_length=1000)
     """Display names of tasks, criteria, regularizers and rows in tables and figures; they do not affect ids."""
     tuned: list[TunedCell] = Field(default_factory=list)
     """If given, the board has these cells and the dense ones, and no others."""
@@ -228,7 +226,7 @@ class Suite(Strict):
 
     @field_validator("labels")
     @classmethod
-    def _labelled(cls, labels: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    def _labelled(cls, labels: dict[str, Label], info: ValidationInfo) -> dict[str, Label]:
         """The labels by the names in records."""
         if not {"model", "tasks", "criteria", "regularizers"} <= info.data.keys():
             return labels  # something else is wrong, and will be said

@@ -102,7 +102,7 @@ def test_the_caption_is_two_sentences_and_the_rest_are_comments() -> None:
     latex = render(paper(), "latex")
     (caption,) = re.findall(r"\\caption\[.*?\]\{(.*)\}", latex)
     assert caption == (
-        "Board. mini on CoLA, SST-2, MRPC and STS-B: mean over 3 seeds, standard deviation as subscript, in percent. "
+        "Board. Mini BERT on CoLA, SST-2, MRPC and STS-B: mean over 3 seeds, standard deviation as subscript, in percent. "
         "Best in bold, second underlined in each block and column, the dense model apart."
     )
     assert "% Sparsity: zeros / prunable weights" in latex

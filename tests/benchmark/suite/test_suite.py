@@ -227,7 +227,7 @@ def test_labels_name_what_the_suite_has_and_change_no_id(key: str, known: str) -
         "sparsities": [0.5],
     }
     suite = Suite.model_validate({**plain, "labels": {key: "Ours"}})
-    assert suite.labels == {known: "Ours"}
+    assert {name: label.text for name, label in suite.labels.items()} == {known: "Ours"}
     assert [spec.id for spec in suite.cells()] == [spec.id for spec in Suite.model_validate(plain).cells()]
 
 
