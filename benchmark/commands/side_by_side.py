@@ -97,7 +97,10 @@ def hidden(boards: Sequence[Board], records: Sequence[Record]) -> str:
             if record.id not in known and (planned := missing.pop(_place(record.spec), None)):
                 said = ", ".join(_differences(record.spec, planned.recorded()))
                 found[said] = found.get(said, 0) + 1
-    return "; ".join(f"{count} missing runs have records of {said}" for said, count in found.items())
+    return "; ".join(
+        f"{'1 missing run has a record' if count == 1 else f'{count} missing runs have records'} of {said}"
+        for said, count in found.items()
+    )
 
 
 def _place(spec: RunSpec) -> tuple[object, ...]:

@@ -366,3 +366,44 @@ def test_what_was_run_with_set_is_shown_and_merged_with_set(tmp_path: Path, prun
     assert ".svg" in printed
     assert prunebench("report", board.folder, *changes)[0] == 0
     assert "Runs: 3 of 3 finished" in prunebench("table", board.folder, *changes)[1]
+
+
+# Tables for a paper.
+
+
+def test_caption_label_and_names_of_a_paper_are_options(finished: Board, prunebench: Command) -> None:
+    latex = ("table", finished.folder, "--format", "latex")
+    assert r"\label{tab:tiny}" in prunebench(*latex)[1]
+    assert r"\label{tab:tiny-notes}" in prunebench(*latex, "--notes")[1]
+    assert r"\label{tab:tiny-glue-sst2}" in prunebench(*latex, "--only", "glue/sst2")[1]
+    name = r"labels.random={text: Random, latex: 'Random \citep{lee2019}'}"
+    code, out = prunebench(*latex, "--caption", r"Scores of \emph{ours}.", "--label", "tab:mine", "--set", name)
+    assert code == 0
+    assert all(
+        text in out for text in (r"\caption{Scores of \emph{ours}.}", r"\label{tab:mine}", r"Random \citep{lee2019} &")
+    )
+    assert "citep" not in prunebench("table", finished.folder, "--set", name)[1]
+
+
+@pytest.mark.parametrize("option", ["--caption", "--label"])
+@pytest.mark.parametrize("format", ["text", "markdown", "csv"])
+def test_a_caption_outside_of_latex_is_refused(finished: Board, prunebench: Command, option: str, format: str) -> None:
+    code, out = prunebench("table", finished.folder, "--format", format, option, "x")
+    assert (code, "add --format latex" in out) == (2, True)
+
+
+def test_a_table_of_some_cells_keeps_the_dense_model_of_their_tasks(finished: Board, prunebench: Command) -> None:
+    out = prunebench("table", finished.folder, "--only", "*sst2 random*")[1]
+    assert ("Dense" in out, "Random" in out, "Magnitude" in out) == (True, True, False)
+    code, out = prunebench("table", finished.folder, "--only", "glue/rte")
+    assert (code, "--only 'glue/rte' matches no cell; tasks: glue/sst2" in out) == (2, True)
+
+
+def test_records_under_other_settings_are_named_and_where_to_find_how_numbers_were_made(
+    finished: Board, prunebench: Command
+) -> None:
+    out = prunebench("table", finished.folder, "--set", "training.lr=0.5", "--set", "scope=layer")[1]
+    assert "2 missing runs have records of scope global (here layer), training.lr 0.001 (here 0.5)" in out
+    assert "1 missing run has a record of training.lr 0.001 (here 0.5)" in out
+    assert "Other settings" not in prunebench("table", finished.folder)[1]
+    assert "How these numbers were made: prunebench table BOARD --notes" in out

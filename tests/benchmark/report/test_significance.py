@@ -210,3 +210,36 @@ def test_statistics_leave_out_what_the_table_does_not_rank(change: dict[str, Any
     grid = grid_of(build_table(records))
     assert grid.methods == ("a", "b", "c", "odd")
     assert grid.left_out == ("glue/rte (accuracy) 0.8",)
+
+
+LABELS = Names({"a": "A (ours)", "b": "B"})
+
+
+@pytest.mark.parametrize("against", ["A (ours)", "a"])
+def test_a_row_is_named_by_its_label_and_called_so(against: str) -> None:
+    records = three({"a": 80.0, "b": 65.0, "c": 50.0})
+    table = build_table(records, names=LABELS)
+    found = compare(table, records, outcomes, aggregate, against=against, resamples=400)  # type: ignore[arg-type]
+    marked = with_significance(table, found, against=against)
+    assert [row[0].marks[-1:] for row in marked.cells] == [(), ("below",), ("below",)]
+    assert next(note.text for note in marked.notes if note.kind == "below").startswith("worse than A (ours) (")
+    assert "does it differ from A (ours)" in marked.facts["Significance"]
+
+
+@pytest.mark.parametrize("against", ["a (ours)", "A", "nobody", ""])
+def test_choices_are_rows_with_their_labels_and_none_is_empty(against: str) -> None:
+    specs, records = make_board()
+    table = build_table(records, specs, rows=("sparsity", "method"), columns=("task",), blocks=1, average=True)
+    with pytest.raises(TableError) as error:
+        compare(table, records, outcomes, aggregate, against=against)  # type: ignore[arg-type]
+    said = str(error.value)
+    assert said.endswith(
+        "choices: best, magnitude (Magnitude), movement (Movement), principled (PINS), random (Random)"
+    )
+
+
+@pytest.mark.parametrize("against", ["pins", "P.I.N.S"])
+def test_a_slip_of_a_label_is_answered_with_the_label(against: str) -> None:
+    specs, records = make_board()
+    with pytest.raises(TableError, match="did you mean 'PINS'"):
+        compare(build_table(records, specs), records, outcomes, aggregate, against=against)  # type: ignore[arg-type]
