@@ -251,9 +251,7 @@ def _lines(runs: Sequence[str]) -> list[str]:
 def _stacked(runs: Sequence[str]) -> str:
     """The scores of seeds in tiny print, a pair on each line."""
     lines = r" \\ ".join(rf"\tiny {for_latex(line)}" for line in _lines(runs))
-    return (
-        rf"$\vcenter{{\hbox{{\shortstack[r]{{{lines}}}}}}}$\rule[-4.4pt]{{0pt}}{{13.4pt}}"  # the rule keeps rows apart
-    )
+    return rf"$\vcenter{{\hbox{{\shortstack[r]{{{lines}}}}}}}$\rule[-4.4pt]{{0pt}}{{13.4pt}}\,"  # the rule keeps rows apart
 
 
 def _subscript(shown: Shown) -> str:
