@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from benchmark.errors import PrunebenchError, choices
-from benchmark.pruning.selection import keep_highest
+from benchmark.pruning.selection import keep_highest, keep_highest_rows
 from criteria.common.blocks import blocks
 
 Shape = tuple[int, int]
@@ -182,7 +182,25 @@ def _within(scores: Tensor, shapes: Shapes, sparsities: Sequence[float], k: int)
     sizes = [_size(shape) for shape in shapes]
     counts = apportion([s * n for s, n in zip(sparsities, sizes, strict=True)], sizes, k)
     parts = scores.split(sizes)
-    return torch.cat([keep_highest(part, count) for part, count in zip(parts, counts, strict=True)])
+    return torch.cat(_each(parts, counts) if scores.device.type == "cpu" else _together(parts, counts))
+
+
+def _each(parts: Sequence[Tensor], counts: Sequence[int]) -> list[Tensor]:
+    """The masks of all parts, of each its own count gone."""
+    return [keep_highest(part, count) for part, count in zip(parts, counts, strict=True)]
+
+
+def _together(parts: Sequence[Tensor], counts: Sequence[int]) -> list[Tensor]:
+    """As `_each`, parts of one size and count at once: one by one, they would be some seventy launches a matrix."""
+    alike: dict[tuple[int, int], list[int]] = {}
+    for at, (part, count) in enumerate(zip(parts, counts, strict=True)):
+        alike.setdefault((part.numel(), count), []).append(at)
+    masks = list(parts)
+    for (_, count), places in alike.items():
+        kept = keep_highest_rows(torch.stack([parts[at] for at in places]), count)
+        for at, mask in zip(places, kept, strict=True):
+            masks[at] = mask
+    return masks
 
 
 def _row(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
@@ -201,10 +219,8 @@ def _row(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tenso
 def _n_of_m(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
     """The m - n lowest of every m neighbours are candidates; the lowest candidates are pruned until the count is reached."""
     spare = (_rank(scores.view(-1, scope.b)) < scope.b - scope.a).flatten()
-    candidates = spare.nonzero().squeeze(1)
-    mask = torch.ones_like(spare)
-    mask[candidates] = keep_highest(scores[candidates], min(len(candidates), scope.count(sparsity, shapes)))
-    return mask
+    candidates = len(scores) // scope.b * (scope.b - scope.a)  # counting them would be waiting for the device
+    return keep_highest(scores.masked_fill(~spare, torch.inf), min(candidates, scope.count(sparsity, shapes)))
 
 
 def _block(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:

@@ -87,6 +87,10 @@ class Pruner:
         self.ranked_by: tuple[float, list[int | None]] | None = None
         """Sparsity, and the versions of the scores, from which the current mask was ranked."""
         self.rewind_weights: dict[int, Tensor] = {}
+        self.checks_late = self.mask.device.type != "cpu"
+        """Whether scores that are not finite are noticed only where a value is read anyway (`measure`, `finish`): on a GPU."""
+        self.sound = torch.zeros((), device=self.mask.device)
+        """0 while the scores of all maskings were finite, nan afterwards; on the device."""
         self.stopwatch = Stopwatch(self.mask.device)
         self.effective = self._new_effective() if criterion.latent else self.weights.vector.data
         self._keep_for_rewind()
@@ -167,6 +171,7 @@ class Pruner:
             if not held and self.last_masking != (self.steps_taken, self.target):
                 self._remask(self.target)
             self.settle()
+        self._require_finite()
 
     def settle(self) -> None:
         """Write the masked weights into the parameters for good; afterwards nothing is latent."""
@@ -184,7 +189,11 @@ class Pruner:
             self.weights.point_at(self.effective)
 
     def measure(self) -> float:
-        """The share of the prunable weights that are zero with the current mask applied. (Records count the final weights.)"""
+        """The share of the prunable weights that are zero with the current mask applied. (Records count the final weights.)
+
+        PrunebenchError where a masking's scores were not finite.
+        """
+        self._require_finite()
         n, direct = self.mask.numel(), self.settled or not self.criterion.latent
         seen = (self.weights.vector.data != 0).logical_and_(self.mask) if direct else self._evaluation_weights() != 0
         return (n - count_true(seen)) / n
@@ -196,9 +205,7 @@ class Pruner:
 
     def scores(self) -> Tensor:
         """Scores [n] in the order of the flat vector; PrunebenchError names criterion and layer if one is not finite."""
-        shown = self._as_seen(self.weights.vector.data)
-        scores = [self._score(state, weight) for state, weight in zip(self.states, shown, strict=True)]
-        flat = self._flattened(scores).float()
+        flat = self._scores()
         if not all_finite(flat):
             raise PrunebenchError(self._not_finite(flat))
         return flat
@@ -312,8 +319,28 @@ class Pruner:
         versions = [self.criterion.version(state) for state in self.states]
         if None in versions or self.ranked_by != (sparsity, versions):
             with lending(self.weights.grad):  # the optimizer has taken its step: a vector less at the peak
-                self.mask = self._exact_mask(self.scores(), sparsity)
+                self.mask = self._exact_mask(self._checked_scores(), sparsity)
             self.ranked_by = sparsity, versions
+
+    def _checked_scores(self) -> Tensor:
+        """`scores`; where nobody may wait for them, only noting whether they are finite."""
+        if not self.checks_late:
+            return self.scores()
+        scores = self._scores()
+        low, high = scores.aminmax()
+        self.sound += low * 0 + high * 0
+        return scores
+
+    def _scores(self) -> Tensor:
+        """As `scores`, without the check."""
+        shown = self._as_seen(self.weights.vector.data)
+        scores = [self._score(state, weight) for state, weight in zip(self.states, shown, strict=True)]
+        return self._flattened(scores).float()
+
+    def _require_finite(self) -> None:
+        """PrunebenchError if the scores of a masking were not finite and this was only noted."""
+        if self.checks_late and self.sound.item() != 0:
+            raise PrunebenchError(self._not_finite(self._scores()))
 
     def _exact_mask(self, scores: Tensor, sparsity: float) -> Tensor:
         """The exact mask. Scores of layers that store their weight as [in, out] are reordered first if the scope needs that."""

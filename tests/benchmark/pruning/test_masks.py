@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from benchmark.errors import PrunebenchError
-from benchmark.pruning.masks import SCOPES, Kind, Scope, apportion, erk_sparsities, make_mask, parse_scope, total
+from benchmark.pruning.masks import (
+    SCOPES,
+    Kind,
+    Scope,
+    _each,
+    _together,
+    apportion,
+    erk_sparsities,
+    make_mask,
+    parse_scope,
+    total,
+)
 from benchmark.pruning.pruner import Pruner
 from benchmark.pruning.schedules.one_shot import OneShot
 from benchmark.suite.suite import Override
@@ -36,7 +47,7 @@ def models(draw: st.DrawFn) -> tuple[Tensor, Shapes]:
 
 def mask_of(scores: list[list[float]], scope: str, sparsity: float) -> list[list[bool]]:
     """The mask of a single matrix."""
-    matrix = torch.tensor(scores)
+    matrix = torch.tensor(scores, dtype=torch.float32)
     shape = (matrix.shape[0], matrix.shape[1])
     found: list[list[bool]] = make_mask(matrix.flatten(), [shape], parse_scope(scope), sparsity).view(shape).tolist()
     return found
@@ -127,6 +138,16 @@ def test_layer_remainders_make_up_the_exact_total() -> None:
     """5 of 9 weights: 1.67 of each matrix of three, so 2, 2 and 1."""
     mask = make_mask(torch.arange(9.0), [(1, 3)] * 3, parse_scope("layer"), 5 / 9)
     assert [int((~part).sum()) for part in mask.split(3)] == [2, 2, 1]
+
+
+@given(models(), st.data())
+def test_matrices_together_are_masked_as_each_alone(model: tuple[Tensor, Shapes], data: st.DataObject) -> None:
+    """On a device those of one size and count are ranked at once."""
+    scores, shapes = model
+    parts = scores.split([out * inputs for out, inputs in shapes])
+    counts = [data.draw(st.integers(0, len(part)).map(lambda k: k // 4 * 4)) for part in parts]
+    for one, other in zip(_each(parts, counts), _together(parts, counts), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_row_takes_the_same_number_of_each_row() -> None:

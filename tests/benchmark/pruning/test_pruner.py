@@ -1,5 +1,6 @@
 """The pruner in a plain training loop: what it masks when, what regrows, what is latent, and what a resumed run needs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -244,6 +245,30 @@ def test_scores_that_are_not_finite_name_criterion_and_layer(bad: float) -> None
         PrunebenchError, match=r"criterion Given gave 2 of 4 scores that are not finite in blocks.0.weight"
     ):
         pushed(model, pruner, [[0, 0], [0, 0]])
+
+
+@pytest.mark.parametrize("read", [Pruner.measure, Pruner.finish])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_on_a_device_they_are_noticed_where_something_is_read_anyway(
+    bad: float, read: Callable[[Pruner], object]
+) -> None:
+    model = one_matrix([[1.0, 2.0], [3.0, 4.0]])
+    pruner = Pruner(model, Given((1.0, bad, 2.0, bad)), Steps(), sparsity=0.5, total=1)
+    pruner.checks_late = True
+    pruner.prune()
+    with pytest.raises(
+        PrunebenchError, match=r"criterion Given gave 2 of 4 scores that are not finite in blocks.0.weight"
+    ):
+        read(pruner)
+
+
+@pytest.mark.parametrize("scores", [(3.4e38, -3.4e38, 3.4e38, 1.0), (-0.0, 0.0, 1e-45, -1e-45)])
+def test_extreme_scores_are_finite_there_too(scores: tuple[float, ...]) -> None:
+    pruner = Pruner(one_matrix([[1.0, 2.0], [3.0, 4.0]]), Given(scores), Steps(), sparsity=0.5, total=1)
+    pruner.checks_late = True
+    pruner.prune()
+    pruner.finish()
+    assert pruner.measure() == 0.5
 
 
 def test_scope_published_ranks_biases_too() -> None:

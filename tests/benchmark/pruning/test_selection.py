@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmark.pruning.selection import _from_sortable, _keep_above, _radix_kth, _sortable, keep_highest
+from benchmark.pruning.selection import (
+    _from_sortable,
+    _keep_above,
+    _radix_kth,
+    _sortable,
+    keep_highest,
+    keep_highest_rows,
+)
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 FEW = st.sampled_from([-1.0, -0.0, 0.0, 1e-45, 1.0])
@@ -116,6 +123,14 @@ def test_radix_selection_never_waits_for_the_device(k: int) -> None:
     with Watch():
         mask = by_radix(scores, k)
     assert torch.equal(mask, by_sorting(scores, k))
+
+
+@pytest.mark.parametrize("values", [2, 10, 1 << 20])
+@pytest.mark.parametrize("k", [0, 1, 60, 100])
+def test_rows_are_selected_from_each_on_its_own(values: int, k: int) -> None:
+    rows = torch.randint(-values, values, (5, 100), generator=torch.Generator().manual_seed(values)).float()
+    rows[1] = -0.0
+    assert torch.equal(keep_highest_rows(rows, k), torch.stack([by_sorting(row, k) for row in rows]))
 
 
 def test_large_random_vector() -> None:
