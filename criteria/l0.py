@@ -23,6 +23,7 @@ References: Louizos, Welling & Kingma, Learning Sparse Neural Networks through L
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import torch
@@ -110,9 +111,15 @@ def _stretch(s: Tensor) -> Tensor:
     return s.mul_(R - L).add_(L).clamp_(0, 1)
 
 
+@cache
+def _generator(device: torch.device) -> torch.Generator:
+    """One for all matrices and steps, seeded anew for each: making one takes a device longer than drawing from it."""
+    return torch.Generator(device=device)
+
+
 def _concrete(state: State) -> Tensor:
     """s of the coming update: a function of S, the seed and the updates so far."""
     scores = state["S"]
-    generator = torch.Generator(device=scores.device).manual_seed(int(state["seed"]) + int(state["t"]))
+    generator = _generator(scores.device).manual_seed(int(state["seed"]) + int(state["t"]))
     u = torch.rand(scores.shape, generator=generator, device=scores.device).clamp_(EDGE, 1 - EDGE)
     return u.logit_().add_(scores).div_(B).sigmoid_()
