@@ -8,6 +8,7 @@ from torch import nn
 from benchmark.training.cpu.allocator import keep_freed_memory
 from benchmark.training.cpu.dropout import draw_in_bulk
 from benchmark.training.cpu.linear import multiply_by_onednn
+from benchmark.training.unread_masks import always_make_masks
 
 WAYS: dict[str, Callable[[nn.Module], object]] = {
     "linear": multiply_by_onednn,
@@ -18,9 +19,11 @@ WAYS: dict[str, Callable[[nn.Module], object]] = {
 
 
 def prepare(model: nn.Module, device: torch.device) -> nn.Module:
-    """Move `model` to `device`, and make it train faster if that is a CPU. Parameters and state dict stay as they are."""
+    """Move `model` to `device`, and make it train faster there. Parameters and state dict stay as they are."""
     model = model.to(device)
     if device.type == "cpu":
         for change in WAYS.values():
             change(model)
+    else:
+        always_make_masks(model)
     return model

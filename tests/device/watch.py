@@ -1,0 +1,59 @@
+"""Counts what a device would be asked to launch, and what the host would wait for, on any machine.
+
+A tensor on torch's `meta` device has no values, so that the code takes the branches that it takes on a GPU and every value that the
+host reads is seen: a read (`.item()`, `if tensor`) is answered with 1 here and noted by the line that asked for it.
+"""
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+META = torch.device("meta")
+
+NO_LAUNCH = {
+    "view", "_unsafe_view", "t", "transpose", "expand", "slice", "select", "split", "split_with_sizes", "detach", "alias", "unsqueeze",
+    "squeeze", "permute", "as_strided", "empty", "empty_like", "empty_strided", "unbind", "_reshape_alias",
+}  # fmt: skip
+"""Views and memory: nothing that runs on the device."""
+
+PACKAGES = ("benchmark", "criteria", "tasks", "transformers")
+
+
+class Watch(TorchDispatchMode):
+    """Counts `launches`, and `reads` by the line of the project's or the library's code that made them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.launches, self.reads = 0, Counter[str]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        away = any(_is_away(one) for one in (*args, *kwargs.values()))
+        if away and func is torch.ops.aten._local_scalar_dense.default:
+            self.reads[_line()] += 1
+            return 1
+        if away and func is torch.ops.aten.nonzero.default:
+            self.reads[_line()] += 1
+            return torch.zeros(args[0].numel(), args[0].dim(), dtype=torch.int64, device=META)
+        if away and func.overloadpacket.__name__ not in NO_LAUNCH:
+            self.launches += 1
+        return func(*args, **kwargs)
+
+
+def _is_away(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_is_away, value))
+    return (
+        value == META if isinstance(value, torch.device) else isinstance(value, torch.Tensor) and value.device == META
+    )
+
+
+def _line() -> str:
+    frame: Any = sys._getframe(2)
+    while frame and not any(f"/{part}/" in frame.f_code.co_filename for part in PACKAGES):
+        frame = frame.f_back
+    return "/".join(Path(frame.f_code.co_filename).parts[-2:]) + f":{frame.f_lineno}" if frame else "?"
