@@ -12,6 +12,7 @@ from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, run
 from benchmark.training.train import Run
 from tasks.base import Batch
+from tasks.pipeline.decided import moved
 
 
 def observe_run(spec: RunSpec, options: Options, probing: Probing) -> tuple[Churn, Fidelity | None]:
@@ -91,4 +92,4 @@ def loss_of(job: Run, count: int) -> Loss:
 
 
 def _placed(batch: Batch, device: torch.device) -> Batch:
-    return {name: tensor.to(device) for name, tensor in batch.items()}
+    return moved(batch, lambda tensor: tensor.to(device))

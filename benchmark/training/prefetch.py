@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from tasks.base import Batch
+from tasks.pipeline.decided import moved
 
 T = TypeVar("T")
 
@@ -25,15 +26,16 @@ def prefetched(batches: Iterable[Batch], device: torch.device, pads: Mapping[str
     stream = torch.cuda.Stream(device)
 
     def send(batch: Batch) -> Batch:
-        pinned = {name: tensor.pin_memory() for name, tensor in widened(batch, pads).items()}
+        pinned = moved(widened(batch, pads), torch.Tensor.pin_memory)
         with torch.cuda.stream(stream):
-            return {name: tensor.to(device, non_blocking=True) for name, tensor in pinned.items()}
+            return moved(pinned, lambda tensor: tensor.to(device, non_blocking=True))
 
     for batch in one_ahead(batches, send):
         current = torch.cuda.current_stream(device)
         current.wait_stream(stream)
         for tensor in batch.values():
-            tensor.record_stream(current)  # allocated on the other stream
+            if tensor.is_cuda:
+                tensor.record_stream(current)  # allocated on the other stream
         yield batch
 
 

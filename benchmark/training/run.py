@@ -35,6 +35,7 @@ from benchmark.training.train import Progress, Run, silent, train
 from criteria.base import Criterion
 from criteria.regularizers.base import Forward, Regularizer
 from tasks.base import Batch, Prepared, Setting, Task, TaskError
+from tasks.pipeline.decided import moved
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,8 @@ def calibration(job: Run) -> Callable[[Pruner], bool]:
 
     def batches(count: int) -> list[Batch]:
         stream = prepared.batches("train", spec.training.batch_size, seed=1000 * spec.seed)
-        return [{k: v.to(device) for k, v in batch.items()} for batch, _ in zip(stream, range(count), strict=False)]
+        some = (batch for batch, _ in zip(stream, range(count), strict=False))
+        return [moved(batch, lambda tensor: tensor.to(device)) for batch in some]
 
     return calibrator(job.model, loss, batches)
 

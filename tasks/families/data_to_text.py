@@ -24,13 +24,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks.base import Outcomes, Setting, Task, TaskError
+from tasks.base import Batch, Outcomes, Setting, Task, TaskError
 from tasks.formats.reading import field, listed, spread
 from tasks.formats.reading import text as checked
 from tasks.formats.sources import Layout, Row
 from tasks.metrics.hub import HubMetric, means, parse
 from tasks.metrics.text import signatures, text_metrics, text_outcomes
-from tasks.pipeline.features import Feature
+from tasks.pipeline.batching import Rows
+from tasks.pipeline.decided import DECISIONS, is_counted, picked, positions
+from tasks.pipeline.features import Feature, Features
 from tasks.pipeline.generation import Plan, generate
 from tasks.pipeline.prepared import Compared, PreparedTask
 
@@ -242,11 +244,20 @@ class PreparedText(PreparedTask[Pair]):
         following = inside[:, 1:] & (columns >= batch["start"][:, None])
         before = nn.functional.pad(following, (0, 1))  # a token is predicted from the position before it
         inputs = self.model_inputs(batch)
+        targets = picked(batch, following, ids[:, 1:])
+        if self._picks and is_counted(batch):
+            chosen = positions(batch, before)
+            logits = model(**inputs, logits_to_keep=chosen, use_cache=False).logits
+            return picked(batch, before.gather(1, chosen), logits), targets
         if self._picks:
-            logits = model(**inputs, logits_to_keep=before, use_cache=False).logits
-        else:
-            logits = model(**inputs, use_cache=False).logits[before]
-        return logits, ids[:, 1:][following]
+            return model(**inputs, logits_to_keep=before, use_cache=False).logits, targets
+        return picked(batch, before, model(**inputs, use_cache=False).logits), targets
+
+    def collate(self, features: Features, rows: Rows) -> Batch:
+        """A padded batch of rows, and how many target tokens each has."""
+        batch = super().collate(features, rows)
+        own = batch["attention_mask"].sum(1) - batch["start"] if self.decoder_only else (batch["labels"] != -100).sum(1)
+        return batch | {DECISIONS: own}
 
     @cached_property
     def _picks(self) -> bool:
@@ -258,7 +269,7 @@ class PreparedText(PreparedTask[Pair]):
         labels = batch["labels"]
         shifted = model.prepare_decoder_input_ids_from_labels(labels=labels)
         logits = model(**self.model_inputs(batch), decoder_input_ids=shifted, use_cache=False).logits
-        return logits[labels != -100], labels[labels != -100]
+        return picked(batch, labels != -100, logits), picked(batch, labels != -100, labels)
 
     def outcomes(self, model: nn.Module, split: str) -> tuple[Outcomes, list[str]]:
         """Sums per meaning that the metrics are made of, and the generated texts."""

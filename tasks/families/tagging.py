@@ -14,14 +14,16 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from tasks.base import Outcomes, Setting, Task, TaskError
+from tasks.base import Batch, Outcomes, Setting, Task, TaskError
 from tasks.formats.columns import check_column, scan_columns
 from tasks.formats.reading import each, field, listed, shown, text
 from tasks.formats.sources import Layout, Row
 from tasks.formats.tags import SCHEMES, Sentence, check_scheme, read_tag, to_iob2
 from tasks.metrics.entities import entity_metrics, entity_outcomes
 from tasks.metrics.hub import HubMetric, means, parse
-from tasks.pipeline.features import Feature
+from tasks.pipeline.batching import Rows
+from tasks.pipeline.decided import DECISIONS, picked
+from tasks.pipeline.features import Feature, Features
 from tasks.pipeline.prepared import Compared, PreparedTask
 
 UNLABELLED = -100
@@ -169,8 +171,13 @@ class PreparedTagging(PreparedTask[Sentence]):
     def forward(self, model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """losses [words], logits [words, labels] at the first sub-tokens, sentence after sentence, in fp32."""
         decided = batch["labels"] != UNLABELLED
-        logits = model(**self.model_inputs(batch)).logits[decided].float()
-        return nn.functional.cross_entropy(logits, batch["labels"][decided], reduction="none"), logits
+        logits = picked(batch, decided, model(**self.model_inputs(batch)).logits).float()
+        return nn.functional.cross_entropy(logits, picked(batch, decided, batch["labels"]), reduction="none"), logits
+
+    def collate(self, features: Features, rows: Rows) -> Batch:
+        """A padded batch of rows, and how many words each decides."""
+        batch = super().collate(features, rows)
+        return batch | {DECISIONS: (batch["labels"] != UNLABELLED).sum(1)}
 
     def outcomes(self, model: nn.Module, split: str) -> tuple[Outcomes, list[str]]:
         """Entity counts of every sentence, and its predicted tags joined by spaces."""

@@ -28,6 +28,7 @@ from tasks.metrics.hub import HubMetric, hub_scores
 from tasks.pipeline.batching import Rows, budgeted, carve, grouped, in_order, sample
 from tasks.pipeline.cache import Memo, cached
 from tasks.pipeline.checkpoints import open_checkpoint
+from tasks.pipeline.decided import moved
 from tasks.pipeline.features import Feature, Features, collate, pack
 
 E = TypeVar("E")
@@ -326,7 +327,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 def to_device(batch: Mapping[str, Tensor], model: nn.Module) -> Batch:
     """The batch where the model's weights are."""
     device = next(model.parameters()).device
-    return {name: tensor.to(device) for name, tensor in batch.items()}
+    return moved(batch, lambda tensor: tensor.to(device))
 
 
 def _part(split: Split[E], positions: Rows) -> Split[E]:
