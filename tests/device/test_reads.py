@@ -1,0 +1,162 @@
+"""What a training step asks of a device, seen on torch's `meta` device: between maskings the host reads nothing, and launches are few.
+
+Launches are stated for MiniLM's shape (36 prunable matrices) and BERT-base's (72).
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark.bench.stepper import BERT_BASE, MINILM, Shape
+from benchmark.plugins import registry
+from benchmark.pruning.flat import PrunableWeights
+from benchmark.pruning.masks import make_mask, parse_scope
+from benchmark.pruning.prunable import find_prunable
+from benchmark.pruning.pruner import Pruner
+from benchmark.pruning.schedules.cubic import Cubic
+from benchmark.suite.spec import RunSpec, Training
+from benchmark.training.cpu import prepare
+from benchmark.training.optimizer import FlatOptimizer
+from benchmark.training.run import Options, make_pruner, open_task
+from benchmark.training.train import Run, _step, silent
+from tasks import mini
+from tasks.pipeline.decided import moved
+from tests.device.watch import META, Watch
+
+MASKING = 80
+"""Launches at most to rank and mask all weights at once."""
+
+WHOLE = {
+    "magnitude": 0,
+    "gradient": 2,
+    "taylor": 3,
+    "sensitivity": 6,
+    "principled": 7,
+    "principled[signed=true]": 7,
+    "movement": 3,
+    "movement[score_optimizer=adam]": 9,
+    "fisher": 0,
+    "grasp": 0,
+}
+"""Launches at most to observe, whatever the number of matrices: these criteria see the model as one vector."""
+
+EACH = {
+    "random": (0, 2),
+    "soft_movement": (13, 5),
+    "soft_movement[rule=matched]": (13, 3),
+    "l0": (39, 16),
+    "wanda": (0, 2),
+    "sparsegpt": (0, 2),
+    "obert": (0, 2),
+}
+"""Launches of each matrix to observe and, beside MASKING, to mask: these criteria see matrices."""
+
+
+class Unseeded:
+    """In place of a generator, which `meta` has not."""
+
+    def manual_seed(self, seed: int) -> None:
+        """Nothing to seed."""
+
+
+def bert(shape: Shape) -> nn.Module:
+    """A classifier of that shape without values."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    sizes = {"num_hidden_layers": shape.layers, "hidden_size": shape.hidden, "num_attention_heads": shape.heads}
+    with META:
+        model: Any = BertForSequenceClassification(BertConfig(**sizes, intermediate_size=4 * shape.hidden))
+    return prepare(model, META).train()
+
+
+@pytest.mark.parametrize(
+    ("criterion", "shape"),
+    [*((name, shape) for name in WHOLE for shape in (MINILM, BERT_BASE)), *((name, MINILM) for name in EACH)],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_between_maskings_nothing_is_read_and_little_launched(
+    criterion: str, shape: Shape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("criteria.l0._generator", lambda _: Unseeded())
+    model, total = bert(shape), 6
+    weights = PrunableWeights(find_prunable(model))
+    schedule = Cubic(initial=1, final=2, window=2)
+    pruner = Pruner(
+        model, registry.configure("criteria", criterion), schedule, sparsity=0.5, total=total, weights=weights
+    )
+    pruner.calibrate = lambda _: False
+    most = [0, 0]
+    for index in range(total):
+        with Watch() as observed:
+            pruner.observe(0.1, finite=True)
+        with Watch() as pruned:
+            pruner.prune()
+        assert not observed.reads + pruned.reads, f"step {index}: {dict(observed.reads + pruned.reads)}"
+        most = [max(most[0], observed.launches), max(most[1], pruned.launches)]
+    print(f"{criterion}, {shape.name}: {most[0]} launches to observe, {most[1]} to mask")
+    observing, masking = EACH.get(criterion, (0, 0))
+    matrices = len(weights.matrices)
+    assert most[0] <= WHOLE.get(criterion, 1) + observing * matrices
+    assert most[1] <= MASKING + masking * matrices
+
+
+SCOPES = {"global": 75, "layer": 30, "erk": 30, "row": 505, "2:4": 80, "block[4,4]": 290}
+"""Launches at most to mask the 72 matrices of BERT-base's shape."""
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_masking_reads_nothing(scope: str) -> None:
+    weights = PrunableWeights(find_prunable(bert(BERT_BASE)))
+    with Watch() as seen:
+        mask = make_mask(weights.vector.data, weights.shapes, parse_scope(scope), 0.5)
+    print(f"{scope}: {seen.launches} launches")
+    assert (mask.device, mask.dtype, mask.shape) == (META, torch.bool, weights.vector.shape)
+    assert not seen.reads
+    assert seen.launches <= SCOPES[scope]
+
+
+TASKS = {
+    "glue": ("glue/sst2", "mini"),
+    "glue, decoder": ("glue/sst2", str(Path(mini.__file__).parent / "decoder")),
+    "conll2003": ("conll2003", "mini"),
+    "squad": ("squad", "mini"),
+    "e2e": ("e2e[beams=1,max_target=24]", "mini"),
+}
+REGULARIZERS = ("self_regularization", "distillation", "rdrop", "label_smoothing", "l2_sp")
+
+
+@pytest.mark.parametrize(
+    ("name", "regularizer"), [*((name, "none") for name in TASKS), *(("conll2003", name) for name in REGULARIZERS)]
+)
+def test_a_training_step_reads_nothing(name: str, regularizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, model = TASKS[name]
+    monkeypatch.setattr("torch.optim.AdamW", partial(_unfused, torch.optim.AdamW))
+    training = Training(steps=4, batch_size=4, max_length=48, train_examples=40, eval_examples=4)
+    spec = RunSpec(task=task, model=model, criterion="principled", sparsity=0.5, training=training)
+    prepared = open_task(spec, Options())
+    net = prepare(prepared.build(0), META).train()
+    pruner = make_pruner(net, spec, 4)
+    chosen = registry.configure("regularizers", regularizer)
+    chosen.begin(prepared.forward, prepare(prepared.build(0), META))
+    optimizer = FlatOptimizer(net, pruner.weights, training)
+    run = Run(spec, prepared, net, pruner, optimizer, chosen, META, 4, lambda: None, silent)
+    for index, batch in enumerate(prepared.batches("train", 4, 0)):
+        on_device = moved(batch, lambda tensor: tensor.to(META))
+        with Watch() as seen:
+            run.running += _step(run, on_device, 0.1)
+        assert not seen.reads, f"step {index}: {dict(seen.reads)}"
+        if index == 1:
+            chosen.evaluated(net, 0.0, 0.0)
+        if index == 3:
+            break
+    print(f"{task} {regularizer}: {seen.launches} launches in the last step")
+
+
+def _unfused(adamw: Any, groups: Any, lr: float, fused: bool) -> torch.optim.Optimizer:
+    """AdamW as it is where there is no fused one."""
+    optimizer: torch.optim.Optimizer = adamw(groups, lr=lr, foreach=True)
+    return optimizer
