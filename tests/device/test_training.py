@@ -1,0 +1,166 @@
+"""Training on every device: the optimizer, whole and resumed runs bit for bit, batches on their way, and generated text."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchmark.machine import environment, interrupt
+from benchmark.pruning.flat import PrunableWeights
+from benchmark.pruning.prunable import find_prunable
+from benchmark.suite.spec import RunSpec, Training
+from benchmark.training.checkpoint import Checkpointer
+from benchmark.training.optimizer import FlatOptimizer
+from benchmark.training.prefetch import prefetched
+from benchmark.training.run import Options, open_task, run
+from benchmark.training.train import Run
+from tasks.base import Evaluation
+from tasks.pipeline.decided import DECISIONS
+from tests.benchmark.toy_task import ToyTask
+from tests.device.test_pruner import net
+
+
+@pytest.mark.parametrize("name", ["adamw", "adamax"])
+def test_the_flat_optimizer_is_the_usual_one(name: str, device: torch.device) -> None:
+    model, other = net(device), net(device)
+    training = Training.model_validate({"weight_decay": 0.1, "optimizer": name})
+    flat = FlatOptimizer(model, PrunableWeights(find_prunable(model)), training)
+    groups = [
+        {"params": [p for p in other.parameters() if p.dim() > 1], "weight_decay": 0.1},
+        {"params": [p for p in other.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    kind = torch.optim.AdamW if name == "adamw" else torch.optim.Adamax
+    usual = kind(groups, lr=0.01)
+    for step in range(5):
+        x = torch.randn(8, 64, generator=torch.Generator().manual_seed(step)).to(device)
+        for each in (model, other):
+            first, second, third = cast("nn.ModuleList", each.blocks)
+            cast("nn.Linear", each.head)(third(torch.tanh(second(first(x))))).square().mean().backward()
+        flat.clip(0.1)
+        torch.nn.utils.clip_grad_norm_(other.parameters(), 0.1)
+        for group in usual.param_groups:
+            group["lr"] = 0.01 * (step + 1)
+        flat.step(0.01 * (step + 1))
+        usual.step()
+        flat.zero_grad()
+        usual.zero_grad()
+    for ours, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+ROWS: list[dict[str, Any]] = [
+    {"criterion": "dense", "sparsity": 0.0},
+    {"criterion": "magnitude"},
+    {"criterion": "magnitude", "schedule": "iterative"},
+    {"criterion": "magnitude", "regularizer": "rdrop"},
+    {"criterion": "magnitude", "training": {"optimizer": "adamax"}},
+    {"criterion": "random"},
+    {"criterion": "gradient"},
+    {"criterion": "taylor"},
+    {"criterion": "sensitivity"},
+    {"criterion": "principled"},
+    {"criterion": "principled", "call_point": "after", "scope": "published"},
+    {"criterion": "principled", "regularizer": "self_regularization"},
+    {"criterion": "principled", "regularizer": "distillation"},
+    {"criterion": "movement", "scope": "layer"},
+    {"criterion": "movement[score_optimizer=adam]"},
+    {"criterion": "soft_movement"},
+    {"criterion": "l0"},
+    {"criterion": "fisher"},
+    {"criterion": "grasp"},
+    {"criterion": "wanda"},
+    {"criterion": "sparsegpt"},
+    {"criterion": "obert[block=4]"},
+]
+
+
+class OnDevice(ToyTask):
+    """The toy task, which makes sure where its model lies."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self.device = device
+
+    def forward(self, model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Squared errors and predictions."""
+        logits: Tensor = model(batch["x"])
+        return (logits[:, 0] - batch["y"]).square(), logits
+
+    def evaluate(self, model: nn.Module, split: str) -> Evaluation:
+        """As scripted."""
+        assert {p.device.type for p in model.parameters()} == {self.device.type}
+        return super().evaluate(model, split)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join(map(str, row.values()))[:50])
+def test_a_run_again_and_resumed_gives_the_same_bits(
+    row: dict[str, Any], device: torch.device, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("benchmark.training.run.open_task", lambda *_: OnDevice(device))
+    training = {"steps": 12, "batch_size": 8, "lr": 0.01, "checkpoints": 4} | row.get("training", {})
+    spec = RunSpec.model_validate({"task": "toy", "sparsity": 0.5} | row | {"training": training})
+    options = Options(device=device.type)
+    whole, again = run(spec, options), run(spec, options)
+    before = Checkpointer.after_step
+
+    def stop(checkpointer: Checkpointer, job: Run) -> None:
+        if job.step == 5 and not job.resumed and job.spec.id == whole.record.id:
+            interrupt.ask(15)
+        before(checkpointer, job)
+
+    monkeypatch.setattr(Checkpointer, "after_step", stop)
+    saving = Options(device=device.type, checkpoints=tmp_path)
+    with pytest.raises(interrupt.Interrupted), interrupt.catching():
+        run(spec, saving)
+    with interrupt.catching():
+        resumed = run(spec, saving)
+    assert resumed.record.cost.resumed == [5]
+    assert whole.record.sparsity.met or not whole.record.sparsity.exact
+    first, second, third = (
+        torch.cat([p.detach().flatten() for p in result.model.parameters()]) for result in (whole, again, resumed)
+    )
+    assert torch.equal(first, second), f"two runs differ by {(first - second).abs().max():.2g}"
+    assert torch.equal(first, third), f"the resumed run differs by {(first - third).abs().max():.2g}"
+
+
+def test_batches_arrive_as_they_were(device: torch.device) -> None:
+    batches = [
+        {"input_ids": torch.full((4, 5 + i), i), "index": torch.arange(4), DECISIONS: torch.full((4,), i)}
+        for i in range(40)
+    ]
+    arrived = 0
+    for i, batch in enumerate(prefetched(batches, device, {"input_ids": 7})):
+        assert batch["input_ids"].device.type == device.type
+        assert batch[DECISIONS].device.type == "cpu"
+        assert batch["input_ids"][:, : 5 + i].eq(i).all()
+        assert batch[DECISIONS].tolist() == [i] * 4
+        arrived += 1
+    assert arrived == 40
+
+
+@pytest.mark.parametrize("task", ["glue/sst2", "conll2003", "squad", "e2e[beams=2,max_target=16]"])
+def test_a_task_gives_the_losses_and_answers_of_the_cpu(task: str, accelerator: torch.device) -> None:
+    """In fp32 on both, so that greedy choices agree but for near ties."""
+    training = Training(batch_size=6, train_examples=24, eval_examples=12, max_length=48)
+    prepared = open_task(RunSpec(task=task, training=training), Options())
+    host, away = prepared.build(0).eval(), prepared.build(0).eval().to(accelerator)
+    torch.set_float32_matmul_precision("highest")
+    with torch.no_grad():
+        for batch in prepared.batches("train", 6, 0):
+            (there,) = list(prefetched([batch], accelerator, prepared.pads))
+            expected, found = prepared.forward(host, batch)[0], prepared.forward(away, there)[0]
+            torch.testing.assert_close(found.cpu(), expected, rtol=1e-3, atol=1e-3)
+    ours, theirs = prepared.evaluate(away, "reported"), prepared.evaluate(host, "reported")
+    alike = sum(one == other for one, other in zip(ours.predictions, theirs.predictions, strict=True))
+    assert alike >= 0.9 * len(theirs.predictions)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="memory of a GPU")
+def test_running_out_of_memory_is_known_for_what_it_is() -> None:
+    with pytest.raises(RuntimeError) as found:
+        torch.empty(1 << 42, device="cuda")
+    assert environment.is_out_of_memory(found.value)
+    assert not environment.is_device_lost()
