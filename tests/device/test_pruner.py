@@ -94,7 +94,7 @@ def test_the_same_statistics_and_masks_as_on_the_cpu(criterion: str, accelerator
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_steps_and_maskings_wait_for_nothing(criterion: str, device: torch.device) -> None:
     pruner, weights = driven(criterion, device, silent=True)
-    assert pruner.taken == 24
+    assert pruner.steps_taken == 24
     assert torch.isfinite(weights.vector).all()
 
 

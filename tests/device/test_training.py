@@ -108,7 +108,7 @@ def test_a_run_again_and_resumed_gives_the_same_bits(
 
     def stop(checkpointer: Checkpointer, job: Run) -> None:
         if job.step == 5 and not job.resumed and job.spec.id == whole.record.id:
-            interrupt.ask(15)
+            interrupt.request_stop()
         before(checkpointer, job)
 
     monkeypatch.setattr(Checkpointer, "after_step", stop)
