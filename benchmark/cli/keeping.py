@@ -36,12 +36,15 @@ def export(
     data: Data = None,
     model: Model = None,
     device: Device = "auto",
+    semi_structured: Annotated[
+        bool, typer.Option("--semi-structured", help="In fp16, scored and timed as compressed 2:4 weights: CUDA alone.")
+    ] = False,
 ) -> None:
     """Write a finished cell as a Hugging Face model folder: pruned weights, tokenizer, model card."""
     from benchmark.commands.export import export_cell
 
     opened = open_board(board, changes, data, model, runs=True)
-    score = export_cell(opened, opened.find(cell), folder, device, echo)
+    score = export_cell(opened, opened.find(cell), folder, device, echo, semi_structured)
     echo(f"{folder}: the exported model scores {score:.2f}, as recorded")
 
 

@@ -14,10 +14,12 @@ from benchmark.board.board import Board
 from benchmark.board.outcomes import pack_outcomes
 from benchmark.board.record import Record
 from benchmark.board.weights import check_fit, load_weights, room, size_of
+from benchmark.commands.measure import LARGE, measure_compressed
 from benchmark.commands.verify import weight_problems
 from benchmark.errors import PrunebenchError
 from benchmark.machine import environment
 from benchmark.machine.atomic import WriteError, reason_of, write_text
+from benchmark.pruning.semi_structured import SCOPE, require_cuda
 from benchmark.report.escape import clean, for_markdown
 from benchmark.suite.spec import RunSpec
 from benchmark.training.cpu import prepare
@@ -28,14 +30,22 @@ from tasks.pipeline.whole import make_folder
 
 
 def export_cell(
-    board: Board, spec: RunSpec, folder: Path, device: str = "auto", tell: Callable[[str], object] = lambda _: None
+    board: Board,
+    spec: RunSpec,
+    folder: Path,
+    device: str = "auto",
+    tell: Callable[[str], object] = lambda _: None,
+    semi_structured: bool = False,
 ) -> float:
     """Write model, tokenizer and card to `folder`; the score that the written weights gave just now, in percent.
 
     Kept weights (`run --save-weights`) are used where they are; otherwise the cell is trained again. PrunebenchError, and
     nothing is written, where the weights do not give the recorded score. `tell` gets the room that the model will take, before it
-    is taken.
+    is taken. With `semi_structured` the weights are written in fp16, and the card says how fast they are compressed to 2:4;
+    PrunebenchError for other scopes, and without CUDA.
     """
+    if semi_structured:
+        _require_semi_structured(spec, device)
     record = board.record(spec)
     if folder.exists() and any(folder.iterdir()):
         raise PrunebenchError(f"{folder}: not empty; export writes to a new folder")
@@ -59,7 +69,8 @@ def export_cell(
             f"{spec.cell}: these weights score {score:.2f}, the record says {record.score:.2f}: it was made on another machine or "
             "by another version, and cannot be made again bit for bit here"
         )
-    _write(prepared, model.cpu(), folder, record, tell)
+    faster = _compressed(prepared, model, record) if semi_structured else ""
+    _write(prepared, model.cpu(), folder, record, tell, faster)
     return score
 
 
@@ -78,6 +89,26 @@ def load_kept(model: nn.Module, weights: dict[str, Tensor], record: Record) -> N
     model.load_state_dict(weights)
 
 
+def _require_semi_structured(spec: RunSpec, device: str) -> None:
+    if spec.scope != SCOPE or spec.is_dense:
+        raise PrunebenchError(
+            f"{spec.cell}: --semi-structured is for cells of scope '{SCOPE}', and this one is '{spec.scope}'"
+        )
+    require_cuda(environment.pick_device(device))
+
+
+def _compressed(prepared: Prepared, model: nn.Module, record: Record) -> str:
+    """The card's lines on the model compressed to 2:4: its score, its speed, how to load it. `model` is fp16 afterwards."""
+    compressed, dense_ms, ms = measure_compressed(prepared, model)
+    score = prepared.evaluate(compressed, "reported").metrics[record.metric]
+    where = for_markdown(environment.describe(next(compressed.parameters()).device)["device"])
+    return f"""
+Compressed to 2:4 on {where} it scores {score:.2f}, and a batch of {LARGE} takes {ms:.2f} ms instead of {dense_ms:.2f}, both
+in fp16 ({dense_ms / ms:.2f} times as fast). To compress: load the model in fp16, move it to CUDA, and
+`from benchmark.pruning.semi_structured import convert; convert(model)`.
+"""
+
+
 def _options(board: Board, device: str) -> Options:
     """How to open or train the cell: with the board's caches, or in memory alone where nothing can be written there."""
     try:
@@ -90,7 +121,14 @@ def _options(board: Board, device: str) -> Options:
     return replace(plain, teacher=Teachers(board.cache / "teachers", board.locks, plain).get)
 
 
-def _write(prepared: Prepared, model: nn.Module, folder: Path, record: Record, tell: Callable[[str], object]) -> None:
+def _write(
+    prepared: Prepared,
+    model: nn.Module,
+    folder: Path,
+    record: Record,
+    tell: Callable[[str], object],
+    faster: str,
+) -> None:
     """The whole folder or nothing: written beside its place, then renamed into it."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +136,7 @@ def _write(prepared: Prepared, model: nn.Module, folder: Path, record: Record, t
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
             made = Path(place) / "model"
             prepared.save(model, made)
-            write_text(made / "README.md", card(record))
+            write_text(made / "README.md", card(record) + faster)
             made.replace(folder)
     except (OSError, SafetensorError) as error:  # the latter wraps the system's error in its own words
         raise WriteError(str(folder), reason_of(error) if isinstance(error, OSError) else str(error)) from error

@@ -13,9 +13,14 @@ from benchmark.board.outcomes import load_outcomes
 from benchmark.board.weights import load_weights, save_weights
 from benchmark.commands.export import card, export_cell
 from benchmark.commands.measure import measure_cells
+from benchmark.engine.cell import Settings
+from benchmark.engine.local import run_cells
+from benchmark.engine.progress import Silent
 from benchmark.errors import PrunebenchError
+from benchmark.pruning import semi_structured
 from benchmark.training.run import Options, open_task
 from tests.benchmark.boards import make_board
+from tests.benchmark.conftest import write_suite
 
 Weights = dict[str, Tensor]
 LAYER = "bert.encoder.layer.1.attention.self.query.weight"
@@ -139,3 +144,39 @@ def test_the_card_states_what_a_reader_needs(finished: Path) -> None:
     assert f"{record.sparsity.zeros:,} of {record.sparsity.prunable:,}" in text
     assert record.id in text
     assert "neither smaller on disk nor faster" in text
+
+
+@pytest.fixture
+def two_of_four(tmp_path: Path) -> Board:
+    """A finished board of one 2:4 cell, its weights kept."""
+    board = Board.open(write_suite(tmp_path / "two_of_four", criteria=["magnitude"], scope="2:4", sparsities=[0.5]))
+    assert not run_cells(board, board.cells(), Silent(), Settings(save_weights=True)).failed
+    return board
+
+
+def test_compressed_2_4_weights_need_cuda_and_their_scope(two_of_four: Board, finished: Path, tmp_path: Path) -> None:
+    spec = two_of_four.find("glue/sst2 magnitude 0.5 seed 0")
+    with pytest.raises(PrunebenchError, match="on a CUDA device alone"):
+        export_cell(two_of_four, spec, tmp_path / "out", "cpu", semi_structured=True)
+    board = Board.open(finished)
+    with pytest.raises(PrunebenchError, match="for cells of scope '2:4', and this one is 'global'"):
+        export_cell(board, board.find("glue/sst2 magnitude 0.5 seed 0"), tmp_path / "out", semi_structured=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_2_4_cell_is_written_in_fp16_with_its_speed(
+    two_of_four: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a CPU, with torch's compression replaced by one that changes nothing."""
+    from safetensors.torch import load_file
+
+    monkeypatch.setattr("benchmark.commands.export.require_cuda", lambda _: None)
+    monkeypatch.setattr(semi_structured, "require_cuda", lambda _: None)
+    monkeypatch.setattr(semi_structured, "compress", torch.clone)
+    spec = two_of_four.find("glue/sst2 magnitude 0.5 seed 0")
+    export_cell(two_of_four, spec, tmp_path / "out", "cpu", semi_structured=True)
+    weights = load_file(tmp_path / "out" / "model.safetensors")
+    assert {value.dtype for value in weights.values()} == {torch.float16}
+    for layer in two_of_four.record(spec).sparsity.layers:
+        assert (weights[layer.name] != 0).view(-1, 4).sum(1).max() <= 2
+    assert "Compressed to 2:4 on" in (tmp_path / "out" / "README.md").read_text()
