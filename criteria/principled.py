@@ -21,11 +21,8 @@ Reference: Ren & Zhu, Pruning Pre-trained Language Models with Principled Import
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from criteria.base import Step
-from criteria.common.smoothing import Importance, Smoothed, product
+from criteria.common.smoothing import Importance, Product, Smoothed
 
 
 @dataclass(frozen=True)
@@ -39,9 +36,4 @@ class Principled(Smoothed):
 
     def importance(self, step: Step) -> Importance:
         """|S|, or S itself."""
-        eta = step.lr if self.lr_term else 0.0
-
-        def signed(out: Tensor, theta: Tensor, g: Tensor) -> Tensor:
-            return torch.sub(theta, g, alpha=eta, out=out).mul_(g).neg_()
-
-        return signed if self.signed else product(eta)
+        return Product(step.lr if self.lr_term else 0.0, self.signed)

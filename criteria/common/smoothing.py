@@ -18,9 +18,11 @@ near 1 agree, and a run of a few hundred steps never leaves it: it says nothing 
 Reference: Zhang et al., PLATON, ICML 2022, https://arxiv.org/abs/2206.12562 (equations 6-9 and the released code)
 """
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import torch
@@ -79,17 +81,13 @@ class Smoothed(Criterion):
         importance = self.importance(step)
         started, k = bool(state["seen"][0]), step.index % self.window if self.smooth else 0
         closing = started and k == 0 and "A" in state
-        smoothed = [state[name] for name in ("A", "U") if name in state]
-        for out, theta, g, mean, *averages in blocks(weight, grad, state["M"], *smoothed):
-            if closing:
-                average, *uncertainty = averages
-                average.lerp_(mean, 1 - self.beta1)
-                for spread in uncertainty:
-                    spread.lerp_(torch.sub(mean, average, out=out).abs_(), 1 - self.beta2)
-            if started and k > 0:
-                mean.lerp_(importance(out, theta, g), 1 / (k + 1))
-            else:
-                importance(mean, theta, g)
+        averages = [state[name] for name in ("A", "U") if name in state]
+        window = Window(k if started else 0, closing, (1 - self.beta1, 1 - self.beta2))
+        kernel = one_pass(weight.device)
+        if kernel and isinstance(importance, Product):
+            kernel(importance, window, weight, grad, state["M"], averages)
+        else:
+            fold(importance, window, weight, grad, state["M"], averages)
         state["seen"] += torch.tensor([1, closing])
 
     def version(self, state: State) -> int | None:
@@ -118,14 +116,60 @@ def start(weight: Tensor, *, smooth: bool, uncertainty: bool) -> State:
     return {**state, "seen": torch.zeros(2, dtype=torch.int64)}
 
 
-def product(eta: float = 0.0) -> Importance:
-    """|g (theta - eta g)|; with eta = 0 it is |theta g|."""
+@dataclass(frozen=True)
+class Product:
+    """|g (theta - eta g)|, which is |theta g| with eta = 0; `signed`: -g (theta - eta g)."""
 
-    def importance(out: Tensor, theta: Tensor, g: Tensor) -> Tensor:
-        moved = torch.sub(theta, g, alpha=eta, out=out) if eta else theta
-        return torch.mul(moved, g, out=out).abs_()
+    eta: float = 0.0
+    signed: bool = False
 
-    return importance
+    def __call__(self, out: Tensor, theta: Tensor, g: Tensor) -> Tensor:
+        """Fill `out` with it."""
+        moved = torch.sub(theta, g, alpha=self.eta, out=out) if self.eta else theta
+        found = torch.mul(moved, g, out=out)
+        return found.neg_() if self.signed else found.abs_()
+
+
+@dataclass(frozen=True)
+class Window:
+    """Where a step stands: the `k`-th of its window (from 0), whether one just ended, and its shares of A and U."""
+
+    k: int
+    closing: bool
+    shares: tuple[float, float]
+
+
+def fold(
+    importance: Importance, window: Window, weight: Tensor, grad: Tensor, m: Tensor, averages: list[Tensor]
+) -> None:
+    """Fold this step's importance into M; a window that has ended first enters `averages` (A, or A and U)."""
+    for out, theta, g, mean, *parts in blocks(weight, grad, m, *averages):
+        if window.closing:
+            average, *uncertainty = parts
+            average.lerp_(mean, window.shares[0])
+            for spread in uncertainty:
+                spread.lerp_(torch.sub(mean, average, out=out).abs_(), window.shares[1])
+        if window.k:
+            mean.lerp_(importance(out, theta, g), 1 / (window.k + 1))
+        else:
+            importance(mean, theta, g)
+
+
+Fold = Callable[[Product, Window, Tensor, Tensor, Tensor, list[Tensor]], None]
+
+
+@cache
+def one_pass(device: torch.device) -> Fold | None:
+    """`fold` as one kernel, where that works: on CUDA with Triton and a C compiler, and where it gives what `fold` gives."""
+    if device.type != "cuda":
+        return None
+    try:
+        from criteria.common.smoothing_kernel import checked
+
+        return checked(device)
+    except Exception as error:  # whatever a compiler may raise: the criterion goes on without it
+        warnings.warn(f"smoothed criteria take several passes, for their kernel cannot be used: {error}", stacklevel=2)
+        return None
 
 
 def score(state: State, weight: Tensor) -> Tensor:

@@ -1,0 +1,71 @@
+"""The one-pass kernel gives what torch's operations give, run on a CPU by Triton's interpreter; where it cannot run, they do."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+import torch
+
+from criteria.common import smoothing
+from criteria.common.smoothing import Product, Window
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The kernel's module, interpreted; Triton comes with torch's CUDA builds."""
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    pytest.importorskip("triton", reason="Triton is not installed here")
+    sys.modules.pop("criteria.common.smoothing_kernel", None)
+    yield importlib.import_module("criteria.common.smoothing_kernel")
+    sys.modules.pop("criteria.common.smoothing_kernel", None)
+
+
+WINDOWS = [
+    Window(0, False, (0.15, 0.01)),
+    Window(1, False, (0.15, 0.01)),
+    Window(9, False, (0.3, 0.5)),
+    Window(0, True, (0.15, 0.01)),
+    Window(0, True, (1.0, 0.35)),
+]
+
+
+@pytest.mark.parametrize("n", [1, 1024, 2500])
+@pytest.mark.parametrize("kept", [0, 1, 2])
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+@pytest.mark.parametrize("importance", [Product(), Product(1e-3), Product(0.5, signed=True)], ids=str)
+def test_the_same_numbers(importance: Product, window: Window, kept: int, n: int, kernel: ModuleType) -> None:
+    if window.closing and not kept:
+        pytest.skip("nothing to close a window into")
+    given = (
+        torch.randn(5, n, generator=torch.Generator().manual_seed(n))
+        * torch.tensor([1, 1e-3, 1e-4, 1e-4, 1e-4])[:, None]
+    )
+    ours, theirs = given.clone(), given.clone()
+    for fold, rows in ((kernel.fold, ours), (smoothing.fold, theirs)):
+        fold(importance, window, rows[0], rows[1], rows[2], [rows[3], rows[4]][:kept])
+    torch.testing.assert_close(ours, theirs, rtol=2e-6, atol=2e-9)  # the terms are of 1e-3
+    assert torch.equal(ours[:2], given[:2])
+    assert torch.equal(ours[3 + kept :], given[3 + kept :])
+
+
+def test_it_is_tried_before_it_is_used(kernel: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kernel.checked(torch.device("cpu")) is kernel.fold
+    monkeypatch.setattr(kernel, "fold", lambda *_: None)
+    with pytest.raises(RuntimeError, match="other numbers than torch's"):
+        kernel.checked(torch.device("cpu"))
+
+
+def test_where_it_cannot_run_torch_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "criteria.common.smoothing_kernel", None)
+    smoothing.one_pass.cache_clear()
+    with pytest.warns(UserWarning, match="their kernel cannot be used"):
+        assert smoothing.one_pass(torch.device("cuda")) is None
+    smoothing.one_pass.cache_clear()
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_elsewhere_nothing_of_it_is_looked_for(device: str) -> None:
+    assert smoothing.one_pass(torch.device(device)) is None
+    assert "criteria.common.smoothing_kernel" not in sys.modules
