@@ -109,16 +109,19 @@ def measure(device: torch.device, quick: bool, tell: Tell, place: Place) -> Sect
     ready()
     found: list[tuple[Cell, Ours]] = []
     naives: list[NaiveCell] = []
+    published: list[NaiveCell] = []
     for cell in place.cells:
         spec = place.spec(cell)
         tell(f"cell: {spec.cell}, {place.steps} steps: ours")
         first = run_ours(spec, device)
         tell(f"cell: ours {first.seconds[0]:.1f} s, now naive")
         naives.append(run_apart(spec, device))
+        if device.type == "cuda":
+            published.append(run_apart(spec, device, precision="published"))
         tell(f"cell: naive {naives[-1].seconds:.1f} s, now ours again")
         second = run_ours(spec, device)
         found.append((cell, Ours(first.seconds + second.seconds, second.score)))
-    return compared(found, naives, place, device)
+    return compared(found, naives, place, device, published)
 
 
 def run_ours(spec: RunSpec, device: torch.device) -> Ours:
@@ -128,9 +131,9 @@ def run_ours(spec: RunSpec, device: torch.device) -> Ours:
     return Ours([record.cost.total_seconds], record.metrics[record.metric])
 
 
-def run_apart(spec: RunSpec, device: torch.device) -> NaiveCell:
-    """One naive run in its own process; reading and tokenizing are not timed."""
-    told = child.call("naive", spec=spec.model_dump(mode="json"), device=device.type)
+def run_apart(spec: RunSpec, device: torch.device, precision: str = "ours") -> NaiveCell:
+    """One naive run in its own process, in the harness's precision or the published fp32; reading and tokenizing are not timed."""
+    told = child.call("naive", spec=spec.model_dump(mode="json"), device=device.type, precision=precision)
     parts = {part: told[part] for part in ("teacher", "evaluation")}
     return NaiveCell(told["score"], told["seconds"], parts, int(told["evaluations"]))
 
@@ -179,8 +182,14 @@ def tabulate(times: Mapping[tuple[str, str], Sequence[child.Found]], steps: int,
     )
 
 
-def compared(found: list[tuple[Cell, Ours]], naives: list[NaiveCell], place: Place, device: torch.device) -> Section:
-    """The section that compares ours with naive."""
+def compared(
+    found: list[tuple[Cell, Ours]],
+    naives: list[NaiveCell],
+    place: Place,
+    device: torch.device,
+    published: Sequence[NaiveCell] = (),
+) -> Section:
+    """The section that compares ours with naive in the same precision; beside it the `published` one's, where that is another."""
     rows, targets, raw = [], [], {}
     for (cell, ours), naive in zip(found, naives, strict=True):
         seconds, name = median(ours.seconds), _name(cell)
@@ -196,17 +205,22 @@ def compared(found: list[tuple[Cell, Ours]], naives: list[NaiveCell], place: Pla
         raw[f"{name} ours seconds"] = ours.seconds
         raw |= {f"{name} naive {part} seconds": [value] for part, value in naive.parts.items()}
         raw |= {f"{name} naive seconds": [naive.seconds], f"{name} scores (ours, naive)": [ours.score, naive.score]}
+    for row, (cell, ours), naive in zip(rows, found, published, strict=False):
+        row += [f"{naive.seconds:.1f}", f"{naive.seconds / median(ours.seconds):.1f}"]
+        raw[f"{_name(cell)} naive seconds in fp32"] = [naive.seconds]
     return Section(
         name="cell",
         title=f"A whole cell, {place.steps} steps, ours against the naive loop",
         columns=["cell", "ours s", "naive s", "teacher s", "evaluation s", "naive / ours", "without its teacher",
-                 "score ours", "score naive"],
+                 "score ours", "score naive", *(["naive s in fp32", "naive / ours"] if published else [])],
         rows=rows,
         notes=[
             f"Both sides run in full, nothing is extrapolated: same task, model, batch size, steps, max_length 128, sparsity 0.8. "
             f"The naive loop has a teacher on every step and evaluates every {EVERY} steps, as published (seconds of both, and how "
             f"many evaluations, are given); ours evaluates where the protocol asks, at the end.",
             "'without its teacher' leaves the naive teacher's seconds out: like for like where ours has no regularizer.",
+            *(["Both sides in bf16 autocast with TF32; the last two columns: the naive loop in fp32 without TF32, as published."]
+              if published else []),
         ],
         targets=targets,
         raw=raw,

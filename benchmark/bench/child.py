@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -79,17 +80,22 @@ def cells(specs: list[dict[str, Any]], device: str, without: Sequence[str] = ())
     return {"seconds": seconds, "busy": time.thread_time() - busy}
 
 
-def naive(spec: dict[str, Any], device: str) -> Found:
-    """Seconds and score of a naive cell, in a process that the harness has not configured."""
+def naive(spec: dict[str, Any], device: str, precision: str = "ours") -> Found:
+    """Seconds and score of a naive cell, in a process that the harness has not configured but for `precision` (or `published`)."""
     import torch
 
     from benchmark.bench.cell import opened, ready
     from benchmark.bench.naive import run_naive
+    from benchmark.machine.environment import autocast, prepare_device
     from benchmark.suite.spec import RunSpec
 
     ready()
     wanted = RunSpec.model_validate(spec)
-    found = run_naive(wanted, opened(wanted), torch.device(device))
+    place = torch.device(device)
+    if precision == "ours":
+        prepare_device(place)
+    with autocast(place) if precision == "ours" else nullcontext():
+        found = run_naive(wanted, opened(wanted), place)
     return {"score": found.score, "seconds": found.seconds, "evaluations": found.evaluations, **found.parts}
 
 

@@ -181,7 +181,7 @@ class NaiveCell:
 
 
 def run_naive(spec: RunSpec, prepared: PreparedTask[Any], device: torch.device) -> NaiveCell:
-    """Train, prune and evaluate the cell `spec` naively, in fp32; `prepared` is read and tokenized already."""
+    """Train, prune and evaluate the cell `spec` naively, in the precision that is set; `prepared` is read and tokenized already."""
     started, cell = time.perf_counter(), NaiveCell()
     seed_everything(spec.seed)
     size = spec.training.batch_size

@@ -20,7 +20,9 @@ from tasks.pipeline.batching import budgeted
 from tasks.pipeline.cache import Memo
 
 BATCH_ROWS, BATCH_TOKENS = 512, 32768
-"""Bounds of a batch: prompts, and tokens over all beams with the prompt and the longest answer in each."""
+"""Bounds of a batch on a CPU: prompts, and tokens over all beams with the prompt and the longest answer in each."""
+DEVICE_TOKENS = 4 * BATCH_TOKENS
+"""Tokens on a device, which small batches leave idle: the keys and values of GPT-2 take some 5 GB of its memory then, in bf16."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,10 @@ def search(model: nn.Module, prompts: Sequence[NDArray[np.int32]], plan: Plan) -
     answers: list[list[int]] = [[] for _ in prompts]
     lengths = np.array([len(prompt) + plan.new_tokens for prompt in prompts], np.int64)
     with _decoding(model, plan):
-        for rows in budgeted(lengths, BATCH_ROWS, BATCH_TOKENS // plan.beams):
+        device = next(model.parameters()).device
+        tokens = BATCH_TOKENS if device.type == "cpu" else DEVICE_TOKENS
+        for rows in budgeted(lengths, BATCH_ROWS, tokens // plan.beams):
             ids, mask = pad([prompts[int(row)] for row in rows], plan.pad, left=plan.decoder_only)
-            device = next(model.parameters()).device
             found: Tensor = model.generate(input_ids=ids.to(device), attention_mask=mask.to(device))  # type: ignore[operator]
             start = ids.shape[1] if plan.decoder_only else 1  # what an encoder-decoder begins with is no answer
             for row, answer in zip(rows, found[:, start:].tolist(), strict=True):

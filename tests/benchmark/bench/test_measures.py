@@ -1,6 +1,7 @@
 """Every section runs on tiny shapes."""
 
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -66,6 +67,9 @@ def test_a_cell_beside_the_naive_one() -> None:
     section = cell.compared([(Cell("glue/sst2", "none", 4, 10), ours)], [naive], place, CPU)
     assert section.targets == []  # none is set on the embedded data
     assert section.raw["glue/sst2 scores (ours, naive)"] == [ours.score, naive.score]
+    both = cell.compared([(Cell("glue/sst2", "none", 4, 10), ours)], [naive], place, CPU, [naive])
+    assert both.rows[0] == [*section.rows[0], f"{naive.seconds:.1f}", f"{naive.seconds / median(ours.seconds):.1f}"]
+    assert len(both.columns) == len(both.rows[0])
 
 
 def test_the_harness_alone_with_and_without(monkeypatch: pytest.MonkeyPatch) -> None:
