@@ -5,15 +5,21 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
+import tasks.mini
 from benchmark.board.board import Board
 
+EMBEDDED = Path(tasks.mini.__file__).parent
+"""The embedded models."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 """What torch, MKL and the tokenizers read."""
 LEAST = 2 << 30
 """Bytes of free GPU memory that a further process on a GPU needs at least."""
 UNKNOWN = 8 << 30
-"""Bytes of GPU memory assumed for a cell before any has finished: a guess, large enough for BERT-base and its teacher."""
+"""Bytes of GPU memory assumed for a cell before any has finished, if its model's files are not at hand: BERT-base and its teacher."""
+TRAINED = 12
+"""Bytes of GPU memory for each byte of a model's fp32 file: weights, gradients, optimizer, statistics, teacher, best weights."""
 MARGIN = 1.25
 """Factor on the largest peak in the board's records, for the CUDA context and memory that the allocator holds."""
 
@@ -55,12 +61,23 @@ def jobs_that_fit(jobs: int, gpus: Sequence[str], free: Sequence[int], need: int
 
 
 def memory_needed(board: Board) -> int:
-    """Bytes of GPU memory that a cell of this board needs, estimated from its finished cells."""
+    """Bytes of GPU memory that a cell of this board needs, estimated from its finished cells, or else from its models' files."""
     peaks: Iterable[int] = (
         record.cost.peak_bytes for record in board.records()[0] if "autocast" in record.environment.get("precision", "")
     )
     largest = max(peaks, default=0)
-    return max(LEAST, int(MARGIN * largest)) if largest else UNKNOWN
+    if largest:
+        return max(LEAST, int(MARGIN * largest))
+    return max((_guess(model) for model in {spec.model for spec in board.suite.cells()}), default=UNKNOWN)
+
+
+def _guess(model: str) -> int:
+    """Bytes that training `model`, a folder or a hub id, may take: LEAST is for activations and the CUDA context."""
+    folder = EMBEDDED if model == "mini" else Path(model)
+    stored = max(
+        (sum(path.stat().st_size for path in folder.rglob(f"*{kind}")) for kind in (".safetensors", ".bin")), default=0
+    )
+    return LEAST + TRAINED * stored if stored else UNKNOWN
 
 
 def free_memory(gpus: Sequence[str]) -> list[int]:

@@ -37,14 +37,32 @@ def test_no_more_processes_than_a_gpu_has_memory_for() -> None:
 
 def test_a_cell_wants_what_finished_ones_took(tmp_path: Path) -> None:
     board = make_board(tmp_path)
-    assert placement.memory_needed(board) == placement.UNKNOWN  # none has finished
+    small = placement.memory_needed(board)  # none has finished
+    assert placement.LEAST < small < 1.1 * placement.LEAST  # the embedded models
     finish(board)
-    assert placement.memory_needed(board) == placement.UNKNOWN  # those of a CPU say nothing
+    assert placement.memory_needed(board) == small  # those of a CPU say nothing
     for path in board.records_folder.glob("*.json"):
         record = json.loads(path.read_text())
         record["environment"]["precision"], record["cost"]["peak_bytes"] = "bf16 autocast", 4 * GIB
         path.write_text(json.dumps(record))
     assert placement.memory_needed(Board.open(board.folder)) == 5 * GIB
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"model.safetensors": 3000}, placement.LEAST + 36_000),
+        ({"pytorch_model.bin": 1000, "config.json": 9}, placement.LEAST + 12_000),
+        ({"a.safetensors": 1000, "b.safetensors": 500, "pytorch_model.bin": 1400}, placement.LEAST + 18_000),
+        ({"config.json": 9}, placement.UNKNOWN),
+        ({}, placement.UNKNOWN),
+    ],
+)
+def test_before_any_has_finished_its_model_s_files_tell(files: dict[str, int], expected: int, tmp_path: Path) -> None:
+    for name, size in files.items():
+        (tmp_path / name).write_bytes(bytes(size))
+    assert placement._guess(str(tmp_path)) == expected
+    assert placement._guess("no/such-model-of-the-hub") == placement.UNKNOWN
 
 
 def test_no_gpu_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
