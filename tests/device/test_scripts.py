@@ -1,0 +1,42 @@
+"""The scripts for a machine without a network, as far as any machine can try them: syntax, packed weights, boards compared."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tasks import mini
+from tests.benchmark.boards import finish, make_board
+from tests.device import probe, weights
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.parametrize("name", ["run", "pack"])
+def test_scripts_parse(name: str) -> None:
+    subprocess.run(["bash", "-n", HERE / name], check=True)
+
+
+def test_a_packed_model_is_the_same_in_fp16(tmp_path: Path) -> None:
+    folder = Path(mini.__file__).parent / "encoder"
+    weights.pack(folder, tmp_path / "packed")
+    weights.unpack(tmp_path / "packed", tmp_path / "again")
+    packed, raw = (sum(f.stat().st_size for f in path.iterdir()) for path in (tmp_path / "packed", folder))
+    assert packed < 0.6 * raw
+    assert {path.name for path in (tmp_path / "again").glob("*.json")} == {path.name for path in folder.glob("*.json")}
+    before, after = (load_file(path / "model.safetensors") for path in (folder, tmp_path / "again"))
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        assert torch.equal(after[name], value.half())
+
+
+def test_boards_are_compared_row_by_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    board = make_board(tmp_path)
+    finish(board)
+    probe.compare(str(board.folder), str(board.folder))
+    said = capsys.readouterr().out
+    assert "0 of it are not here" in said
+    assert "mean +0.00" in said
+    assert "glue/sst2 magnitude none 0.5" in said
