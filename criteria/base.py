@@ -14,7 +14,7 @@ Hyperparameters are the fields of the frozen dataclass, statistics live in `Stat
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -50,6 +50,17 @@ class Step:
     def progress(self) -> float:
         """The share of the target sparsity that the schedule has reached, in [0, 1]."""
         return min(1.0, self.sparsity / self.target) if self.target > 0 else 0.0
+
+
+class Choose(Protocol):
+    """Which weights of some neighbouring columns of a matrix stay, so that what the suite's scope asks goes of the whole."""
+
+    @property
+    def group(self) -> int:
+        """So many columns must be asked about together, from a multiple of it on: m of an n:m pattern, else 1."""
+
+    def __call__(self, scores: Tensor, start: int) -> Tensor:
+        """Mask (bool, True = kept) of the columns from `start` on, whose scores [out, columns] these are."""
 
 
 class Criterion(ABC):
@@ -140,6 +151,15 @@ class Criterion(ABC):
 
     def compensate(self, state: State, weight: Tensor, mask: Tensor) -> None:
         """Adjust the kept weights in place for the loss of the others, just before those are zeroed (needs matrices)."""
+
+    def sweep(self, state: State, weight: Tensor, choose: Choose) -> Tensor:
+        """The mask [out, in] of one matrix, its kept weights adjusted in place on the way (needs matrices).
+
+        Asked where the scope settles each matrix by itself. Override it to choose column by column, from weights already adjusted.
+        """
+        mask = choose(self.score(state, weight), 0)
+        self.compensate(state, weight, mask)
+        return mask
 
     def overrides(self, method: str) -> bool:
         """Whether this criterion defines the optional `method` itself, that is, asks the harness for what it takes."""

@@ -5,13 +5,18 @@
     score_ij = W_ij^2 / U_jj^2                  what the layer's squared error grows by when W_ij goes (twice that, exactly)
     update, for j = 1 ... in, rows with W_ij pruned:
         W_i,j: <- W_i,j: - (W_ij / U_jj) U_j,j:
+    the mask is chosen on the way, for 128 columns at once (m for an n:m pattern), from weights already updated
 
 The paper writes [H^-1]_jj for U_jj. Each update is the least-squares optimal answer of the columns from j on to the loss of
-W_ij; the last columns of a block of 128 wait for it to be complete, which is faster and changes nothing.
+W_ij; the columns beyond a block of 128 wait for it to be complete, which is faster and changes nothing.
 
-Departures: the released code picks the mask inside the sweep, from weights already updated and per layer (or n:m group); here
-the harness ranks the scores of the weights as they are, in whatever scope, and the sweep follows that mask. Weights on inputs
-that were never active score 0, where the released code zeroes them at once. Without calibration W^2 ranks and nothing is updated.
+The published method settles each matrix by itself: that is the suite's `scope: layer`, or n:m. Scopes in which matrices compete
+(`global`, `published`, `block[h,w]`) need all scores before any weight is updated: there the mask is ranked first, from the
+weights as they are, and the sweep follows it. The price is a layer error that may exceed that of magnitude (docs/criteria.md).
+
+Departures: masks prune exactly the requested count, each block of columns its share of it, where the released code prunes up to
+one weight more a block. Under `scope: row` each row of the block gives that share. Weights on inputs that were never active
+score 0, where the released code zeroes them at once. Without calibration W^2 ranks and nothing is updated.
 
 Reference: Frantar & Alistarh, SparseGPT: Massive Language Models Can Be Accurately Pruned in One-Shot, ICML 2023,
            https://arxiv.org/abs/2301.00774
@@ -24,12 +29,23 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from criteria.base import Criterion, State
+from criteria.base import Choose, Criterion, State
 from criteria.common.options import require_positive
 from criteria.common.search import Log, Range
 
 COLUMNS = 128
-"""Columns swept before the rest of the matrix is updated."""
+"""Columns chosen from together, and swept before the rest of the matrix is updated."""
+
+
+@dataclass(frozen=True)
+class _Given:
+    """Chooses what a mask [out, in] says that is there already."""
+
+    mask: Tensor
+    group: int = 1
+
+    def __call__(self, scores: Tensor, start: int) -> Tensor:
+        return self.mask[:, start : start + scores.shape[1]]
 
 
 @dataclass(frozen=True)
@@ -73,13 +89,36 @@ class SparseGPT(Criterion):
 
     def compensate(self, state: State, weight: Tensor, mask: Tensor) -> None:
         """Sweep `weight` [out, in] in place, given the mask."""
+        if self.update and _calibrated(state):
+            self._swept(state, weight, _Given(mask))
+
+    def sweep(self, state: State, weight: Tensor, choose: Choose) -> Tensor:
+        """Choose and update block by block; in one go where nothing is updated."""
         if not self.update or not _calibrated(state):
-            return
+            return choose(self.score(state, weight), 0)
+        return self._swept(state, weight, choose)
+
+    def _swept(self, state: State, weight: Tensor, choose: Choose) -> Tensor:
+        """The mask [out, in] that `choose` gives on the way through the columns of `weight`, which is updated in place."""
         u = self._factor(state)
         w = weight.to(u.dtype, copy=True)
-        for start in range(0, w.shape[1], COLUMNS):
-            _sweep(w, ~mask, u, start, min(start + COLUMNS, w.shape[1]))
+        scale = u.diagonal().reciprocal() * (state["XX"].diagonal() > 0)
+        mask = torch.ones(w.shape, dtype=torch.bool, device=w.device)
+        width = max(COLUMNS - COLUMNS % choose.group, choose.group)
+        stride = choose.group if choose.group > 1 else width
+        for start in range(0, w.shape[1], width):
+            stop = min(start + width, w.shape[1])
+            errors = torch.zeros(w.shape[0], stop - start, dtype=w.dtype, device=w.device)
+            for j in range(start, stop):
+                if (j - start) % stride == 0:
+                    near = slice(j, min(j + stride, stop))
+                    mask[:, near] = choose((w[:, near] * scale[near]).square_().to(weight.dtype), j)
+                error = w[:, j] * ~mask[:, j] / u[j, j]
+                w[:, j:stop].addr_(error, u[j, j:stop], alpha=-1)
+                errors[:, j - start] = error
+            w[:, stop:].addmm_(errors, u[start:stop, stop:], alpha=-1)
         weight.copy_(w)
+        return mask
 
     def _factor(self, state: State) -> Tensor:
         """U [in, in], in double precision."""
@@ -93,13 +132,3 @@ class SparseGPT(Criterion):
 def _calibrated(state: State) -> bool:
     """Whether any input was ever active."""
     return bool(state["tokens"].item()) and bool(state["XX"].diagonal().any())
-
-
-def _sweep(w: Tensor, pruned: Tensor, u: Tensor, start: int, stop: int) -> None:
-    """Prune columns start ... stop of `w` one by one, then let the columns beyond answer to all of them."""
-    errors = torch.zeros(w.shape[0], stop - start, dtype=w.dtype, device=w.device)
-    for j in range(start, stop):
-        error = w[:, j] * pruned[:, j] / u[j, j]
-        w[:, j:stop].addr_(error, u[j, j:stop], alpha=-1)
-        errors[:, j - start] = error
-    w[:, stop:].addmm_(errors, u[start:stop, stop:], alpha=-1)

@@ -105,6 +105,11 @@ class Prepared(ABC):
         return {}
 
     @property
+    def drawn(self) -> frozenset[str]:
+        """Parameters that the model's files lack and `build` draws, such as a fresh head; empty where none is known of."""
+        return frozenset()
+
+    @property
     def pads(self) -> Mapping[str, int]:
         """What columns of a batch are padded with, by name; all others with zeros."""
         return {"labels": -100}

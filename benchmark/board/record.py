@@ -185,6 +185,14 @@ def _to_bytes(record: Record) -> bytes:
     return f"{text}\n".encode(errors="replace")
 
 
+def meets(spec: RunSpec, zeros: int, asked: int) -> bool:
+    """Whether so many zeros are what the spec asks for: exactly so many after training, at least so many without any.
+
+    A model that is not trained keeps the zeros that its files had, as those of weights that were stored in four bits.
+    """
+    return zeros == asked if spec.is_trained else zeros >= asked
+
+
 def as_read_back(record: Record) -> Record:
     """The record as it would be loaded from its file, with plain Python numbers; RecordError names a field that would not load."""
     return _read_back(Path(f"{record.id}.json"), _to_bytes(record))

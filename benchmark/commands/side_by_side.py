@@ -16,7 +16,7 @@ from benchmark.suite.spec import RunSpec, Training, portable
 if TYPE_CHECKING:
     from tasks.base import Task
 
-PROTOCOL = ("data", "selection", "heldout", "schedule", "scope", "call_point")
+PROTOCOL = ("data", "selection", "heldout", "schedule", "scope", "call_point", "precision")
 """Settings that boards must share for a task, beside the budget and the data themselves."""
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benchmark.board.board import Board, Source
 from benchmark.board.outcomes import load_outcomes
-from benchmark.board.record import Record, RecordError, load_record, record_path
+from benchmark.board.record import Record, RecordError, load_record, meets, record_path
 from benchmark.board.weights import read_weights, weights_path
 from benchmark.commands.views import aggregate
 from benchmark.engine.sources import refuse_other_sources
@@ -218,7 +218,7 @@ def _sparsity(record: Record) -> Iterator[str]:
     if found.requested != record.spec.sparsity:
         yield f"requested sparsity {found.requested}, its cell asks for {record.spec.sparsity}"
     asked = parse_scope(record.spec.scope).count(record.spec.sparsity, [(found.prunable, 1)])
-    if not record.spec.is_dense and found.met != (found.zeros == asked):
+    if not record.spec.is_dense and found.met != meets(record.spec, found.zeros, asked):
         yield f"says that it {'met' if found.met else 'missed'} its sparsity: {found.zeros} zeros where {asked} are asked for"
     if found.exact and not found.met and not any(note.startswith("missed its sparsity") for note in record.notes):
         yield f"missed its sparsity without a note: {found.zeros} of {found.prunable} weights are zero"

@@ -27,6 +27,9 @@ def train(
     )
     failed = 0
     for spec in cells:
+        if not spec.is_trained:
+            say(f"{spec.cell}: nothing is trained in it, so there are no steps to watch")
+            continue
         if spec.is_dense and not _texts(_pruned(board, spec)):
             say(f"{spec.cell}: no criterion of this board can watch a dense run of it")
             continue

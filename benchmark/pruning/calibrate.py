@@ -2,32 +2,49 @@
 
 Layer inputs come from forward hooks, per-example gradients from one backward pass an example, Hessian products from double
 backward. The model is in eval mode (no dropout) meanwhile and its gradients are restored, so training is not affected.
+
+Where the scope settles each matrix by itself, layer inputs are shown block after block, as the released Wanda and SparseGPT do:
+a block's matrices are pruned before the next block is fed, with what the pruned one gives.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from benchmark.pruning.pruner import CALIBRATIONS, Pruner
-from criteria.base import State
+from benchmark.pruning.pruner import CALIBRATIONS, Calibrate, Pruner, Settle
+from benchmark.pruning.walk import Block, blocks_of, walk
+from criteria.base import Criterion, State
 
 Loss = Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
 """(model, batch) -> mean task loss, a scalar."""
 
 
+Fed = tuple[str, State, Tensor]
+"""Name, state and [out, in] weights of one matrix whose layer's inputs are shown."""
+
+
 def calibrator(
-    model: nn.Module, loss: Loss, batches: Callable[[int], Iterable[Mapping[str, Tensor]]]
-) -> Callable[[Pruner], bool]:
+    model: nn.Module,
+    loss: Loss,
+    batches: Callable[[int], Iterable[Mapping[str, Tensor]]],
+    by_block: bool = True,
+) -> Calibrate:
     """A function for `Pruner.calibrate`, which returns whether the criterion was shown anything.
 
     `batches(n)` returns n training batches, the same ones for every criterion.
+    `by_block`: layer inputs come from pruned earlier blocks where the scope allows it, else from the model as it was before.
     """
 
-    def run(pruner: Pruner) -> bool:
+    def run(pruner: Pruner, settle: Settle | None = None) -> bool:
         criterion = pruner.criterion
         if not wants_calibration(pruner):
             return False
+        if criterion.elementwise and criterion.overrides("observe_inputs"):
+            raise TypeError(
+                f"{type(criterion).__name__} overrides observe_inputs: set elementwise = False to see matrices"
+            )
         was_training = model.training
         model.eval()
         grad = pruner.weights.grad.clone()
@@ -36,9 +53,17 @@ def calibrator(
                 shown = list(batches(criterion.calibration))
                 for state, weight in zip(pruner.states, pruner._as_seen(pruner.weights.vector.data), strict=True):
                     criterion.begin_calibration(state, weight)
-                for method, show in _SHOWS.items():
+                for method, gradients in GRADIENTS.items():
                     if criterion.overrides(method):
-                        show(pruner, model, loss, shown)
+                        for parts in gradients(model, loss, shown, pruner.weights.parameters):
+                            _show(pruner, method, *map(_flat, parts))
+                if criterion.overrides("observe_inputs"):
+                    fed = list(pruner.matrices())
+                    if by_block and settle is not None:
+                        names = [name for name, *_ in fed]
+                        show_by_block(criterion, names, fed.__getitem__, model, loss, shown, settle)
+                    else:
+                        show_inputs(criterion, fed, model, loss, shown)
         finally:
             pruner.weights.grad.copy_(grad)
             model.train(was_training)
@@ -52,58 +77,110 @@ def wants_calibration(pruner: Pruner) -> bool:
     return any(pruner.criterion.overrides(method) for method in CALIBRATIONS)
 
 
-def _inputs(pruner: Pruner, model: nn.Module, loss: Loss, batches: list[Mapping[str, Tensor]]) -> None:
-    """Forward passes with a hook on every prunable layer. A bias gets the constant input 1; a shared layer gets all its inputs.
+def show_inputs(
+    criterion: Criterion, fed: Sequence[Fed], model: nn.Module, loss: Loss, batches: Sequence[Mapping[str, Tensor]]
+) -> None:
+    """Forward passes of the whole model, in which the criterion is shown what the layers of the matrices `fed` see."""
+    for batch in batches:
+        with torch.no_grad(), watching(criterion, fed, model, batch):
+            loss(model, batch)
 
-    Padded positions are left out wherever a layer's input has the positions of the batch.
+
+def show_by_block(
+    criterion: Criterion,
+    names: Sequence[str],
+    fed: Callable[[int], Fed],
+    model: nn.Module,
+    loss: Loss,
+    batches: Sequence[Mapping[str, Tensor]],
+    settle: Settle,
+    dense: bool = False,
+) -> None:
+    """Block after block: show the inputs of its layers, then `settle` its matrices (by their places in `names`), which prunes them.
+
+    `fed(i)` is asked for once a block's turn has come. With `dense`, a block is settled only once the next one has been shown what
+    it gave before. A model that calls a block more than once is shown as a whole, and what no block holds is left to the caller.
     """
-    if pruner.criterion.elementwise:
-        raise TypeError(
-            f"{type(pruner.criterion).__name__} overrides observe_inputs: set elementwise = False to see matrices"
-        )
+
+    def forward(batch: Mapping[str, Tensor]) -> Tensor:
+        return loss(model, batch)
+
+    blocks = blocks_of(model, forward, batches[0]) if batches else []
+    if not blocks:
+        show_inputs(criterion, [fed(i) for i in range(len(names))], model, loss, batches)
+        return
+    held = {block.name: [i for i, name in enumerate(names) if block.holds(name)] for block in blocks}
+    waiting: list[int] = []
+
+    def visited(block: Block) -> None:
+        if dense:
+            settle(waiting)
+            waiting[:] = held[block.name]
+        else:
+            settle(held[block.name])
+
+    walk(
+        model,
+        [block for block in blocks if held[block.name]],
+        forward,
+        batches,
+        lambda block, batch: watching(criterion, [fed(i) for i in held[block.name]], model, batch),
+        visited,
+    )
+    settle(waiting)
+
+
+@contextmanager
+def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: Mapping[str, Tensor]) -> Iterator[None]:
+    """While this lasts the criterion is shown what the layers of the matrices `fed` see of `batch`.
+
+    A shared layer is shown all its inputs, a bias the constant 1. Padded positions are left out wherever a layer sees the
+    batch's own positions.
+    """
     layers = dict(model.named_modules())
-    hooks = []
-    real: Tensor | None = None
-    for name, state, weight in pruner.matrices():
+    real = batch["attention_mask"].bool() if "attention_mask" in batch else None
+    with ExitStack() as hooks:
+        for name, state, weight in fed:
 
-        def hook(
-            _: nn.Module, arguments: tuple[Tensor, ...], name: str = name, state: State = state, weight: Tensor = weight
-        ) -> None:
-            inputs = arguments[0].detach()
-            kept = inputs[real] if real is not None and inputs.shape[:-1] == real.shape else inputs
-            tokens = kept.reshape(-1, kept.shape[-1]).float()
-            inputs = torch.ones_like(tokens[:, :1]) if name.endswith(".bias") else tokens
-            pruner.criterion.observe_inputs(state, weight, inputs)
+            def hook(
+                _: nn.Module,
+                arguments: tuple[Tensor, ...],
+                name: str = name,
+                state: State = state,
+                weight: Tensor = weight,
+            ) -> None:
+                inputs = arguments[0].detach()
+                kept = inputs[real] if real is not None and inputs.shape[:-1] == real.shape else inputs
+                tokens = kept.reshape(-1, kept.shape[-1]).float()
+                criterion.observe_inputs(
+                    state, weight, torch.ones_like(tokens[:, :1]) if name.endswith(".bias") else tokens
+                )
 
-        hooks.append(layers[name.rpartition(".")[0]].register_forward_pre_hook(hook))
-    try:
-        with torch.no_grad():
-            for batch in batches:
-                real = batch["attention_mask"].bool() if "attention_mask" in batch else None
-                loss(model, batch)
-    finally:
-        for handle in hooks:
-            handle.remove()
+            hooks.callback(layers[name.rpartition(".")[0]].register_forward_pre_hook(hook).remove)
+        yield
 
 
-def _examples(pruner: Pruner, model: nn.Module, loss: Loss, batches: list[Mapping[str, Tensor]]) -> None:
-    """One backward pass per example, so that no more than one model-sized gradient is in memory."""
+def example_gradients(
+    model: nn.Module, loss: Loss, batches: Iterable[Mapping[str, Tensor]], parameters: Sequence[nn.Parameter]
+) -> Iterator[tuple[Sequence[Tensor]]]:
+    """The gradients of every single example, so that no more than one model-sized gradient is in memory."""
     for batch in batches:
         for i in range(len(batch["index"])):
-            grads = torch.autograd.grad(loss(model, {k: v[i : i + 1] for k, v in batch.items()}), _parameters(pruner))
-            _show(pruner, "observe_example", _flat(grads))
+            yield (torch.autograd.grad(loss(model, {k: v[i : i + 1] for k, v in batch.items()}), parameters),)
 
 
-def _hessian(pruner: Pruner, model: nn.Module, loss: Loss, batches: list[Mapping[str, Tensor]]) -> None:
+def hessian_products(
+    model: nn.Module, loss: Loss, batches: Iterable[Mapping[str, Tensor]], parameters: Sequence[nn.Parameter]
+) -> Iterator[tuple[Sequence[Tensor], Sequence[Tensor]]]:
     """g and H g of each batch, by differentiating g . stop(g), with an attention kernel that has a second derivative."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     for batch in batches:
         with sdpa_kernel(SDPBackend.MATH):
-            grads = torch.autograd.grad(loss(model, batch), _parameters(pruner), create_graph=True)
+            grads = torch.autograd.grad(loss(model, batch), parameters, create_graph=True)
             inner = torch.stack([(g * g.detach()).sum() for g in grads]).sum()
-            products = torch.autograd.grad(inner, _parameters(pruner))
-        _show(pruner, "observe_hessian", _flat(grads), _flat(products))
+            products = torch.autograd.grad(inner, parameters)
+        yield grads, products
 
 
 def _show(pruner: Pruner, method: str, *vectors: Tensor) -> None:
@@ -113,12 +190,12 @@ def _show(pruner: Pruner, method: str, *vectors: Tensor) -> None:
         getattr(pruner.criterion, method)(state, *parts)
 
 
-def _parameters(pruner: Pruner) -> list[nn.Parameter]:
-    return pruner.weights.parameters
-
-
 def _flat(tensors: Iterable[Tensor]) -> Tensor:
     return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
 
 
-_SHOWS = dict(zip(CALIBRATIONS, (_inputs, _examples, _hessian), strict=True))
+GRADIENTS: Mapping[str, Callable[..., Iterator[tuple[Sequence[Tensor], ...]]]] = {
+    "observe_example": example_gradients,
+    "observe_hessian": hessian_products,
+}
+"""What the methods of a criterion that want gradients are shown."""

@@ -30,6 +30,10 @@ Mask = Callable[[Tensor, Shapes, "Scope", float], Tensor]
 """(scores [n], shapes, scope, sparsity) -> mask [n]."""
 
 
+Quotas = Callable[[Shapes, "Scope", float], "list[Quota] | None"]
+"""(shapes, scope, sparsity) -> a quota for each matrix, or None where all of them compete at that sparsity."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """What there is to say of one kind of scope: a row of `SCOPES`. `a` and `b` are the numbers in a scope's name."""
@@ -50,6 +54,8 @@ class Kind:
     """Looks at rows and columns, so that scores must come as [out, in], also of a layer that stores its weight transposed."""
     biases: bool = False
     """Ranks the biases of the layers with their weights."""
+    quotas: Quotas | None = None
+    """Where no matrix competes with another: how much of each is pruned."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,46 @@ class Scope:
         """Exactly how many weights are pruned at `sparsity`."""
         rows, columns = self._kind.tile(self.a, self.b) if self._kind.whole_tiles else (1, 1)
         return round(sparsity * (total(shapes) // (rows * columns))) * rows * columns
+
+    @property
+    def settles_each(self) -> bool:
+        """Whether no matrix competes with another, at a pattern's own sparsity."""
+        return self._kind.quotas is not None
+
+    def quotas(self, shapes: Shapes, sparsity: float) -> "list[Quota] | None":
+        """How much of each matrix is pruned at `sparsity`; None if that depends on how the scores of all matrices compare."""
+        return self._kind.quotas(shapes, self, sparsity) if self._kind.quotas else None
+
+
+@dataclass(frozen=True)
+class Quota:
+    """How many weights of a matrix of `shape` (out, in) go: `count` in all, the lowest of it, of each row or of each group.
+
+    It can be asked for all columns at once or from left to right for some of them (a `Choose` of criteria/base.py): every part
+    gives its share, and all together exactly `count`.
+    """
+
+    count: int
+    shape: Shape
+    rows: bool = False
+    """Rows share the count, all the same but for a remainder of one weight, which the first rows bear."""
+    group: int = 1
+    """Of so many neighbouring columns of a row the same number goes; 1: no groups."""
+
+    def __call__(self, scores: Tensor, start: int = 0) -> Tensor:
+        """Mask (bool, True = kept) of the columns from `start` on, whose scores [out, columns] these are."""
+        (out, inputs), stop = self.shape, start + scores.shape[1]
+        if self.group > 1:
+            spare = self.count * self.group // (out * inputs)
+            return (_rank(scores.reshape(-1, self.group)) >= spare).view(scores.shape)
+        if self.rows:
+            each, extra = divmod(self.count, out)
+            most, least = (_share(count, inputs, start, stop) for count in (each + 1, each))
+            drop = torch.full((out, 1), least, device=scores.device)
+            drop[:extra] = most
+            return _rank(scores) >= drop
+        kept = keep_highest(scores.reshape(-1), _share(self.count, inputs, start, stop))
+        return kept.view(scores.shape)
 
 
 def parse_scope(text: str) -> Scope:
@@ -169,29 +215,50 @@ def _global(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Te
     return keep_highest(scores, scope.count(sparsity, shapes))
 
 
-def _layer(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
-    return _within(scores, shapes, [sparsity] * len(shapes), scope.count(sparsity, shapes))
+def _each(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
+    """Rank each matrix by itself, as its quota says."""
+    quotas = scope.quotas(shapes, sparsity)
+    assert quotas is not None
+    parts = scores.split([_size(shape) for shape in shapes])
+    if scores.device.type != "cpu" and not any(quota.rows or quota.group > 1 for quota in quotas):
+        return torch.cat(_together(parts, [quota.count for quota in quotas]))
+    return torch.cat([quota(part.view(quota.shape)).flatten() for part, quota in zip(parts, quotas, strict=True)])
 
 
-def _erk(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
-    return _within(scores, shapes, erk_sparsities(shapes, sparsity), scope.count(sparsity, shapes))
+def _same_share(shapes: Shapes, scope: Scope, sparsity: float, rows: bool = False) -> "list[Quota]":
+    """The same sparsity in every matrix."""
+    return _apportioned([sparsity] * len(shapes), shapes, scope.count(sparsity, shapes), rows)
 
 
-def _within(scores: Tensor, shapes: Shapes, sparsities: Sequence[float], k: int) -> Tensor:
-    """Rank each matrix by itself at its own sparsity; `k` weights are pruned in all."""
+def _row_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":
+    """The same sparsity in every row."""
+    return _same_share(shapes, scope, sparsity, rows=True)
+
+
+def _erk_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":
+    """Each matrix at its Erdos-Renyi-Kernel sparsity."""
+    return _apportioned(erk_sparsities(shapes, sparsity), shapes, scope.count(sparsity, shapes))
+
+
+def _pattern_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota] | None":
+    """m - n of every m neighbours; None on the way there, where the lowest of the whole model go first."""
+    if scope.count(sparsity, shapes) * scope.b != total(shapes) * (scope.b - scope.a):
+        return None
+    return [Quota(_size(shape) // scope.b * (scope.b - scope.a), shape, group=scope.b) for shape in shapes]
+
+
+def _apportioned(sparsities: Sequence[float], shapes: Shapes, k: int, rows: bool = False) -> "list[Quota]":
+    """Quotas at these sparsities, `k` weights in all."""
     sizes = [_size(shape) for shape in shapes]
     counts = apportion([s * n for s, n in zip(sparsities, sizes, strict=True)], sizes, k)
-    parts = scores.split(sizes)
-    return torch.cat(_each(parts, counts) if scores.device.type == "cpu" else _together(parts, counts))
-
-
-def _each(parts: Sequence[Tensor], counts: Sequence[int]) -> list[Tensor]:
-    """The masks of all parts, of each its own count gone."""
-    return [keep_highest(part, count) for part, count in zip(parts, counts, strict=True)]
+    return [Quota(count, shape, rows) for count, shape in zip(counts, shapes, strict=True)]
 
 
 def _together(parts: Sequence[Tensor], counts: Sequence[int]) -> list[Tensor]:
-    """As `_each`, parts of one size and count at once: one by one, they would be some seventy launches a matrix."""
+    """The masks of all parts, of each its own count gone; parts of one size and count at once.
+
+    One by one they would be some seventy launches a matrix.
+    """
     alike: dict[tuple[int, int], list[int]] = {}
     for at, (part, count) in enumerate(zip(parts, counts, strict=True)):
         alike.setdefault((part.numel(), count), []).append(at)
@@ -203,17 +270,9 @@ def _together(parts: Sequence[Tensor], counts: Sequence[int]) -> list[Tensor]:
     return masks
 
 
-def _row(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
-    """The same count in every row of a matrix, with the remainder spread over its first rows."""
-    sizes = [_size(shape) for shape in shapes]
-    counts = apportion([sparsity * n for n in sizes], sizes, scope.count(sparsity, shapes))
-    masks = []
-    for part, shape, count in zip(scores.split(sizes), shapes, counts, strict=True):
-        each, extra = divmod(count, shape[0])
-        drop = torch.full((shape[0], 1), each, device=scores.device)
-        drop[:extra] += 1
-        masks.append((_rank(part.view(shape)) >= drop).flatten())
-    return torch.cat(masks)
+def _share(count: int, columns: int, start: int, stop: int) -> int:
+    """What columns `start` to `stop` of `columns` give of `count`: rounded from the left, so that all parts together give it."""
+    return (2 * count * stop + columns) // (2 * columns) - (2 * count * start + columns) // (2 * columns)
 
 
 def _n_of_m(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
@@ -249,9 +308,9 @@ def _rank(rows: Tensor) -> Tensor:
 SCOPES: dict[str, Kind] = {
     "global": Kind(_global),
     "published": Kind(_global, biases=True),
-    "layer": Kind(_layer),
-    "row": Kind(_row, two_dimensional=True),
-    "erk": Kind(_erk),
+    "layer": Kind(_each, quotas=_same_share),
+    "row": Kind(_each, quotas=_row_share, two_dimensional=True),
+    "erk": Kind(_each, quotas=_erk_share),
     "n:m": Kind(
         _n_of_m,
         name="{a}:{b}",
@@ -259,6 +318,7 @@ SCOPES: dict[str, Kind] = {
         rule="of m neighbours n stay, 0 < n < m",
         tile=lambda n, m: (1, m),  # noqa: ARG005
         target=lambda n, m: 1 - n / m,
+        quotas=_pattern_share,
         two_dimensional=True,
     ),
     "block[h,w]": Kind(

@@ -37,6 +37,18 @@ class Matrix:
         return stored.view(inputs, out).t() if self.transposed else stored.view(out, inputs)
 
 
+@dataclass(frozen=True)
+class Listed:
+    """The prunable matrices of a model as they lie in it; `PrunableWeights` (flat.py) lays them out in one vector."""
+
+    matrices: list[Matrix]
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """(out, in) of each."""
+        return [matrix.shape for matrix in self.matrices]
+
+
 def find_prunable(model: nn.Module, biases: bool = False, skip_frozen: bool = False) -> list[Matrix]:
     """The prunable matrices of `model` in the order of its modules.
 

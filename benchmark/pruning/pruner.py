@@ -16,8 +16,9 @@ value underneath and the forward pass sees weight * gate. From `observe` to `pru
 optimizer over `model.parameters()` moves them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ from benchmark.machine import parallel
 from benchmark.machine.stopwatch import Stopwatch
 from benchmark.pruning.arguments import check_schedule, require_kinds, require_sparsity, require_whole
 from benchmark.pruning.flat import PrunableWeights
-from benchmark.pruning.masks import gate, make_mask, parse_scope
+from benchmark.pruning.masks import Quota, gate, make_mask, parse_scope
 from benchmark.pruning.prunable import find_prunable, prunable_of
 from benchmark.pruning.schedules.base import Schedule
 from benchmark.pruning.selection import count_true
@@ -36,6 +37,18 @@ from criteria.common.blocks import fresh, lending
 
 CALIBRATIONS = ("observe_inputs", "observe_example", "observe_hessian")
 """The methods of a criterion that are called during calibration."""
+
+Settle = Callable[[Sequence[int]], None]
+"""Chooses the masks of these matrices, by their places, and prunes them in the model that is being calibrated."""
+
+
+class Calibrate(Protocol):
+    """Called before each new mask to show the criterion calibration batches; returns False if it needs none. See calibrate.py.
+
+    `settle` is there where each matrix may be pruned as soon as its own part of it was shown.
+    """
+
+    def __call__(self, pruner: "Pruner", settle: Settle | None = None) -> bool: ...
 
 
 class Pruner:
@@ -78,8 +91,8 @@ class Pruner:
         self.settled = False
         generator = torch.Generator().manual_seed(seed)
         self.states: list[State] = [criterion.init(part, generator) for part in self._as_seen(self.weights.vector.data)]
-        self.calibrate: Callable[[Pruner], bool] | None = None
-        """Called before each new mask to show the criterion calibration batches; returns False if it needs none. See calibrate.py."""
+        self.calibrate: Calibrate | None = None
+        """Set by whoever owns the data."""
         self.on_new_mask: Callable[[Pruner], None] | None = None
         """Called with every new mask before it is applied, for diagnostics; must change nothing."""
         self.last_masking: tuple[int, float] | None = None
@@ -295,14 +308,27 @@ class Pruner:
     def _remask(self, sparsity: float) -> None:
         """Compute the mask at `sparsity`, and let the criterion adjust the weights that stay."""
         self.last_masking = (self.steps_taken, sparsity)
-        calibrated = self.calibrate is not None and self.calibrate(self)
+        vector, criterion = self.weights.vector.data, self.criterion
+        alone = criterion.overrides("sweep") or criterion.overrides("observe_inputs")
+        each = alone and criterion.exact and not criterion.latent
+        quotas = self.scope.quotas(self.weights.shapes, sparsity) if each else None
+        if quotas is not None:
+            calibrated = self._settle_each(quotas)
+        else:
+            calibrated = self.calibrate is not None and self.calibrate(self)
+            self._settle_together(sparsity)
+        if calibrated:  # every process calibrates, and a GPU's sums may differ in the last bit
+            parallel.share([self.mask.view(torch.uint8), vector])
+
+    def _settle_together(self, sparsity: float) -> None:
+        """One mask from all scores, then the criterion's answer to it."""
         vector = self.weights.vector.data
         if self.criterion.exact:
             self._rank_anew(sparsity)
         else:
             step = self._step(0.0, sparsity)
             kept = [
-                self._require_shape("keep", self.criterion.keep(state, weight, step), weight)
+                fitting(self.criterion, "keep", self.criterion.keep(state, weight, step), weight)
                 for state, weight in zip(self.states, self._as_seen(vector), strict=True)
             ]
             self.mask = self._flattened(kept).bool()
@@ -311,8 +337,31 @@ class Pruner:
         if self.criterion.overrides("compensate"):
             for state, weight, mask in zip(self.states, self._as_seen(vector), self._as_seen(self.mask), strict=True):
                 self.criterion.compensate(state, weight, mask)
-        if calibrated:  # every process calibrates, and a GPU's sums may differ in the last bit
-            parallel.share([self.mask.view(torch.uint8), vector])
+
+    def _settle_each(self, quotas: Sequence[Quota]) -> bool:
+        """Matrix after matrix, on the way through calibration where that goes block by block; whether anything was shown."""
+        moved = self.weights.vector.data.clone()
+        views, masks = self.weights.views(moved), dict[int, Tensor]()
+
+        def choose(i: int) -> Tensor:
+            name = self.weights.matrices[i].name
+            masks[i] = sweep(self.criterion, self.states[i], views[i], quotas[i], name)
+            return masks[i]
+
+        def settle(places: Sequence[int]) -> None:
+            for i in places:  # calibration looks at a copy of the weights, which is what goes on through the model
+                matrix, kept = self.weights.matrices[i], choose(i)
+                matrix.view(matrix.parameter.data).copy_(views[i].masked_fill(~kept, 0))
+
+        calibrated = self.calibrate is not None and self.calibrate(self, settle)
+        for i in range(len(views)):
+            if i not in masks:
+                choose(i)
+        self.mask = self._flattened([masks[i] for i in range(len(views))])
+        if self.on_new_mask is not None:
+            self.on_new_mask(self)
+        self.weights.vector.data.copy_(moved)
+        return calibrated
 
     def _rank_anew(self, sparsity: float) -> None:
         """Rank the scores for a new mask, unless neither they nor the sparsity changed since the current one."""
@@ -334,7 +383,7 @@ class Pruner:
     def _scores(self) -> Tensor:
         """As `scores`, without the check."""
         shown = self._as_seen(self.weights.vector.data)
-        scores = [self._score(state, weight) for state, weight in zip(self.states, shown, strict=True)]
+        scores = [score(self.criterion, state, weight) for state, weight in zip(self.states, shown, strict=True)]
         return self._flattened(scores).float()
 
     def _require_finite(self) -> None:
@@ -397,36 +446,63 @@ class Pruner:
                 "is not set: set it to calibrator(model, loss, batches) of benchmark.pruning.calibrate"
             )
 
-    def _score(self, state: State, weight: Tensor) -> Tensor:
-        """The scores of one tensor; PrunebenchError if they have another shape, or if `score` changed the weights."""
-        version = weight._version
-        scores = self._require_shape("score", self.criterion.score(state, weight), weight)
-        if weight._version != version:
-            raise PrunebenchError(
-                f"criterion {type(self.criterion).__name__}: score changes the weights in place: work on a copy (weight.abs(), "
-                "not weight.abs_())"
-            )
-        return scores
-
-    def _require_shape(self, method: str, value: object, weight: Tensor) -> Tensor:
-        """`value` if it is a tensor of the weight's shape, else PrunebenchError."""
-        if not isinstance(value, Tensor) or value.shape != weight.shape:
-            found = list(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
-            raise PrunebenchError(
-                f"criterion {type(self.criterion).__name__}: {method} gave {found} for a weight of shape {list(weight.shape)}: "
-                "one value a weight"
-            )
-        return value
-
     def _not_finite(self, flat: Tensor) -> str:
         if not torch.isfinite(self.weights.vector).all():
             return f"the weights are not finite after step {self.steps_taken}: try a lower learning rate or a longer warm-up"
         for matrix, part in zip(self.weights.matrices, self.weights.parts(flat), strict=True):
-            bad = int((~torch.isfinite(part)).sum())
-            if bad:
-                name = type(self.criterion).__name__
-                return f"criterion {name} gave {bad} of {part.numel()} scores that are not finite in {matrix.name}"
+            if said := _bad_scores(self.criterion, part, matrix.name):
+                return said
         return f"criterion {type(self.criterion).__name__} gave scores that are not finite"
+
+
+def score(criterion: Criterion, state: State, weight: Tensor) -> Tensor:
+    """The scores of one tensor; PrunebenchError where they do not fit it, or `score` wrote to it."""
+    version = weight._version
+    scores = fitting(criterion, "score", criterion.score(state, weight), weight)
+    if weight._version != version:
+        raise PrunebenchError(
+            f"criterion {type(criterion).__name__}: score changes the weights in place: work on a copy (weight.abs(), "
+            "not weight.abs_())"
+        )
+    return scores
+
+
+def sweep(criterion: Criterion, state: State, weight: Tensor, quota: Quota, name: str) -> Tensor:
+    """The mask of one matrix [out, in], whose kept weights the criterion adjusts in place; `name` is for messages.
+
+    PrunebenchError where scores, mask or weights are not what they have to be.
+    """
+    if criterion.overrides("sweep"):
+        mask = fitting(criterion, "sweep", criterion.sweep(state, weight, quota), weight).bool()
+    else:
+        scores = score(criterion, state, weight).float()
+        if not all_finite(scores.reshape(-1)):
+            raise PrunebenchError(_bad_scores(criterion, scores, name))
+        mask = quota(scores)
+        criterion.compensate(state, weight, mask)
+    if not all_finite(weight.reshape(-1)):
+        raise PrunebenchError(f"criterion {type(criterion).__name__} left weights that are not finite in {name}")
+    return mask
+
+
+def fitting(criterion: Criterion, method: str, value: object, weight: Tensor) -> Tensor:
+    """`value` where it is a tensor of the weight's shape, else PrunebenchError."""
+    if not isinstance(value, Tensor) or value.shape != weight.shape:
+        found = list(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise PrunebenchError(
+            f"criterion {type(criterion).__name__}: {method} gave {found} for a weight of shape {list(weight.shape)}: "
+            "one value a weight"
+        )
+    return value
+
+
+def _bad_scores(criterion: Criterion, scores: Tensor, name: str) -> str:
+    """How many scores of a matrix are not finite; "" where all are."""
+    bad = int((~torch.isfinite(scores)).sum())
+    return (
+        f"criterion {type(criterion).__name__} gave {bad} of {scores.numel()} scores that are not finite in {name}"
+        * (bad > 0)
+    )
 
 
 def all_finite(vector: Tensor) -> bool:

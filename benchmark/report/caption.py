@@ -83,7 +83,7 @@ def describe(
         "Model": _by_task(records, _model) or _by_task(specs, lambda spec: spec.model),
         "Data": _by_task(records, _data) or _by_task(specs, lambda spec: spec.data),
         "Budget": _by_task(specs, _budget),
-        "Epochs": _by_task([record for record in records if record.counts.get("train")], _epochs),
+        "Epochs": _by_task([record for record in records if record.counts.get("train") and record.cost.steps], _epochs),
         "Tuning": _by_task([spec for spec in specs if spec.tuned.trials], _tuning),
         "Made with": _by_task(records, _made),
         "Runs": f"{finished} of {planned} finished" + (f", {failed} failed" if failed else ""),
@@ -133,13 +133,21 @@ def _pruning(specs: Sequence[RunSpec]) -> str:
     call = _by_task(pruned, lambda spec: f"criteria observe {spec.call_point} the optimizer step")
     scope = _by_task(shared, lambda spec: f"scope {spec.scope}")
     schedule = _by_task(shared, lambda spec: f"schedule {spec.schedule}")
-    return "; ".join((", ".join(part for part in (scope, schedule, call) if part), *own))
+    fed = _by_task(
+        [spec for spec in shared if spec.calibration_inputs == "pruned"], lambda spec: f"{spec.criterion} {FED}"
+    )
+    return "; ".join((", ".join(part for part in (scope, schedule, call, fed) if part), *own))
+
+
+FED = "calibrated on what pruned blocks give"
+"""Of a criterion whose layer inputs come from pruned earlier blocks."""
 
 
 def _method(spec: RunSpec) -> str:
     """What a row of its own name is, where it may differ from the board's other rows."""
     criterion = "" if spec.tuned.trials else f"{spec.criterion}, "
-    return f"{spec.method}: {criterion}scope {spec.scope}, schedule {spec.schedule}"
+    fed = f", {FED}" if spec.calibration_inputs == "pruned" else ""
+    return f"{spec.method}: {criterion}scope {spec.scope}, schedule {spec.schedule}{fed}"
 
 
 def _prunable(record: Record) -> str:
@@ -158,6 +166,9 @@ def _data(record: Record) -> str:
 
 def _budget(spec: RunSpec) -> str:
     training = spec.training
+    if not spec.is_trained:
+        kept = "" if spec.precision == "fp32" else f", weights in {spec.precision}"
+        return f"no training, calibrated in batches of {training.batch_size}{kept}"
     length = f"{training.steps} steps" if training.steps is not None else f"{training.epochs or 3:g} epochs"
     rate = "learning rate tuned" if spec.tuned.trials else f"learning rate {training.lr:g}"
     return f"{length} of batch {training.batch_size}, {training.optimizer}, {rate}"

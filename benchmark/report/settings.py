@@ -20,11 +20,12 @@ ROWS: Mapping[str, Setting] = {
     "Gradient clipping": lambda spec: "none" if spec.training.clip is None else f"{spec.training.clip:g}",
     "Batch size": lambda spec: f"{spec.training.batch_size}",
     "Training length": lambda spec: (
-        f"{spec.training.steps} steps" if spec.training.steps else f"{spec.training.epochs or 3:g} epochs"
+        f"{spec.training.steps} steps" if spec.training.steps is not None else f"{spec.training.epochs or 3:g} epochs"
     ),
     "Longest input (tokens)": lambda spec: f"{spec.training.max_length}",
     "Sparsity schedule": lambda spec: "" if spec.is_dense else spec.schedule,
     "Scope of ranking": lambda spec: "" if spec.is_dense else spec.scope,
+    "Layer inputs of calibration": lambda spec: "of pruned blocks" if spec.calibration_inputs == "pruned" else "",
     "Sparsities": lambda spec: "" if spec.is_dense else percent(spec.sparsity),
     "Weights reported": lambda spec: spec.selection.replace("_", " "),
     "Held out of training": lambda spec: percent(spec.heldout) if spec.heldout else "none",

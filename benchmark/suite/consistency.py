@@ -4,6 +4,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
 from benchmark.pruning.arguments import check_schedule
 from benchmark.pruning.masks import parse_scope
+from benchmark.pruning.once import require_trainless
 from benchmark.suite.spec import RunSpec
 
 
@@ -21,10 +22,30 @@ def check_spec(spec: RunSpec) -> None:
         raise PrunebenchError(
             f"scope '{scope}' ranks biases with the weights, in one vector that decays as a whole: set training.weight_decay to 0"
         )
+    if not spec.is_trained:
+        _check_untrained(spec)
+    elif spec.precision != "fp32":
+        raise PrunebenchError(
+            f"precision {spec.precision}: weights that are trained are fp32 (a GPU computes in bf16 where it can); set "
+            "training.steps to 0 to prune without training"
+        )
     if spec.is_dense:
         return
     if registry.configure("criteria", spec.criterion).latent and spec.call_point == "after":
         raise PrunebenchError(f"criterion '{spec.criterion}' trains through its mask: it needs call_point 'before'")
     scope.check((), spec.sparsity)
-    if spec.training.steps is not None:
+    if spec.training.steps:
         check_schedule(registry.configure("schedules", spec.schedule), spec.sparsity, spec.training.steps)
+
+
+def _check_untrained(spec: RunSpec) -> None:
+    """PrunebenchError where a cell of 0 steps asks for what only training gives."""
+    if spec.regularizer != "none":
+        raise PrunebenchError(f"regularizer '{spec.regularizer}' adds to a training loss, and training.steps is 0")
+    if spec.selection != "last":
+        raise PrunebenchError(f"selection '{spec.selection}' chooses among training steps, and training.steps is 0")
+    if spec.is_dense:
+        return
+    if spec.schedule.partition("[")[0] != "one_shot":
+        raise PrunebenchError(f"training.steps 0 prunes once: schedule is '{spec.schedule}', expected one_shot")
+    require_trainless(registry.configure("criteria", spec.criterion))

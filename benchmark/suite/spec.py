@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Selection = Literal["last", "heldout", "best_dev"]
 CallPoint = Literal["before", "after"]
+Inputs = Literal["dense", "pruned"]
+Precision = Literal["fp32", "bf16", "fp16"]
 
 GATE = 10.0
 """Points above its floor that every dense run of a task has to score for the task to count, unless a suite says otherwise."""
@@ -45,8 +47,8 @@ class Training(Strict):
 
     epochs: Annotated[Real, Field(gt=0, le=10_000)] | None = None
     """Passes over the training split; exactly one of epochs and steps (3 epochs if neither is given)."""
-    steps: Annotated[Whole, Field(gt=0, le=10**9)] | None = None
-    """Optimizer steps."""
+    steps: Annotated[Whole, Field(ge=0, le=10**9)] | None = None
+    """Optimizer steps. 0 trains nothing: a pretrained model is pruned once and evaluated."""
     batch_size: Annotated[Whole, Field(gt=0)] = 32
     lr: Annotated[Real, Field(gt=0)] = 5e-5
     """Peak learning rate: linear warm-up, then linear decay to zero."""
@@ -128,6 +130,11 @@ class RunSpec(Strict):
     """Share of the training split kept for selection."""
     call_point: CallPoint = "before"
     """Criteria observe before the optimizer step (after clipping) or after it, with the same gradient."""
+    calibration_inputs: Inputs = "dense"
+    """What layers are fed where a criterion is calibrated on their inputs: what the dense model gives, or what pruned earlier
+    blocks give. Suites say `pruned` for one-shot pruning in scopes that settle each matrix by itself."""
+    precision: Precision = "fp32"
+    """What weights are kept as; anything but fp32 only where nothing is trained."""
     training: Training = Training()
     plugins: Plugins = Plugins()
     """Identities of plugins that are not built in, so that a changed plugin makes a new cell (identity.py)."""
@@ -183,6 +190,11 @@ class RunSpec(Strict):
         return self.sparsity == 0
 
     @property
+    def is_trained(self) -> bool:
+        """Whether any optimizer step is taken."""
+        return self.training.steps != 0
+
+    @property
     def cell(self) -> str:
         """A readable name: task, criterion, regularizer, sparsity and seed."""
         regularizer = "" if self.regularizer == "none" else f"+{self.regularizer}"
@@ -205,6 +217,7 @@ class RunSpec(Strict):
                 "schedule": "cubic",
                 "scope": "global",
                 "call_point": "before",
+                "calibration_inputs": "dense",
                 "training": training,
                 "method": "",
                 "tuned": Tuned(),

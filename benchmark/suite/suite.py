@@ -36,6 +36,8 @@ from benchmark.suite.spec import (
     DENSE,
     GATE,
     CallPoint,
+    Inputs,
+    Precision,
     Real,
     RunSpec,
     Seed,
@@ -45,6 +47,7 @@ from benchmark.suite.spec import (
     Tuned,
     spelled,
 )
+from criteria.base import Criterion
 
 MOST = 1_000_000
 """Cells of one board at most."""
@@ -115,6 +118,7 @@ class Method(Strict):
     criterion: str
     scope: Scope | None = None
     schedule: Schedule | None = None
+    calibration_inputs: Inputs | None = None
 
     @field_validator("criterion")
     @classmethod
@@ -164,6 +168,9 @@ class Suite(Strict):
     selection: Selection = "last"
     heldout: Annotated[Real, Field(ge=0, le=0.5)] | None = None
     call_point: CallPoint = "before"
+    calibration_inputs: Inputs | None = None
+    """Where nothing is said, `pruned` for built-in criteria that are calibrated on layer inputs, under `one_shot`."""
+    precision: Precision = "fp32"
     training: Training = Training()
     overrides: dict[str, Override] = Field(default_factory=dict, max_length=1000)
     gate: Annotated[Real, Field(ge=0, le=100)] = GATE
@@ -294,6 +301,8 @@ class Suite(Strict):
     ) -> RunSpec:
         method = self.methods.get(row, Method.model_construct(criterion=row))
         criterion, schedule = method.criterion, method.schedule or override.schedule or self.schedule
+        scope = method.scope or override.scope or self.scope
+        inputs = method.calibration_inputs or self.calibration_inputs
         return RunSpec(
             task=task,
             model=override.model or self.model,
@@ -303,10 +312,12 @@ class Suite(Strict):
             sparsity=sparsity,
             seed=self.seeds[0],
             schedule=schedule,
-            scope=method.scope or override.scope or self.scope,
+            scope=scope,
             selection=self.selection,
             heldout=self._kept_aside,
             call_point=self.call_point,
+            calibration_inputs=_inputs(inputs, criterion, schedule, scope),
+            precision=self.precision,
             training=training,
             plugins=plugins_of(task, criterion, regularizer, schedule),
             method=row if row in self.methods else "",
@@ -330,6 +341,16 @@ class Suite(Strict):
             registry.asks(regularizer, "needs_score") for _, regularizer in self.rows
         )
         return HELDOUT if needed else 0.0
+
+
+def _inputs(asked: Inputs | None, criterion: str, schedule: str, scope: str) -> Inputs:
+    """`dense` wherever the question does not arise, so that the ids of such cells know nothing of it."""
+    if asked == "dense" or schedule.partition("[")[0] != "one_shot" or not parse_scope(scope).settles_each:
+        return "dense"
+    if registry.is_builtin("criteria", criterion):
+        plugin: Criterion = registry.configure("criteria", criterion)
+        return "pruned" if plugin.overrides("observe_inputs") else "dense"
+    return asked or "dense"  # a plugin's file may not be run here, and its cells have the same ids everywhere
 
 
 def _row(text: str, methods: Mapping[str, Method]) -> str:

@@ -4,17 +4,18 @@ import hashlib
 import time
 from math import isfinite
 
-from benchmark.board.record import SCHEMA, Cost, Layer, Record, Selected, Sparsity, as_read_back
+from benchmark.board.record import SCHEMA, Cost, Layer, Record, Selected, Sparsity, as_read_back, meets
 from benchmark.errors import PrunebenchError
 from benchmark.machine import environment
-from benchmark.pruning.pruner import Pruner
+from benchmark.pruning.dense import Dense
+from benchmark.pruning.once import Left, Once
 from benchmark.training.compiled import BACKEND
 from benchmark.training.cpu.linear import library
-from benchmark.training.train import Run, typical
+from benchmark.training.train import Job, typical
 from tasks.base import Evaluation
 
 
-def make_record(job: Run, evaluation: Evaluation, outcomes: bytes, trained: float) -> Record:
+def make_record(job: Job, evaluation: Evaluation, outcomes: bytes, trained: float) -> Record:
     """The record of `job`; `outcomes` are the packed ones, `trained` the clock at the end of training.
 
     PrunebenchError if a metric is not a finite number, or the record could not be loaded again.
@@ -43,6 +44,7 @@ def make_record(job: Run, evaluation: Evaluation, outcomes: bytes, trained: floa
         model_fingerprint=prepared.model_fingerprint,
         environment=environment.describe(job.device)
         | {"products": library(job.model)}
+        | ({"precision": f"{spec.precision} weights"} if spec.precision != "fp32" else {})
         | ({"compiled": BACKEND} if job.compiled else {}),
         teacher=spec.dense().id if job.regularizer.needs_teacher else None,
         outcomes_sha256=hashlib.sha256(outcomes).hexdigest(),
@@ -51,7 +53,7 @@ def make_record(job: Run, evaluation: Evaluation, outcomes: bytes, trained: floa
     return as_read_back(record)
 
 
-def measure_sparsity(job: Run) -> Sparsity:
+def measure_sparsity(job: Job) -> Sparsity:
     """Zeros counted on the final weights, overall and per layer."""
     weights = job.pruner.weights
     layers = [
@@ -59,27 +61,26 @@ def measure_sparsity(job: Run) -> Sparsity:
         for matrix in weights.matrices
     ]
     prunable, zeros = sum(layer.size for layer in layers), sum(layer.zeros for layer in layers)
-    pruned = isinstance(job.pruner, Pruner)
-    exact = job.pruner.criterion.exact if isinstance(job.pruner, Pruner) else True
-    asked = job.pruner.scope.count(job.spec.sparsity, weights.shapes) if isinstance(job.pruner, Pruner) else zeros
+    pruner = None if isinstance(job.pruner, Dense | Left) else job.pruner
+    asked = pruner.scope.count(job.spec.sparsity, weights.shapes) if pruner else zeros
     return Sparsity(
         requested=job.spec.sparsity,
-        scheduled=job.pruner.scheduled if pruned else 0.0,
+        scheduled=pruner.scheduled if pruner else 0.0,
         measured=zeros / prunable,
         prunable=prunable,
         zeros=zeros,
-        exact=exact,
-        met=zeros == asked,
+        exact=pruner.criterion.exact if pruner else True,
+        met=meets(job.spec, zeros, asked),
         layers=layers,
     )
 
 
-def _cost(job: Run, trained: float) -> Cost:
+def _cost(job: Job, trained: float) -> Cost:
     """What the run has cost; `trained` is the clock at the end of training."""
     now = time.perf_counter()
     return Cost(
         total_seconds=now - job.started,
-        train_seconds=sum(seconds for _, seconds in job.intervals),
+        train_seconds=sum(seconds for _, seconds in job.intervals) if job.spec.is_trained else job.pruner.seconds,
         evaluate_seconds=now - trained,
         step_seconds=typical(job.intervals),
         criterion_seconds=job.pruner.seconds,
@@ -89,11 +90,17 @@ def _cost(job: Run, trained: float) -> Cost:
     )
 
 
-def _notes(job: Run, sparsity: Sparsity) -> list[str]:
+def _notes(job: Job, sparsity: Sparsity) -> list[str]:
     """What a reader of the record must know about the run."""
     notes = list(job.prepared.notes)
     if sparsity.exact and not sparsity.met:
         notes.append(f"missed its sparsity: {sparsity.zeros} of {sparsity.prunable} weights are zero")
+    if isinstance(job.pruner, Once) and (
+        more := sparsity.zeros - job.pruner.scope.count(sparsity.requested, job.pruner.weights.shapes)
+    ):
+        notes.append(
+            f"{more} weights are zero beyond those pruned: they are so in the model's files, or rounded to zero"
+        )
     if job.parts > 1:
         notes.append(f"each batch went through the model in {job.parts} parts, for want of memory")
     return notes

@@ -14,12 +14,13 @@ from benchmark.errors import PrunebenchError
 from benchmark.machine import environment, parallel
 from benchmark.plugins import registry
 from benchmark.plugins.broken import BrokenPluginError
-from benchmark.pruning.calibrate import calibrator
+from benchmark.pruning.calibrate import Loss, calibrator
 from benchmark.pruning.dense import Dense
 from benchmark.pruning.flat import PrunableWeights
 from benchmark.pruning.masks import parse_scope
+from benchmark.pruning.once import Batches, Left, Once
 from benchmark.pruning.prunable import find_prunable
-from benchmark.pruning.pruner import Pruner
+from benchmark.pruning.pruner import Calibrate, Pruner
 from benchmark.pruning.schedules.base import Schedule
 from benchmark.suite.consistency import check_spec
 from benchmark.suite.identity import identified
@@ -31,11 +32,13 @@ from benchmark.training.cpu import prepare
 from benchmark.training.make_record import make_record
 from benchmark.training.optimizer import FlatOptimizer
 from benchmark.training.teacher_cache import TeacherCache
-from benchmark.training.train import Progress, Run, silent, train
+from benchmark.training.train import Job, Progress, Run, silent, train
 from criteria.base import Criterion
 from criteria.regularizers.base import Forward, Regularizer
 from tasks.base import Batch, Prepared, Setting, Task, TaskError
 from tasks.pipeline.decided import moved
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -102,19 +105,21 @@ def _run(spec: RunSpec, options: Options) -> Result:
     require_contract(spec, total)
     regularizer: Regularizer = registry.configure("regularizers", spec.regularizer)
     environment.seed_everything(spec.seed)
+    if not spec.is_trained:
+        return prune_untrained(spec, prepared, regularizer, device, options, started)
     model = prepare(prepared.build(spec.seed), device)
     parallel.decorrelate(spec.seed)
     environment.prepare_threads(model)
     pruner = make_pruner(model, spec, total)
     job = Run(
-        spec,
-        prepared,
-        model,
-        pruner,
-        FlatOptimizer(model, pruner.weights, spec.training),
-        regularizer,
-        device,
-        total,
+        spec=spec,
+        prepared=prepared,
+        model=model,
+        pruner=pruner,
+        optimizer=FlatOptimizer(model, pruner.weights, spec.training),
+        regularizer=regularizer,
+        device=device,
+        total=total,
         score=_scorer(spec, prepared, model, regularizer, device),
         progress=options.progress,
         parts=options.parts,
@@ -134,6 +139,43 @@ def _run(spec: RunSpec, options: Options) -> Result:
         _keep_checkpoints(job, options.checkpoints, options)
     options.watch(job)
     train(job)
+    return finished(job, options)
+
+
+def prune_untrained(
+    spec: RunSpec, prepared: Prepared, regularizer: Regularizer, device: torch.device, options: Options, started: float
+) -> Result:
+    """A cell of 0 steps: the model as it comes, pruned once, with no optimizer, no gradient kept and no flat vector.
+
+    PrunebenchError where a part of the model is drawn at random, which only training could make sense of.
+    """
+    if drawn := sorted(prepared.drawn):
+        raise PrunebenchError(
+            f"{spec.task}: training.steps is 0, and {drawn[0]} is not in the files of model {spec.model!r} but drawn at random "
+            f"({len(drawn)} such parameters): a score would say nothing. Give a model that brings its head, or a budget"
+        )
+    model = prepared.build(spec.seed).to(device=device, dtype=PRECISIONS[spec.precision])
+    environment.prepare_threads(model)
+    environment.reset_peak(device)
+    pruner: Once | Left = Left(model, spec.scope)
+    if not spec.is_dense:
+        pruner = Once(
+            model,
+            registry.configure("criteria", spec.criterion),
+            sparsity=spec.sparsity,
+            scope=spec.scope,
+            seed=spec.seed,
+            by_block=spec.calibration_inputs == "pruned",
+        )
+    job = Job(spec, prepared, model, pruner, regularizer, device, 0, started=started)
+    if isinstance(pruner, Once):
+        pruner.prune(*shown(job))
+    return finished(job, options)
+
+
+def finished(job: Job, options: Options) -> Result:
+    """The result of a run whose weights are what is to be reported: evaluated, recorded."""
+    device, model, prepared = job.device, job.model, job.prepared
     trained = time.perf_counter()
     with environment.autocast(device), eager():
         evaluation = prepared.evaluate(model, options.split)
@@ -217,8 +259,13 @@ def _scorer(
     return score
 
 
-def calibration(job: Run) -> Callable[[Pruner], bool]:
+def calibration(job: Job) -> Calibrate:
     """Shows a criterion that needs calibration the first training batches of the run, the same for every criterion."""
+    return calibrator(job.model, *shown(job), by_block=job.spec.calibration_inputs == "pruned")
+
+
+def shown(job: Job) -> tuple[Loss, Batches]:
+    """The mean loss of a batch, and what gives so many of the run's first training batches."""
     # Not the job itself: its pruner will hold these functions, and a cycle would keep the model's memory beyond the run.
     prepared, device, spec = job.prepared, job.device, job.spec
 
@@ -232,7 +279,7 @@ def calibration(job: Run) -> Callable[[Pruner], bool]:
         some = (batch for batch, _ in zip(stream, range(count), strict=False))
         return [moved(batch, lambda tensor: tensor.to(device)) for batch in some]
 
-    return calibrator(job.model, loss, batches)
+    return loss, batches
 
 
 def _teacher(

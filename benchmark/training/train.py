@@ -16,6 +16,7 @@ from benchmark.board.record import Point
 from benchmark.errors import PrunebenchError
 from benchmark.machine import interrupt
 from benchmark.pruning.dense import Dense
+from benchmark.pruning.once import Left, Once
 from benchmark.pruning.pruner import Pruner
 from benchmark.suite.spec import RunSpec
 from benchmark.training.accumulate import backward
@@ -36,34 +37,43 @@ def silent(*_: object) -> None:
 
 
 @dataclass
-class Run:
-    """One run in progress: what the loop works on, and what it has seen so far."""
+class Job:
+    """What a run works on, and what is recorded of it."""
 
     spec: RunSpec
     prepared: Prepared
     model: nn.Module
-    pruner: Pruner | Dense
-    optimizer: FlatOptimizer
+    pruner: Pruner | Dense | Once | Left
     regularizer: Regularizer
     device: torch.device
     total: int
-    score: Callable[[], float | None]
-    """Scores the model on the split that the selection protocol looks at; returns None if it looks at none."""
-    progress: Progress
-    step: int = 0
     curve: list[Point] = field(default_factory=list)
     best: tuple[float, int, dict[str, Tensor]] | None = None
     """Score, step and weights of the best evaluation at full sparsity, under protocols that select."""
     intervals: list[tuple[int, float]] = field(default_factory=list)
     """Steps from one point of the curve to the next, and the seconds they took."""
-    after_step: Callable[["Run"], None] = silent
-    """Called at the end of every step; may save the run, or end it by raising."""
     parts: int = 1
     """Parts of a batch that go through the model one after the other: the same step in less memory."""
     compiled: bool = False
     """Whether the model's training steps are compiled."""
     resumed: list[int] = field(default_factory=list)
     """Steps at which the run resumed from a checkpoint."""
+    started: float = field(default_factory=time.perf_counter)
+    """The clock at the start of the run, minus the seconds that earlier processes spent on it."""
+
+
+@dataclass(kw_only=True)
+class Run(Job):
+    """One training run in progress: what the loop works on, and what it has seen so far."""
+
+    pruner: Pruner | Dense
+    optimizer: FlatOptimizer
+    score: Callable[[], float | None]
+    """Scores the model on the split that the selection protocol looks at; returns None if it looks at none."""
+    progress: Progress
+    step: int = 0
+    after_step: Callable[["Run"], None] = silent
+    """Called at the end of every step; may save the run, or end it by raising."""
     running: Tensor = field(init=False)
     """Sum of the losses since the last point of the curve, kept on the device until the next one."""
     since: int = 0
@@ -72,8 +82,6 @@ class Run:
     """Seconds that an earlier process spent since the last point of the curve."""
     began: float = field(default_factory=time.perf_counter)
     """The clock at the last point of the curve."""
-    started: float = field(default_factory=time.perf_counter)
-    """The clock at the start of the run, minus the seconds that earlier processes spent on it."""
 
     def __post_init__(self) -> None:
         """The sum of losses starts at zero."""

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from criteria.base import Criterion, State
 from criteria.checks import trials
-from criteria.checks.optional import compensation, cost, gates, own_rule, predictions, search_space
+from criteria.checks.optional import compensation, cost, gates, own_rule, predictions, search_space, sweeping
 from criteria.checks.trials import SHAPES, Moment
 from criteria.common.slips import slips
 
@@ -50,7 +50,7 @@ def hyperparameters(criterion: Criterion) -> str:
         raise AssertionError(
             f"{name}.{own} is no part of the contract: did you mean {meant}? Call what is your own _{own}"
         )
-    for method in ("observe_inputs", "compensate"):
+    for method in ("observe_inputs", "compensate", "sweep"):
         assert not (criterion.elementwise and criterion.overrides(method)), (
             f"{name}.{method} needs matrices: set elementwise: ClassVar[bool] = False"
         )
@@ -245,6 +245,7 @@ CHECKS: dict[str, Callable[[Criterion], str]] = {
     "gates": gates,
     "own rule": own_rule,
     "compensation": compensation,
+    "sweeping": sweeping,
     "search space": search_space,
     "predictions": predictions,
     "cost": cost,

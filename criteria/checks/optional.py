@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from criteria.base import Criterion
 from criteria.checks import trials
@@ -80,6 +81,66 @@ def compensation(criterion: Criterion) -> str:
     )
     moved = float((weight - moment.weight)[mask].norm() / moment.weight[mask].norm())
     return f"kept weights move by {moved:.0%} of their norm at half sparsity"
+
+
+@dataclasses.dataclass(frozen=True)
+class Half:
+    """Lets the lower half of every `group` neighbours of a row go; of all columns that are shown where the group is 1."""
+
+    group: int
+    drop: float = 0.5
+
+    def __call__(self, scores: Tensor, start: int) -> Tensor:
+        rest = start % self.group + scores.shape[1] % self.group
+        assert rest == 0, (
+            f"columns {start} to {start + scores.shape[1]} cut a group of {self.group}: ask `choose` about whole groups"
+        )
+        parts = scores.reshape(-1, self.group if self.group > 1 else scores.shape[1])
+        return (parts.argsort(dim=1).argsort(dim=1) >= int(self.drop * parts.shape[1])).view(scores.shape)
+
+
+def sweeping(criterion: Criterion) -> str:
+    """`sweep` asks about every column once, gives the mask that it was told, and with nothing to prune moves nothing."""
+    name = type(criterion).__name__
+    if not criterion.overrides("sweep"):
+        return "skipped, because its masks are chosen from its scores"
+    moment = trials.history((6, 12), 1)[0]
+    for group in (1, 2, 4):
+        state = trials.start(criterion, [moment])
+        next(trials.play(criterion, state, [moment]))
+        asked: list[tuple[int, Tensor]] = []
+        choose = Half(group)
+
+        def noted(scores: Tensor, start: int, choose: Half = choose, asked: list[tuple[int, Tensor]] = asked) -> Tensor:
+            asked.append((start, choose(scores, start)))
+            return asked[-1][1].clone()
+
+        weight = moment.weight.clone()
+        mask = criterion.sweep(state, weight, _Noted(noted, group))
+        assert mask.dtype == torch.bool, f"{name}.sweep gives {mask.dtype}: return a bool tensor, True = kept"
+        trials.assert_shape(criterion, mask, tuple(weight.shape), "from sweep")
+        columns = [column for start, part in asked for column in range(start, start + part.shape[1])]
+        assert sorted(columns) == list(range(weight.shape[1])), (
+            f"{name}.sweep asks `choose` about columns {columns}: ask about each column of the matrix once"
+        )
+        told = torch.cat([part for _, part in sorted(asked, key=lambda one: one[0])], dim=1)
+        assert torch.equal(mask, told), f"{name}.sweep gives another mask than `choose` told it: return what it says"
+        assert torch.isfinite(weight).all(), f"{name}.sweep leaves weights that are not finite"
+    whole = moment.weight.clone()
+    criterion.sweep(state, whole, Half(1, 0.0))
+    assert torch.allclose(whole, moment.weight), f"{name}.sweep moves weights although none is pruned"
+    return "masks as told, in groups of 1, 2 and 4"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Noted:
+    """A `Choose` of a function."""
+
+    choose: Callable[[Tensor, int], Tensor]
+    group: int
+
+    def __call__(self, scores: Tensor, start: int) -> Tensor:
+        return self.choose(scores, start)
 
 
 def search_space(criterion: Criterion) -> str:

@@ -73,6 +73,10 @@ class Checkpoint:
         _draw(model, template.missing, seed)
         return model.train()
 
+    def drawn(self, auto: str, **config: Any) -> frozenset[str]:
+        """Names of the parameters that `build` draws, for the files do not hold them."""
+        return self._template(auto, config).missing
+
     def model_class(self, auto: str) -> type[nn.Module]:
         """The class that `auto` picks for this configuration; ModelError where the model does not fit the task."""
         import transformers

@@ -169,6 +169,11 @@ class PreparedTask(Prepared, Generic[E]):
         return {name: pad for name, pad in known.items() if name in columns and name in self.inputs | {"labels"}}
 
     @property
+    def drawn(self) -> frozenset[str]:
+        """Parameters that the checkpoint lacks for this task."""
+        return self.checkpoint.drawn(self.auto, **self.settings())
+
+    @property
     def floor(self) -> dict[str, float]:
         """Metrics, in percent, of the best constant answer on the reported split; may be empty."""
         return {}

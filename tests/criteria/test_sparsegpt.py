@@ -1,9 +1,13 @@
 """`sparsegpt` by hand, and against direct least-squares solutions of the layer's output."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from benchmark.pruning.masks import Quota, parse_scope
 from criteria import sparsegpt
 from criteria.base import State
 from criteria.sparsegpt import SparseGPT
@@ -133,3 +137,88 @@ def test_a_transposed_matrix_is_adjusted_in_place() -> None:
 def test_damping_must_be_positive() -> None:
     with pytest.raises(ValueError, match=r"damp=0 is not a finite number above 0"):
         SparseGPT(damp=0)
+
+
+def algorithm_1(weight: Tensor, inputs: Tensor, quota: Quota, columns: int, damp: float) -> tuple[Tensor, Tensor]:
+    """The paper's Algorithm 1 in numpy and double precision: mask and pruned weights. Ours are the exact counts of each block."""
+    w, x = weight.double().numpy().copy(), inputs.double().numpy()
+    h = 2 * x.T @ x / len(x)
+    h += damp * h.diagonal().mean() * np.eye(len(h))
+    u = np.linalg.cholesky(np.linalg.inv(h)).T
+    rows, width = w.shape
+    mask = np.ones(w.shape, dtype=bool)
+    stride = quota.group if quota.group > 1 else columns
+    gone = 0
+    for first in range(0, width, columns):
+        stop = min(first + columns, width)
+        errors = np.zeros((rows, stop - first))
+        for j in range(first, stop):
+            if (j - first) % stride == 0:
+                near = slice(j, min(j + stride, stop))
+                score = w[:, near] ** 2 / u.diagonal()[near] ** 2
+                if quota.group > 1:
+                    drop = round(quota.count / w.size * quota.group)
+                    lowest = [(i, k) for i in range(rows) for k in np.argsort(score[i])[:drop]]
+                elif quota.rows:
+                    drop = math.floor(quota.count / w.size * stop + 0.5) - math.floor(
+                        quota.count / w.size * first + 0.5
+                    )
+                    lowest = [(i, k) for i in range(rows) for k in np.argsort(score[i])[:drop]]
+                else:
+                    until = math.floor(quota.count * near.stop / width + 0.5)
+                    flat = np.argsort(score, axis=None)[: until - gone]
+                    gone = until
+                    lowest = list(zip(*np.unravel_index(flat, score.shape), strict=True))
+                for i, k in lowest:
+                    mask[i, near.start + k] = False
+            error = (1 - mask[:, j]) * w[:, j] / u[j, j]
+            w[:, j:stop] -= np.outer(error, u[j, j:stop])
+            errors[:, j - first] = error
+        w[:, stop:] -= errors @ u[first:stop, stop:]
+    return torch.from_numpy(mask), torch.from_numpy(w * mask)
+
+
+@pytest.mark.parametrize(
+    ("quota", "columns"),
+    [
+        (Quota(round(0.5 * 8 * 50), (8, 50)), 128),
+        (Quota(round(0.8 * 8 * 50), (8, 50)), 16),
+        (Quota(123, (8, 50)), 16),
+        (Quota(8 * 30, (8, 50), rows=True), 16),
+        (Quota(8 * 48 // 2, (8, 48), group=4), 16),
+        (Quota(8 * 48 // 4, (8, 48), group=4), 16),
+        (Quota(8 * 48 // 2, (8, 48), group=6), 16),
+        (Quota(8 * 48 // 2, (8, 48), group=24), 16),
+    ],
+)
+def test_the_sweep_is_the_papers_algorithm(quota: Quota, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparsegpt, "COLUMNS", columns)
+    rows, width = quota.shape
+    weight, inputs = example(columns=width, rows=rows, tokens=200, seed=4)
+    criterion = SparseGPT()
+    swept = weight.clone()
+    mask = criterion.sweep(calibrated(criterion, weight, inputs), swept, quota)
+    wide = max(columns - columns % quota.group, quota.group)
+    expected, weights = algorithm_1(weight, inputs, quota, wide, criterion.damp)
+    assert torch.equal(mask, expected)
+    assert int((~mask).sum()) == quota.count
+    torch.testing.assert_close(swept.double() * mask, weights, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("pattern", "sparsity"), [("layer", 0.8), ("row", 0.8), ("2:4", 0.5)])
+def test_choosing_on_the_way_beats_magnitude_and_a_mask_chosen_before(pattern: str, sparsity: float) -> None:
+    """Squared errors of the layer's output on inputs that are correlated as a network's are: a few directions carry most."""
+    g = generator(5)
+    inputs = torch.randn(2000, 256, generator=g) @ (torch.eye(256) + torch.randn(256, 256, generator=g) / 16)
+    weight = torch.randn(48, 256, generator=g)
+    quotas = parse_scope(pattern).quotas([(48, 256)], sparsity)
+    assert quotas is not None
+    criterion = SparseGPT()
+    state = calibrated(criterion, weight, inputs)
+    before, inside = weight.clone(), weight.clone()
+    given = quotas[0](criterion.score(state, weight))
+    criterion.compensate(state, before, given)
+    chosen = criterion.sweep(state, inside, quotas[0])
+    candidates = (weight * quotas[0](weight.abs()), before * given, inside * chosen)
+    magnitude, first, ours = (float((inputs @ (w - weight).T).square().sum()) for w in candidates)
+    assert ours < 0.95 * min(magnitude, first)

@@ -128,6 +128,13 @@ def test_where_nobody_can_listen_it_is_said(tmp_path: Path) -> None:
     assert said == ["glue/sst2 dense seed 0: no criterion of this board can watch a dense run of it"]
 
 
+def test_where_nothing_is_trained_there_is_nothing_to_watch(tmp_path: Path) -> None:
+    made = make_board(tmp_path / "tiny", criteria=["magnitude"], schedule="one_shot", training={"steps": 0})
+    said: list[str] = []
+    assert train(made, made.cells(), HOW, "cpu", said.append) == 0
+    assert said == [f"{cell.cell}: nothing is trained in it, so there are no steps to watch" for cell in made.cells()]
+
+
 def test_another_schedule_or_sparsity_is_another_moment(tmp_path: Path) -> None:
     """A dense cell's id knows of neither."""
     for changes in ({}, {"sparsities": [0.25]}, {"schedule": "cubic[initial=2,final=1,window=1]"}):

@@ -61,6 +61,34 @@ def final_target(scope: Scope, sparsity: float) -> float:
 # Exactness.
 
 
+@pytest.mark.parametrize("text", ["layer", "row", "erk", "2:4", "1:4"])
+@given(models(), SPARSITIES, st.sampled_from([4, 8]))
+def test_columns_from_left_to_right_give_the_count_of_the_matrix(
+    text: str, model: tuple[Tensor, Shapes], sparsity: float, width: int
+) -> None:
+    scores, shapes = model
+    scope = parse_scope(text)
+    s = final_target(scope, sparsity)
+    quotas = scope.quotas(shapes, s)
+    assert quotas is not None
+    gone = 0
+    for quota, part in zip(quotas, scores.split([out * inputs for out, inputs in shapes]), strict=True):
+        matrix = part.view(quota.shape)
+        parts = [quota(matrix[:, start : start + width], start) for start in range(0, matrix.shape[1], width)]
+        mask = torch.cat(parts, dim=1)
+        assert int((~mask).sum()) == quota.count == int((~quota(matrix)).sum())
+        gone += quota.count
+        if quota.rows:
+            rows = (~mask).sum(1)
+            assert int(rows.max() - rows.min()) <= 1
+    assert gone == scope.count(s, shapes)
+
+
+@pytest.mark.parametrize(("text", "sparsity"), [("global", 0.5), ("published", 0.5), ("block[2,2]", 0.5), ("2:4", 0.3)])
+def test_where_matrices_compete_no_quota_is_known_beforehand(text: str, sparsity: float) -> None:
+    assert parse_scope(text).quotas([(4, 8)], sparsity) is None
+
+
 @pytest.mark.parametrize("text", ALL)
 @given(models(), SPARSITIES)
 def test_exact_count(text: str, model: tuple[Tensor, Shapes], sparsity: float) -> None:

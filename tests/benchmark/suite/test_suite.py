@@ -163,6 +163,42 @@ def test_a_method_has_its_own_scope_and_schedule_whatever_the_boards_are(tmp_pat
     assert len({cell.id for cell in pruned}) == len(pruned)
 
 
+FED = """
+tasks: [squad]
+criteria: [magnitude, wanda, sparsegpt, obert, wanda dense]
+methods: {wanda dense: {criterion: wanda, calibration_inputs: dense}}
+sparsities: [0.5]
+schedule: one_shot
+scope: row
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "pruned"),
+    [
+        ("", "", {"wanda", "sparsegpt"}),
+        ("scope: row", "scope: layer", {"wanda", "sparsegpt"}),
+        ("scope: row", "scope: erk", {"wanda", "sparsegpt"}),
+        ("scope: row", 'scope: "2:4"', {"wanda", "sparsegpt"}),
+        ("scope: row", "scope: global", set()),
+        ("scope: row", "scope: published", set()),
+        ("scope: row", 'scope: "block[2,2]"', set()),
+        ("one_shot", '"one_shot[at=0.2]"', {"wanda", "sparsegpt"}),
+        ("one_shot", "gradual", set()),
+        ("scope: row", "scope: row\ncalibration_inputs: dense", set()),
+        ("scope: row", "scope: row\ncalibration_inputs: pruned", {"wanda", "sparsegpt"}),
+        ("scope: row", "scope: global\ncalibration_inputs: pruned", set()),
+    ],
+)
+def test_layer_inputs_come_from_pruned_blocks_where_the_question_arises(
+    tmp_path: Path, old: str, new: str, pruned: set[str]
+) -> None:
+    cells = read(tmp_path, FED.replace(old, new)).cells()
+    assert {cell.row for cell in cells if cell.calibration_inputs == "pruned"} == pruned
+    keyed = [cell.keyed for cell in cells if cell.calibration_inputs == "dense"]
+    assert not any("calibration_inputs" in key for key in keyed)  # such cells have the ids that they always had
+
+
 def test_a_method_leaves_the_ids_of_all_other_cells_alone(tmp_path: Path) -> None:
     plain = METHODS.partition("methods:")[0].replace(
         "[magnitude, magnitude at the start, movement as published + rdrop, movement as published]", "[magnitude]"

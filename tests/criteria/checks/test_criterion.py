@@ -14,7 +14,7 @@ from torch import Tensor
 
 import criteria
 from benchmark.plugins import registry
-from criteria.base import Criterion, State, Step
+from criteria.base import Choose, Criterion, State, Step
 from criteria.checks.criterion import CHECKS, check_criterion
 from criteria.common.search import Linear, Log, Range
 from criteria.fisher import Fisher
@@ -249,6 +249,44 @@ class Restless(SparseGPT):
 
 
 @dataclass(frozen=True)
+class Deaf(Magnitude):
+    """Prunes what it likes."""
+
+    elementwise: ClassVar[bool] = False
+
+    def sweep(self, state: State, weight: Tensor, choose: Choose) -> Tensor:
+        return choose(weight.abs(), 0) | True
+
+
+@dataclass(frozen=True)
+class Hasty(Deaf):
+    """Leaves the last columns out."""
+
+    def sweep(self, state: State, weight: Tensor, choose: Choose) -> Tensor:
+        mask = torch.ones_like(weight, dtype=torch.bool)
+        mask[:, :8] = choose(weight[:, :8].abs(), 0)
+        return mask
+
+
+@dataclass(frozen=True)
+class Cutter(Deaf):
+    """Asks about single columns, whatever the pattern."""
+
+    def sweep(self, state: State, weight: Tensor, choose: Choose) -> Tensor:
+        return torch.cat([choose(weight[:, [j]].abs(), j) for j in range(weight.shape[1])], dim=1)
+
+
+@dataclass(frozen=True)
+class Shaky(Deaf):
+    """Halves what it keeps."""
+
+    def sweep(self, state: State, weight: Tensor, choose: Choose) -> Tensor:
+        mask = choose(weight.abs(), 0)
+        weight.div_(2)
+        return mask
+
+
+@dataclass(frozen=True)
 class Misspelt(Sensitivity):
     """Tunes what it does not have."""
 
@@ -381,6 +419,10 @@ BROKEN = [
     (NoRule(), "own rule", "define keep"),
     (FloatRule(), "own rule", "bool tensor"),
     (Restless(), "compensation", "although none is pruned"),
+    (Deaf(), "sweeping", "return what it says"),
+    (Hasty(), "sweeping", "each column of the matrix once"),
+    (Cutter(), "sweeping", "ask `choose` about whole groups"),
+    (Shaky(), "sweeping", "although none is pruned"),
     (Misspelt(), "search space", "which is no option: choose among beta1"),
     (OutOfRange(), "search space", "which OutOfRange refuses"),
     (WrongType(), "search space", "the option holds int"),

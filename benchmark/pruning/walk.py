@@ -1,0 +1,136 @@
+"""A model's Transformer blocks one after the other, each fed what the blocks before it give as they are by then.
+
+The model runs as it always does, on every batch, but up to one block only: blocks that are done with hand on what the last of
+them gave before, and what comes later is left out. So no block's signature has to be known, and of a batch no more than one
+hidden state is kept (two in a model of an encoder and a decoder).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Batch = Mapping[str, Tensor]
+Forward = Callable[[Batch], object]
+"""Runs the model on one batch; what it gives is not looked at."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block by its name in the model; `stack` is the name of the list that it stands in."""
+
+    name: str
+    module: nn.Module
+    stack: str
+
+    def holds(self, parameter: str) -> bool:
+        """Whether the parameter of that name lies in this block."""
+        return parameter.startswith(f"{self.name}.")
+
+
+class _Done(Exception):  # noqa: N818 - no error: it ends a forward pass
+    """The block that was waited for has run."""
+
+
+def blocks_of(model: nn.Module, forward: Forward, batch: Batch) -> list[Block]:
+    """The blocks in the order in which the model calls them; none where it calls one of them more than once."""
+    order: list[Block] = []
+    with ExitStack() as hooks:
+        for block in outermost(model):
+            hooks.enter_context(
+                _hook(block.module.register_forward_pre_hook(lambda *_, block=block: order.append(block)))
+            )
+        with torch.no_grad(), _uncached(model):
+            forward(batch)
+    return order if len({block.name for block in order}) == len(order) else []
+
+
+def walk(
+    model: nn.Module,
+    blocks: Sequence[Block],
+    forward: Forward,
+    batches: Sequence[Batch],
+    watching: Callable[[Block, Batch], AbstractContextManager[object]],
+    visited: Callable[[Block], None],
+) -> None:
+    """Run each of `blocks` on all `batches` in turn, inside `watching(block, batch)`, then call `visited(block)`.
+
+    That may change the block: the next one is fed what it gives then.
+    """
+    given: dict[str, list[Any]] = {block.stack: [None] * len(batches) for block in blocks}
+    for k, block in enumerate(blocks):
+        for i, batch in enumerate(batches):
+            with torch.no_grad(), _uncached(model), _up_to(blocks[: k + 1], given, i), watching(block, batch):
+                try:
+                    forward(batch)
+                except _Done:
+                    continue
+            raise RuntimeError(f"{block.name} was not run on batch {i}: every batch has to go through the same blocks")
+        visited(block)
+
+
+@contextmanager
+def _up_to(blocks: Sequence[Block], given: dict[str, list[Any]], i: int) -> Iterator[None]:
+    """The last two of `blocks` run on batch `i`, the others hand on what is `given`, and the forward pass ends with the last.
+
+    What the last but one gives is noted: it has changed since it was run.
+    """
+    *done, before, last = (None, *blocks)[-len(blocks) - 1 :]
+    with ExitStack() as undo:
+        for block in done:
+            if block is not None:
+                undo.enter_context(_replaced(block.module, given[block.stack], i))
+        if before is not None:
+            stack = given[before.stack]
+            undo.enter_context(_hook(before.module.register_forward_hook(lambda *args: stack.__setitem__(i, args[-1]))))
+        assert last is not None
+        undo.enter_context(_hook(last.module.register_forward_hook(_end)))
+        yield
+
+
+def _end(*_: object) -> None:
+    raise _Done
+
+
+@contextmanager
+def _replaced(module: nn.Module, given: list[Any], i: int) -> Iterator[None]:
+    """`module` hands on what is given for batch `i`; looked up at the call, for a block between may have renewed it."""
+    module.forward = lambda *_, **__: given[i]
+    try:
+        yield
+    finally:
+        del module.forward  # the class's own again
+
+
+@contextmanager
+def _hook(handle: torch.utils.hooks.RemovableHandle) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _uncached(model: nn.Module) -> Iterator[None]:
+    """Decoders keep no keys and values meanwhile: blocks that are passed over would be missing among them."""
+    config = getattr(model, "config", None)
+    if getattr(config, "use_cache", None) is not True:
+        yield
+        return
+    config.use_cache = False  # type: ignore[union-attr]
+    try:
+        yield
+    finally:
+        config.use_cache = True  # type: ignore[union-attr]
+
+
+def outermost(model: nn.Module) -> list[Block]:
+    """The children of every `nn.ModuleList` that lies in no other."""
+    found: list[Block] = []
+    for name, module in model.named_modules():
+        if isinstance(module, nn.ModuleList) and not any(name.startswith(f"{block.stack}.") for block in found):
+            found += [Block(f"{name}.{key}" if name else key, child, name) for key, child in module.named_children()]
+    return found

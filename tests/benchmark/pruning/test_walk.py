@@ -1,0 +1,221 @@
+"""Blocks one after the other: transformers of every shape give the inputs that a pruned model gives, layer by layer."""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchmark.pruning.calibrate import calibrator
+from benchmark.pruning.pruner import Pruner
+from benchmark.pruning.walk import blocks_of, walk
+from criteria.wanda import Wanda
+from tests.benchmark.toys import Blocks, Steps, data
+
+IDS = torch.arange(24).view(2, 12) % 20 + 2
+MASK = torch.tensor([[1] * 12, [1] * 8 + [0] * 4])
+
+
+def bert() -> Any:
+    from transformers import BertConfig, BertForSequenceClassification
+
+    sizes: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+    }
+    return BertForSequenceClassification(BertConfig(vocab_size=32, **sizes))
+
+
+def roberta() -> Any:
+    from transformers import RobertaConfig, RobertaForTokenClassification
+
+    sizes: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+    }
+    return RobertaForTokenClassification(RobertaConfig(vocab_size=32, **sizes))
+
+
+def gpt2() -> Any:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    return GPT2LMHeadModel(GPT2Config(vocab_size=32, n_embd=16, n_layer=3, n_head=2, n_positions=32))
+
+
+def llama() -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 3, "intermediate_size": 24}
+    return LlamaForCausalLM(LlamaConfig(vocab_size=32, num_attention_heads=2, num_key_value_heads=1, **sizes))
+
+
+def t5() -> Any:
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    return T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=32,
+            d_model=16,
+            d_kv=8,
+            d_ff=24,
+            num_layers=2,
+            num_decoder_layers=3,
+            num_heads=2,
+            decoder_start_token_id=0,
+        )
+    )
+
+
+def albert() -> Any:
+    from transformers import AlbertConfig, AlbertModel
+
+    sizes: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+    }
+    return AlbertModel(AlbertConfig(vocab_size=32, embedding_size=8, **sizes))
+
+
+MODELS = {"bert": bert, "roberta": roberta, "gpt2": gpt2, "llama": llama, "t5": t5}
+
+
+def built(name: str) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return {**MODELS, "albert": albert}[name]().eval()
+
+
+def loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+    """Something that runs all of the model."""
+    found: Tensor = model(**batch)[0].float().mean()
+    return found
+
+
+def batches_of(model: nn.Module) -> list[dict[str, Tensor]]:
+    ids = [IDS, IDS.flip(0)]
+    given = [{"input_ids": one, "attention_mask": MASK} for one in ids]
+    return (
+        [{**batch, "labels": IDS} for batch in given]
+        if hasattr(model, "encoder") and hasattr(model, "lm_head")
+        else given
+    )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_the_layers_are_fed_is_what_the_pruned_model_feeds_them(name: str) -> None:
+    """Wanda's statistics of every layer, taken on the way, against a forward pass of the finished model up to its own block.
+
+    A block's own statistics come from before it was pruned: the reference holds it dense and all blocks before it pruned.
+    """
+    model, dense = built(name), built(name)
+    batches = batches_of(model)
+    pruner = Pruner(model, Wanda(), Steps(), sparsity=0.5, total=1, scope="row")
+    pruner.calibrate = calibrator(model, loss, lambda _: batches)
+    pruner.prune()
+    pruner.finish()
+    statistics = {name: state["squares"] for name, state, _ in pruner.matrices()}
+    order = blocks_of(dense, lambda batch: loss(dense, batch), batches[0])
+    assert len(order) == {"bert": 3, "roberta": 2, "gpt2": 3, "llama": 3, "t5": 5}[name]
+    changed = 0
+    for block in order:
+        fed = fed_to(dense, [name for name in statistics if block.holds(name)], batches)
+        for matrix, squares in fed.items():
+            torch.testing.assert_close(statistics[matrix], squares, rtol=1e-4, atol=1e-5)
+            changed += 1
+        block.module.load_state_dict(model.get_submodule(block.name).state_dict())
+    assert changed == len(statistics)
+
+
+def fed_to(model: nn.Module, names: list[str], batches: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Sums of squares over real positions of what the layers of these matrices see, by plain hooks."""
+    sums: dict[str, Tensor] = {}
+    for batch in batches:
+        real = batch["attention_mask"].bool()
+        hooks = []
+        for name in names:
+
+            def hook(_: nn.Module, arguments: tuple[Tensor, ...], name: str = name, real: Tensor = real) -> None:
+                x = arguments[0]
+                tokens = x[real] if x.shape[:-1] == real.shape else x.reshape(-1, x.shape[-1])
+                sums[name] = sums.get(name, torch.zeros(())) + tokens.square().sum(0).detach()
+
+            hooks.append(model.get_submodule(name.rpartition(".")[0]).register_forward_pre_hook(hook))
+        loss(model, batch)
+        for handle in hooks:
+            handle.remove()
+    return sums
+
+
+@pytest.mark.parametrize("name", [*MODELS, "albert"])
+def test_a_walk_leaves_the_model_as_it_was(name: str) -> None:
+    model = built(name)
+    batches = batches_of(model)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    expected = [loss(model, batch) for batch in batches]
+    cached = getattr(model.config, "use_cache", None)
+    pruner = Pruner(model, Wanda(), Steps(), sparsity=0.5, total=1, scope="row")
+    calibrator(model, loss, lambda _: batches)(pruner, list[int]().extend)
+    assert getattr(model.config, "use_cache", None) == cached
+    assert not any(
+        module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module) for module in model.modules()
+    )
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert [loss(model, batch) for batch in batches] == expected
+
+
+def test_a_block_that_is_called_twice_is_calibrated_with_the_whole_model() -> None:
+    model = built("albert")
+    batches = batches_of(model)
+    assert blocks_of(model, lambda batch: loss(model, batch), batches[0]) == []
+    walked, whole = ([], [])  # type: tuple[list[Tensor], list[Tensor]]
+    for seen, by_block in ((walked, True), (whole, False)):
+        pruner = Pruner(built("albert"), Wanda(), Steps(), sparsity=0.5, total=1, scope="row")
+        settled: list[int] = []
+        calibrator(model, loss, lambda _: batches, by_block)(pruner, settled.extend)
+        assert not settled
+        seen += [state["squares"] for state in pruner.states]
+    assert all(map(torch.equal, walked, whole))
+
+
+def test_a_model_that_fails_in_a_block_is_left_as_it_was_and_the_error_told() -> None:
+    model = Blocks()
+    blocks = blocks_of(model, lambda batch: model(batch["x"]), data())
+
+    def forward(batch: Mapping[str, Tensor]) -> None:
+        model(batch["x"])
+        raise AssertionError("not reached: the walk ends the pass with its block")
+
+    visited: list[str] = []
+    walk(model, blocks, forward, [data()], lambda *_: nullcontext(), lambda block: visited.append(block.name))
+    assert visited == ["blocks.0", "blocks.1"]
+    with pytest.raises(RuntimeError, match=r"blocks\.0 was not run on batch 0"):
+        walk(model, blocks, lambda _: None, [data()], lambda *_: nullcontext(), lambda _: None)
+    assert not any(module._forward_hooks or "forward" in vars(module) for module in model.modules())
+
+
+def test_scopes_in_which_matrices_compete_are_calibrated_as_a_whole() -> None:
+    for scope, calls in (("global", 0), ("layer", 2), ("erk", 2), ("row", 2)):
+        model = Blocks()
+        pruner = Pruner(model, Wanda(), Steps(), sparsity=0.5, total=1, scope=scope)
+        inner = calibrator(model, lambda m, b: m(b["x"]).mean(), lambda _: [data()])
+        settled: list[int] = []
+
+        def calibrate(pruner: Pruner, settle: Any = None, settled: list[int] = settled, inner: Any = inner) -> bool:
+            def noted(places: list[int]) -> None:
+                settled.extend(places)
+                settle(places)
+
+            return bool(inner(pruner, noted if settle else None))
+
+        pruner.calibrate = calibrate
+        pruner.prune()
+        assert len(settled) == calls, scope
+        assert pruner.measure() == 0.5

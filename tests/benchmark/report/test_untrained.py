@@ -1,0 +1,44 @@
+"""What tables say of boards that train nothing, and of criteria that are calibrated on pruned blocks."""
+
+import pytest
+from msgspec.structs import replace
+
+from benchmark.report.caption import describe
+from benchmark.report.names import Names
+from benchmark.report.settings import settings_table
+from benchmark.suite.spec import RunSpec, Training
+from tests.benchmark.report.factory import make_record, make_spec
+
+NONE = Training(steps=0, batch_size=16)
+FED = "calibrated on what pruned blocks give"
+
+
+def facts(*specs: RunSpec) -> dict[str, str]:
+    records = [make_record(spec) for spec in specs]
+    steps = [400 if spec.is_trained else 0 for spec in specs]
+    records = [replace(r, cost=replace(r.cost, steps=n)) for r, n in zip(records, steps, strict=True)]
+    return describe([[spec] for spec in specs], records, 0, 0, "sd", "headline")
+
+
+@pytest.mark.parametrize(("precision", "kept"), [("fp32", ""), ("bf16", ", weights in bf16")])
+def test_a_board_without_training_says_so(precision: str, kept: str) -> None:
+    specs = [
+        make_spec(c, 0.5, training=NONE, schedule="one_shot", precision=precision) for c in ("magnitude", "random")
+    ]
+    said = facts(*specs)
+    assert said["Budget"] == f"no training, calibrated in batches of 16{kept}"
+    assert "Epochs" not in said
+    table = settings_table([], specs, names=Names())
+    rows = {line.labels[0]: cells[0].text for line, cells in zip(table.rows, table.cells, strict=True)}
+    assert rows["Training length"] == "0 steps"
+
+
+def test_which_rows_are_calibrated_on_pruned_blocks() -> None:
+    plain = make_spec("magnitude", 0.5, schedule="one_shot", scope="row")
+    fed = make_spec("wanda", 0.5, schedule="one_shot", scope="row", calibration_inputs="pruned")
+    named = make_spec(
+        "wanda", 0.5, schedule="one_shot", scope="row", calibration_inputs="pruned", method="as published"
+    )
+    assert FED not in facts(plain)["Pruning"]
+    assert facts(plain, fed)["Pruning"].count(f"wanda {FED}") == 1
+    assert f"as published: wanda, scope row, schedule one_shot, {FED}" in facts(plain, named)["Pruning"]
