@@ -149,6 +149,7 @@ def card(record: Record) -> str:
     notes = "\n".join(f"- {for_markdown(note)}" for note in record.notes)
     row = [clean(text).replace("`", "'") for text in (spec.criterion, spec.regularizer, spec.schedule, spec.scope)]
     criterion, regularizer, schedule, scope = row
+    made = "Fine-tuned and pruned" if spec.is_trained else "Pruned without training"
     return f"""---
 library_name: transformers
 base_model: {json.dumps(clean(spec.model))}
@@ -157,7 +158,7 @@ tags: [prunebench, pruning, sparsity]
 
 # {for_markdown(spec.model)}, {for_markdown(spec.task)}, {100 * sparsity.measured:.1f} % sparse
 
-Fine-tuned and pruned by prunebench with criterion `{criterion}`, regularizer `{regularizer}`, schedule
+{made} by prunebench with criterion `{criterion}`, regularizer `{regularizer}`, schedule
 `{schedule}`, scope `{scope}`, seed {spec.seed}.
 
 {sparsity.zeros:,} of {sparsity.prunable:,} prunable weights (linear layers inside the Transformer blocks) are zero. The

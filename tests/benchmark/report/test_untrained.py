@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from benchmark.commands.export import card
 from benchmark.report.caption import describe
 from benchmark.report.names import Names
 from benchmark.report.settings import settings_table
@@ -31,6 +32,16 @@ def test_a_board_without_training_says_so(precision: str, kept: str) -> None:
     table = settings_table([], specs, names=Names())
     rows = {line.labels[0]: cells[0].text for line, cells in zip(table.rows, table.cells, strict=True)}
     assert rows["Training length"] == "0 steps"
+
+
+def test_a_model_card_does_not_claim_a_training() -> None:
+    trained, untrained = (
+        make_record(make_spec("wanda", 0.5, schedule="one_shot", training=budget))
+        for budget in (Training(steps=400), NONE)
+    )
+    assert "Fine-tuned and pruned by prunebench with criterion `wanda`" in card(trained)
+    assert "Pruned without training by prunebench with criterion `wanda`" in card(untrained)
+    assert "Fine-tuned" not in card(untrained)
 
 
 def test_which_rows_are_calibrated_on_pruned_blocks() -> None:

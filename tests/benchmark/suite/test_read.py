@@ -63,7 +63,10 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
         ("- a", "suite.yaml: expected a mapping of settings, found list"),
         ("tasks: [squad]", "suite.yaml: 'criteria' is missing\nsuite.yaml: 'sparsities' is missing"),
         (LEAST + "tasks: [squad]", "suite.yaml, line 4, column 1: not valid YAML: key 'tasks' is given twice"),
-        (LEAST + "tittle: x", "suite.yaml: unknown key 'tittle'; did you mean 'title'? choices: calibration_inputs, call_point, criteria,"),
+        (
+            LEAST + "tittle: x",
+            "suite.yaml: unknown key 'tittle'; did you mean 'title'? choices: calibration_inputs, call_point,",
+        ),
         (LEAST + "title: [x]", "suite.yaml: title: found ['x']: Input should be a valid string"),
         (LEAST.replace("squad", ""), "suite.yaml: tasks: found []: List should have at least 1 item"),
         (LEAST.replace("[squad]", "squad"), "suite.yaml: tasks: found 'squad': expected a list: [squad]"),
