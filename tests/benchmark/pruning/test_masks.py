@@ -14,7 +14,6 @@ from benchmark.pruning.masks import (
     SCOPES,
     Kind,
     Scope,
-    _each,
     _together,
     apportion,
     erk_sparsities,
@@ -24,6 +23,7 @@ from benchmark.pruning.masks import (
 )
 from benchmark.pruning.pruner import Pruner
 from benchmark.pruning.schedules.one_shot import OneShot
+from benchmark.pruning.selection import keep_highest
 from benchmark.suite.suite import Override
 from criteria.magnitude import Magnitude
 from tests.benchmark.toys import one_matrix, weight_of
@@ -174,8 +174,8 @@ def test_matrices_together_are_masked_as_each_alone(model: tuple[Tensor, Shapes]
     scores, shapes = model
     parts = scores.split([out * inputs for out, inputs in shapes])
     counts = [data.draw(st.integers(0, len(part)).map(lambda k: k // 4 * 4)) for part in parts]
-    for one, other in zip(_each(parts, counts), _together(parts, counts), strict=True):
-        assert torch.equal(one, other)
+    for part, count, mask in zip(parts, counts, _together(parts, counts), strict=True):
+        assert torch.equal(keep_highest(part, count), mask)
 
 
 def test_row_takes_the_same_number_of_each_row() -> None:
