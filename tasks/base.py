@@ -74,7 +74,8 @@ class Setting:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluation: `metrics` in percent, higher is better; `outcomes` per example; `predictions` as text."""
+    """One evaluation: `metrics` in percent, higher is better, but for the task's `lower_is_better`; `outcomes` per example;
+    `predictions` as text."""
 
     metrics: dict[str, float]
     outcomes: Outcomes
@@ -86,6 +87,8 @@ class Prepared(ABC):
 
     metric: str
     """Headline metric: a key of every evaluation's `metrics`."""
+    lower_is_better: frozenset[str] = frozenset()
+    """Metrics of which less is better, in a unit of their own; all others are percentages of which more is better."""
     splits: dict[str, str]
     """What `train`, `heldout` and `reported` were read from, for instance {"train": "train.tsv", "reported": "dev.tsv"}."""
     counts: dict[str, int]
@@ -151,6 +154,8 @@ class Task(ABC):
     variants: ClassVar[tuple[str, ...]] = ()
     headline: ClassVar[str] = ""
     """Name of the headline metric where all variants share one."""
+    lower_is_better: ClassVar[frozenset[str]] = frozenset()
+    """Names of the metrics of which less is better (perplexity): tables, marks, tests and selection then turn round."""
 
     variant: str = ""
     skip_malformed: bool = False
@@ -171,7 +176,8 @@ class Task(ABC):
 
     @abstractmethod
     def aggregate(self, outcomes: Outcomes) -> dict[str, float]:
-        """Metrics in percent from per-example outcomes: what `evaluate` reports, and what paired tests resample."""
+        """Metrics from per-example outcomes, in percent (those of `lower_is_better` in their own unit): what `evaluate` reports,
+        and what paired tests resample."""
 
     def constants(self, outcomes: Outcomes) -> Iterator[Outcomes]:
         """What each constant answer would leave on the examples of `outcomes`: each class of `label` [examples] in turn, or
@@ -188,7 +194,8 @@ class Task(ABC):
         best: dict[str, float] = {}
         for constant in self.constants(outcomes):
             for name, value in self.aggregate(constant).items():
-                best[name] = max(value, best.get(name, value))
+                better = min if name in self.lower_is_better else max
+                best[name] = better(value, best.get(name, value))
         return best
 
 

@@ -27,6 +27,10 @@ Number = Annotated[float, Meta(ge=-1e60, le=1e60)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
+ERRORS = frozenset({"ter"})
+"""Metrics of the evaluate hub of which less is better, which no task says."""
+
+
 class RecordError(PrunebenchError):
     """A record that cannot be read, or whose parts contradict each other."""
 
@@ -108,7 +112,7 @@ class Selected(Part, frozen=True, kw_only=True):
 
 
 class Record(Part, frozen=True, kw_only=True):
-    """One finished run. Metrics are percentages, higher is better, unless the task says otherwise."""
+    """One finished run. Metrics are percentages, higher is better, but for those in `lower_is_better`."""
 
     schema_version: int = field(name="schema")
     id: str
@@ -116,6 +120,8 @@ class Record(Part, frozen=True, kw_only=True):
     metric: str
     """The headline metric, a key of `metrics`."""
     metrics: dict[str, Number]
+    lower_is_better: list[str] = field(default_factory=list)
+    """Metrics of which less is better, in a unit of their own, as the task says (perplexity)."""
     floor: dict[str, Number] = field(default_factory=dict)
     """Metrics of the best constant answer on the reported split where the task defines one. Records of versions up to 0.1 hold
     that of the training split's majority; reports make it anew from the outcomes."""
@@ -138,8 +144,17 @@ class Record(Part, frozen=True, kw_only=True):
 
     @property
     def score(self) -> float:
-        """The headline metric's value in percent."""
+        """The headline metric's value, in percent unless less of it is better."""
         return self.metrics[self.metric]
+
+    def less_is_better(self, metric: str) -> bool:
+        """Whether less of `metric` is better."""
+        return metric in self.lower_is_better or metric in ERRORS
+
+    @property
+    def utility(self) -> float:
+        """The headline metric's value, negated where less is better: more is better."""
+        return -self.score if self.less_is_better(self.metric) else self.score
 
 
 def record_path(folder: Path, run_id: str) -> Path:

@@ -15,9 +15,9 @@ def averages(
 ) -> tuple[list[Line], list[list[Cell]]]:
     """Average columns and their cells [rows][average columns].
 
-    A task's value is the mean of its metrics shown, the average the mean over tasks (as GLUE does it), so a task with two
-    metrics weighs no more than one with one. Tasks that do not pass the board's gate are left out; with `glue`, all but GLUE's too,
-    and so is an average of fewer than FEWEST tasks.
+    Errors are averaged apart from percentages. A task's value is the mean of its metrics shown, the average the mean over tasks (as
+    GLUE does it), so a task with two metrics weighs no more than one with one. Tasks that do not pass the board's gate are left
+    out; with `glue`, all but GLUE's too, and so is an average of fewer than FEWEST tasks.
     """
     groups: dict[tuple[object, ...], list[int]] = {}
     loose = [i for i, field in enumerate(fields) if field in ("task", "metric")]
@@ -26,19 +26,26 @@ def averages(
             continue
         if glue and not str(line.key[fields.index("task")]).startswith("glue/"):
             continue
-        groups.setdefault(tuple(part for i, part in enumerate(line.key) if i not in loose), []).append(j)
+        fixed = tuple(part for i, part in enumerate(line.key) if i not in loose)
+        groups.setdefault((_error(j, grid), *fixed), []).append(j)
     at = fields.index("task")
     least = FEWEST if glue else 2
     kept = [members for members in groups.values() if len({columns[j].key[at] for j in members}) >= least]
-    lines = [_line([columns[j] for j in members], fields) for members in kept]
+    lines = [_line([columns[j] for j in members], fields, _error(members[0], grid)) for members in kept]
     cells = [[_average([(str(columns[j].key[at]), row[j]) for j in members]) for members in kept] for row in grid]
     return lines, cells
 
 
-def _line(members: Sequence[Line], fields: tuple[str, ...]) -> Line:
+def _error(j: int, grid: Sequence[Sequence[Cell]]) -> str:
+    """The metric of a column of which less is better; "" where more is."""
+    return next((row[j].metric for row in grid if row[j].less_is_better), "")
+
+
+def _line(members: Sequence[Line], fields: tuple[str, ...], error: str = "") -> Line:
     at = fields.index("task")
     tasks = list(dict.fromkeys(str(line.key[at]) for line in members))
     style = "GLUE-style average" if all(task.startswith("glue/") for task in tasks) else "average"
+    style = f"{style} {error}" if error else style
     words = {"task": f"{style} of {len(tasks)} tasks", "metric": "mean"}
     labels = tuple(words.get(field, members[0].labels[i]) for i, field in enumerate(fields))
     key = tuple(words.get(field, members[0].key[i]) for i, field in enumerate(fields))
@@ -53,7 +60,8 @@ def _average(parts: Sequence[tuple[str, Cell]]) -> Cell:
         return Cell(planned=planned, absent=absent, text="incomplete", dense=any(cell.dense for cell in cells))
     marks = tuple(dict.fromkeys(mark for cell in cells for mark in cell.marks if mark != "floor"))
     dense = all(cell.dense for cell in cells)
-    return Cell("average", _runs(parts), planned=planned, dense=dense, marks=marks)
+    less_is_better = any(cell.less_is_better for cell in cells)
+    return Cell("average", _runs(parts), planned=planned, dense=dense, marks=marks, less_is_better=less_is_better)
 
 
 def _runs(parts: Sequence[tuple[str, Cell]]) -> tuple[Run, ...]:

@@ -75,7 +75,8 @@ def describe(
     finished = len({record.id for record in records})
     specs, records = [specs[0] for specs in runs], _told_apart(records)
     facts = {
-        "Cells": f"{SPREADS[spread]}, {METRICS.get(metric, metric)} in percent; missing and failed runs are shown as such",
+        "Cells": f"{SPREADS[spread]}, {METRICS.get(metric, metric)} {_unit(records)}; missing and failed runs are "
+        "shown as such",
         "Seeds": _seeds(runs),
         "Selection": _by_task(specs, _selection),
         "Pruning": _pruning(specs),
@@ -110,6 +111,17 @@ def _told_apart(records: Sequence[Record]) -> list[Record]:
         )
         found.setdefault((run, data, tuple(record.environment.items()), tuple(record.notes)), record)
     return list(found.values())
+
+
+def _unit(records: Sequence[Record]) -> str:
+    """Percent, and which metrics are errors in a unit of their own."""
+    errors = dict.fromkeys(name for record in records for name in record.lower_is_better)
+    if not errors:
+        return "in percent"
+    others = any(set(record.metrics) - set(record.lower_is_better) for record in records)
+    return (
+        f"in percent, but for {listed(errors)} (lower is better)" if others else f"({listed(errors)}, lower is better)"
+    )
 
 
 def _seeds(runs: Sequence[Sequence[RunSpec]]) -> str:

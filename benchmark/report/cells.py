@@ -22,7 +22,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands where a row meets a column. `value`s are percentages; a blank cell was never planned."""
+    """What stands where a row meets a column. `value`s are percentages, unless less is better; a blank cell was never planned."""
 
     metric: str = ""
     runs: tuple[Run, ...] = ()
@@ -37,6 +37,8 @@ class Cell:
     sparsity: float | None = None
     """Measured sparsity, mean over the runs."""
     dense: bool = False
+    less_is_better: bool = False
+    """Whether less of its metric is better; it has a unit of its own then."""
     marks: tuple[str, ...] = ()
     """Kinds of the notes that apply."""
     rank: int = 0
@@ -71,6 +73,16 @@ class Cell:
         return fmean(self.values) if self.runs else None
 
     @property
+    def utility(self) -> float:
+        """The mean, negated where less is better; 0 without runs."""
+        return (self.mean or 0.0) * self.sign
+
+    @property
+    def sign(self) -> int:
+        """What a value is multiplied by so that more is better."""
+        return -1 if self.less_is_better else 1
+
+    @property
     def sd(self) -> float | None:
         """Standard deviation over the runs with n - 1; None for fewer than two."""
         return stdev(self.values) if self.n > 1 else None
@@ -103,6 +115,7 @@ def make_cell(slots: Sequence[Slot], axes: tuple[str, ...]) -> Cell:
         floor=fmean(floors) if floors else None,
         sparsity=fmean(record.sparsity.measured for record in records) if records else None,
         dense=slots[0].spec.is_dense,
+        less_is_better=any(record.less_is_better(slots[0].metric) for record in records),
     )
 
 

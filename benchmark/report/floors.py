@@ -81,10 +81,16 @@ def _split(task: "Task", record: Record, load: Callable[[Record], Outcomes]) -> 
         return UNKNOWN
 
 
+def _near(record: Record) -> bool:
+    if record.less_is_better(record.metric):
+        return record.score >= record.floor.get(record.metric, inf) - NEAR
+    return record.score <= record.floor.get(record.metric, -inf) + NEAR
+
+
 def _may_be_constant(record: Record, split: Split) -> bool:
     """Whether the record's score allows that it answers alike everywhere: else its outcomes need not be read."""
     score, metric = record.score, record.metric
-    if score > record.floor.get(metric, -inf) + NEAR:
+    if not _near(record):
         return False
     if split.constants is None:
         return True

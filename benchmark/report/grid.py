@@ -16,8 +16,8 @@ from benchmark.report.table import Table
 
 @dataclass(frozen=True)
 class Grid:
-    """`scores` [methods, cells, seeds] in percent, `dense` [cells] (nan where absent) and `floor` [cells] (0 where a task
-    has none); names of methods and cells."""
+    """`scores` [methods, cells, seeds], `dense` [cells] (nan where absent) and `floor` [cells] (0 where a task has none), in
+    percent, errors negated so that more is better throughout; names of methods and cells."""
 
     methods: tuple[str, ...]
     cells: tuple[str, ...]
@@ -80,13 +80,14 @@ def _words(table: Table, methods: list[str], columns: Mapping[str, Line]) -> dic
 
 
 def _values(cell: Cell, pooled: bool) -> list[float]:
-    return [float(np.mean(cell.values))] if pooled else list(cell.values)
+    values = [cell.sign * value for value in cell.values]
+    return [float(np.mean(values))] if pooled else values
 
 
 def _floor(cells: list[Cell]) -> float:
-    return next((cell.floor for cell in cells if cell.floor is not None), 0.0)
+    return next((cell.sign * cell.floor for cell in cells if cell.floor is not None), 0.0)
 
 
 def _dense(cells: list[Cell]) -> float:
-    means = [cell.mean for cell in cells if cell.mean is not None]
+    means = [cell.utility for cell in cells if cell.runs]
     return means[0] if means else float("nan")

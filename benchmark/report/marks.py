@@ -9,9 +9,7 @@ from benchmark.report.cells import Cell
 from benchmark.report.fields import RIVALS, Slot
 from benchmark.report.floors import gives_one_answer
 from benchmark.report.layout import Line
-
-LOWER_IS_BETTER = frozenset({"ter"})
-"""The metrics of which less is better; every other one is higher is better, as tasks promise."""
+from benchmark.report.numbers import rounded
 
 TEXTS = {
     "partial": "fewer runs than planned; not ranked",
@@ -61,7 +59,7 @@ def remarks(slots: Sequence[Slot], cell: Cell, odd: dict[str, frozenset[str]], a
         "partial": cell.state == "partial",
         "missed": any(record.sparsity.exact and not record.sparsity.met for record in records),
         "outcome": any(not record.sparsity.exact and not record.sparsity.met for record in records),
-        "floor": cell.mean is not None and cell.floor is not None and not better(cell.metric, cell.mean, cell.floor),
+        "floor": cell.mean is not None and cell.floor is not None and not better(cell, cell.mean, cell.floor),
         "constant": any(gives_one_answer(record) for record in records),
         "optimistic": not all_optimistic and any(record.selected.optimistic for record in records),
     }
@@ -69,14 +67,15 @@ def remarks(slots: Sequence[Slot], cell: Cell, odd: dict[str, frozenset[str]], a
     return tuple(kind for kind in TEXTS if found.get(kind))
 
 
-def better(metric: str, value: float, other: float) -> bool:
-    """Whether `value` beats `other` in this metric."""
-    return value < other if metric in LOWER_IS_BETTER else value > other
+def better(cell: Cell, value: float, other: float) -> bool:
+    """Whether `value` beats `other` in the metric of `cell`."""
+    return value < other if cell.less_is_better else value > other
 
 
 def passes(record: Record, gate: float) -> bool:
-    """Whether a dense run's headline metric is at least `gate` points better than the floor (0 where none is known)."""
-    sign = -1 if record.metric in LOWER_IS_BETTER else 1
+    """Whether a dense run's headline metric is at least `gate` points (in its own unit) better than the floor (0 where none is
+    known)."""
+    sign = -1 if record.less_is_better(record.metric) else 1
     floor = record.floor.get(record.metric)
     if floor is None and sign < 0:
         return True  # no bound is known that an error stays under
@@ -87,8 +86,9 @@ def bimodal(cell: Cell, gate: float) -> bool:
     """Whether some runs lie within `gate` points of the floor and the next better one more than `gate` points away."""
     if cell.n < 2 or cell.floor is None:
         return False
-    sign = -1 if cell.metric in LOWER_IS_BETTER else 1
-    above = sorted(sign * (value - cell.floor) for value in cell.values)
+    above = sorted(cell.sign * (value - cell.floor) for value in cell.values)
+    if cell.less_is_better:  # errors have no end: worse than the floor is at the floor
+        above = [max(0.0, gap) for gap in above]
     return any(low < gate and high - low > gate for low, high in pairwise(above))
 
 
@@ -151,8 +151,7 @@ def rank_lines(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[C
 def _places(cells: Sequence[Cell], digits: int) -> list[int]:
     if len(cells) < 2:
         return [0] * len(cells)
-    sign = 1 if cells[0].metric in LOWER_IS_BETTER else -1
-    shown = [sign * round(cell.mean, digits) if cell.mean is not None else 0.0 for cell in cells]
+    shown = [-cell.sign * rounded(cell.mean, digits) if cell.mean is not None else 0.0 for cell in cells]
     order = sorted(set(shown))
     if len(order) == 1:
         return [0] * len(cells)

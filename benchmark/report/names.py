@@ -34,6 +34,9 @@ TASKS = {
     "webnlg/2017": "WebNLG",
     "webnlg/2020": "WebNLG 2020",
     "dart": "DART",
+    "lm/wikitext2": "WikiText-2",
+    "lm/ptb": "PTB",
+    "lm/c4": "C4",
 }
 MODELS = {
     "mini": "Mini BERT",
@@ -77,6 +80,7 @@ METRICS = {
     "meteor": "METEOR",
     "nist": "NIST",
     "ter": "TER",
+    "perplexity": "Ppl.",
     "average": "avg.",
 }
 
@@ -128,6 +132,10 @@ class Names:
     def metric(self, text: str) -> str:
         """`matthews_correlation` is Mcc; a metric nobody named is itself."""
         return METRICS.get(text, text)
+
+    def measure(self, text: str) -> str:
+        """A metric in a sentence: `perplexity` is itself, `ter` is TER."""
+        return text if text == "perplexity" else self.metric(text)
 
     def method(self, text: str) -> str:
         """`principled[signed=true] + self_regularization` is PINS (signed) + self-reg.; a regularizer `none` is left out."""

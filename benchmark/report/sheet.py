@@ -222,7 +222,10 @@ def _level(table: Table, part: Sequence[int], k: int) -> list[str]:
 
 
 def average_name(line: Line) -> str:
-    """`GLUE avg.`, or `Tasks avg.` where not all of them are GLUE's."""
+    """`GLUE avg.`, or `Tasks avg.` where not all of them are GLUE's; `perplexity avg.` where errors are averaged."""
+    for part in map(str, line.key):
+        if (error := part.removeprefix("average ").partition(" of ")[0]) and part.startswith(f"average {error} of "):
+            return f"{error.capitalize()} avg."
     return "GLUE avg." if any(str(part).startswith("GLUE") for part in line.key) else "Tasks avg."
 
 

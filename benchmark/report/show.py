@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from benchmark.report.cells import Cell
 from benchmark.report.layout import Line
 from benchmark.report.marks import notes
+from benchmark.report.names import listed
+from benchmark.report.numbers import number
 from benchmark.report.sheet import Sheet, average_name, shared
 from benchmark.report.statistics.intervals import t_interval
 from benchmark.report.table import Table
@@ -15,7 +17,6 @@ LEGEND = (
 )
 SPREADS = {"sd": " ± standard deviation", "interval": " and 95 % t interval", "none": ""}
 SUBSCRIPTS = {"sd": ", standard deviation as subscript", "interval": ", 95 % t interval as subscript", "none": ""}
-MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,11 @@ def show(cell: Cell, table: Table) -> Shown:
     return Shown(number(cell.mean, table.digits), _spread(cell, table), count, symbols, rank=rank, trivial=trivial)
 
 
-def number(value: float, digits: int) -> str:
-    """To so many digits, with a minus sign for a hyphen and none before zero."""
-    text = f"{value:.{digits}f}"
-    return text.removeprefix("-") if not float(text) else text.replace("-", MINUS)
-
-
 def _spread(cell: Cell, table: Table) -> str:
     if cell.sd is None or table.spread == "none":
         return ""
     if table.spread == "sd":
-        return f"± {cell.sd:.{table.digits}f}"
+        return f"± {number(cell.sd, table.digits)}"
     low, high = t_interval(cell.values)
     return f"[{number(low, table.digits)}, {number(high, table.digits)}]"
 
@@ -87,7 +82,7 @@ def caption(table: Table, best: str, second: str, subscript: bool = False) -> li
     many = any(cell.n > 1 for row in table.cells for cell in row)
     spread = (SUBSCRIPTS if subscript else SPREADS)[table.spread] if many else ""
     how = f"mean over {table.seeds}{spread}" if many else table.seeds
-    said = [f"{table.subject}: {how}, in percent."]
+    said = [f"{table.subject}: {how}, {unit(table)}."]
     if any(show(cell, table).rank for row in table.cells for cell in row):
         among = "in each block and column" if table.blocks else "among methods at one task and sparsity"
         said.append(f"Best {best}, second {second} {among}, the dense model apart.")
@@ -98,6 +93,19 @@ def lettered(table: Table, shown: Sequence[Sheet]) -> Table:
     """The table with its notes lettered in the order in which these sheets have them."""
     cells = [cell for sheet in shown for block in sheet.blocks for row in block.rows for cell in row.cells]
     return replace(table, notes=notes(cells, {note.kind: note.text for note in table.notes}))
+
+
+def unit(table: Table) -> str:
+    """What the numbers of a table are: percent, or errors of which less is better."""
+    cells = [cell for row in table.cells for cell in row if cell.runs and not cell.text]
+    errors = listed(
+        table.called.measure(cell.metric) for cell in cells if cell.less_is_better and cell.metric != "average"
+    )
+    if not errors:
+        return "in percent"
+    return f"{errors} (lower is better)" + (
+        "" if all(cell.less_is_better for cell in cells) else ", all else in percent"
+    )
 
 
 def remarks(table: Table, sheet: Sheet) -> list[tuple[str, str]]:

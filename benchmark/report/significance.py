@@ -19,7 +19,7 @@ from benchmark.plugins.labels import letters
 from benchmark.report.cells import Cell
 from benchmark.report.fields import RIVALS, TableError
 from benchmark.report.layout import Line, dense_on_rows, method_name
-from benchmark.report.marks import LOWER_IS_BETTER, TEXTS, better, notes, rivals
+from benchmark.report.marks import TEXTS, better, notes, rivals
 from benchmark.report.statistics.intervals import Floats
 from benchmark.report.statistics.multiple import against_the_best, step_down, studentised
 from benchmark.report.statistics.paired import Difference, Outcomes, difference, same_items
@@ -89,7 +89,7 @@ def compare(
                 continue
             scores, draws, items = sampler.of([cells[i] for i in members])
             base = members.index(reference)
-            sign = -1.0 if cells[reference].metric in LOWER_IS_BETTER else 1.0
+            sign = float(cells[reference].sign)
             observed, centred = (
                 against_the_best(sign * scores, sign * draws) if against == "best" else _two_sided(scores, draws, base)
             )
@@ -167,7 +167,7 @@ def with_significance(
     cells = [list(row) for row in table.cells]
     for comparison in comparisons if reachable else ():
         i, j = comparison.place
-        kind = _kind(cells[i][j].metric, comparison, against, level)
+        kind = _kind(cells[i][j], comparison, against, level)
         if kind:
             cells[i][j] = replace(cells[i][j], marks=(*cells[i][j].marks, kind))
     flat = [cell for row in cells for cell in row]
@@ -189,13 +189,13 @@ def _family(comparisons: Sequence[Comparison], against: str, level: float, reach
     )
 
 
-def _kind(metric: str, comparison: Comparison, against: str, level: float) -> str:
+def _kind(cell: Cell, comparison: Comparison, against: str, level: float) -> str:
     separable = comparison.p_adjusted < level
     if against == "best":
         return "" if separable else "tied"
     if not separable:
         return ""
-    return "above" if better(metric, comparison.found.difference, 0.0) else "below"
+    return "above" if better(cell, comparison.found.difference, 0.0) else "below"
 
 
 def _sides(table: Table) -> tuple[tuple[Line, ...], tuple[str, ...], list[tuple[Line, list[Cell]]]]:
@@ -214,8 +214,7 @@ def _reference(members: Sequence[int], cells: Sequence[Cell], names: Sequence[st
     if len(members) < 2:
         return None
     if against == "best":
-        sign = -1 if cells[members[0]].metric in LOWER_IS_BETTER else 1
-        return max(members, key=lambda i: sign * fmean(cells[i].values))
+        return max(members, key=lambda i: cells[i].sign * fmean(cells[i].values))
     return next((i for i in members if _is(against, names[i])), None)
 
 

@@ -32,6 +32,7 @@ def make_record(job: Job, evaluation: Evaluation, outcomes: bytes, trained: floa
         spec=spec.recorded(),
         metric=prepared.metric,
         metrics=metrics,
+        lower_is_better=sorted(prepared.lower_is_better & metrics.keys()),
         floor=prepared.floor,
         signatures=prepared.signatures,
         sparsity=sparsity,

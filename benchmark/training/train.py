@@ -149,7 +149,7 @@ def _evaluate(run: Run) -> float | None:
     with run.pruner.evaluating():
         score = run.score()
         if run.step < run.total:
-            run.regularizer.evaluated(run.model, score, run.pruner.measure())
+            run.regularizer.evaluated(run.model, _utility(run, score), run.pruner.measure())
         if score is not None and _is_best(run, score):
             run.best = score, run.step, {name: value.clone() for name, value in run.model.state_dict().items()}
     return score
@@ -159,7 +159,15 @@ def _is_best(run: Run, score: float) -> bool:
     """Whether the selection protocol prefers these weights: at the target sparsity, with the best score; the later of equal ones."""
     if run.spec.selection == "last" or not run.pruner.reached:
         return False
-    return run.best is None or score >= run.best[0]
+    better, best = _utility(run, score), _utility(run, run.best[0]) if run.best else None
+    return best is None or (better is not None and better >= best)
+
+
+def _utility(run: Run, score: float | None) -> float | None:
+    """A score as more is better: errors are negated."""
+    if score is None or run.prepared.metric not in run.prepared.lower_is_better:
+        return score
+    return -score
 
 
 def stream(prepared: Prepared, spec: RunSpec, start: int, total: int) -> Iterator[Batch]:

@@ -26,7 +26,7 @@ class Trial(Strict):
     point: Point
     state: State
     score: float | None = None
-    """The headline metric on the held-out examples, in percent."""
+    """The headline metric on the held-out examples."""
     sparsity: float | None = None
     """Measured."""
     seconds: float
@@ -47,6 +47,8 @@ class Study(Strict):
     space: dict[str, str]
     space_hash: str
     metric: str
+    lower_is_better: bool = False
+    """Less of the metric is better."""
     heldout_examples: int
     data_fingerprint: str
     model_fingerprint: str
@@ -60,7 +62,11 @@ class Study(Strict):
     def best(self, trials: int) -> Trial | None:
         """The best of the first `trials`, the earlier one of equals; None if all failed or missed."""
         done = [trial for trial in self.trials[:trials] if trial.counted is not None]
-        return max(done, key=lambda trial: trial.counted or 0.0, default=None)
+        return max(done, key=lambda trial: self.utility(trial) or 0.0, default=None)
+
+    def utility(self, trial: Trial) -> float | None:
+        """The score, negated where less is better; None where it does not count."""
+        return -trial.counted if self.lower_is_better and trial.counted is not None else trial.counted
 
     def refuse_other(self, other: "Study", path: Path) -> None:
         """PrunebenchError if `other`, which would continue in this study's file, searches something else."""

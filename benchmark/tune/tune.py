@@ -93,6 +93,7 @@ def _opened(board: Board, spec: RunSpec, space: Space, options: Options) -> Stud
         space=described(space),
         space_hash=digest(space),
         metric=prepared.metric,
+        lower_is_better=prepared.metric in prepared.lower_is_better,
         heldout_examples=prepared.counts["heldout"],
         data_fingerprint=prepared.data_fingerprint,
         model_fingerprint=prepared.model_fingerprint,
@@ -109,7 +110,7 @@ def _next(study: Study, spec: RunSpec, space: Space) -> Point:
     """The next point: the suite's own values first, then the sampler's suggestion."""
     if not study.trials:
         return start(spec, space)
-    return suggest(space, [(trial.point, trial.counted) for trial in study.trials], spec.seed)
+    return suggest(space, [(trial.point, study.utility(trial)) for trial in study.trials], spec.seed)
 
 
 def _options(board: Board, search: Search) -> Options:

@@ -61,7 +61,7 @@ def outcomes(trial: Trial) -> str:
 
 
 def metrics(trial: Trial) -> str:
-    """The headline is among the metrics, which are finite; it is a percentage, and so is its floor."""
+    """The headline is among the metrics, which are finite; it is a percentage, and so is its floor, unless less of it is better."""
     found, headline, floor = trial.evaluation.metrics, trial.prepared.metric, trial.prepared.floor
     assert headline in trial.task.aggregate(trial.evaluation.outcomes), (
         f"the headline {headline!r} of {trial.name} is not among what aggregate gives ({', '.join(found)})"
@@ -73,8 +73,21 @@ def metrics(trial: Trial) -> str:
         assert math.isfinite(value), (
             f"metric {name!r} of {trial.name} is {value!r}: a finite number, 0 where it is undefined"
         )
+    errors = trial.task.lower_is_better
+    assert errors <= set(found), (
+        f"lower_is_better of {trial.name} has {', '.join(sorted(errors - set(found)))}, which is no metric: it has their names"
+    )
+    assert trial.prepared.lower_is_better == errors, (
+        f"{trial.name} says that less is better of {sorted(errors)}, opened of {sorted(trial.prepared.lower_is_better)}: take the "
+        "prepared task's lower_is_better from the task"
+    )
     for value in (found[headline], floor.get(headline, 0.0)):
-        assert -100 <= value <= 100, f"{headline} of {trial.name} is {value:g}: percent, higher is better"
+        if headline in errors:
+            assert value >= 0, (
+                f"{headline} of {trial.name} is {value:g}, and less of it is better: an error, 0 at the least"
+            )
+        else:
+            assert -100 <= value <= 100, f"{headline} of {trial.name} is {value:g}: percent, higher is better"
     return ", ".join(f"{name} {value:.1f}" for name, value in found.items())
 
 

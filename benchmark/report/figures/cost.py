@@ -15,7 +15,7 @@ SIZES = (6.0, 2.5)
 
 
 def cost_figure(board: Board, tasks: tuple[str, ...] | None = None) -> "Figure":
-    """Headline score in percent over training seconds by the wall clock, means over seeds."""
+    """Headline score over training seconds by the wall clock, means over seeds."""
     shown = tasks or board.tasks
     with drawing():
         figure, axes = panels(len(shown))
@@ -29,13 +29,13 @@ def cost_figure(board: Board, tasks: tuple[str, ...] | None = None) -> "Figure":
 def _panel(axis: "Axes", board: Board, task: str) -> None:
     sparsities = sorted({sparsity for by_sparsity in board.cells[task].values() for sparsity in by_sparsity})
     dense = board.dense.get(task)
-    metric = dense.metric if dense is not None else ""
+    scale = board.scale(dense) if dense is not None else ""
     for method, by_sparsity in board.cells[task].items():
         style = look(board.position(method))
         # The legend takes the first entry of a name, which is to have a marker of full size.
         axis.plot([], [], color=style.color, marker=style.marker, linestyle="none", label=board.method(method))
         for sparsity, cell in by_sparsity.items():
-            metric = cell.metric
+            scale = board.scale(cell)
             seconds = fmean(record.cost.train_seconds for record in board.runs(cell))
             axis.plot(
                 seconds,
@@ -52,7 +52,7 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
         axis.plot(seconds, dense.mean, color=INK, marker="*", markersize=7, linestyle="none", label="Dense")
     axis.set_title(board.task(task), loc="left")
     axis.set_xlabel("Training time (s)")
-    axis.set_ylabel(board.metric(metric))
+    axis.set_ylabel(scale)
 
 
 def _size(place: int, count: int) -> float:

@@ -21,10 +21,12 @@ MARGIN = 0.06
 """Space above and below the scores, as a share of their range."""
 SIDES = 0.08
 """Space left and right of the points, as a share of theirs."""
+WIDE, SPAN = 10, 1.2
+"""Errors of which the largest is so many times the smallest stand on a logarithmic axis, with this factor as space."""
 
 
 def score_figure(board: Board, tasks: tuple[str, ...] | None = None) -> "Figure":
-    """Score in the task's headline metric, percent, over the share of weights removed."""
+    """Score in the task's headline metric over the share of weights removed."""
     shown = tasks or board.tasks
     with drawing():
         figure, axes = panels(len(shown))
@@ -44,18 +46,29 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
         _line(axis, board, method, {s + offset: cell for s, cell in sorted(by_sparsity.items())})
     cells = [cell for by_sparsity in methods.values() for cell in by_sparsity.values()]
     dense = board.dense.get(task)
+    shown = [*cells, *([dense] if dense is not None else [])]
     across = [] if dense is None or dense.mean is None else [dense.mean]
     if across:
         axis.axhline(across[0], color=INK, linewidth=1.0, label="Dense", zorder=1)
     floors = [cell.floor for cell in cells if cell.floor is not None]
     if floors:
-        axis.axhline(min(floors), color=MUTED, linewidth=0.9, linestyle=":", label="Trivial predictor", zorder=1)
+        axis.axhline(
+            (max if cells[0].less_is_better else min)(floors),
+            color=MUTED,
+            linewidth=0.9,
+            linestyle=":",
+            label="Trivial predictor",
+            zorder=1,
+        )
     seen = [value for cell in cells for value in cell.values] + floors + across
     if seen:
         space = MARGIN * (max(seen) - min(seen) or 1.0)
         axis.set_ylim(min(seen) - space, max(seen) + space)
+    if seen and any(cell.less_is_better for cell in shown) and min(seen) > 0 and max(seen) > WIDE * min(seen):
+        axis.set_yscale("log")
+        axis.set_ylim(min(seen) / SPAN, max(seen) * SPAN)
     axis.set_title(board.task(task), loc="left")
-    axis.set_ylabel(board.metric(cells[0].metric if cells else dense.metric if dense else ""))
+    axis.set_ylabel(board.scale(shown[0]) if shown else "")
     axis.set_xlabel("Sparsity")
     axis.set_xticks(sparsities, [f"{s:g}" for s in sparsities])
     axis.margins(x=SIDES)

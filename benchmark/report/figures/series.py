@@ -49,6 +49,10 @@ class Board:
         """The name of a metric as figures print it."""
         return words(self.names.metric(name))
 
+    def scale(self, cell: Cell) -> str:
+        """The name of the metric of a cell on an axis, with an arrow down where less is better."""
+        return f"{self.metric(cell.metric)} \N{DOWNWARDS ARROW}" if cell.less_is_better else self.metric(cell.metric)
+
     def runs(self, cell: Cell) -> list[Record]:
         """The records behind a cell."""
         return [self.records[id_] for id_ in cell.ids]

@@ -95,7 +95,7 @@ function key(row, button) {
 
 function sort(button) {
   const head = button.closest("th"), table = button.closest("table"), body = table.tBodies[0];
-  const first = button.dataset.field !== undefined ? "ascending" : "descending";
+  const first = button.dataset.field !== undefined || button.dataset.less !== undefined ? "ascending" : "descending";
   const other = first === "ascending" ? "descending" : "ascending";
   const order = head.getAttribute("aria-sort") === first ? other : first;
   for (const each of table.querySelectorAll("th[aria-sort]")) each.setAttribute("aria-sort", "none");

@@ -8,7 +8,7 @@ from benchmark.report.escape import for_html
 from benchmark.report.layout import Line, header_spans
 from benchmark.report.names import listed
 from benchmark.report.sheet import average_name
-from benchmark.report.show import LEGEND, show
+from benchmark.report.show import LEGEND, show, unit
 from benchmark.report.table import Table
 
 SIDEWAYS = '<p class="sideways" hidden>More columns to the right: scroll the table sideways <span>&rarr;</span></p>\n'
@@ -24,8 +24,8 @@ def headline(table: Table, number: int) -> str:
     notes = "".join(f"<li><sup>{note.symbol}</sup> {for_html(note.text)}</li>" for note in table.notes)
     facts = "".join(f"<dt>{for_html(name)}</dt><dd>{for_html(text)}</dd>" for name, text in table.facts.items())
     return (
-        f'<p class="hint">Score in percent, mean ± standard deviation over seeds. Choose a cell for its runs, a heading to '
-        f"sort.</p>\n{SIDEWAYS}"
+        f'<p class="hint">Score {for_html(unit(table))}, mean ± standard deviation over seeds. Choose a cell for its runs, a '
+        f"heading to sort.</p>\n{SIDEWAYS}"
         f'<div class="scroll" role="region" aria-label="Results of {for_html(table.title)}" tabindex="0">'
         f'<table class="headline">\n'
         f"<thead>\n{head}\n</thead>\n<tbody>\n{body}\n</tbody></table></div>\n"
@@ -100,10 +100,11 @@ def _head(table: Table) -> list[str]:
 
 def _sortable(table: Table, line: Line, j: int) -> str:
     task, sparsity = (for_html(word) for word in (str(line.key[0]), line.labels[1]))
+    less = " data-less" if any(row[j].less_is_better for row in table.cells) else ""
     label = for_html(f"sort by {words.task(table.called, line)} {words.sparsity(line)}")
     return (
         f'<th scope="col" data-column="{j}" data-task="{task}" data-sparsity="{sparsity}" aria-sort="none">'
-        f'<button type="button" class="sort" data-column="{j}" aria-label="{label}">'
+        f'<button type="button" class="sort" data-column="{j}"{less} aria-label="{label}">'
         f"{for_html(words.sparsity(line))}</button></th>"
     )
 

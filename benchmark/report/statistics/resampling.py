@@ -15,6 +15,8 @@ from benchmark.report.statistics.paired import Outcomes, Score
 
 CELLS = 4_000_000
 """Counts held in memory at once."""
+LARGEST = 100.0
+"""Mean negative log-likelihood at which perplexity is cut, as in tasks/lm.py (a form is held against the task's own metric)."""
 CHECKED = 3
 """Samples on which a product has to give what the task's own metric gives, before it is believed."""
 
@@ -61,7 +63,7 @@ def by_sums(outcomes: Outcomes, score: Score, metric: str) -> Sums | None:
     """The columns whose sums give the metric, if a known form of it gives what `score` gives; else None."""
     items = len(next(iter(outcomes.values())))
     index = np.random.default_rng(0).integers(0, items, size=(CHECKED, items))
-    for form in (_classes, _moments, _entities, _bleu, _mean):
+    for form in (_classes, _moments, _entities, _bleu, _perplexity, _mean):
         found = form(outcomes, metric)
         if found is not None:
             made = found.finish(counted(index, items) @ found.columns)
@@ -138,6 +140,14 @@ def _corpus_bleu(sums: Floats) -> Floats:
     match, total, made, wanted = sums[:, :4], sums[:, 4:8], sums[:, 8], sums[:, 9]
     brevity = np.where(made < wanted, np.exp(1 - wanted / made), 1.0)
     return np.asarray(100 * brevity * np.exp(np.log(match / total).mean(axis=1)))
+
+
+def _perplexity(outcomes: Outcomes, metric: str) -> Sums | None:
+    """exp of the mean negative log-likelihood of a token, below the size at which the task cuts it."""
+    if metric != "perplexity" or not {"nll", "tokens"} <= outcomes.keys():
+        return None
+    columns = np.stack([outcomes["nll"], outcomes["tokens"]], axis=1).astype(np.float64)
+    return Sums(columns, lambda sums: np.asarray(np.exp(np.minimum(sums[:, 0] / sums[:, 1], LARGEST))))
 
 
 def _mean(outcomes: Outcomes, metric: str) -> Sums | None:

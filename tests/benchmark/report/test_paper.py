@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from benchmark.report.names import Names, family
+from benchmark.report.numbers import number
 from benchmark.report.published import Published, quoted
 from benchmark.report.render import render
 from benchmark.report.settings import settings_table
-from benchmark.report.show import number
 from benchmark.report.table import PAPER, Table, build_table
 from tests.benchmark.report.factory import make_board, make_record, make_spec
 

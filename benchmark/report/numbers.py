@@ -1,0 +1,19 @@
+"""Numbers as they are printed: to so many digits, and by powers of ten where they are errors without bound."""
+
+MINUS = "\N{MINUS SIGN}"
+LARGE = 1e5
+"""From here on a number is printed by its power of ten: no percentage is, but the perplexity of a broken model may have 40 digits."""
+
+
+def number(value: float, digits: int) -> str:
+    """To so many digits, with a minus sign for a hyphen and none before zero; 1.2e7 where it is large."""
+    if abs(value) >= LARGE:
+        mantissa, _, exponent = f"{value:.1e}".partition("e")
+        return f"{mantissa}e{int(exponent)}".replace("-", MINUS)
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if not float(text) else text.replace("-", MINUS)
+
+
+def rounded(value: float, digits: int) -> float:
+    """The number that `number` prints."""
+    return float(f"{value:.1e}") if abs(value) >= LARGE else round(value, digits)
