@@ -341,9 +341,10 @@ def _variant(kind: Kind, name: str) -> tuple[str, str]:
 
 def _check_variant(kind: Kind, cls: type[Any], family: str, variant: str) -> None:
     known: tuple[str, ...] = getattr(cls, "variants", ())
-    if (variant and variant not in known) or (known and not variant):
+    if (variant or known) and variant not in known:
         given = f"{family}/{variant}" if variant else family
-        expected = choices(given, [f"{family}/{name}" for name in known]) if known else f"it is called '{family}'"
+        full = [f"{family}/{name}" if name else family for name in known]
+        expected = choices(given, full) if known else f"it is called '{family}'"
         raise PrunebenchError(f"unknown {kind.singular} '{given}'; {expected}")
 
 

@@ -34,7 +34,7 @@ from tasks.pipeline.batching import Rows
 from tasks.pipeline.decided import DECISIONS, is_counted, picked, positions
 from tasks.pipeline.features import Feature, Features
 from tasks.pipeline.generation import Plan, generate
-from tasks.pipeline.prepared import Compared, PreparedTask
+from tasks.pipeline.prepared import Compared, PreparedTask, fills_blanks
 
 LEAST_SOURCE = 8
 """Tokens that a decoder must at least have room for before the target."""
@@ -158,7 +158,7 @@ class PreparedText(PreparedTask[Pair]):
         self.auto = "AutoModelForCausalLM" if self.decoder_only else "AutoModelForSeq2SeqLM"
         super().check_model()
         name, bound = self.setting.model, self.checkpoint.positions
-        if self.decoder_only and _fills_blanks(self.checkpoint.config):
+        if self.decoder_only and fills_blanks(self.checkpoint.config):
             kind = self.checkpoint.config.model_type
             raise TaskError(
                 f"model {name!r} is an encoder ({kind}); data-to-text needs a decoder or an encoder-decoder"
@@ -309,10 +309,3 @@ class PreparedText(PreparedTask[Pair]):
         rows = int(features.scalar["cut"].sum())
         limits = f"{self.source_limit} source or {self.task.max_target} target tokens"
         return f"{split}: {rows} of {len(features)} rows are cut at {limits}" if rows else ""
-
-
-def _fills_blanks(config: Any) -> bool:
-    """Whether this is an encoder that learnt to fill masked words: it has a language head, but sees what it should predict."""
-    from transformers import MODEL_FOR_MASKED_LM_MAPPING
-
-    return type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)

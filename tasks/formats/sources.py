@@ -41,6 +41,8 @@ class Hub:
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     converted: bool = False
     """The revision is one of the hub's own parquet copies (CONFIG/SPLIT/*.parquet), kept of data sets that were scripts."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The one file of each of the hub's splits that is read, where all of it would be too much."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,11 @@ class Rows:
         if self.folder is not None:
             return hash_files([p for name in self.hub.splits[split] for p in self._parquet(name)], self.folder)
         if COMMIT.fullmatch(self.hub.revision):
-            return hash_text(repr((self.hub.id, self.hub.revision, self.hub.config, self.hub.splits[split])))
+            names = self.hub.splits[split]
+            files = tuple(self.hub.files[name] for name in names if name in self.hub.files)
+            return hash_text(
+                repr((self.hub.id, self.hub.revision, self.hub.config, names) + ((files,) if files else ()))
+            )
         rows = (row for _, rows in self.parts(split) for row in rows)
         return hash_text("\n".join(json.dumps(row, sort_keys=True, default=str) for row in rows))
 
@@ -209,6 +215,8 @@ def load_hub(hub: Hub, name: str) -> Iterable[Row]:
     options: dict[str, Any] = {"split": name, "revision": hub.revision}
     if hub.converted:  # such a revision declares no configurations: its folders are they
         config, options["data_files"] = None, {name: f"{hub.config or 'default'}/{name}/*.parquet"}
+    elif hub.files:
+        config, options["data_files"] = None, {name: hub.files[name]}
     try:
         rows: Iterable[Row] = datasets.load_dataset(hub.id, config, **options)
     except ConnectionError as error:  # whatever the split: so that one sentence serves for all of a data set's tasks

@@ -1,7 +1,8 @@
 """Texts for pretraining: the mini data's own generators under other seeds, so that no embedded example is among them.
 
 The encoder sees reviews with their verdict, news with their tags, and questions with the passage that answers them; the decoder
-sees records of inns and ships with their sentences. Names reserved for evaluation never occur.
+sees records of inns and ships with their sentences; the writer sees articles that tell of them. Names
+reserved for evaluation never occur.
 """
 
 from dataclasses import dataclass
@@ -65,6 +66,11 @@ def record(rng: Random) -> tuple[str, str]:
     else:
         slots, text = inns.ship(rng, NAMES)
     return " | ".join(f"{key} : {value}" for key, value in slots.items()), text
+
+
+def article(rng: Random) -> str:
+    """An article about a town."""
+    return inns.town(rng, NAMES)
 
 
 def plain(rng: Random) -> list[str]:

@@ -16,8 +16,14 @@ from tasks.mini import chronicle, inns, news, reviews
 from tasks.mini.words import Names
 from tasks.pipeline.whole import write_whole
 
-SIZES = {"sst2": (2400, 300), "squad": (600, 150), "conll2003": (220, 50, 60), "e2e": (900, 60, 70)}
-"""Training examples, then evaluation ones: reviews, passages, documents, meaning representations."""
+SIZES = {
+    "sst2": (2400, 300),
+    "squad": (600, 150),
+    "conll2003": (220, 50, 60),
+    "e2e": (900, 60, 70),
+    "wikitext": (60, 15),
+}
+"""Training examples, then evaluation ones: reviews, passages, documents, meaning representations, articles."""
 UNSEEN = 0.5
 """Share of reserved names in evaluation texts."""
 
@@ -122,9 +128,19 @@ def e2e() -> dict[str, str]:
     return files
 
 
+def wikitext() -> dict[str, str]:
+    """`wikitext-2-raw/wiki.*.raw`: articles about towns, a heading between equals signs, a blank line after each paragraph."""
+    files = {}
+    for split, count in zip(("train", "test"), SIZES["wikitext"], strict=True):
+        rng, names = source(f"wikitext/{split}"), Names(UNSEEN if split == "test" else 0)
+        reserved = split == "test"
+        files[f"wikitext-2-raw/wiki.{split}.raw"] = "".join(inns.town(rng, names, reserved) for _ in range(count))
+    return files
+
+
 def write(folder: Path) -> None:
     """Write every file of every set under `folder`."""
-    for name, text in (sst2() | squad() | conll2003() | e2e()).items():
+    for name, text in (sst2() | squad() | conll2003() | e2e() | wikitext()).items():
         write_whole(folder / name, text.encode())
 
 

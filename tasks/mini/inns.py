@@ -113,3 +113,15 @@ def ship(rng: Random, names: Names) -> tuple[Inn, str]:
     text += f" from {kept['home']}" if "home" in kept else ""
     text += f" under {kept['captain']}." if "captain" in kept else "."
     return kept, text + (f" It carries {kept['cargo']}." if "cargo" in kept else "")
+
+
+def town(rng: Random, names: Names, reserved: bool = False) -> str:
+    """An article about a town's inns or ships: a heading, and paragraphs with a blank line after each."""
+    lines = [f" = {names.draw(rng)} = "]
+    for _ in range(rng.randint(3, 5)):
+        ships = rng.random() < 0.3
+        told = [
+            ship(rng, names)[1] if ships else wording(rng, inn(rng, names, reserved)) for _ in range(rng.randint(3, 5))
+        ]
+        lines.append(f" {' '.join(told)} ")
+    return "".join(f"{line}\n \n" for line in lines)

@@ -1,8 +1,9 @@
-"""What the two checkpoints are pretrained on.
+"""What the three checkpoints are pretrained on.
 
 encoder   masked words (BERT, Devlin et al. 2019), and on labelled text of the same kind, with heads that are thrown away: the
           verdict of a review, the entity types of the news, the span that answers a question
 decoder   the next token, over record, end of text, sentences, end of text
+writer    the next token of running articles
 """
 
 from collections.abc import Callable
@@ -116,4 +117,12 @@ def decoder_loss(model: Any, tokenizer: Any, records: list[tuple[str, str]]) -> 
     batch = tokenizer([f"{record}{end}{text}{end}" for record, text in records], padding=True, return_tensors="pt")
     labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, IGNORED)
     loss: Tensor = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=labels).loss
+    return loss
+
+
+def writer_loss(model: Any, tokenizer: Any, articles: list[str], length: int) -> Tensor:
+    """Mean cross-entropy of the next token of windows of `length` tokens, cut of joined articles."""
+    ids = tokenizer("".join(articles))["input_ids"]
+    windows = torch.tensor(ids[: len(ids) // length * length]).view(-1, length)
+    loss: Tensor = model(input_ids=windows, labels=windows).loss
     return loss

@@ -1,6 +1,6 @@
-"""Pretrains the two tiny checkpoints on generated text that no embedded data set holds; one CPU core, a few minutes each.
+"""Pretrains the three tiny checkpoints on generated text that no embedded data set holds; one CPU core, a few minutes each.
 
-python -m tasks.mini.pretrain encoder|decoder [FOLDER]
+python -m tasks.mini.pretrain encoder|decoder|writer [FOLDER]
 """
 
 import argparse
@@ -14,10 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from tasks.mini import corpus, models, vocabulary
-from tasks.mini.objectives import EncoderLoss, decoder_loss
+from tasks.mini.objectives import EncoderLoss, decoder_loss, writer_loss
 
-STEPS = {"encoder": 7000, "decoder": 500}
+STEPS = {"encoder": 7000, "decoder": 500, "writer": 1500}
 BATCH = 32
+ARTICLES, WINDOW = 8, 128
+"""Articles of a batch of the writer's, and tokens of a window of them."""
 PEAK = 2e-3
 """Learning rate after the warm-up."""
 WARMUP, REPORT = 200, 250
@@ -44,6 +46,19 @@ def pretrain_decoder(folder: Path, steps: int) -> None:
 
     train(list(model.parameters()), loss, steps)
     save(model, tokenizer, folder / "decoder")
+
+
+def pretrain_writer(folder: Path, steps: int) -> None:
+    """Train and save the writer with its tokenizer, the decoder's."""
+    rng = Random("mini/pretrain/writer")
+    tokenizer = vocabulary.byte_pairs()
+    model = models.decoder(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id)
+
+    def loss() -> Tensor:
+        return writer_loss(model, tokenizer, [corpus.article(rng) for _ in range(ARTICLES)], WINDOW)
+
+    train(list(model.parameters()), loss, steps)
+    save(model, tokenizer, folder / "writer")
 
 
 def train(parameters: list[nn.Parameter], loss: Callable[[], Tensor], steps: int) -> None:
@@ -79,7 +94,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int)
     options = parser.parse_args()
     torch.manual_seed(0)
-    pretrain = {"encoder": pretrain_encoder, "decoder": pretrain_decoder}[options.which]
+    pretrain = {"encoder": pretrain_encoder, "decoder": pretrain_decoder, "writer": pretrain_writer}[options.which]
     pretrain(options.folder, options.steps or STEPS[options.which])
 
 

@@ -71,7 +71,7 @@ class PreparedTask(Prepared, Generic[E]):
     def __init__(self, task: Task, setting: Setting, layout: Layout) -> None:
         self.task, self.setting = task, setting
         self.extra = self.hub_metrics()
-        self.metric = task.metric
+        self.metric, self.lower_is_better = task.metric, task.lower_is_better
         self.checkpoint = open_checkpoint(setting.model, self.embedded, setting.trust_remote_code)
         self.model_fingerprint = self.checkpoint.fingerprint
         self.tokenizer = self.checkpoint.tokenizer
@@ -151,6 +151,11 @@ class PreparedTask(Prepared, Generic[E]):
     def encoding(self) -> Mapping[str, Any]:
         """What `encode` depends on besides examples and tokenizer: the cache's key. All options, unless a task knows better."""
         return {"options": asdict(self.task), "max_length": self.setting.max_length}
+
+    @property
+    def reading(self) -> tuple[object, ...]:
+        """What the examples of a file depend on besides the task and the file; nothing, unless a task cuts text by its tokens."""
+        return ()
 
     @property
     def segments(self) -> bool:
@@ -255,7 +260,7 @@ class PreparedTask(Prepared, Generic[E]):
 
     def _encoded(self, split: str, limit: int | None) -> Split[E]:
         """The examples of a split's files up to `limit`, read and tokenized once per content."""
-        content = (self.source.fingerprint(split), repr(self.task), type(self).__qualname__, split)
+        content = (self.source.fingerprint(split), repr(self.task), type(self).__qualname__, split, *self.reading)
         everything, notes = _read.get(content, lambda: self._read(split))
         self.notes += notes
         self.read_counts[split] = len(everything)
@@ -341,3 +346,10 @@ def _part(split: Split[E], positions: Rows) -> Split[E]:
         return split
     examples = [split.examples[int(at)] for at in positions]
     return Split(examples, split.features.take(np.asarray(positions)))
+
+
+def fills_blanks(config: Any) -> bool:
+    """Whether this is an encoder that learnt to fill masked words: it has a language head, but sees what it should predict."""
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING
+
+    return type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)

@@ -12,7 +12,7 @@ from tasks.mini import generate, words
 from tasks.mini.news import Token
 
 MINI = Path(generate.__file__).parent
-SETS = ("glue", "squad", "conll2003", "e2e")
+SETS = ("glue", "squad", "conll2003", "e2e", "wikitext-2-raw")
 
 
 def reviews(split: str) -> list[tuple[str, str]]:
@@ -52,19 +52,25 @@ def test_the_generator_writes_the_committed_bytes(tmp_path: Path) -> None:
     generate.write(tmp_path)
     made = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*.*")}
     assert {name: (MINI / name).read_bytes() for name in made} == made
-    assert len(made) == 10
+    assert len(made) == 12
 
 
 def test_sizes() -> None:
     data = [path for name in SETS for path in (MINI / name).rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in data) < 1_000_000
-    for name in ("encoder", "decoder"):
+    for name in ("encoder", "decoder", "writer"):
         assert sum(path.stat().st_size for path in (MINI / name).iterdir()) < 2_000_000
 
 
 def test_names_are_unique_and_reserved_ones_stay_out_of_training() -> None:
     assert len({*words.ROOTS, *words.RESERVED}) == len(words.ROOTS) + len(words.RESERVED)
-    for path in ("glue/SST-2/train.tsv", "squad/train-v1.1.json", "conll2003/eng.train", "e2e/trainset.csv"):
+    for path in (
+        "glue/SST-2/train.tsv",
+        "squad/train-v1.1.json",
+        "conll2003/eng.train",
+        "e2e/trainset.csv",
+        "wikitext-2-raw/wiki.train.raw",
+    ):
         text = (MINI / path).read_text().lower()
         assert not [name for name in words.RESERVED if name.lower() in text]
 

@@ -16,12 +16,12 @@ from tasks.base import Batch, Evaluation, Outcomes, Setting
 from tasks.checks.task import CHECKS, check_task
 from tasks.glue import Glue, PreparedGlue
 from tasks.pipeline.prepared import _part
-from tests.tasks.tiny import checkpoint, write_csv, write_squad, write_sst2, write_tsv
+from tests.tasks.tiny import WORDS, checkpoint, write_csv, write_squad, write_sst2, write_tsv
 
 Method = Callable[..., Any]
 
 
-@pytest.mark.parametrize("text", ["glue/sst2", "squad", "conll2003", "e2e[beams=1]"])
+@pytest.mark.parametrize("text", ["glue/sst2", "squad", "conll2003", "e2e[beams=1]", "lm/wikitext2"])
 def test_tasks_with_embedded_data_keep_the_contract(text: str) -> None:
     seen = dict(check_task(registry.configure("tasks", text)))
     assert list(seen) == list(CHECKS)
@@ -74,6 +74,19 @@ def write_e2e(folder: Path) -> None:
         write_csv(folder / f"e2e/{name}.csv", [("mr", "ref"), *rows])
 
 
+def write_prose(folder: Path) -> None:
+    lines = [" ".join(WORDS[(at * 7 + step) % 30] for step in range(12)) for at in range(400)]
+    (folder / "prose.txt").write_text("\n".join(lines))
+    (folder / "more.txt").write_text("\n".join(reversed(lines)))
+
+
+def write_ptb(folder: Path) -> None:
+    write_prose(folder)
+    (folder / "ptb").mkdir()
+    for name, file in (("train", "more"), ("test", "prose")):
+        (folder / f"{file}.txt").rename(folder / f"ptb/ptb.{name}.txt")
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "write"),
     [
@@ -83,6 +96,8 @@ def write_e2e(folder: Path) -> None:
         ("e2e[beams=1,max_target=8]", "t5", write_e2e),
         ("webnlg/2017[beams=2,max_target=8]", "bart", write_webnlg),
         ("dart[beams=1,max_target=8]", "llama", write_dart),
+        ("lm[path=prose.txt,train=more.txt]", "llama", write_prose),
+        ("lm/ptb", "gpt2", write_ptb),
     ],
 )
 def test_the_other_tasks_keep_the_contract_on_files_of_their_own(

@@ -1,0 +1,362 @@
+"""Language modelling: the perplexity of a decoder on a text, as papers on pruning large language models count it.
+
+    perplexity = exp(sum of -log p(token | the tokens before it in its window) / number of such tokens)
+
+    lm/wikitext2, lm/ptb, lm/c4                 the texts of those papers
+    lm[path=prose.txt]                          the last tenth of a file is reported, what stands before it trained on
+    lm[path=test.txt,train=train.txt]
+
+The text is joined and tokenized in one piece, and cut into windows of `max_length` tokens that do not overlap; an incomplete last one
+is dropped. A window's first token is read and not predicted. That is how the published code of SparseGPT (Frantar and Alistarh 2023,
+https://arxiv.org/abs/2301.00774) and Wanda (Sun et al. 2024, https://arxiv.org/abs/2306.11695) counts, whose windows of the
+training text begin anywhere, where these stand side by side. An example is a window, and a decision a token.
+
+The floor is the perplexity of the best answer that is the same everywhere: the frequencies of the reported tokens themselves.
+"""
+
+import gzip
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tasks.base import Batch, ModelError, Outcomes, Setting, Task, TaskError
+from tasks.formats.reading import each, field, text
+from tasks.formats.sources import Hub, Layout, Row, read_text
+from tasks.pipeline.batching import budgeted
+from tasks.pipeline.checkpoints import fewer_messages
+from tasks.pipeline.features import Feature
+from tasks.pipeline.prepared import EVALUATION_ROWS, EVALUATION_TOKENS, PreparedTask, fills_blanks, to_device
+
+Window = tuple[int, ...]
+
+LARGEST = 100.0
+"""Mean negative log-likelihood, in nats, at which perplexity is cut: a broken model's would be no number that can be written."""
+
+LOGITS = 1 << 27
+"""Logits that an evaluation batch may have: with a large vocabulary they are most of the memory."""
+
+REPORTED = 0.1
+"""Share of a text without a training text of its own that is reported: its end."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Where a text stands and how the published code joins its pieces, by split."""
+
+    files: Mapping[str, tuple[str, ...]]
+    hub: Hub
+    column: str
+    """The hub's column of text."""
+    joint: Mapping[str, str]
+    published: Mapping[str, int]
+    """Pieces of the published splits."""
+    most: Mapping[str, int]
+    """At most so many pieces are read; all where it names none."""
+    windows: int | None = None
+    """At most so many windows are reported."""
+
+
+CORPORA = {
+    "wikitext2": Corpus(
+        {"train": ("wikitext-2-raw/wiki.train.raw",), "reported": ("wikitext-2-raw/wiki.test.raw",)},
+        Hub(
+            "Salesforce/wikitext",
+            "b08601e04326c79dfdd32d625aee71d232d685c3",
+            "wikitext-2-raw-v1",
+            {"train": ("train",), "reported": ("test",)},
+        ),
+        "text",
+        {"train": " ", "reported": "\n\n"},
+        {"train": 36718, "reported": 4358},
+        {},
+    ),
+    "ptb": Corpus(
+        {"train": ("ptb/ptb.train.txt",), "reported": ("ptb/ptb.test.txt",)},
+        Hub(
+            "ptb-text-only/ptb_text_only",
+            "refs/convert/parquet",
+            "penn_treebank",
+            {"train": ("train",), "reported": ("test",)},
+            converted=True,
+        ),
+        "sentence",
+        {"train": " ", "reported": " "},
+        {"train": 42068, "reported": 3761},
+        {},
+    ),
+    "c4": Corpus(
+        {
+            "train": ("c4/en/c4-train.00000-of-01024.json.gz",),
+            "reported": ("c4/en/c4-validation.00000-of-00008.json.gz",),
+        },
+        Hub(
+            "allenai/c4",
+            "1588ec454efa1a09f29cd18ddd04fe05fc8653a2",
+            "en",
+            {"train": ("train",), "reported": ("validation",)},
+            files={
+                "train": "en/c4-train.00000-of-01024.json.gz",
+                "validation": "en/c4-validation.00000-of-00008.json.gz",
+            },
+        ),
+        "text",
+        {"train": " ", "reported": " "},
+        {},
+        {"train": 4000, "reported": 1100},
+        256,
+    ),
+}
+"""Of C4 the first documents of each split's first shard are read; 1,100 and 256 windows are reported, as in the published code."""
+
+
+@dataclass(frozen=True)
+class Lm(Task):
+    """A text, and how it is read."""
+
+    label: ClassVar[str] = "Perplexity"
+    variants: ClassVar[tuple[str, ...]] = ("", "wikitext2", "ptb", "c4")
+    headline: ClassVar[str] = "perplexity"
+    lower_is_better: ClassVar[frozenset[str]] = frozenset({"perplexity"})
+
+    path: str = ""
+    """A text file, below the data folder or where the program runs: its end is reported, or all of it where `train` is given."""
+    train: str = ""
+    """A text file to calibrate and train on."""
+    revision: str = ""
+    """Revision of the hub's copy that `data: hub` reads; the pinned one if left out."""
+
+    def prepare(self, setting: Setting) -> "PreparedLm":
+        """Read, check and tokenize."""
+        if self.variant:
+            if self.path or self.train:
+                raise TaskError(f"lm/{self.variant} has its own text; a file is read as lm[path=FILE]")
+            return PreparedLm(self, setting, self.layout())
+        folder, layout = self._own_files(setting.data)
+        return PreparedLm(self, replace(setting, data=str(folder)), layout)
+
+    @property
+    def corpus(self) -> Corpus | None:
+        """The text of this variant; None for a file that the options name."""
+        return CORPORA[self.variant] if self.variant else None
+
+    def layout(self) -> Layout:
+        """Where the variant's text stands."""
+        corpus = CORPORA[self.variant]
+        hub = replace(corpus.hub, revision=self.revision or corpus.hub.revision)
+        return Layout(corpus.files, hub)
+
+    def aggregate(self, outcomes: Outcomes) -> dict[str, float]:
+        """exp(sum of `nll` / sum of `tokens`), each [windows]; at most exp(100)."""
+        return {"perplexity": perplexity(outcomes["nll"], outcomes["tokens"])}
+
+    def floor(self, outcomes: Outcomes) -> dict[str, float]:
+        """That of the frequencies of the same tokens."""
+        return {"perplexity": perplexity(outcomes["unigram"], outcomes["tokens"])}
+
+    def _own_files(self, data: str) -> tuple[Path, Layout]:
+        """The nearest folder that holds both files, and their names below it."""
+        if not self.path:
+            raise TaskError("lm needs a text: lm[path=FILE], lm[path=FILE,train=FILE], or lm/wikitext2, lm/ptb, lm/c4")
+        files = {"train": _found(self.train or self.path, data), "reported": _found(self.path, data)}
+        folder = Path(os.path.commonpath([file.parent for file in files.values()]))
+        return folder, Layout({split: (file.relative_to(folder).as_posix(),) for split, file in files.items()})
+
+
+class PreparedLm(PreparedTask[Window]):
+    """A text opened for a decoder, in windows."""
+
+    task: Lm
+    auto = "AutoModelForCausalLM"
+    embedded = "writer"
+
+    def __init__(self, task: Lm, setting: Setting, layout: Layout) -> None:
+        super().__init__(task, setting, layout)
+        self._frequencies: dict[str, NDArray[np.float64]] = {}
+
+    @property
+    def floor(self) -> dict[str, float]:
+        """The perplexity of the reported tokens' own frequencies."""
+        return self.task.floor({"unigram": self._unigram("reported"), "tokens": self._tokens("reported")})
+
+    @property
+    def signatures(self) -> dict[str, str]:
+        """How tokens are counted."""
+        length = self.setting.max_length
+        return {"perplexity": f"windows of {length} tokens, no overlap, {length - 1} of each predicted"}
+
+    @property
+    def reading(self) -> tuple[object, ...]:
+        """Windows are cut of tokens."""
+        return (self.checkpoint.tokenizer_fingerprint, self.setting.max_length)
+
+    @property
+    def encoding(self) -> Mapping[str, Any]:
+        """Windows are tokens already."""
+        return {"max_length": self.setting.max_length}
+
+    def check_model(self) -> None:
+        """TaskError unless the checkpoint is a decoder that takes `max_length` tokens."""
+        config, name = self.checkpoint.config, self.setting.model
+        if getattr(config, "is_encoder_decoder", False) or fills_blanks(config):
+            kind = "encoder-decoder" if getattr(config, "is_encoder_decoder", False) else "encoder"
+            raise ModelError(f"model {name!r} is an {kind} ({config.model_type}); perplexity needs a decoder")
+        super().check_model()
+        if self.setting.max_length < 2:
+            raise TaskError(f"max_length is {self.setting.max_length}; a window needs 2 tokens, one of them predicted")
+
+    def read_file(self, path: Path, split: str) -> Iterator[Window | TaskError]:
+        """The windows of a file."""
+        if self.task.corpus is None:
+            return self._windows([self._part(read_text(path), path, split)], split)
+        lines = _LINES[self.task.variant](path)
+        return self._windows(
+            each(islice(lines, self.task.corpus.most.get(split)), _own, self.task.skip_malformed), split
+        )
+
+    def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterator[Window | TaskError]:
+        """The windows of the hub's rows."""
+        corpus = self.task.corpus
+        assert corpus is not None
+
+        def piece(entry: tuple[int, Row]) -> str:
+            place = f"{where}, row {entry[0]}"
+            return text(field(entry[1], corpus.column, place), f"`{corpus.column}`", place, blank=True)
+
+        few = islice(enumerate(rows), corpus.most.get(split))
+        return self._windows(each(few, piece, self.task.skip_malformed), split)
+
+    def encode(self, examples: Sequence[Window]) -> Iterator[Sequence[Feature]]:
+        """A row for each window."""
+        return ([{"input_ids": window}] for window in examples)
+
+    def forward(self, model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """losses [tokens], logits [tokens, vocabulary] of all but each window's first token, window after window, in fp32."""
+        ids = batch["input_ids"]
+        logits = model(**self.model_inputs(batch), use_cache=False).logits[:, :-1].flatten(0, 1).float()
+        return nn.functional.cross_entropy(logits, ids[:, 1:].flatten(), reduction="none"), logits
+
+    def evaluation_batches(self, split: str) -> Iterator[Batch]:
+        """One pass, in as many windows at once as their logits leave room for."""
+        features = self.features(split)
+        tokens = min(EVALUATION_TOKENS, LOGITS // max(1, int(getattr(self.checkpoint.config, "vocab_size", None) or 1)))
+        return (self.collate(features, rows) for rows in budgeted(features.lengths(), EVALUATION_ROWS, tokens))
+
+    def outcomes(self, model: nn.Module, split: str) -> tuple[Outcomes, list[str]]:
+        """Of each window: `nll`, the sum of -log p(token) in nats; `tokens`, how many; `unigram`, the sum that the frequencies of
+        the split's tokens give."""
+        tokens = self._tokens(split)
+        nll = np.zeros(len(tokens))
+        for batch in self.evaluation_batches(split):
+            losses, _ = self.forward(model, to_device(batch, model))
+            nll[batch["index"]] = losses.double().view(len(batch["index"]), -1).sum(1).cpu()
+        return {"nll": nll, "tokens": tokens, "unigram": self._unigram(split)}, []
+
+    def _windows(self, pieces: Iterable[str | TaskError], split: str) -> Iterator[Window | TaskError]:
+        """The windows of the joined pieces; malformed ones come first, as they are."""
+        found = list(pieces)
+        yield from (piece for piece in found if isinstance(piece, TaskError))
+        corpus, sound = self.task.corpus, [piece for piece in found if isinstance(piece, str)]
+        if corpus is not None:
+            self._say_sample(corpus, split, len(found))
+        with fewer_messages():  # a text is longer than any model takes, which the tokenizer would say
+            ids = self.tokenizer((corpus.joint[split] if corpus else "").join(sound))["input_ids"]
+        length = self.setting.max_length
+        count, most = len(ids) // length, corpus.windows if corpus and split == "reported" else None
+        if not count:
+            raise TaskError(f"{split}: {len(ids)} tokens make no window of {length} (max_length)")
+        if len(ids) % length and (most is None or count < most):
+            self.notes.append(f"{split}: the last {len(ids) % length} of {len(ids)} tokens make no whole window")
+        yield from (
+            tuple(ids[at * length : (at + 1) * length]) for at in range(count if most is None else min(count, most))
+        )
+
+    def _say_sample(self, corpus: Corpus, split: str, found: int) -> None:
+        if split in corpus.most:
+            self.notes.append(f"{split}: the first {found} documents of a shard")
+        elif self.setting.data != "mini" and found != corpus.published[split]:
+            self.notes.append(f"{split}: {found} lines, the published text has {corpus.published[split]}")
+
+    def _part(self, whole: str, path: Path, split: str) -> str:
+        """The part of a text that a split is: all of it where each has its own file."""
+        if self.task.train:
+            return whole
+        at = whole.find("\n", round(len(whole) * (1 - REPORTED))) + 1
+        if not at or at == len(whole):
+            raise TaskError(
+                f"{path}: no line begins in its last tenth, which is reported: give lm a training text (train=FILE)"
+            )
+        self.notes.append(
+            f"{split}: the {'end' if split == 'reported' else 'beginning'} of the text, cut at character {at}"
+        )
+        return whole[:at] if split == "train" else whole[at:]
+
+    def _tokens(self, split: str) -> NDArray[np.int64]:
+        return self.features(split).lengths() - 1
+
+    def _unigram(self, split: str) -> NDArray[np.float64]:
+        """[windows] sum of -log of the frequency of each predicted token among all of the split."""
+        if split not in self._frequencies:
+            windows = np.array(self.examples(split))[:, 1:]
+            _, at, counts = np.unique(windows, return_inverse=True, return_counts=True)
+            self._frequencies[split] = np.log(windows.size / counts)[at].reshape(windows.shape).sum(1)
+        return self._frequencies[split]
+
+
+def perplexity(nll: NDArray[Any], tokens: NDArray[Any]) -> float:
+    """exp of the mean negative log-likelihood of a token, from sums `nll` and counts `tokens`, each [windows]."""
+    return float(np.exp(np.minimum(nll.sum() / tokens.sum(), LARGEST)))
+
+
+def _found(name: str, data: str) -> Path:
+    places = [Path(data).expanduser() / name, Path(name).expanduser()]
+    found = [place for place in places if place.is_file()]
+    if not found:
+        raise TaskError(f"no file {name!r}, neither below the data folder {data!r} nor below {Path.cwd()}")
+    return found[0].resolve()
+
+
+def _own(piece: str | TaskError) -> str:
+    if isinstance(piece, TaskError):
+        raise piece
+    return piece
+
+
+def _wikitext(path: Path) -> Iterator[str | TaskError]:
+    """Lines with their end, as the hub has them; blank ones are empty."""
+    return (line if line.strip() else "" for line in io.StringIO(read_text(path), newline=None))
+
+
+def _ptb(path: Path) -> Iterator[str | TaskError]:
+    return (line.strip() for line in io.StringIO(read_text(path), newline=None))
+
+
+def _c4(path: Path) -> Iterator[str | TaskError]:
+    """The `text` of every JSON line of a gzipped file."""
+    number = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as stream:
+            for number, line in enumerate(stream, 1):
+                yield _document(line, f"{path}:{number}")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise TaskError(f"{path}:{number + 1}: not gzipped UTF-8: {error}") from error
+
+
+def _document(line: str, place: str) -> str | TaskError:
+    try:
+        return text(field(json.loads(line), "text", place), "`text`", place, blank=True)
+    except TaskError as error:
+        return error
+    except (ValueError, RecursionError) as error:
+        return TaskError(f"{place}: not JSON: {error}")
+
+
+_LINES = {"wikitext2": _wikitext, "ptb": _ptb, "c4": _c4}
