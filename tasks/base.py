@@ -57,7 +57,7 @@ class Setting:
     data: str = "mini"
     """`mini` (embedded), `hub` (datasets library), or a folder in the benchmark's own file format."""
     model: str = "mini"
-    """`mini` (the embedded encoder or decoder, as the task needs), a hub id, or a local folder; behind `random:` only its
+    """`mini` (the embedded encoder or decoder, as the task needs), a hub id, a local folder, or a GGUF file; behind `random:` only its
     configuration and tokenizer are used and all weights are drawn."""
     max_length: int = 128
     heldout: float = 0.0

@@ -23,6 +23,7 @@ from torch import nn
 from tasks.base import HubError, ModelError
 from tasks.formats.sources import MINI, hash_files, hash_text
 from tasks.pipeline.cache import Memo
+from tasks.pipeline.gguf_files import EMPTY, gguf_file, loading, quantised, require_gguf
 from tasks.pipeline.loaded import complete
 from tasks.pipeline.model_files import check_config, check_folder, check_tokenizer, stored, weight_files
 
@@ -62,6 +63,8 @@ class Checkpoint:
     trust_remote_code: bool = False
     random: bool = False
     """All weights are drawn, whatever the files hold."""
+    gguf: str = ""
+    """The GGUF file in the folder that holds configuration, tokenizer and weights; empty where they are files of their own."""
 
     def build(self, auto: str, seed: int, **config: Any) -> nn.Module:
         """A fresh fp32 model of the transformers class `auto` on the CPU; `config` overrides the configuration.
@@ -201,7 +204,7 @@ class Checkpoint:
         for name, value in {"pad_token_id": self.tokenizer.pad_token_id, **overrides}.items():
             setattr(config, name, value)
         folder = Path(self.path)
-        files = weight_files(self.name, folder) if folder.is_dir() and not self.random else []
+        files = weight_files(self.name, folder) if folder.is_dir() and not (self.random or self.gguf) else []
         self._check_room(files)
         factory = getattr(transformers, auto)
         options = {"dtype": torch.float32, "trust_remote_code": self.trust_remote_code}
@@ -210,17 +213,23 @@ class Checkpoint:
                 model = factory.from_config(config, **options)
             names = frozenset(name for name, _ in model.named_parameters())
             return Template(model, names, ("the model is not pretrained: all its weights were drawn at random",))
+        options |= loading(self.gguf) if self.gguf else {}
         try:
             with fewer_messages(), torch.random.fork_rng(devices=[]):
                 model, report = factory.from_pretrained(
                     self.path, config=config, revision=self.revision or "main", output_loading_info=True,
                     ignore_mismatched_sizes=True, **options,
                 )  # fmt: skip
-                held = stored(files or weight_files(self.name, _fetched(self.path, self.revision).parent))
+                if self.gguf:
+                    held, dequantised = EMPTY, quantised(folder / self.gguf)
+                else:
+                    held = stored(files or weight_files(self.name, _fetched(self.path, self.revision).parent))
+                    dequantised = ""
         except Exception as error:  # a folder of another's making: say which, with the library's reason
             raise ModelError(f"cannot load model {self.name!r} as {auto}: {error}") from error
         labels = overrides.get("id2label", {})
-        return Template(model, *complete(self.name, model, report, held, labels, own))
+        missing, notes = complete(self.name, model, report, held, labels, own)
+        return Template(model, missing, (*notes, *([dequantised] if dequantised else [])))
 
     def _own_labels(self) -> dict[int, str]:
         """The labels of the files' head; empty where the two lists of the configuration contradict each other."""
@@ -240,13 +249,19 @@ _tried: Memo[tuple[str, ...]] = Memo(64)
 def open_checkpoint(model: str, embedded: str, trust_remote_code: bool = False) -> Checkpoint:
     """The checkpoint that `Setting.model` names; `embedded` is the folder below tasks/mini that `mini` stands for.
 
-    A hub id may carry a revision, `owner/name@revision`. ModelError where nothing can be opened.
+    A hub id may carry a revision, `owner/name@revision`; a folder may hold one GGUF file instead. ModelError where nothing can be opened.
     """
     if model.startswith(RANDOM):
         opened = open_checkpoint(model.removeprefix(RANDOM), embedded, trust_remote_code)
         return replace(opened, name=model, fingerprint=hash_text(RANDOM + opened.fingerprint), random=True)
     path = str(MINI / embedded) if model == "mini" else model
     folder = Path(path).expanduser()
+    if gguf := gguf_file(model, folder):
+        fingerprint = hash_files([gguf], gguf.parent)
+        named = (str(gguf), fingerprint, trust_remote_code)
+        return _checkpoints.get(
+            named, lambda: _open(model, str(gguf.parent), fingerprint, trust_remote_code, gguf.name)
+        )
     if not folder.is_dir():
         key: tuple[object, ...] = (model, trust_remote_code)
         return _checkpoints.get(key, lambda: _open(model, model, "", trust_remote_code))
@@ -260,13 +275,16 @@ def open_checkpoint(model: str, embedded: str, trust_remote_code: bool = False) 
     return _checkpoints.get(key, lambda: _open(model, str(folder), fingerprint, trust_remote_code))
 
 
-def _open(name: str, path: str, fingerprint: str, trust_remote_code: bool) -> Checkpoint:
+def _open(name: str, path: str, fingerprint: str, trust_remote_code: bool, gguf: str = "") -> Checkpoint:
     import transformers
 
     revision: str | None = None
     if not fingerprint and "@" in path:
         path, revision = path.split("@", 1)
-    options = {"revision": revision or "main", "trust_remote_code": trust_remote_code}
+    options: dict[str, Any] = {"revision": revision or "main", "trust_remote_code": trust_remote_code}
+    if gguf:
+        require_gguf(name)
+        options["gguf_file"] = gguf
     try:
         if not fingerprint:
             check_config(name, _fetched(path, revision))
@@ -282,13 +300,14 @@ def _open(name: str, path: str, fingerprint: str, trust_remote_code: bool) -> Ch
             f"cannot open model {name!r}, taken as a hub id (no such folder here): {reason}. A folder that holds the model serves "
             "as well: --model DIR"
         ) from error
-    check_tokenizer(name, tokenizer, getattr(config, "vocab_size", None), Path(path) if fingerprint else None)
+    folder = Path(path) if fingerprint and not gguf else None
+    check_tokenizer(name, tokenizer, getattr(config, "vocab_size", None), folder)
     if tokenizer.pad_token_id is None:
         _choose_pad(tokenizer, name)
     if not fingerprint:
         revision = getattr(config, "_commit_hash", None) or revision
         fingerprint = hash_text(f"{path}@{revision}")
-    return Checkpoint(name, path, revision, fingerprint, config, tokenizer, trust_remote_code)
+    return Checkpoint(name, path, revision, fingerprint, config, tokenizer, trust_remote_code, gguf=gguf)
 
 
 def _fetched(hub_id: str, revision: str | None) -> Path:
