@@ -249,7 +249,7 @@ _tried: Memo[tuple[str, ...]] = Memo(64)
 def open_checkpoint(model: str, embedded: str, trust_remote_code: bool = False) -> Checkpoint:
     """The checkpoint that `Setting.model` names; `embedded` is the folder below tasks/mini that `mini` stands for.
 
-    A hub id may carry a revision, `owner/name@revision`; a folder may hold one GGUF file instead. ModelError where nothing can be opened.
+    A hub id may carry a revision, `owner/name@revision`; a folder may hold one GGUF file. ModelError where nothing can be opened.
     """
     if model.startswith(RANDOM):
         opened = open_checkpoint(model.removeprefix(RANDOM), embedded, trust_remote_code)
