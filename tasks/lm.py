@@ -139,9 +139,9 @@ class Lm(Task):
         if self.variant:
             if self.path or self.train:
                 raise TaskError(f"lm/{self.variant} has its own text; a file is read as lm[path=FILE]")
-            return PreparedLm(self, setting, self.layout())
-        folder, layout = self._own_files(setting.data)
-        return PreparedLm(self, replace(setting, data=str(folder)), layout)
+            return PreparedLm(self, setting, self.layout(), self)
+        folder, layout = self.own_files(setting.data)
+        return PreparedLm(self, replace(setting, data=str(folder)), layout, self)
 
     @property
     def corpus(self) -> Corpus | None:
@@ -162,7 +162,7 @@ class Lm(Task):
         """That of the frequencies of the same tokens."""
         return {"perplexity": perplexity(outcomes["unigram"], outcomes["tokens"])}
 
-    def _own_files(self, data: str) -> tuple[Path, Layout]:
+    def own_files(self, data: str) -> tuple[Path, Layout]:
         """The nearest folder that holds both files, and their names below it."""
         if not self.path:
             raise TaskError("lm needs a text: lm[path=FILE], lm[path=FILE,train=FILE], or lm/wikitext2, lm/ptb, lm/c4")
@@ -174,11 +174,11 @@ class Lm(Task):
 class PreparedLm(PreparedTask[Window]):
     """A text opened for a decoder, in windows."""
 
-    task: Lm
     auto = "AutoModelForCausalLM"
     embedded = "writer"
 
-    def __init__(self, task: Lm, setting: Setting, layout: Layout) -> None:
+    def __init__(self, task: Task, setting: Setting, layout: Layout, text: Lm) -> None:
+        self.text = text
         super().__init__(task, setting, layout)
         self._frequencies: dict[str, NDArray[np.float64]] = {}
 
@@ -215,16 +215,16 @@ class PreparedLm(PreparedTask[Window]):
 
     def read_file(self, path: Path, split: str) -> Iterator[Window | TaskError]:
         """The windows of a file."""
-        if self.task.corpus is None:
+        if self.text.corpus is None:
             return self._windows([self._part(read_text(path), path, split)], split)
-        lines = _LINES[self.task.variant](path)
+        lines = _LINES[self.text.variant](path)
         return self._windows(
-            each(islice(lines, self.task.corpus.most.get(split)), _own, self.task.skip_malformed), split
+            each(islice(lines, self.text.corpus.most.get(split)), _own, self.task.skip_malformed), split
         )
 
     def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterator[Window | TaskError]:
         """The windows of the hub's rows."""
-        corpus = self.task.corpus
+        corpus = self.text.corpus
         assert corpus is not None
 
         def piece(entry: tuple[int, Row]) -> str:
@@ -264,7 +264,7 @@ class PreparedLm(PreparedTask[Window]):
         """The windows of the joined pieces; malformed ones come first, as they are."""
         found = list(pieces)
         yield from (piece for piece in found if isinstance(piece, TaskError))
-        corpus, sound = self.task.corpus, [piece for piece in found if isinstance(piece, str)]
+        corpus, sound = self.text.corpus, [piece for piece in found if isinstance(piece, str)]
         if corpus is not None:
             self._say_sample(corpus, split, len(found))
         with fewer_messages():  # a text is longer than any model takes, which the tokenizer would say
@@ -287,7 +287,7 @@ class PreparedLm(PreparedTask[Window]):
 
     def _part(self, whole: str, path: Path, split: str) -> str:
         """The part of a text that a split is: all of it where each has its own file."""
-        if self.task.train:
+        if self.text.train:
             return whole
         at = whole.find("\n", round(len(whole) * (1 - REPORTED))) + 1
         if not at or at == len(whole):

@@ -341,7 +341,7 @@ def _variant(kind: Kind, name: str) -> tuple[str, str]:
 
 def _check_variant(kind: Kind, cls: type[Any], family: str, variant: str) -> None:
     known: tuple[str, ...] = getattr(cls, "variants", ())
-    if (variant or known) and variant not in known:
+    if (variant or known) and variant not in known and not (variant and "*" in known):
         given = f"{family}/{variant}" if variant else family
         full = [f"{family}/{name}" if name else family for name in known]
         expected = choices(given, full) if known else f"it is called '{family}'"

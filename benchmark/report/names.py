@@ -37,6 +37,14 @@ TASKS = {
     "lm/wikitext2": "WikiText-2",
     "lm/ptb": "PTB",
     "lm/c4": "C4",
+    "lm_eval/arc_challenge": "ARC-c",
+    "lm_eval/arc_easy": "ARC-e",
+    "lm_eval/boolq": "BoolQ",
+    "lm_eval/hellaswag": "HellaSwag",
+    "lm_eval/openbookqa": "OBQA",
+    "lm_eval/piqa": "PIQA",
+    "lm_eval/rte": "RTE",
+    "lm_eval/winogrande": "WinoGrande",
 }
 MODELS = {
     "mini": "Mini BERT",
@@ -81,6 +89,8 @@ METRICS = {
     "nist": "NIST",
     "ter": "TER",
     "perplexity": "Ppl.",
+    "acc": "Acc.",
+    "acc_norm": "Acc. norm.",
     "average": "avg.",
 }
 
