@@ -39,13 +39,17 @@ def export(
     semi_structured: Annotated[
         bool, typer.Option("--semi-structured", help="In fp16, scored and timed as compressed 2:4 weights: CUDA alone.")
     ] = False,
+    dtype: Annotated[
+        str, typer.Option(help="What weights are stored as: float32, bfloat16 or float16; zeros stay zeros.")
+    ] = "float32",
 ) -> None:
     """Write a finished cell as a Hugging Face model folder: pruned weights, tokenizer, model card."""
     from benchmark.commands.export import export_cell
 
     opened = open_board(board, changes, data, model, runs=True)
-    score = export_cell(opened, opened.find(cell), folder, device, echo, semi_structured)
-    echo(f"{folder}: the exported model scores {score:.2f}, as recorded")
+    score = export_cell(opened, opened.find(cell), folder, device, echo, semi_structured=semi_structured, dtype=dtype)
+    recorded = "as recorded" if dtype == "float32" else f"rounded to {dtype}"
+    echo(f"{folder}: the exported model scores {score:.2f}, {recorded}")
 
 
 @app.command()

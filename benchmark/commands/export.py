@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -16,7 +17,7 @@ from benchmark.board.record import Record
 from benchmark.board.weights import check_fit, load_weights, room, size_of
 from benchmark.commands.measure import LARGE, measure_compressed
 from benchmark.commands.verify import weight_problems
-from benchmark.errors import PrunebenchError
+from benchmark.errors import PrunebenchError, choices
 from benchmark.machine import environment
 from benchmark.machine.atomic import WriteError, reason_of, write_text
 from benchmark.pruning.semi_structured import SCOPE, require_cuda
@@ -28,6 +29,9 @@ from benchmark.training.teachers import Teachers
 from tasks.base import Prepared
 from tasks.pipeline.whole import make_folder
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""What weights may be written as."""
+
 
 def export_cell(
     board: Board,
@@ -35,16 +39,22 @@ def export_cell(
     folder: Path,
     device: str = "auto",
     tell: Callable[[str], object] = lambda _: None,
+    *,
     semi_structured: bool = False,
+    dtype: str = "float32",
 ) -> float:
-    """Write model, tokenizer and card to `folder`; the score that the written weights gave just now, in percent.
+    """Write model, tokenizer and card to `folder`; the score that the written weights, rounded to `dtype`, gave just now.
 
     Kept weights (`run --save-weights`) are used where they are; otherwise the cell is trained again. PrunebenchError, and
     nothing is written, where the weights do not give the recorded score. `tell` gets the room that the model will take, before it
     is taken. With `semi_structured` the weights are written in fp16, and the card says how fast they are compressed to 2:4;
     PrunebenchError for other scopes, and without CUDA.
     """
+    if dtype not in DTYPES:
+        raise PrunebenchError(f"dtype: found '{dtype}'; {choices(dtype, DTYPES)}")
     if semi_structured:
+        if dtype == "bfloat16":
+            raise PrunebenchError("dtype: found 'bfloat16'; --semi-structured stores float16")
         _require_semi_structured(spec, device)
     record = board.record(spec)
     if folder.exists() and any(folder.iterdir()):
@@ -69,9 +79,21 @@ def export_cell(
             f"{spec.cell}: these weights score {score:.2f}, the record says {record.score:.2f}: it was made on another machine or "
             "by another version, and cannot be made again bit for bit here"
         )
-    faster = _compressed(prepared, model, record) if semi_structured else ""
-    _write(prepared, model.cpu(), folder, record, tell, faster)
+    said, stored = "", DTYPES[dtype]
+    if semi_structured:
+        said, stored = _compressed(prepared, model, record), torch.float16
+    elif dtype != "float32":
+        score = _rounded(prepared, model, stored)
+        said = f"\nThe weights are stored as {dtype}; so rounded they score {score:.2f} here.\n"
+    _write(prepared, model.to(stored).cpu(), folder, record, said, tell)
     return score
+
+
+def _rounded(prepared: Prepared, model: nn.Module, dtype: torch.dtype) -> float:
+    """The score of the weights as they will be read back, computed with as all scores are."""
+    device = next(model.parameters()).device
+    with environment.autocast(device):
+        return prepared.evaluate(model.to(dtype).float(), "reported").metrics[prepared.metric]
 
 
 def load_kept(model: nn.Module, weights: dict[str, Tensor], record: Record) -> None:
@@ -122,12 +144,7 @@ def _options(board: Board, device: str) -> Options:
 
 
 def _write(
-    prepared: Prepared,
-    model: nn.Module,
-    folder: Path,
-    record: Record,
-    tell: Callable[[str], object],
-    faster: str,
+    prepared: Prepared, model: nn.Module, folder: Path, record: Record, said: str, tell: Callable[[str], object]
 ) -> None:
     """The whole folder or nothing: written beside its place, then renamed into it."""
     try:
@@ -136,7 +153,7 @@ def _write(
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
             made = Path(place) / "model"
             prepared.save(model, made)
-            write_text(made / "README.md", card(record) + faster)
+            write_text(made / "README.md", card(record) + said)
             made.replace(folder)
     except (OSError, SafetensorError) as error:  # the latter wraps the system's error in its own words
         raise WriteError(str(folder), reason_of(error) if isinstance(error, OSError) else str(error)) from error
@@ -149,6 +166,7 @@ def card(record: Record) -> str:
     notes = "\n".join(f"- {for_markdown(note)}" for note in record.notes)
     row = [clean(text).replace("`", "'") for text in (spec.criterion, spec.regularizer, spec.schedule, spec.scope)]
     criterion, regularizer, schedule, scope = row
+    unit = "" if record.less_is_better(record.metric) else ", percent"
     made = "Fine-tuned and pruned" if spec.is_trained else "Pruned without training"
     return f"""---
 library_name: transformers
@@ -164,7 +182,7 @@ tags: [prunebench, pruning, sparsity]
 {sparsity.zeros:,} of {sparsity.prunable:,} prunable weights (linear layers inside the Transformer blocks) are zero. The
 weights are stored dense: zeros alone make a model neither smaller on disk nor faster.
 
-| metric ({for_markdown(record.splits.get("reported", "reported split"))}, percent) | value |
+| metric ({for_markdown(record.splits.get("reported", "reported split"))}{unit}) | value |
 |---|---|
 {metrics}
 

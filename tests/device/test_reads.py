@@ -167,7 +167,7 @@ def test_a_training_step_reads_nothing(name: str, regularizer: str, monkeypatch:
     print(f"{task} {regularizer}: {seen.launches} launches in the last step")
 
 
-def _shows_nothing(pruner: Pruner, settle: object = None) -> bool:  # noqa: ARG001 - a calibration that asks for nothing
+def _shows_nothing(pruner: Pruner, settle: object = None) -> bool:
     return False
 
 

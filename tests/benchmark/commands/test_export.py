@@ -13,6 +13,7 @@ from benchmark.board.outcomes import load_outcomes
 from benchmark.board.weights import load_weights, save_weights
 from benchmark.commands.export import card, export_cell
 from benchmark.commands.measure import measure_cells
+from benchmark.commands.verify import of_exported
 from benchmark.engine.cell import Settings
 from benchmark.engine.local import run_cells
 from benchmark.engine.progress import Silent
@@ -50,6 +51,36 @@ def test_from_pretrained_gives_the_recorded_score(finished: Path, tmp_path: Path
         assert (evaluation.outcomes[name] == values).all()
     zeros = sum(int((model.get_parameter(layer.name) == 0).sum()) for layer in record.sparsity.layers)
     assert zeros == record.sparsity.zeros
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_zeros_survive_being_stored_in_half_precision(finished: Path, tmp_path: Path, dtype: str) -> None:
+    from safetensors.torch import load_file
+    from transformers import AutoModelForSequenceClassification
+
+    board = Board.open(finished)
+    spec = board.find("glue/sst2 magnitude 0.5 seed 0")
+    record = board.record(spec)
+    score = export_cell(board, spec, tmp_path / "out", dtype=dtype)
+    export_cell(board, spec, tmp_path / "full")
+    stored, full = (load_file(tmp_path / name / "model.safetensors") for name in ("out", "full"))
+    kind = getattr(torch, dtype)
+    assert all(torch.equal(stored[name], weight.to(kind)) for name, weight in full.items())
+    assert all(torch.equal(stored[layer.name] == 0, full[layer.name] == 0) for layer in record.sparsity.layers)
+    assert [str(finding) for finding in of_exported(board, tmp_path / "out", [spec]) if finding.wrong] == []
+
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    assert model.dtype == kind
+    prepared = open_task(spec, Options())
+    assert prepared.evaluate(model.float(), "reported").metrics[record.metric] == score
+    assert f"stored as {dtype}; so rounded they score {score:.2f}" in (tmp_path / "out/README.md").read_text()
+
+
+def test_another_dtype_is_refused(finished: Path, tmp_path: Path) -> None:
+    board = Board.open(finished)
+    with pytest.raises(PrunebenchError, match="dtype: found 'int8'; choices: bfloat16, float16, float32"):
+        export_cell(board, board.cells()[0], tmp_path / "out", dtype="int8")
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_kept_weights_the_cell_is_trained_again(board_copy: Path, tmp_path: Path) -> None:
