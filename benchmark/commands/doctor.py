@@ -32,6 +32,8 @@ EXTRAS = {
     "mlflow": ("mlflow", "--track mlflow"),
     "optuna": ("tune", "prunebench tune"),
     "accelerate": ("trainer", "PruningCallback, under the Hugging Face Trainer"),
+    "gguf": ("gguf", "models in GGUF files"),
+    "lm_eval": ("lm-eval", "tasks lm_eval/*"),
 }
 """Optional packages by the name they are imported as: the extra that installs them, and what each is for."""
 

@@ -23,7 +23,7 @@ from torch import nn
 from tasks.base import HubError, ModelError
 from tasks.formats.sources import MINI, hash_files, hash_text
 from tasks.pipeline.cache import Memo
-from tasks.pipeline.gguf_files import EMPTY, gguf_file, loading, quantised, require_gguf
+from tasks.pipeline.gguf_files import EMPTY, gguf_file, loading, quantised, require_gguf, without_bar
 from tasks.pipeline.loaded import complete
 from tasks.pipeline.model_files import check_config, check_folder, check_tokenizer, stored, weight_files
 
@@ -215,7 +215,7 @@ class Checkpoint:
             return Template(model, names, ("the model is not pretrained: all its weights were drawn at random",))
         options |= loading(self.gguf) if self.gguf else {}
         try:
-            with fewer_messages(), torch.random.fork_rng(devices=[]):
+            with fewer_messages(), without_bar(self.gguf), torch.random.fork_rng(devices=[]):
                 model, report = factory.from_pretrained(
                     self.path, config=config, revision=self.revision or "main", output_loading_info=True,
                     ignore_mismatched_sizes=True, **options,

@@ -4,7 +4,10 @@ The library reads such a file and dequantises its weights; that is said in the r
 form does, not as the one it was made from.
 """
 
+import io
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -52,6 +55,13 @@ def loading(name: str) -> dict[str, Any]:
 
     kind = getattr(transformers, "GgufConfig", None)
     return {"gguf_file": name} | ({"quantization_config": kind(dequantize=True)} if kind else {})
+
+
+@contextmanager
+def without_bar(name: str) -> Iterator[None]:
+    """Of a GGUF file's tensors the library shows a bar of progress that its settings do not reach."""
+    with redirect_stderr(io.StringIO()) if name else nullcontext():
+        yield
 
 
 def quantised(path: Path) -> str:
