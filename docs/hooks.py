@@ -128,7 +128,7 @@ def plugin_part(entry: Any, docstring: str) -> list[str]:
     parts = [f"## `{entry.name}`", f"**{escaped(claim)}**"]
     parts += prose(rest)
     if entry.variants:
-        parts.append("Variants: " + ", ".join(f"`{entry.name}/{variant}`" for variant in entry.variants))
+        parts.append("Variants: " + ", ".join(f"`{name}`" for name in entry.full_names))
     if entry.options:
         rows = [
             f"| `{option.name}` | `{spelt(option.default)}` | {escaped(option.about)} |" for option in entry.options

@@ -15,8 +15,4 @@ def criteria(incomplete: str) -> list[str]:
 
 
 def _names(kind: str) -> list[str]:
-    return [
-        name
-        for entry in catalogue(kind)
-        for name in ([f"{entry.name}/{variant}" for variant in entry.variants] or [entry.name])
-    ]
+    return [name.removesuffix("*") for entry in catalogue(kind) for name in entry.full_names]

@@ -14,7 +14,9 @@ def catalogue_lines(kind: str) -> list[str]:
 
 def _entry_lines(entry: Entry) -> list[str]:
     owner = "" if entry.owner == "prunebench" else f"  [{entry.owner}]"
-    names = f"{entry.name}/{{{','.join(entry.variants)}}}" if entry.variants else entry.name
+    variants = [variant for variant in entry.variants if variant]
+    names = f"{entry.name}/{{{','.join(variants)}}}" if len(variants) > 1 else ", ".join(entry.full_names)
+    names = f"{entry.name}, {names}" if len(variants) < len(entry.variants) else names
     lines = [f"  {names}{owner}", f"      {entry.claim}"]
     options = [(f"{option.name}={spelt(option.default)}", option.about) for option in entry.options]
     width = max((len(option) for option, _ in options), default=0)

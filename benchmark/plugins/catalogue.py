@@ -37,6 +37,11 @@ class Entry:
     variants: tuple[str, ...]
     owner: str
 
+    @property
+    def full_names(self) -> list[str]:
+        """What it may be called, a variant behind a slash; `*` stands for any."""
+        return [f"{self.name}/{variant}" if variant else self.name for variant in self.variants or ("",)]
+
 
 def catalogue(kind: str) -> list[Entry]:
     """All plugins of a kind, built-in ones first; the claim of one that cannot be read says so."""

@@ -150,6 +150,19 @@ def test_a_criterion_that_prunes_too_little_is_not_the_best(tmp_path: Path) -> N
     assert "none of 1 trials counts; the first missed (reached sparsity 0.0" in outcome(board, 1, 1).lacking[0]
 
 
+def test_of_a_metric_of_which_less_is_better_the_smallest_is_best(tmp_path: Path) -> None:
+    training = {"steps": 4, "batch_size": 4, "lr": 1e-3, "max_length": 32, "train_examples": 32, "eval_examples": 8}
+    board = make_board(tmp_path / "tiny", tasks=["lm/wikitext2"], criteria=["magnitude"], training=training)
+    tune(board, Search(3, device="cpu"))
+    (study,) = studies(board)
+    assert (study.metric, study.lower_is_better) == ("perplexity", True)
+    best, scores = study.best(3), [trial.score for trial in study.trials]
+    assert best is not None
+    assert best.score == min(score for score in scores if score is not None)
+    assert [study.utility(trial) for trial in study.trials] == [-score for score in scores if score is not None]
+    assert load_study(study_path(board.folder, study.spec)) == study
+
+
 def test_a_trial_that_diverges_is_a_failed_trial(tmp_path: Path) -> None:
     board = make_board(tmp_path / "tiny", criteria=["magnitude"])
     tune(board, Search(1, device="cpu", rates=(1e30, 1e31)))
