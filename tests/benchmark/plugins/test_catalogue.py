@@ -169,8 +169,8 @@ def test_shown_options_can_be_given_back() -> None:
         entries = {e.name: e for e in catalogue.catalogue(kind)}
         for line in catalogue_lines(kind)[1:]:
             if line.startswith("  ") and line[2] != " ":
-                entry = entries[line.split("/")[0].split()[0]]
+                entry = entries[line.split("/")[0].split()[0].rstrip(",")]
             elif line.startswith(" " * 8) and line[8] != " ":
                 assert entry is not None
-                name = f"{entry.name}/{entry.variants[0]}" if entry.variants else entry.name
+                name = entry.full_names[0]
                 assert canonical(kind, f"{name}[{line.split()[0]}]") == name
