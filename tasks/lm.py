@@ -122,7 +122,7 @@ CORPORA = {
 class Lm(Task):
     """A text, and how it is read."""
 
-    label: ClassVar[str] = "Perplexity"
+    label: ClassVar[str] = "Own text"
     variants: ClassVar[tuple[str, ...]] = ("", "wikitext2", "ptb", "c4")
     headline: ClassVar[str] = "perplexity"
     lower_is_better: ClassVar[frozenset[str]] = frozenset({"perplexity"})

@@ -23,8 +23,8 @@ from torch import nn
 from tasks.base import HubError, ModelError
 from tasks.formats.sources import MINI, hash_files, hash_text
 from tasks.pipeline.cache import Memo
-from tasks.pipeline.gguf_files import EMPTY, gguf_file, loading, quantised, require_gguf, without_bar
-from tasks.pipeline.loaded import complete
+from tasks.pipeline.gguf_files import gguf_file, loading, quantised, require_gguf, without_bar
+from tasks.pipeline.loaded import Stored, complete
 from tasks.pipeline.model_files import check_config, check_folder, check_tokenizer, stored, weight_files
 
 FILES = ("*.json", "*.safetensors", "*.bin", "*.txt", "*.model", "*.py")
@@ -220,11 +220,12 @@ class Checkpoint:
                     self.path, config=config, revision=self.revision or "main", output_loading_info=True,
                     ignore_mismatched_sizes=True, **options,
                 )  # fmt: skip
+                held: Stored = {}  # of a GGUF file the library has told all there is
+                dequantised = ""
                 if self.gguf:
-                    held, dequantised = EMPTY, quantised(folder / self.gguf)
+                    dequantised = quantised(folder / self.gguf)
                 else:
                     held = stored(files or weight_files(self.name, _fetched(self.path, self.revision).parent))
-                    dequantised = ""
         except Exception as error:  # a folder of another's making: say which, with the library's reason
             raise ModelError(f"cannot load model {self.name!r} as {auto}: {error}") from error
         labels = overrides.get("id2label", {})

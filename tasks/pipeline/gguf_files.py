@@ -13,14 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from tasks.base import ModelError
-from tasks.pipeline.loaded import Stored
 from tasks.pipeline.model_files import INDEX, SINGLE
 
 PLAIN = ("F64", "F32", "F16", "BF16")
 """Types of a GGUF file that are not quantised."""
-
-EMPTY = Stored({}, lambda names: {})  # noqa: ARG005
-"""Nothing is known of a file's tensors beyond what the library read."""
 
 
 def gguf_file(model: str, place: Path) -> Path | None:
