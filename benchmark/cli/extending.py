@@ -60,11 +60,14 @@ def new(
     package: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write an installable package around it into this new folder.")
     ] = None,
+    llm: Annotated[
+        bool, typer.Option("--llm", help="A board of decoders pruned once, without training, by perplexity.")
+    ] = False,
 ) -> None:
     """Write a plugin (one file that already works), a package around it, or a board; nothing is overwritten."""
     from benchmark.commands.new import new as write_new
 
-    written = write_new(kind, name, folder, package)
+    written = write_new(kind, name, folder, package, llm)
     echo(
         "\n".join(
             [*(f"wrote {path}" for path in written.paths), "next:", *(f"  {step}" for step in written.next_steps)]

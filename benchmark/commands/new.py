@@ -31,10 +31,15 @@ class Written:
     next_steps: tuple[str, ...]
 
 
-def new(kind: str, name: str, folder: Path, package: Path | None = None) -> Written:
-    """Write a `kind` called `name` into `folder`, or a package around it into `package`; PrunebenchError if that cannot be done."""
+def new(kind: str, name: str, folder: Path, package: Path | None = None, llm: bool = False) -> Written:
+    """Write a `kind` called `name` into `folder`, or a package around it into `package`; PrunebenchError if that cannot be done.
+
+    With `llm`, a board is one of decoders that are pruned once, without training.
+    """
+    if llm and kind != BOARD:
+        raise PrunebenchError(f"--llm is for a board, not for a {kind}")
     if kind == BOARD:
-        return _new_board(name, folder, package)
+        return _new_board(name, folder, package, "suite-llm.yaml.txt" if llm else "suite.yaml.txt")
     if kind not in PLURALS:
         raise PrunebenchError(f"cannot write a new '{kind}'; {choices(kind, [*PLURALS, BOARD])}")
     check_name(kind, name)
@@ -105,13 +110,13 @@ def _new_package(kind: str, name: str, folder: Path) -> Written:
     )
 
 
-def _new_board(name: str, folder: Path, package: Path | None) -> Written:
+def _new_board(name: str, folder: Path, package: Path | None, template: str) -> Written:
     if package is not None:
         raise PrunebenchError("a board is a folder, not a package: leave --package out")
     if not re.fullmatch(r"[\w][\w.-]*", name):
         raise PrunebenchError(f"'{name}' cannot be the name of a board: expected letters, digits, _, . and -")
     path = folder / name / "suite.yaml"
-    _write({path: Template(_template("suite.yaml.txt")).substitute(name=name)})
+    _write({path: Template(_template(template)).substitute(name=name)})
     return Written((path,), (f"prunebench run {path.parent}",))
 
 

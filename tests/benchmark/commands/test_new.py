@@ -49,6 +49,24 @@ def test_a_new_board_is_valid(tmp_path: Path) -> None:
     assert written.next_steps == (f"prunebench run {tmp_path / 'my-board'}",)
 
 
+def test_a_new_board_of_decoders_is_run_without_training(tmp_path: Path) -> None:
+    written = new("board", "once", tmp_path, llm=True)
+    board = Board.open(written.paths[0].parent, {"sparsities": [0.7], "seeds": [0]})
+    assert board.suite.tasks == ["lm/wikitext2"]
+    done = run_cells(board, board.cells(), Silent())
+    assert done.failed == {}
+    scores = {record.spec.row: record.metrics["perplexity"] for record in board.records()[0]}
+    assert len(scores) == 7
+    assert all(record.cost.steps == 0 for record in board.records()[0])
+    assert max(scores["dense"], scores["sparsegpt"], scores["wanda"]) < 10 < scores["taylor"] < scores["random"]
+
+
+@pytest.mark.parametrize("kind", PLURALS)
+def test_llm_is_for_boards_alone(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(PrunebenchError, match=f"--llm is for a board, not for a {kind}"):
+        new(kind, "my_idea", tmp_path, llm=True)
+
+
 @pytest.mark.parametrize("kind", PLURALS)
 def test_a_new_package_is_whole(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"scaffolded_{kind}"
