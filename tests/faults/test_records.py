@@ -36,7 +36,6 @@ from benchmark.commands.views import View, plot, table_text, write_report
 from benchmark.errors import PrunebenchError
 from benchmark.machine import safe_arrays
 from benchmark.machine.safe_arrays import unpack
-from benchmark.suite.spec import RunSpec
 from tests.benchmark.report.factory import make_record, make_spec
 from tests.faults.boards import OUTCOMES, finished
 from tests.faults.disk import files
@@ -304,7 +303,7 @@ def test_nothing_is_written_outside_the_board(tmp_path: Path) -> None:
 
 
 def test_a_model_card_quotes_what_it_is_told() -> None:
-    evil = RunSpec.model_construct(**{**make_spec().model_dump(), "model": "x\n---\nlicense: evil"})
+    evil = make_spec().model_copy(update={"model": "x\n---\nlicense: evil"})
     record = replace(make_record(make_spec(), notes=[NASTY]), spec=evil)
     text = card(record)
     assert '\nbase_model: "x --- license: evil"\n' in text

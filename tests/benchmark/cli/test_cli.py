@@ -402,7 +402,7 @@ def test_a_table_of_some_cells_keeps_the_dense_model_of_their_tasks(finished: Bo
 def test_records_under_other_settings_are_named_and_where_to_find_how_numbers_were_made(
     finished: Board, prunebench: Command
 ) -> None:
-    out = prunebench("table", finished.folder, "--set", "training.lr=0.5", "--set", "scope=layer")[1]
+    out = " ".join(prunebench("table", finished.folder, "--set", "training.lr=0.5", "--set", "scope=layer")[1].split())
     assert "2 missing runs have records of scope global (here layer), training.lr 0.001 (here 0.5)" in out
     assert "1 missing run has a record of training.lr 0.001 (here 0.5)" in out
     assert "Other settings" not in prunebench("table", finished.folder)[1]

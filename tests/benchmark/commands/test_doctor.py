@@ -45,7 +45,7 @@ def test_every_extra_is_one_that_the_package_declares() -> None:
     """And holds the package whose lack it mends."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for package, (extra, _) in doctor.EXTRAS.items():
-        assert any(need.startswith(package) for need in declared[extra]), package
+        assert any(need.startswith(package.replace("_", "-")) for need in declared[extra]), package
 
 
 def test_what_is_in_the_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
