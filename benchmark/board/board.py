@@ -173,6 +173,11 @@ class Board:
                 return Source(record.data_fingerprint, record.model_fingerprint)
         return Source()
 
+    def recorded(self) -> set[str]:
+        """Ids of all records in the folder, also of runs under other settings, readable or not."""
+        names = (name.split(".", 1) for name in _names(self.records_folder) if "." in name)
+        return {stem for stem, ending in names if ending == "json"}
+
     def failures(self) -> dict[str, str]:
         """Reasons of failed cells by id, unless there is a record now."""
         names = _names(self.records_folder)

@@ -11,7 +11,6 @@ One SQLite file in the board's cache (machine/caches.py). It can be deleted at a
 Unreadable records are never entered: they are read, and reported, every time.
 """
 
-import gc
 import hashlib
 import json
 import os
@@ -44,8 +43,6 @@ PATIENCE = 10.0
 """Seconds to wait for another process that is writing the index."""
 AT_ONCE = 1000
 """Number of records that are parsed together."""
-RARELY = (200_000, 50, 100)
-"""Thresholds of Python's garbage collector for large boards, so that it does not scan millions of live objects again and again."""
 FAILED = ".failed.json"
 PACKAGES = ("benchmark", "criteria", "tasks")
 GROUPS = ("prunebench.criteria", "prunebench.regularizers", "prunebench.schedules", "prunebench.tasks")
@@ -121,13 +118,8 @@ class Index:
     def summaries(self) -> list[Record]:
         """Every readable record, sorted by id, with an empty curve and no layers."""
         contents = list(self.contents.values())
-        if len(contents) >= WORTH:
-            gc.set_threshold(*RARELY)
         parts = (contents[i : i + AT_ONCE] for i in range(0, len(contents), AT_ONCE))
-        records = [record for part in parts for record in MANY.decode(b"[%b]" % b",".join(part))]
-        if len(contents) >= WORTH:
-            gc.freeze()
-        return records
+        return [record for part in parts for record in MANY.decode(b"[%b]" % b",".join(part))]
 
 
 def _listed(folder: Path) -> tuple[dict[str, str], set[str]]:

@@ -1,5 +1,6 @@
 """The application and the arguments that several commands share."""
 
+import gc
 import os
 import shutil
 import sys
@@ -105,6 +106,9 @@ RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try cells aga
 Compile = Annotated[
     bool, typer.Option("--compile", help="Put training steps through torch.compile: pays on GPUs in longer runs.")
 ]
+RARELY = (200_000, 50, 100)
+"""Thresholds of Python's garbage collector for commands that only read: all that they make lives to their end, and scanning it again
+and again takes a sixth of a large board's table."""
 Format = Literal["text", "markdown", "latex", "html", "csv", "json"]
 Kind = Literal["criteria", "regularizers", "schedules", "tasks"]
 
@@ -139,6 +143,8 @@ def open_board(
     runs: bool = False,
 ) -> Any:
     """Open the board with changes to its suite. Its plugin files run only under a command that `runs` cells."""
+    if not runs:
+        gc.set_threshold(*RARELY)
     from benchmark.board.board import Board
     from benchmark.plugins.files import only_look
 

@@ -92,9 +92,10 @@ def hidden(boards: Sequence[Board], records: Sequence[Record]) -> str:
     known = {record.id for record in records}
     found: dict[str, int] = {}
     for board in boards:
-        missing = {_place(spec): spec for spec in board.suite.cells() if spec.id not in known}
+        others = board.recorded() - known
+        missing = {_place(spec): spec for spec in board.suite.cells() if spec.id not in known} if others else {}
         for record in board.index().summaries() if missing else ():
-            if record.id not in known and (planned := missing.pop(_place(record.spec), None)):
+            if record.id in others and (planned := missing.pop(_place(record.spec), None)):
                 said = ", ".join(_differences(record.spec, planned.recorded()))
                 found[said] = found.get(said, 0) + 1
     return "; ".join(

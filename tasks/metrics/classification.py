@@ -27,33 +27,40 @@ def accuracy(prediction: Numbers, label: Numbers) -> float:
 
 
 def f1(prediction: Numbers, label: Numbers) -> float:
-    """F1 of class 1 among 0 and 1; 0 where class 1 is neither predicted nor there."""
-    from sklearn.metrics import f1_score
-
-    return 100 * float(f1_score(label, prediction, zero_division=0))
+    """F1 of class 1 among 0 and 1, 2 TP / (predicted + there); 0 where class 1 is neither predicted nor there."""
+    both = int(np.sum(prediction == 1)) + int(np.sum(label == 1))
+    return 100 * (2 * int(np.sum((prediction == 1) & (label == 1))) / both) if both else 0.0
 
 
 def matthews_correlation(prediction: Numbers, label: Numbers) -> float:
     """Matthews' correlation coefficient; 0 for a constant predictor (whichever class it names)."""
-    from sklearn.metrics import matthews_corrcoef
-
     if len(np.unique(prediction)) < 2:
         return 0.0
+    from sklearn.metrics import matthews_corrcoef
+
     return 100 * float(matthews_corrcoef(label, prediction))
 
 
 def pearson(prediction: Numbers, label: Numbers) -> float:
     """Pearson's linear correlation; 0 where either side is constant, but for rounding."""
-    from scipy.stats import pearsonr
 
-    return _correlation(lambda x, y: float(pearsonr(x, y).statistic), prediction, label)
+    def statistic(x: Numbers, y: Numbers) -> float:
+        from scipy.stats import pearsonr
+
+        return float(pearsonr(x, y).statistic)
+
+    return _correlation(statistic, prediction, label)
 
 
 def spearman(prediction: Numbers, label: Numbers) -> float:
     """Spearman's rank correlation, ties sharing their mean rank; 0 where either side is constant, but for rounding."""
-    from scipy.stats import spearmanr
 
-    return _correlation(lambda x, y: float(spearmanr(x, y).statistic), prediction, label)
+    def statistic(x: Numbers, y: Numbers) -> float:
+        from scipy.stats import spearmanr
+
+        return float(spearmanr(x, y).statistic)
+
+    return _correlation(statistic, prediction, label)
 
 
 def is_constant(values: Numbers) -> bool:

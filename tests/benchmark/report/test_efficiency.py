@@ -57,7 +57,7 @@ def test_efficiency_has_the_names_of_papers_and_csv_the_spelling_of_records() ->
     table = efficiency_table(records, specs, names=Names({"glue/sst2": "Reviews"}))
     lines = render(table).splitlines()
     assert [line.split("  ")[0] for line in lines if "Reviews" in line] == ["Reviews"]  # a task is said once
-    assert lines[0].split()[:3] == ["Task", "Criterion", "Sparsity"]
+    assert lines[0].split()[:3] == ["Task", "Method", "Sparsity"]
     assert any("PINS (signed)" in line and "50 %" in line for line in lines)
     assert "glue/sst2,principled[signed=true],none,0.5" in render(table, "csv")
 
