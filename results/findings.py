@@ -53,6 +53,15 @@ class Row:
 
 
 MAIN = ("minilm-glue", "minilm-squad-ner", "gpt-data-to-text", "gpt-webnlg")
+BUDGETS = ("minilm-budget-120", "minilm-budget-480")
+BUDGET_ROWS = (
+    "random",
+    "magnitude",
+    "magnitude at the start",
+    "movement as published",
+    "taylor",
+    "sensitivity[beta2=0.85]",
+)
 REGULARIZED = ("minilm-sst2", "minilm-stsb")
 """Their plain rows are those of minilm-glue."""
 RESAMPLES = 1000
@@ -232,6 +241,37 @@ def sparsities() -> str:
     return tabulate(rows, ["row", *(f"{s:g}" for s in shares)], "pipe", disable_numparse=True)
 
 
+def budget() -> str:
+    """The rows of two budgets, and what principled is better than each by: a family of its own, Holm over all its comparisons."""
+    from scipy.stats import ttest_1samp
+
+    task, sparsity, ours = "glue/sst2", 0.9, "principled"
+    names = list(dict.fromkeys(key[1] for board in BUDGETS for key in records(board) if key[3] and key[1] != ours))
+    names.sort(key=BUDGET_ROWS.index)
+    gaps = {}
+    for board in BUDGETS:
+        lead = runs(Row(ours, board=board), task, sparsity)
+        for name in names:
+            other = runs(Row(name, board=board), task, sparsity)
+            gaps[name, board] = [lead[seed].score - other[seed].score for seed in sorted(lead.keys() & other.keys())]
+    adjusted = dict(zip(gaps, holm([float(ttest_1samp(gap, 0).pvalue) for gap in gaps.values()]), strict=True))
+    rows = []
+    for name in (DENSE, *names, ours):
+        row = [name]
+        for board in BUDGETS:
+            row.append(cell(Row(name, board=board), task, 0.0 if name == DENSE else sparsity).removesuffix(" (n = 5)"))
+            if gap := gaps.get((name, board)):
+                over = t_interval(gap)
+                row.append(
+                    f"{np.mean(gap):+.1f} ({over.low:+.1f} to {over.high:+.1f}), p = {adjusted[name, board]:.3f}"
+                )
+            else:
+                row.append("")
+        rows.append(row)
+    head = ["row", *(text for board in BUDGETS for text in (f"{board.rsplit('-')[-1]} steps", "principled - row"))]
+    return tabulate(rows, head, "pipe", disable_numparse=True)
+
+
 def fidelity() -> str:
     """Fidelity of scores to the size of the measured change on one dense run, beside what training with them came to."""
     with (HERE / "minilm-sst2" / "diagnose" / "fidelity.csv").open(encoding="utf-8", newline="") as file:
@@ -273,6 +313,7 @@ def table(name: str) -> str:
 
 WHOLE = {
     "best-of-dev": best_of_dev,
+    "budget": budget,
     "family": family,
     "fidelity": fidelity,
     "headline": headline,
