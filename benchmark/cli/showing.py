@@ -142,6 +142,13 @@ def statistics(board: BoardArgument, changes: Changes = None, data: Data = None,
 def plot(
     board: BoardArgument,
     format: Annotated[Literal["pdf", "svg", "png"], typer.Option(help="Vector or bitmap.")] = "pdf",
+    width: Annotated[
+        Literal["column", "page"] | None,
+        typer.Option(help="3.3 or 6.9 inches, as a two-column paper has them; column where it fits, if left out."),
+    ] = None,
+    figure: Annotated[
+        str | None, typer.Option(metavar="NAME", help="This figure alone, such as score-sparsity; all if left out.")
+    ] = None,
     dark: Annotated[bool, typer.Option("--dark", help="Pale lines for a dark page; with --format svg.")] = False,
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to; BOARD/figures if left out.")] = None,
     changes: Changes = None,
@@ -151,7 +158,8 @@ def plot(
     """Draw BOARD: score against sparsity and cost, training curves, ranks, sparsity by layer."""
     from benchmark.commands.views import plot as plot_figures
 
-    for path in plot_figures(open_board(board, changes, data, model), output or board / "figures", format, dark):
+    opened, folder = open_board(board, changes, data, model), output or board / "figures"
+    for path in plot_figures(opened, folder, format, dark, width, figure):
         echo(path)
 
 

@@ -210,8 +210,10 @@ def statistics_text(board: Board, width: int | None = None) -> str:
     )
 
 
-def plot(board: Board, folder: Path, format: str, dark: bool = False) -> list[Path]:
-    """Every figure that the records allow, into `folder`."""
+def plot(
+    board: Board, folder: Path, format: str, dark: bool = False, width: str | None = None, figure: str | None = None
+) -> list[Path]:
+    """Every figure that the records allow, or the one called `figure`, into `folder`."""
     from benchmark.report.curves import plot_board
     from benchmark.report.names import names_of
 
@@ -224,6 +226,8 @@ def plot(board: Board, folder: Path, format: str, dark: bool = False) -> list[Pa
             dark=dark,
             gate=board.suite.gate,
             names=names_of(board.suite),
+            width=width,
+            figure=figure,
         )
 
 

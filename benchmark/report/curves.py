@@ -1,7 +1,8 @@
 """All figures of a board, as files."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,9 @@ from benchmark.report.figures.layers import has_layers, layer_figure
 from benchmark.report.figures.ranks import rank_figure
 from benchmark.report.figures.score import score_figure
 from benchmark.report.figures.series import METHOD, Board, board_of
-from benchmark.report.figures.style import FORMATS, save
+from benchmark.report.figures.style import FORMATS, WIDTHS, save
 from benchmark.report.figures.training import training_figure
-from benchmark.report.names import Names
+from benchmark.report.names import Names, percent
 from benchmark.report.summary import Summary, summarize
 from benchmark.report.table import build_table
 from benchmark.suite.spec import GATE, RunSpec
@@ -33,14 +34,24 @@ def plot_board(
     dark: bool = False,
     gate: float = GATE,
     names: Names | None = None,
+    width: str | None = None,
+    figure: str | None = None,
 ) -> list[Path]:
-    """Write every figure the records allow into `folder` as pdf, svg or png; returns the paths in order."""
+    """Write every figure the records allow, or the one called `figure`, into `folder` as pdf, svg or png; the paths in order.
+
+    `width` is that of a paper's `column` or `page`; None is a column where a figure fits one. TableError: an unknown format, width
+    or figure.
+    """
     if format not in FORMATS:
         raise TableError(f"figure format: found '{format}'; {choices(format, FORMATS)}")
-    return [
-        save(figure, folder / f"{name}.{format}", dark)
-        for name, _, figure in figures(records, specs, rows, gate=gate, names=names)
-    ]
+    if width is not None and width not in WIDTHS:
+        raise TableError(f"figure width: found '{width}'; {choices(width, WIDTHS)}")
+    inches = WIDTHS[width] if width else None
+    found = {name: draw for name, _, draw in figures(records, specs, rows, gate=gate, names=names, width=inches)}
+    if figure is not None and figure not in found:
+        raise TableError(f"no figure '{figure}' of this board; {choices(figure, list(found))}")
+    wanted = found if figure is None else {figure: found[figure]}
+    return [save(draw(), folder / f"{name}.{format}", dark) for name, draw in wanted.items()]
 
 
 def figures(
@@ -51,33 +62,31 @@ def figures(
     summary: Summary | None = None,
     gate: float = GATE,
     names: Names | None = None,
-) -> "Iterator[tuple[str, str, Figure]]":
-    """(file name without ending, title, figure) of all figures: scores, cost, ranks, then per task training and layers.
+    width: float | None = None,
+) -> "Iterator[tuple[str, str, Callable[[], Figure]]]":
+    """(file name without ending, title, what draws it) of all figures: scores, cost, ranks, then per task training and layers.
 
-    A `summary` at hand is not made again; `training=False` leaves the training curves out.
+    A `summary` at hand is not made again; `training=False` leaves the training curves out; `width` is in inches.
     """
-    board = board_of(records, specs, rows, names=names)
+    board = board_of(records, specs, rows, names=names, gate=gate)
     if any(board.cells.values()):
-        yield "score-sparsity", "Score against sparsity", score_figure(board)
-        yield "score-cost", "Score against training time", cost_figure(board)
+        yield "score-sparsity", "Score against sparsity", partial(score_figure, board, width=width)
+        yield "score-cost", "Score against training time", partial(cost_figure, board, width=width)
     found = summary or summarize(build_table(records, specs, rows=rows, gate=gate))
     if found is not None and len(found.grid.methods) > 2:
-        yield "ranks", "Mean ranks and critical difference", rank_figure(found, names)
-    yield from _by_task(board, training)
+        yield "ranks", "Mean ranks and critical difference", partial(rank_figure, found, names, width)
+    yield from _by_task(board, training, width)
 
 
-def _by_task(board: Board, training: bool) -> "Iterator[tuple[str, str, Figure]]":
+def _by_task(board: Board, training: bool, width: float | None) -> "Iterator[tuple[str, str, Callable[[], Figure]]]":
     for task, methods in board.cells.items():
+        said = board.task(task)
         sparsities = sorted({s for by_sparsity in methods.values() for s in by_sparsity})
         for sparsity in sparsities if training else []:
-            name = f"training-{slug(task)}-{sparsity:g}"
-            yield (
-                name,
-                f"Training curves of {board.task(task)} at sparsity {sparsity:g}",
-                training_figure(board, task, sparsity),
-            )
+            title = f"Training curves of {said} at {percent(sparsity)} sparsity"
+            yield f"training-{slug(task)}-{sparsity:g}", title, partial(training_figure, board, task, sparsity, width)
         if has_layers(board, task):
-            yield f"layers-{slug(task)}", f"Sparsity by matrix, {board.task(task)}", layer_figure(board, task)
+            yield f"layers-{slug(task)}", f"Sparsity by matrix, {said}", partial(layer_figure, board, task, width)
 
 
 def slug(text: str) -> str:

@@ -3,8 +3,10 @@
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from benchmark.report.figures.series import Board
-from benchmark.report.figures.style import INK, drawing, legend_below, look, panels
+from benchmark.report.cells import Cell
+from benchmark.report.figures.series import Board, seeds_alone
+from benchmark.report.figures.style import INK, drawing, legend_below, look, mark_unranked, panels
+from benchmark.suite.spec import DENSE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,15 +16,16 @@ SIZES = (6.0, 2.5)
 """Points: the marker of the lowest sparsity of a panel, and of the highest."""
 
 
-def cost_figure(board: Board, tasks: tuple[str, ...] | None = None) -> "Figure":
-    """Headline score over training seconds by the wall clock, means over seeds."""
+def cost_figure(board: Board, tasks: tuple[str, ...] | None = None, width: float | None = None) -> "Figure":
+    """Headline score over training seconds by the wall clock, means over seeds, or seeds where a mean says nothing; inches."""
     shown = tasks or board.tasks
     with drawing():
-        figure, axes = panels(len(shown))
+        figure, axes = panels(len(shown), width=width)
         for axis, task in zip(axes, shown, strict=True):
             _panel(axis, board, task)
         many = any(len(by_sparsity) > 1 for task in shown for by_sparsity in board.cells[task].values())
-        legend_below(figure, axes, f"means over seeds{'; smaller points: higher sparsity' if many else ''}")
+        said = ["means over seeds", *(["smaller points: higher sparsity"] if many else []), *board.remarks(shown)]
+        legend_below(figure, axes, "; ".join(said))
     return figure
 
 
@@ -36,23 +39,35 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
         axis.plot([], [], color=style.color, marker=style.marker, linestyle="none", label=board.method(method))
         for sparsity, cell in by_sparsity.items():
             scale = board.scale(cell)
-            seconds = fmean(record.cost.train_seconds for record in board.runs(cell))
             axis.plot(
-                seconds,
-                cell.mean or 0.0,
+                *_points(board, cell),
                 color=style.color,
                 marker=style.marker,
                 markersize=_size(sparsities.index(sparsity), len(sparsities)),
+                markerfacecolor="none" if seeds_alone(cell) else style.color,
                 linestyle="none",
                 alpha=0.8,
             )
-    if dense is not None and dense.mean is not None:
-        seconds = fmean(record.cost.train_seconds for record in board.runs(dense))
-        axis.axhline(dense.mean, color=INK, linewidth=0.8)
-        axis.plot(seconds, dense.mean, color=INK, marker="*", markersize=7, linestyle="none", label="Dense")
+    if dense is not None and dense.runs:
+        seconds, scores = _points(board, dense)
+        for score in scores:
+            axis.axhline(score, color=INK, linewidth=0.8 / len(scores))
+        face = "none" if seeds_alone(dense) else INK
+        axis.plot(
+            seconds, scores, color=INK, marker="*", markersize=7, markerfacecolor=face, linestyle="none",
+            label=board.method(DENSE),
+        )  # fmt: skip
     axis.set_title(board.task(task), loc="left")
     axis.set_xlabel("Training time (s)")
     axis.set_ylabel(scale)
+    if board.unranked(task):
+        mark_unranked(axis)
+
+
+def _points(board: Board, cell: Cell) -> tuple[list[float], list[float]]:
+    """Seconds and scores of what is drawn for a cell: its mean, or each seed where tables give no mean."""
+    seconds, scores = [record.cost.train_seconds for record in board.runs(cell)], list(cell.values)
+    return (seconds, scores) if seeds_alone(cell) else ([fmean(seconds)], [fmean(scores)])
 
 
 def _size(place: int, count: int) -> float:

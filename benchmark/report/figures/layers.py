@@ -7,12 +7,13 @@ import numpy as np
 from benchmark.board.record import Record
 from benchmark.report.figures.series import Board
 from benchmark.report.figures.style import PAGE, drawing, words
+from benchmark.report.names import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAMED = 40
-"""Up to so many matrices each is named; beyond, every few."""
+"""Up to so many matrices each is named on a paper's page; beyond, every few."""
 
 
 def has_layers(board: Board, task: str) -> bool:
@@ -21,25 +22,26 @@ def has_layers(board: Board, task: str) -> bool:
     return any(record.sparsity.layers for cell in cells for record in board.runs(cell))
 
 
-def layer_figure(board: Board, task: str) -> "Figure":
-    """One panel per sparsity, below each other; colour from 0 (kept) to 1 (all zeros), means over seeds."""
+def layer_figure(board: Board, task: str, width: float | None = None) -> "Figure":
+    """One panel per sparsity, below each other; colour from 0 (kept) to 1 (all zeros), means over seeds; `width` in inches."""
     from matplotlib.figure import Figure
 
     methods = board.cells[task]
     sparsities = sorted({s for by_sparsity in methods.values() for s in by_sparsity})
     names = _names([record for found in methods.values() for cell in found.values() for record in board.runs(cell)])
+    width = width or PAGE
     with drawing():
         height = 1.0 + len(sparsities) * (0.3 + 0.16 * len(methods))
-        figure = Figure(figsize=(PAGE, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(len(sparsities), 1, squeeze=False, sharex=True)[:, 0]
         for axis, sparsity in zip(axes, sparsities, strict=True):
             shown = {name: board.runs(found[sparsity]) for name, found in methods.items() if sparsity in found}
             values = np.array([_mean(records, names) for records in shown.values()])
             image = axis.imshow(values, vmin=0, vmax=1, aspect="auto", cmap="cividis", interpolation="nearest")
             axis.set_yticks(range(len(shown)), [board.method(name) for name in shown])
-            axis.set_title(f"{board.task(task)}, sparsity {sparsity:g}", loc="left")
+            axis.set_title(f"{board.task(task)}, {percent(sparsity)} sparsity", loc="left")
             axis.grid(visible=False)
-        step = -(-len(names) // NAMED)
+        step = -(-len(names) // int(NAMED * width / PAGE))
         short = [words(name) for name in shortened(names)]
         axes[-1].set_xticks(range(0, len(names), step), short[::step], rotation=90, fontsize=6)
         figure.colorbar(image, ax=list(axes), label="Share of zeros", shrink=0.9, pad=0.01, aspect=30)

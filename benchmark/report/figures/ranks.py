@@ -18,13 +18,13 @@ SHORT = 24
 """Letters of the longest name with which the figure is as wide as a column; else it is as wide as a page."""
 
 
-def rank_figure(summary: Summary, names: Names | None = None) -> "Figure":
-    """One row per method, best on top; rank 1 is best."""
+def rank_figure(summary: Summary, names: Names | None = None, width: float | None = None) -> "Figure":
+    """One row per method, best on top; rank 1 is best. `width` in inches."""
     from matplotlib.figure import Figure
 
     ranks, methods = summary.ranks, summary.grid.methods
     said = [words((names or Names()).method(name)) for name in methods]
-    width = COLUMN if max(map(len, said)) <= SHORT else PAGE
+    width = width or (COLUMN if max(map(len, said)) <= SHORT else PAGE)
     order = [int(m) for m in np.argsort(ranks.mean_rank, kind="stable")]
     with drawing():
         figure = Figure(figsize=(width, 0.95 + 0.17 * len(methods)), layout="constrained")

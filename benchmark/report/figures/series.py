@@ -12,9 +12,29 @@ from benchmark.report.layout import method_name
 from benchmark.report.names import Names
 from benchmark.report.statistics.intervals import Interval, t_interval
 from benchmark.report.table import build_table
-from benchmark.suite.spec import RunSpec
+from benchmark.suite.spec import GATE, RunSpec
 
 METHOD = ("criterion", "regularizer")
+
+NOT_PERCENT = frozenset(
+    {
+        "matthews_correlation",
+        "pearson",
+        "spearman",
+        "bleu",
+        "chrf",
+        "rouge_l",
+        "meteor",
+        "nist",
+        "cider",
+        "ter",
+        "average",
+    }
+)
+"""Metrics that are no share of anything, though they are printed a hundredfold: papers give them without a unit."""
+
+SEEDS_ALONE = "hollow: seeds where no mean is given"
+UNRANKED = "* grey: not ranked"
 
 
 @dataclass(frozen=True)
@@ -50,8 +70,24 @@ class Board:
         return words(self.names.metric(name))
 
     def scale(self, cell: Cell) -> str:
-        """The name of the metric of a cell on an axis, with an arrow down where less is better."""
-        return f"{self.metric(cell.metric)} \N{DOWNWARDS ARROW}" if cell.less_is_better else self.metric(cell.metric)
+        """The metric of a cell on an axis: `Acc. (%)`, `Mcc`, or with an arrow down where less is better."""
+        if cell.less_is_better:
+            return f"{self.metric(cell.metric)} \N{DOWNWARDS ARROW}"
+        return self.metric(cell.metric) + ("" if cell.metric in NOT_PERCENT else " (%)")
+
+    def unranked(self, task: str) -> bool:
+        """Whether tables do not rank the task, for a dense run of it is too close to the trivial predictor."""
+        return any("gate" in cell.marks for cell in self.cells_of(task))
+
+    def cells_of(self, task: str) -> list[Cell]:
+        """All cells of a task that have runs, the dense one last."""
+        pruned = [cell for by_sparsity in self.cells[task].values() for cell in by_sparsity.values()]
+        return [*pruned, *([self.dense[task]] if task in self.dense else [])]
+
+    def remarks(self, tasks: Sequence[str]) -> list[str]:
+        """What must be said below panels of these tasks, as tables say it in notes."""
+        apart = any(seeds_alone(cell) for task in tasks for cell in self.cells_of(task))
+        return [*([SEEDS_ALONE] if apart else []), *([UNRANKED] if any(map(self.unranked, tasks)) else [])]
 
     def runs(self, cell: Cell) -> list[Record]:
         """The records behind a cell."""
@@ -64,9 +100,10 @@ def board_of(
     rows: Sequence[str] = METHOD,
     title: str = "",
     names: Names | None = None,
+    gate: float = GATE,
 ) -> Board:
-    """The cells that have runs, by task, method and sparsity."""
-    table = build_table(records, specs, rows=rows, columns=("task", "sparsity"), title=title)
+    """The cells that have runs, by task, method and sparsity; `gate` is the suite's."""
+    table = build_table(records, specs, rows=rows, columns=("task", "sparsity"), title=title, gate=gate)
     cells: dict[str, dict[str, dict[float, Cell]]] = {str(line.key[0]): {} for line in table.columns}
     dense: dict[str, Cell] = {}
     for line, row in zip(table.rows, table.cells, strict=True):
@@ -81,6 +118,11 @@ def board_of(
                 cells[task].setdefault(name, {})[float(column.key[1])] = cell
     methods = tuple(method_name(line.labels) for line in table.rows if not line.dense)
     return Board(title, methods, cells, dense, {record.id: record for record in records}, names or Names())
+
+
+def seeds_alone(cell: Cell) -> bool:
+    """Whether tables give the cell's seeds and no mean, because a mean would lie where none of them is."""
+    return "bimodal" in cell.marks
 
 
 def bounds(cell: Cell) -> Interval:

@@ -114,18 +114,20 @@ def drawing() -> Iterator[None]:
 
 COLUMN, PAGE = 3.3, 6.9
 """Inches: the widths of a column and of a page of a two-column paper."""
+WIDTHS = {"column": COLUMN, "page": PAGE}
 
 
 def panels(count: int, height: float = 1.75, width: float | None = None) -> "tuple[Figure, list[Axes]]":
-    """A figure of `count` small panels as wide as a paper's column (up to two) or page, five in a row at most.
+    """A figure of `count` small panels, five beside each other on a paper's page and two in a column.
 
-    Inches: `width` of the figure, where it is another one, and `height` of a row.
+    Inches: `width` of the figure, a column's for up to two panels and else a page's where it is None; `height` of a row.
     """
     from matplotlib.figure import Figure
 
-    columns = max(1, min(count, 5))
+    width = width or (COLUMN if count <= 2 else PAGE)
+    columns = max(1, min(count, 5 if width > COLUMN else 2))
     rows = -(-count // columns)
-    figure = Figure(figsize=(width or (COLUMN if count <= 2 else PAGE), height * rows), layout="constrained")
+    figure = Figure(figsize=(width, height * rows), layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for spare in axes[count:]:
         spare.remove()
@@ -139,20 +141,35 @@ def words(text: str) -> str:
 
 
 def legend_below(figure: "Figure", axes: "list[Axes]", title: str = "") -> None:
-    """One legend for all panels, below them, under a line that says how to read them; the figure grows by its height."""
+    """One legend for all panels, below them, under a line that says how to read them; the figure grows by its height.
+
+    It has as many entries beside each other as the figure is wide.
+    """
     entries = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    if entries:
-        width, height = figure.get_size_inches()
-        longest = max(len(label) for label in entries)
-        across = max(1, min(len(entries), int(width / (0.45 + 0.052 * longest))))
-        said = fill(title, int(LETTERS * width))
-        lines = -(-len(entries) // across) + said.count("\n") + bool(said)
-        figure.set_size_inches(width, height + 0.15 + 0.15 * lines)
+    if not entries:
+        return
+    width, height = figure.get_size_inches()
+    said = fill(title, int(LETTERS * width))
+    for rows in range(1, len(entries) + 1):
         legend = figure.legend(
-            entries.values(), entries.keys(), loc="outside lower center", ncols=across, title=said or None,
-            columnspacing=1.2, handlelength=2.4,
+            entries.values(), entries.keys(), loc="outside lower center", ncols=-(-len(entries) // rows), title=said or None,
+            columnspacing=1.0, handlelength=2.0, handletextpad=0.5, labelspacing=0.2, borderpad=0.1, borderaxespad=0.2,
         )  # fmt: skip
         legend.get_title().set_multialignment("center")
+        extent = legend.get_window_extent()
+        if extent.width <= width * figure.dpi or rows == len(entries):
+            figure.set_size_inches(width, height + extent.height / figure.dpi)
+            return
+        legend.remove()
+
+
+def mark_unranked(axis: "Axes") -> None:
+    """A grey ground and a star at the title, for a task that tables do not rank."""
+    from matplotlib.patches import Rectangle
+
+    ground = Rectangle((0, 0), 1, 1, transform=axis.transAxes, facecolor=MUTED, alpha=0.15, linewidth=0, zorder=-1)
+    axis.add_artist(ground)
+    axis.set_title(f"{axis.get_title(loc='left')}*", loc="left")
 
 
 def save(figure: "Figure", path: Path, dark: bool = False) -> Path:

@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.board.record import Point, Record
-from benchmark.report.figures.series import Board
+from benchmark.board.record import Point
+from benchmark.report.cells import Cell
+from benchmark.report.figures.series import Board, seeds_alone
 from benchmark.report.figures.style import INK, drawing, legend_below, look, panels
+from benchmark.report.names import percent
+from benchmark.suite.spec import DENSE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,40 +23,50 @@ PANELS: dict[str, Callable[[Point], float | None]] = {
 }
 
 
-def training_figure(board: Board, task: str, sparsity: float) -> "Figure":
-    """Means over seeds in bold, single seeds thin; a panel is left out where no run recorded its quantity."""
-    methods = {name: board.runs(found[sparsity]) for name, found in board.cells[task].items() if sparsity in found}
-    dense = board.runs(board.dense[task]) if task in board.dense else []
-    runs = [*dense, *(record for records in methods.values() for record in records)]
+def training_figure(board: Board, task: str, sparsity: float, width: float | None = None) -> "Figure":
+    """Means over seeds in bold, single seeds thin, and these alone where tables give no mean; `width` in inches.
+
+    A panel is left out where no run recorded its quantity.
+    """
+    methods = {name: found[sparsity] for name, found in board.cells[task].items() if sparsity in found}
+    dense = board.dense.get(task)
+    cells = [*([dense] if dense is not None else []), *methods.values()]
+    runs = [record for cell in cells for record in board.runs(cell)]
     shown = {
         name: get for name, get in PANELS.items() if any(get(point) is not None for r in runs for point in r.curve)
     }
     with drawing():
-        figure, axes = panels(max(1, len(shown)))
+        figure, axes = panels(max(1, len(shown)), width=width)
         for axis, (name, get) in zip(axes, shown.items(), strict=False):
-            if dense:
-                _line(axis, dense, get, INK, "-", "Dense")
-            for method, records in methods.items():
+            if dense is not None:
+                _line(axis, board, dense, get, (INK, "-"), board.method(DENSE))
+            for method, cell in methods.items():
                 style = look(board.position(method))
-                _line(axis, records, get, style.color, style.dash, board.method(method))
+                _line(axis, board, cell, get, (style.color, style.dash), board.method(method))
             axis.set_title(name, loc="left")
             axis.set_xlabel("Step")
-        legend_below(figure, axes)
-        figure.suptitle(f"{board.task(task)}, sparsity {sparsity:g}")
+        apart = any(map(seeds_alone, cells))
+        legend_below(figure, axes, "thin alone: seeds where no mean is given" if apart else "")
+        figure.suptitle(f"{board.task(task)}, {percent(sparsity)} sparsity")
     return figure
 
 
 def _line(
     axis: "Axes",
-    records: list[Record],
+    board: Board,
+    cell: Cell,
     get: Callable[[Point], float | None],
-    color: str,
-    dash: str | tuple[int, tuple[float, ...]],
+    style: tuple[str, str | tuple[int, tuple[float, ...]]],
     label: str,
 ) -> None:
-    curves = [[(p.step, value) for p in record.curve if (value := get(p)) is not None] for record in records]
+    color, dash = style
+    curves = [[(p.step, value) for p in record.curve if (value := get(p)) is not None] for record in board.runs(cell)]
     curves = [curve for curve in curves if curve]
     if not curves:
+        return
+    if seeds_alone(cell):
+        for i, curve in enumerate(curves):
+            axis.plot(*zip(*curve, strict=True), color=color, linestyle=dash, linewidth=0.7, label="_" if i else label)
         return
     for curve in curves if len(curves) > 1 else []:
         axis.plot(*zip(*curve, strict=True), color=color, linewidth=0.5, alpha=0.3)

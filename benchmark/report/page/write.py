@@ -150,8 +150,10 @@ def _section(board: PageBoard, table: Table, number: int, published: Sequence[Pu
 
 def _drawn(board: PageBoard, number: int, summary: Summary | None) -> str:
     found = [
-        f"<figure>{inline_svg(figure, f'b{number}f{k}', clean(title))}<figcaption>{for_html(title)}</figcaption></figure>"
-        for k, (_, title, figure) in enumerate(figures(board.records, board.specs, training=False, summary=summary))
+        f"<figure>{inline_svg(draw(), f'b{number}f{k}', clean(title))}<figcaption>{for_html(title)}</figcaption></figure>"
+        for k, (_, title, draw) in enumerate(
+            figures(board.records, board.specs, training=False, summary=summary, gate=board.gate, names=board.names)
+        )
     ]
     return f'<h3>Figures</h3>\n<div class="figures">{"".join(found)}</div>\n' if found else ""
 

@@ -52,8 +52,8 @@ def test_the_score_figure_draws_each_method_the_dense_line_and_the_floor() -> No
     axis = score_figure(board_of(records, specs)).axes[0]
     labels = axis.get_legend_handles_labels()[1]
     assert labels == ["Random", "Magnitude", "Movement", "PINS", "Dense", "Trivial predictor"]
-    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["0.5", "0.8"]
-    assert axis.get_ylabel() == "Acc."
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["50", "80"]
+    assert axis.get_ylabel() == "Acc. (%)"
     assert axis.get_title(loc="left") == "RTE"
     principled = next(line for line in axis.lines if line.get_label() == "PINS")
     assert list(np.asarray(principled.get_ydata())) == [82.0, 79.0]
@@ -161,7 +161,8 @@ def test_no_figure_is_wider_than_a_papers_page_and_nothing_sticks_out_of_one() -
             (0.5, 0.8),
             (0, 1, 2),
         )
-        for name, _, figure in figures(records, specs):
+        for name, _, draw in figures(records, specs):
+            figure = draw()
             with drawing():
                 figure.draw_without_rendering()
                 width, height = figure.get_size_inches()
