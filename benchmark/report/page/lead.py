@@ -1,7 +1,7 @@
 """The sentence on top of a board: who leads, who cannot be told apart, who falls behind where. It says no more than the tests do.
 
 Where outcomes allow it, the test is the one of `table --against best`: paired over the test items, corrected over all cells of the
-table. Otherwise it is that of mean ranks (Friedman, then Nemenyi over all pairs).
+table. Otherwise it is that of mean ranks (Friedman, then Nemenyi over all pairs). Cells with one seed support no claim.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,10 @@ from benchmark.report.table import Table
 if TYPE_CHECKING:
     from benchmark.report.significance import Comparison
 
+ONE_SEED = "One seed: differences between methods may be noise, so none is said to lead."
+ONE_SEED_RESTS = (
+    "Another seed of the same method can change a score by as much. Tests below speak of these trained models alone."
+)
 GROUPS = 4
 """Groups of methods that fall behind which the sentence names; the table has the rest."""
 
@@ -54,14 +58,22 @@ def columns_of(comparisons: "Sequence[Comparison]") -> dict[int, Column]:
 
 def lead(table: Table, comparisons: "Sequence[Comparison]", summary: Summary | None) -> tuple[str, str]:
     """The sentence, and what it rests on; names as they are in records, neither cleaned nor escaped."""
-    columns = columns_of(comparisons)
+    if _one_seed(table):
+        return ONE_SEED, ONE_SEED_RESTS
+    repeated = [found for found in comparisons if table.cells[found.place[0]][found.place[1]].n > 1]
+    columns = columns_of(repeated)
     if columns:
-        return _by_items(table, columns), _rests_on_items(table, comparisons, len(columns))
+        return _by_items(table, columns), _rests_on_items(table, comparisons, columns) + _ranks_add(summary)
     if summary is not None and np.isfinite(summary.friedman_p):
         return _by_ranks(table.called, summary)
-    return "Nothing is told apart here.", (
+    return "Nothing can be told apart here.", (
         "Fewer than two methods are complete, or their outcomes are too few or not at hand: no test was made."
     )
+
+
+def _one_seed(table: Table) -> bool:
+    """Whether some pruned cell ran, and none under a second seed."""
+    return max((cell.n for row in table.cells for cell in row if cell.planned and not cell.dense), default=0) == 1
 
 
 def _by_items(table: Table, columns: Mapping[int, Column]) -> str:
@@ -71,7 +83,8 @@ def _by_items(table: Table, columns: Mapping[int, Column]) -> str:
     everywhere = [name for name in names if all(name in (*c.best, *c.behind) for c in columns.values())]
     leaders = [name for name in _best_first(table, columns, everywhere) if not behind[name]]
     if not any(behind.values()):
-        return f"{_said(called, _best_first(table, columns, names))} cannot be told apart: none is found worse than another."
+        tested = _said(called, _best_first(table, columns, names))
+        return f"Nothing can be told apart: of {tested}, none is found worse than another."
     if not leaders:
         first = "No method leads everywhere: each one falls behind another somewhere"
     elif len(leaders) == 1:
@@ -128,13 +141,22 @@ def _one(table: Table, j: int) -> str:
     return f"at {words.sparsity(table.columns[j])} on {_task(table, j)}"
 
 
-def _rests_on_items(table: Table, comparisons: "Sequence[Comparison]", columns: int) -> str:
-    seeds = sorted({cell.n for row in table.cells for cell in row if cell.n})
+def _rests_on_items(table: Table, comparisons: "Sequence[Comparison]", columns: Mapping[int, Column]) -> str:
+    seeds = sorted({row[j].n for row in table.cells for j in columns if row[j].n})
+    where = f"{len(columns)} {'columns' if len(columns) > 1 else 'column'}"
     return (
-        f"Tested over the test items of {columns} {'columns' if columns > 1 else 'column'} at {LEVEL:.0%}, corrected over all "
+        f"Tested over the test items of {where} at {LEVEL:.0%}, corrected over all "
         f"{comparisons[0].family} cells that were compared (max-T). It speaks of these trained models "
-        f"({listed([str(n) for n in seeds])} {'seed' if seeds == [1] else 'seeds'} a cell) on other items, not of other seeds."
+        f"({listed([str(n) for n in seeds])} seeds a cell) on other items, not of other seeds."
     ).replace("5%", "5 %")
+
+
+def _ranks_add(summary: Summary | None) -> str:
+    """That mean ranks separate nothing, where they do not: the list of conclusions below says so, and is no contradiction."""
+    if summary is None or not np.isfinite(summary.friedman_p):
+        return ""
+    apart = summary.friedman_p < LEVEL and not any(len(group) == len(summary.grid.methods) for group in summary.groups)
+    return "" if apart else " Mean ranks over the columns, which look at no items, tell no method apart."
 
 
 def _by_ranks(called: Names, summary: Summary) -> tuple[str, str]:
@@ -145,11 +167,11 @@ def _by_ranks(called: Names, summary: Summary) -> tuple[str, str]:
     )
     order = [int(m) for m in np.argsort(ranks, kind="stable")]
     if summary.friedman_p >= LEVEL:
-        return f"{_said(called, [names[m] for m in order])} cannot be told apart.", basis
+        return f"Nothing can be told apart by rank: {_said(called, [names[m] for m in order])}.", basis
     near = [names[m] for m in order if ranks[m] - ranks[order[0]] <= summary.critical_difference]
     behind = [name for name in (names[m] for m in order) if name not in near]
     if not behind:
-        return f"{_said(called, near)} cannot be told apart.", basis
+        return f"Nothing can be told apart by rank: {_said(called, near)}.", basis
     first = f"{_said(called, near)} lead and cannot be told apart" if len(near) > 1 else f"{_said(called, near)} leads"
     return f"{first}; {_said(called, behind)} {'fall' if len(behind) > 1 else 'falls'} behind in mean rank.", basis
 

@@ -1,9 +1,11 @@
 """The sentence on top of a board: what it says for each way in which tests can end."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
+from benchmark.report.names import Names
 from benchmark.report.page.lead import lead
 from benchmark.report.page.model import PageBoard
 from benchmark.report.significance import Comparison
@@ -41,7 +43,7 @@ def against_best(
 @pytest.mark.parametrize(
     ("behind", "said"),
     [
-        ({}, "PINS, Movement, Magnitude and Random cannot be told apart: none is found worse than another."),
+        ({}, "Nothing can be told apart: of PINS, Movement, Magnitude and Random, none is found worse than another."),
         (
             {"random": (A, B, C, D), "magnitude": (B, D)},
             "PINS and Movement lead and cannot be told apart; Magnitude falls behind at 80 %; Random falls behind everywhere.",
@@ -80,7 +82,86 @@ def test_without_outcomes_it_goes_by_ranks_and_says_so(table: Table) -> None:
     assert "Nemenyi at 5 %" in basis
 
 
-def test_without_any_test_it_claims_nothing() -> None:
+def test_with_one_seed_and_without_any_test_it_claims_nothing() -> None:
     specs, records = make_board(("squad",), {"magnitude": 70.0}, (0.5,), (0,))
     table = PageBoard("Board", records, specs).table()
-    assert lead(table, [], summarize(table))[0] == "Nothing is told apart here."
+    assert lead(table, [], summarize(table))[0].startswith("One seed:")
+    assert lead(table, [], None)[0].startswith("One seed:")
+
+
+def of(seeds: Mapping[str, tuple[int, ...]], names: Names | None = None) -> Table:
+    """A table of RTE and SQuAD with these seeds of each."""
+    specs, records = [], []
+    for task, numbers in seeds.items():
+        planned, done = make_board((task,), seeds=numbers)
+        specs += planned
+        records += done
+    return PageBoard("Board", records, specs, names=names or Names()).table()
+
+
+EVERYWHERE = {"random": (A, B, C, D), "magnitude": (A, B, C, D), "movement": (A, B, C, D)}
+
+
+@pytest.mark.parametrize("tested", [(A, B, C, D), (A,), ()])
+def test_under_one_seed_no_method_is_said_to_lead_whatever_the_items_say(tested: tuple[int, ...]) -> None:
+    one = of({"glue/rte": (3,), "squad": (3,)})
+    sentence, basis = lead(one, against_best(one, EVERYWHERE, tested), summarize(one))
+    assert sentence == "One seed: differences between methods may be noise, so none is said to lead."
+    assert "these trained models alone" in basis
+
+
+@pytest.mark.parametrize(
+    ("seeds", "behind", "said", "columns"),
+    [
+        ({"glue/rte": (0, 1), "squad": (0,)}, {"random": (C, D)}, "Nothing can be told apart: of ", "2 columns"),
+        ({"glue/rte": (0,), "squad": (0, 1, 2)}, {"random": (A, B)}, "Nothing can be told apart: of ", "2 columns"),
+        (
+            {"glue/rte": (0, 1), "squad": (0,)},
+            {"random": (A, B, C, D), "magnitude": (C,)},
+            "PINS, Movement and Magnitude lead and cannot be told apart; Random falls behind everywhere.",
+            "2 columns",
+        ),
+    ],
+)
+def test_columns_under_one_seed_do_not_count(
+    seeds: dict[str, tuple[int, ...]], behind: dict[str, tuple[int, ...]], said: str, columns: str
+) -> None:
+    mixed = of(seeds)
+    sentence, basis = lead(mixed, against_best(mixed, behind), summarize(mixed))
+    assert sentence.startswith(said)
+    assert columns in basis
+
+
+def test_dense_runs_under_more_seeds_do_not_make_up_for_one() -> None:
+    specs, records = make_board(seeds=(0, 1))
+    kept = [i for i, spec in enumerate(specs) if spec.is_dense or spec.seed == 0]
+    one = PageBoard("Board", [records[i] for i in kept], [specs[i] for i in kept]).table()
+    assert lead(one, against_best(one, EVERYWHERE), summarize(one))[0].startswith("One seed:")
+
+
+def test_without_any_outcome_or_rank_nothing_is_told_apart() -> None:
+    two = of({"squad": (0, 1)})
+    assert lead(two, [], None)[0] == "Nothing can be told apart here."
+
+
+def test_ranks_that_separate_nothing_are_named_beside_a_lead_by_items(table: Table) -> None:
+    summary = summarize(table)
+    assert summary is not None
+    found = against_best(table, EVERYWHERE)
+    add = "tell no method apart"
+    assert add not in lead(table, found, replace(summary, friedman_p=0.01, groups=((0, 1),)))[1]
+    assert add in lead(table, found, replace(summary, friedman_p=0.4))[1]
+    assert add in lead(table, found, replace(summary, friedman_p=0.01, groups=((0, 1, 2, 3),)))[1]
+    assert lead(table, [], replace(summary, friedman_p=0.4))[0].startswith("Nothing can be told apart by rank: PINS,")
+    near = replace(summary, friedman_p=0.01, critical_difference=9.0)
+    assert lead(table, [], near)[0].startswith("Nothing can be told apart by rank: PINS,")
+
+
+def test_the_sentence_has_the_labels_of_the_suite() -> None:
+    names = Names({"principled": "PINS (ours)", "random": "Coin"})
+    called = of({"glue/rte": (0, 1), "squad": (0, 1)}, names)
+    sentence = lead(called, against_best(called, {"random": (A, B, C, D)}), summarize(called))[0]
+    assert sentence == (
+        "PINS (ours), Movement and Magnitude lead and cannot be told apart; Coin falls behind everywhere."
+    )
+    assert "PINS (ours)" in lead(called, [], summarize(called))[0]
