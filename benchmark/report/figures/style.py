@@ -168,7 +168,7 @@ def mark_unranked(axis: "Axes") -> None:
     from matplotlib.patches import Rectangle
 
     ground = Rectangle((0, 0), 1, 1, transform=axis.transAxes, facecolor=MUTED, alpha=0.15, linewidth=0, zorder=-1)
-    axis.add_artist(ground)
+    axis.add_patch(ground)
     axis.set_title(f"{axis.get_title(loc='left')}*", loc="left")
 
 

@@ -1,21 +1,32 @@
 """Figures: what they draw, in which files, and that names and reruns cannot hurt them."""
 
+import math
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
 from msgspec.structs import replace
 
+from benchmark.board.record import Record
+from benchmark.report.cells import Cell
 from benchmark.report.curves import figures, plot_board, slug
 from benchmark.report.fields import TableError
 from benchmark.report.figures.cost import cost_figure
 from benchmark.report.figures.layers import layer_figure, shortened
 from benchmark.report.figures.score import score_figure
 from benchmark.report.figures.series import board_of, bounds
-from benchmark.report.figures.style import COLORS, INK, PALE, drawing, inline_svg, look, save
+from benchmark.report.figures.style import COLORS, INK, PALE, WIDTHS, drawing, inline_svg, look, save
 from benchmark.report.figures.training import training_figure
+from benchmark.report.names import Names
 from tests.benchmark.report.factory import make_board, make_record, make_spec
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 
 def test_every_figure_of_a_board_is_written(tmp_path: Path) -> None:
@@ -189,3 +200,204 @@ def test_an_inline_figure_grows_on_a_page_and_never_shrinks_below_its_size_in_pr
     assert 'style="width:309pt;min-width:238pt"' in element  # 3.3 inches are 237.6 points
     assert "height=" not in element
     assert "viewBox" in element
+
+
+def scattered(scores: Mapping[tuple[str, float], tuple[float, ...]], task: str = "glue/rte") -> list[Record]:
+    """Records of one task with these scores of (criterion, sparsity), a seed each; sparsity 0 is the dense model."""
+    return [
+        make_record(make_spec(criterion, sparsity, seed=seed, task=task), score)
+        for (criterion, sparsity), values in scores.items()
+        for seed, score in enumerate(values)
+    ]
+
+
+APART = (53.0, 75.0, 76.0)
+"""Scores of three seeds of which one stays at the floor, 52.7: their mean, 68, describes none."""
+STEADY = {
+    ("dense", 0.0): (88.0, 89.0, 90.0),
+    ("magnitude", 0.5): (80.0, 81.0, 82.0),
+    ("movement", 0.5): (79.0, 80.0, 81.0),
+}
+
+
+def lines(axis: "Axes", label: str) -> "list[Line2D]":
+    """The lines of a method: its own, and those of its seeds, which have its colour."""
+    own = next(line for line in axis.lines if line.get_label() == label)
+    return [line for line in axis.lines if line.get_color() == own.get_color()]
+
+
+@pytest.mark.parametrize("values", [APART, (75.0, 53.0), (60.0, 53.0, 80.0), (52.7, 52.7, 90.0)])
+def test_a_cell_without_a_mean_is_hollow_seeds_and_no_line_passes(values: tuple[float, ...]) -> None:
+    records = scattered(
+        {
+            **STEADY,
+            ("magnitude", 0.8): values,
+            ("movement", 0.8): (70.0, 71.0, 72.0),
+            ("magnitude", 0.9): (63.5, 64.0, 64.5),
+        }
+    )
+    figure = score_figure(board_of(records))
+    (axis,) = figure.axes
+    own, *seeds = lines(axis, "Magnitude")
+    assert [not math.isnan(y) for y in np.asarray(own.get_ydata(), dtype=float)] == [True, False, True]
+    hollow = [line for line in seeds if line.get_markerfacecolor() == "none"]
+    assert [tuple(np.asarray(line.get_ydata())) for line in hollow] == [values]
+    assert not any(line.get_markerfacecolor() == "none" for line in lines(axis, "Movement"))
+    assert "hollow: seeds where no mean is given" in figure.legends[0].get_title().get_text().replace("\n", " ")
+    band = axis.collections[0].get_paths()
+    x = np.asarray(own.get_xdata(), dtype=float)[1]
+    assert not any(np.isclose(np.asarray(path.vertices, dtype=float)[:, 0], x).any() for path in band)
+
+
+def test_steady_cells_have_means_and_nothing_is_said_of_hollow_points() -> None:
+    figure = score_figure(board_of(scattered(STEADY)))
+    assert not any(line.get_markerfacecolor() == "none" for line in figure.axes[0].lines)
+    assert "hollow" not in figure.legends[0].get_title().get_text()
+
+
+def test_a_dense_model_whose_seeds_lie_apart_has_a_line_for_each_and_none_at_their_mean() -> None:
+    records = scattered({**STEADY, ("dense", 0.0): APART})
+    for figure in (score_figure(board_of(records)), cost_figure(board_of(records))):
+        (axis,) = figure.axes
+        across = [np.asarray(line.get_ydata(), dtype=float) for line in axis.lines if line.get_color() == INK]
+        assert sorted({float(ys[0]) for ys in across if len(set(ys)) == 1}) == list(APART)
+        labels = axis.get_legend_handles_labels()[1]
+        assert labels.count("Dense") == 1
+
+
+def test_costs_of_a_cell_without_a_mean_are_those_of_its_seeds() -> None:
+    (axis,) = cost_figure(board_of(scattered({**STEADY, ("magnitude", 0.8): APART}))).axes
+    drawn = [list(map(float, np.asarray(line.get_ydata()))) for line in lines(axis, "Magnitude")]
+    assert list(APART) in drawn
+    assert not any(math.isclose(y, 68.0) for ys in drawn for y in ys)
+
+
+def test_training_curves_of_a_cell_without_a_mean_are_those_of_its_seeds() -> None:
+    figure = training_figure(board_of(scattered({**STEADY, ("magnitude", 0.8): APART})), "glue/rte", 0.8)
+    scores = figure.axes[-1]
+    assert [float(np.asarray(line.get_ydata())[-1]) for line in lines(scores, "Magnitude")] == list(APART)
+    assert "thin alone" in figure.legends[0].get_title().get_text()
+    calm = training_figure(board_of(scattered(STEADY)), "glue/rte", 0.5)
+    assert [float(np.asarray(line.get_ydata())[-1]) for line in lines(calm.axes[-1], "Magnitude")] == [80, 81, 82, 81]
+
+
+@pytest.mark.parametrize(
+    ("dense", "gate", "starred"),
+    [((88.0, 89.0), 10.0, False), ((88.0, 60.0), 10.0, True), ((60.0, 61.0), 5.0, False), ((88.0, 89.0), 40.0, True)],
+)
+def test_a_task_that_is_not_ranked_is_grey_and_has_a_star(dense: tuple[float, ...], gate: float, starred: bool) -> None:
+    records = scattered({("dense", 0.0): dense, ("magnitude", 0.5): (80.0, 81.0)})
+    records += scattered({("dense", 0.0): (95.0, 96.0), ("magnitude", 0.5): (94.0, 95.0)}, "squad")
+    board = board_of(records, gate=gate)
+    for figure in (score_figure(board), cost_figure(board)):
+        first, second = figure.axes
+        assert first.get_title(loc="left") == ("RTE*" if starred else "RTE")
+        assert any(isinstance(artist, Rectangle) for artist in first.patches) == starred
+        said = figure.legends[0].get_title().get_text().replace("\n", " ")
+        assert ("* grey: not ranked" in said) == starred
+        assert second.get_title(loc="left") == "SQuAD"
+        assert not second.patches
+
+
+def test_methods_stand_the_same_small_share_of_every_axis_apart() -> None:
+    names = {f"m{i}": 60.0 + i for i in range(7)}
+    records = [r for t, s in (("a", (0.8,)), ("b", (0.5, 0.95)), ("c", (0.05, 0.9)))
+               for r in make_board((t,), names, s)[1]]  # fmt: skip
+    shares = []
+    for axis in score_figure(board_of(records)).axes:
+        left, right = axis.get_xlim()
+        places = [
+            (np.asarray(line.get_xdata(), dtype=float) - left) / (right - left)
+            for line in axis.lines
+            if str(line.get_label()).startswith("m")
+        ]
+        shares.append(np.diff([at[0] for at in places]))
+        assert min(at[0] for at in places) > 0.02
+        assert max(at[-1] for at in places) < 0.98
+    assert np.allclose(shares, shares[0][0])
+    assert 0 < shares[0][0] * len(names) <= 0.16
+
+
+@pytest.mark.parametrize("sparsities", [(0.5, 0.8, 0.9, 0.95, 0.97), (0.1, 0.98, 0.99), (0.5, 0.51)])
+def test_points_of_one_sparsity_stay_clear_of_the_next(sparsities: tuple[float, ...]) -> None:
+    _, records = make_board(("a",), {f"m{i}": 60.0 + i for i in range(12)}, sparsities)
+    (axis,) = score_figure(board_of(records)).axes
+    xs = np.array([line.get_xdata() for line in axis.lines if str(line.get_label()).startswith("m")], dtype=float)
+    assert xs.shape == (12, len(sparsities))
+    assert (xs[:, 1:].min(axis=0) > xs[:, :-1].max(axis=0)).all()
+    assert np.allclose(xs.mean(axis=0), sparsities)
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("accuracy", "Acc. (%)"),
+        ("f1", "F1 (%)"),
+        ("exact_match", "EM (%)"),
+        ("my_metric", "my_metric (%)"),
+        ("matthews_correlation", "Mcc"),
+        ("pearson", "Pear."),
+        ("spearman", "Spear."),
+        ("bleu", "BLEU"),
+        ("rouge_l", "ROUGE-L"),
+    ],
+)
+def test_percent_stands_on_an_axis_where_a_metric_is_a_share(metric: str, said: str) -> None:
+    board = board_of(scattered(STEADY))
+    assert board.scale(Cell(metric)) == said
+    assert board.scale(Cell(metric, less_is_better=True)) == f"{board.metric(metric)} \N{DOWNWARDS ARROW}"
+
+
+def test_the_legend_has_the_tables_word_for_the_dense_model() -> None:
+    board = board_of(scattered(STEADY), names=Names({"dense": "Unpruned"}))
+    for figure in (score_figure(board), cost_figure(board), training_figure(board, "glue/rte", 0.5)):
+        labels = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert "Unpruned" in labels
+        assert not {"Dense", "dense"} & set(labels)
+
+
+def test_legend_and_explanation_take_a_quarter_of_a_figure_at_most() -> None:
+    """Eight methods beside each other, as wide as a page."""
+    names = (
+        "random",
+        "magnitude",
+        "movement",
+        "taylor",
+        "sensitivity",
+        "principled",
+        "principled[signed=true]",
+        "obert",
+    )
+    _, records = make_board(tuple("abcde"), dict.fromkeys(names, 70.0), seeds=(0, 1, 2))
+    figure = score_figure(board_of(records))
+    (legend,) = figure.legends
+    assert legend.get_window_extent().height / figure.dpi < 0.25 * figure.get_size_inches()[1]
+    assert legend.get_window_extent().width / figure.dpi <= figure.get_size_inches()[0]
+
+
+@pytest.mark.parametrize(("width", "inches"), [("column", 3.3), ("page", 6.9)])
+@pytest.mark.parametrize("tasks", [("a",), ("a", "b", "c", "d", "e")])
+def test_every_figure_has_the_width_that_was_asked_for(width: str, inches: float, tasks: tuple[str, ...]) -> None:
+    specs, records = make_board(tasks, {"a": 80.0, "b": 70.0, "c": 60.0})
+    for name, _, draw in figures(records, specs, width=WIDTHS[width]):
+        figure = draw()
+        with drawing():
+            figure.draw_without_rendering()
+            drawn = figure.get_tightbbox()
+        assert figure.get_size_inches()[0] == pytest.approx(inches), name
+        assert drawn.x0 > -0.03, name
+        assert drawn.x1 < inches + 0.03, name
+
+
+def test_one_figure_alone_is_written_as_wide_as_asked(tmp_path: Path) -> None:
+    specs, records = make_board(("glue/rte",), {"a": 80.0, "b": 70.0, "c": 60.0})
+    for width, points in (("column", 237.6), ("page", 496.8)):
+        (path,) = plot_board(records, tmp_path / width, "svg", specs, width=width, figure="ranks")
+        assert path.name == "ranks.svg"
+        assert list(path.parent.iterdir()) == [path]
+        size = ElementTree.parse(path).getroot().get("width", "")
+        assert float(size.removesuffix("pt")) == pytest.approx(points)
+    with pytest.raises(TableError, match="no figure 'rank' of this board; did you mean 'ranks'"):
+        plot_board(records, tmp_path, "svg", specs, figure="rank")
+    with pytest.raises(TableError, match="figure width: found 'colum'; did you mean 'column'"):
+        plot_board(records, tmp_path, "svg", specs, width="colum")
