@@ -126,9 +126,10 @@ def _where(table: Table, tested: Sequence[int], columns: Sequence[int]) -> str:
     for j in columns:
         by_sparsity.setdefault(words.sparsity(table.columns[j]), []).append(_task(table, j))
     said = []
+    single = len({_task(table, j) for j in tested}) == 1
     for sparsity, tasks in by_sparsity.items():
         every = sum(words.sparsity(table.columns[j]) == sparsity for j in tested)
-        on = "" if len(tasks) == every and every > 1 else f" on {listed(tasks)}"
+        on = "" if len(tasks) == every and (every > 1 or single) else f" on {listed(tasks)}"
         said.append(f"at {sparsity}{on}")
     return listed(said)
 

@@ -165,3 +165,10 @@ def test_the_sentence_has_the_labels_of_the_suite() -> None:
         "PINS (ours), Movement and Magnitude lead and cannot be told apart; Coin falls behind everywhere."
     )
     assert "PINS (ours)" in lead(called, [], summarize(called))[0]
+
+
+def test_the_task_of_a_board_with_one_is_not_repeated() -> None:
+    alone = of({"glue/rte": (0, 1)})
+    sentence = lead(alone, against_best(alone, {"random": (A, B), "magnitude": (B,)}, (A, B)), None)[0]
+    assert "Magnitude falls behind at 80\u00a0%;" in sentence
+    assert "RTE" not in sentence
