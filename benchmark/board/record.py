@@ -136,6 +136,7 @@ class Record(Part, frozen=True, kw_only=True):
     data_fingerprint: str
     model_fingerprint: str
     environment: dict[str, str]
+    """The machine, its software and the day of the run (`date`: UTC, as 2026-01-31). Records of versions up to 0.2 hold no day."""
     teacher: str | None = None
     """Id of the dense run that taught this one."""
     outcomes_sha256: str

@@ -77,9 +77,8 @@ def compare(record: Record, result: Result, others: list[float]) -> tuple[str, b
     if not different:
         return f"run again: score {again.score:.4f} and outcomes are bitwise the same", False
     machines = again.environment, record.environment
-    changed = sorted(
-        name for name in machines[0].keys() | machines[1] if machines[0].get(name) != machines[1].get(name)
-    )
+    names = (machines[0].keys() | machines[1].keys()) - {"date"}
+    changed = sorted(name for name in names if machines[0].get(name) != machines[1].get(name))
     if not changed and record.environment.get("precision", "fp32") == "fp32":
         loose = (
             "; the commit has local changes (+), which may differ"

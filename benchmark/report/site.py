@@ -148,7 +148,7 @@ def _index(
     rows = [row for one in boards for row in _standings(one, files[one.name], method_files)]
     rows.sort(key=lambda row: row[0])
     body = "".join(f"<tr>{''.join(cells)}</tr>\n" for _, cells in rows)
-    head = _head("Task", "Sparsity", "Best methods", "Best score", "Dense", "Seeds", "Model", "Board", "Hours")
+    head = _head("Task", "Sparsity", "Best methods", "Best score", "Dense", "Seeds", "Model", "Board", "Hours", "Date")
     listed = "".join(_listed_board(one, files[one.name]) for one in boards)
     every = ", ".join(
         f'<a href="methods/{method_files[name]}.html">{for_html(places[0][0].table.called.method(name))}</a>'
@@ -160,7 +160,8 @@ def _index(
         "Leaderboard of pruning criteria",
         "<p>One line for each model, task and sparsity. Methods that stand together cannot be told apart by a test over "
         "the test items, corrected over the whole board; the first has the best mean score, which stands beside them. "
-        "Hours are those of all runs of the line, by the wall clock.</p>\n"
+        "Hours are those of all runs of the line, by the wall clock; the date is that of the last of them, where its record "
+        "holds one.</p>\n"
         f"{_scrolling('Leaderboard', head, body)}"
         f"<h2>Boards</h2>\n<ul>{listed}</ul>\n<h2>Methods</h2>\n<p>{every}</p>\n{missing}",
     )
@@ -184,8 +185,10 @@ def _standings(
             continue
         best, score = _best(one, j, cells, method_files)
         seeds = sorted({cell.n for cell in cells.values()})
-        spent = {id_ for cell in cells.values() for id_ in cell.ids}
-        hours = sum(record.cost.total_seconds for record in one.board.records if record.id in spent) / 3600
+        shown = {id_ for cell in cells.values() for id_ in cell.ids}
+        records = [record for record in one.board.records if record.id in shown]
+        hours = sum(record.cost.total_seconds for record in records) / 3600
+        date = max((record.environment.get("date", "") for record in records), default="")
         key = (models, str(line.key[0]), _number(line), one.name)
         yield (
             key,
@@ -198,6 +201,7 @@ def _standings(
                 f'<td class="name">{for_html(models)}</td>',
                 f'<td class="name"><a href="boards/{file}.html">{for_html(one.name)}</a></td>',
                 f"<td>{hours:.2f}</td>",
+                f"<td>{for_html(date)}</td>",
             ],
         )
 

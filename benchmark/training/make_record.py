@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from datetime import UTC, datetime
 from math import isfinite
 
 from benchmark.board.record import SCHEMA, Cost, Layer, Record, Selected, Sparsity, as_read_back, meets
@@ -44,7 +45,7 @@ def make_record(job: Job, evaluation: Evaluation, outcomes: bytes, trained: floa
         data_fingerprint=prepared.data_fingerprint,
         model_fingerprint=prepared.model_fingerprint,
         environment=environment.describe(job.device)
-        | {"products": library(job.model)}
+        | {"date": datetime.now(UTC).date().isoformat(), "products": library(job.model)}
         | ({"precision": f"{spec.precision} weights"} if spec.precision != "fp32" else {})
         | ({"compiled": BACKEND} if job.compiled else {}),
         teacher=spec.dense().id if job.regularizer.needs_teacher else None,

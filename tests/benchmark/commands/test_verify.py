@@ -254,6 +254,12 @@ def test_on_the_same_machine_with_the_same_versions_it_is_equal_or_wrong(changes
     assert "on the same machine with the same versions" in words
 
 
+@pytest.mark.parametrize("date", ["2026-11-05", "1970-01-01"])
+def test_another_day_is_no_other_machine(date: str) -> None:
+    found = again(80.0, **SAME, floor={}, environment=RECORD.environment | {"date": date})
+    assert compare(RECORD, found, []) == compare(RECORD, again(80.0, **SAME, floor={}), [])
+
+
 def test_what_a_run_cost_is_not_compared() -> None:
     cost = replace(RECORD.cost, step_seconds=1e-9, peak_bytes=1)
     assert compare(RECORD, again(80.0, **SAME, cost=cost), []) == (

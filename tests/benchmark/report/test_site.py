@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from benchmark.errors import PrunebenchError
 from benchmark.report.page.model import PageBoard
@@ -18,9 +19,18 @@ from tests.benchmark.report.test_page import HOSTILE, read
 from tests.benchmark.report.test_page_browser import browser  # noqa: F401 - a fixture
 
 
-def one_board(name: str = "first", title: str = "First board", tested: bool = True) -> SiteBoard:
-    """Two tasks at two sparsities; PINS is best, Movement never told apart from it, the others fall behind."""
+def one_board(
+    name: str = "first", title: str = "First board", tested: bool = True, dates: Sequence[str] = ()
+) -> SiteBoard:
+    """Two tasks at two sparsities; PINS is best, Movement never told apart from it, the others fall behind.
+
+    Its records were made on `dates`, in turn.
+    """
     specs, records = make_board()
+    records = [
+        replace(record, environment=record.environment | {"date": dates[k % len(dates)]}) if dates else record
+        for k, record in enumerate(records)
+    ]
     plain = PageBoard(title, records, specs, folder=f"results/{name}", records_at=f"../records/{name}")
     table = plain.table()
     found = []
@@ -58,6 +68,23 @@ def test_the_index_names_the_best_as_a_group_with_seeds_and_hours(site: Path) ->
         "PINS and Movement lead and cannot be told apart; Magnitude and Random fall behind everywhere."
         in text.replace("\u00a0", " ")
     )
+
+
+@pytest.mark.parametrize(
+    ("dates", "shown"),
+    [
+        ((), ""),  # records of older versions
+        (("2026-11-05",), "2026-11-05"),
+        (("2026-11-05", "2026-12-31", "2026-02-28"), "2026-12-31"),
+        (("2026-11-05", ""), "2026-11-05"),
+        (("<b>2026</b>",), "&lt;b&gt;2026&lt;/b&gt;"),
+    ],
+)
+def test_the_index_dates_a_line_by_the_last_of_its_runs(dates: Sequence[str], shown: str, tmp_path: Path) -> None:
+    text = write_site([one_board(dates=dates)], tmp_path / "out", {}).read_text()
+    lines = [row for row in text.split("<tr>") if "boards/first.html" in row and "</td>" in row]
+    assert len(lines) == 4
+    assert all(re.findall(r"<td>([^/]*(?:&lt;/b&gt;)?)</td></tr>", row) == [shown] for row in lines)
 
 
 def test_a_method_has_a_page_across_boards(site: Path) -> None:

@@ -6,6 +6,7 @@ import io
 import re
 import weakref
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,7 @@ def test_the_record_holds_all_that_is_promised() -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", record.model_fingerprint)
     assert (record.environment["precision"], record.environment["products"]) == ("fp32", "torch")  # a tiny model's
     assert {"python", "torch", "transformers", "numpy", "commit", "device", "threads"} <= set(record.environment)
+    assert datetime.now(UTC).date() - date.fromisoformat(record.environment["date"]) <= timedelta(days=1)
     cost = record.cost
     assert cost.steps == 6
     assert 0 < cost.criterion_seconds < cost.total_seconds
