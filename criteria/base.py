@@ -121,7 +121,7 @@ class Criterion(ABC):
         return None
 
     def version(self, state: State) -> int | None:
-        """A number that changes whenever scores change, where these depend on `state` alone: masks are not ranked anew meanwhile.
+        """A number that changes whenever scores change, where these depend on `state` alone: until then the mask is not ranked again.
 
         None, the default, says nothing: every masking ranks.
         """

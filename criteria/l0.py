@@ -113,7 +113,7 @@ def _stretch(s: Tensor) -> Tensor:
 
 @cache
 def _generator(device: torch.device) -> torch.Generator:
-    """One for all matrices and steps, seeded anew for each: making one takes a device longer than drawing from it."""
+    """One for all matrices and steps, seeded again for each: making one takes a device longer than drawing from it."""
     return torch.Generator(device=device)
 
 

@@ -33,7 +33,7 @@ LEAST = 0.005
 
 @dataclass(frozen=True)
 class SoftMovement(Criterion):
-    """The learned S, held against a rising threshold."""
+    """The learned S, compared with a rising threshold."""
 
     elementwise: ClassVar[bool] = False
     latent: ClassVar[bool] = True

@@ -124,7 +124,7 @@ class Record(Part, frozen=True, kw_only=True):
     """Metrics of which less is better, in a unit of their own, as the task says (perplexity)."""
     floor: dict[str, Number] = field(default_factory=dict)
     """Metrics of the best constant answer on the reported split where the task defines one. Records of versions up to 0.1 hold
-    that of the training split's majority; reports make it anew from the outcomes."""
+    that of the training split's majority; reports compute it from the outcomes."""
     signatures: dict[str, str] = field(default_factory=dict)
     """How metrics were computed, for instance sacrebleu's signature."""
     sparsity: Sparsity

@@ -83,7 +83,7 @@ def widen(
     if lost:
         raise PrunebenchError(
             f"{', '.join(names)} needs held-out scores, and this board keeps no data aside: its other rows would have to be "
-            "trained anew (set heldout in suite.yaml for that)"
+            "trained again (set heldout in suite.yaml for that)"
         )
     rows = [row for name in names for row in _rows(name, wide.suite.regularizers)]
     return Wider(wide, tuple(rows))

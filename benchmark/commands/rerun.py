@@ -1,4 +1,4 @@
-"""`prunebench verify --rerun`: a finished cell run again, in memory, and held against its record."""
+"""`prunebench verify --rerun`: a finished cell run again, in memory, and compared with its record."""
 
 from dataclasses import dataclass, field
 from statistics import stdev
@@ -23,7 +23,7 @@ FACTS = (
 
 @dataclass
 class Rerun:
-    """Runs cells again; the board is only read, and a teacher is trained anew, once for all cells that share it."""
+    """Runs cells again; the board is only read, and a teacher is trained again, once for all cells that share it."""
 
     board: Board
     device: str = "auto"
@@ -52,7 +52,7 @@ class Rerun:
         return self.teachers[key]
 
     def _scores_of_other_seeds(self, record: Record) -> list[float]:
-        """Recorded scores of the same cell with the other seeds: a forged score must not widen what it is held against."""
+        """Recorded scores of the same cell with the other seeds: a forged score must not widen the spread that it is compared with."""
         wanted = {
             spec.id
             for spec in self.board.suite.cells()
@@ -95,7 +95,7 @@ def compare(record: Record, result: Result, others: list[float]) -> tuple[str, b
     if again.score == record.score:
         return f"{told}: the same score, other {', '.join(different)}{why}", False
     if not others:
-        return f"{told}: off, and with one seed there is no spread to hold it against{why}", True
+        return f"{told}: off, and with one seed there is no spread to compare it with{why}", True
     spread = WITHIN * stdev([*others, again.score])
     inside = abs(again.score - record.score) <= spread
     place = "inside" if inside else "off, outside"

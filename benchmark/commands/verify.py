@@ -181,7 +181,7 @@ def weight_problems(record: Record, weights: Mapping[str, Tensor]) -> Iterator[s
 
 
 def of_exported(board: Board, folder: Path, cells: Sequence[RunSpec] | None) -> list[Finding]:
-    """The weights of an exported folder, held against the record that its card names (or that of the one cell given)."""
+    """The weights of an exported folder, compared with the record that its card names (or that of the one cell given)."""
     from safetensors.torch import load_file
 
     spec = cells[0] if cells else _of_card(board, folder)

@@ -324,7 +324,7 @@ class Pruner:
         """One mask from all scores, then the criterion's answer to it."""
         vector = self.weights.vector.data
         if self.criterion.exact:
-            self._rank_anew(sparsity)
+            self._rank_again(sparsity)
         else:
             step = self._step(0.0, sparsity)
             kept = [
@@ -363,7 +363,7 @@ class Pruner:
         self.weights.vector.data.copy_(moved)
         return calibrated
 
-    def _rank_anew(self, sparsity: float) -> None:
+    def _rank_again(self, sparsity: float) -> None:
         """Rank the scores for a new mask, unless neither they nor the sparsity changed since the current one."""
         versions = [self.criterion.version(state) for state in self.states]
         if None in versions or self.ranked_by != (sparsity, versions):

@@ -1,4 +1,4 @@
-"""What a constant answer scores on the evaluated split, and which runs give one: made anew from the outcomes of each record.
+"""What a constant answer scores on the evaluated split, and which runs give one, from the outcomes of each record.
 
 Records of earlier versions hold the floor of the training split's majority (QNLI 48.1 where always answering the other class gives
 51.9), and correlations that are the rounding noise of one answer. Outcomes say what is right, so a report asks them.

@@ -47,7 +47,7 @@ def silent(_: str) -> None:
     """Ignores messages."""
 
 
-class StartAnewError(Exception):
+class StartAgainError(Exception):
     """A checkpoint could not be used and was set aside; the run must be built again."""
 
 
@@ -77,7 +77,7 @@ class Checkpointer:
     def resume(self, run: Run) -> None:
         """Restore `run`, just built, from its checkpoint, if there is one.
 
-        StartAnewError if the checkpoint is damaged, of another run, or does not fit: it has been set aside, and `run` may
+        StartAgainError if the checkpoint is damaged, of another run, or does not fit: it has been set aside, and `run` may
         be half restored, so that it must be built again.
         """
         if not parallel.agreed(os.path.lexists(self.path)):
@@ -93,14 +93,16 @@ class Checkpointer:
             reason = str(error) or type(error).__name__
         if parallel.agreed(bool(reason)) or reason:
             self._set_aside(reason)
-            raise StartAnewError
+            raise StartAgainError
         self.tell(f"taken up at step {run.step} of {run.total}")
 
     def _set_aside(self, reason: str) -> None:
         aside = self.path.with_suffix(".damaged")
         if parallel.rank() == 0:
             self.path.replace(aside)
-        self.tell(f"{self.path.name} cannot be used ({reason}): set aside as {aside.name}, the cell starts anew")
+        self.tell(
+            f"{self.path.name} cannot be used ({reason}): set aside as {aside.name}, the cell starts from the beginning"
+        )
 
     def after_step(self, run: Run) -> None:
         """Save the run if it is time. If a signal asks to stop, save it and raise Interrupted."""

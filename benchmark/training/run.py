@@ -25,7 +25,7 @@ from benchmark.pruning.schedules.base import Schedule
 from benchmark.suite.consistency import check_spec
 from benchmark.suite.identity import identified
 from benchmark.suite.spec import RunSpec
-from benchmark.training.checkpoint import Checkpointer, StartAnewError, checkpoint_path
+from benchmark.training.checkpoint import Checkpointer, StartAgainError, checkpoint_path
 from benchmark.training.compiled import compile_steps, eager
 from benchmark.training.contract import require_contract
 from benchmark.training.cpu import prepare
@@ -88,7 +88,7 @@ def run(spec: RunSpec, options: Options | None = None) -> Result:
     options = options or Options()
     try:
         return _run(spec, options)
-    except StartAnewError:
+    except StartAgainError:
         return _run(spec, options)  # the checkpoint that could not be used has been set aside
 
 

@@ -74,7 +74,7 @@ class Study(Strict):
             if getattr(self, field) != getattr(other, field):
                 raise PrunebenchError(
                     f"{path}: its trials have {field} {getattr(self, field)}, now it is {getattr(other, field)}: go on as they were "
-                    "made, or move the file away and start anew"
+                    "made, or move the file away to start from the beginning"
                 )
 
 
@@ -101,5 +101,5 @@ def load_study(path: Path) -> Study | None:
         return Study.model_validate(raw)
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         raise PrunebenchError(
-            f"{path}: not a readable study ({type(error).__name__}): move it away to start anew"
+            f"{path}: not a readable study ({type(error).__name__}): move it away to start from the beginning"
         ) from error

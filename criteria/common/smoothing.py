@@ -91,7 +91,7 @@ class Smoothed(Criterion):
         state["seen"] += torch.tensor([1, closing])
 
     def version(self, state: State) -> int | None:
-        """The number of closed windows: A and U stand still between them. None before the first, where M ranks."""
+        """The number of closed windows: A and U do not change between them. None before the first, where M ranks."""
         return int(state["seen"][1]) or None if "A" in state else None
 
     def score(self, state: State, weight: Tensor) -> Tensor:

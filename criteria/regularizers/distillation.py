@@ -6,8 +6,8 @@
 Hinton, Vinyals & Dean 2015, https://arxiv.org/abs/1503.02531. KL and cross-entropy to the teacher have one gradient; KL is 0
 where the student agrees. L_d is the task loss of decision d. The gradient keeps its scale as T changes, thanks to T^2.
 
-The teacher runs on every batch anew. Its logits could be reused only where the very same batch comes back: with other
-companions an example is padded to another length and its logits differ in the last bits, and batches are drawn anew each epoch.
+The teacher runs on every batch. Its logits could be reused only where the very same batch comes back: with other
+companions an example is padded to another length and its logits differ in the last bits, and each epoch draws new batches.
 """
 
 from dataclasses import dataclass

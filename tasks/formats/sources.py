@@ -198,7 +198,7 @@ _hashes: dict[tuple[str, int, int, int], str] = {}
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, computed once for as long as size, inode and modification time stand still."""
+    """SHA-256 of a file's bytes, computed once for as long as size, inode and modification time do not change."""
     stat = path.stat()
     key = (str(path.resolve()), stat.st_ino, stat.st_size, stat.st_mtime_ns)
     if key not in _hashes:

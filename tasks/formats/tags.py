@@ -4,7 +4,7 @@ A tag is `O` or PREFIX-TYPE, or in files of one type the bare PREFIX.
 An entity is a run of words of one type; the schemes differ in how they mark its ends:
 
     IOB1    I-* inside, B-* where an entity touches another of its type (CoNLL-2003 as distributed, which also has one B-*
-            that touches none: not held against a file)
+            that touches none, and is accepted)
     IOB2    B-* on every first word, I-* on the others
     BIOES   as IOB2, with E-* on the last word and S-* on an entity of one word (in BILOU L-* and U-*)
 """

@@ -52,7 +52,7 @@ def _from_folder(path: Path, make: Callable[[], Features]) -> Features:
 
 
 def _load(path: Path) -> Features | None:
-    """The cached features, or None where there are none, or a damaged file that will be written anew."""
+    """The cached features, or None where there are none, or a damaged file, which will be written again."""
     from safetensors import SafetensorError
 
     try:

@@ -170,7 +170,7 @@ def _refuse_zeros(name: str, model: nn.Module, body: list[str]) -> None:
 
 def _match_head(model: Any, drawn: set[str], labels: Mapping[int, str], own: Mapping[int, str]) -> tuple[set[str], str]:
     """(parameters to draw after all, a note) of the task's output layer: one that the files bring is put in the task's order of
-    labels by name, or drawn anew."""
+    labels by name, or drawn at random."""
     if model.get_output_embeddings() is not None:
         absent = sorted(name for name in drawn if name not in body_names(model))
         return set(), f"{absent[0]} is not in the model's files and was drawn" if absent else ""
@@ -185,7 +185,7 @@ def _match_head(model: Any, drawn: set[str], labels: Mapping[int, str], own: Map
         called = ", ".join(own.values()) or "nothing certain"
         return (
             names,
-            f"the head {layer} of the model's files calls its labels {called}, not {', '.join(labels.values())}: drawn anew",
+            f"the head {layer} of the model's files calls its labels {called}, not {', '.join(labels.values())}: drawn at random",
         )
     with torch.no_grad():
         for name in names:

@@ -41,7 +41,7 @@ def holding(folder: Path) -> Iterator[None]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder` and those above it, unless that would make a held one anew or lead out of it."""
+    """Make `folder` and those above it, unless that would make a held one again, or one outside it."""
     check_held(folder)
     folder.mkdir(parents=True, exist_ok=True)
 

@@ -1,6 +1,6 @@
 """Devices that the tests run on: the CPU always, CUDA where there is one.
 
-PRUNEBENCH_DEVICE_TESTS=cpu lets the CPU stand in where a device is held against it: a rehearsal, in which nothing can differ.
+PRUNEBENCH_DEVICE_TESTS=cpu lets the CPU stand in where a device is compared with it: a rehearsal, in which nothing can differ.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The target sparsity from the first step on, the mask chosen anew every `window` steps and held between.
+"""The target sparsity from the first step on, a new mask every `window` steps.
 
     s(t) = s_f
 

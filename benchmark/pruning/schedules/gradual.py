@@ -6,7 +6,7 @@
 The ramp is that of `cubic` (Zhu & Gupta 2018, https://arxiv.org/abs/1710.01878). Two things differ. Short runs mask more often, so
 that no masking takes a large share of the weights at once: the published recipes have several hundred maskings. And the mask of
 the ramp's last step is held for the final phase, about as long as in the published recipes (t_f = 0.4 T), where `cubic` ranks
-anew after every step up to the last: so every criterion has the same steps to recover in with its weights settled.
+again after every step up to the last: so every criterion has the same steps to recover in with its weights settled.
 """
 
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ def rank_intervals(
     """Bootstrap over cells, and over seeds where `scores` is [methods, cells, seeds] instead of [methods, cells].
 
     Every resample draws cells with replacement (and seeds within each drawn cell, the same for all methods), averages
-    seeds, and ranks anew. Places whose intervals overlap are not an order.
+    seeds, and ranks them. Places whose intervals overlap are not an order.
     """
     given = np.asarray(scores, dtype=np.float64)
     if given.ndim == 2:

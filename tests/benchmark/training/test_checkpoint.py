@@ -153,7 +153,9 @@ def interrupted(toy: Toy, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "foreign", "other data"])
-def test_a_bad_checkpoint_is_set_aside_and_the_cell_starts_anew(toy: Toy, tmp_path: Path, damage: str) -> None:
+def test_a_bad_checkpoint_is_set_aside_and_the_cell_starts_from_the_beginning(
+    toy: Toy, tmp_path: Path, damage: str
+) -> None:
     path = interrupted(toy, tmp_path)
     data = path.read_bytes()
     middle = len(data) // 2

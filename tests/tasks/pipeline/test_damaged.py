@@ -156,7 +156,7 @@ def test_folders_that_lack_a_part_are_refused(tmp_path: Path, form: str) -> None
     [
         (("0", "1"), "with which training begins", [0, 1]),
         (("1", "0"), "put in the task's order", [1, 0]),
-        (("good", "bad"), "calls its labels good, bad, not 0, 1: drawn anew", None),
+        (("good", "bad"), "calls its labels good, bad, not 0, 1: drawn at random", None),
     ],
 )
 def test_a_head_is_mapped_by_its_names_or_drawn(
