@@ -1,5 +1,7 @@
 """`prunebench compare`: only the new row's cells run, the table marks it, and the suite stays as it is."""
 
+import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from benchmark.commands.compare import MARK, compare, widen
 from benchmark.commands.new import new
 from benchmark.engine.cell import Settings
 from benchmark.errors import PrunebenchError
+from benchmark.report.render import render
 
 CPU = Settings(device="cpu")
 
@@ -39,6 +42,32 @@ def test_rows_that_are_there_are_only_marked(board_copy: Path) -> None:
     assert wider.board.suite.criteria == ["magnitude", "random"]
     labels = [line.mark + str(line.key[1]) for line in wider.table().rows]
     assert labels == ["", f"{MARK}magnitude", "random"]
+
+
+def test_only_the_chosen_columns_are_run_and_shown(board_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wider = widen(board_copy, ["taylor"], {"sparsities": [0.5, 0.7]})
+    before = ids(board_copy)
+    assert compare(wider, "*0.7*", CPU) == 0
+    assert ids(board_copy) - before == {cell.id for cell in wider.cells() if cell.sparsity == 0.7}
+    printed = capsys.readouterr().out
+    assert "70 % sparsity" in printed
+    assert "50 % sparsity" not in printed
+    with pytest.raises(PrunebenchError, match=r"--only 'glue/rte' matches no cell; tasks of this board: "):
+        compare(wider, "glue/rte", CPU)
+
+
+@pytest.mark.parametrize("format", ["markdown", "latex", "html", "csv", "json"])
+def test_a_format_is_printed_alone(board_copy: Path, format: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """What is read by other programs holds the table alone; the closing line goes to stderr."""
+    wider = widen(board_copy, ["magnitude"])
+    assert compare(wider, "*", CPU, format=format) == 0
+    out, err = capfd.readouterr()
+    assert out == f"{render(wider.table('*', format in ('csv', 'json')), format)}\n"
+    assert "added by --add, not in suite.yaml" in err
+    if format == "json":
+        assert json.loads(out)["cells"]
+    if format == "csv":
+        assert {row["criterion"] for row in csv.DictReader(out.splitlines())} >= {"magnitude", "random"}
 
 
 def test_a_row_may_name_its_regularizer(board_copy: Path) -> None:
