@@ -1,4 +1,4 @@
-"""Averages over tasks: one more line per group of lines that differ in the task alone, over complete cells only."""
+"""Averages over tasks, of complete cells only: one more row or column for each group that differs only in the task."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -7,7 +7,7 @@ from benchmark.report.cells import Cell, Run
 from benchmark.report.layout import Line
 
 FEWEST = 3
-"""Tasks of GLUE from which on their average stands in a table without being asked for."""
+"""From this many GLUE tasks on, a table shows their average without being asked."""
 
 
 def averages(

@@ -1,7 +1,7 @@
 """What must be known so that a number can be judged: seeds, selection, scope, what sparsity counts, model, data, budget,
 version and commit. A fact on which the runs agree is said once; otherwise it is said for each task.
 
-A caption has what is being compared (`subject_of`, `seeds_of`); the facts go below it or into the notes.
+A caption says what is compared (`subject_of`, `seeds_of`); the facts go below it or into the notes.
 """
 
 from collections.abc import Callable, Sequence
@@ -152,11 +152,11 @@ def _pruning(specs: Sequence[RunSpec]) -> str:
 
 
 FED = "calibrated on what pruned blocks give"
-"""Of a criterion whose layer inputs come from pruned earlier blocks."""
+"""Said of a criterion whose layer inputs come from pruned earlier blocks."""
 
 
 def _method(spec: RunSpec) -> str:
-    """What a row of its own name is, where it may differ from the board's other rows."""
+    """What a named method consists of, in what may differ from the board's other rows."""
     criterion = "" if spec.tuned.trials else f"{spec.criterion}, "
     fed = f", {FED}" if spec.calibration_inputs == "pruned" else ""
     return f"{spec.method}: {criterion}scope {spec.scope}, schedule {spec.schedule}{fed}"

@@ -22,7 +22,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands where a row meets a column. `value`s are percentages, unless less is better; a blank cell was never planned."""
+    """What one row has in one column. Values are percentages, unless less is better; a blank cell was never planned."""
 
     metric: str = ""
     runs: tuple[Run, ...] = ()
@@ -38,7 +38,7 @@ class Cell:
     """Measured sparsity, mean over the runs."""
     dense: bool = False
     less_is_better: bool = False
-    """Whether less of its metric is better; it has a unit of its own then."""
+    """Whether less of its metric is better; such a metric has its own unit."""
     marks: tuple[str, ...] = ()
     """Kinds of the notes that apply."""
     rank: int = 0

@@ -66,7 +66,7 @@ def figures(
 ) -> "Iterator[tuple[str, str, Callable[[], Figure]]]":
     """(file name without ending, title, what draws it) of all figures: scores, cost, ranks, then per task training and layers.
 
-    A `summary` at hand is not made again; `training=False` leaves the training curves out; `width` is in inches.
+    A `summary` that is given is not computed again; `training=False` leaves the training curves out; `width` is in inches.
     """
     board = board_of(records, specs, rows, names=names, gate=gate)
     if any(board.cells.values()):

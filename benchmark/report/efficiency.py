@@ -1,4 +1,4 @@
-"""What pruning costs and what it saves: four sizes that are not the same thing, FLOPs on paper, and what training took.
+"""What pruning costs and what it saves: four different sizes, theoretical FLOPs, and the time and memory of training.
 
 Everything here comes from records. Bytes on disk and latency need weights: see `measured.py`; pass what it measured.
 """
@@ -69,7 +69,7 @@ def efficiency_table(
 ) -> Table:
     """A row per cell, its numbers means over the seeds; columns of bytes and latency only where something was measured.
 
-    `specs` give the order of the rows; records come as they are without.
+    Rows come in the order of `specs`, or without them in that of the records.
     """
     taken = measured or {}
     order = [spec.id for spec in specs]

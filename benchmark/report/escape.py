@@ -66,7 +66,7 @@ def for_html(text: str) -> str:
 def for_latex(text: str) -> str:
     """Cleaned text for LaTeX's text mode under pdflatex: specials escaped, letters beyond Latin as their code point.
 
-    Neither `--` becomes a dash nor a leading `[` or `*` the argument of the row before.
+    `--` does not become a dash, and a leading `[` or `*` is not read as an argument of the row before.
     """
     safe = "".join(_latex_letter(letter) for letter in clean(text)).replace("--", "-{}-")
     return f"{{}}{safe}" if safe[:1] in ("[", "*") else safe

@@ -21,7 +21,7 @@ Value = str | float | int
 
 
 class TableError(PrunebenchError):
-    """A table that cannot be built as asked, or not honestly."""
+    """The table cannot be built as asked, or would mislead."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """What a constant answer scores on the evaluated split, and which runs give one, from the outcomes of each record.
 
 Records of earlier versions hold the floor of the training split's majority (QNLI 48.1 where always answering the other class gives
-51.9), and correlations that are the rounding noise of one answer. Outcomes say what is right, so a report asks them.
+51.9), and correlations that are the rounding noise of one answer. A report computes both
+from the outcomes again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +25,8 @@ CONSTANT = "gives every example the same answer"
 """The note of a record whose predictions are constant."""
 
 NEAR = 10.0
-"""Points above the floor within which a score may be that of a constant answer: it lies at the floor or below, and rounding
-noise stays under that in any split of a few hundred examples."""
+"""Points above the floor up to which a score may be that of a constant answer. Such an answer scores the floor or less, and
+rounding noise is smaller than this in any split of a few hundred examples."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def recomputed(
     """`records` with floors, metrics and notes as their outcomes give them.
 
     Only records that may be a constant answer, and one of each split for the floor, have their outcomes read. Where outcomes are
-    missing or the task is not at hand (None), a record stays as it is, and equality with the floor tells a constant answer.
+    missing or the task is not at hand (None), a record stays as it is, and counts as a constant answer where it equals the floor.
     """
     splits: dict[tuple[str, str, int], Split] = {}
     made = []
@@ -64,12 +65,12 @@ def recomputed(
 
 
 def gives_one_answer(record: Record) -> bool:
-    """Whether a record was found to answer alike everywhere."""
+    """Whether a record was found to give every example the same answer."""
     return CONSTANT in record.notes
 
 
 def _split(task: "Task", record: Record, load: Callable[[Record], Outcomes]) -> Split:
-    """What constant answers score on the record's split; UNKNOWN where its outcomes are gone, or none of this version's."""
+    """What constant answers score on the record's split; UNKNOWN where its outcomes are gone or of another version."""
     try:
         outcomes = dict(load(record))
         floor = {name: value for name, value in task.floor(outcomes).items() if name in record.metrics}
@@ -88,7 +89,7 @@ def _near(record: Record) -> bool:
 
 
 def _may_be_constant(record: Record, split: Split) -> bool:
-    """Whether the record's score allows that it answers alike everywhere: else its outcomes need not be read."""
+    """Whether the record's score could be that of a constant answer; otherwise its outcomes need not be read."""
     score, metric = record.score, record.metric
     if not _near(record):
         return False

@@ -27,7 +27,7 @@ class Grid:
     dense: Floats
     floor: Floats
     left_out: tuple[str, ...]
-    """What was not complete, or is not ranked in the table, and so is not here."""
+    """What is left out, because it is incomplete or not ranked in the table."""
     words: Mapping[str, str] = field(default_factory=dict)
     """What each of these methods and cells is called in print."""
 

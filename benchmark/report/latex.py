@@ -58,7 +58,7 @@ def write_latex(
 ) -> str:
     r"""`table` environments (`table*` for `width="page"`) that compile with \usepackage{booktabs}; TableError: an unknown width.
 
-    Without a width, a column if the table fits into one whole and not in the smallest print, else the page. `wording` is LaTeX
+    Without a width, the table takes a column if it fits there whole and above the smallest print, else a page. `wording` is LaTeX
     that stands in place of the caption's own sentences, `label` is the key of \label; of several tables, each adds its number.
     """
     if width is not None and width not in WIDTHS:
@@ -201,7 +201,7 @@ def _body(table: Table, sheet: Sheet) -> list[str]:
 
 @dataclass(frozen=True)
 class _Pad:
-    """The widest of what stands behind the numbers of a column: each cell leaves so much room, and the points align."""
+    """The widest text behind the numbers of a column. Each cell leaves that much room, so that decimal points align."""
 
     spread: str = ""
     symbols: str = ""

@@ -24,7 +24,7 @@ class Line:
     quoted: bool = False
     """Figures printed in a paper, which stand beside ours and are never ranked with them."""
     mark: str = ""
-    """Stands before the words, where a row is to be found quickly."""
+    """Stands before the words, so that the row is easy to find."""
 
 
 @dataclass(frozen=True)

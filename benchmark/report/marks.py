@@ -27,7 +27,7 @@ TEXTS = {
 DAGGER = "†"
 
 UNRANKED = frozenset({"missed", "outcome", "gate", "data", "model"})
-"""Kinds of remarks under which a number does not compete: it was not reached on the column's terms."""
+"""Kinds of remarks with which a number is not ranked, because it cannot be compared with its column."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def bimodal(cell: Cell, gate: float) -> bool:
 
 
 def gated(dense: Sequence[Record], cells: Sequence[Cell], gate: float) -> list[Cell]:
-    """The cells of one task and sparsity with the marks that its `dense` runs earn them all, and those that their own runs do."""
+    """The cells of one task and sparsity with the marks that all get from its `dense` runs, and each from its own runs."""
     fails = any(not passes(record, gate) for record in dense)
     apart = any(bimodal(cell, gate) for cell in cells if cell.dense)
     found = []
@@ -118,15 +118,15 @@ def notes(cells: Sequence[Cell], extra: Mapping[str, str] | None = None) -> tupl
 
 
 def counts(cell: Cell) -> bool:
-    """Whether a cell is complete and was reached on its column's terms, so that it is ranked, averaged and tested."""
+    """Whether a cell is complete and comparable with its column, so that it is ranked, averaged and tested."""
     return cell.state == "done" and not UNRANKED & set(cell.marks)
 
 
 def rivals(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell]) -> list[list[int]]:
-    """Positions that compete along one cross line, [len(lines)]: complete cells that differ in the method only.
+    """Groups of positions that are ranked together in one row or column [len(lines)]: complete cells that differ only in the method.
 
-    Lines of different task or sparsity do not compete; the dense model, incomplete and missing cells, and those not reached
-    on the column's terms are left out.
+    Lines of different task or sparsity do not compete; the dense model, incomplete and missing cells, and those that
+    are not comparable with their column are left out.
     """
     fixed = [i for i, field in enumerate(fields) if field not in RIVALS]
     groups: dict[tuple[object, ...], list[int]] = {}

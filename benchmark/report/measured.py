@@ -1,4 +1,4 @@
-"""What only weights can tell: bytes after compression, and latency dense against pruned."""
+"""What is measured on the weights themselves: bytes after compression, and latency dense against pruned."""
 
 import gzip
 import time
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 NOISE = 0.05
-"""A speed-up below this share is called none."""
+"""A speed-up smaller than this share counts as none."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def measure(
     warmup: int = 3,
     names: Collection[str] | None = None,
 ) -> Measured:
-    """Bytes of `pruned`, and the latency of `model(**inputs)` of both, taken in turns so that drift hits both alike.
+    """Bytes of `pruned`, and the latency of `model(**inputs)` of both, measured alternately, so that drift affects both equally.
 
     Bytes are of the tensors called `names` (all if None).
     """

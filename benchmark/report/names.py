@@ -106,7 +106,7 @@ CRITERIA = {
 
 
 MARKS = 0xE000
-"""The first of the private characters that stand for LaTeX; no text of a board keeps one, escaping replaces them."""
+"""The first of the private Unicode characters that stand for LaTeX. Escaping removes them from all texts of a board."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Names:
     latex: Mapping[str, str] = field(default_factory=dict)
     """What stands in a paper for some of the labels."""
     marked: bool = False
-    """Whether words hold a private character for each label that has its LaTeX, so that it passes the escaping of all else."""
+    """Whether words hold a private character in place of each label that has LaTeX, because LaTeX must not be escaped."""
 
     @property
     def marks(self) -> dict[str, str]:

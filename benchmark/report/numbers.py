@@ -2,7 +2,7 @@
 
 MINUS = "\N{MINUS SIGN}"
 LARGE = 1e5
-"""From here on a number is printed by its power of ten: no percentage is, but the perplexity of a broken model may have 40 digits."""
+"""From here on a number is printed with a power of ten. No percentage is so large, but the perplexity of a broken model may be."""
 
 
 def number(value: float, digits: int) -> str:

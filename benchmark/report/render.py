@@ -1,4 +1,4 @@
-"""One table, five writers and JSON."""
+"""Writes a table in any of the formats."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -19,7 +19,7 @@ FORMATS = {
 
 
 def render(table: Table, format: str = "text", *, trace: bool = False, **options: Any) -> str:
-    """The table in one format; `trace` adds the ids of the records behind each cell where they are not there anyway.
+    """The table in one format; `trace` adds the ids of the records behind each cell in formats that do not have them anyway.
 
     `options` are the writer's own: `width` in characters and `colors` of text, `width` ("column" or "page") of LaTeX.
     """

@@ -1,4 +1,4 @@
-"""A table as it is printed: names, head, blocks of rows, and as many tables as the width at hand asks for.
+"""A table as it is printed: names, head, blocks of rows, in as many tables as the width requires.
 
 Every writer prints sheets and adds nothing but its own markup, so that all formats show one arrangement.
 """
@@ -134,7 +134,7 @@ def _unrepeated(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 class _RowWords:
-    """The words of rows: names, the fields of a block left to its label, what is the same in every row left out."""
+    """The words of rows: names, without the fields that the block's label has and those that are the same in every row."""
 
     def __init__(self, table: Table) -> None:
         self.table = table

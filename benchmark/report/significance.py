@@ -2,7 +2,7 @@
 
 The items are resampled, the same for all rows and columns of a task, each row the mean over its seeds. So a mark says that these
 trained models differ on items like these; whether the method would win again under other seeds, the spread over seeds has to say.
-Against `best` no row is chosen on the data it is tested on: a cell is separable where it is worse than any row of its column.
+Against `best` no row is chosen on the data it is tested on: a cell is separable where it is worse than at least one row of its column.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -269,5 +269,5 @@ class _Sampler:
 
 
 def _seed(seed: int, task: str) -> int:
-    """Other items are other draws: tasks share none."""
+    """Each task has a seed of its own, because its items are others."""
     return seed + crc32(task.encode())

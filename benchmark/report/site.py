@@ -1,10 +1,10 @@
 """A leaderboard of many boards as static files: an index, a page for each board, a page for each method across boards.
 
-    index.html               model x task x sparsity: the methods that are best, seeds, cost
+    index.html               model x task x sparsity: the methods that are best, seeds, cost, date
     boards/NAME.html         the page of a board
     methods/NAME.html        where a method stands, board by board
     records/NAME/ID.json     the records that the pages link to
-    site.json                the files of the site, so that another folder's are never overwritten
+    site.json                the files of the site, so that files of others are never overwritten
 
 Links are relative and nothing is fetched, so the site opens from disk as from any web server.
 """

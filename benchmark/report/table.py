@@ -28,7 +28,7 @@ SPREADS = ("sd", "interval", "none")
 PAPER: dict[str, tuple[str, ...]] = {"rows": ("sparsity", "method"), "columns": ("task",)}
 """Blocks by sparsity, a row for each method, a column for each task: how pruning papers lay out their results."""
 TASKS: dict[str, tuple[str, ...]] = {"rows": ("criterion", "regularizer"), "columns": ("task", "sparsity")}
-"""Everything in one line of numbers per method: what statistics read."""
+"""One row of numbers for each method, from which statistics are computed."""
 LAYOUTS = {"paper": PAPER, "tasks": TASKS}
 
 
@@ -183,7 +183,7 @@ def _grid(layout: Layout, axes: tuple[str, ...], used: Sequence[Record]) -> list
 
 
 def _gated(layout: Layout, upright: bool, grid: list[list[Cell]], gate: float) -> list[list[Cell]]:
-    """`grid` with the marks of tasks that do not count, and of runs that lie apart."""
+    """`grid` with the marks of tasks that do not pass the gate, and of cells whose runs lie apart."""
     crossing = transposed(grid) if upright else grid
     dense: list[list[Record]] = [[] for _ in crossing]
     for (i, j), slots in layout.places.items():

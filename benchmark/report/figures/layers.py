@@ -17,7 +17,7 @@ NAMED = 40
 
 
 def has_layers(board: Board, task: str) -> bool:
-    """Whether any record of the task's pruned cells tells its layers."""
+    """Whether any record of the task's pruned cells lists its layers."""
     cells = (cell for by_sparsity in board.cells[task].values() for cell in by_sparsity.values())
     return any(record.sparsity.layers for cell in cells for record in board.runs(cell))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHORT = 24
-"""Letters of the longest name with which the figure is as wide as a column; else it is as wide as a page."""
+"""Letters. Where no name is longer, the figure is as wide as a column, else as wide as a page."""
 
 
 def rank_figure(summary: Summary, names: Names | None = None, width: float | None = None) -> "Figure":

@@ -30,7 +30,7 @@ SIDES = 0.12
 ALONE = 0.1
 """Space left and right of a sparsity without others."""
 WIDE, SPAN = 10, 1.2
-"""Errors of which the largest is so many times the smallest stand on a logarithmic axis, with this factor as space."""
+"""Where the largest error is over so many times the smallest, the axis is logarithmic; it ends this factor beyond both."""
 
 
 def score_figure(board: Board, tasks: tuple[str, ...] | None = None, width: float | None = None) -> "Figure":

@@ -54,7 +54,7 @@ class Board:
         return tuple(self.cells)
 
     def position(self, method: str) -> int:
-        """A method's place in the table, which settles its look."""
+        """A method's place in the table, which decides how it is drawn."""
         return self.methods.index(method)
 
     def task(self, name: str) -> str:
@@ -126,7 +126,7 @@ def seeds_alone(cell: Cell) -> bool:
 
 
 def bounds(cell: Cell) -> Interval:
-    """A cell's 95 % t interval from three runs on; with two, which leave t no room, the two runs themselves."""
+    """A cell's 95 % t interval from three runs on; with two, for which it would be too wide to draw, the two runs."""
     if cell.n > 2:
         return t_interval(cell.values)
     return Interval(min(cell.values), max(cell.values)) if cell.n else Interval(np.nan, np.nan)

@@ -83,7 +83,7 @@ LONGEST = 48
 ON_A_PAGE = 1.3
 """How much larger than in print a figure is on a page."""
 LETTERS = 19
-"""Letters of 7 pt that stand beside each other on an inch."""
+"""Letters of 7 pt that fit on an inch."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,14 @@ class Look:
 
 
 def look(position: int) -> Look:
-    """The look of the method at this position: eleven have colours of their own, and 55 pass before one repeats."""
+    """The look of the method at this position: eleven have colours of their own, and the first 55 all differ."""
     pick = position % len(COLORS), position % len(MARKERS), position % len(DASHES)
     return Look(COLORS[pick[0]], MARKERS[pick[1]], DASHES[pick[2]])
 
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """The house settings, for as long as a figure is drawn or saved."""
+    """The settings of our figures, while one is drawn or saved."""
     from matplotlib import rc_context, rcdefaults, rcParams
 
     with rc_context():
@@ -135,7 +135,7 @@ def panels(count: int, height: float = 1.75, width: float | None = None) -> "tup
 
 
 def words(text: str) -> str:
-    """A name as it may stand in a figure: one line, cut where it would push the axes away."""
+    """A name on one line, cut where it would leave too little room for the axes."""
     name = clean(text)
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 

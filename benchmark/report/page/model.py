@@ -133,7 +133,7 @@ def _name(table: Table, row: Line, column: Line) -> list[str]:
 def command(folder: str, spec: RunSpec) -> str:
     """What reproduces all seeds of a cell, from the suite alone, in a folder of its own; run beside the board.
 
-    There the suite's relative places of data and model are right, on whatever machine the board lies.
+    There the suite's relative paths of data and model are right, on any machine.
     """
     name, board = spec.cell.rpartition(" seed ")[0], Path(clean(folder)).resolve().name
     suite, again = shlex.quote(f"{board}/suite.yaml"), shlex.quote(f"{board}-again")

@@ -1,7 +1,7 @@
 """The page: boards, filters, figures and details in one HTML file that opens from disk without a network.
 
 Data is embedded as JSON that cannot end its element; the script builds text, never markup; and the page's own policy
-lets no other script run and nothing be fetched, whatever a name in a record may try.
+allows no other script and no fetching, whatever the names in a record hold.
 """
 
 import base64

@@ -16,9 +16,9 @@ from benchmark.report.statistics.paired import Outcomes, Score
 CELLS = 4_000_000
 """Counts held in memory at once."""
 LARGEST = 100.0
-"""Mean negative log-likelihood at which perplexity is cut, as in tasks/lm.py. Results are checked against the task's own metric."""
+"""Mean negative log-likelihood at which perplexity is cut, as in tasks/lm.py; `by_sums` compares with the task's own metric."""
 CHECKED = 3
-"""Samples on which a product has to give what the task's own metric gives, before it is believed."""
+"""Samples on which a product has to give what the task's own metric gives, before it is used."""
 
 
 class Sums(NamedTuple):
