@@ -1,4 +1,4 @@
-"""What results/FINDINGS.md and its appendix claim is what the records beside them say."""
+"""What results/FINDINGS.md, its appendix and the tables of the boards claim is what the records beside them say."""
 
 import importlib.util
 import re
@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from benchmark.board.board import Board
+from benchmark.commands.views import table_text
 from benchmark.plugins.files import only_look
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,6 +37,12 @@ def findings() -> ModuleType:
 def _only_looking() -> object:
     yield
     only_look(False)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*/table.md")), ids=lambda path: path.parent.name)
+def test_the_table_of_a_board_is_the_one_that_its_records_give(path: Path) -> None:
+    only_look(True)
+    assert path.read_text(encoding="utf-8") == table_text(Board.open(path.parent), "markdown") + "\n"
 
 
 def test_there_are_tables() -> None:
