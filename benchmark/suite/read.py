@@ -1,5 +1,6 @@
 """Reads suite.yaml: resolves paths, applies --set, and reports every mistake with file, field, value and choices."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -62,6 +63,8 @@ def load_suite(
             if isinstance(override, dict):
                 override.pop(key, None)
     origin = _Origin(path, tuple(changes or ()), tuple(places))
+    if not only_looks():
+        _check_task_files(origin, raw)
     try:
         suite = Suite.model_validate(raw)
         suite.cells()
@@ -197,6 +200,19 @@ def _check_folders(origin: _Origin, suite: Suite) -> None:
             raise PrunebenchError(
                 f"{origin.field(name)}: no folder {_short(text)}{looked}; "
                 f"expected mini, {'hub' if name == 'data' else 'a hub id'} or a folder"
+            )
+
+
+def _check_task_files(origin: _Origin, raw: Mapping[str, Any]) -> None:
+    """PrunebenchError where a task's file lies beside the suite alone: its path counts in ids and is kept as it is written."""
+    for text in raw["tasks"] if isinstance(raw.get("tasks"), list) else ():
+        location = text.partition("[")[0].partition(":")[0].strip() if isinstance(text, str) else ""
+        beside = origin.path.parent / location
+        if location.endswith(".py") and not plugin_file(location) and plugin_file(str(beside)):
+            raise PrunebenchError(
+                f"{origin.field('tasks')}: no file {_short(location)} in the working directory. There is one beside the suite, "
+                "but the path of a task's file counts in the ids of its runs and is kept as it is written: run in the suite's "
+                f"folder, or write {_short(os.path.relpath(beside))}"
             )
 
 

@@ -245,6 +245,23 @@ def test_folders_are_found_beside_the_suite_or_where_one_works(tmp_path: Path, m
     assert read(board, LEAST, model="owner/name").model == "owner/name"
 
 
+@pytest.mark.parametrize("options", ["", ":Mine", "[size=3]", ":Mine[path=a/b.py]"])
+def test_a_task_file_beside_the_suite_alone_is_pointed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str
+) -> None:
+    (tmp_path / "board").mkdir()
+    (tmp_path / "board" / "mine.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    text = LEAST.replace("squad", f"'mine.py{options}'")
+    said = refusal(tmp_path / "board", text)
+    assert "tasks: no file 'mine.py' in the working directory. There is one beside the suite" in said
+    assert said.endswith("or write 'board/mine.py'")
+    monkeypatch.chdir(tmp_path / "board")
+    assert read(tmp_path / "board", text).tasks == [f"mine.py{options}"]  # found, as it is written
+    (tmp_path / "board" / "mine.py").unlink()
+    assert "no file mine.py" in refusal(tmp_path / "board", text)
+
+
 def test_given_places_win_over_the_suite_and_its_overrides(tmp_path: Path) -> None:
     text = LEAST + "model: some/model\noverrides: {squad: {model: other/model}}"
     assert read(tmp_path, text).cells()[0].model == "other/model"
