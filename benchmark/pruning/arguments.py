@@ -1,6 +1,9 @@
 """Checks of what a Pruner is given: PrunebenchError says what was found and what was expected."""
 
+import math
 from numbers import Integral, Real
+
+from torch import Tensor, nn
 
 from benchmark.errors import PrunebenchError
 from benchmark.pruning.schedules.base import Schedule
@@ -26,6 +29,24 @@ def require_whole(name: str, value: object, low: int) -> None:
     """PrunebenchError unless `value` is a whole number of at least `low` that fits 64 bits."""
     if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) < 2**63:
         raise PrunebenchError(f"{name} {value!r}: expected a whole number from {low} on")
+
+
+def require_model(model: object, skip_frozen: object) -> None:
+    """PrunebenchError unless `model` is a module with its weights in memory, and `skip_frozen` a choice."""
+    if not isinstance(model, nn.Module):
+        raise PrunebenchError(f"model {model!r}: expected a torch.nn.Module, such as a transformers model")
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise PrunebenchError(f"{type(model).__name__} is on the meta device, without weights: load them first")
+    if not isinstance(skip_frozen, bool):
+        raise PrunebenchError(f"skip_frozen {skip_frozen!r}: expected True or False")
+
+
+def require_rate(lr: object) -> None:
+    """PrunebenchError unless `lr` is a learning rate: a finite number from 0 on. A tensor is not waited for, and not looked at."""
+    if isinstance(lr, Tensor):
+        return
+    if isinstance(lr, bool) or not isinstance(lr, Real) or not 0 <= float(lr) < math.inf:
+        raise PrunebenchError(f"observe: lr {lr!r}: expected the learning rate of the coming step, a number from 0 on")
 
 
 def require_kinds(criterion: object, schedule: object) -> None:

@@ -141,6 +141,8 @@ class Quota:
 
 def parse_scope(text: str) -> Scope:
     """`text` as a Scope; PrunebenchError names the choices."""
+    if not isinstance(text, str):
+        raise PrunebenchError(f"scope {text!r}: expected a name; {choices('', SCOPES)}")
     for key, kind in SCOPES.items():
         pattern = re.escape(kind.name or key).replace(r"\{a\}", r"(\d+)").replace(r"\{b\}", r"(\d+)")
         if match := re.fullmatch(pattern, text):

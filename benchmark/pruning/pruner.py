@@ -26,7 +26,14 @@ from torch import Tensor, nn
 from benchmark.errors import PrunebenchError
 from benchmark.machine import parallel
 from benchmark.machine.stopwatch import Stopwatch
-from benchmark.pruning.arguments import check_schedule, require_kinds, require_sparsity, require_whole
+from benchmark.pruning.arguments import (
+    check_schedule,
+    require_kinds,
+    require_model,
+    require_rate,
+    require_sparsity,
+    require_whole,
+)
 from benchmark.pruning.flat import PrunableWeights
 from benchmark.pruning.masks import Quota, gate, make_mask, parse_scope
 from benchmark.pruning.prunable import find_prunable, prunable_of
@@ -72,6 +79,7 @@ class Pruner:
         peak: float = 0.0,
         skip_frozen: bool = False,
     ) -> None:
+        require_model(model, skip_frozen)
         require_sparsity(sparsity)
         require_whole("total", total, 1)
         require_whole("seed", seed, 0)
@@ -80,12 +88,15 @@ class Pruner:
         self.weights = weights or PrunableWeights(find_prunable(model, self.scope.biases, skip_frozen))
         self.scope.check(self.weights.shapes, sparsity)
         check_schedule(schedule, sparsity, total)
+        self.model = model
         self.prunable_of = prunable_of(model)
         """How many linear weights inside the model's blocks may be pruned, and how many there are."""
         self.criterion, self.schedule = criterion, schedule
         self.target, self.total, self.steps_taken, self.peak = sparsity, total, 0, peak
         self.steps_observed, self.steps_skipped, self.skipping = 0, 0, False
         """Steps whose gradients were observed, steps that the optimizer skipped, and whether it will skip the current one."""
+        self.shown: bool | None = None
+        """Whether any gradient that was observed was not all zeros; None where none was observed."""
         self._rewind_steps = {schedule.rewind(step, total) for step in range(total)}
         self.mask = torch.ones_like(self.weights.vector, dtype=torch.bool)
         self.settled = False
@@ -133,8 +144,11 @@ class Pruner:
         Pass `finite` if you know whether all gradients are finite, as a gradient scaler does, and a loop that stops at a loss
         that is not finite. By default the gradients of the prunable weights are checked, which waits for a GPU.
         """
+        require_rate(lr)
         with self.stopwatch.running():
             grad, step = self.weights.collect(), self.step(lr)
+            if not self.shown:
+                self.shown = bool(grad.any())
             self.skipping = not (all_finite(grad) if finite is None else finite)
             # The gates that this forward pass used, before the states change.
             gates = self._gates(training=True) if self.criterion.latent else None
@@ -154,6 +168,7 @@ class Pruner:
         """After the optimizer step: compute a new mask if one is due, and apply the mask if the schedule says so."""
         if not self.steps_taken:
             self._require_calibration()
+            self._require_own_weights()
         with self.stopwatch.running():
             if self.skipping:  # the optimizer left the weights as they were
                 self.skipping = False
@@ -174,10 +189,12 @@ class Pruner:
     def finish(self) -> None:
         """Apply the final mask for good: exactly the target sparsity, or what a criterion that is not exact keeps.
 
-        PrunebenchError if the loop did not take `total` steps, or did not show every gradient to a criterion that learns from
-        them. To end a run early with its current mask, call `settle`.
+        PrunebenchError if the loop did not take `total` steps, did not show every gradient to a criterion that learns from them
+        (or showed zeros alone), or if the model's weights are not those that the Pruner was made of. To end a run early with its
+        current mask, call `settle`.
         """
         self._require_calibration()
+        self._require_own_weights()
         self._require_steps()
         with self.stopwatch.running():
             held = self.reached and self.schedule.holds(max(self.steps_taken - 1, 0), self.total)
@@ -437,6 +454,28 @@ class Pruner:
                 f"{name} was shown the gradients of {self.steps_observed} steps, {self.steps_taken} were taken: call observe(lr) once "
                 "in every step"
             )
+
+        if learns and self.shown is False:
+            raise PrunebenchError(
+                f"all gradients that {name} was shown are zeros: call observe(lr) between backward() and zero_grad(), and train the "
+                "model that the Pruner was made of, not a copy of it"
+            )
+
+    def _require_own_weights(self) -> None:
+        """PrunebenchError if the model has got other weights since the Pruner was made: they would stay dense, unseen."""
+        modules = dict(self.model.named_modules())
+        ours = {
+            part.data_ptr() for flat in (self.weights.vector.data, self.effective) for part in self.weights.parts(flat)
+        }
+        for matrix in self.weights.matrices:
+            module, _, kind = matrix.name.rpartition(".")
+            parameter = getattr(modules.get(module), kind, None)
+            if parameter is not matrix.parameter or parameter.data_ptr() not in ours or not parameter.requires_grad:
+                frozen = parameter is matrix.parameter and not parameter.requires_grad
+                raise PrunebenchError(
+                    f"{matrix.name} {'was frozen' if frozen else 'has been replaced'} after the Pruner was made: make it once layers, "
+                    "precision, device and what is frozen are settled, and load weights in place (load_state_dict without assign)"
+                )
 
     def _require_calibration(self) -> None:
         """PrunebenchError if the criterion needs calibration and `calibrate` is not set."""

@@ -1,5 +1,6 @@
 """What the pruner refuses: values out of range, loops that cannot have been meant, gradients that are not finite."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,11 @@ import torch
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.registry import configure
 from benchmark.pruning.pruner import Pruner
+from criteria.base import Criterion
 from criteria.magnitude import Magnitude
+from criteria.movement import Movement
 from criteria.sensitivity import Sensitivity
-from tests.benchmark.toys import Blocks, LastGradient, Steps, data, loss_of, one_matrix, step, weight_of
+from tests.benchmark.toys import Blocks, LastGradient, Steps, data, loss_of, one_matrix, step, weight_of, zeros
 
 NAN, INF = float("nan"), float("inf")
 
@@ -33,6 +36,8 @@ def pruner_of(model: Any = None, **given: Any) -> Pruner:
         ("criterion", Magnitude, "expected a configured one"),
         ("schedule", "cubic", r"configure\('schedules', 'cubic'\)"),
         ("scope", "globl", "did you mean 'global'"),
+        ("scope", None, "scope None: expected a name; choices: .*global"),
+        *(("skip_frozen", value, "expected True or False") for value in ("no", 0, None)),
     ],
 )
 def test_the_constructor_checks_every_argument(name: str, value: object, said: str) -> None:
@@ -221,3 +226,104 @@ def test_counts_survive_a_restore_and_older_states_lack_them() -> None:
     assert (resumed.steps_taken, resumed.steps_observed, resumed.steps_skipped) == (2, 2, 1)
     resumed.load_state_dict({k: v for k, v in saved.items() if k not in ("observed", "skipped")})
     assert (resumed.steps_taken, resumed.steps_observed, resumed.steps_skipped) == (2, 2, 0)
+
+
+def replaced(model: Any) -> None:
+    model.blocks[0].weight = torch.nn.Parameter(torch.randn_like(model.blocks[0].weight))
+
+
+def exchanged(model: Any) -> None:
+    model.blocks[0] = copy.deepcopy(model.blocks[0])
+
+
+def removed(model: Any) -> None:
+    model.blocks[0] = torch.nn.Identity()
+
+
+def assigned(model: Any) -> None:
+    model.load_state_dict(copy.deepcopy(model.state_dict()), assign=True)
+
+
+def data_replaced(model: Any) -> None:
+    model.blocks[0].weight.data = torch.randn_like(model.blocks[0].weight)
+
+
+def parametrized(model: Any) -> None:
+    torch.nn.utils.parametrizations.weight_norm(model.blocks[0])
+
+
+AFTERWARDS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "a new parameter": (replaced, "has been replaced"),
+    "a new layer": (exchanged, "has been replaced"),
+    "no layer": (removed, "has been replaced"),
+    "a state dict assigned": (assigned, "has been replaced"),
+    "new data": (data_replaced, "has been replaced"),
+    "another precision": (torch.nn.Module.double, "has been replaced"),
+    "a parametrization": (parametrized, "has been replaced"),
+    "frozen": (lambda model: model.blocks[0].requires_grad_(False), "was frozen"),
+}
+
+
+@pytest.mark.parametrize("criterion", [Magnitude(), Movement()])
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("form", AFTERWARDS)
+def test_weights_that_change_hands_are_refused(form: str, late: bool, criterion: Criterion) -> None:
+    """They would stay dense while `measure` speaks of the vector that the Pruner holds."""
+    change, said = AFTERWARDS[form]
+    model = Blocks()
+    pruner = Pruner(model, criterion, Steps(), sparsity=0.5, total=2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    if late:
+        for _ in range(2):
+            step(model, pruner, optimizer, data())
+    change(model)
+    with pytest.raises(PrunebenchError, match=f"blocks.0.weight {said} after the Pruner was made"):
+        (pruner.finish if late else pruner.prune)()
+
+
+def test_weights_loaded_in_place_are_fine() -> None:
+    model = Blocks()
+    pruner = pruner_of(model, total=1)
+    model.load_state_dict(copy.deepcopy(model.state_dict()))
+    pruner.prune()
+    pruner.finish()
+    assert zeros(model) == round(0.5 * pruner.mask.numel())
+
+
+@pytest.mark.parametrize("criterion", [LastGradient(), Sensitivity(), Movement()])
+@pytest.mark.parametrize("form", ["a copy is trained", "cleared", "set to none", "zeroed"])
+def test_gradients_that_are_all_zeros_are_refused(form: str, criterion: Criterion) -> None:
+    """A ranking of nothing but ties."""
+    model = Blocks()
+    trained = copy.deepcopy(model) if form == "a copy is trained" else model
+    pruner = Pruner(model, criterion, Steps(), sparsity=0.5, total=2)
+    for _ in range(2):
+        loss_of(trained, data()).backward()
+        if form == "cleared":
+            trained.zero_grad()
+        elif form == "set to none":
+            for parameter in trained.parameters():
+                parameter.grad = None
+        elif form == "zeroed":
+            trained.zero_grad(set_to_none=False)
+        pruner.observe(0.1)
+        pruner.prune()
+    with pytest.raises(PrunebenchError, match=f"all gradients that {type(criterion).__name__} was shown are zeros"):
+        pruner.finish()
+
+
+@pytest.mark.parametrize("lr", [NAN, INF, -1.0, -1, None, "1e-3", [1e-3], True])
+def test_a_learning_rate_is_a_number_from_0_on(lr: Any) -> None:
+    with pytest.raises(PrunebenchError, match="expected the learning rate of the coming step"):
+        pruner_of().observe(lr)
+
+
+@pytest.mark.parametrize("model", ["bert-base-uncased", {"weight": torch.ones(2, 2)}, Blocks])
+def test_a_model_is_a_module(model: Any) -> None:
+    with pytest.raises(PrunebenchError, match=r"expected a torch\.nn\.Module"):
+        pruner_of(model)
+
+
+def test_a_model_without_weights_in_memory() -> None:
+    with pytest.raises(PrunebenchError, match="Blocks is on the meta device"):
+        pruner_of(Blocks().to("meta"))
