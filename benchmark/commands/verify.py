@@ -32,6 +32,8 @@ from tasks.pipeline.checkpoints import RANDOM
 
 ENDINGS = (".predictions.json.gz", ".failed.json", ".json", ".npz")
 
+SECONDS = ("total_seconds", "train_seconds", "evaluate_seconds", "step_seconds", "criterion_seconds")
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -90,7 +92,8 @@ def verify(
         told.setdefault(spec.task, set()).update(corpus_metrics(board, record))
         other = first.setdefault(spec.task, record)
         yield from (
-            Finding(_named(spec), words) for words in (*record_problems(board, record), *_source(record, other))
+            Finding(_named(spec), words)
+            for words in (*record_problems(board, record), *_source(record, other), *_labels(board, record, other))
         )
         yield from (Finding(_named(spec), words, wrong=False) for words in rounding_noise(board, record))
         if rerun is not None:
@@ -146,6 +149,7 @@ def corpus_metrics(board: Board, record: Record) -> set[str]:
 def record_problems(board: Board, record: Record) -> Iterator[str]:
     """What is wrong with a readable record, its outcomes, its teacher and its kept weights."""
     yield from _sparsity(record)
+    yield from _course(record)
     yield from _outcomes(board, record)
     if record.selected.protocol != record.spec.selection:
         yield f"reports weights selected by {record.selected.protocol}, its cell asks for {record.spec.selection}"
@@ -224,6 +228,35 @@ def _sparsity(record: Record) -> Iterator[str]:
         yield f"missed its sparsity without a note: {found.zeros} of {found.prunable} weights are zero"
 
 
+def _course(record: Record) -> Iterator[str]:
+    """Where curve, selection and cost tell of another run than one of the recorded steps."""
+    steps, last = [point.step for point in record.curve], record.cost.steps
+    if steps != sorted(set(steps)) or (steps[-1] if steps else 0) != last:
+        yield f"its curve has {len(steps)} points, the last of step {steps[-1] if steps else 0}, in a run of {last} steps"
+    chosen = record.selected
+    if chosen.step > last or (chosen.protocol == "last" and (chosen.step != last or chosen.score is not None)):
+        yield f"reports the weights of step {chosen.step} (selected by {chosen.protocol}) in a run of {last} steps"
+    if chosen.optimistic != (chosen.protocol == "best_dev"):
+        yield f"says that its selection by {chosen.protocol} is {'' if chosen.optimistic else 'not '}optimistic"
+    cost = record.cost
+    if below := [name for name in SECONDS if getattr(cost, name) < 0]:
+        yield f"{below[0]} is {getattr(cost, below[0])}, expected 0 or more"
+    if cost.train_seconds > cost.total_seconds + 1:
+        yield f"took {cost.train_seconds:g} s to train, {cost.total_seconds:g} s in all"
+
+
+def _labels(board: Board, record: Record, other: Record) -> Iterator[str]:
+    """Whether two records of one task were scored against the same labels, example for example."""
+    if record is other or record.data_fingerprint != other.data_fingerprint:
+        return
+    try:
+        own, first = (load_outcomes(board.records_folder, one).get("label") for one in (record, other))
+    except RecordError:  # said already
+        return
+    if own is not None and first is not None and not np.array_equal(own, first):
+        yield f"was scored against other labels than {_named(other.spec)}"
+
+
 def _outcomes(board: Board, record: Record) -> Iterator[str]:
     try:
         outcomes = load_outcomes(board.records_folder, record)
@@ -240,7 +273,8 @@ def _outcomes(board: Board, record: Record) -> Iterator[str]:
         return
     try:
         again = aggregate(record.spec.task)(outcomes)
-        headline = registry.configure("tasks", record.spec.task).metric
+        task = registry.configure("tasks", record.spec.task)
+        headline, errors = task.metric, task.lower_is_better
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a task's own code, on outcomes that it may not expect
@@ -248,6 +282,8 @@ def _outcomes(board: Board, record: Record) -> Iterator[str]:
         return
     if record.metric != headline:
         yield f"its headline is {record.metric} {record.metrics[record.metric]}, that of its task is {headline}"
+    if sorted(record.lower_is_better) != sorted(errors & record.metrics.keys()):
+        yield f"says that less is better of {record.lower_is_better}, its task says {sorted(errors & record.metrics.keys())}"
     noise = _noise(outcomes, record)
     for name in sorted(again.keys() & record.metrics.keys() - noise):
         if not math.isclose(again[name], record.metrics[name], rel_tol=1e-9, abs_tol=1e-9):

@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from benchmark.board.board import Board
-from benchmark.board.outcomes import pack_outcomes
+from benchmark.board.outcomes import load_outcomes, pack_outcomes
 from benchmark.board.record import outcomes_path, record_path, save_record
 from benchmark.board.weights import read_weights, save_weights, weights_path
 from benchmark.commands.export import export_cell
@@ -88,6 +88,17 @@ def put(*keys: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
         (put("cost", "steps", value=3), "was trained for 3 steps, its cell asks for 4"),
         (put("data_fingerprint", value="other"), "has another data fingerprint than"),
         (put("outcomes_sha256", value="0" * 64), "checksum differs"),
+        (put("lower_is_better", value=["accuracy"]), r"less is better of \['accuracy'\], its task says \[\]"),
+        (put("curve", value=[]), "its curve has 0 points, the last of step 0, in a run of 4 steps"),
+        (lambda raw: raw["curve"].reverse(), "its curve has 4 points, the last of step 1, in a run of 4 steps"),
+        (lambda raw: raw["curve"].pop(), "its curve has 3 points, the last of step 3, in a run of 4 steps"),
+        (lambda raw: raw["curve"].append(raw["curve"][-1]), "its curve has 5 points"),
+        (put("selected", "step", value=2), "reports the weights of step 2"),
+        (put("selected", "score", value=80.0), "reports the weights of step 4"),
+        (put("selected", "optimistic", value=True), "says that its selection by last is optimistic"),
+        (put("cost", "total_seconds", value=-5.0), "total_seconds is -5.0, expected 0 or more"),
+        (put("cost", "step_seconds", value=-0.1), "step_seconds is -0.1, expected 0 or more"),
+        (put("cost", "train_seconds", value=1e9), "took 1e[+]09 s to train"),
     ],
 )
 def test_what_is_off_is_named(board: Board, change: Callable[[dict[str, Any]], None], message: str) -> None:
@@ -313,6 +324,27 @@ def test_a_forged_score_does_not_widen_the_spread_it_is_held_against() -> None:
 def test_the_spread_is_that_of_the_rows_other_seeds(board: Board) -> None:
     (spec,) = board.cells("*magnitude*")
     assert Rerun(board, "cpu")._scores_of_other_seeds(board.record(spec)) == []
+
+
+@pytest.mark.parametrize("form", ["labels of the prediction", "another order", "the other way round"])
+def test_other_labels_than_another_record_of_the_task(board: Board, form: str) -> None:
+    """Outcomes, checksum and metrics that fit each other, of examples that are not those of the other records."""
+    (spec,) = board.cells("*magnitude*")
+    folder, record = board.records_folder, board.record(spec)
+    outcomes = load_outcomes(folder, record)
+    changed = {
+        "labels of the prediction": {"label": outcomes["prediction"]},
+        "another order": {name: values[::-1] for name, values in outcomes.items()},
+        "the other way round": {name: 1 - values for name, values in outcomes.items()},
+    }
+    outcomes |= changed[form]
+    data = pack_outcomes(outcomes)
+    metrics = {"accuracy": 100 * float((outcomes["prediction"] == outcomes["label"]).mean())}
+    digest = hashlib.sha256(data).hexdigest()
+    save_record(folder, replace(record, metrics=metrics, outcomes_sha256=digest), data)
+    wrong, lines = said(board)
+    assert wrong
+    assert any("was scored against other labels than" in line for line in lines), lines
 
 
 @pytest.mark.parametrize(
