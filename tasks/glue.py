@@ -130,6 +130,12 @@ class PreparedGlue(PreparedTask[Example]):
     task: Glue
     only_encoders = False
 
+    @property
+    def shortest(self) -> int:
+        """As of any task; a pair needs a token of either text."""
+        pair = len(self.task.spec.texts) == 2 and self.tokenizer.sep_token is not None
+        return int(self.tokenizer.num_special_tokens_to_add(pair=pair)) + 1 + pair
+
     def read_file(self, path: Path, split: str) -> Iterator[Example | TaskError]:
         """The rows of a TSV file: no quoting, a header in all but CoLA."""
         spec, header = self.task.spec, self.task.variant != "cola"

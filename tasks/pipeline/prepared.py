@@ -141,6 +141,16 @@ class PreparedTask(Prepared, Generic[E]):
             raise ModelError(
                 f"max_length is {self.setting.max_length}, but model {name!r} takes at most {bound} tokens"
             )
+        if self.setting.max_length < self.shortest:
+            raise TaskError(
+                f"max_length is {self.setting.max_length}; an input needs {self.shortest} tokens at least, for the tokenizer's own "
+                "and one of each text"
+            )
+
+    @property
+    def shortest(self) -> int:
+        """Tokens of the shortest input that holds any text: what the tokenizer adds, and one token."""
+        return int(self.tokenizer.num_special_tokens_to_add()) + 1
 
     @property
     def longest(self) -> int:

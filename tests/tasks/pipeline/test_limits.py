@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmark.plugins.registry import configure
 from benchmark.suite.spec import RunSpec, Training
 from benchmark.training.run import run
-from tasks.base import ModelError, Setting
+from tasks.base import ModelError, Setting, TaskError
 from tasks.glue import Glue
 from tasks.pipeline.checkpoints import open_checkpoint
 from tests.tasks.tiny import checkpoint, write_sst2
@@ -38,6 +39,32 @@ def test_positions_that_begin_behind_the_padding(tmp_path: Path, padding: int, p
     model = prepared.build(0)
     longest = torch.full((1, length), 5)
     model(input_ids=longest, attention_mask=torch.ones_like(longest))
+
+
+@pytest.mark.parametrize(
+    ("task", "length"),
+    [*((task, length) for task in ("glue/sst2", "conll2003", "squad") for length in (1, 2)), ("lm/wikitext2", 1)],
+)
+def test_inputs_that_hold_no_text(task: str, length: int) -> None:
+    """[CLS] and [SEP] alone would be trained on, and at 1 token nothing would be cut at all."""
+    setting = Setting(data="mini", max_length=length, train_examples=8, eval_examples=8)
+    with pytest.raises(TaskError, match=f"max_length is {length}"):
+        configure("tasks", task).prepare(setting)
+
+
+@pytest.mark.parametrize(("variant", "least"), [("sst2", 3), ("rte", 5)])
+def test_a_token_of_each_text(tmp_path: Path, variant: str, least: int) -> None:
+    """BERT adds two tokens to a text and three to a pair."""
+    folder, data = checkpoint(tmp_path / "model", "bert"), write_sst2(tmp_path / "data")
+    setting = Setting(data=str(data), model=str(folder), max_length=least - 1, train_examples=8, eval_examples=8)
+    with pytest.raises(TaskError, match=f"max_length is {least - 1}; an input needs {least} tokens at least"):
+        Glue(variant).prepare(setting)
+
+
+def test_the_shortest_input_that_holds_text(tmp_path: Path) -> None:
+    folder, data = checkpoint(tmp_path / "model", "bert"), write_sst2(tmp_path / "data")
+    setting = Setting(data=str(data), model=str(folder), max_length=3, train_examples=8, eval_examples=8)
+    assert set(Glue("sst2").prepare(setting).features("train").lengths()) == {3}
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert", "gpt2", "bart", "t5"])
