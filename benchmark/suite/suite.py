@@ -90,10 +90,25 @@ def _told_apart(values: list[Any]) -> list[Any]:
     return values
 
 
+def _shown_apart(values: list[float]) -> list[float]:
+    """`values`, unless two of them are written alike in tables, which give a percentage in six digits."""
+    seen: dict[str, float] = {}
+    for value in values:
+        other = seen.setdefault(f"{100 * value:.6g} %", value)
+        if other != value:
+            raise ValueError(
+                f"{other!r} and {value!r} are both shown as {100 * value:.6g} %: their rows could not be told apart"
+            )
+    return values
+
+
 Schedule = Annotated[str, AfterValidator(partial(_plugin, "schedules"))]
 Scope = Annotated[str, AfterValidator(_scope)]
 Sparsities = Annotated[
-    list[Annotated[Real, Field(gt=0, lt=1)]], Field(min_length=1, max_length=10_000), AfterValidator(_distinct)
+    list[Annotated[Real, Field(gt=0, lt=1)]],
+    Field(min_length=1, max_length=10_000),
+    AfterValidator(_distinct),
+    AfterValidator(_shown_apart),
 ]
 
 

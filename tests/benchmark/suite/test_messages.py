@@ -204,3 +204,14 @@ def test_half_a_surrogate_is_told(field: str, tmp_path: Path) -> None:
     path.write_text("\n".join([*kept, f'{field}"x\\ud800"{end}']) + "\n")
     with pytest.raises(PrunebenchError, match=r"line \d+, column \d+: not valid YAML: half of a character"):
         load_suite(path)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    ["0.5, 0.50000001", "0.8, 0.9, 0.8000000000000002", "1e-9, 1.0000000001e-9", "0.33333333, 1e-3, 0.333333334"],
+)
+def test_sparsities_that_a_table_shows_alike(pair: str, tmp_path: Path) -> None:
+    """Two rows of one name under one heading."""
+    with pytest.raises(PrunebenchError, match=r"are both shown as \S+ %: their rows could not be told apart"):
+        read(tmp_path, BASE, f"sparsities=[{pair}]")
+    assert read(tmp_path, BASE, "sparsities=[0.5, 0.500001, 0.9]").sparsities == [0.5, 0.500001, 0.9]
