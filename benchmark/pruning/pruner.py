@@ -96,7 +96,7 @@ class Pruner:
         self.steps_observed, self.steps_skipped, self.skipping = 0, 0, False
         """Steps whose gradients were observed, steps that the optimizer skipped, and whether it will skip the current one."""
         self.shown: bool | None = None
-        """Whether any gradient that was observed was not all zeros; None where none was observed."""
+        """Whether any gradient that was observed was not all zeros; None where none was looked at."""
         self._rewind_steps = {schedule.rewind(step, total) for step in range(total)}
         self.mask = torch.ones_like(self.weights.vector, dtype=torch.bool)
         self.settled = False
@@ -147,7 +147,7 @@ class Pruner:
         require_rate(lr)
         with self.stopwatch.running():
             grad, step = self.weights.collect(), self.step(lr)
-            if not self.shown:
+            if finite is None and not self.shown:  # a loop that knows what is finite is ours, and waits for no GPU
                 self.shown = bool(grad.any())
             self.skipping = not (all_finite(grad) if finite is None else finite)
             # The gates that this forward pass used, before the states change.
