@@ -288,6 +288,8 @@ class PreparedLm(PreparedTask[Window]):
     def _part(self, whole: str, path: Path, split: str) -> str:
         """The part of a text that a split is: all of it where each has its own file."""
         if self.text.train:
+            if split == "reported" and whole == read_text(_found(self.text.train, self.setting.data)):
+                self.notes.append("reported: the very text of train, so that learning it by heart counts as success")
             return whole
         at = whole.find("\n", round(len(whole) * (1 - REPORTED))) + 1
         if not at or at == len(whole):

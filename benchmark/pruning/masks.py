@@ -92,6 +92,12 @@ class Scope:
         only = self._kind.target(self.a, self.b) if self._kind.target else target
         if abs(target - only) > 1e-9:
             raise PrunebenchError(f"scope '{self}' prunes to sparsity {only:g}, not {target:g}")
+        count, size = self.count(target, shapes), total(shapes)
+        if target and size and count in (0, size):
+            amount = "all" if count else "none"
+            raise PrunebenchError(
+                f"sparsity {target!r} prunes {amount} of {size:,} weights: give a share that leaves and prunes some"
+            )
 
     def count(self, sparsity: float, shapes: Shapes) -> int:
         """Exactly how many weights are pruned at `sparsity`."""

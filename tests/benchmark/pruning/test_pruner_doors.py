@@ -45,8 +45,14 @@ def test_the_constructor_checks_every_argument(name: str, value: object, said: s
         pruner_of(**{name: value})
 
 
-@pytest.mark.parametrize("sparsity", [0, 0.0, 0.999, torch.tensor(0.5).item()])
-def test_any_share_below_one_is_taken(sparsity: float) -> None:
+@pytest.mark.parametrize("sparsity", [1e-9, 0.9999999, 1 - 1e-12])
+def test_a_share_that_prunes_nothing_or_everything_is_refused(sparsity: float) -> None:
+    with pytest.raises(PrunebenchError, match=r"prunes (none|all) of [\d,]+ weights"):
+        pruner_of(sparsity=sparsity)
+
+
+@pytest.mark.parametrize("sparsity", [0, 0.0, 0.9, torch.tensor(0.5).item()])
+def test_any_other_share_below_one_is_taken(sparsity: float) -> None:
     pruner = pruner_of(sparsity=sparsity)
     for _ in range(4):
         pruner.prune()
