@@ -118,8 +118,7 @@ class Stepper:
     ) -> None:
         """With `beside`, these steps are taken on that one's model by that one's optimizer, so that nothing but the criterion differs.
 
-        Where two models lie in memory makes as much of a difference as a criterion. (A latent criterion leaves its own weights in
-        the parameters, and the others' steps compute with them: their time is the same.)
+        Where two models lie in memory makes as much of a difference as a criterion.
         """
         self.training, self.total, self.taken = Training(), total, 0
         if beside is None:
@@ -143,6 +142,8 @@ class Stepper:
     def __call__(self) -> None:
         """forward, backward, clip, observe, optimizer, prune."""
         lr = rate(self.taken, self.total, self.training)
+        # A latent criterion whose turn it was left its own weights in the model.
+        self.weights.point_at(self.pruner.effective if isinstance(self.pruner, Pruner) else self.weights.vector.data)
         loss_of(self.model, self.batch).backward()
         self.optimizer.clip(self.training.clip)
         self.pruner.observe(lr, finite=True)
