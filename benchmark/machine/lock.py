@@ -50,12 +50,15 @@ def locked(locks: Path, run_id: str, wait: bool = True) -> Iterator[bool]:
     if parallel.rank() > 0:
         yield True
         return
-    lock = FileLock(_place(locks, run_id), timeout=-1 if wait else 0)
     try:
+        lock = FileLock(_place(locks, run_id), timeout=-1 if wait else 0)
         lock.acquire()
     except Timeout:
         yield False
         return
+    except FileNotFoundError:
+        check_held(locks)  # says so if the folder was moved since it was last looked at
+        raise
     try:
         yield True
     finally:

@@ -12,9 +12,7 @@ from benchmark.report.sheet import Sheet, average_name, shared
 from benchmark.report.statistics.intervals import t_interval
 from benchmark.report.table import Table
 
-LEGEND = (
-    "best {best}, second {second} among complete cells that differ in the method alone; the dense model is not ranked"
-)
+LEGEND = "best {best}, second {second} of each task, metric and sparsity, where all runs are there; the dense model is not ranked"
 SPREADS = {"sd": " ± standard deviation", "interval": " and 95 % t interval", "none": ""}
 SUBSCRIPTS = {"sd": ", standard deviation as subscript", "interval": ", 95 % t interval as subscript", "none": ""}
 

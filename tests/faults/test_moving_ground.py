@@ -24,6 +24,7 @@ from benchmark.engine.local import run_cells
 from benchmark.engine.progress import Silent
 from benchmark.machine import interrupt
 from benchmark.machine.atomic import WriteError, write_text
+from benchmark.machine.lock import locked
 from benchmark.training.checkpoint import checkpoint_path
 from tasks.pipeline.whole import holding, write_whole
 from tests.benchmark.boards import TINY, make_board
@@ -77,6 +78,21 @@ def test_nothing_is_made_anew_where_a_folder_was(tmp_path: Path, change: Callabl
             write_text(folder / name, "2")
     assert not folder.exists() or list(folder.iterdir()) == []
     write_whole(folder / name, b"3")  # outside the block anybody may make what they like
+
+
+def test_a_board_that_is_moved_while_a_lock_is_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder goes after it was looked at and before the lock's file is there."""
+    board = tmp_path / "board"
+    board.mkdir()
+
+    def move(locks: Path) -> None:
+        board.rename(tmp_path / "elsewhere")
+        locks.mkdir()  # FileNotFoundError: its parent is gone
+
+    monkeypatch.setattr("benchmark.machine.lock.make_folder", move)
+    moved = pytest.raises(OSError, match="the folder was moved, removed or replaced meanwhile")
+    with holding(board), moved, locked(board / "locks", "0" * 16):
+        pass
 
 
 @pytest.mark.parametrize("jobs", [[], ["--jobs", "2"]], ids=["one process", "two processes"])
