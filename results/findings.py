@@ -259,7 +259,7 @@ def budget() -> str:
     for name in (DENSE, *names, ours):
         row = [name]
         for board in BUDGETS:
-            row.append(cell(Row(name, board=board), task, 0.0 if name == DENSE else sparsity).removesuffix(" (n = 5)"))
+            row.append(cell(Row(name, board=board), task, 0.0 if name == DENSE else sparsity))
             if gap := gaps.get((name, board)):
                 over = t_interval(gap)
                 row.append(

@@ -21,7 +21,7 @@ from benchmark.pruning.arguments import require_sparsity, require_whole
 from benchmark.pruning.calibrate import GRADIENTS, Fed, Loss, show_by_block, show_inputs
 from benchmark.pruning.masks import Quota, make_mask, parse_scope
 from benchmark.pruning.prunable import Listed, find_prunable, prunable_of
-from benchmark.pruning.pruner import all_finite, score, sweep
+from benchmark.pruning.scores import bad_scores, score, sweep
 from benchmark.pruning.walk import outermost
 from criteria.base import Criterion, State, Step
 
@@ -52,7 +52,7 @@ class Once:
         require_trainless(criterion)
         self.model, self.criterion, self.target, self.by_block = model, criterion, sparsity, by_block
         self.scope = parse_scope(scope)
-        self.weights = Listed(find_prunable(model, parse_scope(scope).biases))
+        self.weights = Listed(find_prunable(model, self.scope.biases))
         self.scope.check(self.weights.shapes, sparsity)
         self.prunable_of = prunable_of(model)
         """How many linear weights inside the model's blocks may be pruned, and how many there are."""
@@ -101,10 +101,8 @@ class Once:
             show_inputs(self.criterion, [self._fed(i) for i in places], self.model, loss, shown)
         scores = [score(self.criterion, self._state(i), self._weight(i)).float() for i in places]
         for i, part in enumerate(scores):
-            if not all_finite(part.reshape(-1)):
-                raise PrunebenchError(
-                    f"criterion {type(self.criterion).__name__} gave scores that are not finite in {self._name(i)}"
-                )
+            if said := bad_scores(self.criterion, part, self._name(i)):
+                raise PrunebenchError(said)
         flat = torch.cat([part.reshape(-1) for part in scores])
         mask = make_mask(flat, self.weights.shapes, self.scope, self.target)
         for i, kept in enumerate(mask.split([part.numel() for part in scores])):
@@ -194,7 +192,7 @@ class Once:
 
 
 class Left:
-    """The null object in its place: a model that is left as it is."""
+    """Stands for `Once` in a dense cell: leaves the model as it is."""
 
     seconds = 0.0
 

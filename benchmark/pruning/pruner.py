@@ -38,6 +38,7 @@ from benchmark.pruning.flat import PrunableWeights
 from benchmark.pruning.masks import Quota, gate, make_mask, parse_scope
 from benchmark.pruning.prunable import find_prunable, prunable_of
 from benchmark.pruning.schedules.base import Schedule
+from benchmark.pruning.scores import all_finite, bad_scores, fitting, score, sweep
 from benchmark.pruning.selection import count_true
 from criteria.base import Criterion, State, Step
 from criteria.common.blocks import fresh, lending
@@ -95,7 +96,7 @@ class Pruner:
         self.target, self.total, self.steps_taken, self.peak = sparsity, total, 0, peak
         self.steps_observed, self.steps_skipped, self.skipping = 0, 0, False
         """Steps whose gradients were observed, steps that the optimizer skipped, and whether it will skip the current one."""
-        self.shown: bool | None = None
+        self.saw_gradient: bool | None = None
         """Whether any gradient that was observed was not all zeros; None where none was looked at."""
         self._rewind_steps = {schedule.rewind(step, total) for step in range(total)}
         self.mask = torch.ones_like(self.weights.vector, dtype=torch.bool)
@@ -113,7 +114,7 @@ class Pruner:
         self.rewind_weights: dict[int, Tensor] = {}
         self.checks_late = self.mask.device.type != "cpu"
         """Whether scores that are not finite are noticed only where a value is read anyway (`measure`, `finish`): on a GPU."""
-        self.sound = torch.zeros((), device=self.mask.device)
+        self.late_check = torch.zeros((), device=self.mask.device)
         """0 while the scores of all maskings were finite, nan afterwards; on the device."""
         self.stopwatch = Stopwatch(self.mask.device)
         self.effective = self._new_effective() if criterion.latent else self.weights.vector.data
@@ -147,8 +148,10 @@ class Pruner:
         require_rate(lr)
         with self.stopwatch.running():
             grad, step = self.weights.collect(), self.step(lr)
-            if finite is None and not self.shown:  # a loop that knows what is finite is ours, and waits for no GPU
-                self.shown = bool(grad.any())
+            if (
+                finite is None and not self.saw_gradient
+            ):  # a loop that knows what is finite is ours, and waits for no GPU
+                self.saw_gradient = bool(grad.any())
             self.skipping = not (all_finite(grad) if finite is None else finite)
             # The gates that this forward pass used, before the states change.
             gates = self._gates(training=True) if self.criterion.latent else None
@@ -394,7 +397,7 @@ class Pruner:
             return self.scores()
         scores = self._scores()
         low, high = scores.aminmax()
-        self.sound += low * 0 + high * 0
+        self.late_check += low * 0 + high * 0
         return scores
 
     def _scores(self) -> Tensor:
@@ -405,7 +408,7 @@ class Pruner:
 
     def _require_finite(self) -> None:
         """PrunebenchError if the scores of a masking were not finite and this was only noted."""
-        if self.checks_late and self.sound.item() != 0:
+        if self.checks_late and self.late_check.item() != 0:
             raise PrunebenchError(self._not_finite(self._scores()))
 
     def _exact_mask(self, scores: Tensor, sparsity: float) -> Tensor:
@@ -454,8 +457,7 @@ class Pruner:
                 f"{name} was shown the gradients of {self.steps_observed} steps, {self.steps_taken} were taken: call observe(lr) once "
                 "in every step"
             )
-
-        if learns and self.shown is False:
+        if learns and self.saw_gradient is False:
             raise PrunebenchError(
                 f"all gradients that {name} was shown are zeros: call observe(lr) between backward() and zero_grad(), and train the "
                 "model that the Pruner was made of, not a copy of it"
@@ -489,62 +491,6 @@ class Pruner:
         if not torch.isfinite(self.weights.vector).all():
             return f"the weights are not finite after step {self.steps_taken}: try a lower learning rate or a longer warm-up"
         for matrix, part in zip(self.weights.matrices, self.weights.parts(flat), strict=True):
-            if said := _bad_scores(self.criterion, part, matrix.name):
+            if said := bad_scores(self.criterion, part, matrix.name):
                 return said
         return f"criterion {type(self.criterion).__name__} gave scores that are not finite"
-
-
-def score(criterion: Criterion, state: State, weight: Tensor) -> Tensor:
-    """The scores of one tensor; PrunebenchError where they do not fit it, or `score` wrote to it."""
-    version = weight._version
-    scores = fitting(criterion, "score", criterion.score(state, weight), weight)
-    if weight._version != version:
-        raise PrunebenchError(
-            f"criterion {type(criterion).__name__}: score changes the weights in place: work on a copy (weight.abs(), "
-            "not weight.abs_())"
-        )
-    return scores
-
-
-def sweep(criterion: Criterion, state: State, weight: Tensor, quota: Quota, name: str) -> Tensor:
-    """The mask of one matrix [out, in], whose kept weights the criterion adjusts in place; `name` is for messages.
-
-    PrunebenchError where scores, mask or weights are not what they have to be.
-    """
-    if criterion.overrides("sweep"):
-        mask = fitting(criterion, "sweep", criterion.sweep(state, weight, quota), weight).bool()
-    else:
-        scores = score(criterion, state, weight).float()
-        if not all_finite(scores.reshape(-1)):
-            raise PrunebenchError(_bad_scores(criterion, scores, name))
-        mask = quota(scores)
-        criterion.compensate(state, weight, mask)
-    if not all_finite(weight.reshape(-1)):
-        raise PrunebenchError(f"criterion {type(criterion).__name__} left weights that are not finite in {name}")
-    return mask
-
-
-def fitting(criterion: Criterion, method: str, value: object, weight: Tensor) -> Tensor:
-    """`value` where it is a tensor of the weight's shape, else PrunebenchError."""
-    if not isinstance(value, Tensor) or value.shape != weight.shape:
-        found = list(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
-        raise PrunebenchError(
-            f"criterion {type(criterion).__name__}: {method} gave {found} for a weight of shape {list(weight.shape)}: "
-            "one value a weight"
-        )
-    return value
-
-
-def _bad_scores(criterion: Criterion, scores: Tensor, name: str) -> str:
-    """How many scores of a matrix are not finite; "" where all are."""
-    bad = int((~torch.isfinite(scores)).sum())
-    return (
-        f"criterion {type(criterion).__name__} gave {bad} of {scores.numel()} scores that are not finite in {name}"
-        * (bad > 0)
-    )
-
-
-def all_finite(vector: Tensor) -> bool:
-    """Whether all of `vector` [n] is finite."""
-    # At the speed of memory; a sum of squares that overflows says nothing.
-    return bool(torch.isfinite(torch.dot(vector, vector))) or bool(torch.isfinite(vector).all())

@@ -1,8 +1,8 @@
-"""A model's Transformer blocks one after the other, each fed what the blocks before it give as they are by then.
+"""Visits a model's Transformer blocks one after the other, feeding each the outputs of the blocks before it, pruned ones included.
 
-The model runs as it always does, on every batch, but up to one block only: blocks that are done with hand on what the last of
-them gave before, and what comes later is left out. So no block's signature has to be known, and of a batch no more than one
-hidden state is kept (two in a model of an encoder and a decoder).
+For each block the whole model is called on every batch, but the pass stops after that block, and earlier blocks return an output that
+was saved instead of computing it again. So no block's signature has to be known, and only one hidden state a batch is kept (two in a
+model with an encoder and a decoder).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ class Block:
 
 
 class _Done(Exception):  # noqa: N818 - no error: it ends a forward pass
-    """The block that was waited for has run."""
+    """Raised when the block of interest has run, to stop the forward pass there."""
 
 
 def blocks_of(model: nn.Module, forward: Forward, batch: Batch) -> list[Block]:
@@ -74,9 +74,9 @@ def walk(
 
 @contextmanager
 def _up_to(blocks: Sequence[Block], given: dict[str, list[Any]], i: int) -> Iterator[None]:
-    """The last two of `blocks` run on batch `i`, the others hand on what is `given`, and the forward pass ends with the last.
+    """Inside, a forward pass on batch `i` computes the last two of `blocks` only, and stops after the last.
 
-    What the last but one gives is noted: it has changed since it was run.
+    Earlier blocks return their saved output, `given`. The output of the last but one is saved, since it was pruned after its last run.
     """
     *done, before, last = (None, *blocks)[-len(blocks) - 1 :]
     with ExitStack() as undo:
@@ -97,7 +97,7 @@ def _end(*_: object) -> None:
 
 @contextmanager
 def _replaced(module: nn.Module, given: list[Any], i: int) -> Iterator[None]:
-    """`module` hands on what is given for batch `i`; looked up at the call, for a block between may have renewed it."""
+    """Inside, `module` returns the output saved for batch `i`, looked up when it is called."""
     module.forward = lambda *_, **__: given[i]
     try:
         yield
@@ -115,7 +115,7 @@ def _hook(handle: torch.utils.hooks.RemovableHandle) -> Iterator[None]:
 
 @contextmanager
 def _uncached(model: nn.Module) -> Iterator[None]:
-    """Decoders keep no keys and values meanwhile: blocks that are passed over would be missing among them."""
+    """Inside, a decoder caches no keys and values, because skipped blocks would not fill in theirs."""
     config = getattr(model, "config", None)
     if getattr(config, "use_cache", None) is not True:
         yield

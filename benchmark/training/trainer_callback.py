@@ -28,7 +28,8 @@ from benchmark.plugins import registry
 from benchmark.pruning.arguments import require_sparsity, require_whole
 from benchmark.pruning.calibrate import calibrator, wants_calibration
 from benchmark.pruning.masks import parse_scope
-from benchmark.pruning.pruner import Pruner, all_finite
+from benchmark.pruning.pruner import Pruner
+from benchmark.pruning.scores import all_finite
 from criteria.base import Criterion
 
 STATE = "pruning.safetensors"

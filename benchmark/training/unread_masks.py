@@ -1,7 +1,7 @@
-"""Attention masks on a device, made without a look at them.
+"""Makes attention masks on a GPU without reading them on the host.
 
-The library looks in every forward whether a batch has any padding, so as to do without a mask where it has none; on a device the host
-waits for the answer, once a step. Nearly every batch has padding there (prefetch.py widens it), so the mask is always made.
+In every forward pass the library checks whether the batch has padding, to leave out the mask if it has none. On a GPU the host waits
+for that answer once a step. Nearly every batch has padding there (prefetch.py widens batches), so here the mask is always made.
 """
 
 from typing import Any

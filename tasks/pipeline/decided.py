@@ -1,6 +1,6 @@
-"""The decided positions of a batch (a word's first token, a target's tokens), without asking a device how many they are.
+"""Picks the positions of a batch that are predicted (a word's first token, a target's tokens) without a GPU counting them.
 
-A batch whose rows bring several decisions says how many each brings: the column `decisions` [batch], which stays on the CPU.
+The column `decisions` [batch], which stays on the CPU, says how many each row has.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,0 +1,63 @@
+"""Asks a criterion for the scores or the mask of one tensor, and checks what it gives."""
+
+import torch
+from torch import Tensor
+
+from benchmark.errors import PrunebenchError
+from benchmark.pruning.masks import Quota
+from criteria.base import Criterion, State
+
+
+def score(criterion: Criterion, state: State, weight: Tensor) -> Tensor:
+    """The scores of one tensor; PrunebenchError where they do not fit it, or `score` wrote to it."""
+    version = weight._version
+    scores = fitting(criterion, "score", criterion.score(state, weight), weight)
+    if weight._version != version:
+        raise PrunebenchError(
+            f"criterion {type(criterion).__name__}: score changes the weights in place: work on a copy (weight.abs(), "
+            "not weight.abs_())"
+        )
+    return scores
+
+
+def sweep(criterion: Criterion, state: State, weight: Tensor, quota: Quota, name: str) -> Tensor:
+    """The mask of one matrix [out, in], whose kept weights the criterion adjusts in place; `name` is for messages.
+
+    PrunebenchError where scores, mask or weights are not what they have to be.
+    """
+    if criterion.overrides("sweep"):
+        mask = fitting(criterion, "sweep", criterion.sweep(state, weight, quota), weight).bool()
+    else:
+        scores = score(criterion, state, weight).float()
+        if not all_finite(scores.reshape(-1)):
+            raise PrunebenchError(bad_scores(criterion, scores, name))
+        mask = quota(scores)
+        criterion.compensate(state, weight, mask)
+    if not all_finite(weight.reshape(-1)):
+        raise PrunebenchError(f"criterion {type(criterion).__name__} left weights that are not finite in {name}")
+    return mask
+
+
+def fitting(criterion: Criterion, method: str, value: object, weight: Tensor) -> Tensor:
+    """`value` where it is a tensor of the weight's shape, else PrunebenchError."""
+    if not isinstance(value, Tensor) or value.shape != weight.shape:
+        found = list(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise PrunebenchError(
+            f"criterion {type(criterion).__name__}: {method} gave {found} for a weight of shape {list(weight.shape)}: "
+            "one value a weight"
+        )
+    return value
+
+
+def bad_scores(criterion: Criterion, scores: Tensor, name: str) -> str:
+    """How many scores of a matrix are not finite; "" where all are."""
+    bad = int((~torch.isfinite(scores)).sum())
+    if not bad:
+        return ""
+    return f"criterion {type(criterion).__name__} gave {bad} of {scores.numel()} scores that are not finite in {name}"
+
+
+def all_finite(vector: Tensor) -> bool:
+    """Whether all of `vector` [n] is finite."""
+    # At the speed of memory; a sum of squares that overflows says nothing.
+    return bool(torch.isfinite(torch.dot(vector, vector))) or bool(torch.isfinite(vector).all())
