@@ -261,10 +261,9 @@ def budget() -> str:
         for board in BUDGETS:
             row.append(cell(Row(name, board=board), task, 0.0 if name == DENSE else sparsity))
             if gap := gaps.get((name, board)):
-                over = t_interval(gap)
-                row.append(
-                    f"{np.mean(gap):+.1f} ({over.low:+.1f} to {over.high:+.1f}), p = {adjusted[name, board]:.3f}"
-                )
+                over, p = t_interval(gap), adjusted[name, board]
+                said = f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+                row.append(f"{np.mean(gap):+.1f} ({over.low:+.1f} to {over.high:+.1f}), {said}")
             else:
                 row.append("")
         rows.append(row)
