@@ -149,7 +149,7 @@ class Board:
     def summaries(self) -> tuple[list[Record], list[RecordError]]:
         """As `records`, with empty curves and layers, which is faster for large boards."""
         index = self.index()
-        return self._own(index.summaries()), index.problems
+        return index.summaries(self.suite.cells()), index.problems
 
     def index(self) -> Index:
         """The index of the records as they are now."""

@@ -23,13 +23,13 @@ from contextlib import closing, contextmanager, suppress
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder, Encoder
 from msgspec.structs import replace
 
-from benchmark.board.record import Record, RecordError, decode_spec, load_record, parse_record
+from benchmark.board.record import Record, RecordError, load_record, parse_record
 from benchmark.errors import PrunebenchError
 from benchmark.machine.caches import board_cache
 from benchmark.machine.safe_read import MAX_RECORD, read_regular_file
@@ -59,23 +59,12 @@ def shortened(record: Record) -> Record:
     return replace(record, curve=[], sparsity=replace(record.sparsity, layers=[]))
 
 
-def _keyed(spec: RunSpec) -> dict[str, Any]:
-    return spec.keyed
+def _id(spec: RunSpec) -> str:
+    return spec.id
 
 
-WRITER = Encoder(enc_hook=_keyed)
-MANY = Decoder(list[Record], dec_hook=decode_spec)
-
-
-class Finished(NamedTuple):
-    """What `status` needs of a record."""
-
-    task: str
-    seconds: float
-
-
-class _Spec(Struct):
-    task: str
+WRITER = Encoder(enc_hook=_id)
+"""A spec is written as its id: who asks for records has the cells, and there are as many as records."""
 
 
 class _Cost(Struct):
@@ -83,7 +72,6 @@ class _Cost(Struct):
 
 
 class _Brief(Struct):
-    spec: _Spec
     cost: _Cost
 
 
@@ -110,16 +98,20 @@ class Index:
         """Ids of the readable records."""
         return {name.removesuffix(".json") for name in self.contents}
 
-    def finished(self) -> dict[str, Finished]:
-        """Task and cost of every readable record, by id."""
-        briefs = ((name, BRIEF.decode(content)) for name, content in self.contents.items())
-        return {name.removesuffix(".json"): Finished(b.spec.task, b.cost.total_seconds) for name, b in briefs}
+    def seconds(self) -> dict[str, float]:
+        """What the run of every readable record took, by id."""
+        return {
+            name.removesuffix(".json"): BRIEF.decode(content).cost.total_seconds
+            for name, content in self.contents.items()
+        }
 
-    def summaries(self) -> list[Record]:
-        """Every readable record, sorted by id, with an empty curve and no layers."""
-        contents = list(self.contents.values())
+    def summaries(self, cells: Iterable[RunSpec]) -> list[Record]:
+        """The readable records of these cells, sorted by id, with an empty curve and no layers."""
+        specs = {spec.id: spec.recorded() for spec in cells}
+        decoder = Decoder(list[Record], dec_hook=lambda _, id_: specs[id_])
+        contents = [content for name, content in self.contents.items() if name.removesuffix(".json") in specs]
         parts = (contents[i : i + AT_ONCE] for i in range(0, len(contents), AT_ONCE))
-        return [record for part in parts for record in MANY.decode(b"[%b]" % b",".join(part))]
+        return [record for part in parts for record in decoder.decode(b"[%b]" % b",".join(part))]
 
 
 def _listed(folder: Path) -> tuple[dict[str, str], set[str]]:

@@ -54,7 +54,7 @@ class Layer(Part, frozen=True, kw_only=True, gc=False):
     zeros: Count
 
 
-class Sparsity(Part, frozen=True, kw_only=True):
+class Sparsity(Part, frozen=True, kw_only=True, gc=False):
     """Requested and measured sparsity of the final weights."""
 
     requested: Number
@@ -83,7 +83,7 @@ class Point(Part, frozen=True, kw_only=True, gc=False):
     """Held-out (or dev, under best_dev) score where one was taken."""
 
 
-class Cost(Part, frozen=True, kw_only=True):
+class Cost(Part, frozen=True, kw_only=True, gc=False):
     """What the run cost, seconds by the wall clock."""
 
     total_seconds: Number
@@ -100,7 +100,7 @@ class Cost(Part, frozen=True, kw_only=True):
     """Steps at which the run resumed from a checkpoint."""
 
 
-class Selected(Part, frozen=True, kw_only=True):
+class Selected(Part, frozen=True, kw_only=True, gc=False):
     """Which weights are reported: the last ones, or those with the best score."""
 
     protocol: Literal["last", "heldout", "best_dev"]
@@ -111,7 +111,7 @@ class Selected(Part, frozen=True, kw_only=True):
     """True if that score is of the reported split itself, which makes the reported score too good."""
 
 
-class Record(Part, frozen=True, kw_only=True):
+class Record(Part, frozen=True, kw_only=True, gc=False):
     """One finished run. Metrics are percentages, higher is better, but for those in `lower_is_better`."""
 
     schema_version: int = field(name="schema")

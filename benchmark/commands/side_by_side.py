@@ -1,13 +1,14 @@
 """Several boards in one table. They may differ in rows, models, tasks, sparsities and seeds, and in nothing else."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes
-from benchmark.board.record import Record
+from benchmark.board.record import Record, RecordError, load_record, record_path
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
 from benchmark.report.names import Names, listed, names_of
@@ -94,10 +95,12 @@ def hidden(boards: Sequence[Board], records: Sequence[Record]) -> str:
     for board in boards:
         others = board.recorded() - known
         missing = {_place(spec): spec for spec in board.suite.cells() if spec.id not in known} if others else {}
-        for record in board.index().summaries() if missing else ():
-            if record.id in others and (planned := missing.pop(_place(record.spec), None)):
-                said = ", ".join(_differences(record.spec, planned.recorded()))
-                found[said] = found.get(said, 0) + 1
+        for id_ in sorted(others) if missing else ():
+            with suppress(RecordError):
+                spec = load_record(record_path(board.records_folder, id_)).spec
+                if planned := missing.pop(_place(spec), None):
+                    said = ", ".join(_differences(spec, planned.recorded()))
+                    found[said] = found.get(said, 0) + 1
     return "; ".join(
         f"{'1 missing run has a record' if count == 1 else f'{count} missing runs have records'} of {said}"
         for said, count in found.items()

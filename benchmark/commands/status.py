@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmark.board.index import Finished, Index, Plan, index_file, planned
+from benchmark.board.index import Index, Plan, index_file, planned
 from benchmark.board.record import failure_path, failure_reason
 from benchmark.engine.progress import duration, failures
 
@@ -16,8 +16,8 @@ def status_lines(
 ) -> list[str]:
     """Done, failed and missing cells per task, unreadable records, and the time the missing cells will take."""
     board, index = planned(folder, changes, data, model), Index(folder / "records", index_file(folder))
-    finished = index.finished()
-    done = {cell: finished[cell] for cell, _, _ in board.cells if cell in finished}
+    seconds = index.seconds()
+    done = {cell: seconds[cell] for cell, _, _ in board.cells if cell in seconds}
     failed = {cell for cell, _, _ in board.cells if cell in index.failures and cell not in done}
     lines = _by_task(board, done, failed)
     lines += failures(
@@ -27,7 +27,7 @@ def status_lines(
     return [*lines, f"in all {len(done)} of {len(board.cells)} done; {_left(board, done)}"]
 
 
-def _by_task(board: Plan, done: Mapping[str, Finished], failed: set[str]) -> list[str]:
+def _by_task(board: Plan, done: Mapping[str, float], failed: set[str]) -> list[str]:
     planned = Counter(task for _, task, _ in board.cells)
     finished = Counter(task for cell, task, _ in board.cells if cell in done)
     broken = Counter(task for cell, task, _ in board.cells if cell in failed)
@@ -37,7 +37,7 @@ def _by_task(board: Plan, done: Mapping[str, Finished], failed: set[str]) -> lis
     ]
 
 
-def _left(board: Plan, done: Mapping[str, Finished]) -> str:
+def _left(board: Plan, done: Mapping[str, float]) -> str:
     """Time for the missing cells, estimated from the median cost of finished ones of the same task."""
     missing = Counter(task for cell, task, _ in board.cells if cell not in done)
     if not missing:
@@ -45,7 +45,7 @@ def _left(board: Plan, done: Mapping[str, Finished]) -> str:
     costs: dict[int, list[float]] = {}
     for cell, task, _ in board.cells:
         if cell in done:
-            costs.setdefault(task, []).append(done[cell].seconds)
+            costs.setdefault(task, []).append(done[cell])
     if not costs:
         return "time left unknown until a cell is done"
     everything = median([seconds for values in costs.values() for seconds in values])

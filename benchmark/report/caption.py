@@ -99,18 +99,26 @@ def describe(
 
 def _told_apart(records: Sequence[Record]) -> list[Record]:
     """The first of all records that say the same in every fact: of thousands a few are left."""
-    found: dict[tuple[object, ...], Record] = {}
+    told: list[Record] = []
+    found: dict[tuple[object, ...], list[Record]] = {}
     for record in records:
         spec = record.spec
         run = (spec.task, spec.model, spec.data, spec.training.batch_size, record.cost.steps, record.sparsity.prunable)
-        data = (
-            record.model_fingerprint,
-            record.data_fingerprint,
-            *record.counts.items(),
-            record.splits.get("reported"),
-        )
-        found.setdefault((run, data, tuple(record.environment.items()), tuple(record.notes)), record)
-    return list(found.values())
+        known = found.setdefault((run, record.model_fingerprint, record.data_fingerprint), [])
+        if not any(_made_alike(record, other) for other in known):
+            known.append(record)
+            told.append(record)
+    return told
+
+
+def _made_alike(record: Record, other: Record) -> bool:
+    """Whether two records of one task, model and data say the same about their machine, their splits and themselves."""
+    return (
+        record.environment == other.environment
+        and record.notes == other.notes
+        and record.counts == other.counts
+        and record.splits.get("reported") == other.splits.get("reported")
+    )
 
 
 def _unit(records: Sequence[Record]) -> str:

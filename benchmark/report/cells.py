@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from benchmark.report.fields import Slot, TableError, value
 from benchmark.suite.spec import RunSpec
@@ -11,8 +11,7 @@ from benchmark.suite.spec import RunSpec
 State = Literal["done", "partial", "failed", "missing", "blank"]
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """One value of a cell and the record ids it was computed from (several in an average over tasks)."""
 
     value: float

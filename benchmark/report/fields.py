@@ -5,7 +5,7 @@ context fields   what a comparison keeps fixed: task, model, data, selection, me
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError, choices
@@ -24,8 +24,7 @@ class TableError(PrunebenchError):
     """The table cannot be built as asked, or would mislead."""
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(NamedTuple):
     """One planned run and one metric of it: its record if it finished, the reason if it failed."""
 
     spec: RunSpec

@@ -59,7 +59,7 @@ def recomputed(
         if place not in splits and known is not None:
             splits[place] = _split(known, record, load)
         split = splits.get(place, UNKNOWN)
-        now = replace(record, floor=split.floor) if split.floor else record
+        now = replace(record, floor=split.floor) if split.floor and split.floor != record.floor else record
         made.append(_checked(now, known, load) if _may_be_constant(now, split) else now)
     return made
 

@@ -26,16 +26,15 @@ def slots_of(
     plan: Sequence[RunSpec], by_id: Mapping[str, Record], metric: str, failures: Mapping[str, str]
 ) -> list[Slot]:
     """One slot per run and metric. A task without any record has one slot per run, its metric unknown: ''."""
-    available: dict[str, list[str]] = {}
+    available: dict[str, dict[str, float]] = {}  # the headline metric first
     for spec in plan:
         record = by_id.get(spec.id)
         if record is not None:
-            known = available.setdefault(spec.task, [record.metric])
-            known.extend(name for name in record.metrics if name not in known)
+            available.setdefault(spec.task, {record.metric: 0.0}).update(record.metrics)
     every = {name for names in available.values() for name in names}
     if metric not in ("headline", "all") and metric not in every:
         raise TableError(f"metric: found '{metric}'; {choices(metric, ['headline', 'all', *every])}")
-    shown = {task: _chosen(names, metric) for task, names in available.items()}
+    shown = {task: _chosen(list(names), metric) for task, names in available.items()}
     return [
         _slot(spec, name, by_id.get(spec.id), failures.get(spec.id))
         for spec in plan

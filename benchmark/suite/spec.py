@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from functools import cached_property
+from functools import cached_property, lru_cache
 from operator import itemgetter
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
@@ -244,6 +244,7 @@ class RunSpec(Strict):
 _BUT_SEED = itemgetter(*(name for name in RunSpec.model_fields if name != "seed"))
 
 
+@lru_cache(1000)
 def portable(model: str) -> str:
     """A model's name: the last part of its hub id or path, so that one board has the same ids on every machine.
 
@@ -255,6 +256,7 @@ def portable(model: str) -> str:
     return f"{name} (folder)" if name == "mini" != model else name
 
 
+@lru_cache(1000)
 def portable_plugin(text: str) -> str:
     """A configured plugin that is named by its file, without the folder: `ideas/mine.py[power=2]` is `mine.py[power=2]`."""
     if ".py" not in text:

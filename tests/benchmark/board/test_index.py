@@ -46,11 +46,10 @@ def agrees(folder: Path, file: Path | None = None) -> Index:
     """The index tells what the records themselves tell, problems included."""
     records, problems = load_records(folder)
     found = Index(folder, file or file_of(folder))
-    assert found.summaries() == [shortened(record) for record in records]
+    assert found.summaries([record.spec for record in records]) == [shortened(record) for record in records]
     assert [str(problem) for problem in found.problems] == [str(problem) for problem in problems]
     assert found.ids == {record.id for record in records}
-    told = {name: (task, seconds) for name, (task, seconds) in found.finished().items()}
-    assert told == {record.id: (record.spec.task, record.cost.total_seconds) for record in records}
+    assert found.seconds() == {record.id: record.cost.total_seconds for record in records}
     return found
 
 
@@ -90,7 +89,7 @@ def test_only_what_changed_is_read_again(folder: Path, read_files: list[str]) ->
 
 def test_a_board_without_records(tmp_path: Path) -> None:
     found = Index(tmp_path / "records", tmp_path / "cache" / "index.sqlite")
-    assert (found.summaries(), found.problems) == ([], [])
+    assert (found.summaries([]), found.problems) == ([], [])
     assert not (tmp_path / "cache").exists()
 
 
@@ -166,9 +165,9 @@ CHANGES: list[Callable[[Path], object]] = [
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_record_is_read_again(folder: Path, change: Callable[[Path], object]) -> None:
-    before = agrees(folder).summaries()
+    before = agrees(folder).contents
     change(record_files(folder)[1])
-    assert agrees(folder).summaries() != before
+    assert agrees(folder).contents != before
     agrees(folder)
 
 
@@ -257,7 +256,7 @@ def of_another_board(file: Path) -> None:
     """A board whose records have the same names and say something else."""
     other = file.parent / "other"
     write_board(other, COUNT, seed=1)
-    Index(other / "records", file.parent / "other.sqlite").summaries()
+    Index(other / "records", file.parent / "other.sqlite")
     (file.parent / "other.sqlite").replace(file)
 
 
@@ -332,7 +331,7 @@ def test_an_index_that_cannot_be_written_is_done_without(folder: Path, monkeypat
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
     assert index_file(folder.parent) is None
-    assert len(Index(folder, None).summaries()) == COUNT
+    assert len(Index(folder, None).contents) == COUNT
 
 
 def test_a_read_only_index_is_read(folder: Path, read_files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,7 +371,7 @@ index.WORTH, index.SETTLED = 1, -3600.0
 folder = Path(sys.argv[1])
 for _ in range(15):
     found = index.Index(folder / "records", index.index_file(folder))
-    assert len(found.summaries()) == int(sys.argv[2]) and not found.problems
+    assert len(found.contents) == int(sys.argv[2]) and not found.problems
     path = sorted((folder / "records").glob("*.json"))[int(sys.argv[3])]
     path.touch()
     if sys.argv[3] == "0":
