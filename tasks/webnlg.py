@@ -7,8 +7,8 @@
 
 Gardent et al. 2017, https://aclanthology.org/W17-3518; Castro Ferreira et al. 2020, https://aclanthology.org/2020.webnlg-1.7.
 An example is an entry with all its texts. Every metric is also given as `<metric>_seen` and `<metric>_unseen`. BLEU ignores case
-in 2017 and not in 2020, as the challenges' scripts do; those count only the first three (2017) or four (2020) references, here
-all count.
+in 2017 and not in 2020, as the challenges' scripts do. Those read only the first three (2017) or four (2020) references, and an
+empty line for each that is missing: `bleu_script` counts so, `bleu` counts all and no empty one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -47,6 +47,11 @@ class Webnlg(TextGeneration):
     def lowercase(self) -> bool:
         """The script of 2017 ignores case (multi-bleu -lc), that of 2020 does not."""
         return self.variant == "2017"
+
+    @property
+    def script(self) -> int:
+        """The references that the challenge's script reads."""
+        return {"2017": 3, "2020": 4}.get(self.variant, 0)
 
     def layout(self, data: str) -> Layout:
         """The challenge's training and test files."""

@@ -83,6 +83,7 @@ METRICS = {
     "precision": "Prec.",
     "recall": "Rec.",
     "bleu": "BLEU",
+    "bleu_script": "BLEU (script)",
     "chrf": "chrF",
     "rouge_l": "ROUGE-L",
     "meteor": "METEOR",

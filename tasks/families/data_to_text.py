@@ -100,6 +100,11 @@ class TextGeneration(Task):
         """Whether the benchmark's own script ignores case in BLEU."""
         return False
 
+    @property
+    def script(self) -> int:
+        """How many references the benchmark's own script reads where that makes another BLEU; 0 where it does not."""
+        return 0
+
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("beams", "max_target"):
@@ -146,7 +151,8 @@ class PreparedText(PreparedTask[Pair]):
     def signatures(self) -> dict[str, str]:
         """How each metric is computed, by name."""
         references = {len(example.texts) for example in self.examples("reported")}
-        return signatures(self.task.lowercase, references.pop() if len(references) == 1 else None)
+        count = references.pop() if len(references) == 1 else None
+        return signatures(self.task.lowercase, count, self.task.script)
 
     @property
     def decoder_only(self) -> bool:
@@ -277,7 +283,8 @@ class PreparedText(PreparedTask[Pair]):
         predictions = self.write(model, split)
         trained = [example for name in ("train", "heldout") if name in self.counts for example in self.examples(name)]
         texts = [example.texts for example in examples]
-        return text_outcomes(predictions, texts, self.task.lowercase) | self.task.marks(examples, trained), predictions
+        outcomes = text_outcomes(predictions, texts, self.task.lowercase, self.task.script)
+        return outcomes | self.task.marks(examples, trained), predictions
 
     def hub_metrics(self) -> Sequence[HubMetric]:
         """Those of the option `extra`."""

@@ -10,6 +10,8 @@ whole corpus, because matches and lengths are summed over examples before anythi
 n-grams. NIST counts as the E2E challenge's script does: an n-gram matches up to the highest count that any one reference has, and
 the reference length is the mean over an example's references (nltk takes the one reference that fits best, order by order, which
 gives lower figures). One thing differs: an output of fewer than n words has no n-grams here, where the script subtracts them.
+WebNLG's own script (multi-bleu on files of references) counts only the first references of an example, and an empty line where
+it has fewer, whose length is the closest to that of a very short output. `bleu_script` is that count; `bleu` is not.
 NIST's information weights come from all references given to `text_outcomes`; a resampled corpus keeps them. NIST is no percentage.
 Texts are lower-cased for BLEU, chrF and NIST where a benchmark's own script does so.
 
@@ -29,14 +31,18 @@ from tasks.base import Outcomes
 BLEU_ORDERS = range(1, 5)
 CHRF_ORDERS = range(1, 7)
 NIST_ORDERS = range(1, 6)
+SCRIPT = "script_"
 
 Tokens = list[str]
 
 
-def text_outcomes(predictions: Sequence[str], references: Sequence[Sequence[str]], lowercase: bool) -> Outcomes:
+def text_outcomes(
+    predictions: Sequence[str], references: Sequence[Sequence[str]], lowercase: bool, script: int = 0
+) -> Outcomes:
     """Numbers [examples] whose sums give every metric: `bleu_match_n`, `bleu_total_n`, `sys_len`, `ref_len`,
     `chrf_hyp_n`, `chrf_ref_n`, `chrf_match_n`, `nist_info_n`, `nist_count_n`, `nist_sys_len`, `nist_ref_len`, and `rouge_l`
-    in [0, 1]. Every example has at least one reference that is not empty."""
+    in [0, 1]; with `script`, the number of references that a benchmark's own script reads, BLEU's also as `script_...`. Every
+    example has at least one reference that is not empty."""
     texts = [[text for text in group if text] for group in references]
     assert all(texts), "an example without reference cannot be scored"
     return (
@@ -44,21 +50,25 @@ def text_outcomes(predictions: Sequence[str], references: Sequence[Sequence[str]
         | _chrf_outcomes(predictions, texts, lowercase)
         | _nist_outcomes(predictions, texts, lowercase)
         | _rouge_outcomes(predictions, texts)
+        | (_script_outcomes(predictions, texts, lowercase, script) if script else {})
     )
 
 
 def text_metrics(outcomes: Outcomes) -> dict[str, float]:
-    """`bleu`, `chrf`, `rouge_l` in percent and `nist` of the corpus that `outcomes` sum up to."""
-    return {
+    """`bleu`, `chrf`, `rouge_l` in percent and `nist` of the corpus that `outcomes` sum up to; `bleu_script` where they have it."""
+    found = {
         "bleu": _bleu(outcomes),
         "rouge_l": 100.0 * float(np.mean(outcomes["rouge_l"])),
         "chrf": _chrf(outcomes),
         "nist": _nist(outcomes),
     }
+    script = {name.removeprefix(SCRIPT): sums for name, sums in outcomes.items() if name.startswith(SCRIPT)}
+    return found | ({"bleu_script": _bleu(script)} if script else {})
 
 
-def signatures(lowercase: bool, references: int | None) -> dict[str, str]:
-    """How each metric was computed, for the record; `references` per example, None where their number varies."""
+def signatures(lowercase: bool, references: int | None, script: int = 0) -> dict[str, str]:
+    """How each metric was computed, for the record; `references` per example, None where their number varies; `script` as in
+    `text_outcomes`."""
     from importlib.metadata import version
 
     found = {}
@@ -66,6 +76,8 @@ def signatures(lowercase: bool, references: int | None) -> dict[str, str]:
         metric.num_refs = references or -1
         found[name] = str(metric.get_signature())
     found["chrf"] = f"chrF2|{found['chrf']}"
+    if script:
+        found["bleu_script"] = f"{found['bleu']}|the first {script} references, empty ones for those that are missing"
     case = "lc" if lowercase else "mixed"
     return found | {
         "rouge_l": f"rouge-score|best reference|f-measure|stemmer:no|version:{version('rouge-score')}",
@@ -100,6 +112,13 @@ def _bleu_outcomes(predictions: Sequence[str], references: Sequence[Sequence[str
     table = _segments(_sacrebleu(lowercase), predictions, references)
     names = ["sys_len", "ref_len", *(f"bleu_match_{n}" for n in BLEU_ORDERS), *(f"bleu_total_{n}" for n in BLEU_ORDERS)]
     return dict(zip(names, table.T, strict=True))
+
+
+def _script_outcomes(
+    predictions: Sequence[str], references: Sequence[Sequence[str]], lowercase: bool, count: int
+) -> Outcomes:
+    read = [[*group[:count], *[""] * (count - len(group))] for group in references]
+    return {f"{SCRIPT}{name}": column for name, column in _bleu_outcomes(predictions, read, lowercase).items()}
 
 
 def _bleu(outcomes: Outcomes) -> float:

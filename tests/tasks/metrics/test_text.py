@@ -15,6 +15,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from tasks.base import resample
 from tasks.metrics.text import signatures, text_metrics, text_outcomes
+from tasks.webnlg import Webnlg
 
 PREDICTIONS = ["The mill serves cheap pasta.", "Zizzi is a pub near the river", "Cotto, a coffee shop ."]
 REFERENCES = [
@@ -110,6 +111,32 @@ def test_perfect_and_empty_predictions() -> None:
     assert perfect["rouge_l"] == pytest.approx(100.0)
     empty = text_metrics(text_outcomes(["", "", ""], REFERENCES, lowercase=False))
     assert set(empty.values()) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("references", "brevity"),
+    [
+        (["a b c d e f g h"], 1.0),  # two lines are missing: their length, 0, is nearer to 4 than 8 is, or as near
+        (["a b c d e f"], math.exp(1 - 6 / 4)),
+        (["a b c d e f g h", "a b c d e f g h"], 1.0),
+        (["a b c d e f g h"] * 3, math.exp(1 - 8 / 4)),
+        (["a b c d e f g h"] * 3 + ["a b c d"], math.exp(1 - 8 / 4)),  # the fourth is not read
+    ],
+)
+def test_the_scripts_bleu_reads_some_references_and_an_empty_one_for_each_missing(
+    references: list[str], brevity: float
+) -> None:
+    metrics = text_metrics(text_outcomes(["a b c d"], [references], lowercase=True, script=3))
+    assert metrics["bleu_script"] == pytest.approx(100 * brevity)
+    nearest = min((len(text.split()) for text in references), key=lambda length: abs(length - 4))
+    assert metrics["bleu"] == pytest.approx(100 * min(1, math.exp(1 - nearest / 4)))
+
+
+def test_only_benchmarks_with_such_a_script_have_its_number() -> None:
+    outcomes = text_outcomes(PREDICTIONS, REFERENCES, lowercase=True)
+    assert "bleu_script" not in text_metrics(outcomes) | signatures(lowercase=True, references=None)
+    assert [Webnlg(variant).script for variant in ("2017", "2020")] == [3, 4]
+    assert "first 3 references" in signatures(lowercase=True, references=None, script=3)["bleu_script"]
 
 
 def test_a_resampled_corpus_scores_as_the_repeated_texts() -> None:
