@@ -219,7 +219,8 @@ def hooks() -> ModuleType:
 
 def test_the_reference_has_every_plugin_with_its_formula_and_options(hooks: ModuleType) -> None:
     pytest.importorskip("latex2mathml")
-    from benchmark.plugins.registry import KINDS, builtin_names
+    from benchmark.plugins.classes import KINDS
+    from benchmark.plugins.registry import builtin_names
 
     pages = hooks.pages()
     for kind in KINDS:

@@ -1,12 +1,12 @@
 """Completes names of plugins in the shell, which completes files and boards by itself."""
 
-from benchmark.plugins import registry
+from benchmark.plugins import classes
 from benchmark.plugins.catalogue import catalogue
 
 
 def plugins(incomplete: str) -> list[str]:
     """Plugins of all kinds, in the spellings that a name may have."""
-    return [name for kind in registry.KINDS for name in _names(kind) if name.startswith(incomplete)]
+    return [name for kind in classes.KINDS for name in _names(kind) if name.startswith(incomplete)]
 
 
 def criteria(incomplete: str) -> list[str]:

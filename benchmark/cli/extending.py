@@ -16,7 +16,7 @@ def list_plugins(
 ) -> None:
     """List plugins: name, one-line claim, options with their defaults."""
     from benchmark.commands.list import catalogue_lines
-    from benchmark.plugins.registry import KINDS
+    from benchmark.plugins.classes import KINDS
 
     echo("\n".join(line for name in ([kind] if kind else KINDS) for line in catalogue_lines(name)))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from benchmark.errors import PrunebenchError, choices
-from benchmark.plugins import registry
+from benchmark.plugins import classes, registry
 from benchmark.plugins.broken import origin, own_traceback
 from benchmark.plugins.files import file_called
 
@@ -90,13 +90,13 @@ def kind_of(text: str) -> str:
     """The kind of the plugin of this name or in this file; PrunebenchError if there is none or several."""
     name, _ = registry.parse(text)
     if name.partition(":")[0].endswith(".py"):
-        return registry.kind_in_file(name)
-    kinds = [kind for kind in registry.KINDS if name.partition("/")[0] in registry.names(kind)]
+        return classes.kind_in_file(name)
+    kinds = [kind for kind in classes.KINDS if name.partition("/")[0] in registry.names(kind)]
     if len(kinds) == 1:
         return kinds[0]
     if kinds:
         raise PrunebenchError(f"'{name}' names plugins of several kinds; choose one with --kind: {', '.join(kinds)}")
-    known = [known for kind in registry.KINDS for known in registry.names(kind)]
+    known = [known for kind in classes.KINDS for known in registry.names(kind)]
     meant = file_called(name)
     hint = f"did you mean '{meant}'? choices: {', '.join(sorted(known))}" if meant else choices(name, known)
     raise PrunebenchError(f"no plugin is called '{name}'; {hint}")

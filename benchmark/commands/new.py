@@ -10,7 +10,7 @@ from string import Template
 from benchmark.commands.check import CONTRACTS
 from benchmark.errors import PrunebenchError, choices
 from benchmark.machine.atomic import WriteError, write_text
-from benchmark.plugins import registry
+from benchmark.plugins import classes, registry
 
 BOARD = "board"
 PLURALS = {"criterion": "criteria", "regularizer": "regularizers", "schedule": "schedules", "task": "tasks"}
@@ -91,7 +91,7 @@ def _new_package(kind: str, name: str, folder: Path) -> Written:
         "dashed": name.replace("_", "-"),
         "module": module,
         "cls": class_name(name, _template(f"{kind}.py.txt"), kind.capitalize()),
-        "group": registry.KINDS[plural].group,
+        "group": classes.KINDS[plural].group,
         "checks": checks,
         "check": check,
         "usage": USAGES[kind].format(name=name),

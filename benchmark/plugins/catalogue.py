@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.machine.safe_read import read_regular_file
+from benchmark.plugins.classes import KINDS, Kind, class_names, package_folder
 from benchmark.plugins.files import plugin_file
 from benchmark.plugins.locate import LARGEST, find_module
-from benchmark.plugins.registry import KINDS, Kind, builtin_names, class_names, package_folder
+from benchmark.plugins.registry import builtin_names
 
 LONGEST_NUMBER = 10**100
 """Larger numbers are shown as they are written in the source."""

@@ -7,23 +7,17 @@ that names both owners.
 
 import dataclasses
 import importlib
-import importlib.util
 import pkgutil
 import re
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
-from types import ModuleType
 from typing import Any, get_type_hints
 
 from benchmark.errors import PrunebenchError, choices
-from benchmark.plugins.broken import BrokenPluginError, SlipError, broken
-from benchmark.plugins.files import VARIABLE, file_called, files_run, is_file, plugin_file
+from benchmark.plugins.broken import BrokenPluginError, broken
+from benchmark.plugins.classes import KINDS, Kind, checked, class_at, class_in, defines_plugin, package_folder
+from benchmark.plugins.files import file_called, is_file
 from benchmark.plugins.labels import labelled
-from criteria.common.slips import slips
 
 NOT_PLUGINS = {"base", "checks"}
 
@@ -32,36 +26,6 @@ REFUSALS = (PrunebenchError, ValueError, TypeError, AssertionError)
 
 LONGEST = 2000
 """Longest text of a configured plugin, in characters, since patterns are matched against it."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of plugin: the package its files lie in and the base class they share."""
-
-    name: str
-    package: str
-    base: str
-
-    @property
-    def group(self) -> str:
-        """The entry-point group of third parties."""
-        return f"prunebench.{self.name}"
-
-    @property
-    def singular(self) -> str:
-        """Its name in messages."""
-        return self.base.lower()
-
-
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind("criteria", "criteria", "Criterion"),
-        Kind("regularizers", "criteria.regularizers", "Regularizer"),
-        Kind("schedules", "benchmark.pruning.schedules", "Schedule"),
-        Kind("tasks", "tasks", "Task"),
-    )
-}
 
 
 def configure(kind: str, text: str) -> Any:
@@ -121,7 +85,7 @@ def load(kind: str, name: str) -> type[Any]:
     """The plugin class called `name`, imported now; PrunebenchError where it is unknown, claimed twice or broken."""
     found = KINDS[kind]
     if is_file(name):
-        return _from_path(found, name)
+        return class_at(found, name)
     owners: list[str | EntryPoint] = [*foreign(kind, name)]
     if name in builtin_names(kind):
         owners.insert(0, f"{found.package}.{name}")
@@ -136,8 +100,8 @@ def load(kind: str, name: str) -> type[Any]:
     owner = owners[0]
     try:
         if isinstance(owner, EntryPoint):
-            return _checked(found, owner.load(), owner_of(owner))
-        return _class_in(found, importlib.import_module(owner), name)
+            return checked(found, owner.load(), owner_of(owner))
+        return class_in(found, importlib.import_module(owner), name)
     except (PrunebenchError, KeyboardInterrupt):
         raise
     except BaseException as error:
@@ -183,26 +147,6 @@ def is_builtin(kind: str, text: str) -> bool:
     return not is_file(name) and (name.partition("/")[0] if kind == "tasks" else name) in builtin_names(kind)
 
 
-def package_folder(kind: Kind) -> Path:
-    """Folder of the built-in plugins of a kind; only the package's empty `__init__` is imported."""
-    spec = importlib.util.find_spec(kind.package)
-    assert spec is not None
-    assert spec.submodule_search_locations
-    return Path(spec.submodule_search_locations[0])
-
-
-def class_names(stem: str, kind: Kind) -> set[str]:
-    """Names that the class in `<stem>.py` may have, in lower case: the file's name, with or without the kind behind it."""
-    plain = re.sub(r"[\W_]", "", stem).lower()
-    return {plain, plain + kind.base.lower()}
-
-
-def defines_plugin(path: Path, kind: Kind) -> bool:
-    """Whether the file defines a class named after it (read as text: listing imports nothing)."""
-    classes = re.findall(r"^class (\w+)\(", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return bool({name.lower() for name in classes} & class_names(path.stem, kind))
-
-
 def owner_of(owner: str | EntryPoint) -> str:
     """Who provides a plugin, for messages."""
     if isinstance(owner, str):
@@ -214,121 +158,6 @@ def owner_of(owner: str | EntryPoint) -> str:
 def foreign(kind: str, name: str) -> list[EntryPoint]:
     """Entry points of installed distributions that are called `name`."""
     return list(entry_points(group=KINDS[kind].group, name=name))
-
-
-def _from_path(kind: Kind, text: str) -> type[Any]:
-    """The class in a file that the user named by its path. Importing runs the file."""
-    location, _, cls = text.partition(":")
-    module = module_at(location, f"{kind.singular} '{text}'")
-    if cls:
-        if not hasattr(module, cls):
-            raise BrokenPluginError(f"{kind.singular} '{text}': {module.__file__} defines no {cls}")
-        return _checked(kind, getattr(module, cls), location)
-    return _class_in(kind, module, Path(location).stem)
-
-
-def module_at(location: str, what: str) -> ModuleType:
-    """The module in the file at `location`, run now; PrunebenchError, with `what` it should have been, where that fails."""
-    path = plugin_file(location)
-    if path is None:
-        raise PrunebenchError(f"{what}: no file {location}")
-    if not files_run():
-        raise BrokenPluginError(
-            f"{what}: {path} is not run by commands that only show a board; {VARIABLE}=yes lets them, where you trust it"
-        )
-    spec = importlib.util.spec_from_file_location(f"prunebench_plugin_{path.stem}", path.resolve())
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up by name
-    try:
-        spec.loader.exec_module(module)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise broken(what, error) from error
-    return module
-
-
-def kind_in_file(name: str) -> str:
-    """The kind of the plugin in the file `name` (`file.py` or `file.py:Class`), by its base class; PrunebenchError if none shows."""
-    location, _, cls = name.partition(":")
-    module, stem = module_at(location, f"plugin '{name}'"), Path(location).stem
-    kinds = {own: kind for own in own_classes(module) if (kind := _kind_of_class(own)) is not None}
-    wanted = {cls.lower()} if cls else set.union(*(class_names(stem, kind) for kind in KINDS.values()))
-    for own, kind in kinds.items():
-        if own.__name__.lower() in wanted:
-            return kind.name
-    bases = ", ".join(f"{kind.package}.base.{kind.base}" for kind in KINDS.values())
-    for own in own_classes(module):
-        if own.__name__.lower() in wanted:
-            raise BrokenPluginError(
-                f"{name}: class {own.__name__} has no base class that says its kind: derive it from one of {bases}"
-            )
-    raise BrokenPluginError(_no_class(name, cls or expected_class(stem), list(kinds) or own_classes(module)))
-
-
-def own_classes(module: ModuleType) -> list[type[Any]]:
-    """The classes that `module` defines, and not just imports."""
-    return [value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__]
-
-
-def expected_class(stem: str) -> str:
-    """What the class in `<stem>.py` should be called: MyIdea in my_idea.py."""
-    return re.sub(r"[^A-Za-z0-9]", "", stem.title())
-
-
-def _kind_of_class(cls: type) -> Kind | None:
-    """The kind whose base class `cls` derives from; that base is loaded already, or nothing could derive from it."""
-    for kind in KINDS.values():
-        base = getattr(sys.modules.get(f"{kind.package}.base"), kind.base, None)
-        if base is not None and issubclass(cls, base):
-            return kind
-    return None
-
-
-def _no_class(name: str, expected: str, found: Sequence[type]) -> str:
-    others = ", ".join(one.__name__ for one in found)
-    hint = (
-        f"found {others}; rename the class, or name it as {Path(name).name}:{found[0].__name__}"
-        if found
-        else "found none"
-    )
-    return f"{name} defines no class named after the file; expected {expected}, {hint}"
-
-
-def _class_in(kind: Kind, module: ModuleType, stem: str) -> type[Any]:
-    """The class that `module` defines, and not just imports, named after its file."""
-    own = {value.__name__.lower(): value for value in own_classes(module)}
-    for candidate in class_names(stem, kind):
-        if candidate in own:
-            return _checked(kind, own[candidate], module.__name__.removeprefix("prunebench_plugin_"))
-    derived = [one for one in own.values() if _kind_of_class(one) == kind]
-    raise BrokenPluginError(_no_class(str(module.__file__), expected_class(stem), derived or list(own.values())))
-
-
-def _checked(kind: Kind, cls: Any, owner: str) -> type[Any]:
-    base = getattr(importlib.import_module(f"{kind.package}.base"), kind.base)
-    if not isinstance(cls, type):
-        raise BrokenPluginError(
-            f"{kind.singular} {cls!r} of {owner} is no class: expected one derived from {kind.base}"
-        )
-    if not issubclass(cls, base):
-        raise BrokenPluginError(
-            f"{kind.singular} {cls.__name__} of {owner} lacks its base class: write class {cls.__name__}({kind.base}), "
-            f"with {kind.base} from {kind.package}.base"
-        )
-    if not dataclasses.is_dataclass(cls):
-        frozen = "@dataclass" if kind.name == "regularizers" else "@dataclass(frozen=True)"
-        raise BrokenPluginError(
-            f"{kind.singular} {cls.__name__} of {owner} is no dataclass: write {frozen} above class {cls.__name__}"
-        )
-    for name, meant in slips(cls, base):
-        raise SlipError(
-            f"{kind.singular} {cls.__name__} of {owner}: {name} is no part of the contract: did you mean {meant}? "
-            f"Call what is your own _{name}, or an option otherwise"
-        )
-    return cls
 
 
 def _variant(kind: Kind, name: str) -> tuple[str, str]:

@@ -5,8 +5,9 @@ import re
 
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.plugins.catalogue import entry_of, literal
+from benchmark.plugins.classes import KINDS
 from benchmark.plugins.files import files_run, is_file, plugin_file
-from benchmark.plugins.registry import KINDS, configure, parse, spell
+from benchmark.plugins.registry import configure, parse, spell
 
 
 def canonical(kind: str, text: str) -> str:

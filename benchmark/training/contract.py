@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 
-from benchmark.plugins import registry
+from benchmark.plugins import classes, registry
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.pruning.schedules import checks as schedules
 from benchmark.suite.spec import RunSpec
@@ -30,7 +30,7 @@ def require_contract(spec: RunSpec, total: int) -> None:
         if registry.is_builtin(kind, text):
             continue
         if breach := _breach(kind, text, total, spec.sparsity):
-            raise BrokenPluginError(f"{registry.KINDS[kind].singular} '{text}' breaks its contract: {breach}")
+            raise BrokenPluginError(f"{classes.KINDS[kind].singular} '{text}' breaks its contract: {breach}")
 
 
 @cache

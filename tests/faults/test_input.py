@@ -26,7 +26,8 @@ from benchmark.commands.views import View, table_text
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import files as plugin_files
 from benchmark.plugins import registry
-from benchmark.plugins.registry import KINDS, configure
+from benchmark.plugins.classes import KINDS
+from benchmark.plugins.registry import configure
 from benchmark.plugins.spelling import canonical
 from benchmark.report.escape import for_terminal
 from benchmark.suite.read import load_suite, parse_changes

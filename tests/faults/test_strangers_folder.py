@@ -201,7 +201,7 @@ def test_odd_sources_are_read_or_refused_in_words(tmp_path: Path, monkeypatch: p
     from benchmark.errors import PrunebenchError
     from benchmark.plugins import files
     from benchmark.plugins.catalogue import entry_of
-    from benchmark.plugins.registry import KINDS
+    from benchmark.plugins.classes import KINDS
 
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(files._Command, "only_looks", True)

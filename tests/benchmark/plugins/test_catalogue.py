@@ -15,7 +15,8 @@ from benchmark.commands.list import catalogue_lines
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import catalogue, registry
 from benchmark.plugins.catalogue import Entry
-from benchmark.plugins.registry import KINDS, configure, load, names
+from benchmark.plugins.classes import KINDS
+from benchmark.plugins.registry import configure, load, names
 from benchmark.plugins.spelling import canonical
 from criteria.magnitude import Magnitude
 from tests.benchmark.plugin_sources import PLUGIN

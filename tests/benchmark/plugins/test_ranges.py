@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from benchmark.errors import PrunebenchError
-from benchmark.plugins import registry
+from benchmark.plugins import classes, registry
 
 WRONG: dict[type, list[object]] = {
     bool: ["yes", 0, 1, 2.5, math.nan, None],
@@ -20,7 +20,7 @@ NEGATIVE = {"length_penalty", "threshold"}
 """Numbers that may be below zero."""
 OPTIONS = [
     (kind, name, field)
-    for kind in registry.KINDS
+    for kind in classes.KINDS
     for name in registry.builtin_names(kind)
     for field in dataclasses.fields(registry.load(kind, name))
     if field.init and field.name != "variant"

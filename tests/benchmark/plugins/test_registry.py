@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.errors import PrunebenchError
-from benchmark.plugins import registry
-from benchmark.plugins.registry import KINDS, builtin_names, configure, load, names, parse
+from benchmark.plugins import classes
+from benchmark.plugins.classes import KINDS
+from benchmark.plugins.registry import builtin_names, configure, load, names, parse
 from benchmark.plugins.spelling import canonical
 from criteria.magnitude import Magnitude
 from criteria.principled import Principled
@@ -148,7 +149,7 @@ def test_every_built_in_can_be_loaded_under_its_name(kind: str) -> None:
     assert set(builtin_names(kind)) <= set(names(kind))
     for name in builtin_names(kind):
         cls = load(kind, name)
-        assert cls.__name__.lower() in registry.class_names(name, KINDS[kind])
+        assert cls.__name__.lower() in classes.class_names(name, KINDS[kind])
 
 
 def test_the_first_line_of_plugins_is_there() -> None:
