@@ -24,11 +24,12 @@ PACKAGES = ("benchmark", "criteria", "tasks", "transformers")
 
 
 class Watch(TorchDispatchMode):
-    """Counts `launches`, and `reads` by the line of the project's or the library's code that made them."""
+    """Counts `launches`, the `bytes` that they read and write, and `reads` by the line of the project's or the library's code that
+    made them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.launches, self.reads = 0, Counter[str]()
+        self.launches, self.bytes, self.reads = 0, 0, Counter[str]()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -39,9 +40,11 @@ class Watch(TorchDispatchMode):
         if away and func is torch.ops.aten.nonzero.default:
             self.reads[_line()] += 1
             return torch.zeros(args[0].numel(), args[0].dim(), dtype=torch.int64, device=META)
+        given = func(*args, **kwargs)
         if away and func.overloadpacket.__name__ not in NO_LAUNCH:
             self.launches += 1
-        return func(*args, **kwargs)
+            self.bytes += _bytes((*args, *kwargs.values(), given))
+        return given
 
 
 def _is_away(value: Any) -> bool:
@@ -50,6 +53,13 @@ def _is_away(value: Any) -> bool:
     return (
         value == META if isinstance(value, torch.device) else isinstance(value, torch.Tensor) and value.device == META
     )
+
+
+def _bytes(value: Any) -> int:
+    """Of all tensors on the device among `value`, each as large as it is seen."""
+    if isinstance(value, (list, tuple)):
+        return sum(map(_bytes, value))
+    return value.numel() * value.element_size() if isinstance(value, torch.Tensor) and value.device == META else 0
 
 
 def _line() -> str:

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmark.pruning.selection import (
-    _from_sortable,
+    INFINITE,
+    _float_of,
     _keep_above,
     _radix_kth,
-    _sortable,
     keep_highest,
     keep_highest_rows,
 )
@@ -102,12 +102,22 @@ def test_more_pruning_prunes_the_same_and_more(case: tuple[Tensor, int]) -> None
         assert not (keep_highest(scores, k) & ~keep_highest(scores, k - 1)).any()
 
 
-@given(st.lists(FLOATS, min_size=2, max_size=2))
-def test_keys_are_ordered_as_the_floats(pair: list[float]) -> None:
-    scores = torch.tensor(pair, dtype=torch.float32)
-    low, high = _sortable(scores).tolist()
-    assert (low < high, low == high) == (bool(scores[0] < scores[1]), bool(scores[0] == scores[1]))
-    assert torch.equal(_from_sortable(_sortable(scores)), scores)
+KEYS = st.integers(-INFINITE, INFINITE) | st.integers(-3, 3)
+
+
+@given(st.lists(KEYS, min_size=2, max_size=2))
+def test_keys_are_ordered_as_the_floats(pair: list[int]) -> None:
+    low, high = _float_of(torch.tensor(pair)).tolist()
+    assert (low < high, low == high) == (pair[0] < pair[1], pair[0] == pair[1])
+    assert low == -_float_of(torch.tensor(-pair[0]))
+
+
+@given(st.floats(0, width=32, allow_nan=False))
+def test_keys_count_the_floats_from_zero(value: float) -> None:
+    key = torch.tensor(abs(value), dtype=torch.float32).view(torch.int32)
+    assert _float_of(key.to(torch.int64)) == value
+    beyond = torch.nextafter(torch.tensor(value, dtype=torch.float32), torch.tensor(torch.inf))
+    assert _float_of(key.to(torch.int64) + 1) == beyond
 
 
 @pytest.mark.parametrize("k", [1, 500, 1000])
