@@ -1,7 +1,13 @@
-"""Compiles training steps with torch.compile, for GPUs: one graph for all widths of a batch. Evaluation is not compiled.
+"""Compiles training steps with torch.compile, for GPUs: kernels are made once for all widths of a batch, and launched as CUDA graphs.
+
+Of every width that batches have (a multiple of eight, prefetch.py) a forward and a backward graph are recorded, so that the host
+launches two graphs a step in place of a thousand kernels. Graphs hold addresses. Those of the parameters are the same in every forward
+pass of training: masks and rewinds write into the vectors that they are views of, and only an evaluation, which is not compiled,
+points them elsewhere for a while (`Pruner.evaluating`).
 
 The mask, the criterion and the optimizer work on flat vectors outside the model and are not compiled: they are a handful of
 kernels as they are. Results may differ in the last bits, as they do between devices; the record says that the run was compiled.
+Dropout draws from torch's generators, as without.
 """
 
 from collections.abc import Iterator
@@ -12,6 +18,8 @@ import torch
 from torch import nn
 
 BACKEND = "inductor"
+OPTIONS = {"triton.cudagraphs": True, "fallback_random": True}
+"""CUDA graphs, where there is CUDA; and torch's own dropout, whose draws are those of a run that is not compiled."""
 GRAPHS = 64
 """Compilations of one function before dynamo gives up on it for good. All heads and tasks of a process share those of the
 library's model classes, and of dynamo's own eight every head takes two."""
@@ -20,10 +28,13 @@ library's model classes, and of dynamo's own eight every head takes two."""
 def compile_steps(model: nn.Module) -> None:
     """Compile the model's own `forward`, in place: names and state dict stay, a copy of the model is not compiled."""
     import torch._dynamo  # a second of imports, for those who compile
+    import torch._inductor.config
 
     config: Any = torch._dynamo.config
     config.cache_size_limit = max(config.cache_size_limit, GRAPHS)
-    model.compile(backend=BACKEND, dynamic=True)
+    graphs: Any = torch._inductor.config.triton
+    graphs.cudagraph_dynamic_shape_warn_limit = None  # a graph of every width is what is wanted
+    model.compile(backend=BACKEND, dynamic=True, options=OPTIONS)
 
 
 @contextmanager

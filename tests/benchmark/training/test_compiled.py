@@ -1,14 +1,22 @@
 """A compiled run takes the steps of the plain one: traced whole by dynamo, and run by a backend that changes nothing."""
 
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from benchmark.bench.stepper import TINY, Stepper, batch
+from benchmark.pruning.schedules.cubic import Cubic
 from benchmark.suite.spec import RunSpec, Training
 from benchmark.training import compiled
+from benchmark.training import run as running
+from benchmark.training.cpu import WAYS
 from benchmark.training.run import Options, run
+from benchmark.training.unread_masks import always_make_masks
 
 TRAINING = Training(steps=4, batch_size=8, lr=1e-3, train_examples=32, eval_examples=16, max_length=32, checkpoints=2)
 
@@ -65,3 +73,83 @@ def test_a_compiled_run_is_the_plain_run() -> None:
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
     assert "compiled" in fast.record.environment
     assert "compiled" not in plain.record.environment
+
+
+ROWS: list[dict[str, Any]] = [
+    {"criterion": "principled"},
+    {"criterion": "principled", "schedule": "iterative"},
+    {"criterion": "principled", "regularizer": "rdrop"},
+    {"criterion": "movement"},
+    {"criterion": "soft_movement"},
+    {"criterion": "l0"},
+]
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join(row.values()))
+def test_parameters_lie_where_they_lay_in_every_training_forward(
+    row: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recorded graph finds its parameters by address; masks, rewinds, latent weights and evaluations must not move them."""
+    seen: list[tuple[int, ...]] = []
+    build = running.make_pruner
+
+    def watched(model: nn.Module, *rest: Any) -> Any:
+        pruner = build(model, *rest)
+        places = [p for p in model.parameters() if p.requires_grad]
+
+        def note(module: nn.Module, _: Any) -> None:
+            if module.training:
+                seen.append(tuple(p.data_ptr() for p in places))
+
+        model.register_forward_pre_hook(note)
+        return pruner
+
+    monkeypatch.setattr(running, "make_pruner", watched)
+    spec = RunSpec.model_validate(
+        {"task": "glue/sst2", "sparsity": 0.5, "training": TRAINING.model_copy(update={"steps": 8})} | row
+    )
+    run(spec, Options(device="cpu"))
+    assert len(seen) >= 4
+    assert len(set(seen)) == 1
+
+
+def steps_of(is_compiled: bool) -> tuple[Tensor, int]:
+    """The weights after eight steps, of three widths, of a model with dropout; and how many graphs were made of it."""
+    shape = replace(TINY, layers=1)
+    torch._dynamo.utils.counters.clear()
+    stepper = Stepper(shape, torch.device("cpu"), "principled", Cubic(initial=1, final=2, window=2), 8)
+    if is_compiled:
+        compiled.compile_steps(stepper.model)
+    torch.manual_seed(0)
+    for index in range(8):
+        stepper.batch = batch(replace(shape, length=8 * (1 + index % 3)), torch.device("cpu"), index)
+        stepper()
+    return stepper.weights.vector.detach().clone(), torch._dynamo.utils.counters["stats"]["unique_graphs"]
+
+
+@pytest.fixture
+def as_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model as it is prepared for a GPU: with masks that are not read, and none of what is for a CPU."""
+    for name in list(WAYS):
+        monkeypatch.delitem(WAYS, name)
+    monkeypatch.setitem(WAYS, "masks", always_make_masks)
+
+
+@pytest.mark.usefixtures("traced", "as_on_a_device")
+def test_one_graph_for_all_widths() -> None:
+    """Whole, with a device's attention masks and torch's dropout: where dynamo broke it off, kernels would be launched one by one."""
+    (plain, _), (fast, graphs) = steps_of(is_compiled=False), steps_of(is_compiled=True)
+    assert torch.equal(fast, plain)
+    assert graphs == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler, which torch.compile needs on a CPU")
+@pytest.mark.usefixtures("as_on_a_device")
+def test_compiled_kernels_take_the_same_steps() -> None:
+    """Half a minute of compiling; dropout draws the same numbers."""
+    torch.compiler.reset()
+    (plain, _), (fast, graphs) = steps_of(is_compiled=False), steps_of(is_compiled=True)
+    torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-6)
+    assert graphs == 1
