@@ -67,8 +67,8 @@ class Criterion(ABC):
     """Ranks weights: the higher the score, the longer a weight is kept.
 
     `weight` is one fp32 tensor: the whole model's prunable weights as one vector [n] where `elementwise`, else one matrix
-    [out, in] a call. `grad` has its shape. Methods with a default of "nothing" are optional; the harness pays for layer inputs,
-    per-example gradients or Hessian products only when the method that takes them is overridden.
+    [out, in] a call (or, see `stacks`, several). `grad` has its shape. Methods with a default of "nothing" are optional; the harness
+    pays for layer inputs, per-example gradients or Hessian products only when the method that takes them is overridden.
     """
 
     label: ClassVar[str] = ""
@@ -79,6 +79,11 @@ class Criterion(ABC):
 
     latent: ClassVar[bool] = False
     """Pruned weights keep a value underneath: the forward pass uses weight * gate, and `grad` is taken at that product."""
+
+    stacks: ClassVar[bool] = False
+    """Of criteria that see matrices: the methods that are overridden also take several matrices of one shape at once, [matrices, out,
+    in], each as if it were alone. So they are given on a GPU, where every operation costs a launch. Not beside calibration or
+    `compensate`."""
 
     calibration: ClassVar[int] = 8
     """How many training batches to show to `observe_inputs`, `observe_example` or `observe_hessian` before each masking."""

@@ -10,7 +10,7 @@
 p is the probability that a gate is open, so the second term of d is the gradient of lambda mean(p), lambda = final_lambda /
 matrices. The sparsity is an outcome of final_lambda, whatever was asked for. The draws are a function of a seed (drawn once, in
 `init`) and the number of updates so far, so a restored state continues with the same gates, and `observe` knows the gates that
-the forward pass used. They are drawn per matrix: not elementwise.
+the forward pass used. They are drawn per matrix (on a GPU per stack of matrices): not elementwise.
 
 Departures: defaults are those of the released movement-pruning code, which applies L0 to BERT (Adam at lr 0.1, S = 2.197 at
 the start, penalty 125 averaged over the model's matrices, 72 there, alpha on the schedule of the weights' learning rate; no
@@ -45,6 +45,7 @@ class L0(Criterion):
 
     elementwise: ClassVar[bool] = False
     latent: ClassVar[bool] = True
+    stacks: ClassVar[bool] = True
     search: ClassVar[Mapping[str, Range]] = {"final_lambda": Log(10.0, 1000.0), "score_lr": Log(1e-2, 0.5)}
 
     final_lambda: float = 125.0
@@ -88,7 +89,8 @@ class L0(Criterion):
         inside = (stretched > 0) & (stretched < 1)
         d = s.mul_(1 - s).mul_((R - L) / B).mul_(inside).mul_(weight).mul_(grad)
         p = torch.sigmoid(state["S"] - B * math.log(-L / R))
-        d.add_(p.mul_(1 - p), alpha=self.final_lambda / (self.matrices or step.matrices) / weight.numel())
+        n = weight.shape[-2] * weight.shape[-1]
+        d.add_(p.mul_(1 - p), alpha=self.final_lambda / (self.matrices or step.matrices) / n)
         score_optimizer.descend(state, score_optimizer.alpha(self.score_lr, self.score_schedule, step), d)
 
     def score(self, state: State, weight: Tensor) -> Tensor:

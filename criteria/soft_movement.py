@@ -37,6 +37,7 @@ class SoftMovement(Criterion):
 
     elementwise: ClassVar[bool] = False
     latent: ClassVar[bool] = True
+    stacks: ClassVar[bool] = True
     search: ClassVar[Mapping[str, Range]] = {
         "final_threshold": Linear(0.05, 0.5),
         "final_lambda": Log(10.0, 1000.0),
@@ -84,7 +85,7 @@ class SoftMovement(Criterion):
         lam = self.final_lambda * step.progress / (self.matrices or step.matrices)
         if lam:
             sigmoid = torch.sigmoid(state["S"])
-            d.add_(sigmoid.mul_(1 - sigmoid), alpha=lam / weight.numel())
+            d.add_(sigmoid.mul_(1 - sigmoid), alpha=lam / (weight.shape[-2] * weight.shape[-1]))
         score_optimizer.descend(state, score_optimizer.alpha(self.score_lr, self.score_schedule, step), d)
 
     def score(self, state: State, weight: Tensor) -> Tensor:
@@ -95,8 +96,9 @@ class SoftMovement(Criterion):
         """sigmoid(S) > tau, and at least the half percent with the highest S."""
         scores = state["S"]
         kept = torch.sigmoid(scores) > self.final_threshold * step.progress
-        least = int(LEAST * scores.numel()) + 1
-        if scores.device.type == "cpu" and int(kept.sum()) >= least:
+        least = int(LEAST * weight.shape[-2] * weight.shape[-1]) + 1
+        if scores.device.type == "cpu" and scores.dim() == 2 and int(kept.sum()) >= least:
             return kept
         # What passes tau and the highest few are one within the other; on a device, to know which would be to wait for it.
-        return kept.view(-1).index_fill(0, scores.reshape(-1).topk(least).indices, True).view(weight.shape)
+        highest = scores.flatten(-2).topk(least).indices
+        return kept.flatten(-2).scatter(-1, highest, True).view(weight.shape)

@@ -10,10 +10,10 @@
 
 A step whose gradients are not finite is not observed and does not count, because an fp16 scaler skips it.
 
-Elementwise criteria see the whole model as one flat vector, the others one [out, in] matrix at a time. Weights are zeroed in
-place and may regrow until the next masking (as in PLATON and PINS) unless the schedule holds its mask; latent criteria keep a
-value underneath and the forward pass sees weight * gate. From `observe` to `prune` the parameters are those values, so that any
-optimizer over `model.parameters()` moves them.
+Elementwise criteria see the whole model as one flat vector, the others one [out, in] matrix at a time, or stacks of them. Weights
+are zeroed in place and may regrow until the next masking (as in PLATON and PINS) unless the schedule holds its mask; latent criteria
+keep a value underneath and the forward pass sees weight * gate. From `observe` to `prune` the parameters are those values, so that
+any optimizer over `model.parameters()` moves them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +35,7 @@ from benchmark.pruning.arguments import (
     require_whole,
 )
 from benchmark.pruning.flat import PrunableWeights
-from benchmark.pruning.masks import Quota, gate, make_mask, parse_scope
+from benchmark.pruning.masks import Quota, Shapes, gate, make_mask, parse_scope
 from benchmark.pruning.prunable import find_prunable, prunable_of
 from benchmark.pruning.schedules.base import Schedule
 from benchmark.pruning.scores import all_finite, bad_scores, fitting, score, sweep
@@ -57,6 +57,16 @@ class Calibrate(Protocol):
     """
 
     def __call__(self, pruner: "Pruner", settle: Settle | None = None) -> bool: ...
+
+
+def stacks_of(criterion: Criterion, shapes: Shapes, device: torch.device) -> list[list[int]]:
+    """Places of the matrices that the criterion is given in one stack, those of one shape; empty where it is given none."""
+    if not criterion.stacks or device.type == "cpu":
+        return []
+    places: dict[tuple[int, int], list[int]] = {}
+    for i, shape in enumerate(shapes):
+        places.setdefault(shape, []).append(i)
+    return list(places.values())
 
 
 class Pruner:
@@ -101,6 +111,7 @@ class Pruner:
         self._rewind_steps = {schedule.rewind(step, total) for step in range(total)}
         self.mask = torch.ones_like(self.weights.vector, dtype=torch.bool)
         self.settled = False
+        self.stacks = stacks_of(criterion, self.weights.shapes, self.mask.device)
         generator = torch.Generator().manual_seed(seed)
         self.states: list[State] = [criterion.init(part, generator) for part in self._as_seen(self.weights.vector.data)]
         self.calibrate: Calibrate | None = None
@@ -292,16 +303,25 @@ class Pruner:
         return Step(self.steps_taken, self.total, lr, sparsity, self.target, self.peak, matrices)
 
     def _as_seen(self, vector: Tensor) -> list[Tensor]:
-        """`vector` [n] as the criterion sees it: whole, or as [out, in] matrices."""
-        return [vector] if self.criterion.elementwise else self.weights.views(vector)
+        """`vector` [n] as the criterion sees it: whole, as [out, in] matrices, or as stacks of these (copies)."""
+        if self.criterion.elementwise:
+            return [vector]
+        views = self.weights.views(vector)
+        return [torch.stack([views[i] for i in places]) for places in self.stacks] if self.stacks else views
 
     def _flattened(self, matrices: list[Tensor]) -> Tensor:
         """The inverse of `_as_seen`: one flat vector [n]."""
         if self.criterion.elementwise:
             return matrices[0]
+        if self.stacks:
+            placed = [
+                pair
+                for places, stack in zip(self.stacks, matrices, strict=True)
+                for pair in zip(places, stack, strict=True)
+            ]
+            matrices = [matrix for _, matrix in sorted(placed, key=lambda pair: pair[0])]
         flat = torch.empty(self.mask.shape, dtype=matrices[0].dtype, device=self.mask.device)
-        for view, matrix in zip(self.weights.views(flat), matrices, strict=True):
-            view.copy_(matrix)
+        torch._foreach_copy_(self.weights.views(flat), matrices)
         return flat
 
     def _new_effective(self) -> Tensor:

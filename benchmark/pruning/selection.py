@@ -74,7 +74,7 @@ def _radix_kth(scores: Tensor, k: int) -> Tensor:
 
 
 def _histogram(bins: Tensor) -> Tensor:
-    """How often each of 0 to BINS - 1 occurs (int64) in `bins` (int32). On CUDA `bincount` would wait for the GPU; `histc` is exact."""
+    """How often each of 0 to BINS - 1 occurs (int64) in `bins` (int32). On CUDA `bincount` would wait, and `histc` is exact."""
     if bins.device.type == "cpu":
         return torch.bincount(bins, minlength=BINS)
     return torch.histc(bins, bins=BINS, min=0, max=BINS).to(torch.int64)

@@ -2,13 +2,17 @@
 
 import copy
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
+from benchmark.pruning import pruner as pruner_module
+from benchmark.pruning.masks import Shapes
 from benchmark.pruning.prunable import find_prunable
-from benchmark.pruning.pruner import Pruner
+from benchmark.pruning.pruner import Pruner, stacks_of
 from benchmark.pruning.schedules.base import Schedule
 from benchmark.pruning.schedules.constant import Constant
 from benchmark.pruning.schedules.cubic import Cubic
@@ -102,6 +106,40 @@ def test_the_first_forward_sees_the_gates_too() -> None:
     assert not torch.equal(snapshot(model), before)
     shown = torch.cat([matrix.parameter.flatten() for matrix in find_prunable(model)])
     assert torch.equal(shown, pruner.weights.vector * gates)
+
+
+@pytest.mark.parametrize("rule", ["threshold", "matched"])
+def test_stacks_of_matrices_fare_as_each_of_them(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU: five matrices of three shapes, two of them stored [in, out]."""
+    results = []
+    for device in ("cpu", "meta"):
+        monkeypatch.setattr(pruner_module, "stacks_of", partial(_stacks_for, torch.device(device)))
+        model = nn.Module()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            pairs = [nn.Linear(16, 8), nn.Linear(8, 16), nn.Linear(16, 8), Conv1D(8, 16), Conv1D(16, 16)]
+        model.blocks = nn.ModuleList(pairs)
+        criterion = SoftMovement(rule=rule, score_lr=0.5, final_threshold=0.5)
+        pruner = Pruner(model, criterion, Cubic(window=2), sparsity=0.5, total=8)
+        assert len(pruner.states) == (5 if device == "cpu" else 3)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.05)
+        for at in range(8):
+            draws = torch.Generator().manual_seed(at)
+            for parameter in model.parameters():
+                parameter.grad = torch.randn(parameter.shape, generator=draws)
+            pruner.observe(0.05)
+            optimizer.step()
+            pruner.prune()
+        pruner.finish()
+        assert 0.1 < pruner.measure() < 0.9
+        results.append((pruner.mask, snapshot(model)))
+    (masks, weights), (stacked_masks, stacked_weights) = results
+    assert torch.equal(stacked_masks, masks)
+    torch.testing.assert_close(stacked_weights, weights)
+
+
+def _stacks_for(device: torch.device, criterion: Criterion, shapes: Shapes, _: torch.device) -> list[list[int]]:
+    return stacks_of(criterion, shapes, device)
 
 
 # Looking on.
