@@ -57,7 +57,11 @@ def timed(work: Callable[[], object], repeats: int = 20) -> float:
 
 
 def machine() -> None:
-    """Versions, what is missing, bytes a second of a copy, products a second, microseconds to launch."""
+    """Versions, what is missing, bytes a second of a copy, products a second, microseconds to launch and to make a batch."""
+    from benchmark.suite.spec import RunSpec
+    from benchmark.training.prefetch import widened
+    from benchmark.training.run import Options, open_task
+
     for name in NEEDED:
         try:
             print(f"{name:14} {getattr(importlib.import_module(name), '__version__', '')}")
@@ -83,6 +87,11 @@ def machine() -> None:
     for _ in range(3000):
         one.add_(1)
     print(f"launching takes the host {1e6 * (time.perf_counter() - began) / 3000:.1f} us")
+    for task, rows in (("glue/sst2", 32), ("conll2003", 16), ("squad", 16)):
+        prepared = open_task(RunSpec(task=task), Options())
+        ready = (widened(batch, prepared.pads) for batch in prepared.batches("train", rows, seed=0))
+        ms = timed(partial(next, ready))
+        print(f"a batch of {rows} rows of {task} takes the host {1000 * ms:.0f} us")
 
 
 def step() -> None:
@@ -90,12 +99,17 @@ def step() -> None:
     from benchmark.bench.stepper import BERT_BASE, MINILM, TINY, Stepper, loss_of
     from benchmark.machine.environment import prepare_device
     from benchmark.pruning.schedules.cubic import Cubic
+    from benchmark.training.compiled import compile_steps
 
     prepare_device(DEVICE)
     rounds = 2 if QUICK else 30
+    names = ["dense", "principled", "magnitude", "movement", "soft_movement", "l0"] + ["principled, compiled"] * CUDA
     for shape in (TINY,) if QUICK else (BERT_BASE, MINILM):
-        for name in ("dense", "principled", "magnitude", "movement", "soft_movement"):
-            stepper = Stepper(shape, DEVICE, name, Cubic(initial=10, final=100, window=10), 400)
+        for name in names:
+            criterion, compiled = name.removesuffix(", compiled"), name.endswith("compiled")
+            stepper = Stepper(shape, DEVICE, criterion, Cubic(initial=10, final=100, window=10), 400)
+            if compiled:
+                compile_steps(stepper.model)
             for _ in range(2 if QUICK else 22):
                 stepper()
             wait()

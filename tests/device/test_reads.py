@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.bench.stepper import BERT_BASE, MINILM, Shape
+from benchmark.bench.stepper import BERT_BASE, MINILM, Shape, loss_of
+from benchmark.bench.stepper import batch as batch_of
 from benchmark.plugins import registry
 from benchmark.pruning.flat import PrunableWeights
 from benchmark.pruning.masks import make_mask, parse_scope
@@ -104,6 +105,28 @@ def test_between_maskings_nothing_is_read_and_little_launched(
     observing, masking = (EACH | STACKS).get(criterion, (0, 0))
     assert most[0] <= WHOLE.get(criterion, 1) + observing * parts
     assert most[1] <= MASKING + masking * parts
+
+
+MODEL = {"MiniLM shape": (230, 360), "BERT-base shape": (430, 690)}
+"""Launches at most of a forward and a backward pass, casts to bf16 not counted, for there is no autocast on `meta`."""
+
+
+@pytest.mark.parametrize("shape", [MINILM, BERT_BASE], ids=lambda shape: shape.name)
+def test_a_model_launches_so_much_without_graphs(shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `--compile` makes two graphs of, but for one addition to the gradient of each parameter."""
+    monkeypatch.setattr("torch.optim.AdamW", partial(_unfused, torch.optim.AdamW))
+    model = bert(shape)
+    FlatOptimizer(model, PrunableWeights(find_prunable(model)), Training())
+    on_device = {name: tensor.to(META) for name, tensor in batch_of(shape, torch.device("cpu")).items()}
+    with Watch() as forward:
+        loss = loss_of(model, on_device)
+    with Watch() as backward:
+        loss.backward()
+    parameters = sum(1 for _ in model.parameters())
+    print(f"{shape.name}: {forward.launches} launches forward, {backward.launches} backward, {parameters} parameters")
+    assert not forward.reads + backward.reads
+    assert forward.launches <= MODEL[shape.name][0]
+    assert parameters < backward.launches <= MODEL[shape.name][1]
 
 
 SCOPES = {"global": 65, "layer": 30, "erk": 30, "row": 505, "2:4": 70, "block[4,4]": 282}

@@ -1,5 +1,6 @@
 """The scripts for a machine without a network, as far as any machine can try them: syntax, packed weights, boards compared."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from safetensors.torch import load_file
 
 from tasks import mini
 from tests.benchmark.boards import finish, make_board
-from tests.device import probe, weights
+from tests.device import probe, together, weights
 
 HERE = Path(__file__).parent
 
@@ -40,3 +41,16 @@ def test_boards_are_compared_row_by_row(tmp_path: Path, capsys: pytest.CaptureFi
     assert "0 of it are not here" in said
     assert "mean +0.00" in said
     assert "glue/sst2 magnitude none 0.5" in said
+
+
+def test_cells_trained_together_prune_the_same_weights(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(together, "DEVICE", torch.device("cpu"))
+    monkeypatch.setattr(together, "CUDA", False)
+    monkeypatch.setattr(together, "ROWS", [("principled[window=2]", 0.5), ("taylor", 0.8)])
+    together.main("6")
+    said = capsys.readouterr().out
+    assert said.count(": 0 weights are zero in one alone") == 2
+    for gap in re.findall("difference ([^,]+),", said):
+        assert float(gap) < 1e-3

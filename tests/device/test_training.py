@@ -126,6 +126,20 @@ def test_a_run_again_and_resumed_gives_the_same_bits(
     assert torch.equal(first, third), f"the resumed run differs by {(first - third).abs().max():.2g}"
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs")
+def test_steps_as_graphs_are_the_plain_steps() -> None:
+    """In bf16 both, so that only the first steps can be told to be the same; of every width graphs are recorded, none is left out."""
+    training = Training(steps=40, batch_size=8, lr=1e-4, train_examples=200, eval_examples=32, max_length=48)
+    spec = RunSpec(task="glue/sst2", criterion="soft_movement", regularizer="rdrop", sparsity=0.5, training=training)
+    plain, fast = run(spec, Options(device="cuda")), run(spec, Options(device="cuda", compile=True))
+    counters = torch._dynamo.utils.counters
+    assert not counters["graph_break"]
+    assert not counters["inductor"]["cudagraph_skips"]
+    for ours, theirs in zip(fast.record.curve[:10], plain.record.curve[:10], strict=True):
+        assert ours.loss == pytest.approx(theirs.loss, rel=0.05)
+    assert run(spec, Options(device="cuda", compile=True)).record.curve == fast.record.curve
+
+
 def test_batches_arrive_as_they_were(device: torch.device) -> None:
     batches = [
         {"input_ids": torch.full((4, 5 + i), i), "index": torch.arange(4), DECISIONS: torch.full((4,), i)}
