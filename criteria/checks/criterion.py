@@ -54,6 +54,10 @@ def hyperparameters(criterion: Criterion) -> str:
         assert not (criterion.elementwise and criterion.overrides(method)), (
             f"{name}.{method} needs matrices: set elementwise: ClassVar[bool] = False"
         )
+    for method in ("observe_inputs", "observe_example", "observe_hessian", "compensate", "sweep"):
+        assert not (criterion.stacks and criterion.overrides(method)), (
+            f"{name}.{method} is called for one matrix at a time: leave stacks: ClassVar[bool] = False"
+        )
     count = len(dataclasses.fields(criterion))
     return f"{count} option{'s' * (count != 1)}, {'flat vector' if criterion.elementwise else 'matrices'}"
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from benchmark.training.run import Options, open_task, run
 from benchmark.training.train import Run
 from tasks.base import Evaluation
 from tasks.pipeline.decided import DECISIONS
+from tasks.pipeline.generation import Plan, search
 from tests.benchmark.toy_task import ToyTask
 from tests.device.test_pruner import net
 
@@ -170,6 +172,26 @@ def test_a_task_gives_the_losses_and_answers_of_the_cpu(task: str, accelerator: 
     ours, theirs = prepared.evaluate(away, "reported"), prepared.evaluate(host, "reported")
     alike = sum(one == other for one, other in zip(ours.predictions, theirs.predictions, strict=True))
     assert alike >= 0.9 * len(theirs.predictions)
+
+
+def test_a_text_is_the_likeliest_token_after_token(device: torch.device) -> None:
+    """Prompts of several lengths in one batch against each alone, the whole text read again for every token."""
+    prepared = open_task(RunSpec(task="e2e[beams=1]"), Options())
+    model: Any = prepared.build(0).eval().to(device)
+    torch.set_float32_matmul_precision("highest")
+    drawn = np.random.default_rng(0)
+    prompts = [drawn.integers(5, 60, size).astype(np.int32) for size in (3, 9, 5, 6)]
+    plan = Plan(1, 12, 1.0, pad=0, end=model.config.eos_token_id, decoder_only=True)
+    with torch.no_grad():
+        found = search(model, prompts, plan)
+        for prompt, answer in zip(prompts, found, strict=True):
+            text = prompt.tolist()
+            for _ in range(plan.new_tokens):
+                text.append(int(model(torch.tensor([text], device=device)).logits[0, -1].argmax()))
+                if text[-1] == plan.end:
+                    text.pop()
+                    break
+            assert answer == text[len(prompt) :]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="memory of a GPU")

@@ -1,6 +1,6 @@
 """What it would bring to train several cells of one task and seed as one batched model (torch.func), and how equal it would be.
 
-together.py [STEPS [DATA MODEL]]        in the project's root; PROBE_DEVICE and PROBE_QUICK as `run` sets them
+python -m tests.device.together [STEPS [DATA MODEL]]        in the project's root; PROBE_DEVICE and PROBE_QUICK as `run` sets them
 
 Six cells, three criteria at two sparsities, are trained one after the other and then together: parameters stacked, one forward and
 backward pass over all, the same dropout; clipping, criterion, optimizer and mask stay each cell's own. Nothing of the harness uses

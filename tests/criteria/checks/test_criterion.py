@@ -91,6 +91,14 @@ class FlatInputs(Magnitude):
 
 
 @dataclass(frozen=True)
+class StackedCompensation(SoftMovement):
+    """Adjusts what stays of one matrix, and asks for stacks."""
+
+    def compensate(self, state: State, weight: Tensor, mask: Tensor) -> None:
+        weight.mul_(2)
+
+
+@dataclass(frozen=True)
 class OnePerRow(Criterion):
     """A number per row."""
 
@@ -394,6 +402,7 @@ BROKEN = [
     (Thawed(), "hyperparameters", "frozen=True"),
     (Undecorated(), "hyperparameters", "decorate Undecorated"),
     (FlatInputs(), "hyperparameters", "elementwise: ClassVar"),
+    (StackedCompensation(), "hyperparameters", "stacks: ClassVar"),
     (OnePerRow(), "shape", "one number a weight"),
     (NumberInState(), "shape", "tensors only"),
     (Logarithm(), "finiteness", "guard divisions and logarithms"),
