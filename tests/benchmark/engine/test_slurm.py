@@ -36,6 +36,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         yield variables
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue of this cluster may be asked often."""
+    monkeypatch.setattr("benchmark.engine.slurm.LONGEST", 0.5)
+
+
 def until(condition: object, seconds: float = 60) -> None:
     """Wait for it."""
     end = time.monotonic() + seconds
