@@ -4,8 +4,11 @@ Reads, and changes nothing. What is wrong makes the exit code 1; what is only wo
 named and does not.
 """
 
+import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,23 +19,24 @@ from torch import Tensor
 
 from benchmark.board.board import Board, Source
 from benchmark.board.outcomes import load_outcomes
-from benchmark.board.record import Record, RecordError, load_record, meets, record_path
+from benchmark.board.record import Record, RecordError, load_record, record_path
 from benchmark.board.weights import read_weights, weights_path
+from benchmark.commands.held_to_others import Others
+from benchmark.commands.held_to_spec import spec_problems, unread
 from benchmark.commands.views import aggregate
 from benchmark.engine.sources import refuse_other_sources
 from benchmark.errors import PrunebenchError
+from benchmark.machine.safe_read import MAX_RECORD, read_regular_file
 from benchmark.plugins import registry
-from benchmark.plugins.files import files_run, is_file
 from benchmark.pruning.masks import parse_scope
+from benchmark.pruning.prunable import find_prunable
 from benchmark.suite.spec import RunSpec
-from benchmark.training.run import Options, open_task
-from tasks.base import ModelError
+from benchmark.training.run import PRECISIONS, Options, open_task
+from tasks.base import ModelError, Prepared
 from tasks.metrics.classification import is_constant
 from tasks.pipeline.checkpoints import RANDOM
 
 ENDINGS = (".predictions.json.gz", ".failed.json", ".json", ".npz")
-
-SECONDS = ("total_seconds", "train_seconds", "evaluate_seconds", "step_seconds", "criterion_seconds")
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ def verify(
 ) -> Iterator[Finding]:
     """What is found about the finished ones of `cells`, one after the other."""
     first: dict[str, Record] = {}
+    others = Others()
     told: dict[str, set[str]] = {}
     for spec in cells:
         path = record_path(board.records_folder, spec.id)
@@ -86,7 +91,7 @@ def verify(
         except RecordError as error:
             yield Finding(_named(spec), error.reason)
             continue
-        if spec.task not in first and _unread(spec.task):
+        if spec.task not in first and unread(spec.task):
             words = "its metrics are not made again, for its file is not run here (PRUNEBENCH_PLUGIN_FILES=yes runs it)"
             yield Finding(spec.task, words, wrong=False)
         told.setdefault(spec.task, set()).update(corpus_metrics(board, record))
@@ -96,8 +101,10 @@ def verify(
             for words in (*record_problems(board, record), *_source(record, other), *_labels(board, record, other))
         )
         yield from (Finding(_named(spec), words, wrong=False) for words in rounding_noise(board, record))
+        yield from (Finding(_named(one), words, wrong) for one, words, wrong in others.add(record))
         if rerun is not None:
             yield rerun(spec, record)
+    yield from (Finding(_named(one), words, wrong) for one, words, wrong in others.findings())
     for task, names in told.items():
         if names:
             words = f"{', '.join(sorted(names))} cannot be made again from outcomes: only --rerun checks them"
@@ -112,30 +119,59 @@ def model_findings(board: Board, cells: Sequence[RunSpec]) -> Iterator[Finding]:
     finished = [spec for spec in cells if record_path(board.records_folder, spec.id).exists()]
     absent: dict[str, None] = {}
     for spec in {(one.task, one.model): one for one in reversed(finished)}.values():
-        if spec.model.removeprefix(RANDOM) == "mini" or _unread(spec.task):
+        zeros = [
+            one for one in finished if (one.task, one.model) == (spec.task, spec.model) and _dense_zeros(board, one)
+        ]
+        embedded = spec.model.removeprefix(RANDOM) == "mini"
+        if unread(spec.task) or (embedded and not zeros):
             continue
-        if not Path(spec.model.removeprefix(RANDOM)).expanduser().is_dir():
+        if not embedded and not Path(spec.model.removeprefix(RANDOM)).expanduser().is_dir():
             absent[spec.model] = None
             continue
-        yield from _opened(board, spec)
+        yield from _opened(board, spec, zeros)
     for model in absent:
         yield Finding(f"model {model}", "is not at hand and was not looked at (--model FOLDER)", wrong=False)
 
 
-def _opened(board: Board, spec: RunSpec) -> Iterator[Finding]:
+def _opened(board: Board, spec: RunSpec, zeros: Sequence[RunSpec]) -> Iterator[Finding]:
+    """What is found when the model of `spec` is opened; `zeros` are dense cells of it whose records count zeros."""
     few = spec.training.model_copy(update={"train_examples": 8, "eval_examples": 8})
     try:
         prepared = open_task(spec.model_copy(update={"training": few}), Options())
         refuse_other_sources(board, spec, Source(prepared.data_fingerprint, prepared.model_fingerprint))
+        for one in zeros:
+            yield from _zeros_beyond(board.record(one), prepared)
     except PrunebenchError as error:
         yield Finding(
             spec.task, str(error).removeprefix(f"{spec.task}: "), wrong=isinstance(error.__cause__, ModelError)
         )
 
 
+def _dense_zeros(board: Board, spec: RunSpec) -> bool:
+    """Whether the cell is a dense one whose readable record counts zeros."""
+    if not spec.is_dense:
+        return False
+    try:
+        return board.record(spec).sparsity.zeros > 0
+    except RecordError:  # said elsewhere
+        return False
+
+
+def _zeros_beyond(record: Record, prepared: Prepared) -> Iterator[Finding]:
+    """Zeros of a dense record that its model does not bring: nothing prunes there, and training makes no weight exactly zero."""
+    spec = record.spec
+    model = prepared.build(spec.seed).to(PRECISIONS[spec.precision])
+    own = {one.name: int((one.parameter == 0).sum()) for one in find_prunable(model, parse_scope(spec.scope).biases)}
+    for layer in record.sparsity.layers:
+        if layer.zeros > own.get(layer.name, 0):
+            words = f"dense, and has {layer.zeros} zeros of {layer.size} in {layer.name}, its model {own.get(layer.name, 0)}"
+            yield Finding(_named(spec), words)
+            return
+
+
 def corpus_metrics(board: Board, record: Record) -> set[str]:
     """Metrics that the record's outcomes do not give: one number of a whole corpus, as some of the evaluate hub's."""
-    if _unread(record.spec.task):
+    if unread(record.spec.task):
         return set()
     try:
         again = aggregate(record.spec.task)(load_outcomes(board.records_folder, record))
@@ -148,14 +184,9 @@ def corpus_metrics(board: Board, record: Record) -> set[str]:
 
 def record_problems(board: Board, record: Record) -> Iterator[str]:
     """What is wrong with a readable record, its outcomes, its teacher and its kept weights."""
-    yield from _sparsity(record)
-    yield from _course(record)
+    yield from spec_problems(record)
+    yield from _written_once(record_path(board.records_folder, record.id))
     yield from _outcomes(board, record)
-    if record.selected.protocol != record.spec.selection:
-        yield f"reports weights selected by {record.selected.protocol}, its cell asks for {record.spec.selection}"
-    steps = record.spec.training.steps
-    if steps is not None and record.cost.steps != steps:
-        yield f"was trained for {record.cost.steps} steps, its cell asks for {steps}"
     if record.teacher is not None:
         if record.teacher != record.spec.dense().id:
             yield f"names {record.teacher} as its teacher, expected {record.spec.dense().id}"
@@ -210,49 +241,32 @@ def _of_card(board: Board, folder: Path) -> RunSpec:
     return found[0]
 
 
-def _sparsity(record: Record) -> Iterator[str]:
-    found = record.sparsity
-    size, zeros = (sum(getattr(layer, name) for layer in found.layers) for name in ("size", "zeros"))
-    if (size, zeros) != (found.prunable, found.zeros):
-        yield f"its layers have {zeros} zeros of {size}, the whole {found.zeros} of {found.prunable}"
-    if wrong := [layer.name for layer in found.layers if layer.zeros > layer.size]:
-        yield f"{wrong[0]} has more zeros than weights"
-    if not found.prunable or not math.isclose(found.measured, found.zeros / found.prunable, rel_tol=1e-12):
-        yield f"measured sparsity {found.measured} is not {found.zeros} of {found.prunable}"
-    if found.requested != record.spec.sparsity:
-        yield f"requested sparsity {found.requested}, its cell asks for {record.spec.sparsity}"
-    asked = parse_scope(record.spec.scope).count(record.spec.sparsity, [(found.prunable, 1)])
-    if not record.spec.is_dense and found.met != meets(record.spec, found.zeros, asked):
-        yield f"says that it {'met' if found.met else 'missed'} its sparsity: {found.zeros} zeros where {asked} are asked for"
-    if found.exact and not found.met and not any(note.startswith("missed its sparsity") for note in record.notes):
-        yield f"missed its sparsity without a note: {found.zeros} of {found.prunable} weights are zero"
+def _written_once(path: Path) -> Iterator[str]:
+    """Keys that the record's file gives twice: a reader takes the last, whoever looks at the file may see the first."""
+    twice: list[str] = []
 
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = Counter(name for name, _ in found)
+        twice.extend(name for name, times in names.items() if times > 1)
+        return dict(found)
 
-def _course(record: Record) -> Iterator[str]:
-    """Where curve, selection and cost tell of another run than one of the recorded steps."""
-    steps, last = [point.step for point in record.curve], record.cost.steps
-    if steps != sorted(set(steps)) or (steps[-1] if steps else 0) != last:
-        yield f"its curve has {len(steps)} points, the last of step {steps[-1] if steps else 0}, in a run of {last} steps"
-    chosen = record.selected
-    if chosen.step > last or (chosen.protocol == "last" and (chosen.step != last or chosen.score is not None)):
-        yield f"reports the weights of step {chosen.step} (selected by {chosen.protocol}) in a run of {last} steps"
-    if chosen.optimistic != (chosen.protocol == "best_dev"):
-        yield f"says that its selection by {chosen.protocol} is {'' if chosen.optimistic else 'not '}optimistic"
-    cost = record.cost
-    if below := [name for name in SECONDS if getattr(cost, name) < 0]:
-        yield f"{below[0]} is {getattr(cost, below[0])}, expected 0 or more"
-    if cost.train_seconds > cost.total_seconds + 1:
-        yield f"took {cost.train_seconds:g} s to train, {cost.total_seconds:g} s in all"
+    with suppress(OSError, ValueError, RecursionError):  # it was loaded, or that has been said
+        json.loads(read_regular_file(path, MAX_RECORD), object_pairs_hook=pairs)
+    if twice:
+        yield f"its file gives '{twice[0]}' twice"
 
 
 def _labels(board: Board, record: Record, other: Record) -> Iterator[str]:
-    """Whether two records of one task were scored against the same labels, example for example."""
+    """Whether two records of one task have the same outcomes, scored against the same labels, example for example."""
     if record is other or record.data_fingerprint != other.data_fingerprint:
         return
     try:
-        own, first = (load_outcomes(board.records_folder, one).get("label") for one in (record, other))
+        found, expected = (load_outcomes(board.records_folder, one) for one in (record, other))
     except RecordError:  # said already
         return
+    if found.keys() != expected.keys():
+        yield f"has the outcomes {', '.join(found)}, {_named(other.spec)} {', '.join(expected)}"
+    own, first = found.get("label"), expected.get("label")
     if own is not None and first is not None and not np.array_equal(own, first):
         yield f"was scored against other labels than {_named(other.spec)}"
 
@@ -267,9 +281,11 @@ def _outcomes(board: Board, record: Record) -> Iterator[str]:
     for name, values in outcomes.items():
         if values.shape[:1] != (count,):
             yield f"outcome '{name}' has shape {values.shape} for {count} reported examples"
+        elif values.ndim > 1 and values.size == len(values):
+            yield f"outcome '{name}' has shape {values.shape}, expected ({len(values)},)"
         if not np.isfinite(values).all():
             yield f"outcome '{name}' is not finite"
-    if _unread(record.spec.task):
+    if unread(record.spec.task):
         return
     try:
         again = aggregate(record.spec.task)(outcomes)
@@ -317,11 +333,6 @@ def _noise(outcomes: Mapping[str, np.ndarray[Any, Any]], record: Record) -> set[
         if name in record.metrics and record.metrics[name] and abs(record.metrics[name] - raw) < 1e-3:
             found.add(name)
     return found
-
-
-def _unread(task: str) -> bool:
-    """Whether the task is a file that this command does not run."""
-    return is_file(task) and not files_run()
 
 
 def _source(record: Record, other: Record) -> Iterator[str]:
