@@ -4,7 +4,7 @@ labels: {principled: PINS (ours), magnitude: {text: Magnitude, latex: 'Magnitude
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -72,6 +72,32 @@ def spelled_as_recorded(labels: Mapping[str, Label], suite: Mapping[str, Any]) -
             raise ValueError(f"'{name}' is named twice")
         found[name] = label
     return found
+
+
+def require_apart(rows: Sequence[tuple[str, str]], tasks: Sequence[str], labels: Mapping[str, Label]) -> None:
+    """ValueError where two rows, or two tasks, would be called alike in tables, whatever their case."""
+    for kind, names in (
+        ("rows", [DENSE, *(criterion if r == "none" else f"{criterion} + {r}" for criterion, r in rows)]),
+        ("tasks", list(tasks)),
+    ):
+        seen: dict[str, str] = {}
+        for name in names:
+            called = _called(spelled(name), labels)
+            other = seen.setdefault(" ".join(called.lower().split()), name)
+            if other != name:
+                raise ValueError(
+                    f"'{other}' and '{name}' are both called {called}: {kind} of a table that could not be told apart"
+                )
+
+
+def _called(name: str, labels: Mapping[str, Label]) -> str:
+    """What a row or a task is called: its label, those of its parts, or what papers call a plugin without options."""
+    if name in labels:
+        return labels[name].text
+    criterion, plus, regularizer = name.partition(" + ")
+    if plus:
+        return f"{_called(criterion, labels)} + {_called(regularizer, labels)}"
+    return {**LABELS["criteria"], **LABELS["regularizers"]}.get(name, name)
 
 
 def _meant(key: str, tasks: list[str]) -> str:

@@ -70,6 +70,7 @@ def load_suite(
         suite.cells()
     except ValidationError as error:
         raise PrunebenchError("\n".join(_explain(origin, item) for item in error.errors())) from error
+    _check_methods(origin, suite)
     _check_cells(origin, suite)
     if not only_looks():
         _check_folders(origin, suite)
@@ -170,6 +171,14 @@ def _folder(text: str, *places: Path) -> Path | None:
             if path.is_dir():
                 return path
     return None
+
+
+def _check_methods(origin: _Origin, suite: Suite) -> None:
+    """A method that no row lists would not be run; rows that --set gives need not be those of the file."""
+    listed = {criterion for criterion, _ in suite.rows}
+    idle = [name for name in suite.methods if name not in listed]
+    if idle and "criteria" not in origin.changed and not suite.tuned:
+        raise PrunebenchError(f"{origin.field('methods')}: '{idle[0]}' is no row: list it under criteria, or remove it")
 
 
 def _check_cells(origin: _Origin, suite: Suite) -> None:

@@ -7,7 +7,7 @@ from operator import itemgetter
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Selection = Literal["last", "heldout", "best_dev"]
 CallPoint = Literal["before", "after"]
@@ -36,6 +36,16 @@ SEEDS = range(2**32)
 Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
 
 
+def _some_or_none(share: float) -> float:
+    if 0 < share < 0.001:
+        raise ValueError("less than a thousandth of the training examples: expected 0, or 0.001 to 0.5")
+    return share
+
+
+Heldout = Annotated[Real, Field(ge=0, le=0.5), AfterValidator(_some_or_none)]
+"""A share of the training split that is kept aside."""
+
+
 class Strict(BaseModel):
     """Immutable; unknown keys are errors, and so are infinities."""
 
@@ -45,33 +55,35 @@ class Strict(BaseModel):
 class Training(Strict):
     """The budget and the optimizer, shared by every cell of a board."""
 
-    epochs: Annotated[Real, Field(gt=0, le=10_000)] | None = None
+    epochs: Annotated[Real, Field(ge=0.001, le=10_000)] | None = None
     """Passes over the training split; exactly one of epochs and steps (3 epochs if neither is given)."""
     steps: Annotated[Whole, Field(ge=0, le=10**9)] | None = None
     """Optimizer steps. 0 trains nothing: a pretrained model is pruned once and evaluated."""
-    batch_size: Annotated[Whole, Field(gt=0)] = 32
-    lr: Annotated[Real, Field(gt=0)] = 5e-5
+    batch_size: Annotated[Whole, Field(gt=0, le=2**16)] = 32
+    lr: Annotated[Real, Field(ge=1e-9, le=10)] = 5e-5
     """Peak learning rate: linear warm-up, then linear decay to zero."""
     warmup: Annotated[Real, Field(ge=0)] = 0.1
     """A share of all steps below 1, else steps."""
     optimizer: Literal["adamw", "adamax"] = "adamw"
-    weight_decay: Annotated[Real, Field(ge=0)] = 0.0
+    weight_decay: Annotated[Real, Field(ge=0, le=10)] = 0.0
     """Decoupled, on weight matrices only."""
-    clip: Annotated[Real, Field(gt=0)] | None = 1.0
+    clip: Annotated[Real, Field(ge=1e-6, le=1e6)] | None = 1.0
     """Largest gradient norm."""
     max_length: Annotated[Whole, Field(gt=0)] = 128
     """Longest input in tokens."""
     checkpoints: Annotated[Whole, Field(gt=0, le=10_000)] = 10
     """Evaluations during training, evenly spaced: a regularizer may adopt a teacher there, and the protocol may score the model."""
-    train_examples: Annotated[Whole, Field(gt=0)] | None = None
+    train_examples: Annotated[Whole, Field(ge=4)] | None = None
     """Train on at most so many examples."""
-    eval_examples: Annotated[Whole, Field(gt=0)] | None = None
+    eval_examples: Annotated[Whole, Field(ge=2)] | None = None
     """Report on at most so many examples: a declared sample."""
 
     @model_validator(mode="after")
     def _one_budget(self) -> "Training":
         if self.epochs is not None and self.steps is not None:
             raise ValueError(f"give epochs or steps, not both (epochs={self.epochs}, steps={self.steps})")
+        if self.steps and self.warmup > max(1, self.steps):
+            raise ValueError(f"a warm-up of {self.warmup:g} steps does not end in a run of {self.steps}")
         return self
 
     def total(self, examples: int) -> int:
@@ -102,7 +114,7 @@ class Tuned(Strict):
     """The learning rate before tuning, which dense runs (and so teachers) keep."""
     seed: Annotated[Whole, Field(ge=0)] = 0
     """Seed of the trials."""
-    heldout: Annotated[Real, Field(ge=0, le=0.5)] = 0.0
+    heldout: Heldout = 0.0
     """Share of the training split that the trials were scored on, and not trained on."""
     space: str = ""
     """Hash of what was searched."""
@@ -126,7 +138,7 @@ class RunSpec(Strict):
     selection: Selection = "last"
     """Which weights are reported: those after the last step, the best on held-out training data, or the best on the
     reported split itself (optimistic, flagged)."""
-    heldout: Annotated[Real, Field(ge=0, le=0.5)] = 0.0
+    heldout: Heldout = 0.0
     """Share of the training split kept for selection."""
     call_point: CallPoint = "before"
     """Criteria observe before the optimizer step (after clipping) or after it, with the same gradient."""
@@ -151,6 +163,9 @@ class RunSpec(Strict):
             )
         if self.selection == "heldout" and self.heldout == 0:
             raise ValueError("selection 'heldout' needs heldout > 0")
+        pool = self.training.train_examples
+        if self.heldout and pool is not None and self.heldout * pool < 1:
+            raise ValueError(f"heldout {self.heldout:g} of {pool} training examples is less than one example")
         return self
 
     @cached_property

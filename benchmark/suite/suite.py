@@ -31,11 +31,12 @@ from benchmark.plugins.broken import BrokenPluginError
 from benchmark.plugins.spelling import canonical, spaced
 from benchmark.pruning.masks import parse_scope
 from benchmark.suite.identity import plugins_of
-from benchmark.suite.labels import Label, Labels, spelled_as_recorded
+from benchmark.suite.labels import Label, Labels, require_apart, spelled_as_recorded
 from benchmark.suite.spec import (
     DENSE,
     GATE,
     CallPoint,
+    Heldout,
     Inputs,
     Precision,
     Real,
@@ -181,7 +182,7 @@ class Suite(Strict):
     schedule: Schedule = "gradual"
     scope: Scope = "global"
     selection: Selection = "last"
-    heldout: Annotated[Real, Field(ge=0, le=0.5)] | None = None
+    heldout: Heldout | None = None
     call_point: CallPoint = "before"
     calibration_inputs: Inputs | None = None
     """Where nothing is said, `pruned` for built-in criteria that are calibrated on layer inputs, under `one_shot`."""
@@ -210,7 +211,7 @@ class Suite(Strict):
                     f"'{name}' is no name for a method: expected words of letters, digits, spaces and . ( ) = % _ -, "
                     "60 characters at most, without '(tuned)' at the end"
                 )
-            if name == DENSE or name in registry.names("criteria"):
+            if name.lower() == DENSE or name in registry.names("criteria"):
                 raise ValueError(
                     f"'{name}' is a criterion's name; call the method otherwise, for instance '{name} as published'"
                 )
@@ -282,6 +283,11 @@ class Suite(Strict):
             criterion, plus, regularizer = text.partition(" + ")
             rows.update({(criterion, r): None for r in ([regularizer] if plus else self.regularizers)})
         return list(rows)
+
+    @model_validator(mode="after")
+    def _rows_told_apart(self) -> "Suite":
+        require_apart(self.rows, self.tasks, self.labels)
+        return self
 
     def cells(self) -> list[RunSpec]:
         """Every run of the board: for each task and seed the dense one first, then the grid."""

@@ -103,6 +103,11 @@ def _notes(job: Job, sparsity: Sparsity) -> list[str]:
         notes.append(
             f"{more} weights are zero beyond those pruned: they are so in the model's files, or rounded to zero"
         )
+    rows, batch = job.prepared.rows["train"], job.spec.training.batch_size
+    if job.spec.is_trained and batch > rows:
+        notes.append(
+            f"batches of {batch} were asked for; the training split has {rows} rows, and every step took all of them"
+        )
     if job.parts > 1:
         notes.append(f"each batch went through the model in {job.parts} parts, for want of memory")
     return notes

@@ -101,6 +101,11 @@ def _run(spec: RunSpec, options: Options) -> Result:
     started = time.perf_counter()
     prepared = open_task(spec, options)
     options.check(prepared)
+    pool = prepared.counts["train"] + prepared.counts.get("heldout", 0)
+    if 0 < spec.heldout * pool < 1:
+        raise PrunebenchError(
+            f"{spec.task}: heldout {spec.heldout:g} of {pool} training examples is less than one example"
+        )
     total = spec.training.total(prepared.rows["train"])
     require_contract(spec, total)
     regularizer: Regularizer = registry.configure("regularizers", spec.regularizer)
@@ -145,15 +150,7 @@ def _run(spec: RunSpec, options: Options) -> Result:
 def prune_untrained(
     spec: RunSpec, prepared: Prepared, regularizer: Regularizer, device: torch.device, options: Options, started: float
 ) -> Result:
-    """A cell of 0 steps: the model as it comes, pruned once, with no optimizer, no gradient kept and no flat vector.
-
-    PrunebenchError where a part of the model is drawn at random, which only training could make sense of.
-    """
-    if drawn := sorted(prepared.drawn):
-        raise PrunebenchError(
-            f"{spec.task}: training.steps is 0, and {drawn[0]} is not in the files of model {spec.model!r} but drawn at random "
-            f"({len(drawn)} such parameters): a score would say nothing. Give a model that brings its head, or a budget"
-        )
+    """A cell of 0 steps: the model as it comes, pruned once, with no optimizer, no gradient kept and no flat vector."""
     model = prepared.build(spec.seed).to(device=device, dtype=PRECISIONS[spec.precision])
     environment.prepare_threads(model)
     environment.reset_peak(device)
@@ -198,8 +195,11 @@ def _keep_checkpoints(job: Run, folder: Path, options: Options) -> None:
 
 
 def open_task(spec: RunSpec, options: Options) -> Prepared:
-    """The spec's task on its data and model; PrunebenchError where they do not fit, BrokenPluginError where a third party's task
-    raises anything else."""
+    """The spec's task on its data and model.
+
+    PrunebenchError where they do not fit, or where a part of the model is drawn at random that a budget of 0 steps does not train;
+    BrokenPluginError where a third party's task raises anything else.
+    """
     task: Task = registry.configure("tasks", spec.task)
     setting = Setting(
         data=spec.data,
@@ -213,7 +213,7 @@ def open_task(spec: RunSpec, options: Options) -> Prepared:
         trust_remote_code=options.trust_remote_code,
     )
     try:
-        return task.prepare(setting)
+        prepared = task.prepare(setting)
     except TaskError as error:
         raise PrunebenchError(f"{spec.task}: {error}") from error
     except KeyboardInterrupt:
@@ -222,6 +222,12 @@ def open_task(spec: RunSpec, options: Options) -> Prepared:
         if registry.is_builtin("tasks", spec.task) or environment.is_out_of_memory(error):
             raise
         raise BrokenPluginError(f"{spec.task} cannot be opened: {type(error).__name__}: {error}") from error
+    if not spec.is_trained and (drawn := sorted(prepared.drawn)):
+        raise PrunebenchError(
+            f"{spec.task}: training.steps is 0, and {drawn[0]} is not in the files of model {spec.model!r} but drawn at random "
+            f"({len(drawn)} such parameters): a score would say nothing. Give a model that brings its head, or a budget"
+        )
+    return prepared
 
 
 def make_pruner(model: nn.Module, spec: RunSpec, total: int) -> Pruner | Dense:

@@ -133,7 +133,10 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
         ),
         (LEAST + "training: {lr: fast}", "suite.yaml: training.lr: found 'fast': Input should be a valid number"),
         (LEAST + "training: {lr: .inf}", "suite.yaml: training.lr: found inf: Input should be a finite number"),
-        (LEAST + "training: {lr: 0}", "suite.yaml: training.lr: found 0: Input should be greater than 0"),
+        (
+            LEAST + "training: {lr: 0}",
+            "suite.yaml: training.lr: found 0: Input should be greater than or equal to 0.000000001",
+        ),
         (LEAST + "training: {optimizer: adam}", "suite.yaml: training.optimizer: found 'adam': did you mean 'adamw'?"),
         (LEAST + "training: {steps: 1.5}", "suite.yaml: training.steps: found 1.5: Input should be a valid integer"),
         (
