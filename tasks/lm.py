@@ -216,7 +216,7 @@ class PreparedLm(PreparedTask[Window]):
     def read_file(self, path: Path, split: str) -> Iterator[Window | TaskError]:
         """The windows of a file."""
         if self.text.corpus is None:
-            return self._windows([self._part(read_text(path), path, split)], split)
+            return self._windows([self._part(_prose(path), path, split)], split)
         lines = _LINES[self.text.variant](path)
         return self._windows(
             each(islice(lines, self.text.corpus.most.get(split)), _own, self.task.skip_malformed), split
@@ -321,9 +321,22 @@ def perplexity(nll: NDArray[Any], tokens: NDArray[Any]) -> float:
 def _found(name: str, data: str) -> Path:
     places = [Path(data).expanduser() / name, Path(name).expanduser()]
     found = [place for place in places if place.is_file()]
+    if not found and (other := next((place for place in places if name.strip() and place.exists()), None)):
+        kind = "a folder" if other.is_dir() else "a pipe, a socket or a device"
+        raise TaskError(f"{other} is {kind}; expected a text file")
     if not found:
         raise TaskError(f"no file {name!r}, neither below the data folder {data!r} nor below {Path.cwd()}")
     return found[0].resolve()
+
+
+def _prose(path: Path) -> str:
+    """The text of a file of the user's own; TaskError where there is none in it, or bytes that no text has."""
+    whole = read_text(path)
+    if not whole.strip():
+        raise TaskError(f"{path} is empty" if not whole else f"{path} holds blanks alone; expected a text")
+    if (at := whole.find("\0")) >= 0:
+        raise TaskError(f"{path}:{whole.count(chr(10), 0, at) + 1}: not a text: it holds a byte of zero")
+    return whole
 
 
 def _own(piece: str | TaskError) -> str:

@@ -58,7 +58,14 @@ def shrink(path: Path) -> None:
     """A suite that was just written, or is quoted on a page, with few cells of few steps, on what is at hand."""
     suite = yaml.safe_load(path.read_text())
     places = {"data": "~/glue", "model": "~/models/bert-base-uncased"} if suite.get("data") == "hub" else {}
-    less = {"criteria": suite["criteria"][:2], "sparsities": [0.5], "seeds": [0], "training": SMALL, "overrides": {}}
+    less = {
+        "criteria": suite["criteria"][:2],
+        "sparsities": [0.5],
+        "seeds": [0],
+        "training": SMALL,
+        "overrides": {},
+        "methods": {},
+    }
     path.write_text(yaml.safe_dump(suite | less | places))
 
 

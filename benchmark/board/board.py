@@ -66,6 +66,9 @@ class Board:
         model: str | None = None,
     ) -> "Board":
         """Read and check the suite, with rows `added` to its criteria; PrunebenchError if it is missing or wrong."""
+        if not isinstance(folder, str | os.PathLike):
+            raise PrunebenchError(f"{folder!r}: expected the path of a board's folder")
+        folder = Path(folder)
         path = folder / SUITE
         if not path.is_file():
             found = sorted(

@@ -32,7 +32,7 @@ PACKAGES = (
 def pick_device(name: str = "auto") -> torch.device:
     """The device; `auto` is CUDA if there is one, else the CPU. PrunebenchError for a device that this machine lacks."""
     if name not in ("auto", "cpu", "cuda"):
-        raise PrunebenchError(f"unknown device '{name}'; {choices(name, ('auto', 'cpu', 'cuda'))}")
+        raise PrunebenchError(f"unknown device '{name}'; {choices(str(name), ('auto', 'cpu', 'cuda'))}")
     if name == "cuda" and not torch.cuda.is_available():
         raise PrunebenchError("device 'cuda' was asked for, but torch finds no CUDA device here; choices: auto, cpu")
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")

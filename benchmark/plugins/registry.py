@@ -30,8 +30,12 @@ LONGEST = 2000
 
 def configure(kind: str, text: str) -> Any:
     """The plugin named by `text` with its options set; PrunebenchError says what is wrong and what the choices are."""
-    name, options = parse(text)
+    if kind not in KINDS:
+        raise PrunebenchError(f"unknown kind of plugin {kind!r}; {choices(str(kind), KINDS)}")
     found = KINDS[kind]
+    if not isinstance(text, str):
+        raise PrunebenchError(f"{found.singular} {text!r}: expected a name, with its options where it has any")
+    name, options = parse(text)
     family, variant = _variant(found, name)
     cls = load(kind, family)
     values = _convert(found, family, cls, options)

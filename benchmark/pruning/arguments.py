@@ -37,8 +37,21 @@ def require_model(model: object, skip_frozen: object) -> None:
         raise PrunebenchError(f"model {model!r}: expected a torch.nn.Module, such as a transformers model")
     if any(parameter.is_meta for parameter in model.parameters()):
         raise PrunebenchError(f"{type(model).__name__} is on the meta device, without weights: load them first")
-    if not isinstance(skip_frozen, bool):
-        raise PrunebenchError(f"skip_frozen {skip_frozen!r}: expected True or False")
+    require_choice("skip_frozen", skip_frozen)
+
+
+def require_choice(name: str, value: object) -> None:
+    """PrunebenchError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise PrunebenchError(f"{name} {value!r}: expected True or False")
+
+
+def require_peak(value: object) -> None:
+    """PrunebenchError unless `value` is a learning rate, or 0 where it is not known."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < math.inf:
+        raise PrunebenchError(
+            f"peak {value!r}: expected the highest learning rate of the run, or 0 where it is not known"
+        )
 
 
 def require_rate(lr: object) -> None:

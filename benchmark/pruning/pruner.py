@@ -30,6 +30,7 @@ from benchmark.pruning.arguments import (
     check_schedule,
     require_kinds,
     require_model,
+    require_peak,
     require_rate,
     require_sparsity,
     require_whole,
@@ -94,7 +95,10 @@ class Pruner:
         require_sparsity(sparsity)
         require_whole("total", total, 1)
         require_whole("seed", seed, 0)
+        require_peak(peak)
         require_kinds(criterion, schedule)
+        if weights is not None and not isinstance(weights, PrunableWeights):
+            raise PrunebenchError(f"weights {type(weights).__name__}: expected PrunableWeights of this model, or None")
         self.scope = parse_scope(scope)
         self.weights = weights or PrunableWeights(find_prunable(model, self.scope.biases, skip_frozen))
         self.scope.check(self.weights.shapes, sparsity)
@@ -108,6 +112,12 @@ class Pruner:
         """Steps whose gradients were observed, steps that the optimizer skipped, and whether it will skip the current one."""
         self.saw_gradient: bool | None = None
         """Whether any gradient that was observed was not all zeros; None where none was looked at."""
+        self.moved: bool | None = None
+        """Whether weights were seen to move between `observe` and `prune`; None while no learning rate above 0 was told."""
+        self.first_unseen = False
+        """Whether the first step was pruned before anything was observed."""
+        self._observed: Tensor | None = None
+        """The weights that `observe` saw, until they were seen to move."""
         self._rewind_steps = {schedule.rewind(step, total) for step in range(total)}
         self.mask = torch.ones_like(self.weights.vector, dtype=torch.bool)
         self.settled = False
@@ -163,6 +173,8 @@ class Pruner:
                 finite is None and not self.saw_gradient
             ):  # a loop that knows what is finite is ours, and waits for no GPU
                 self.saw_gradient = bool(grad.any())
+            if finite is None and not self.moved and not isinstance(lr, Tensor) and lr > 0:
+                self._observed = self.weights.vector.data.clone()
             self.skipping = not (all_finite(grad) if finite is None else finite)
             # The gates that this forward pass used, before the states change.
             gates = self._gates(training=True) if self.criterion.latent else None
@@ -183,22 +195,30 @@ class Pruner:
         if not self.steps_taken:
             self._require_calibration()
             self._require_own_weights()
+            self.first_unseen = not (self.steps_observed or self.steps_skipped)
         with self.stopwatch.running():
-            if self.skipping:  # the optimizer left the weights as they were
-                self.skipping = False
-                if self.criterion.latent:
-                    self._apply()
-                return
-            index = self.steps_taken
-            self.steps_taken += 1
-            if self.schedule.due(index, self.total):
-                self._remask(self.scheduled)
-                if (back := self.schedule.rewind(index, self.total)) is not None:
-                    self.weights.vector.data.copy_(self.rewind_weights[back])
+            if self._observed is not None:
+                self.moved = not torch.equal(self.weights.vector.data, self._observed)
+                self._observed = None
+            self._prune()
+
+    def _prune(self) -> None:
+        """`prune`, without what is checked of the loop."""
+        if self.skipping:  # the optimizer left the weights as they were
+            self.skipping = False
+            if self.criterion.latent:
                 self._apply()
-            elif self.criterion.latent or self.schedule.holds(index, self.total):
-                self._apply()
-            self._keep_for_rewind()
+            return
+        index = self.steps_taken
+        self.steps_taken += 1
+        if self.schedule.due(index, self.total):
+            self._remask(self.scheduled)
+            if (back := self.schedule.rewind(index, self.total)) is not None:
+                self.weights.vector.data.copy_(self.rewind_weights[back])
+            self._apply()
+        elif self.criterion.latent or self.schedule.holds(index, self.total):
+            self._apply()
+        self._keep_for_rewind()
 
     def finish(self) -> None:
         """Apply the final mask for good: exactly the target sparsity, or what a criterion that is not exact keeps.
@@ -272,7 +292,11 @@ class Pruner:
         return {"mask": self.mask, "seconds": seconds, **own, **latent, **named, **kept}
 
     def load_state_dict(self, saved: dict[str, Tensor]) -> None:
-        """Restore what `state_dict` returned, in place."""
+        """Restore what `state_dict` returned, in place; PrunebenchError where it is no state of a Pruner of such a model."""
+        needed = {"mask", "taken", "seconds", "masked", "settled"}
+        if not isinstance(saved, dict) or not needed <= saved.keys() or saved["mask"].shape != self.mask.shape:
+            raise PrunebenchError("load_state_dict: expected what state_dict() of a Pruner of this model gave")
+        self.moved, self._observed = None, None
         self.mask.copy_(saved["mask"])
         self.ranked_by = None
         self.steps_taken, self.stopwatch.total = int(saved["taken"]), float(saved["seconds"])
@@ -477,10 +501,20 @@ class Pruner:
                 f"{name} was shown the gradients of {self.steps_observed} steps, {self.steps_taken} were taken: call observe(lr) once "
                 "in every step"
             )
+        if learns and self.first_unseen:
+            raise PrunebenchError(
+                f"prune() was called before {name} was shown the first gradient: call observe(lr), optimizer.step() and prune(), in "
+                "this order"
+            )
         if learns and self.saw_gradient is False:
             raise PrunebenchError(
                 f"all gradients that {name} was shown are zeros: call observe(lr) between backward() and zero_grad(), and train the "
                 "model that the Pruner was made of, not a copy of it"
+            )
+        if learns and self.moved is False:
+            raise PrunebenchError(
+                f"the weights moved in no step between observe(lr), which {name} learns from, and prune(): call optimizer.step() "
+                "between them, with an optimizer of this model's parameters"
             )
 
     def _require_own_weights(self) -> None:

@@ -14,6 +14,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.machine import environment, parallel
 from benchmark.plugins import registry
 from benchmark.plugins.broken import BrokenPluginError
+from benchmark.pruning.arguments import require_choice, require_whole
 from benchmark.pruning.calibrate import Loss, calibrator
 from benchmark.pruning.dense import Dense
 from benchmark.pruning.flat import PrunableWeights
@@ -82,9 +83,31 @@ class Options:
     tell: Callable[[str], None] = silent
     """Called with messages for the user, for instance that a run resumes, or that a damaged checkpoint was set aside."""
 
+    def __post_init__(self) -> None:
+        """PrunebenchError for a setting that is not of its kind."""
+        environment.pick_device(self.device)
+        require_whole("parts", self.parts, 1)
+        for name in ("cache", "checkpoints"):
+            if not isinstance(getattr(self, name), Path | None):
+                raise PrunebenchError(f"{name} {getattr(self, name)!r}: expected a pathlib.Path of a folder, or None")
+        for name in ("trust_remote_code", "compile"):
+            require_choice(name, getattr(self, name))
+        minutes = self.checkpoint_minutes
+        if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not minutes >= 0:
+            raise PrunebenchError(f"checkpoint_minutes {minutes!r}: expected a number of minutes")
+        for name in ("progress", "check", "watch", "tell", *(["teacher"] if self.teacher is not None else [])):
+            if not callable(getattr(self, name)):
+                raise PrunebenchError(f"{name} {getattr(self, name)!r}: expected a function")
+
 
 def run(spec: RunSpec, options: Options | None = None) -> Result:
     """Train, prune and evaluate one cell; PrunebenchError, before any training, if the spec does not fit."""
+    if not isinstance(spec, RunSpec):
+        raise PrunebenchError(
+            f"run: {spec!r}: expected a RunSpec, such as RunSpec(task='glue/sst2', criterion='magnitude', sparsity=0.5)"
+        )
+    if not isinstance(options, Options | None):
+        raise PrunebenchError(f"run: options {options!r}: expected Options, or nothing")
     options = options or Options()
     try:
         return _run(spec, options)

@@ -25,7 +25,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import write_bytes
 from benchmark.plugins import registry
-from benchmark.pruning.arguments import require_sparsity, require_whole
+from benchmark.pruning.arguments import require_choice, require_sparsity, require_whole
 from benchmark.pruning.calibrate import calibrator, wants_calibration
 from benchmark.pruning.masks import parse_scope
 from benchmark.pruning.pruner import Pruner
@@ -62,6 +62,7 @@ class PruningCallback(TrainerCallback):
             )
         require_sparsity(sparsity)
         require_whole("seed", seed, 0)
+        require_choice("skip_frozen", skip_frozen)
         parse_scope(scope)
         self.criterion: Criterion = (
             registry.configure("criteria", criterion) if isinstance(criterion, str) else criterion

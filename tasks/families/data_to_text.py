@@ -37,7 +37,7 @@ from tasks.pipeline.generation import Plan, generate
 from tasks.pipeline.prepared import Compared, PreparedTask, fills_blanks
 
 LEAST_SOURCE = 8
-"""Tokens that a decoder must at least have room for before the target."""
+"""Tokens that a source is given room for at least: fewer hold no meaning representation."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,8 @@ class PreparedText(PreparedTask[Pair]):
         """TaskError unless the checkpoint is a language model with an end of text and room for source and target."""
         self.auto = "AutoModelForCausalLM" if self.decoder_only else "AutoModelForSeq2SeqLM"
         super().check_model()
+        if self.setting.max_length < LEAST_SOURCE:
+            raise TaskError(f"max_length is {self.setting.max_length}; a source needs {LEAST_SOURCE} tokens at least")
         name, bound = self.setting.model, self.checkpoint.positions
         if self.decoder_only and fills_blanks(self.checkpoint.config):
             kind = self.checkpoint.config.model_type

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,7 +38,13 @@ def pruner_of(model: Any = None, **given: Any) -> Pruner:
         ("schedule", "cubic", r"configure\('schedules', 'cubic'\)"),
         ("scope", "globl", "did you mean 'global'"),
         ("scope", None, "scope None: expected a name; choices: .*global"),
+        ("scope", 5, "scope 5: expected a name"),
         *(("skip_frozen", value, "expected True or False") for value in ("no", 0, None)),
+        *(("peak", value, "expected the highest learning rate") for value in (None, "1e-3", -1, NAN, INF, True)),
+        ("weights", "all", "weights str: expected PrunableWeights of this model"),
+        ("weights", 3, "weights int: expected PrunableWeights of this model"),
+        ("criterion", None, "criterion None: expected a configured one"),
+        ("schedule", None, "schedule None: expected a configured one"),
     ],
 )
 def test_the_constructor_checks_every_argument(name: str, value: object, said: str) -> None:
@@ -333,3 +340,77 @@ def test_a_model_is_a_module(model: Any) -> None:
 def test_a_model_without_weights_in_memory() -> None:
     with pytest.raises(PrunebenchError, match="Blocks is on the meta device"):
         pruner_of(Blocks().to("meta"))
+
+
+@pytest.mark.parametrize("saved", [None, {}, {"mask": torch.zeros(1)}, "state", Blocks().state_dict(), 5])
+def test_a_state_of_something_else(saved: Any) -> None:
+    with pytest.raises(PrunebenchError, match=r"expected what state_dict\(\) of a Pruner of this model gave"):
+        pruner_of().load_state_dict(saved)
+
+
+def test_a_state_of_a_smaller_model() -> None:
+    with pytest.raises(PrunebenchError, match="of a Pruner of this model"):
+        pruner_of().load_state_dict(pruner_of(Blocks(width=2)).state_dict())
+
+
+ORDERS = {
+    "as it should be": "observe step prune",
+    "step first": "step observe prune",
+    "step and prune first": "step prune observe",
+    "step last": "observe prune step",
+    "no step": "observe prune",
+}
+
+
+def turned(order: str, criterion: Criterion, rates: list[float]) -> Pruner:
+    """A loop that takes a step of each rate, its calls in this order."""
+    model = Blocks()
+    pruner = pruner_of(model, criterion=criterion, total=len(rates))
+    for rate in rates:
+        optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+        optimizer.zero_grad()
+        loss_of(model, data()).backward()
+        calls: dict[str, Callable[[], Any]] = {
+            "observe": partial(pruner.observe, rate), "step": optimizer.step, "prune": pruner.prune
+        }  # fmt: skip
+        for call in ORDERS[order].split():
+            calls[call]()
+    return pruner
+
+
+@pytest.mark.parametrize("criterion", [Sensitivity(), Movement(), LastGradient()], ids=str)
+@pytest.mark.parametrize("order", ["step first", "step last", "no step"])
+def test_an_optimizer_that_steps_elsewhere_or_not_at_all(order: str, criterion: Criterion) -> None:
+    with pytest.raises(
+        PrunebenchError, match=r"the weights moved in no step between observe\(lr\).*: call optimizer\.step\(\) "
+    ):
+        turned(order, criterion, [0.1] * 4).finish()
+
+
+@pytest.mark.parametrize("rates", [[0.1] * 4, [0.0, 0.0, 0.1, 0.1], [0.0] * 4, [0.1, 0.0, 0.0, 0.0]], ids=str)
+@pytest.mark.parametrize("criterion", [Sensitivity(), Movement(), LastGradient()], ids=str)
+def test_an_optimizer_in_its_place_or_at_rest(rates: list[float], criterion: Criterion) -> None:
+    """Nothing is said of a warm-up from zero, nor of one that never left it."""
+    turned("as it should be", criterion, rates).finish()
+
+
+def test_a_criterion_that_learns_nothing_may_be_called_in_any_order() -> None:
+    for order in ("step first", "step last"):
+        turned(order, Magnitude(), [0.1] * 4).finish()
+
+
+@pytest.mark.parametrize("criterion", [Sensitivity(), Movement()], ids=str)
+def test_a_loop_that_observes_last(criterion: Criterion) -> None:
+    """Each mask would then lag a step behind its gradient."""
+    with pytest.raises(PrunebenchError, match=r"prune\(\) was called before \w+ was shown the first gradient"):
+        turned("step and prune first", criterion, [0.1] * 4).finish()
+
+
+def test_an_optimizer_of_other_parameters() -> None:
+    model = Blocks()
+    pruner = pruner_of(model, criterion=Sensitivity())
+    optimizer = torch.optim.AdamW(model.head.parameters(), lr=0.1)
+    for _ in range(4):
+        step(model, pruner, optimizer, data())
+    with pytest.raises(PrunebenchError, match="with an optimizer of this model's parameters"):
+        pruner.finish()

@@ -43,7 +43,11 @@ def test_positions_that_begin_behind_the_padding(tmp_path: Path, padding: int, p
 
 @pytest.mark.parametrize(
     ("task", "length"),
-    [*((task, length) for task in ("glue/sst2", "conll2003", "squad") for length in (1, 2)), ("lm/wikitext2", 1)],
+    [
+        *((task, length) for task in ("glue/sst2", "conll2003", "squad") for length in (1, 2)),
+        ("lm/wikitext2", 1),
+        *(("e2e", length) for length in (1, 2, 7)),
+    ],
 )
 def test_inputs_that_hold_no_text(task: str, length: int) -> None:
     """[CLS] and [SEP] alone would be trained on, and at 1 token nothing would be cut at all."""
