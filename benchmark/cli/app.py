@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,7 +78,11 @@ def _root(
 def board_folder(given: Any) -> Any:
     """A board's folder where its suite.yaml was named; of several, each."""
     if isinstance(given, list | tuple):
-        return [board_folder(one) for one in given]
+        found = [board_folder(one) for one in given]
+        twice = [one for one, times in Counter(path.resolve() for path in found).items() if times > 1]
+        if twice:
+            raise typer.BadParameter(f"{next(path for path in found if path.resolve() in twice)} is given twice")
+        return found
     return given.parent if given is not None and given.name == "suite.yaml" and given.is_file() else given
 
 

@@ -24,9 +24,9 @@ def diagnose(
     at: Annotated[
         float, typer.Option(min=0, max=1, help="Share of training after which fidelity is measured; 0: first masking.")
     ] = 0.0,
-    bins: Annotated[int, typer.Option(min=2, help="Quantile bins of each matrix that are zeroed.")] = 5,
-    singles: Annotated[int, typer.Option(min=2, help="Single weights that are zeroed.")] = 64,
-    batches: Annotated[int, typer.Option(min=1, help="Batches on which the loss is measured.")] = 2,
+    bins: Annotated[int, typer.Option(min=2, max=1000, help="Quantile bins of each matrix that are zeroed.")] = 5,
+    singles: Annotated[int, typer.Option(min=2, max=100_000, help="Single weights that are zeroed.")] = 64,
+    batches: Annotated[int, typer.Option(min=1, max=10_000, help="Batches on which the loss is measured.")] = 2,
     format: Annotated[Format, typer.Option(help="How to print the tables.")] = "text",
     figures: Annotated[Literal["pdf", "svg", "png"], typer.Option(help="Vector or bitmap.")] = "pdf",
     changes: Changes = None,

@@ -8,6 +8,7 @@ import typer
 
 from benchmark.cli import completing
 from benchmark.cli.app import Changes, Data, Kind, Model, app, board_folder, echo, open_board
+from benchmark.errors import PrunebenchError
 
 
 @app.command("list")
@@ -99,6 +100,8 @@ def doctor(
     """Say what this machine has and lacks: Python, torch, device, data, hub, extras, programs, and how to get what is missing."""
     from benchmark.commands.doctor import examine, report_lines
 
+    if board is None and (changes or data is not None or model is not None):
+        raise PrunebenchError("--set, --data and --model are about a board: name one, prunebench doctor BOARD")
     findings = examine(open_board(board, changes, data, model, runs=True) if board else None)
     echo("\n".join(report_lines(findings)))
     sys.exit(1 if any(finding.state == "wrong" for finding in findings) else 0)

@@ -70,6 +70,6 @@ def verify(
 
     opened = open_board(board, changes, data, model, runs=rerun)
     again = Rerun(opened, device, trust_remote_code) if rerun else None
-    chosen = [opened.find(cell)] if cell else None
+    chosen = [opened.find(cell)] if cell is not None else None
     more = of_exported(opened, exported, chosen) if exported else []
     sys.exit(1 if verify_board(opened, chosen, again, more, echo) else 0)

@@ -54,6 +54,7 @@ def bench(
     from benchmark.bench.result import section_text
     from benchmark.bench.suite import Job, measure
     from benchmark.errors import PrunebenchError
+    from benchmark.machine.atomic import require_room
     from benchmark.machine.environment import pick_device
 
     job = Job(
@@ -64,6 +65,7 @@ def bench(
         f"prunebench {' '.join(_named(word) for word in sys.argv[1:])}",
         lambda text: echo(f"  {text}", err=True),
     )
+    require_room(output)
     if batch and not profile:
         raise PrunebenchError("--batch is for the profiled step: name it with --profile NAME")
     if profile:

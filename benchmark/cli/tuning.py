@@ -12,13 +12,15 @@ from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, Only,
 @app.command()
 def tune(
     board: BoardArgument,
-    trials: Annotated[int, typer.Option(min=1, help="Trials for every row, task and sparsity, earlier ones counted.")],
+    trials: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Trials for every row, task and sparsity, earlier ones counted.")
+    ],
     only: Only = "*",
     lr: Annotated[
         str, typer.Option(metavar="LOW,HIGH|fixed", help="Where to search the learning rate; the suite's / 4 to x 4.")
     ] = "",
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of the trials; by default one that BOARD does not report.")
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Of the trials; by default one that BOARD does not report.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where to write the tuned board; BOARD-tuned if left out.")
@@ -33,15 +35,16 @@ def tune(
     from benchmark.suite.read import parse_changes
     from benchmark.tune.space import parse_rates
     from benchmark.tune.tune import Search, tune
-    from benchmark.tune.write import outcome, write_tuned
+    from benchmark.tune.write import outcome, require_free, write_tuned
     from tasks.pipeline.whole import holding
 
     rates = None if lr in ("", "fixed") else parse_rates(lr)
     search = Search(trials, seed, rates, lr == "fixed", device, trust_remote_code)
     opened = open_board(board, changes, data, model, runs=True)
+    folder = output or Path(os.path.normpath(board / ".." / f"{board.resolve().name}-tuned"))
+    require_free(opened, folder)
     with holding(opened.folder):
         tune(opened, search, only, say=echo)
     found = outcome(opened, trials, search.seed_for(opened))
     echo("\n".join([*found.lines, *(f"not tuned: {line}" for line in found.lacking)]))
-    folder = output or Path(os.path.normpath(board / ".." / f"{board.resolve().name}-tuned"))
     echo(f"wrote {write_tuned(opened, found, folder, parse_changes(changes or []))}: run it like any board")

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import classes, registry
 from benchmark.plugins.broken import origin, own_traceback
 from benchmark.plugins.files import file_called
+from benchmark.suite.read import require_place
+from benchmark.suite.spec import MODES
 
 CONTRACTS = {
     "criteria": ("criteria.checks.criterion", "check_criterion"),
@@ -82,6 +85,13 @@ def _checks(
     places = {name: place for name, place in (("data", data), ("model", model)) if place is not None}
     if places and kind != "tasks":
         raise PrunebenchError(f"'{text}' is checked without data or model; {' and '.join(places)} are for tasks")
+    for name, place in places.items():
+        require_place(name, place)
+        is_path = place.startswith((".", "/", "~")) or (name == "data" and place not in MODES)
+        if is_path and not Path(place).expanduser().exists():
+            raise PrunebenchError(
+                f"--{name}: no folder {place!r}; expected mini, {'hub' if name == 'data' else 'a hub id'} or a folder"
+            )
     checks_of: Callable[..., dict[str, Callable[[], str]]] = import_module(CONTRACTS[kind][0]).checks_of
     return kind, checks_of(registry.configure(kind, text), **places)
 

@@ -41,6 +41,8 @@ class Wider:
 
     board: Board
     added: tuple[Row, ...]
+    new: tuple[str, ...] = ()
+    """Those of the rows, as `criteria` names them, that the suite does not list already."""
 
     def cells(self, only: str = "*") -> list[RunSpec]:
         """Planned cells of the added rows whose task or readable name matches `only`."""
@@ -86,7 +88,7 @@ def widen(
             "trained again (set heldout in suite.yaml for that)"
         )
     rows = [row for name in names for row in _rows(name, wide.suite.regularizers)]
-    return Wider(wide, tuple(rows))
+    return Wider(wide, tuple(rows), tuple(new))
 
 
 def compare(
@@ -134,7 +136,9 @@ def _method(table: Table, line: Line) -> str:
 
 def _closing(wider: Wider, failed: dict[str, str], cells: Sequence[RunSpec]) -> list[str]:
     lines = failures((spec.cell, failed[spec.id]) for spec in cells if spec.id in failed)
-    names = ", ".join(dict.fromkeys(_quoted(criterion) for criterion, _ in wider.added))
+    if not wider.new:
+        return [*lines, f"{MARK}named by --add; suite.yaml lists it already"]
+    names = ", ".join(map(_quoted, wider.new))
     return [*lines, f"{MARK}added by --add, not in suite.yaml. To keep the row, add to its criteria: {names}"]
 
 

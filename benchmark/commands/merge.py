@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.board.board import Board
+from benchmark.board.board import SUITE, Board
 from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import (
     Record,
@@ -49,7 +49,7 @@ def merge(board: Board, others: list[Path]) -> Merged:
     merged, incoming = Merged(), dict[str, tuple[Path, Record]]()
     known = {spec.id: spec for spec in board.suite.cells()}
     conflicts: list[str] = []
-    for folder in map(_records_folder, others):
+    for folder in [_records_folder(board, other) for other in others]:
         records, problems = load_records(folder)
         merged.problems += [str(problem) for problem in problems]
         for record in records:
@@ -93,10 +93,16 @@ def _take(board: Board, folder: Path, record: Record, merged: Merged) -> None:
     interrupt.raise_if_signalled()
 
 
-def _records_folder(other: Path) -> Path:
+def _records_folder(board: Board, other: Path) -> Path:
     folder = other / "records" if (other / "records").is_dir() else other
     if not folder.is_dir():
         raise PrunebenchError(f"{other}: no such folder; expected a board or a folder of records")
+    if folder.resolve() == board.records_folder.resolve():
+        raise PrunebenchError(
+            f"{other}: is the board itself; name the board or the folder whose records are to be merged into it"
+        )
+    if folder == other and not (other / SUITE).is_file() and not any(other.glob("*.json")):
+        raise PrunebenchError(f"{other}: holds no records; expected a board or a folder of records")
     return folder
 
 

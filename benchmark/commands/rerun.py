@@ -8,6 +8,7 @@ from torch import Tensor
 from benchmark.board.board import Board
 from benchmark.board.record import Record
 from benchmark.commands.verify import Finding
+from benchmark.machine.environment import pick_device
 from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, Result, run, train_teacher
 from tasks.base import Prepared
@@ -29,6 +30,10 @@ class Rerun:
     device: str = "auto"
     trust_remote_code: bool = False
     teachers: dict[tuple[str, str, str], dict[str, Tensor]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """PrunebenchError for a device that this machine lacks, before any cell."""
+        pick_device(self.device)
 
     def __call__(self, spec: RunSpec, record: Record) -> Finding:
         """Equal, inside the spread of its row where machine or versions changed, or off."""

@@ -61,3 +61,12 @@ def reason_of(error: OSError) -> str:
     if error.errno in PLACE and error.strerror:
         return error.strerror
     return os.strerror(error.errno) if error.errno else str(error)
+
+
+def require_room(folder: Path) -> None:
+    """PrunebenchError where `folder` cannot be written into, or not be made: asked before hours of work whose result goes there."""
+    standing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not standing.is_dir():
+        raise PrunebenchError(f"{standing}: is no folder; choose another by --output")
+    if not os.access(standing, os.W_OK):
+        raise PrunebenchError(f"{standing}: cannot be written to; choose another folder by --output")

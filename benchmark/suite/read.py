@@ -56,8 +56,9 @@ def load_suite(
     if added and isinstance(raw.get("criteria"), list):
         raw["criteria"] = [*raw["criteria"], *added]
     _locate(raw, path.parent)
-    places = {key: place for key, place in (("data", data), ("model", model)) if place}
+    places = {key: place for key, place in (("data", data), ("model", model)) if place is not None}
     for key, place in places.items():
+        require_place(key, place)
         raw[key] = str(_folder(place, Path.cwd()) or place)
         for override in raw.get("overrides", {}).values() if isinstance(raw.get("overrides"), dict) else ():
             if isinstance(override, dict):
@@ -166,7 +167,7 @@ def _plugin_file(text: str, folder: Path) -> str:
 def _folder(text: str, *places: Path) -> Path | None:
     """The folder that `text` names, relative to the first of `places` that has it."""
     with suppress(OSError, RuntimeError, ValueError):  # a name that no file system can hold is no folder
-        for place in places if text not in MODES else ():
+        for place in places if text.strip() and text not in MODES else ():
             path = (place / Path(text).expanduser()).resolve()
             if path.is_dir():
                 return path
@@ -210,6 +211,13 @@ def _check_folders(origin: _Origin, suite: Suite) -> None:
                 f"{origin.field(name)}: no folder {_short(text)}{looked}; "
                 f"expected mini, {'hub' if name == 'data' else 'a hub id'} or a folder"
             )
+
+
+def require_place(name: str, text: str) -> None:
+    """PrunebenchError where --data or --model names nothing at all."""
+    if not text.removeprefix(RANDOM if name == "model" else "").strip():
+        expected = "mini, hub or a folder" if name == "data" else "mini, a hub id or a folder"
+        raise PrunebenchError(f"--{name} {text!r}: expected {expected}")
 
 
 def _check_task_files(origin: _Origin, raw: Mapping[str, Any]) -> None:

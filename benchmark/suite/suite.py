@@ -35,6 +35,7 @@ from benchmark.suite.labels import Label, Labels, require_apart, spelled_as_reco
 from benchmark.suite.spec import (
     DENSE,
     GATE,
+    RANDOM,
     CallPoint,
     Heldout,
     Inputs,
@@ -113,11 +114,21 @@ Sparsities = Annotated[
 ]
 
 
+def _place(text: str) -> str:
+    if not text.removeprefix(RANDOM).strip():
+        raise ValueError("names nothing: expected mini, hub (data), a hub id (model) or a folder")
+    return text
+
+
+Place = Annotated[str, AfterValidator(_place)]
+"""A model or where data lie."""
+
+
 class Override(Strict):
     """What may differ for the tasks that a pattern matches."""
 
-    model: str | None = None
-    data: str | None = None
+    model: Place | None = None
+    data: Place | None = None
     schedule: Schedule | None = None
     scope: Scope | None = None
     sparsities: Sparsities | None = None
@@ -170,8 +181,8 @@ class Suite(Strict):
     """A board's grid and protocol: the cells differ in what the grid varies, and share the rest."""
 
     title: str = ""
-    model: str = "mini"
-    data: str = "mini"
+    model: Place = "mini"
+    data: Place = "mini"
     tasks: Names
     methods: dict[str, Method] = Field(default_factory=dict, max_length=1000)
     """Rows by name that have a scope or a schedule of their own."""

@@ -11,7 +11,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
 from benchmark.plugins.registry import spell
 from benchmark.plugins.spelling import canonical
-from benchmark.suite.spec import RunSpec
+from benchmark.suite.spec import RunSpec, Training
 from criteria.common.search import Choice, Linear, Log, Range
 
 LR = "lr"
@@ -84,6 +84,10 @@ def parse_rates(text: str) -> tuple[float, float]:
     try:
         rates = float(low), float(high)
         Log(*rates)
+        for rate in rates:
+            Training(lr=rate)
     except ValueError as error:
-        raise PrunebenchError(f"--lr {text}: expected LOW,HIGH such as 1e-5,1e-4 (0 < LOW < HIGH), or fixed") from error
+        raise PrunebenchError(
+            f"--lr {text}: expected LOW,HIGH such as 1e-5,1e-4 (1e-9 <= LOW < HIGH <= 10), or fixed"
+        ) from error
     return rates

@@ -13,7 +13,7 @@ import yaml
 
 from benchmark.board.board import SUITE, Board
 from benchmark.errors import PrunebenchError
-from benchmark.machine.atomic import write_text
+from benchmark.machine.atomic import require_room, write_text
 from benchmark.suite.read import raw_suite
 from benchmark.suite.spec import MODES, RunSpec
 from benchmark.suite.suite import TunedCell, matches
@@ -59,17 +59,29 @@ def outcome(board: Board, trials: int, seed: int) -> Outcome:
 
 def write_tuned(board: Board, found: Outcome, folder: Path, changes: Mapping[str, Any] | None = None) -> Path:
     """Write the suite of the tuned cells into `folder`; PrunebenchError without tuned cells, or if somebody else's suite is there."""
-    head = HEAD.format(folder=board.folder.resolve().name)
     path = folder / SUITE
     if not found.cells:
         raise PrunebenchError("no row has all its trials yet:\n" + "\n".join(found.lacking))
-    if path.exists() and not path.read_text(encoding="utf-8").startswith(head[:30]):
-        raise PrunebenchError(f"{path}: there is a suite that tuning did not write; choose another folder by --output")
+    require_free(board, folder)
+    head = _head(board)
     raw = raw_suite(board.folder / SUITE, changes)
     content = {**raw, **_narrowed(board, found.cells, raw)}
     moved = _moved(content, board.folder, folder, frozenset(_absolute_places(raw)))
     write_text(path, head + yaml.safe_dump(moved, sort_keys=False, allow_unicode=True, width=120))
     return path
+
+
+def require_free(board: Board, folder: Path) -> None:
+    """PrunebenchError where the tuned board of `board` cannot be written into `folder`: asked before hours of trials, too."""
+    path = folder / SUITE
+    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(_head(board)[:30]):
+        raise PrunebenchError(f"{path}: there is a suite that tuning did not write; choose another folder by --output")
+    require_room(folder)
+
+
+def _head(board: Board) -> str:
+    """The first line of a suite that tuning `board` writes."""
+    return HEAD.format(folder=board.folder.resolve().name)
 
 
 def _cell(spec: RunSpec, best: RunSpec, trials: int, space: str) -> TunedCell:

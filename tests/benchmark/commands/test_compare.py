@@ -63,7 +63,7 @@ def test_a_format_is_printed_alone(board_copy: Path, format: str, capfd: pytest.
     assert compare(wider, "*", CPU, format=format) == 0
     out, err = capfd.readouterr()
     assert out == f"{render(wider.table('*', format in ('csv', 'json')), format)}\n"
-    assert "added by --add, not in suite.yaml" in err
+    assert "named by --add; suite.yaml lists it already" in err
     if format == "json":
         assert json.loads(out)["cells"]
     if format == "csv":

@@ -21,6 +21,7 @@ from benchmark.commands.export import export_cell
 from benchmark.commands.new import new
 from benchmark.commands.rerun import Rerun, compare
 from benchmark.commands.verify import model_findings, of_exported, record_problems, rounding_noise, verify_board
+from benchmark.errors import PrunebenchError
 from tasks.formats.sources import MINI
 from tests.benchmark.boards import finish, make_board
 from tests.benchmark.report.factory import make_record, make_spec
@@ -211,6 +212,11 @@ def test_a_rerun_gives_the_same_bits_and_touches_nothing(board: Board) -> None:
     assert not wrong
     assert "outcomes are bitwise the same" in lines[0]
     assert {path: path.stat().st_mtime_ns for path in board.folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_device_that_is_not_there_is_told_before_any_cell(board: Board) -> None:
+    with pytest.raises(PrunebenchError, match="unknown device 'tpu'"):
+        Rerun(board, "tpu")
 
 
 def test_a_rerun_that_fails_is_off(board: Board) -> None:

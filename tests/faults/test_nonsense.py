@@ -1,0 +1,198 @@
+"""Commands with arguments that make no sense: exit code 2, one sentence, no traceback, and nothing left behind."""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark import cli
+from tests.benchmark.boards import finish, make_board
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    board = make_board(tmp_path_factory.mktemp("nonsense") / "b", criteria=["magnitude"])
+    finish(board)
+    shutil.rmtree(board.shared)
+    return board.folder
+
+
+@pytest.fixture
+def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a finished board `b`, a file, a site and a folder with something in it."""
+    shutil.copytree(made, tmp_path / "b")
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(words: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["prunebench", *shlex.split(words)])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    said = capfd.readouterr()
+    return caught.value.code if isinstance(caught.value.code, int) else 0, said.err.strip()
+
+
+def left(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+CELL = "'glue/sst2 magnitude 0.5 seed 0'"
+COMMANDS = [
+    # doctor
+    ("doctor nowhere", "no board there"),
+    ("doctor file", "no board there"),
+    ("doctor b --data nowhere", "--data: no folder 'nowhere'"),
+    ("doctor b --data ''", "--data '': expected mini, hub or a folder"),
+    ("doctor b --model ' '", "--model ' ': expected mini, a hub id or a folder"),
+    ("doctor b --model random:", "--model 'random:': expected mini"),
+    ("doctor b --set x", "--set x: expected key=value"),
+    ("doctor b --set model=", "--set model: found None"),
+    ("doctor b --set 'data=\"\"'", "names nothing: expected mini"),
+    ("doctor b b", "unexpected extra argument"),
+    ("doctor --data mini", "name one, prunebench doctor BOARD"),
+    ("doctor --set training.lr=1", "name one, prunebench doctor BOARD"),
+    # compare
+    ("compare b", "Missing option '--add'"),
+    ("compare b --add ''", "is not of the form"),
+    ("compare b --add nope", "unknown criterion 'nope'"),
+    ("compare b --add file", "unknown criterion 'file'"),
+    ("compare b --add 'magnitude + '", ""),
+    ("compare b --add ' + rdrop'", ""),
+    ("compare b --add taylor --only nothing", "matches no cell"),
+    ("compare b --add taylor --jobs 0", "than or equal to"),
+    ("compare b --add taylor --format xml", "is not one of"),
+    ("compare b --add taylor --data nowhere", "--data: no folder"),
+    ("compare b --add taylor --checkpoint-minutes -1", "than or equal to"),
+    # tune
+    ("tune b --trials 0", "than or equal to"),
+    ("tune b --trials 10001", "than or equal to"),
+    ("tune b --trials 2 --seed 4294967296", "than or equal to"),
+    ("tune b --trials 2 --seed -1", "than or equal to"),
+    ("tune b --trials 2 --lr 1,0", "expected LOW,HIGH"),
+    ("tune b --trials 2 --lr nan,1", "expected LOW,HIGH"),
+    ("tune b --trials 2 --lr 1e-300,1e300", "expected LOW,HIGH"),
+    ("tune b --trials 2 --lr 0.1,11", "expected LOW,HIGH"),
+    ("tune b --trials 2 --lr x", "expected LOW,HIGH"),
+    ("tune b --trials 2 --output b", "there is a suite that tuning did not write"),
+    ("tune b --trials 2 --output file", "file: is no folder; choose another by --output"),
+    ("tune b --trials 2 --output file/tuned", "file: is no folder"),
+    ("tune b --trials 2 --output /dev/null", "/dev/null: is no folder"),
+    ("tune b --trials 2 --only nope", "matches no cell"),
+    # export
+    (f"export b {CELL} full", "full"),
+    (f"export b {CELL} file", "file"),
+    (f"export b {CELL} /dev/null", "/dev/null"),
+    (f"export b {CELL} out --dtype int8", "int8"),
+    (f"export b {CELL} out --model nowhere", "has no record yet"),
+    ("export b nope out", "names no cell"),
+    ("export b '' out", "names several cells"),
+    # site
+    ("site nowhere --output s", "nowhere"),
+    ("site full --output s", "full"),
+    ("site . --output full", "full"),
+    ("site . --output b", "b"),
+    ("site . --output file", "file"),
+    ("site file --output s", "file"),
+    # merge
+    ("merge b", "Missing argument"),
+    ("merge b b", "b: is the board itself"),
+    ("merge b b/records", "b/records: is the board itself"),
+    ("merge b ./b/../b", "is the board itself"),
+    ("merge b nowhere", "nowhere: no such folder"),
+    ("merge b file", "file: no such folder"),
+    ("merge b full", "full: holds no records"),
+    ("merge b /dev/null", "/dev/null: no such folder"),
+    ("merge nowhere b", "no board there"),
+    # check
+    ("check nope", "no plugin is called 'nope'"),
+    ("check ''", "is not of the form"),
+    ("check file", "no plugin is called 'file'"),
+    ("check nope.py", "nope.py"),
+    ("check magnitude --kind tasks", "unknown task 'magnitude'"),
+    ("check magnitude --data mini", "checked without data or model"),
+    ("check 'magnitude[x=1]'", "x"),
+    ("check 'magnitude['", "is not of the form"),
+    ("check glue/sst2 --data nowhere", "--data: no folder 'nowhere'; expected mini, hub or a folder"),
+    ("check glue/sst2 --model ./nowhere", "--model: no folder './nowhere'; expected mini, a hub id or a folder"),
+    ("check glue/sst2 --model ''", "--model ''"),
+    # new
+    ("new thing x", "is not one of"),
+    ("new criterion ''", "''"),
+    ("new criterion a/b", "a/b"),
+    ("new criterion ../x", "../x"),
+    ("new criterion class", "class"),
+    ("new criterion 1x", "1x"),
+    ("new criterion magnitude", "there is a criterion 'magnitude' already"),
+    ("new criterion ok --folder file", "file"),
+    ("new criterion ok --package full", "full: not empty"),
+    ("new criterion ok --package file", "file"),
+    ("new criterion ok --llm", ""),
+    ("new board ok --package p", "leave --package out"),
+    ("new board b", "there already, and left as it is"),
+    ("new board ..", ".."),
+    ("new board 'a b'", "cannot be the name of a board"),
+    (f"new task {'a' * 300}", ""),
+    # diagnose
+    ("diagnose nowhere", "no board there"),
+    ("diagnose b --only nope", "matches no cell"),
+    ("diagnose b --at 2", "than or equal to"),
+    ("diagnose b --at nan", "than or equal to"),
+    ("diagnose b --bins 1001", "than or equal to"),
+    ("diagnose b --singles 100001", "than or equal to"),
+    ("diagnose b --batches 10001", "than or equal to"),
+    ("diagnose b/records/nope.json", "nope.json"),
+    ("diagnose b/records", "no board there"),
+    ("diagnose file", "no board there"),
+    # verify
+    ("verify nowhere --rerun", "no board there"),
+    ("verify b/records --rerun", "no board there"),
+    ("verify b --rerun --cell nope", "names no cell"),
+    ("verify b --rerun --cell ''", "names several cells"),
+    ("verify b --rerun --data nowhere", "--data: no folder"),
+    ("verify b --exported nowhere", "nowhere"),
+    ("verify b --exported file", "file"),
+    ("verify b --exported full", "full"),
+    ("verify b --set seeds=[]", "--set seeds"),
+    ("verify b --rerun --device tpu", "is not one of"),
+    # the same board twice
+    ("report b b", "b is given twice"),
+    ("report b ./b", "b is given twice"),
+    ("table b b/suite.yaml", "b is given twice"),
+    ("merge b full full", "full is given twice"),
+    # bench
+    ("bench records --output file --quick", "file: is no folder; choose another by --output"),
+    ("bench records --output /dev/null/x --quick", "/dev/null: is no folder"),
+    ("bench step --batch 2x2 --quick", "--batch is for the profiled step"),
+    ("bench nope --quick", "nope"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), COMMANDS, ids=[words for words, _ in COMMANDS])
+def test_nonsense(
+    place: Path, words: str, said: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = left(place)
+    code, error = run(words, monkeypatch, capfd)
+    assert code == 2, error
+    assert "Traceback" not in error
+    assert error.splitlines()[-1].startswith(("prunebench: ", "Error: "))
+    assert said in error
+    assert left(place) == before
+
+
+@pytest.mark.parametrize("add", ["magnitude", "magnitude --add magnitude"])
+def test_a_row_that_the_suite_lists_is_not_called_new(
+    place: Path, add: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["prunebench", *shlex.split(f"compare b --device cpu --add {add}")])
+    with pytest.raises(SystemExit):
+        cli.main()
+    printed = capfd.readouterr().out
+    assert "named by --add; suite.yaml lists it already" in printed
+    assert "To keep the row" not in printed
