@@ -1,5 +1,6 @@
 """The command line: parses, calls, prints. It has no logic, and each command imports the heavy modules that it needs."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -17,10 +18,20 @@ LONGEST = 200
 
 def main() -> None:
     """The console script. Errors of input or of the machine are printed as one message, and the exit code is 2."""
+    os.environ["MPLBACKEND"] = "agg"  # files alone are drawn, and one that does not exist would end the command
+    if not os.environ.get("COLUMNS", "").strip("0").isdecimal():
+        os.environ.pop("COLUMNS", None)  # a width that is none: of 0 columns nothing is printed
     try:
         app()
     except PrunebenchError as error:
         echo(f"prunebench: {error}", err=True)
+        sys.exit(2)
+    except UnicodeEncodeError as error:
+        words = error.object[error.start : error.end]
+        echo(
+            f"prunebench: {words!r} cannot be written in this locale's encoding ({error.encoding}): set PYTHONUTF8=1",
+            err=True,
+        )
         sys.exit(2)
     except OSError as error:
         if error.errno not in MACHINE and error.filename is None and folder_stands():

@@ -65,7 +65,7 @@ class Finding:
 
 def examine(board: Board | None = None) -> list[Finding]:
     """All checks, most important first; with `board`, those of its data and models too."""
-    findings = [python(), *packages(), device(), embedded(), hub()]
+    findings = [python(), *packages(), device(), embedded(), cache(), hub()]
     if board is not None:
         findings += board_findings(board)
     return [*findings, *extras(), *programs()]
@@ -120,6 +120,21 @@ def embedded() -> Finding:
     if absent:
         return Finding("mini data", "wrong", f"{MINI} lacks {', '.join(absent)}", "install prunebench again")
     return Finding("mini data", "ok", str(MINI))
+
+
+def cache() -> Finding:
+    """Whether the user's cache folder, in which unfinished runs and tokenized data lie, can be written to."""
+    from benchmark.errors import PrunebenchError
+    from benchmark.machine.atomic import require_room
+    from benchmark.machine.caches import VARIABLE, cache_folder
+
+    try:
+        folder = cache_folder()
+        require_room(folder)
+    except (PrunebenchError, OSError) as error:
+        reason = str(error).partition(";")[0]
+        return Finding("cache", "wrong", reason, f"set {VARIABLE} to a folder of your own")
+    return Finding("cache", "ok", str(folder))
 
 
 def hub(seconds: float = SECONDS) -> Finding:

@@ -85,6 +85,8 @@ def verify(
     for spec in cells:
         path = record_path(board.records_folder, spec.id)
         if not path.exists():
+            if path.is_symlink():
+                yield Finding(_named(spec), f"{path.name} is a link to nothing")
             continue
         try:
             record = load_record(path)

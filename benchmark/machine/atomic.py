@@ -12,7 +12,7 @@ from tasks.pipeline.whole import write_whole
 
 PLACE = (errno.ESTALE, errno.ELOOP)
 """Errors of a folder that was replaced, or leads elsewhere by a link (tasks/pipeline/whole.py raises them)."""
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, *PLACE)
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, *PLACE)
 """Errors of the disk rather than of the file that was to be written."""
 MACHINE = (*DISK, errno.EACCES, errno.EPERM)
 """Errors of the disk or of access rights, which the command line prints as one sentence."""

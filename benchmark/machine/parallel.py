@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from benchmark.errors import PrunebenchError
 from benchmark.machine import interrupt
 from benchmark.machine.environment import pick_device
 from tasks.base import Batch
@@ -34,7 +35,18 @@ def rank() -> int:
 
 def launched() -> bool:
     """Whether a launcher started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return _number("WORLD_SIZE", "1") > 1
+
+
+def _number(name: str, default: str = "") -> int:
+    """A whole number that a launcher sets in the environment; PrunebenchError where it is none."""
+    said = os.environ.get(name, default)
+    if not said.isdecimal():
+        found = f"{name} is {said!r}" if name in os.environ else f"{name} is not set, though WORLD_SIZE is"
+        raise PrunebenchError(
+            f"{found}: expected a whole number, as torchrun sets it; `unset WORLD_SIZE` runs one process"
+        )
+    return int(said)
 
 
 @contextmanager
@@ -44,8 +56,13 @@ def joined(device: str) -> Iterator[None]:
         yield
         return
     cuda = pick_device(device).type == "cuda"
+    if (number := _number("RANK")) >= _number("WORLD_SIZE"):
+        raise PrunebenchError(
+            f"RANK is {number} of WORLD_SIZE {_number('WORLD_SIZE')}: expected a smaller number, from 0 on"
+        )
+    _number("MASTER_PORT")
     if cuda:
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(_number("LOCAL_RANK", "0"))
     # Both: gradients go over nccl where they lie on GPUs, decisions about cells over gloo.
     dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
     try:

@@ -23,7 +23,7 @@ from torch import nn
 from tasks.base import HubError, ModelError
 from tasks.formats.sources import MINI, hash_files, hash_text
 from tasks.pipeline.cache import Memo
-from tasks.pipeline.gguf_files import gguf_file, loading, quantised, require_gguf, without_bar
+from tasks.pipeline.gguf_files import check_gguf, gguf_file, loading, quantised, require_gguf, without_bar
 from tasks.pipeline.loaded import Stored, complete
 from tasks.pipeline.model_files import check_config, check_folder, check_tokenizer, stored, weight_files
 
@@ -285,6 +285,7 @@ def _open(name: str, path: str, fingerprint: str, trust_remote_code: bool, gguf:
     options: dict[str, Any] = {"revision": revision or "main", "trust_remote_code": trust_remote_code}
     if gguf:
         require_gguf(name)
+        check_gguf(name, Path(path) / gguf)
         options["gguf_file"] = gguf
     try:
         if not fingerprint:
@@ -295,7 +296,8 @@ def _open(name: str, path: str, fingerprint: str, trust_remote_code: bool, gguf:
         raise
     except Exception as error:  # the library's, the hub's and the network's errors alike
         if fingerprint:
-            raise ModelError(f"cannot open model {name!r}, taken as a folder: {error}") from error
+            taken = "a GGUF file" if gguf else "a folder"
+            raise ModelError(f"cannot open model {name!r}, taken as {taken}: {' '.join(str(error).split())}") from error
         reason = " ".join(str(error).split()).rstrip(".")
         raise HubError(
             f"cannot open model {name!r}, taken as a hub id (no such folder here): {reason}. A folder that holds the model serves "

@@ -5,18 +5,22 @@ form does, not as the one it was made from.
 """
 
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from tasks.base import ModelError
-from tasks.pipeline.model_files import INDEX, SINGLE
+from tasks.pipeline.model_files import INDEX, SINGLE, check_size
 
 PLAIN = ("F64", "F32", "F16", "BF16")
 """Types of a GGUF file that are not quantised."""
+BLOCK = re.compile(r"blk\.(\d{1,9})\.")
+"""Before the names of a layer's tensors."""
 
 
 def gguf_file(model: str, place: Path) -> Path | None:
@@ -43,6 +47,32 @@ def require_gguf(model: str) -> None:
         raise ModelError(
             f"model {model!r} is a GGUF file, which needs the packages gguf and accelerate: pip install 'prunebench[gguf]'"
         )
+
+
+def check_gguf(model: str, path: Path) -> None:
+    """ModelError where the file is damaged: it ends early, asks for impossible sizes, or holds tensors that its numbers deny."""
+    from gguf import GGUFReader
+
+    try:
+        reader = GGUFReader(path)
+        fields = {key: field.contents() for key, field in reader.fields.items() if len(field.data) == 1}
+    except (
+        Exception
+    ) as error:  # whatever the library meets where it reads past the end, or numbers for which it knows no type
+        reason = " ".join(str(error).split())
+        raise ModelError(f"model {model!r}: {path.name} is damaged, or no GGUF file: {reason}") from error
+    for key, value in fields.items():
+        check_size(model, path, key, value)
+    layers = fields.get(f"{fields.get('general.architecture')}.block_count")
+    found = [int(match[1]) for tensor in reader.tensors if (match := BLOCK.match(tensor.name))]
+    if isinstance(layers, int) and max(found, default=-1) >= layers:
+        raise ModelError(
+            f"model {model!r}: {path.name} holds tensors of {max(found) + 1} layers, its numbers say {layers}"
+        )
+    places = sorted((int(tensor.data_offset), int(tensor.n_bytes), tensor.name) for tensor in reader.tensors)
+    for (offset, size, name), (following, _, other) in pairwise(places):
+        if offset + size > following:
+            raise ModelError(f"model {model!r}: {path.name} is damaged: {name} and {other} lie in the same bytes")
 
 
 def loading(name: str) -> dict[str, Any]:

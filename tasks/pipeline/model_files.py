@@ -75,7 +75,7 @@ def check_config(name: str, path: Path) -> None:
             "half precision"
         )
     for key, value in _leaves(config):
-        _check_size(name, path, key, value)
+        check_size(name, path, key, value)
         if key.endswith("attn_implementation") and value is not None and value not in ATTENTION:
             raise ModelError(
                 f"model {name!r}: {key} is {value!r} in {path}, which may be code of another's: remove it, or say "
@@ -115,7 +115,8 @@ def _leaves(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, value
 
 
-def _check_size(name: str, path: Path, key: str, value: Any) -> None:
+def check_size(name: str, path: Path, key: str, value: Any) -> None:
+    """ModelError where a number of a configuration is a size that no model has."""
     largest = LAYERS if _LAYERS.search(key) else SIZE
     if isinstance(value, int) and value > largest and not _NO_SIZE.search(key):
         raise ModelError(f"model {name!r}: {key} is {shown(value)} in {path}; expected {largest:,} at most")

@@ -205,8 +205,8 @@ def test_data_that_is_not_here_is_missed_by_who_runs_not_by_who_looks(tmp_path: 
 @pytest.mark.parametrize(
     "words",
     [
-        ("status", "{}"), ("table", "{}"), ("table", "{}", "{}"), ("report", "{}"), ("statistics", "{}"), ("doctor", "{}"),
-        ("verify", "{}"), ("run", "{}"), ("plot", "{}", "--format", "svg"), ("merge", "{}", "{}"),
+        ("status", "{}"), ("table", "{}"), ("table", "{}", "{other}"), ("report", "{}"), ("statistics", "{}"), ("doctor", "{}"),
+        ("verify", "{}"), ("run", "{}"), ("plot", "{}", "--format", "svg"), ("merge", "{}", "{other}"),
     ],
 )  # fmt: skip
 def test_a_board_may_be_named_by_its_suite(
@@ -214,7 +214,8 @@ def test_a_board_may_be_named_by_its_suite(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     board = shutil.copytree(finished.folder, tmp_path / "board")
-    code, printed = prunebench(*(word.format(board / "suite.yaml") for word in words))
+    other = shutil.copytree(finished.folder, tmp_path / "other")
+    code, printed = prunebench(*(word.format(board / "suite.yaml", other=other / "suite.yaml") for word in words))
     assert code == 0, printed
     monkeypatch.chdir(board)
     assert prunebench("status", "suite.yaml")[0] == 0

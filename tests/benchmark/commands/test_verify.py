@@ -173,6 +173,17 @@ def test_weights_with_other_zeros_and_damaged_ones(board: Board) -> None:
     assert other.read_bytes() == data  # verify moves nothing
 
 
+@pytest.mark.parametrize("target", ["nowhere", "{}.json"])
+def test_a_link_to_nothing_in_a_records_place(board: Board, target: str) -> None:
+    (spec,) = board.cells("*magnitude*")
+    path = record_path(board.records_folder, spec.id)
+    path.unlink()
+    path.symlink_to(target.format(spec.id))
+    wrong, lines = said(board)
+    assert wrong
+    assert f"WRONG {spec.cell} ({spec.id}): {path.name} is a link to nothing" in lines
+
+
 def test_strangers_and_orphans_are_notes(board: Board) -> None:
     folder = board.records_folder
     (folder / "notes.txt").write_text("mine")
