@@ -23,12 +23,14 @@ from tasks.pipeline.whole import holding
 
 @dataclass
 class Merged:
-    """Ids that were copied, ids that the board had with the same result, ids that are no cell of the suite, and unreadable files."""
+    """Ids that were copied, ids that the board had with the same result, ids that are no cell of the suite, unreadable files, and
+    cells that another process holds."""
 
     taken: list[str] = field(default_factory=list)
     standing: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    busy: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
         """A summary for the terminal."""
@@ -37,6 +39,7 @@ class Merged:
             lines.append(
                 f"{len(self.foreign)} belong to no cell of this suite and were left: {', '.join(self.foreign)}"
             )
+        lines += [f"{cell}: another process is running it, or brings it in; merge again later" for cell in self.busy]
         return "\n".join(lines + [f"unreadable, left: {problem}" for problem in self.problems])
 
 
@@ -82,9 +85,7 @@ def _take(board: Board, folder: Path, record: Record, merged: Merged) -> None:
     """Write one record under its cell's lock, after deleting temporary files of a merge that was killed."""
     with locked(board.locks, record.id, wait=False) as mine:
         if not mine:
-            merged.problems.append(
-                f"{record.spec.cell} ({record.id}): another process is running it; merge again later"
-            )
+            merged.busy.append(f"{record.spec.cell} ({record.id})")
             return
         remove_leftovers(record.id, board.records_folder)
         with interrupt.deferred():
