@@ -127,7 +127,7 @@ def model_findings(board: Board, cells: Sequence[RunSpec]) -> Iterator[Finding]:
         embedded = spec.model.removeprefix(RANDOM) == "mini"
         if unread(spec.task) or (embedded and not zeros):
             continue
-        if not embedded and not Path(spec.model.removeprefix(RANDOM)).expanduser().is_dir():
+        if not embedded and not Path(spec.model.removeprefix(RANDOM)).expanduser().exists():  # a folder, or a GGUF file
             absent[spec.model] = None
             continue
         yield from _opened(board, spec, zeros)

@@ -165,11 +165,11 @@ def _plugin_file(text: str, folder: Path) -> str:
 
 
 def _folder(text: str, *places: Path) -> Path | None:
-    """The folder that `text` names, relative to the first of `places` that has it."""
+    """The folder, or the model's GGUF file, that `text` names, relative to the first of `places` that has it."""
     with suppress(OSError, RuntimeError, ValueError):  # a name that no file system can hold is no folder
         for place in places if text.strip() and text not in MODES else ():
             path = (place / Path(text).expanduser()).resolve()
-            if path.is_dir():
+            if path.is_dir() or (path.suffix == ".gguf" and path.is_file()):
                 return path
     return None
 

@@ -292,3 +292,17 @@ def test_ids_do_not_depend_on_where_things_lie(tmp_path: Path) -> None:
 def test_the_embedded_board_is_valid() -> None:
     folder = Path(__file__).resolve().parents[3] / "results" / "mini"
     assert load_suite(folder / "suite.yaml").cells()
+
+
+@pytest.mark.parametrize("written", ["./tiny.gguf", "{folder}/tiny.gguf", "tiny.gguf", "random:./tiny.gguf"])
+def test_a_model_may_be_a_gguf_file_beside_the_suite(tmp_path: Path, written: str) -> None:
+    (tmp_path / "tiny.gguf").write_bytes(b"GGUF")
+    (cell, *_) = read(tmp_path, f"{LEAST}model: {written.format(folder=tmp_path)}\n").cells()
+    assert cell.model.endswith(f"{tmp_path}/tiny.gguf")
+    assert cell.recorded().model.endswith("tiny.gguf")
+
+
+@pytest.mark.parametrize("written", ["./tiny.gguf", "./tiny.bin"])
+def test_a_file_that_is_not_there_or_no_model_is_no_folder(tmp_path: Path, written: str) -> None:
+    (tmp_path / "tiny.bin").touch()
+    assert f"model: no folder '{written}'" in refusal(tmp_path, f"{LEAST}model: {written}\n")
