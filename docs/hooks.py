@@ -49,7 +49,9 @@ API = {
     ),
     "Boards": (
         "benchmark/suite/suite.py",
-        ("Suite", "Override"),
+        ("Suite",),
+        "benchmark/suite/parts.py",
+        ("Override",),
         "benchmark/board/board.py",
         ("Board",),
         "benchmark/board/record.py",

@@ -21,8 +21,8 @@ from benchmark.board.board import Board, Source
 from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record, RecordError, load_record, record_path
 from benchmark.board.weights import read_weights, weights_path
-from benchmark.commands.held_to_others import Others
-from benchmark.commands.held_to_spec import spec_problems, unread
+from benchmark.commands.verify_others import Others
+from benchmark.commands.verify_spec import spec_problems, unread
 from benchmark.commands.views import aggregate
 from benchmark.engine.sources import refuse_other_sources
 from benchmark.errors import PrunebenchError

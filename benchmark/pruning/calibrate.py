@@ -13,7 +13,8 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
-from benchmark.pruning.pruner import CALIBRATIONS, Calibrate, Pruner, Settle
+from benchmark.pruning.loop_checks import CALIBRATIONS
+from benchmark.pruning.pruner import Calibrate, Pruner, Settle
 from benchmark.pruning.walk import Block, blocks_of, walk
 from criteria.base import Criterion, State
 

@@ -36,6 +36,7 @@ from benchmark.pruning.arguments import (
     require_whole,
 )
 from benchmark.pruning.flat import PrunableWeights
+from benchmark.pruning.loop_checks import require_calibration, require_own_weights, require_steps
 from benchmark.pruning.masks import Quota, Shapes, gate, make_mask, parse_scope
 from benchmark.pruning.prunable import find_prunable, prunable_of
 from benchmark.pruning.schedules.base import Schedule
@@ -43,9 +44,6 @@ from benchmark.pruning.scores import all_finite, bad_scores, fitting, score, swe
 from benchmark.pruning.selection import count_true
 from criteria.base import Criterion, State, Step
 from criteria.common.blocks import fresh, lending
-
-CALIBRATIONS = ("observe_inputs", "observe_example", "observe_hessian")
-"""The methods of a criterion that are called during calibration."""
 
 Settle = Callable[[Sequence[int]], None]
 """Chooses the masks of these matrices, by their places, and prunes them in the model that is being calibrated."""
@@ -193,8 +191,8 @@ class Pruner:
     def prune(self) -> None:
         """After the optimizer step: compute a new mask if one is due, and apply the mask if the schedule says so."""
         if not self.steps_taken:
-            self._require_calibration()
-            self._require_own_weights()
+            require_calibration(self)
+            require_own_weights(self)
             self.first_unseen = not (self.steps_observed or self.steps_skipped)
         with self.stopwatch.running():
             if self._observed is not None:
@@ -227,9 +225,9 @@ class Pruner:
         (or showed zeros alone), or if the model's weights are not those that the Pruner was made of. To end a run early with its
         current mask, call `settle`.
         """
-        self._require_calibration()
-        self._require_own_weights()
-        self._require_steps()
+        require_calibration(self)
+        require_own_weights(self)
+        require_steps(self)
         with self.stopwatch.running():
             held = self.reached and self.schedule.holds(max(self.steps_taken - 1, 0), self.total)
             if not held and self.last_masking != (self.steps_taken, self.target):
@@ -479,67 +477,6 @@ class Pruner:
         """Copy the weights if the schedule will rewind to this step."""
         if self.steps_taken in self._rewind_steps:
             self.rewind_weights[self.steps_taken] = self.weights.vector.data.clone()
-
-    def _require_steps(self) -> None:
-        """PrunebenchError unless the loop took `total` steps and called `observe` in each of them."""
-        name, done = type(self.criterion).__name__, self.steps_taken + self.steps_skipped
-        learns = self.criterion.overrides("observe")
-        if learns and self.steps_taken and not self.steps_observed:
-            raise PrunebenchError(
-                f"{name} was shown no gradient in {self.steps_taken} steps: call observe(lr) in every step, after clipping and before "
-                "the optimizer"
-            )
-        if done != self.total:
-            skipped = f", {self.steps_skipped} of them skipped" if self.steps_skipped else ""
-            raise PrunebenchError(
-                f"finish() after {done} of {self.total} steps{skipped}, at sparsity {self.scheduled if self.steps_taken else 0:g} of "
-                f"{self.target:g}: give the Pruner the number of optimizer steps that the loop takes, and call prune() once after "
-                "each; to end early with the mask in force, call settle()"
-            )
-        if learns and self.steps_observed != self.steps_taken:
-            raise PrunebenchError(
-                f"{name} was shown the gradients of {self.steps_observed} steps, {self.steps_taken} were taken: call observe(lr) once "
-                "in every step"
-            )
-        if learns and self.first_unseen:
-            raise PrunebenchError(
-                f"prune() was called before {name} was shown the first gradient: call observe(lr), optimizer.step() and prune(), in "
-                "this order"
-            )
-        if learns and self.saw_gradient is False:
-            raise PrunebenchError(
-                f"all gradients that {name} was shown are zeros: call observe(lr) between backward() and zero_grad(), and train the "
-                "model that the Pruner was made of, not a copy of it"
-            )
-        if learns and self.moved is False:
-            raise PrunebenchError(
-                f"the weights moved in no step between observe(lr), which {name} learns from, and prune(): call optimizer.step() "
-                "between them, with an optimizer of this model's parameters"
-            )
-
-    def _require_own_weights(self) -> None:
-        """PrunebenchError if the model has got other weights since the Pruner was made: they would stay dense, unseen."""
-        modules = dict(self.model.named_modules())
-        ours = {
-            part.data_ptr() for flat in (self.weights.vector.data, self.effective) for part in self.weights.parts(flat)
-        }
-        for matrix in self.weights.matrices:
-            module, _, kind = matrix.name.rpartition(".")
-            parameter = getattr(modules.get(module), kind, None)
-            if parameter is not matrix.parameter or parameter.data_ptr() not in ours or not parameter.requires_grad:
-                frozen = parameter is matrix.parameter and not parameter.requires_grad
-                raise PrunebenchError(
-                    f"{matrix.name} {'was frozen' if frozen else 'has been replaced'} after the Pruner was made: make it once layers, "
-                    "precision, device and what is frozen are settled, and load weights in place (load_state_dict without assign)"
-                )
-
-    def _require_calibration(self) -> None:
-        """PrunebenchError if the criterion needs calibration and `calibrate` is not set."""
-        if self.calibrate is None and (asked := [m for m in CALIBRATIONS if self.criterion.overrides(m)]):
-            raise PrunebenchError(
-                f"{type(self.criterion).__name__} ranks by what calibration shows to {' and '.join(asked)}, and pruner.calibrate "
-                "is not set: set it to calibrator(model, loss, batches) of benchmark.pruning.calibrate"
-            )
 
     def _not_finite(self, flat: Tensor) -> str:
         if not torch.isfinite(self.weights.vector).all():

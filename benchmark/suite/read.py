@@ -14,8 +14,9 @@ from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.plugins.files import only_looks, plugin_file
 from benchmark.suite.consistency import check_spec
+from benchmark.suite.parts import Method, Override
 from benchmark.suite.spec import MODES, RANDOM, Training
-from benchmark.suite.suite import Method, Override, Suite, on_top
+from benchmark.suite.suite import Suite, on_top
 from benchmark.suite.yaml import load_yaml, unspaced
 
 ELSEWHERE = {

@@ -15,27 +15,37 @@ gate: 10                            # points above its floor that a task's dense
 A row with a scope or a schedule of its own is a method: `methods` says what it is, and `criteria` lists it by its name.
 """
 
-import re
-from collections import Counter
 from collections.abc import Mapping
 from fnmatch import fnmatch
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import product
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from benchmark.errors import PrunebenchError, choices
+from benchmark.errors import choices
 from benchmark.plugins import registry
-from benchmark.plugins.broken import BrokenPluginError
-from benchmark.plugins.spelling import canonical, spaced
+from benchmark.plugins.spelling import spaced
 from benchmark.pruning.masks import parse_scope
 from benchmark.suite.identity import plugins_of
 from benchmark.suite.labels import Label, Labels, require_apart, spelled_as_recorded
+from benchmark.suite.parts import (
+    NAME,
+    Method,
+    Override,
+    Place,
+    Schedule,
+    Scope,
+    Sparsities,
+    TunedCell,
+    distinct,
+    known_plugin,
+    known_row,
+    told_apart,
+)
 from benchmark.suite.spec import (
     DENSE,
     GATE,
-    RANDOM,
     CallPoint,
     Heldout,
     Inputs,
@@ -46,8 +56,6 @@ from benchmark.suite.spec import (
     Selection,
     Strict,
     Training,
-    Tuned,
-    spelled,
 )
 from criteria.base import Criterion
 
@@ -58,123 +66,6 @@ Names = Annotated[list[str], Field(min_length=1, max_length=10_000)]
 
 HELDOUT = 0.1
 """Share of the training split held out by default, if the protocol or a regularizer needs held-out scores."""
-
-
-def _plugin(kind: str, text: str) -> str:
-    try:
-        return canonical(kind, text)
-    except BrokenPluginError:
-        return text.strip()  # its cells will fail with its traceback, the others run
-    except PrunebenchError as error:
-        raise ValueError(str(error)) from error
-
-
-def _scope(text: str) -> str:
-    try:
-        return str(parse_scope(text))
-    except PrunebenchError as error:
-        raise ValueError(str(error)) from error
-
-
-def _distinct(values: list[Any]) -> list[Any]:
-    twice = sorted(str(value) for value, times in Counter(values).items() if times > 1)
-    if twice:
-        raise ValueError(f"given twice: {', '.join(twice)}")
-    return values
-
-
-def _told_apart(values: list[Any]) -> list[Any]:
-    """`values`, unless two of them differ only in the folder of a plugin's file, which records and tables leave out."""
-    names = [spelled(str(value)) for value in values]
-    twice = sorted(name for name, times in Counter(names).items() if times > 1)
-    if twice:
-        raise ValueError(f"two files are called {', '.join(twice)}: rename one, or their rows could not be told apart")
-    return values
-
-
-def _shown_apart(values: list[float]) -> list[float]:
-    """`values`, unless two of them are written alike in tables, which give a percentage in six digits."""
-    seen: dict[str, float] = {}
-    for value in values:
-        other = seen.setdefault(f"{100 * value:.6g} %", value)
-        if other != value:
-            raise ValueError(
-                f"{other!r} and {value!r} are both shown as {100 * value:.6g} %: their rows could not be told apart"
-            )
-    return values
-
-
-Schedule = Annotated[str, AfterValidator(partial(_plugin, "schedules"))]
-Scope = Annotated[str, AfterValidator(_scope)]
-Sparsities = Annotated[
-    list[Annotated[Real, Field(gt=0, lt=1)]],
-    Field(min_length=1, max_length=10_000),
-    AfterValidator(_distinct),
-    AfterValidator(_shown_apart),
-]
-
-
-def _place(text: str) -> str:
-    if not text.removeprefix(RANDOM).strip():
-        raise ValueError("names nothing: expected mini, hub (data), a hub id (model) or a folder")
-    return text
-
-
-Place = Annotated[str, AfterValidator(_place)]
-"""A model or where data lie."""
-
-
-class Override(Strict):
-    """What may differ for the tasks that a pattern matches."""
-
-    model: Place | None = None
-    data: Place | None = None
-    schedule: Schedule | None = None
-    scope: Scope | None = None
-    sparsities: Sparsities | None = None
-    training: Training = Training()
-
-
-NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 .()=%_-]{0,58}[A-Za-z0-9.)%])?")
-"""Names that a method may have."""
-
-
-class Method(Strict):
-    """A named row: a criterion with its own scope or schedule in place of the board's."""
-
-    criterion: str
-    scope: Scope | None = None
-    schedule: Schedule | None = None
-    calibration_inputs: Inputs | None = None
-
-    @field_validator("criterion")
-    @classmethod
-    def _criterion(cls, text: str) -> str:
-        if " + " in text:
-            raise ValueError("a method is a criterion alone: name the regularizer where criteria lists the method")
-        return _plugin("criteria", text)
-
-
-class TunedCell(Tuned):
-    """The result of tuning a row at one task and sparsity; written by `prunebench tune`."""
-
-    task: str
-    regularizer: str = "none"
-    sparsity: Annotated[Real, Field(gt=0, lt=1)]
-    criterion: str
-    """The row's criterion with the options that were found."""
-    found_lr: Annotated[Real, Field(gt=0)]
-
-    @property
-    def place(self) -> tuple[str, str, str, float]:
-        """Task, row, regularizer and sparsity that it was tuned for."""
-        return (self.task, self.row, self.regularizer, self.sparsity)
-
-    def applied(self, spec: RunSpec) -> RunSpec:
-        """`spec` with the tuned options and learning rate."""
-        tuned = Tuned(**{name: getattr(self, name) for name in Tuned.model_fields})
-        training = spec.training.model_copy(update={"lr": self.found_lr})
-        return spec.model_copy(update={"criterion": self.criterion, "training": training, "tuned": tuned})
 
 
 class Suite(Strict):
@@ -211,7 +102,7 @@ class Suite(Strict):
     @field_validator("tasks")
     @classmethod
     def _tasks(cls, texts: list[str]) -> list[str]:
-        return [_plugin("tasks", text) for text in texts]
+        return [known_plugin("tasks", text) for text in texts]
 
     @field_validator("methods")
     @classmethod
@@ -235,19 +126,19 @@ class Suite(Strict):
         rows = []
         for text in texts:
             criterion, plus, regularizer = (part.strip() for part in spaced(text).partition(" + "))
-            row = criterion if criterion in methods else _row(criterion, methods)
-            rows.append(f"{row} + {_plugin('regularizers', regularizer)}" if plus else row)
+            row = criterion if criterion in methods else known_row(criterion, methods)
+            rows.append(f"{row} + {known_plugin('regularizers', regularizer)}" if plus else row)
         return rows
 
     @field_validator("regularizers")
     @classmethod
     def _regularizers(cls, texts: list[str]) -> list[str]:
-        return [_plugin("regularizers", text) for text in texts]
+        return [known_plugin("regularizers", text) for text in texts]
 
     @field_validator("tasks", "criteria", "regularizers", "seeds")
     @classmethod
     def _once(cls, values: list[Any]) -> list[Any]:
-        return _told_apart(_distinct(values))
+        return told_apart(distinct(values))
 
     @field_validator("overrides")
     @classmethod
@@ -383,16 +274,6 @@ def _inputs(asked: Inputs | None, criterion: str, schedule: str, scope: str) -> 
         plugin: Criterion = registry.configure("criteria", criterion)
         return "pruned" if plugin.overrides("observe_inputs") else "dense"
     return asked or "dense"  # a plugin's file may not be run here, and its cells have the same ids everywhere
-
-
-def _row(text: str, methods: Mapping[str, Method]) -> str:
-    """A criterion of `criteria` in its canonical spelling; ValueError names the choices, methods of this suite included."""
-    try:
-        return _plugin("criteria", text)
-    except ValueError as error:
-        if not methods:
-            raise
-        raise ValueError(f"{error}; as a method: {choices(text, methods)}") from error
 
 
 def matches(text: str, pattern: str) -> bool:

@@ -14,9 +14,10 @@ import yaml
 from benchmark.board.board import SUITE, Board
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import require_room, write_text
+from benchmark.suite.parts import TunedCell
 from benchmark.suite.read import raw_suite
 from benchmark.suite.spec import MODES, RunSpec
-from benchmark.suite.suite import TunedCell, matches
+from benchmark.suite.suite import matches
 from benchmark.tune.space import applied
 from benchmark.tune.study import load_study, study_path
 from benchmark.tune.trial import trial_spec

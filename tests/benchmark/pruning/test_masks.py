@@ -24,7 +24,7 @@ from benchmark.pruning.masks import (
 from benchmark.pruning.pruner import Pruner
 from benchmark.pruning.schedules.one_shot import OneShot
 from benchmark.pruning.selection import keep_highest
-from benchmark.suite.suite import Override
+from benchmark.suite.parts import Override
 from criteria.magnitude import Magnitude
 from tests.benchmark.toys import one_matrix, weight_of
 

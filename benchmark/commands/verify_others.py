@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import isclose
 
 from benchmark.board.record import Record
-from benchmark.commands.held_to_spec import unread
+from benchmark.commands.verify_spec import unread
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
 from benchmark.pruning.masks import parse_scope
@@ -25,7 +25,7 @@ Said = tuple[RunSpec, str, bool]
 
 @dataclass
 class Others:
-    """Takes the records of a board one by one, and keeps of each what later ones are held against."""
+    """Takes the records of a board one by one, and keeps of each what later ones are compared with."""
 
     firsts: dict[Hashable, Record] = field(default_factory=dict)
     """The first record of each kind that has something in common."""

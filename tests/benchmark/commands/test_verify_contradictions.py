@@ -1,4 +1,4 @@
-"""`verify` holds each record against its spec and against the other records of its board: what was moved, copied or edited."""
+"""`verify` compares each record with its spec and with the other records of its board: what was moved, copied or edited."""
 
 import hashlib
 import json
@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes, pack_outcomes
 from benchmark.board.record import Record, outcomes_path, record_path, save_record
-from benchmark.commands.held_to_others import Others
-from benchmark.commands.held_to_spec import spec_problems
 from benchmark.commands.verify import verify_board
+from benchmark.commands.verify_others import Others
+from benchmark.commands.verify_spec import spec_problems
 from tests.benchmark.boards import TINY, finish, make_board
 from tests.benchmark.report.factory import make_record, make_spec
 

@@ -1,4 +1,4 @@
-"""What a record's spec alone says of its numbers, held against the record: sparsity, schedule, learning rate, steps, selection.
+"""Compares a record with its own spec: sparsity, schedule, learning rate, steps, selection.
 
 Nothing here needs the model, the data or a second run. Results that were moved to the record of another sparsity, schedule, scope,
 budget or learning rate contradict their spec, and so do most of those that `random` is given or that were taken from it.

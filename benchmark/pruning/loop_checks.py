@@ -1,0 +1,77 @@
+"""What a loop must have done for a Pruner's result to be meant; the errors name what to do."""
+
+from typing import TYPE_CHECKING
+
+from benchmark.errors import PrunebenchError
+
+if TYPE_CHECKING:
+    from benchmark.pruning.pruner import Pruner
+
+CALIBRATIONS = ("observe_inputs", "observe_example", "observe_hessian")
+"""The methods of a criterion that are called during calibration."""
+
+
+def require_steps(pruner: "Pruner") -> None:
+    """PrunebenchError unless the loop took `total` steps and called `observe` in each of them."""
+    name, done = type(pruner.criterion).__name__, pruner.steps_taken + pruner.steps_skipped
+    learns = pruner.criterion.overrides("observe")
+    if learns and pruner.steps_taken and not pruner.steps_observed:
+        raise PrunebenchError(
+            f"{name} was shown no gradient in {pruner.steps_taken} steps: call observe(lr) in every step, after clipping and before "
+            "the optimizer"
+        )
+    if done != pruner.total:
+        skipped = f", {pruner.steps_skipped} of them skipped" if pruner.steps_skipped else ""
+        raise PrunebenchError(
+            f"finish() after {done} of {pruner.total} steps{skipped}, at sparsity "
+            f"{pruner.scheduled if pruner.steps_taken else 0:g} of {pruner.target:g}: give the Pruner the number of "
+            "optimizer steps that the loop takes, and call prune() once after each; to end early with the mask in force, call settle()"
+        )
+    if learns and pruner.steps_observed != pruner.steps_taken:
+        raise PrunebenchError(
+            f"{name} was shown the gradients of {pruner.steps_observed} steps, {pruner.steps_taken} were taken: call observe(lr) once "
+            "in every step"
+        )
+    if learns and pruner.first_unseen:
+        raise PrunebenchError(
+            f"prune() was called before {name} was shown the first gradient: call observe(lr), optimizer.step() and prune(), in "
+            "this order"
+        )
+    if learns and pruner.saw_gradient is False:
+        raise PrunebenchError(
+            f"all gradients that {name} was shown are zeros: call observe(lr) between backward() and zero_grad(), and train the "
+            "model that the Pruner was made of, not a copy of it"
+        )
+    if learns and pruner.moved is False:
+        raise PrunebenchError(
+            f"the weights moved in no step between observe(lr), which {name} learns from, and prune(): call optimizer.step() "
+            "between them, with an optimizer of this model's parameters"
+        )
+
+
+def require_own_weights(pruner: "Pruner") -> None:
+    """PrunebenchError if the model has got other weights since the Pruner was made: they would stay dense, unseen."""
+    modules = dict(pruner.model.named_modules())
+    ours = {
+        part.data_ptr()
+        for flat in (pruner.weights.vector.data, pruner.effective)
+        for part in pruner.weights.parts(flat)
+    }
+    for matrix in pruner.weights.matrices:
+        module, _, kind = matrix.name.rpartition(".")
+        parameter = getattr(modules.get(module), kind, None)
+        if parameter is not matrix.parameter or parameter.data_ptr() not in ours or not parameter.requires_grad:
+            frozen = parameter is matrix.parameter and not parameter.requires_grad
+            raise PrunebenchError(
+                f"{matrix.name} {'was frozen' if frozen else 'has been replaced'} after the Pruner was made: make it once layers, "
+                "precision, device and what is frozen are settled, and load weights in place (load_state_dict without assign)"
+            )
+
+
+def require_calibration(pruner: "Pruner") -> None:
+    """PrunebenchError if the criterion needs calibration and `calibrate` is not set."""
+    if pruner.calibrate is None and (asked := [m for m in CALIBRATIONS if pruner.criterion.overrides(m)]):
+        raise PrunebenchError(
+            f"{type(pruner.criterion).__name__} ranks by what calibration shows to {' and '.join(asked)}, and pruner.calibrate "
+            "is not set: set it to calibrator(model, loss, batches) of benchmark.pruning.calibrate"
+        )
