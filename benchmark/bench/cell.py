@@ -5,7 +5,7 @@ published loops do not do. Cells that are timed with and without one of the CPU 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from statistics import median
@@ -23,6 +23,8 @@ from benchmark.training.cpu import WAYS
 from benchmark.training.run import Options, open_task, run
 from tasks.pipeline.prepared import PreparedTask
 
+QUICK_STEPS = 8
+"""Steps of the one cell of a quick run."""
 ROUNDS = 5
 """How often each cell runs when the harness alone is measured."""
 NOTHING = "nothing"
@@ -62,6 +64,8 @@ class Place:
     """Whether the naive loop is timed too."""
     without: tuple[str, ...] = ()
     """CPU speed-ups (names in benchmark/training/cpu); cells are also timed without each of them."""
+    most: int | None = None
+    """So many cells at most, the first ones."""
 
     def __post_init__(self) -> None:
         """PrunebenchError for an unknown speed-up."""
@@ -73,11 +77,12 @@ class Place:
     def cells(self) -> tuple[Cell, ...]:
         """The cells whose data and model exist."""
         if self.data == "mini":
-            return MINI_CELLS
+            return MINI_CELLS[: self.most]
         from tasks.glue import VARIANTS
 
         folder = Path(self.data) / "glue"
-        return tuple(cell for cell in CELLS if (folder / VARIANTS[cell.task.partition("/")[2]].folder).is_dir())
+        found = (cell for cell in CELLS if (folder / VARIANTS[cell.task.partition("/")[2]].folder).is_dir())
+        return tuple(found)[: self.most]
 
     def spec(self, cell: Cell) -> RunSpec:
         """The cell's spec under the controlled protocol."""
@@ -104,6 +109,8 @@ class Ours:
 
 def measure(device: torch.device, quick: bool, tell: Tell, place: Place) -> Section:
     """Time ours against naive, or the harness alone, with and without speed-ups, as `place` asks."""
+    if quick:
+        place = replace(place, steps=min(place.steps, QUICK_STEPS), most=1)
     if place.without or not place.naive:
         return alone(device, 1 if quick else ROUNDS, tell, place)
     ready()

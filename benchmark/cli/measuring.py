@@ -46,7 +46,9 @@ def bench(
     batch: Annotated[
         str | None, typer.Option(metavar="ROWSxLENGTH", help="Batch of the profiled step, such as 32x12.")
     ] = None,
-    quick: Annotated[bool, typer.Option(help="Tiny shapes, one repetition: tries the code, measures nothing.")] = False,
+    quick: Annotated[
+        bool, typer.Option(help="Tiny shapes, one repetition, all in under a minute: tries the code, measures nothing.")
+    ] = False,
 ) -> None:
     """Measure what a criterion adds to a step and what a whole cell costs, beside a naive baseline, and write the tables."""
     from benchmark.bench import step
