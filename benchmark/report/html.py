@@ -2,8 +2,8 @@
 
 from benchmark.report.cells import Cell
 from benchmark.report.escape import for_html
-from benchmark.report.sheet import Row, Sheet, sheets
-from benchmark.report.show import LEGEND, Shown, caption, merged, remarks, show, trace_lines
+from benchmark.report.sheet import Row, Sheet, Words, sheets
+from benchmark.report.show import LEGEND, Shown, caption, merged, remarks, show, symbols_of, trace_lines
 from benchmark.report.table import Table
 
 STYLE = """
@@ -28,7 +28,7 @@ def write_html(table: Table, trace: bool = False) -> str:
 def fragment(table: Table) -> str:
     """The `<table>` element, caption and notes below it, and the facts in a fold."""
     (sheet,) = sheets(table)
-    head = "\n".join(_head(sheet))
+    head = "\n".join(_head(table, sheet))
     body = "\n".join(_body(table, sheet))
     facts = "".join(f"<dt>{for_html(name)}</dt><dd>{for_html(text)}</dd>" for name, text in table.facts.items())
     notes = "".join(
@@ -46,19 +46,24 @@ def fragment(table: Table) -> str:
     return f"<table><caption>{for_html(table.title)}</caption>\n<thead>\n{head}\n</thead>\n{body}</table>\n{below}\n"
 
 
-def _head(sheet: Sheet) -> list[str]:
+def _head(table: Table, sheet: Sheet) -> list[str]:
     corner = "".join(
         f'<th scope="col" class="field" rowspan="{len(sheet.heads)}">{for_html(name)}</th>' for name in sheet.fields
     )
     return [
-        f"<tr>{corner if k == 0 else ''}{''.join(_heading(word, span) for word, span in level)}</tr>"
+        f"<tr>{corner if k == 0 else ''}{''.join(_heading(table, word, span) for word, span in level)}</tr>"
         for k, level in enumerate(sheet.heads)
     ]
 
 
-def _heading(name: str, span: int) -> str:
+def _heading(table: Table, words: Words, span: int) -> str:
     scope = f'scope="colgroup" colspan="{span}"' if span > 1 else 'scope="col"'
-    return f"<th {scope}>{for_html(name)}</th>"
+    return f"<th {scope}>{_words(table, words)}</th>"
+
+
+def _words(table: Table, words: Words) -> str:
+    symbols = symbols_of(words.marks, table)
+    return for_html(words.text) + (f"<sup>{symbols}</sup>" if symbols else "")
 
 
 def _body(table: Table, sheet: Sheet) -> list[str]:
@@ -66,14 +71,14 @@ def _body(table: Table, sheet: Sheet) -> list[str]:
     wide = len(sheet.fields) + len(sheet.columns)
     found = []
     for block in sheet.blocks:
-        label = f'<tr class="block"><th scope="rowgroup" colspan="{wide}">{for_html(block.label)}</th></tr>\n'
+        label = f'<tr class="block"><th scope="rowgroup" colspan="{wide}">{_words(table, block.label)}</th></tr>\n'
         rows = "\n".join(_row(table, row) for row in block.rows)
-        found.append(f"<tbody>\n{label if block.label else ''}{rows}\n</tbody>")
+        found.append(f"<tbody>\n{label if block.label.text else ''}{rows}\n</tbody>")
     return found
 
 
 def _row(table: Table, row: Row) -> str:
-    heads = "".join(f'<th scope="row">{for_html(word)}</th>' for word in row.words)
+    heads = "".join(f'<th scope="row">{_words(table, word)}</th>' for word in row.words)
     spans = [(cell, 1) for cell in row.cells] if table.blocks else merged(row.line, row.cells)
     cells = "".join(_data(cell, show(cell, table), span) for cell, span in spans)
     kind = ' class="dense"' if row.line.dense else ""

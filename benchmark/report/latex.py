@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from benchmark.errors import choices
 from benchmark.report.escape import for_latex
 from benchmark.report.fields import TableError
-from benchmark.report.sheet import Row, Sheet, Span, folded, sheets
-from benchmark.report.show import LEGEND, Shown, caption, lettered, merged, remarks, show, trace_lines
+from benchmark.report.sheet import Row, Sheet, Span, Words, folded, sheets
+from benchmark.report.show import LEGEND, Shown, caption, lettered, merged, remarks, show, symbols_of, trace_lines
 from benchmark.report.table import Table
 
 WIDTHS = {"column": 219.0, "page": 455.0}
@@ -114,6 +114,14 @@ def _tex(table: Table, text: str) -> str:
     return "".join(marks[part] if part in marks else for_latex(part) for part in parts)
 
 
+def _words(table: Table, words: Words) -> str:
+    return _tex(table, words.text) + _raised(symbols_of(words.marks, table))
+
+
+def _raised(symbols: str) -> str:
+    return rf"\textsuperscript{{{for_latex(symbols)}}}" if symbols else ""
+
+
 def _float(table: Table, sheet: Sheet, width: str, texts: _Texts) -> str:
     found = fit(table, sheet, WIDTHS[width]) or Fit(list(SIZES)[-1], GAPS[-1])
     environment = "table*" if width == "page" else "table"
@@ -167,7 +175,7 @@ def _head(table: Table, sheet: Sheet) -> list[str]:
     for k, level in enumerate(sheet.heads):
         last = k == len(sheet.heads) - 1
         words = [_tex(table, word) if last else "" for word in sheet.fields]
-        lines.append(" & ".join([*words, *(_spanning(_tex(table, word), span) for word, span in level)]) + r" \\")
+        lines.append(" & ".join([*words, *(_spanning(_words(table, word), span) for word, span in level)]) + r" \\")
         if not last and any(span > 1 for _, span in level):
             lines.append(_rules(level, first))
     return [*lines, r"\midrule"]
@@ -189,8 +197,8 @@ def _body(table: Table, sheet: Sheet) -> list[str]:
     for number, block in enumerate(sheet.blocks):
         if number:
             lines.append(r"\midrule")
-        if block.label:
-            lines.append(rf"\multicolumn{{{columns}}}{{@{{}}l}}{{\textit{{{_tex(table, block.label)}}}}} \\")
+        if block.label.text:
+            lines.append(rf"\multicolumn{{{columns}}}{{@{{}}l}}{{\textit{{{_words(table, block.label)}}}}} \\")
         for k, row in enumerate(block.rows):
             before = block.rows[k - 1]
             if k and (before.line.dense != row.line.dense or before.line.average != row.line.average):
@@ -221,7 +229,7 @@ def _row(table: Table, row: Row, pads: Sequence[_Pad]) -> str:
         for cell, span in merged(row.line, row.cells):
             cells.append(_spanning(_cell(show(cell, table), pads[at] if span == 1 else _Pad()), span))
             at += span
-    return " & ".join([*(_tex(table, word) for word in row.words), *cells]) + r" \\"
+    return " & ".join([*(_words(table, word) for word in row.words), *cells]) + r" \\"
 
 
 def _spanning(text: str, span: int) -> str:
@@ -231,7 +239,7 @@ def _spanning(text: str, span: int) -> str:
 def _cell(shown: Shown, pad: _Pad) -> str:
     value = _stacked(shown.runs) if shown.runs else for_latex(shown.value)
     value = {1: rf"\textbf{{{value}}}", 2: rf"\underline{{{value}}}"}.get(shown.rank, value)
-    notes, widest = (rf"\textsuperscript{{{for_latex(text)}}}" if text else "" for text in (shown.symbols, pad.symbols))
+    notes, widest = map(_raised, (shown.symbols, pad.symbols))
     if notes != widest:
         notes = (rf"\rlap{{{notes}}}" if notes else "") + rf"\hphantom{{{widest}}}"
     spread, room = _subscript(shown), pad.spread
@@ -261,11 +269,9 @@ def _subscript(shown: Shown) -> str:
 
 def _width(table: Table, sheet: Sheet, letters: float, subscripts: float, gap: float) -> float:
     """Points from the first column's left to the last one's right, by the widths of Computer Modern's letters."""
+    rows = [row for block in sheet.blocks for row in block.rows]
     words = [
-        max(
-            _ems(_seen(table, text))
-            for text in (sheet.fields[k], *(row.words[k] for block in sheet.blocks for row in block.rows))
-        )
+        max(letters * _ems(sheet.fields[k]), *(_long(table, row.words[k], letters, subscripts) for row in rows))
         for k in range(len(sheet.fields))
     ]
     columns = [0.0] * len(sheet.columns)
@@ -287,10 +293,15 @@ def _width(table: Table, sheet: Sheet, letters: float, subscripts: float, gap: f
         at = 0
         for word, span in level:
             room = sum(columns[at : at + span]) + 2 * gap * (span - 1)
-            columns[at] += max(0.0, _ems(_seen(table, word)) * letters - room)
+            columns[at] += max(0.0, _long(table, word, letters, subscripts) - room)
             at += span
     count = len(words) + len(columns)
-    return sum(words) * letters + sum(columns) + 2 * gap * (count - 1)
+    return sum(words) + sum(columns) + 2 * gap * (count - 1)
+
+
+def _long(table: Table, words: Words, letters: float, subscripts: float) -> float:
+    """Points of a head or a label with its notes."""
+    return _ems(_seen(table, words.text)) * letters + 0.9 * _ems(symbols_of(words.marks, table)) * subscripts
 
 
 def _seen(table: Table, text: str) -> str:

@@ -3,8 +3,8 @@
 from tabulate import tabulate
 
 from benchmark.report.escape import for_markdown
-from benchmark.report.sheet import Sheet, sheets
-from benchmark.report.show import LEGEND, Shown, caption, remarks, show, trace_lines
+from benchmark.report.sheet import Sheet, Words, sheets
+from benchmark.report.show import LEGEND, Shown, caption, remarks, show, symbols_of, trace_lines
 from benchmark.report.table import Table
 
 
@@ -19,15 +19,17 @@ def write_markdown(table: Table, trace: bool = False) -> str:
 
 def _grid(table: Table, sheet: Sheet) -> str:
     levels = [[word for word, span in level for _ in range(span)] for level in sheet.heads]
-    heads = ["<br>".join(for_markdown(word) for word in column if word) for column in zip(*levels, strict=True)]
+    heads = ["<br>".join(_words(table, word) for word in column if word.text) for column in zip(*levels, strict=True)]
     if len(table.column_fields) > 1:
         heads = [head.replace("<br>", " ") for head in heads]
     body = []
     for block in sheet.blocks:
-        if block.label:
-            body.append([f"**{for_markdown(block.label)}**"])
+        if block.label.text:
+            body.append([f"**{_words(table, block.label)}**"])
         for row in block.rows:
-            body.append([*map(for_markdown, row.words), *(_cell(show(cell, table)) for cell in row.cells)])
+            body.append(
+                [*(_words(table, word) for word in row.words), *(_cell(show(cell, table)) for cell in row.cells)]
+            )
     align = ["left"] * len(sheet.fields) + ["right"] * len(heads)
     headers = [*map(for_markdown, sheet.fields), *heads]
     return tabulate(
@@ -37,6 +39,11 @@ def _grid(table: Table, sheet: Sheet) -> str:
         disable_numparse=True,
         colalign=align,
     )
+
+
+def _words(table: Table, words: Words) -> str:
+    symbols = symbols_of(words.marks, table)
+    return for_markdown(words.text) + (f"<sup>{symbols}</sup>" if symbols else "")
 
 
 def _cell(shown: Shown) -> str:

@@ -26,6 +26,9 @@ TEXTS = {
 
 DAGGER = "†"
 
+IN_HEADS = frozenset({"gate"})
+"""Kinds of remarks that hold for a whole task, and stand at its name instead of at each of its cells."""
+
 UNRANKED = frozenset({"missed", "outcome", "gate", "data", "model"})
 """Kinds of remarks with which a number is not ranked, because it cannot be compared with its column."""
 
@@ -105,16 +108,17 @@ def gated(dense: Sequence[Record], cells: Sequence[Cell], gate: float) -> list[C
 
 
 def notes(cells: Sequence[Cell], extra: Mapping[str, str] | None = None) -> tuple[Note, ...]:
-    """One note per kind that occurs: a dagger for the trivial predictor, then a, b, c in the order in which the cells have them.
+    """One note per kind that occurs: a dagger for the trivial predictor, then a, b, c in the order in which a reader meets them.
 
-    Those of one cell come in the order of TEXTS and then of `extra`.
+    Those of heads come first, then those of the cells; in one cell they come in the order of TEXTS and then of `extra`.
     """
     texts = {**TEXTS, **(extra or {})}
     order = {kind: number for number, kind in enumerate(texts)}
-    used = dict.fromkeys(kind for cell in cells for kind in sorted(cell.marks, key=order.__getitem__))
+    found = [kind for cell in cells for kind in sorted(cell.marks, key=order.__getitem__)]
+    used = dict.fromkeys([*(kind for kind in found if kind in IN_HEADS), *found])
     letters = iter("abcdefghijklmnopqrstuvwxyz")
-    found = [Note(DAGGER if kind == "floor" else next(letters), kind, texts[kind]) for kind in used]
-    return tuple(sorted(found, key=lambda note: note.symbol != DAGGER))
+    made = [Note(DAGGER if kind == "floor" else next(letters), kind, texts[kind]) for kind in used]
+    return tuple(sorted(made, key=lambda note: note.symbol != DAGGER))
 
 
 def counts(cell: Cell) -> bool:

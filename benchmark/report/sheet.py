@@ -12,8 +12,18 @@ from benchmark.report.layout import Line
 from benchmark.report.names import family
 from benchmark.report.table import Table
 
-Span = tuple[str, int]
-"""Words of a head, and the columns it stands over."""
+
+@dataclass(frozen=True)
+class Words:
+    """The text of a head or of a label, and the kinds of the notes that hold for all that it heads."""
+
+    text: str
+    marks: tuple[str, ...] = ()
+
+
+Span = tuple[Words, int]
+"""A head, and the columns it stands over."""
+GATED = ("gate",)
 
 HEADS = {
     "method": "Method",
@@ -26,10 +36,10 @@ HEADS = {
 
 @dataclass(frozen=True)
 class Row:
-    """Words of a row and its cells, one for each column of the sheet."""
+    """Labels of a row and its cells, one for each column of the sheet."""
 
     line: Line
-    words: tuple[str, ...]
+    words: tuple[Words, ...]
     cells: tuple[Cell, ...]
 
 
@@ -37,7 +47,7 @@ class Row:
 class Block:
     """Rows under one label (`80 % sparsity`, or none)."""
 
-    label: str
+    label: Words
     rows: tuple[Row, ...]
 
 
@@ -124,11 +134,11 @@ def _sheet(table: Table, part: Sequence[int]) -> Sheet:
 def _unrepeated(rows: Iterable[Row]) -> tuple[Row, ...]:
     """The rows without the first words that the row above has too; the last word is always there."""
     found: list[Row] = []
-    above: tuple[str, ...] = ()
+    above: tuple[Words, ...] = ()
     for row in rows:
         same = next((k for k, pair in enumerate(zip(row.words[:-1], above, strict=False)) if pair[0] != pair[1]), None)
         count = len(row.words[:-1]) if same is None else same
-        found.append(replace(row, words=(*[""] * count, *row.words[count:])) if above else row)
+        found.append(replace(row, words=(*[Words("")] * count, *row.words[count:])) if above else row)
         above = row.words
     return tuple(found)
 
@@ -143,7 +153,13 @@ class _RowWords:
         self.fields = tuple(HEADS.get(table.row_fields[k], table.row_fields[k]) for k in self.shown)
         self.distinct = {k: _distinct([line.key[k] for line in table.rows], self._word(k)) for k in self.shown}
 
-    def of(self, line: Line) -> tuple[str, ...]:
+    def of(self, line: Line) -> tuple[Words, ...]:
+        tasks = [self.table.row_fields[k] == "task" for k in self.shown]
+        gated = not self.table.by_columns and self.table.gated(line)
+        texts = zip(self._texts(line), tasks, strict=True)
+        return tuple(Words(text, GATED if gated and is_task else ()) for text, is_task in texts)
+
+    def _texts(self, line: Line) -> tuple[str, ...]:
         if line.quoted:
             return (line.labels[-1], *("" for _ in self.shown[1:]))
         if line.dense and self.table.named:
@@ -154,7 +170,7 @@ class _RowWords:
             words = [self.distinct[k][line.key[k]] for k in self.shown]
         return (line.mark + words[0], *words[1:]) if words else ()
 
-    def block(self, line: Line) -> str:
+    def block(self, line: Line) -> Words:
         """The label of the block that a row stands in."""
         fields = self.table.row_fields[: self.table.blocks]
         parts = [
@@ -162,7 +178,8 @@ class _RowWords:
             for name, value in zip(fields, line.key, strict=False)
             if (word := "" if name == "sparsity" and not isinstance(value, float) else self.table.word(name, value))
         ]
-        return ", ".join(parts)
+        gated = "task" in fields and self.table.gated(line)
+        return Words(", ".join(parts), GATED if gated else ())
 
     def _word(self, k: int) -> Callable[[object], str]:
         name = self.table.row_fields[k]
@@ -189,16 +206,18 @@ def shared(table: Table) -> list[tuple[str, str]]:
 
 
 def _heads(table: Table, part: Sequence[int]) -> tuple[tuple[Span, ...], ...]:
-    """Levels of the head; under tasks alone, a level with their metrics."""
+    """Levels of the head; under tasks alone, a level with their metrics. A task that does not count is marked at its name."""
     columns = [table.columns[j] for j in part]
-    if not table.named:
-        rows = [[line.labels[k] for line in columns] for k in range(len(table.column_fields))]
-        return tuple(_spans(rows[: k + 1]) for k in range(len(rows)))
-    levels = [_level(table, part, k) for k in range(len(table.column_fields))]
-    if table.column_fields == ("task",):
-        metrics = [table.called.metric(metric_of(table, j)) for j in part]
-        return _spans(levels), tuple((word, 1) for word in metrics)
-    return tuple(_spans(levels[: k + 1]) for k in range(len(levels)))
+    if table.named:
+        levels = [_level(table, part, k) for k in range(len(table.column_fields))]
+    else:
+        levels = [[line.labels[k] for line in columns] for k in range(len(table.column_fields))]
+    gated = [table.by_columns and table.gated(line) for line in columns]
+    at = table.column_fields.index("task") if "task" in table.column_fields else 0
+    heads = [_spans(levels[: k + 1], gated if k == at else [False] * len(part)) for k in range(len(levels))]
+    if table.named and table.column_fields == ("task",):
+        heads.append(tuple((Words(table.called.metric(metric_of(table, j))), 1) for j in part))
+    return tuple(heads)
 
 
 def _level(table: Table, part: Sequence[int], k: int) -> list[str]:
@@ -234,10 +253,12 @@ def metric_of(table: Table, j: int) -> str:
     return next((row[j].metric for row in table.cells if row[j].metric), "")
 
 
-def _spans(levels: Sequence[Sequence[str]]) -> tuple[Span, ...]:
-    """Equal neighbours of the last level joined, where those above are equal too."""
-    columns = list(zip(*levels, strict=True))
-    return tuple((key[-1], len(list(group))) for key, group in groupby(columns))
+def _spans(levels: Sequence[Sequence[str]], gated: Sequence[bool]) -> tuple[Span, ...]:
+    """Equal neighbours of the last level joined, where those above are equal too, and where all or none of them are gated."""
+    columns = list(zip(zip(*levels, strict=True), gated, strict=True))
+    return tuple(
+        (Words(texts[-1], GATED if marked else ()), len(list(group))) for (texts, marked), group in groupby(columns)
+    )
 
 
 def _distinct(values: Sequence[object], word: Callable[[object], str]) -> dict[object, str]:
@@ -259,4 +280,4 @@ def folded(sheet: Sheet, rows: int) -> list[Sheet]:
 
 
 def _height(block: Block) -> int:
-    return len(block.rows) + bool(block.label)
+    return len(block.rows) + bool(block.label.text)

@@ -1,11 +1,11 @@
 """The words of a cell and of a caption, before any writer decorates them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from benchmark.report.cells import Cell
 from benchmark.report.layout import Line
-from benchmark.report.marks import notes
+from benchmark.report.marks import IN_HEADS, notes
 from benchmark.report.names import listed
 from benchmark.report.numbers import number
 from benchmark.report.sheet import Sheet, average_name, shared
@@ -42,7 +42,7 @@ class Shown:
 
 def show(cell: Cell, table: Table) -> Shown:
     """Mean and spread to the table's digits; `missing`, `failed` or a dash where there is no number."""
-    symbols = "".join(note.symbol for note in table.notes if note.kind in cell.marks)
+    symbols = symbols_of([mark for mark in cell.marks if mark not in IN_HEADS], table)
     if cell.text:
         blank = table.blocks and cell.text == "incomplete"
         return Shown("\N{EN DASH}" if blank else cell.text, symbols=symbols, rank=cell.rank)
@@ -62,6 +62,11 @@ def show(cell: Cell, table: Table) -> Shown:
     trivial = "floor" in cell.marks
     rank = 0 if trivial else cell.rank
     return Shown(number(cell.mean, table.digits), _spread(cell, table), count, symbols, rank=rank, trivial=trivial)
+
+
+def symbols_of(marks: Collection[str], table: Table) -> str:
+    """Dagger and letters of the notes of these kinds."""
+    return "".join(note.symbol for note in table.notes if note.kind in marks)
 
 
 def _spread(cell: Cell, table: Table) -> str:
@@ -124,8 +129,7 @@ def remarks(table: Table, sheet: Sheet) -> list[tuple[str, str]]:
 def averaged(table: Table, average: Line) -> list[str]:
     """The tasks that an average column is over."""
     at = table.column_fields.index("task")
-    counted = [not any("gate" in row[j].marks for row in table.cells) for j in range(len(table.columns))]
-    lines = (line for line, counts in zip(table.columns, counted, strict=True) if counts and not line.average)
+    lines = (line for line in table.columns if not (line.average or table.gated(line)))
     tasks = dict.fromkeys(str(line.key[at]) for line in lines)
     return [task for task in tasks if task.startswith("glue/") or not str(average.key[at]).startswith("GLUE")]
 

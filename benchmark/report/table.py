@@ -8,6 +8,7 @@ Nothing here trains or reads a file. Every cell keeps the ids of the records beh
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from benchmark.board.record import Record
@@ -57,6 +58,24 @@ class Table:
     """What a table that is no comparison shows: its caption in a paper, where its facts are comments."""
     names: Names | None = None
     """What tasks, metrics and methods are called; None prints the labels of the lines as they are."""
+
+    @property
+    def by_columns(self) -> bool:
+        """Whether tasks are columns, whose heads say what holds for a whole task; else tasks are rows, or all runs are of one."""
+        return "task" in self.column_fields or "task" not in self.row_fields
+
+    def gated(self, line: Line) -> bool:
+        """Whether this column, or row where tasks are rows, is of a task that does not count, as its head says once."""
+        return line in self._gated_lines
+
+    @cached_property
+    def _gated_lines(self) -> frozenset[Line]:
+        lines, cells = (self.columns, transposed(self.cells)) if self.by_columns else (self.rows, self.cells)
+        return frozenset(
+            line
+            for line, found in zip(lines, cells, strict=True)
+            if not line.average and any("gate" in cell.marks for cell in found)
+        )
 
     @property
     def named(self) -> bool:
@@ -183,13 +202,21 @@ def _grid(layout: Layout, axes: tuple[str, ...], used: Sequence[Record]) -> list
 
 
 def _gated(layout: Layout, upright: bool, grid: list[list[Cell]], gate: float) -> list[list[Cell]]:
-    """`grid` with the marks of tasks that do not pass the gate, and of cells whose runs lie apart."""
-    crossing = transposed(grid) if upright else grid
-    dense: list[list[Record]] = [[] for _ in crossing]
+    """`grid` with the marks of tasks that do not pass the gate, and of cells whose runs lie apart.
+
+    A task's dense runs speak for its cells on the same column, or on the same row where methods are columns.
+    """
+    places: dict[tuple[int, str], list[tuple[int, int]]] = {}
     for (i, j), slots in layout.places.items():
-        dense[j if upright else i] += [slot.record for slot in slots if slot.record is not None and slot.spec.is_dense]
-    found = [gated(records, cells, gate) for records, cells in zip(dense, crossing, strict=True)]
-    return transposed(found) if upright else found
+        places.setdefault((j if upright else i, slots[0].spec.task), []).append((i, j))
+    marked = [list(row) for row in grid]
+    for members in places.values():
+        slots = [slot for place in members for slot in layout.places[place]]
+        dense = [slot.record for slot in slots if slot.record is not None and slot.spec.is_dense]
+        found = gated(dense, [grid[i][j] for i, j in members], gate)
+        for (i, j), cell in zip(members, found, strict=True):
+            marked[i][j] = cell
+    return marked
 
 
 def _gate_says(slots: Sequence[Slot], gate: float) -> dict[str, str]:

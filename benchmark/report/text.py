@@ -9,8 +9,8 @@ from textwrap import wrap
 from rich.cells import cell_len
 
 from benchmark.report.escape import clean
-from benchmark.report.sheet import Sheet, sheets
-from benchmark.report.show import LEGEND, Shown, caption, lettered, remarks, show, trace_lines
+from benchmark.report.sheet import Sheet, Span, Words, sheets
+from benchmark.report.show import LEGEND, Shown, caption, lettered, remarks, show, symbols_of, trace_lines
 from benchmark.report.table import Table
 
 MARKS = {0: "", 1: "*", 2: "+"}
@@ -40,11 +40,11 @@ class _Grid:
     """One sheet as lines of characters."""
 
     def __init__(self, table: Table, sheet: Sheet, limit: int | None = None) -> None:
-        self.sheet = sheet
+        self.table, self.sheet = table, sheet
         self.rows = [(row, [show(cell, table) for cell in row.cells]) for block in sheet.blocks for row in block.rows]
         named = range(len(sheet.fields))
         self.words = [
-            max(cell_len(text) for text in (sheet.fields[k], *(clean(row.words[k]) for row, _ in self.rows)))
+            max(cell_len(text) for text in (sheet.fields[k], *(self._words(row.words[k]) for row, _ in self.rows)))
             for k in named
         ]
         self.columns = [
@@ -77,44 +77,48 @@ class _Grid:
         for number, block in enumerate(self.sheet.blocks):
             if number:
                 lines.append(rule)
-            if block.label:
-                lines.append(_styled(clean(block.label), BOLD, colors))
+            if block.label.text:
+                lines.append(_styled(self._words(block.label), BOLD, colors))
             for k, row in enumerate(block.rows):
                 before = block.rows[k - 1].line
                 if k and (before.dense, before.average) != (row.line.dense, row.line.average):
                     lines.append(rule)
                 cells = [_padded(cell, w, colors) for cell, w in zip(next(shown)[1], self.columns, strict=True)]
-                lines.append(self._line([clean(word) for word in row.words], cells))
+                lines.append(self._line([self._words(word) for word in row.words], cells))
         return "\n".join(line.rstrip() for line in lines)
 
     def _line(self, words: Sequence[str], cells: Sequence[str]) -> str:
         return (" " * GAP).join([*(_fit(word, w) for word, w in zip(words, self.words, strict=True)), *cells])
 
-    def _spanned(self, level: Sequence[tuple[str, int]]) -> list[str]:
+    def _words(self, words: Words) -> str:
+        symbols = symbols_of(words.marks, self.table)
+        return clean(words.text) + (f" [{symbols}]" if symbols else "")
+
+    def _spanned(self, level: Sequence[Span]) -> list[str]:
         found, at = [], 0
         for word, span in level:
             room = self._room(at, span)
-            text = clean(word)
+            text = self._words(word)
             pad = room - cell_len(text)
             left = pad // 2 if span > 1 else pad
             found.append(" " * left + text + " " * (pad - left))
             at += span
         return found
 
-    def _rules(self, level: Sequence[tuple[str, int]]) -> list[str]:
+    def _rules(self, level: Sequence[Span]) -> list[str]:
         found, at = [], 0
         for word, span in level:
-            found.append(("-" if clean(word).strip() else " ") * self._room(at, span))
+            found.append(("-" if clean(word.text).strip() else " ") * self._room(at, span))
             at += span
         return found
 
     def _room(self, at: int, span: int) -> int:
         return sum(self.columns[at : at + span]) + GAP * (span - 1)
 
-    def _widen(self, level: Sequence[tuple[str, int]]) -> None:
+    def _widen(self, level: Sequence[Span]) -> None:
         at = 0
         for word, span in level:
-            self.columns[at] += max(0, cell_len(clean(word)) - self._room(at, span))
+            self.columns[at] += max(0, cell_len(self._words(word)) - self._room(at, span))
             at += span
 
 

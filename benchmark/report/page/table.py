@@ -7,8 +7,8 @@ from benchmark.report.cells import Cell
 from benchmark.report.escape import for_html
 from benchmark.report.layout import Line, header_spans
 from benchmark.report.names import listed
-from benchmark.report.sheet import average_name
-from benchmark.report.show import LEGEND, show, unit
+from benchmark.report.sheet import GATED, average_name
+from benchmark.report.show import LEGEND, show, symbols_of, unit
 from benchmark.report.table import Table
 
 SIDEWAYS = '<p class="sideways" hidden>More columns to the right: scroll the table sideways <span>&rarr;</span></p>\n'
@@ -61,16 +61,12 @@ def _averaged(table: Table) -> str:
         if line.average:
             tasks = [
                 table.called.task(str(column.key[0]))
-                for j, column in enumerate(table.columns)
-                if not column.average and column.key[1] == line.key[1] and not _gated(table, j)
+                for column in table.columns
+                if not column.average and column.key[1] == line.key[1] and not table.gated(column)
             ]
             said.append(f"{listed(tasks)} at {words.sparsity(line)}")
             name = average_name(line)
     return for_html(f" {name}, of complete rows: mean over {'; '.join(said)}.") if said else ""
-
-
-def _gated(table: Table, j: int) -> bool:
-    return any("gate" in row[j].marks for row in table.cells)
 
 
 def _breakable(text: str) -> str:
@@ -90,6 +86,8 @@ def _head(table: Table) -> list[str]:
         start, cells = 0, []
         for _, span in header_spans(table.columns, level):
             said = _breakable(words.task(table.called, table.columns[start]))
+            if table.gated(table.columns[start]):
+                said += f"<sup>{symbols_of(GATED, table)}</sup>"
             cells.append(f'<th scope="colgroup" colspan="{span}" data-from="{start}" data-to="{start + span}">'
                          f"{said}</th>")  # fmt: skip
             start += span

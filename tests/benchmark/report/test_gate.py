@@ -1,10 +1,15 @@
 """A task counts where its dense runs are above the floor; runs that lie apart are shown one by one; budgets in epochs too."""
 
+import json
+import re
+from typing import Any
+
 import pytest
 
 from benchmark.board.record import Record
 from benchmark.report.average import averages
 from benchmark.report.grid import grid_of
+from benchmark.report.names import Names
 from benchmark.report.render import render
 from benchmark.report.table import Table, build_table
 from tests.benchmark.report.factory import make_record, make_spec
@@ -84,6 +89,60 @@ def test_the_layout_does_not_matter() -> None:
     assert upright[("a", "glue/rte")] >= {"gate", "bimodal"}
     assert upright[("a", "squad")] == {"bimodal"}
     assert upright[("dense", "squad")] == set()
+
+
+LAYOUTS: list[tuple[dict[str, Any], int]] = [
+    ({"rows": ("sparsity", "method"), "columns": ("task",), "blocks": 1}, 1),
+    ({"rows": ("criterion", "regularizer"), "columns": ("task", "sparsity")}, 1),
+    ({"rows": ("method",), "columns": ("sparsity", "task")}, 2),
+    ({"rows": ("task", "method"), "columns": ("sparsity",)}, 1),
+    ({"rows": ("task", "method"), "columns": ("sparsity",), "blocks": 1}, 1),
+    ({"rows": ("task", "sparsity"), "columns": ("method",)}, 1),
+    ({"rows": ("sparsity", "task"), "columns": ("method",)}, 2),
+]
+"""Arguments of a table of two sparsities, and how often the head of a task stands in it."""
+MARKED = {
+    "text": ("RTE (Acc.) [a]", "RTE [a]"),
+    "markdown": ("RTE (Acc.)<sup>a</sup>", "RTE<sup>a</sup>"),
+    "latex": (r"RTE (Acc.)\textsuperscript{a}", r"RTE\textsuperscript{a}"),
+    "html": ("RTE (Acc.)<sup>a</sup>", "RTE<sup>a</sup>"),
+}
+
+
+@pytest.mark.parametrize("format", MARKED)
+@pytest.mark.parametrize(
+    ("layout", "count"), LAYOUTS, ids=lambda value: "-".join(value.get("rows", ())) if isinstance(value, dict) else ""
+)
+def test_a_task_that_does_not_count_is_marked_once_at_its_name(layout: dict[str, Any], count: int, format: str) -> None:
+    found = records("glue/rte", (55.0, 56.0), a=(70.0, 71.0), b=(60.0, 61.0))
+    found += records("squad", (88.0, 89.0), a=(72.0, 73.0), b=(60.0, 61.0))
+    found += [
+        make_record(make_spec(name, 0.5, seed=seed, task=task), 80.0 + seed)
+        for task in ("glue/rte", "squad") for name in "ab" for seed in (0, 1)
+    ]  # fmt: skip
+    table = build_table(found, names=Names(), **layout)
+    if format == "markdown" and len(table.column_fields) > 1:
+        count = 2  # a head cannot span there, so each of the two columns says its task
+    text = render(table, format)
+    body = text[: text.index("too close")]
+    said = re.sub(r"<[^s/][^>]*>|\n", " ", body) if format == "html" else body
+    assert sum(said.count(form) for form in MARKED[format]) == count
+    assert len(re.findall(r"\[a\]|<sup>a</sup>|\\textsuperscript\{a\}", body)) == count + 1  # and the note's own letter
+    assert "SQuAD" in text
+    assert not re.search(r"SQuAD( \(F1\))?( \[|<sup>|\\textsup)", text)
+    gated = {json_cell["row"].get("task") or json_cell["column"].get("task")
+             for json_cell in json.loads(render(table, "json"))["cells"] if "gate" in json_cell["notes"]}  # fmt: skip
+    assert gated == {"glue/rte"}
+
+
+def test_letters_begin_with_the_heads_and_cells_keep_their_own() -> None:
+    found = records("squad", (88.0, 89.0), a=(72.0, 52.7), b=(90.0, 91.0))
+    found += records("webnlg/2017", (55.0, 56.0), a=(70.0, 71.0))
+    table = build_table(found, rows=("sparsity", "method"), columns=("task",), blocks=1, names=Names())
+    assert [(note.symbol, note.kind) for note in table.notes] == [("a", "gate"), ("b", "bimodal")]
+    text = render(table, "text")
+    assert "WebNLG [a]" in text
+    assert "72.0 / 52.7 [b]" in text
 
 
 @pytest.mark.parametrize(
