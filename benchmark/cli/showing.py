@@ -149,6 +149,9 @@ def plot(
     figure: Annotated[
         str | None, typer.Option(metavar="NAME", help="This figure alone, such as score-sparsity; all if left out.")
     ] = None,
+    font: Annotated[
+        Literal["serif", "sans"], typer.Option(help="Letters like those of a paper's text, or of a web page.")
+    ] = "serif",
     dark: Annotated[bool, typer.Option("--dark", help="Pale lines for a dark page; with --format svg.")] = False,
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to; BOARD/figures if left out.")] = None,
     changes: Changes = None,
@@ -159,7 +162,7 @@ def plot(
     from benchmark.commands.views import plot as plot_figures
 
     opened, folder = open_board(board, changes, data, model), output or board / "figures"
-    for path in plot_figures(opened, folder, format, dark, width, figure):
+    for path in plot_figures(opened, folder, format, dark, width, figure, font):
         echo(path)
 
 

@@ -211,7 +211,13 @@ def statistics_text(board: Board, width: int | None = None) -> str:
 
 
 def plot(
-    board: Board, folder: Path, format: str, dark: bool = False, width: str | None = None, figure: str | None = None
+    board: Board,
+    folder: Path,
+    format: str,
+    dark: bool = False,
+    width: str | None = None,
+    figure: str | None = None,
+    font: str = "serif",
 ) -> list[Path]:
     """Every figure that the records allow, or the one called `figure`, into `folder`."""
     from benchmark.report.curves import plot_board
@@ -228,6 +234,7 @@ def plot(
             names=names_of(board.suite),
             width=width,
             figure=figure,
+            font=font,
         )
 
 

@@ -14,7 +14,7 @@ from benchmark.report.figures.layers import has_layers, layer_figure
 from benchmark.report.figures.ranks import rank_figure
 from benchmark.report.figures.score import score_figure
 from benchmark.report.figures.series import METHOD, Board, board_of
-from benchmark.report.figures.style import FORMATS, WIDTHS, save
+from benchmark.report.figures.style import FORMATS, WIDTHS, lettering, save
 from benchmark.report.figures.training import training_figure
 from benchmark.report.names import Names, percent
 from benchmark.report.summary import Summary, summarize
@@ -36,11 +36,12 @@ def plot_board(
     names: Names | None = None,
     width: str | None = None,
     figure: str | None = None,
+    font: str = "serif",
 ) -> list[Path]:
     """Write every figure the records allow, or the one called `figure`, into `folder` as pdf, svg or png; the paths in order.
 
-    `width` is that of a paper's `column` or `page`; None is a column where a figure fits one. TableError: an unknown format, width
-    or figure.
+    `width` is that of a paper's `column` or `page`; None is a column where a figure fits one; `font` is `serif` or `sans`.
+    TableError: an unknown format, width, font or figure.
     """
     if format not in FORMATS:
         raise TableError(f"figure format: found '{format}'; {choices(format, FORMATS)}")
@@ -51,7 +52,8 @@ def plot_board(
     if figure is not None and figure not in found:
         raise TableError(f"no figure '{figure}' of this board; {choices(figure, list(found))}")
     wanted = found if figure is None else {figure: found[figure]}
-    return [save(draw(), folder / f"{name}.{format}", dark) for name, draw in wanted.items()]
+    with lettering(font):
+        return [save(draw(), folder / f"{name}.{format}", dark) for name, draw in wanted.items()]
 
 
 def figures(

@@ -1,6 +1,9 @@
-"""Score against what the training cost: a small panel per task, a point per method and sparsity, smaller where more is pruned."""
+"""Score against what the training cost: a small panel per task, a point per method and sparsity, smaller where more is pruned.
 
-from statistics import fmean
+Other work on a machine slows runs down. So a point stands at the median over seeds, and a line shows how far their seconds reach.
+"""
+
+from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from benchmark.report.cells import Cell
@@ -12,24 +15,32 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+WIDE = 4
+"""Where the slowest run takes so many times the fastest one's seconds, the axis of a panel is logarithmic."""
+CLOCK = "time by the wall clock, other work on the machine included"
 SIZES = (6.0, 2.5)
 """Points: the marker of the lowest sparsity of a panel, and of the highest."""
 
 
 def cost_figure(board: Board, tasks: tuple[str, ...] | None = None, width: float | None = None) -> "Figure":
-    """Headline score over training seconds by the wall clock, means over seeds, or seeds where a mean says nothing; inches."""
+    """Headline score, mean over seeds, over training seconds, their median, or seeds where a mean says nothing; inches."""
     shown = tasks or board.tasks
     with drawing():
         figure, axes = panels(len(shown), width=width)
         for axis, task in zip(axes, shown, strict=True):
             _panel(axis, board, task)
         many = any(len(by_sparsity) > 1 for task in shown for by_sparsity in board.cells[task].values())
-        said = ["means over seeds", *(["smaller points: higher sparsity"] if many else []), *board.remarks(shown)]
+        cells = [cell for task in shown for cell in board.cells_of(task)]
+        seeds = any(cell.n > 1 and not seeds_alone(cell) for cell in cells)
+        said = [*(["points: mean score and median time", "lines: fastest to slowest seed"] if seeds else []), CLOCK]
+        said += [*(["smaller points: higher sparsity"] if many else []), *board.remarks(shown)]
         legend_below(figure, axes, "; ".join(said))
     return figure
 
 
 def _panel(axis: "Axes", board: Board, task: str) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     sparsities = sorted({sparsity for by_sparsity in board.cells[task].values() for sparsity in by_sparsity})
     dense = board.dense.get(task)
     scale = board.scale(dense) if dense is not None else ""
@@ -39,6 +50,7 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
         axis.plot([], [], color=style.color, marker=style.marker, linestyle="none", label=board.method(method))
         for sparsity, cell in by_sparsity.items():
             scale = board.scale(cell)
+            _reach(axis, board, cell, style.color)
             axis.plot(
                 *_points(board, cell),
                 color=style.color,
@@ -52,6 +64,7 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
         seconds, scores = _points(board, dense)
         for score in scores:
             axis.axhline(score, color=INK, linewidth=0.8 / len(scores))
+        _reach(axis, board, dense, INK)
         face = "none" if seeds_alone(dense) else INK
         axis.plot(
             seconds, scores, color=INK, marker="*", markersize=7, markerfacecolor=face, linestyle="none",
@@ -59,15 +72,28 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
         )  # fmt: skip
     axis.set_title(board.task(task), loc="left")
     axis.set_xlabel("Training time (s)")
+    taken = [record.cost.train_seconds for cell in board.cells_of(task) for record in board.runs(cell)]
+    if min(taken, default=0.0) > 0 and max(taken) > WIDE * min(taken):
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_ylabel(scale)
     if board.unranked(task):
         mark_unranked(axis)
 
 
+def _reach(axis: "Axes", board: Board, cell: Cell, color: str) -> None:
+    """A thin line from the fastest to the slowest seed of a cell whose mean is drawn."""
+    if cell.n > 1 and not seeds_alone(cell):
+        seconds = [record.cost.train_seconds for record in board.runs(cell)]
+        axis.plot([min(seconds), max(seconds)], [fmean(cell.values)] * 2, color=color, linewidth=0.6, alpha=0.5)
+
+
 def _points(board: Board, cell: Cell) -> tuple[list[float], list[float]]:
-    """Seconds and scores of what is drawn for a cell: its mean, or each seed where tables give no mean."""
+    """Seconds and scores of what is drawn for a cell: their median and mean, or each seed where tables give no mean."""
     seconds, scores = [record.cost.train_seconds for record in board.runs(cell)], list(cell.values)
-    return (seconds, scores) if seeds_alone(cell) else ([fmean(seconds)], [fmean(scores)])
+    return (seconds, scores) if seeds_alone(cell) else ([median(seconds)], [fmean(scores)])
 
 
 def _size(place: int, count: int) -> float:

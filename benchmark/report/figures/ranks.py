@@ -1,12 +1,11 @@
 """Critical-difference diagram (Demšar 2006): mean ranks on a line, bars joining what Nemenyi's test does not separate,
 and the bootstrap interval of each mean rank."""
 
-from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.report.figures.style import COLUMN, INK, LETTERS, MUTED, PAGE, drawing, words
+from benchmark.report.figures.style import COLUMN, INK, MUTED, PAGE, drawing, folded, words
 from benchmark.report.names import Names
 from benchmark.report.summary import Summary
 
@@ -40,7 +39,7 @@ def rank_figure(summary: Summary, names: Names | None = None, width: float | Non
         axis.set_xlim(0.7, len(order) + 0.3 + 0.12 * len(summary.groups))
         axis.set_xticks(range(1, len(order) + 1))
         axis.set_xlabel(_over(summary))
-        figure.supxlabel(fill(_how_to_read(summary), int(LETTERS * width)), fontsize=7)
+        figure.supxlabel(folded(_how_to_read(summary), width), fontsize=7)
         axis.grid(axis="y", visible=False)
     return figure
 

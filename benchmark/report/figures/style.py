@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -78,11 +79,18 @@ SETTINGS: Any = {
     "ytick.color": INK,
 }
 
+FONTS: dict[str, dict[str, Any]] = {
+    "serif": {"font.family": ["serif", "DejaVu Sans"], "font.serif": ["STIXGeneral", "Times New Roman", "Times"]},
+    "sans": {"font.family": ["sans-serif"]},
+}
+"""Letters for a paper and for a page. Matplotlib brings both: STIX, which looks like Times, and DejaVu, which has more signs."""
+_font: ContextVar[str] = ContextVar("font", default="serif")
+
 LONGEST = 48
 """Letters of a name in a figure."""
 ON_A_PAGE = 1.3
 """How much larger than in print a figure is on a page."""
-LETTERS = 19
+LETTERS = {"serif": 23, "sans": 19}
 """Letters of 7 pt that fit on an inch."""
 
 
@@ -102,13 +110,25 @@ def look(position: int) -> Look:
 
 
 @contextmanager
+def lettering(font: str) -> Iterator[None]:
+    """Figures are drawn and saved in this one of FONTS meanwhile; TableError for another name."""
+    if font not in FONTS:
+        raise TableError(f"font: found '{font}'; {choices(font, FONTS)}")
+    token = _font.set(font)
+    try:
+        yield
+    finally:
+        _font.reset(token)
+
+
+@contextmanager
 def drawing() -> Iterator[None]:
     """The settings of our figures, while one is drawn or saved."""
     from matplotlib import rc_context, rcdefaults, rcParams
 
     with rc_context():
         rcdefaults()  # a matplotlibrc in the current folder may be somebody else's, and have LaTeX run
-        rcParams.update(SETTINGS)
+        rcParams.update(SETTINGS | FONTS[_font.get()])
         yield
 
 
@@ -140,6 +160,11 @@ def words(text: str) -> str:
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
+def folded(text: str, width: float) -> str:
+    """A line of 7 pt letters in as many as fit into `width` inches."""
+    return fill(text, int(LETTERS[_font.get()] * width))
+
+
 def legend_below(figure: "Figure", axes: "list[Axes]", title: str = "") -> None:
     """One legend for all panels, below them, under a line that says how to read them; the figure grows by its height.
 
@@ -149,7 +174,7 @@ def legend_below(figure: "Figure", axes: "list[Axes]", title: str = "") -> None:
     if not entries:
         return
     width, height = figure.get_size_inches()
-    said = fill(title, int(LETTERS * width))
+    said = folded(title, width)
     for rows in range(1, len(entries) + 1):
         legend = figure.legend(
             entries.values(), entries.keys(), loc="outside lower center", ncols=-(-len(entries) // rows), title=said or None,

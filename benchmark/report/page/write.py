@@ -15,7 +15,7 @@ from benchmark.report.curves import figures
 from benchmark.report.efficiency import efficiency_table
 from benchmark.report.escape import clean, for_html
 from benchmark.report.fields import TableError
-from benchmark.report.figures.style import inline_svg
+from benchmark.report.figures.style import inline_svg, lettering
 from benchmark.report.html import fragment
 from benchmark.report.page.lead import lead
 from benchmark.report.page.model import PageBoard, board_data, embedded
@@ -149,12 +149,12 @@ def _section(board: PageBoard, table: Table, number: int, published: Sequence[Pu
 
 
 def _drawn(board: PageBoard, number: int, summary: Summary | None) -> str:
-    found = [
-        f"<figure>{inline_svg(draw(), f'b{number}f{k}', clean(title))}<figcaption>{for_html(title)}</figcaption></figure>"
-        for k, (_, title, draw) in enumerate(
-            figures(board.records, board.specs, training=False, summary=summary, gate=board.gate, names=board.names)
-        )
-    ]
+    made = figures(board.records, board.specs, training=False, summary=summary, gate=board.gate, names=board.names)
+    with lettering("sans"):
+        found = [
+            f"<figure>{inline_svg(draw(), f'b{number}f{k}', clean(title))}<figcaption>{for_html(title)}</figcaption></figure>"
+            for k, (_, title, draw) in enumerate(made)
+        ]
     return f'<h3>Figures</h3>\n<div class="figures">{"".join(found)}</div>\n' if found else ""
 
 

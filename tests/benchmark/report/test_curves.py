@@ -1,8 +1,9 @@
 """Figures: what they draw, in which files, and that names and reruns cannot hurt them."""
 
 import math
+import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,12 @@ from benchmark.report.fields import TableError
 from benchmark.report.figures.cost import cost_figure
 from benchmark.report.figures.layers import layer_figure, shortened
 from benchmark.report.figures.score import score_figure
-from benchmark.report.figures.series import board_of, bounds
+from benchmark.report.figures.series import Board, board_of, bounds
 from benchmark.report.figures.style import COLORS, INK, PALE, WIDTHS, drawing, inline_svg, look, save
 from benchmark.report.figures.training import training_figure
 from benchmark.report.names import Names
+from benchmark.report.page.model import PageBoard
+from benchmark.report.page.write import write_page
 from tests.benchmark.report.factory import make_board, make_record, make_spec
 
 if TYPE_CHECKING:
@@ -192,6 +195,74 @@ def test_costs_are_points_that_shrink_with_sparsity_and_no_text() -> None:
     sizes = [line.get_markersize() for line in axis.lines if len(np.asarray(line.get_xdata())) == 1]
     assert sizes[:3] == [6.0, 4.25, 2.5]
     assert not axis.texts
+
+
+def slowed(seconds: Sequence[float]) -> Board:
+    """A cell whose seeds took these seconds, beside one that always takes 10."""
+    found = [make_record(make_spec("b", seed=seed), 60.0) for seed in range(len(seconds))]
+    for seed, taken in enumerate(seconds):
+        made = make_record(make_spec("a", seed=seed), 80.0 + seed)
+        found.append(replace(made, cost=replace(made.cost, train_seconds=taken)))
+    return board_of(found)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "middle", "scale"),
+    [
+        ((10.0, 12.0, 11.0), 11.0, "linear"),
+        ((11.0, 12.0, 243.0), 12.0, "log"),
+        ((243.0, 11.0), 127.0, "log"),
+        ((39.0, 40.0), 39.5, "linear"),
+        ((41.0, 40.0), 40.5, "log"),
+    ],
+)
+def test_a_slow_run_is_a_line_and_does_not_move_the_point_of_its_cell(
+    seconds: tuple[float, ...], middle: float, scale: str
+) -> None:
+    figure = cost_figure(slowed(seconds))
+    (axis,) = figure.axes
+    drawn = [np.asarray(line.get_xdata(), dtype=float).tolist() for line in lines(axis, "a")]
+    assert drawn == [[], [min(seconds), max(seconds)], [middle]]
+    assert axis.get_xscale() == scale
+    said = figure.legends[0].get_title().get_text().replace("\n", " ")
+    assert (
+        "median time; lines: fastest to slowest seed; time by the wall clock, other work on the machine included"
+        in said
+    )
+
+
+def test_a_single_run_has_no_line_and_its_time_is_said_to_be_the_clocks() -> None:
+    figure = cost_figure(slowed([20.0]))
+    assert [len(np.asarray(line.get_xdata())) for line in lines(figure.axes[0], "a")] == [0, 1]
+    assert figure.legends[0].get_title().get_text().startswith("time by the wall clock, other work")
+
+
+@pytest.mark.parametrize(("font", "name"), [("serif", "STIXGeneral"), ("sans", "DejaVu Sans")])
+def test_figures_have_the_letters_that_were_asked_for(font: str, name: str, tmp_path: Path) -> None:
+    specs, records = make_board(("glue/rte",), {"a": 80.0, "b": 70.0, "c": 60.0})
+    for path in plot_board(records, tmp_path, "svg", specs, font=font):
+        families = set(re.findall(r"font(?:-family)?: (?:[^;\"']*px )?('[^;\"]*)", path.read_text()))
+        assert families, path.name
+        assert all(family.strip("' ").startswith(name) for family in families), path.name
+
+
+def test_papers_have_serifs_pages_have_none_and_nothing_else_is_offered(tmp_path: Path) -> None:
+    specs, records = make_board(("glue/rte",), {"a": 80.0, "b": 70.0, "c": 60.0})
+    (path,) = plot_board(records, tmp_path, "svg", specs, figure="ranks")
+    assert "STIXGeneral" in path.read_text()
+    page = write_page([PageBoard("Board", records, specs)], tmp_path / "page.html").read_text()
+    assert "DejaVu Sans" in page
+    assert "STIXGeneral" not in page
+    with pytest.raises(TableError, match="font: found 'times'; choices: sans, serif"):
+        plot_board(records, tmp_path, "svg", specs, font="times")
+
+
+def test_a_sign_that_the_font_lacks_is_drawn_all_the_same(recwarn: pytest.WarningsRecorder) -> None:
+    records = scattered(STEADY)
+    figure = score_figure(board_of(records, names=Names({"magnitude": "Größe ≤ β \N{DOWNWARDS ARROW} …"})))
+    with drawing():
+        figure.draw_without_rendering()
+    assert not [str(warning.message) for warning in recwarn if "Glyph" in str(warning.message)]
 
 
 def test_an_inline_figure_grows_on_a_page_and_never_shrinks_below_its_size_in_print() -> None:
