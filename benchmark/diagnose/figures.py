@@ -10,6 +10,7 @@ from benchmark.diagnose.store import Diagnosis
 from benchmark.diagnose.tables import correlation_tables
 from benchmark.report.curves import slug
 from benchmark.report.figures.style import INK, PAGE, drawing, legend_below, look, panels, words
+from benchmark.report.names import Names, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,21 +19,28 @@ Named = dict[str, list[Fidelity]]
 """Fidelity of each criterion, an entry a seed."""
 
 
-def figures(found: Sequence[Diagnosis]) -> "Iterator[tuple[str, Figure]]":
-    """(file name without ending, figure) of everything that `found` allows, task by task."""
+def figures(found: Sequence[Diagnosis], called: Names | None = None) -> "Iterator[tuple[str, Figure]]":
+    """(file name without ending, figure) of everything that `found` allows, task by task, in the words of a board."""
+    called = called or Names()
     for task in dict.fromkeys(one.spec.task for one in found):
         mine = [one for one in found if one.spec.task == task]
         shared = _fidelity_by_criterion(mine)
         if shared:
-            yield f"fidelity-{slug(task)}", fidelity_figure(task, shared)
+            yield (
+                f"fidelity-{slug(task)}",
+                fidelity_figure(task, shared, called),
+            )
         if any(one.churn and one.churn.maskings for one in mine):
-            yield f"churn-{slug(task)}", churn_figure(task, mine)
+            yield f"churn-{slug(task)}", churn_figure(task, mine, called)
     for task, table in correlation_tables(found).items():
         values = np.array([[cell.mean if cell.mean is not None else np.nan for cell in row] for row in table.cells])
-        yield f"correlation-{slug(task)}", correlation_figure(task, [str(line.key[0]) for line in table.rows], values)
+        yield (
+            f"correlation-{slug(task)}",
+            correlation_figure(called.task(task), [called.method(str(line.key[0])) for line in table.rows], values),
+        )
 
 
-def fidelity_figure(task: str, shared: Named) -> "Figure":
+def fidelity_figure(task: str, shared: Named, called: Names) -> "Figure":
     """On the dense run: mean change of the loss by bin of the score, from lowest to highest, and Spearman's by matrix."""
     names = next(iter(shared.values()))[0].layers
     with drawing():
@@ -47,30 +55,31 @@ def fidelity_figure(task: str, shared: Named) -> "Figure":
                 "marker": style.marker,
                 "markersize": 3.5,
             }
-            axes[0].plot(shares, changes, label=words(name), **drawn)
+            axes[0].plot(shares, changes, label=words(called.method(name)), **drawn)
             rho = np.array([list(by_layer(one.bins).values()) for one in seeds])
-            axes[1].plot(range(1, len(names) + 1), rho.mean(axis=0), label=words(name), **drawn)
-        axes[0].set_title("loss without a bin of weights, minus loss", loc="left")
-        axes[0].set_xlabel("rank of the score within its matrix")
+            axes[1].plot(range(1, len(names) + 1), rho.mean(axis=0), label=words(called.method(name)), **drawn)
+        axes[0].set_title("Loss without a bin of weights, minus loss", loc="left")
+        axes[0].set_xlabel("Rank of the score within its matrix")
         axes[0].set_yscale("symlog", linthresh=1e-4)
         axes[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes[1].set_title("score against measured change, by matrix", loc="left")
+        axes[1].set_title("Score against measured change, by matrix", loc="left")
         axes[1].set_ylabel("Spearman's correlation")
-        axes[1].set_xlabel(f"matrix, 1 to {len(names)} in the order of the model")
+        axes[1].set_xlabel(f"Matrix, 1 to {len(names)} in the order of the model")
         legend_below(figure, axes)
-        figure.suptitle(words(task))
+        figure.suptitle(words(called.task(task)))
     return figure
 
 
-def churn_figure(task: str, found: Sequence[Diagnosis]) -> "Figure":
+def churn_figure(task: str, found: Sequence[Diagnosis], called: Names) -> "Figure":
     """Share of pruned weights that come back, and of mask entries that swap, over the steps of each row's runs."""
     with drawing():
         figure, axes = panels(2, height=2.0, width=PAGE)
-        rows = list(dict.fromkeys(_row(one) for one in found if one.churn))
+        rows = list(dict.fromkeys(_row(one, called) for one in found if one.churn))
         for one in found:
             if one.churn is None:
                 continue
-            style, first = look(rows.index(_row(one))), _row(one) not in axes[0].get_legend_handles_labels()[1]
+            name = _row(one, called)
+            style, first = look(rows.index(name)), name not in axes[0].get_legend_handles_labels()[1]
             for axis, quantity in zip(axes, ("regrown", "swapped"), strict=True):
                 values = [100 * getattr(masking, quantity) for masking in one.churn.maskings]
                 steps = [masking.step for masking in one.churn.maskings]
@@ -80,13 +89,13 @@ def churn_figure(task: str, found: Sequence[Diagnosis]) -> "Figure":
                     color=style.color,
                     linestyle=style.dash,
                     linewidth=1,
-                    label=_row(one) if first else None,
+                    label=name if first else None,
                 )
-        for axis, title in zip(axes, ("pruned weights that return (%)", "mask entries that swap (%)"), strict=True):
+        for axis, title in zip(axes, ("Pruned weights that return (%)", "Mask entries that swap (%)"), strict=True):
             axis.set_title(title, loc="left")
-            axis.set_xlabel("step")
+            axis.set_xlabel("Step")
         legend_below(figure, axes)
-        figure.suptitle(words(task))
+        figure.suptitle(words(called.task(task)))
     return figure
 
 
@@ -105,7 +114,7 @@ def correlation_figure(
             if not np.isnan(values[i, j]):
                 value = float(values[i, j])
                 ink = "white" if abs(value) > 0.6 else INK
-                axis.text(j, i, f"{round(value, 2) + 0:.2f}", ha="center", va="center", fontsize=6, color=ink)
+                axis.text(j, i, f"{round(value, 2) + 0:.2f}", ha="center", va="center", fontsize=7, color=ink)
         axis.set_xticks(range(len(names)), [words(name) for name in names], rotation=90)
         axis.set_yticks(range(len(names)), [words(name) for name in names])
         axis.grid(visible=False)
@@ -134,6 +143,6 @@ def _by_bin(fidelity: Fidelity) -> list[float]:
     return [float(x) for x in np.mean(columns, axis=0)]
 
 
-def _row(one: Diagnosis) -> str:
+def _row(one: Diagnosis, called: Names) -> str:
     regularizer = "" if one.spec.regularizer == "none" else f" + {one.spec.regularizer}"
-    return words(f"{one.spec.row}{regularizer} {one.spec.sparsity:g}")
+    return words(f"{called.method(one.spec.row + regularizer)}, {percent(one.spec.sparsity)}")

@@ -81,7 +81,7 @@ def overlap_tables(board: Board, records: Sequence[Record]) -> dict[tuple[str, f
         group = [r for r in records if r.id in kept and (r.spec.task, r.spec.sparsity) == (task, sparsity)]
         names, values = overlaps(group, [kept[record.id] for record in group])
         tables[task, sparsity] = Table(
-            title=f"Overlap of kept weights, {task} at {sparsity:g}",
+            title="Overlap of kept weights",
             row_fields=("row",),
             column_fields=("with",),
             rows=tuple(Line((name,), (name,)) for name in names),

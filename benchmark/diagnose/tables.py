@@ -10,14 +10,15 @@ from benchmark.board.record import Record
 from benchmark.diagnose.fidelity import Fidelity, by_layer, slope, spearman
 from benchmark.diagnose.store import Diagnosis
 from benchmark.report.cells import Cell, Run
+from benchmark.report.fields import Value
 from benchmark.report.layout import Line
 from benchmark.report.table import Table
 from benchmark.suite.spec import RunSpec
 
 Measured = tuple[RunSpec, float | None]
 """A number and the run it was measured on."""
-Entries = dict[tuple[str, ...], dict[str, list[Measured]]]
-"""Labels of a row -> column -> numbers, one a run."""
+Entries = dict[tuple[Value, ...], dict[str, list[Measured]]]
+"""Values of a row -> column -> numbers, one a run."""
 
 FIDELITY: dict[str, Callable[[Fidelity], float | None]] = {
     "within matrices": lambda f: _mean(by_layer(f.bins).values()),
@@ -37,7 +38,7 @@ def fidelity_table(found: Sequence[Diagnosis]) -> Table | None:
     entries: Entries = {}
     for one in found:
         on_dense = one.shared.fidelity if one.shared else {}
-        seen: list[tuple[tuple[str, ...], Fidelity]] = [
+        seen: list[tuple[tuple[Value, ...], Fidelity]] = [
             ((one.spec.task, name, "on the dense run", ""), f) for name, f in on_dense.items()
         ]
         if one.fidelity:
@@ -90,9 +91,7 @@ def correlation_tables(found: Sequence[Diagnosis]) -> dict[str, Table]:
             for other, rho in zip(one.shared.criteria, row, strict=True):
                 entries.setdefault((name,), {}).setdefault(other, []).append((one.spec, rho))
     facts = {"Correlation": "Spearman's, of the scores of all prunable weights, on the same dense run at the same step"}
-    made = {
-        task: _table(f"Correlation of scores, {task}", ("criterion",), "with", e, facts) for task, e in by_task.items()
-    }
+    made = {task: _table("Correlation of scores", ("criterion",), "with", e, facts) for task, e in by_task.items()}
     return {task: table for task, table in made.items() if table is not None}
 
 
@@ -108,10 +107,7 @@ def layer_tables(records: Sequence[Record]) -> dict[tuple[str, float], Table]:
         for layer in record.sparsity.layers:
             entries.setdefault((layer.name,), {}).setdefault(column, []).append((spec, 100 * layer.zeros / layer.size))
     facts = {"Sparsity": "zeros of each matrix in percent, counted on the final weights, means over seeds"}
-    made = {
-        key: _table(f"Sparsity by matrix, {key[0]} at {key[1]:g}", ("matrix",), "row", e, facts)
-        for key, e in groups.items()
-    }
+    made = {key: _table("Sparsity by matrix", ("matrix",), "row", e, facts) for key, e in groups.items()}
     return {key: table for key, table in made.items() if table is not None}
 
 
@@ -124,7 +120,7 @@ def _table(title: str, rows: tuple[str, ...], columns: str, entries: Entries, fa
         title=title,
         row_fields=rows,
         column_fields=(columns,),
-        rows=tuple(Line(labels, labels) for labels in entries),
+        rows=tuple(Line(key, tuple(_label(value) for value in key)) for key in entries),
         columns=tuple(Line((name,), (name,)) for name in names),
         cells=tuple(tuple(_cell(row.get(name, [])) for name in names) for row in entries.values()),
         facts={**facts, "Spread": "standard deviation over seeds (n - 1)"},
@@ -143,8 +139,12 @@ def _number(value: float) -> str:
     return f"{value:.2f}" if 0.1 <= abs(value) < 1000 or round(value, 4) == 0 else f"{value:.2g}"
 
 
-def _labels(spec: RunSpec) -> tuple[str, ...]:
-    return (spec.task, spec.row, spec.regularizer, f"{spec.sparsity:g}")
+def _labels(spec: RunSpec) -> tuple[Value, ...]:
+    return (spec.task, spec.row, spec.regularizer, spec.sparsity)
+
+
+def _label(value: Value) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _known(value: float) -> float | None:

@@ -1,6 +1,7 @@
 """Everything that is known of a board's criteria, as tables and figures in BOARD/diagnose/."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark.board.board import Board
@@ -11,6 +12,7 @@ from benchmark.diagnose.tables import churn_table, correlation_tables, fidelity_
 from benchmark.machine.atomic import write_text
 from benchmark.report.curves import slug
 from benchmark.report.figures.style import save
+from benchmark.report.names import names_of, percent
 from benchmark.report.render import render
 from benchmark.report.table import Table
 from benchmark.suite.spec import RunSpec
@@ -22,18 +24,22 @@ ENDINGS = {"markdown": "md", "csv": "csv", "json": "json"}
 
 def tables(board: Board, cells: Sequence[RunSpec]) -> Iterator[tuple[str, Table]]:
     """(name, table) of all that was diagnosed on `cells`, or can be read from their records and kept weights."""
-    found = diagnoses(board, list(cells))
+    found, called = diagnoses(board, list(cells)), names_of(board.suite)
+
+    def named(table: Table, *about: str) -> Table:
+        return replace(table, title=", ".join([table.title, *about]), names=called)
+
     for name, made in (("fidelity", fidelity_table(found)), ("churn", churn_table(found))):
         if made is not None:
-            yield name, made
+            yield name, named(made)
     for task, table in correlation_tables(found).items():
-        yield f"correlation-{slug(task)}", table
+        yield f"correlation-{slug(task)}", named(table, called.task(task))
     wanted = {spec.id for spec in cells}
     records = [record for record in board.records()[0] if record.id in wanted]
     for (task, sparsity), table in overlap_tables(board, records).items():
-        yield f"overlap-{slug(task)}-{sparsity:g}", table
+        yield f"overlap-{slug(task)}-{sparsity:g}", named(table, called.task(task), percent(sparsity))
     for (task, sparsity), table in layer_tables(records).items():
-        yield f"layers-{slug(task)}-{sparsity:g}", table
+        yield f"layers-{slug(task)}-{sparsity:g}", named(table, called.task(task), percent(sparsity))
 
 
 def write_all(board: Board, made: Sequence[tuple[str, Table]], cells: Sequence[RunSpec], format: str) -> list[Path]:
@@ -43,7 +49,7 @@ def write_all(board: Board, made: Sequence[tuple[str, Table]], cells: Sequence[R
         for kind, ending in ENDINGS.items():
             paths.append(folder / f"{name}.{ending}")
             write_text(paths[-1], render(table, kind))
-    for name, figure in figures(diagnoses(board, list(cells))):
+    for name, figure in figures(diagnoses(board, list(cells)), names_of(board.suite)):
         paths.append(save(figure, folder / f"{name}.{format}"))
     return paths
 

@@ -180,6 +180,8 @@ class Names:
             "criterion": self.method,
             "regularizer": lambda name: "" if name in ("", "none") else self.regularizer(name),
             "method": self.method,
+            "row": self.method,
+            "with": self.method,
             "model": self.model,
         }
         return by_field[field](text) if field in by_field else text

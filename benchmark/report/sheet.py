@@ -28,6 +28,8 @@ GATED = ("gate",)
 HEADS = {
     "method": "Method",
     "criterion": "Method",
+    "row": "Method",
+    "matrix": "Matrix",
     "regularizer": "Regularizer",
     "sparsity": "Sparsity",
     "task": "Task",

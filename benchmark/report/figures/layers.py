@@ -43,7 +43,7 @@ def layer_figure(board: Board, task: str, width: float | None = None) -> "Figure
             axis.grid(visible=False)
         step = -(-len(names) // int(NAMED * width / PAGE))
         short = [words(name) for name in shortened(names)]
-        axes[-1].set_xticks(range(0, len(names), step), short[::step], rotation=90, fontsize=6)
+        axes[-1].set_xticks(range(0, len(names), step), short[::step], rotation=90)
         figure.colorbar(image, ax=list(axes), label="Share of zeros", shrink=0.9, pad=0.01, aspect=30)
     return figure
 

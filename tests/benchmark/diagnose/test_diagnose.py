@@ -1,5 +1,6 @@
 """Diagnosing a mini board: what is trained again is the run itself, what is measured agrees, what is written is complete."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -174,10 +175,10 @@ def prunebench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 def test_the_command(board: Board, prunebench: Command) -> None:
     code, printed = prunebench("diagnose", board.folder, "--figures", "svg")
     assert code == 0
-    assert "sensitivity  on the dense run" in printed
-    assert "Correlation of scores, glue/sst2" in printed
+    assert re.search(r"PLATON +on the dense run", printed)
+    assert "Correlation of scores, SST-2\n" in printed
     assert "Churn" in printed
-    assert "Overlap of kept weights, glue/sst2 at 0.5" in printed
+    assert "Overlap of kept weights, SST-2, 50 %\n" in printed
     assert "Chance: 0.333" in printed
     folder = board.folder / "diagnose"
     written = {path.name for path in folder.iterdir() if path.is_file()}
@@ -187,6 +188,12 @@ def test_the_command(board: Board, prunebench: Command) -> None:
     assert {f"{name}-glue-sst2.svg" for name in ("fidelity", "churn", "correlation")} <= written
     assert "layers-glue-sst2-0.5.md" in written
     assert str(cell(board, "fisher").id) in (folder / "fidelity.csv").read_text()
+    assert "glue/sst2,sensitivity,on the dense run," in (folder / "fidelity.csv").read_text()  # data keeps the spelling
+    for name in ("fidelity", "churn", "correlation"):
+        drawn = (folder / f"{name}-glue-sst2.svg").read_text()
+        assert "SST-2<" in drawn, name
+        assert "glue/sst2<" not in drawn, name
+    assert "PLATON<" in (folder / "fidelity-glue-sst2.svg").read_text()
     assert f"wrote {len(written)} files" in printed
 
 
@@ -194,8 +201,8 @@ def test_one_cell_by_its_record(board: Board, prunebench: Command) -> None:
     spec = cell(board, "movement")
     code, printed = prunebench("diagnose", board.records_folder / f"{spec.id}.json", "--format", "markdown")
     assert code == 0
-    assert "| movement" in printed
-    assert "sensitivity" not in printed
+    assert "| Movement" in printed
+    assert "PLATON" not in printed
 
 
 def test_nothing_yet(tmp_path: Path, prunebench: Command) -> None:
