@@ -3,6 +3,7 @@
 import html as _html
 import re
 import unicodedata
+from unicodedata import lookup
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -30,7 +31,29 @@ _LATEX = {
     "…": r"\ldots{}",
     "†": r"$\dagger$",
     "\u2192": r"$\rightarrow$",
+    "\u2190": r"$\leftarrow$",
+    "\u2191": r"$\uparrow$",
+    "\u2193": r"$\downarrow$",
+    "≈": r"$\approx$",
+    "≠": r"$\ne$",
+    "∞": r"$\infty$",
+    "·": r"$\cdot$",
+    "°": r"$^\circ$",
+    "\u2018": "`",
+    "\u2019": "'",
+    "\u201c": "``",
+    "\u201d": "''",
 }
+_NAMES = {"lambda": "lamda"}
+"""Letters that Unicode calls otherwise than LaTeX."""
+_CAPITALS = "gamma delta theta lambda xi pi sigma upsilon phi psi omega"
+_GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega"
+_LATEX |= {lookup(f"GREEK SMALL LETTER {_NAMES.get(name, name)}"): rf"$\{name}$" for name in _GREEK.split()}
+_LATEX |= {
+    lookup(f"GREEK CAPITAL LETTER {_NAMES.get(name, name)}"): rf"$\{name.capitalize()}$" for name in _CAPITALS.split()
+}
+_LATEX |= {letter: rf"$^{digit}$" for digit, letter in zip("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹", strict=True)}
+_LATEX |= {letter: rf"$_{digit}$" for digit, letter in zip("0123456789", "₀₁₂₃₄₅₆₇₈₉", strict=True)}
 _NOT_IN_OT1 = "ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲų"
 """Latin letters that pdflatex cannot set with its default encoding."""
 _FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"
@@ -76,6 +99,11 @@ def for_csv(text: str) -> str:
     """Cleaned text that a spreadsheet does not take for a formula: an apostrophe goes before = + - @ and their like."""
     safe = clean(text)
     return f"'{safe}" if safe.lstrip().startswith(tuple(_FORMULA)) else safe
+
+
+def as_seen(letter: str) -> str:
+    """What LaTeX prints for a letter: itself, or the code point of one that it cannot set."""
+    return found if (found := _latex_letter(letter)).startswith("[U+") else letter
 
 
 def _latex_letter(letter: str) -> str:

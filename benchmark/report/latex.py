@@ -7,9 +7,10 @@ whole, between families of tasks; what is too long, between blocks of sparsity.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from benchmark.errors import choices
-from benchmark.report.escape import for_latex
+from benchmark.report.escape import as_seen, for_latex
 from benchmark.report.fields import TableError
 from benchmark.report.sheet import Row, Sheet, Span, Words, folded, sheets
 from benchmark.report.show import LEGEND, Shown, caption, lettered, merged, remarks, show, symbols_of, trace_lines
@@ -32,11 +33,14 @@ _CLASSES = {
     0.34: " ft()-r",
     0.4: "s",
     0.45: "cez/",
-    0.53: "abdghkopqunvxy0123456789?*+_\N{EN DASH}",
+    0.53: "abdghkopqunvxy0123456789?*_\N{EN DASH}",
     0.75: "ABCDEFGHJKLNOPQRSTUVXYZw&\N{DAGGER}",
+    0.78: "+<>=",
     0.86: "mMW%@\N{MINUS SIGN}±",
 }
 _EMS = {letter: width for width, letters in _CLASSES.items() for letter in letters}
+WRAPPED = 0.4
+"""Share of a table's width from which on a label is broken into lines, where the table is too wide otherwise."""
 BOLDER = 1.15
 """How much wider bold digits are."""
 
@@ -47,6 +51,8 @@ class Fit:
 
     size: str
     gap: float
+    wrap: float = inf
+    """Points from which on labels of rows are broken into lines."""
 
 
 def write_latex(
@@ -64,7 +70,8 @@ def write_latex(
     if width is not None and width not in WIDTHS:
         raise TableError(f"width: found '{width}'; {choices(width, WIDTHS)}")
     in_column = fit(table, sheets(table)[0], WIDTHS["column"])
-    chosen = width or ("column" if in_column and in_column.size != r"\scriptsize" else "page")
+    easily = in_column and in_column.size != r"\scriptsize" and in_column.wrap == inf
+    chosen = width or ("column" if easily else "page")
     limit = WIDTHS[chosen]
     made = [
         part
@@ -94,11 +101,12 @@ class _Texts:
 
 
 def fit(table: Table, sheet: Sheet, limit: float) -> Fit | None:
-    """The largest print in which a sheet is at most `limit` points wide; None where even the smallest is wider."""
-    for size, (letters, subscripts) in SIZES.items():
-        for gap in GAPS:
-            if _width(table, sheet, letters, subscripts, gap) <= limit:
-                return Fit(size, gap)
+    """The largest print in which a sheet is at most `limit` points wide, first with labels on one line; None where none is."""
+    for wrap in (inf, WRAPPED * limit):
+        for size, (letters, subscripts) in SIZES.items():
+            for gap in GAPS:
+                if _width(table, sheet, letters, subscripts, gap, wrap) <= limit:
+                    return Fit(size, gap, wrap)
     return None
 
 
@@ -123,7 +131,7 @@ def _raised(symbols: str) -> str:
 
 
 def _float(table: Table, sheet: Sheet, width: str, texts: _Texts) -> str:
-    found = fit(table, sheet, WIDTHS[width]) or Fit(list(SIZES)[-1], GAPS[-1])
+    found = fit(table, sheet, WIDTHS[width]) or Fit(list(SIZES)[-1], GAPS[-1], WRAPPED * WIDTHS[width])
     environment = "table*" if width == "page" else "table"
     words = "l" * len(sheet.fields)
     return "\n".join(
@@ -135,7 +143,7 @@ def _float(table: Table, sheet: Sheet, width: str, texts: _Texts) -> str:
             rf"\begin{{tabular}}{{@{{}}{words}{'r' * len(sheet.columns)}@{{}}}}",
             r"\toprule",
             *_head(table, sheet),
-            *_body(table, sheet),
+            *_body(table, sheet, found),
             r"\bottomrule",
             r"\end{tabular}",
             *_below(table, sheet, width),
@@ -189,7 +197,7 @@ def _rules(level: Sequence[Span], column: int) -> str:
     return "".join(rules)
 
 
-def _body(table: Table, sheet: Sheet) -> list[str]:
+def _body(table: Table, sheet: Sheet, fitted: Fit) -> list[str]:
     lines: list[str] = []
     columns = len(sheet.fields) + len(sheet.columns)
     pads = [_Pad.of([show(row.cells[j], table) for block in sheet.blocks for row in block.rows], table)
@@ -203,7 +211,7 @@ def _body(table: Table, sheet: Sheet) -> list[str]:
             before = block.rows[k - 1]
             if k and (before.line.dense != row.line.dense or before.line.average != row.line.average):
                 lines.append(r"\midrule")
-            lines.append(_row(table, row, pads))
+            lines.append(_row(table, row, pads, fitted))
     return lines
 
 
@@ -221,7 +229,7 @@ class _Pad:
         return cls(max(deviations, key=len, default=""), max((cell.symbols for cell in shown), key=_ems, default=""))
 
 
-def _row(table: Table, row: Row, pads: Sequence[_Pad]) -> str:
+def _row(table: Table, row: Row, pads: Sequence[_Pad], fitted: Fit) -> str:
     if table.blocks:
         cells = [_cell(show(cell, table), pad) for cell, pad in zip(row.cells, pads, strict=True)]
     else:
@@ -229,7 +237,16 @@ def _row(table: Table, row: Row, pads: Sequence[_Pad]) -> str:
         for cell, span in merged(row.line, row.cells):
             cells.append(_spanning(_cell(show(cell, table), pads[at] if span == 1 else _Pad()), span))
             at += span
-    return " & ".join([*(_words(table, word) for word in row.words), *cells]) + r" \\"
+    return " & ".join([*(_label(table, word, fitted) for word in row.words), *cells]) + r" \\"
+
+
+def _label(table: Table, words: Words, fitted: Fit) -> str:
+    """The label of a row, on several lines where it is too long for one."""
+    text = _words(table, words)
+    if _long(table, words, *SIZES[fitted.size]) <= fitted.wrap:
+        return text
+    text = re.sub(r"(\\_|/|\])", r"\1\\allowbreak{}", text)
+    return rf"\parbox[t]{{{fitted.wrap:g}pt}}{{\raggedright\strut {text}\strut}}"
 
 
 def _spanning(text: str, span: int) -> str:
@@ -267,28 +284,37 @@ def _subscript(shown: Shown) -> str:
     return shown.spread.removeprefix("± ").replace("\N{MINUS SIGN}", "-").replace(", ", r",\,")
 
 
-def _width(table: Table, sheet: Sheet, letters: float, subscripts: float, gap: float) -> float:
+def _width(table: Table, sheet: Sheet, letters: float, subscripts: float, gap: float, wrap: float) -> float:
     """Points from the first column's left to the last one's right, by the widths of Computer Modern's letters."""
     rows = [row for block in sheet.blocks for row in block.rows]
     words = [
-        max(letters * _ems(sheet.fields[k]), *(_long(table, row.words[k], letters, subscripts) for row in rows))
+        max(
+            letters * _ems(sheet.fields[k]),
+            *(min(wrap, _long(table, row.words[k], letters, subscripts)) for row in rows),
+        )
         for k in range(len(sheet.fields))
     ]
-    columns = [0.0] * len(sheet.columns)
+    values = [0.0] * len(sheet.columns)
+    spreads = [0.0] * len(sheet.columns)
+    stacks = [0.0] * len(sheet.columns)
     symbols = [0.0] * len(sheet.columns)
     for block in sheet.blocks:
         for row in block.rows:
             for j, cell in enumerate(row.cells):
                 shown = show(cell, table)
-                value = _ems(shown.value) * letters
+                bolder = BOLDER if shown.rank == 1 else 1
+                count = _ems(f" {shown.count}" if shown.count else "") * letters
                 if shown.runs:
-                    value = max(map(_ems, _lines(shown.runs))) * TINY
-                value *= BOLDER if shown.rank == 1 else 1
-                value += _ems(f" {shown.count}" if shown.count else "") * letters
-                small = _ems(_subscript(shown).replace("\\,", " ")) + 0.1
-                columns[j] = max(columns[j], value + small * subscripts)
+                    stacks[j] = max(stacks[j], max(map(_ems, _lines(shown.runs))) * TINY * bolder + count)
+                else:
+                    values[j] = max(values[j], _ems(shown.value) * letters * bolder + count)
+                spread = _ems(_subscript(shown).replace("\\,", " ")) + 0.1
+                spreads[j] = max(spreads[j], spread * subscripts)
                 symbols[j] = max(symbols[j], 0.9 * _ems(shown.symbols) * subscripts)
-    columns = [number + room for number, room in zip(columns, symbols, strict=True)]
+    columns = [
+        max(value + spread, stack) + room
+        for value, spread, stack, room in zip(values, spreads, stacks, symbols, strict=True)
+    ]
     for level in reversed(sheet.heads):
         at = 0
         for word, span in level:
@@ -314,7 +340,9 @@ def _seen(table: Table, text: str) -> str:
 
 
 def _ems(text: str) -> float:
-    return sum(_EMS.get(letter, 1.0) for letter in text)
+    return sum(
+        _EMS[letter] if letter in _EMS else _ems(seen) if len(seen := as_seen(letter)) > 1 else 1.0 for letter in text
+    )
 
 
 def slug(title: str) -> str:

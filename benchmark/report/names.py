@@ -4,9 +4,10 @@ A suite's `labels` come first, then the tables below, then the `label` of a plug
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import labels as of_plugins
@@ -16,6 +17,8 @@ from benchmark.suite.spec import DENSE, portable_plugin
 
 if TYPE_CHECKING:
     from benchmark.suite.suite import Suite
+
+T = TypeVar("T")
 
 TASKS = {
     "glue/cola": "CoLA",
@@ -220,6 +223,13 @@ def family(task: str) -> str:
 def percent(sparsity: float) -> str:
     """0.8 is 80 %."""
     return f"{100 * sparsity:.6g} %"
+
+
+def distinct(values: Iterable[T], word: Callable[[T], str]) -> dict[T, str]:
+    """The words of each value; two values that share theirs are spelled in full."""
+    words = {value: word(value) for value in values}
+    taken = Counter(words.values())
+    return {value: text if not text or taken[text] == 1 else str(value) for value, text in words.items()}
 
 
 def listed(words: Iterable[str]) -> str:

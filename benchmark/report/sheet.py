@@ -9,7 +9,7 @@ from itertools import groupby
 
 from benchmark.report.cells import Cell
 from benchmark.report.layout import Line
-from benchmark.report.names import family
+from benchmark.report.names import distinct, family
 from benchmark.report.table import Table
 
 
@@ -153,7 +153,7 @@ class _RowWords:
         self.hidden = {name for name, _ in shared(table)}
         self.shown = [k for k, name in enumerate(table.row_fields) if k >= table.blocks and name not in self.hidden]
         self.fields = tuple(HEADS.get(table.row_fields[k], table.row_fields[k]) for k in self.shown)
-        self.distinct = {k: _distinct([line.key[k] for line in table.rows], self._word(k)) for k in self.shown}
+        self.distinct = {k: distinct([line.key[k] for line in table.rows], self._word(k)) for k in self.shown}
 
     def of(self, line: Line) -> tuple[Words, ...]:
         tasks = [self.table.row_fields[k] == "task" for k in self.shown]
@@ -227,7 +227,7 @@ def _level(table: Table, part: Sequence[int], k: int) -> list[str]:
     if name != "task":
         return [table.word(name, table.columns[j].key[k]) for j in part]
     tasks = [str(line.key[k]) for line in table.columns]
-    words = _distinct(tasks, lambda task: table.called.task(str(task)))
+    words = distinct(tasks, lambda task: table.called.task(str(task)))
     found = []
     for j in part:
         line, metric = table.columns[j], metric_of(table, j)
@@ -261,13 +261,6 @@ def _spans(levels: Sequence[Sequence[str]], gated: Sequence[bool]) -> tuple[Span
     return tuple(
         (Words(texts[-1], GATED if marked else ()), len(list(group))) for (texts, marked), group in groupby(columns)
     )
-
-
-def _distinct(values: Sequence[object], word: Callable[[object], str]) -> dict[object, str]:
-    """The words of each value; two values that share theirs are spelled in full."""
-    words = {value: word(value) for value in values}
-    taken = list(words.values())
-    return {value: text if not text or taken.count(text) == 1 else str(value) for value, text in words.items()}
 
 
 def folded(sheet: Sheet, rows: int) -> list[Sheet]:

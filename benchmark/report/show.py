@@ -86,9 +86,11 @@ def caption(table: Table, best: str, second: str, subscript: bool = False) -> li
     spread = (SUBSCRIPTS if subscript else SPREADS)[table.spread] if many else ""
     how = f"mean over {table.seeds}{spread}" if many else table.seeds
     said = [f"{table.subject}: {how}, {unit(table)}."]
-    if any(show(cell, table).rank for row in table.cells for cell in row):
+    ranks = {show(cell, table).rank for row in table.cells for cell in row}
+    if ranks - {0}:
         among = "in each block and column" if table.blocks else "among methods at one task and sparsity"
-        said.append(f"Best {best}, second {second} {among}, the dense model apart.")
+        marks = [f"best {best}"] * (1 in ranks) + [f"second {second}"] * (2 in ranks)
+        said.append(f"{', '.join(marks).capitalize()} {among}, the dense model apart.")
     return said
 
 

@@ -33,7 +33,7 @@ def write_text(table: Table, trace: bool = False, width: int | None = None, colo
 
 
 def _fits(table: Table, width: int | None) -> Callable[[Sheet], bool] | None:
-    return None if width is None else lambda sheet: _Grid(table, sheet).width <= width
+    return None if width is None else lambda sheet: _Grid(table, sheet).least(width) <= width
 
 
 class _Grid:
@@ -47,20 +47,28 @@ class _Grid:
             max(cell_len(text) for text in (sheet.fields[k], *(self._words(row.words[k]) for row, _ in self.rows)))
             for k in named
         ]
-        self.columns = [
-            max([1, *(cell_len(_plain(shown[j])) for _, shown in self.rows)]) for j in range(len(sheet.columns))
-        ]
+        self.columns = [self._widest(j) for j in range(len(sheet.columns))]
         for level in reversed(sheet.heads):
             self._widen(level)
         if limit is not None and self.width > limit and self.words:
             longest = self.words.index(max(self.words))
             self.words[longest] = max(SHORTEST, self.words[longest] - (self.width - limit))
+        if limit is not None and self.width > limit and len(self.columns) == 1:
+            self.columns[0] = max(self._widest(0), self.columns[0] - (self.width - limit))
+
+    def _widest(self, j: int) -> int:
+        return max([1, *(cell_len(_plain(shown[j])) for _, shown in self.rows)])
 
     @property
     def width(self) -> int:
         """Characters of a line."""
         widths = [*self.words, *self.columns]
         return sum(widths) + GAP * (len(widths) - 1)
+
+    def least(self, limit: int) -> int:
+        """Characters of a line where no label takes more than a third of `limit`, beyond which it is shortened."""
+        most = max(SHORTEST, limit // 3)
+        return self.width - sum(max(0, width - most) for width in self.words)
 
     def text(self, colors: bool) -> str:
         """Head, rules, rows."""
@@ -98,7 +106,7 @@ class _Grid:
         found, at = [], 0
         for word, span in level:
             room = self._room(at, span)
-            text = self._words(word)
+            text = _fit(self._words(word), room).rstrip() if cell_len(self._words(word)) > room else self._words(word)
             pad = room - cell_len(text)
             left = pad // 2 if span > 1 else pad
             found.append(" " * left + text + " " * (pad - left))

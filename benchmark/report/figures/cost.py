@@ -7,8 +7,8 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from benchmark.report.cells import Cell
-from benchmark.report.figures.series import Board, seeds_alone
-from benchmark.report.figures.style import INK, drawing, legend_below, look, mark_unranked, panels
+from benchmark.report.figures.series import Board, seeds_alone, wide
+from benchmark.report.figures.style import INK, drawing, legend_below, logarithmic, look, mark_unranked, panels
 from benchmark.suite.spec import DENSE
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ def cost_figure(board: Board, tasks: tuple[str, ...] | None = None, width: float
 
 
 def _panel(axis: "Axes", board: Board, task: str) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter
-
     sparsities = sorted({sparsity for by_sparsity in board.cells[task].values() for sparsity in by_sparsity})
     dense = board.dense.get(task)
     scale = board.scale(dense) if dense is not None else ""
@@ -74,10 +72,9 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
     axis.set_xlabel("Training time (s)")
     taken = [record.cost.train_seconds for cell in board.cells_of(task) for record in board.runs(cell)]
     if min(taken, default=0.0) > 0 and max(taken) > WIDE * min(taken):
-        axis.set_xscale("log")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.xaxis.set_major_formatter("{x:g}")
-        axis.xaxis.set_minor_formatter(NullFormatter())
+        logarithmic(axis, "x")
+    if wide(board.cells_of(task)):
+        logarithmic(axis, "y")
     axis.set_ylabel(scale)
     if board.unranked(task):
         mark_unranked(axis)

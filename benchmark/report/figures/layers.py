@@ -12,6 +12,8 @@ from benchmark.report.names import percent
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LETTERS_AN_INCH = 7
+"""Letters of a method's name for each inch of the figure's width."""
 NAMED = 40
 """Up to so many matrices each is named on a paper's page; beyond, every few."""
 
@@ -30,6 +32,7 @@ def layer_figure(board: Board, task: str, width: float | None = None) -> "Figure
     sparsities = sorted({s for by_sparsity in methods.values() for s in by_sparsity})
     names = _names([record for found in methods.values() for cell in found.values() for record in board.runs(cell)])
     width = width or PAGE
+    most = int(LETTERS_AN_INCH * width)
     with drawing():
         height = 1.0 + len(sparsities) * (0.3 + 0.16 * len(methods))
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -38,7 +41,7 @@ def layer_figure(board: Board, task: str, width: float | None = None) -> "Figure
             shown = {name: board.runs(found[sparsity]) for name, found in methods.items() if sparsity in found}
             values = np.array([_mean(records, names) for records in shown.values()])
             image = axis.imshow(values, vmin=0, vmax=1, aspect="auto", cmap="cividis", interpolation="nearest")
-            axis.set_yticks(range(len(shown)), [board.method(name) for name in shown])
+            axis.set_yticks(range(len(shown)), [words(board.method(name), most) for name in shown])
             axis.set_title(f"{board.task(task)}, {percent(sparsity)} sparsity", loc="left")
             axis.grid(visible=False)
         step = -(-len(names) // int(NAMED * width / PAGE))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.report.figures.style import COLUMN, INK, MUTED, PAGE, drawing, folded, words
-from benchmark.report.names import Names
+from benchmark.report.names import Names, distinct
 from benchmark.report.summary import Summary
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def rank_figure(summary: Summary, names: Names | None = None, width: float | Non
     from matplotlib.figure import Figure
 
     ranks, methods = summary.ranks, summary.grid.methods
-    said = [words((names or Names()).method(name)) for name in methods]
+    said = [words(text) for text in distinct(methods, (names or Names()).method).values()]
     width = width or (COLUMN if max(map(len, said)) <= SHORT else PAGE)
     order = [int(m) for m in np.argsort(ranks.mean_rank, kind="stable")]
     with drawing():

@@ -5,14 +5,24 @@ trivial predictor are lines across. The y axis follows the scores, not the inter
 Where tables give seeds instead of a mean there are hollow points, and no line passes; a task that tables do not rank is grey.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import isfinite, nan
 from typing import TYPE_CHECKING
 
 from benchmark.report.cells import Cell
-from benchmark.report.figures.series import Board, bounds, seeds_alone
-from benchmark.report.figures.style import INK, MUTED, drawing, legend_below, look, mark_unranked, panels
+from benchmark.report.figures.series import Board, bounds, seeds_alone, wide
+from benchmark.report.figures.style import (
+    INK,
+    MUTED,
+    drawing,
+    legend_below,
+    logarithmic,
+    look,
+    mark_unranked,
+    panels,
+    side_by_side,
+)
 from benchmark.report.statistics.intervals import Interval
 from benchmark.suite.spec import DENSE
 
@@ -25,12 +35,17 @@ SHIFT, FAN, BETWEEN = 0.02, 0.15, 0.6
 and within the share BETWEEN of the way to the next sparsity."""
 MARGIN = 0.06
 """Space above and below the scores, as a share of their range."""
+EVENLY = "sparsities at even distances"
 SIDES = 0.12
 """Space left and right of the sparsities, as a share of their range."""
 ALONE = 0.1
 """Space left and right of a sparsity without others."""
-WIDE, SPAN = 10, 1.2
-"""Where the largest error is over so many times the smallest, the axis is logarithmic; it ends this factor beyond both."""
+SPAN = 1.2
+"""Factor by which a logarithmic axis ends beyond its values."""
+DIGIT, APART = 0.05, 0.04
+"""Inches of a digit at an axis, and between two numbers there."""
+BESIDE = 0.6
+"""Inches of a panel left and right of its axes."""
 
 
 def score_figure(board: Board, tasks: tuple[str, ...] | None = None, width: float | None = None) -> "Figure":
@@ -38,20 +53,24 @@ def score_figure(board: Board, tasks: tuple[str, ...] | None = None, width: floa
     shown = tasks or board.tasks
     with drawing():
         figure, axes = panels(len(shown), width=width)
+        room = figure.get_size_inches()[0] / side_by_side(len(shown), figure.get_size_inches()[0]) - BESIDE
+        places = {task: _places(_sparsities(board, task), room) for task in shown}
+        share = _share(board, list(places.values()))
         for axis, task in zip(axes, shown, strict=True):
-            _panel(axis, board, task, _share(board, shown))
+            _panel(axis, board, task, share, places[task], _tight(places[task], room))
         cells = [cell for task in shown for by in board.cells[task].values() for cell in by.values()]
-        legend_below(figure, axes, "; ".join([*_how_to_read(cells), *board.remarks(shown)]))
+        even = [EVENLY] if any(s != x for found in places.values() for s, x in found.items()) else []
+        legend_below(figure, axes, "; ".join([*_how_to_read(cells), *even, *board.remarks(shown)]))
     return figure
 
 
-def _share(board: Board, tasks: Sequence[str]) -> float:
+def _share(board: Board, places: Sequence[Mapping[float, float]]) -> float:
     """The share of the axis by which methods stand apart, the same in all panels."""
     room = FAN
-    for task in tasks:
-        sparsities = _sparsities(board, task)
-        left, right = _ends(sparsities)
-        room = min([room, *(BETWEEN * (b - a) / (right - left) for a, b in pairwise(sparsities))])
+    for found in places:
+        xs = list(found.values())
+        left, right = _ends(xs)
+        room = min([room, *(BETWEEN * (b - a) / (right - left) for a, b in pairwise(xs))])
     return min(SHIFT, room / max(1, len(board.methods)))
 
 
@@ -59,22 +78,42 @@ def _sparsities(board: Board, task: str) -> list[float]:
     return sorted({s for by_sparsity in board.cells[task].values() for s in by_sparsity})
 
 
-def _ends(sparsities: Sequence[float]) -> tuple[float, float]:
+def _places(sparsities: Sequence[float], inches: float) -> dict[float, float]:
+    """Where each sparsity stands on an axis: at its value, or at 0, 1, 2, ... where numbers would run into each other there."""
+    if not _tight({sparsity: sparsity for sparsity in sparsities}, inches):
+        return {sparsity: sparsity for sparsity in sparsities}
+    return {sparsity: float(i) for i, sparsity in enumerate(sparsities)}
+
+
+def _tight(places: Mapping[float, float], inches: float) -> bool:
+    """Whether the numbers at sparsities in these places would run into each other."""
+    left, right = _ends(list(places.values()))
+    scale = inches / (right - left)
+    return any(
+        (places[b] - places[a]) * scale < APART + DIGIT * (len(said(a)) + len(said(b))) / 2 for a, b in pairwise(places)
+    )
+
+
+def said(sparsity: float) -> str:
+    """`87.5` for 0.875."""
+    return f"{100 * sparsity:.6g}"
+
+
+def _ends(xs: Sequence[float]) -> tuple[float, float]:
     """The ends of the axis: there is room around the sparsities, around a single one too."""
-    if not sparsities:
+    if not xs:
         return 0.0, 1.0
-    space = SIDES * (sparsities[-1] - sparsities[0]) or ALONE
-    return sparsities[0] - space, sparsities[-1] + space
+    space = SIDES * (xs[-1] - xs[0]) or ALONE
+    return xs[0] - space, xs[-1] + space
 
 
-def _panel(axis: "Axes", board: Board, task: str, share: float) -> None:
+def _panel(axis: "Axes", board: Board, task: str, share: float, places: Mapping[float, float], crowded: bool) -> None:
     methods = board.cells[task]
-    sparsities = _sparsities(board, task)
-    left, right = _ends(sparsities)
+    left, right = _ends(list(places.values()))
     shift = share * (right - left)
     for method, by_sparsity in methods.items():
         offset = (board.position(method) - (len(board.methods) - 1) / 2) * shift
-        _line(axis, board, method, {s + offset: cell for s, cell in sorted(by_sparsity.items())})
+        _line(axis, board, method, {places[s] + offset: cell for s, cell in sorted(by_sparsity.items())})
     cells = [cell for by_sparsity in methods.values() for cell in by_sparsity.values()]
     dense = board.dense.get(task)
     shown = [*cells, *([dense] if dense is not None else [])]
@@ -101,13 +140,13 @@ def _panel(axis: "Axes", board: Board, task: str, share: float) -> None:
     if seen:
         space = MARGIN * (max(seen) - min(seen) or 1.0)
         axis.set_ylim(min(seen) - space, max(seen) + space)
-    if seen and any(cell.less_is_better for cell in shown) and min(seen) > 0 and max(seen) > WIDE * min(seen):
-        axis.set_yscale("log")
+    if wide(shown):
+        logarithmic(axis, "y")
         axis.set_ylim(min(seen) / SPAN, max(seen) * SPAN)
     axis.set_title(board.task(task), loc="left")
     axis.set_ylabel(board.scale(shown[0]) if shown else "")
     axis.set_xlabel("Sparsity (%)")
-    axis.set_xticks(sparsities, [f"{100 * s:.6g}" for s in sparsities])
+    axis.set_xticks(list(places.values()), [said(sparsity) for sparsity in places], rotation=90 if crowded else 0)
     axis.set_xlim(left, right)
     if board.unranked(task):
         mark_unranked(axis)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -9,10 +10,10 @@ from benchmark.board.record import Record
 from benchmark.report.cells import Cell
 from benchmark.report.figures.style import words
 from benchmark.report.layout import method_name
-from benchmark.report.names import Names
+from benchmark.report.names import Names, distinct
 from benchmark.report.statistics.intervals import Interval, t_interval
 from benchmark.report.table import build_table
-from benchmark.suite.spec import GATE, RunSpec
+from benchmark.suite.spec import DENSE, GATE, RunSpec
 
 METHOD = ("criterion", "regularizer")
 
@@ -62,8 +63,13 @@ class Board:
         return words(self.names.task(name))
 
     def method(self, name: str) -> str:
-        """The name of a method as figures print it."""
-        return words(self.names.method(name))
+        """The name of a method as figures print it; methods that would share theirs are spelled in full, as in tables."""
+        return self._methods.get(name) or words(self.names.method(name))
+
+    @cached_property
+    def _methods(self) -> dict[str, str]:
+        found = distinct([*self.methods, DENSE], self.names.method)
+        return {name: words(text) for name, text in found.items()}
 
     def metric(self, name: str) -> str:
         """The name of a metric as figures print it."""
@@ -118,6 +124,17 @@ def board_of(
                 cells[task].setdefault(name, {})[float(column.key[1])] = cell
     methods = tuple(method_name(line.labels) for line in table.rows if not line.dense)
     return Board(title, methods, cells, dense, {record.id: record for record in records}, names or Names())
+
+
+WIDE = 10
+"""Errors that lie over so many times the smallest one have a logarithmic axis."""
+
+
+def wide(cells: Sequence[Cell]) -> bool:
+    """Whether the values of a panel are errors, all positive, of which the largest is more than WIDE times the smallest."""
+    values = [value for cell in cells for value in cell.values]
+    errors = any(cell.less_is_better for cell in cells)
+    return errors and min(values, default=0.0) > 0 and max(values) > WIDE * min(values)
 
 
 def seeds_alone(cell: Cell) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.errors import choices
 from benchmark.machine.atomic import write_bytes
@@ -88,6 +89,8 @@ _font: ContextVar[str] = ContextVar("font", default="serif")
 
 LONGEST = 48
 """Letters of a name in a figure."""
+TALLEST = 8.0
+"""Inches of all rows of panels, which leave room for a legend and a caption on a page."""
 ON_A_PAGE = 1.3
 """How much larger than in print a figure is on a page."""
 LETTERS = {"serif": 23, "sans": 19}
@@ -137,6 +140,11 @@ COLUMN, PAGE = 3.3, 6.9
 WIDTHS = {"column": COLUMN, "page": PAGE}
 
 
+def side_by_side(count: int, width: float) -> int:
+    """How many of `count` panels stand beside each other in a figure of this width in inches."""
+    return max(1, min(count, 5 if width > COLUMN else 2))
+
+
 def panels(count: int, height: float = 1.75, width: float | None = None) -> "tuple[Figure, list[Axes]]":
     """A figure of `count` small panels, five beside each other on a paper's page and two in a column.
 
@@ -145,8 +153,9 @@ def panels(count: int, height: float = 1.75, width: float | None = None) -> "tup
     from matplotlib.figure import Figure
 
     width = width or (COLUMN if count <= 2 else PAGE)
-    columns = max(1, min(count, 5 if width > COLUMN else 2))
+    columns = side_by_side(count, width)
     rows = -(-count // columns)
+    height = min(height, TALLEST / rows)
     figure = Figure(figsize=(width, height * rows), layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for spare in axes[count:]:
@@ -154,10 +163,18 @@ def panels(count: int, height: float = 1.75, width: float | None = None) -> "tup
     return figure, axes[:count]
 
 
-def words(text: str) -> str:
-    """A name on one line, cut where it would leave too little room for the axes."""
-    name = clean(text)
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+@cache
+def drawable() -> frozenset[int]:
+    """Code points of the letters in the fonts that come with matplotlib."""
+    from matplotlib.font_manager import findfont, get_font
+
+    return frozenset(code for name in ("DejaVu Sans", "STIXGeneral") for code in get_font(findfont(name)).get_charmap())
+
+
+def words(text: str, most: int = LONGEST) -> str:
+    """A name on one line, cut where it would leave too little room for the axes; letters that no font here has are code points."""
+    name = "".join(letter if ord(letter) in drawable() else f"[U+{ord(letter):04X}]" for letter in clean(text))
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def folded(text: str, width: float) -> str:
@@ -186,6 +203,17 @@ def legend_below(figure: "Figure", axes: "list[Axes]", title: str = "") -> None:
             figure.set_size_inches(width, height + extent.height / figure.dpi)
             return
         legend.remove()
+
+
+def logarithmic(axis: "Axes", which: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic, with plain numbers at 1, 2 and 5 times each power of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    (axis.set_xscale if which == "x" else axis.set_yscale)("log")
+    side = axis.xaxis if which == "x" else axis.yaxis
+    side.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7))
+    side.set_major_formatter(StrMethodFormatter("{x:g}"))
+    side.set_minor_formatter(NullFormatter())
 
 
 def mark_unranked(axis: "Axes") -> None:
