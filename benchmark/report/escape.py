@@ -86,6 +86,11 @@ def for_html(text: str) -> str:
     return _html.escape(clean(text), quote=True)
 
 
+def tied(text: str) -> str:
+    """`text` whose numbers stay on one line with their percent sign."""
+    return re.sub(r"(?<=\d) (?=%)", "\N{NO-BREAK SPACE}", text)
+
+
 def for_latex(text: str) -> str:
     """Cleaned text for LaTeX's text mode under pdflatex: specials escaped, letters beyond Latin as their code point.
 

@@ -147,8 +147,13 @@ def _index(
 ) -> str:
     rows = [row for one in boards for row in _standings(one, files[one.name], method_files)]
     rows.sort(key=lambda row: row[0])
+    heads = ["Task", "Sparsity", "Best methods", "Best score", "Dense", "Seeds", "Model", "Board", "Hours", "Date"]
+    dated = "; the date is that of the last of them, where its record holds one"
+    if all(cells[-1] == "<td></td>" for _, cells in rows):  # records of versions up to 0.1 hold no date
+        heads, dated = heads[:-1], ""
+        rows = [(key, cells[:-1]) for key, cells in rows]
     body = "".join(f"<tr>{''.join(cells)}</tr>\n" for _, cells in rows)
-    head = _head("Task", "Sparsity", "Best methods", "Best score", "Dense", "Seeds", "Model", "Board", "Hours", "Date")
+    head = _head(*heads)
     listed = "".join(_listed_board(one, files[one.name]) for one in boards)
     every = ", ".join(
         f'<a href="methods/{method_files[name]}.html">{for_html(places[0][0].table.called.method(name))}</a>'
@@ -160,8 +165,7 @@ def _index(
         "Leaderboard of pruning criteria",
         "<p>One line for each model, task and sparsity. Methods that stand together cannot be told apart by a test over "
         "the test items, corrected over the whole board; the first has the best mean score, which stands beside them. "
-        "Hours are those of all runs of the line, by the wall clock; the date is that of the last of them, where its record "
-        "holds one.</p>\n"
+        f"Hours are those of all runs of the line, by the wall clock{dated}.</p>\n"
         f"{_scrolling('Leaderboard', head, body)}"
         f"<h2>Boards</h2>\n<ul>{listed}</ul>\n<h2>Methods</h2>\n<p>{every}</p>\n{missing}",
     )

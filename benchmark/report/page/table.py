@@ -4,10 +4,10 @@ import re
 
 from benchmark.report import words
 from benchmark.report.cells import Cell
-from benchmark.report.escape import for_html
+from benchmark.report.escape import for_html, tied
 from benchmark.report.layout import Line, header_spans
 from benchmark.report.names import listed
-from benchmark.report.sheet import GATED, average_name
+from benchmark.report.sheet import GATED, HEADS, average_name
 from benchmark.report.show import LEGEND, show, symbols_of, unit
 from benchmark.report.table import Table
 
@@ -66,7 +66,7 @@ def _averaged(table: Table) -> str:
             ]
             said.append(f"{listed(tasks)} at {words.sparsity(line)}")
             name = average_name(line)
-    return for_html(f" {name}, of complete rows: mean over {'; '.join(said)}.") if said else ""
+    return tied(for_html(f" {name}, of complete rows: mean over {'; '.join(said)}.")) if said else ""
 
 
 def _breakable(text: str) -> str:
@@ -78,7 +78,7 @@ def _head(table: Table) -> list[str]:
     levels = len(table.column_fields)
     corner = "".join(
         f'<th scope="col" class="field" rowspan="{levels}" aria-sort="none">'
-        f'<button type="button" class="sort" data-field="{place}">{for_html(table.row_fields[k].capitalize())}</button></th>'
+        f'<button type="button" class="sort" data-field="{place}">{for_html(HEADS[table.row_fields[k]])}</button></th>'
         for place, k in enumerate(_varying(table))
     )
     lines = []

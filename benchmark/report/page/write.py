@@ -13,7 +13,7 @@ from benchmark.machine.atomic import write_text
 from benchmark.report import words
 from benchmark.report.curves import figures
 from benchmark.report.efficiency import efficiency_table
-from benchmark.report.escape import clean, for_html
+from benchmark.report.escape import clean, for_html, tied
 from benchmark.report.fields import TableError
 from benchmark.report.figures.style import inline_svg, lettering
 from benchmark.report.html import fragment
@@ -137,7 +137,7 @@ def _section(board: PageBoard, table: Table, number: int, published: Sequence[Pu
     parts = [
         head,
         f"<h2>{name}</h2>\n" if titled else "",
-        f'<p class="lead">{for_html(sentence)}</p>\n<p class="basis">{for_html(basis)}</p>\n',
+        f'<p class="lead">{tied(for_html(sentence))}</p>\n<p class="basis">{tied(for_html(basis))}</p>\n',
         unread,
         headline(table, number),
         f"<h3>What can be concluded</h3>\n{said}",

@@ -105,7 +105,7 @@ def test_sorting_keeps_dense_on_top_and_tells_screen_readers(page: Any) -> None:
     assert page.locator("#board-0 th[aria-sort=descending]").count() == 1
     button.click()
     assert rows(page) == ["Dense", "Random", "Magnitude", "Movement", "PINS"]
-    page.locator("#board-0 button.sort", has_text="Criterion").click()
+    page.locator("#board-0 button.sort", has_text="Method").click()
     assert rows(page) == ["Dense", "Magnitude", "Movement", "PINS", "Random"]
 
 

@@ -73,7 +73,6 @@ def test_the_index_names_the_best_as_a_group_with_seeds_and_hours(site: Path) ->
 @pytest.mark.parametrize(
     ("dates", "shown"),
     [
-        ((), ""),  # records of older versions
         (("2026-11-05",), "2026-11-05"),
         (("2026-11-05", "2026-12-31", "2026-02-28"), "2026-12-31"),
         (("2026-11-05", ""), "2026-11-05"),
@@ -85,6 +84,17 @@ def test_the_index_dates_a_line_by_the_last_of_its_runs(dates: Sequence[str], sh
     lines = [row for row in text.split("<tr>") if "boards/first.html" in row and "</td>" in row]
     assert len(lines) == 4
     assert all(re.findall(r"<td>([^/]*(?:&lt;/b&gt;)?)</td></tr>", row) == [shown] for row in lines)
+
+
+@pytest.mark.parametrize(("boards", "dated"), [(((), ()), False), (((), ("2026-11-05",)), True)])
+def test_there_is_a_column_of_dates_where_any_record_has_one(
+    boards: Sequence[Sequence[str]], dated: bool, tmp_path: Path
+) -> None:
+    made = [one_board(f"b{i}", dates=dates) for i, dates in enumerate(boards)]
+    text = write_site(made, tmp_path / "out", {}).read_text()
+    assert (">Date</th>" in text) == ("the date is that of the last" in text) == dated
+    rows = [row for row in text.split("<tr>") if "boards/b" in row and "</td>" in row]
+    assert {row.count("<td") for row in rows} == {9 if dated else 8}
 
 
 def test_a_method_has_a_page_across_boards(site: Path) -> None:
