@@ -101,7 +101,7 @@ class Criterion(ABC):
 
     @property
     def exact(self) -> bool:
-        """Whether the harness prunes exactly the requested count by rank; if not, `keep` decides and sparsity is an outcome."""
+        """Whether the harness prunes exactly the requested count by rank; if not, `keep` decides how many."""
         return True
 
     def init(self, weight: Tensor, generator: torch.Generator) -> State:

@@ -8,7 +8,7 @@
     evaluation: z = min(1, max(0, sigmoid(S) (r - l) + l)); kept where z > 0;  score = S
 
 p is the probability that a gate is open, so the second term of d is the gradient of lambda mean(p), lambda = final_lambda /
-matrices. The sparsity is an outcome of final_lambda, whatever was asked for. The draws are a function of a seed (drawn once, in
+matrices. final_lambda decides how much is pruned, whatever was asked for. The draws are a function of a seed (drawn once, in
 `init`) and the number of updates so far, so a restored state continues with the same gates, and `observe` knows the gates that
 the forward pass used. They are drawn per matrix (on a GPU per stack of matrices): not elementwise.
 
@@ -73,7 +73,7 @@ class L0(Criterion):
 
     @property
     def exact(self) -> bool:
-        """The sparsity is an outcome."""
+        """It decides itself how much to prune."""
         return False
 
     def init(self, weight: Tensor, generator: torch.Generator) -> State:

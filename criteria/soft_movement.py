@@ -6,7 +6,7 @@
 
 The first term of d passes the mask's gradient straight through both the comparison and the sigmoid, as the released code does;
 the second is the gradient of lambda mean(sigmoid(S)). With a cubic schedule tau grows cubically. `rule=threshold` is the
-published rule: the sparsity is an outcome, whatever was asked for. `rule=matched` ranks S to the exact target instead.
+published rule: it decides itself how much to prune, whatever was asked for. `rule=matched` ranks S to the exact target instead.
 As published, at least half a percent of every matrix is kept.
 
 Departures: masks are recomputed when the schedule says; `window=1` recomputes them for every forward pass, as published. The
@@ -45,7 +45,7 @@ class SoftMovement(Criterion):
     }
 
     rule: str = "threshold"
-    """threshold (published: sparsity is an outcome) or matched (S ranked to the exact target)."""
+    """threshold (published: it decides itself how much to prune) or matched (S ranked to the exact target)."""
     final_threshold: float = 0.1
     """tau_f, where the threshold on sigmoid(S) ends."""
     final_lambda: float = 400.0

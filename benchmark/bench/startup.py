@@ -31,7 +31,7 @@ def measure(quick: bool, tell: Tell) -> Section:
         title="Start-up",
         columns=["command", "median s", "low", "high"],
         rows=rows,
-        notes=["The whole process, interpreter included. Neither command imports torch (held by a test)."],
+        notes=["The whole process, interpreter included. Neither command imports torch (a test checks it)."],
         targets=targets,
         raw={f"prunebench {name} seconds": values for name, values in times.items()},
         repetitions=f"{repeats} processes each, in turns",

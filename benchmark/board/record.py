@@ -65,7 +65,7 @@ class Sparsity(Part, frozen=True, kw_only=True, gc=False):
     prunable: Count
     zeros: Count
     exact: bool
-    """Whether the criterion promises the exact count (otherwise sparsity is an outcome)."""
+    """Whether the criterion promises the exact count; if not, it decides itself how much to prune."""
     met: bool
     """Whether zeros is exactly the requested count."""
     layers: list[Layer]

@@ -1,4 +1,4 @@
-"""`prunebench verify`: holds every finished cell against itself: id, schema, checksums, counts, metrics, sparsity, weights.
+"""`prunebench verify`: checks that every finished cell agrees with itself: id, schema, checksums, counts, metrics, sparsity, weights.
 
 Reads, and changes nothing. What is wrong makes the exit code 1; what is only worth knowing (a file that belongs to no cell) is
 named and does not.

@@ -73,7 +73,8 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
     taken = [record.cost.train_seconds for cell in board.cells_of(task) for record in board.runs(cell)]
     if min(taken, default=0.0) > 0 and max(taken) > WIDE * min(taken):
         logarithmic(axis, "x")
-    if wide(board.cells_of(task)):
+    cells = board.cells_of(task)
+    if wide(cells, [value for cell in cells for value in cell.values]):
         logarithmic(axis, "y")
     axis.set_ylabel(scale)
     if board.unranked(task):

@@ -140,7 +140,7 @@ def _panel(axis: "Axes", board: Board, task: str, share: float, places: Mapping[
     if seen:
         space = MARGIN * (max(seen) - min(seen) or 1.0)
         axis.set_ylim(min(seen) - space, max(seen) + space)
-    if wide(shown):
+    if wide(shown, seen):
         logarithmic(axis, "y")
         axis.set_ylim(min(seen) / SPAN, max(seen) * SPAN)
     axis.set_title(board.task(task), loc="left")

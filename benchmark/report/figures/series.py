@@ -130,9 +130,8 @@ WIDE = 10
 """Errors that lie over so many times the smallest one have a logarithmic axis."""
 
 
-def wide(cells: Sequence[Cell]) -> bool:
-    """Whether the values of a panel are errors, all positive, of which the largest is more than WIDE times the smallest."""
-    values = [value for cell in cells for value in cell.values]
+def wide(cells: Sequence[Cell], values: Sequence[float]) -> bool:
+    """Whether these values of a panel are errors, all positive, of which the largest is more than WIDE times the smallest."""
     errors = any(cell.less_is_better for cell in cells)
     return errors and min(values, default=0.0) > 0 and max(values) > WIDE * min(values)
 
