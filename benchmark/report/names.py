@@ -210,8 +210,13 @@ def names_of(suite: "Suite") -> Names:
             name = text.partition("[")[0]
             if label := label_of(kind, name):
                 found[portable_plugin(name)] = label
-    plain = {key: label.text for key, label in suite.labels.items()}
+    plain = {name: _capital(name) for name in suite.methods} | {key: label.text for key, label in suite.labels.items()}
     return Names(plain, found, {key: label.latex for key, label in suite.labels.items() if label.latex})
+
+
+def _capital(name: str) -> str:
+    """`Magnitude at the start` for a method of that name in small letters, as other rows begin; `oBERT` stays."""
+    return name[:1].upper() + name[1:] if name.partition(" ")[0].islower() else name
 
 
 def family(task: str) -> str:

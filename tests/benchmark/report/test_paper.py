@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from benchmark.report.names import Names, family
+from benchmark.report.names import Names, family, names_of
 from benchmark.report.numbers import number
 from benchmark.report.published import Published, quoted
 from benchmark.report.render import render
 from benchmark.report.settings import settings_table
 from benchmark.report.table import PAPER, Table, build_table
+from benchmark.suite.suite import Suite
 from tests.benchmark.report.factory import make_board, make_record, make_spec
 
 GLUE = tuple(f"glue/{name}" for name in ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"))
@@ -46,6 +47,30 @@ def paper(tasks: tuple[str, ...] = GLUE[:4], names: Names | None = None, **chang
 )
 def test_methods_have_the_names_of_the_field(text: str, words: str) -> None:
     assert Names({"random": "Chance"}, {"mine.py": "My idea"}).method(text) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "words"),
+    [
+        ("magnitude at the start", {}, "Magnitude at the start"),
+        ("oBERT at once", {}, "oBERT at once"),
+        ("2 of 4", {}, "2 of 4"),
+        ("snip (ours)", {}, "Snip (ours)"),
+        ("magnitude at the start", {"magnitude at the start": "at init"}, "at init"),
+    ],
+)
+def test_named_methods_begin_like_other_rows(name: str, labels: dict[str, str], words: str) -> None:
+    suite = Suite.model_validate(
+        {
+            "tasks": ["glue/rte"],
+            "criteria": [name, f"{name} + distillation"],
+            "sparsities": [0.5],
+            "methods": {name: {"criterion": "magnitude", "schedule": "one_shot"}},
+            "labels": labels,
+        }
+    )
+    assert names_of(suite).method(name) == words
+    assert names_of(suite).method(f"{name} + distillation") == f"{words} + distil."
 
 
 def test_a_label_of_a_whole_row_comes_before_those_of_its_parts() -> None:
