@@ -63,7 +63,8 @@ def cautions(seeds: int, cells: int) -> list[str]:
     elif smallest_p(seeds) > 0.05:
         found.append(
             f"{seeds} paired seeds: no exact paired test over seeds can go below p = {smallest_p(seeds):g}. Intervals over seeds "
-            "take differences for normal, which so few cannot show: they are reported, and nothing is called separable by them alone."
+            "assume normal differences, which so few seeds cannot show: they are printed, but nothing is called different because of "
+            "them alone."
         )
     if 2 <= seeds < 10:
         found.append(
