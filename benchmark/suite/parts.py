@@ -150,4 +150,6 @@ def known_row(text: str, methods: Mapping[str, Method]) -> str:
     except ValueError as error:
         if not methods:
             raise
-        raise ValueError(f"{error}; as a method: {choices(text, methods)}") from error
+        raise ValueError(
+            f"{error}. Methods of this suite: {choices(text, methods).replace('choices: ', '')}"
+        ) from error

@@ -215,7 +215,11 @@ def test_the_dense_run_of_a_method_is_everybodys(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("magnitude at the start,", "magnitude at the stars,", "as a method: did you mean 'magnitude at the start'"),
+        (
+            "magnitude at the start,",
+            "magnitude at the stars,",
+            "Methods of this suite: did you mean 'magnitude at the start'? magnitude at the start",
+        ),
         (
             "    scope: layer",
             "    scop: layer",
