@@ -58,13 +58,14 @@ def shrink(path: Path) -> None:
     """A suite that was just written, or is quoted on a page, with few cells of few steps, on what is at hand."""
     suite = yaml.safe_load(path.read_text())
     places = {"data": "~/glue", "model": "~/models/bert-base-uncased"} if suite.get("data") == "hub" else {}
+    criteria = suite["criteria"][:2]
     less = {
-        "criteria": suite["criteria"][:2],
+        "criteria": criteria,
         "sparsities": [0.5],
         "seeds": [0],
         "training": SMALL,
         "overrides": {},
-        "methods": {},
+        "methods": {name: method for name, method in suite.get("methods", {}).items() if name in criteria},
     }
     path.write_text(yaml.safe_dump(suite | less | places))
 

@@ -19,7 +19,7 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 
 @pytest.fixture
 def accelerator() -> torch.device:
-    """A device to hold against the CPU."""
+    """A device that is compared with the CPU."""
     if os.environ.get("PRUNEBENCH_DEVICE_TESTS") == "cpu":
         return torch.device("cpu")
     if not CUDA:
