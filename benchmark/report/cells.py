@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from benchmark.report.fields import Slot, TableError, value
+from benchmark.report.statistics.intervals import LOGARITHMIC, Floats, Interval, additive, t_interval
 from benchmark.suite.spec import RunSpec
 
 State = Literal["done", "partial", "failed", "missing", "blank"]
@@ -72,11 +75,6 @@ class Cell:
         return fmean(self.values) if self.runs else None
 
     @property
-    def utility(self) -> float:
-        """The mean, negated where less is better; 0 without runs."""
-        return (self.mean or 0.0) * self.sign
-
-    @property
     def sign(self) -> int:
         """What a value is multiplied by so that more is better."""
         return -1 if self.less_is_better else 1
@@ -85,6 +83,17 @@ class Cell:
     def sd(self) -> float | None:
         """Standard deviation over the runs with n - 1; None for fewer than two."""
         return stdev(self.values) if self.n > 1 else None
+
+    @property
+    def utilities(self) -> Floats:
+        """One number per run as statistics take it [n]: more is better, and of perplexity it is the negated logarithm."""
+        return self.sign * additive(self.metric, self.values)
+
+    @property
+    def interval(self) -> Interval:
+        """Student's 95 % interval over the runs, of perplexity that of its logarithm; nan for fewer than two."""
+        low, high = t_interval(additive(self.metric, self.values))
+        return Interval(float(np.exp(low)), float(np.exp(high))) if self.metric in LOGARITHMIC else Interval(low, high)
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from typing import Any
 from benchmark.report.cells import Cell
 from benchmark.report.escape import for_csv
 from benchmark.report.layout import Line
-from benchmark.report.statistics.intervals import t_interval
 from benchmark.report.table import Table
 
 COLUMNS = (
@@ -52,7 +51,7 @@ def _cells(table: Table) -> list[tuple[Line, Line, Cell]]:
 
 
 def _entry(table: Table, line: Line, column: Line, cell: Cell) -> dict[str, Any]:
-    low, high = t_interval(cell.values) if cell.n > 1 else (None, None)
+    low, high = cell.interval if cell.n > 1 else (None, None)
     return {
         "row": dict(zip(table.row_fields, line.key, strict=True)),
         "column": dict(zip(table.column_fields, column.key, strict=True)),

@@ -10,14 +10,14 @@ from benchmark.report.cells import Cell
 from benchmark.report.fields import TableError
 from benchmark.report.layout import Line, method_name
 from benchmark.report.marks import counts
-from benchmark.report.statistics.intervals import Floats
+from benchmark.report.statistics.intervals import LOGARITHMIC, Floats, additive
 from benchmark.report.table import Table
 
 
 @dataclass(frozen=True)
 class Grid:
     """`scores` [methods, cells, seeds], `dense` [cells] (nan where absent) and `floor` [cells] (0 where a task has none), in
-    percent, errors negated so that more is better throughout; names of methods and cells."""
+    percent, errors negated so that more is better throughout, perplexity as its logarithm in nats; names of methods and cells."""
 
     methods: tuple[str, ...]
     cells: tuple[str, ...]
@@ -26,6 +26,8 @@ class Grid:
     scores: Floats
     dense: Floats
     floor: Floats
+    nats: tuple[bool, ...]
+    """Of each cell, whether its metric counts as a logarithm."""
     left_out: tuple[str, ...]
     """What is left out, because it is incomplete or not ranked in the table."""
     words: Mapping[str, str] = field(default_factory=dict)
@@ -64,6 +66,7 @@ def grid_of(table: Table) -> Grid:
         scores=np.array(scores, dtype=np.float64).reshape(len(methods), len(full), -1 if full else 1),
         dense=np.array([_dense([cells[j] for cells in dense_rows]) for j in full], dtype=np.float64),
         floor=np.array([_floor([cells[j] for _, cells in methods]) for j in full], dtype=np.float64),
+        nats=tuple(any(cells[j].metric in LOGARITHMIC for _, cells in methods) for j in full),
         left_out=(*gone, *(name for j, name in zip(columns, names, strict=True) if j not in full)),
         words=_words(
             table, [name for name, _ in rows], {name: table.columns[j] for j, name in zip(columns, names, strict=True)}
@@ -80,14 +83,15 @@ def _words(table: Table, methods: list[str], columns: Mapping[str, Line]) -> dic
 
 
 def _values(cell: Cell, pooled: bool) -> list[float]:
-    values = [cell.sign * value for value in cell.values]
+    values = cell.utilities.tolist()
     return [float(np.mean(values))] if pooled else values
 
 
 def _floor(cells: list[Cell]) -> float:
-    return next((cell.sign * cell.floor for cell in cells if cell.floor is not None), 0.0)
+    floors = (cell.sign * float(additive(cell.metric, cell.floor)) for cell in cells if cell.floor is not None)
+    return next(floors, 0.0)
 
 
 def _dense(cells: list[Cell]) -> float:
-    means = [cell.utility for cell in cells if cell.runs]
+    means = [float(cell.utilities.mean()) for cell in cells if cell.runs]
     return means[0] if means else float("nan")

@@ -9,7 +9,6 @@ from benchmark.report.marks import IN_HEADS, notes
 from benchmark.report.names import listed
 from benchmark.report.numbers import number
 from benchmark.report.sheet import Sheet, average_name, shared
-from benchmark.report.statistics.intervals import t_interval
 from benchmark.report.table import Table
 
 LEGEND = "best {best}, second {second} of each task, metric and sparsity, where all runs are there; the dense model is not ranked"
@@ -74,7 +73,7 @@ def _spread(cell: Cell, table: Table) -> str:
         return ""
     if table.spread == "sd":
         return f"± {number(cell.sd, table.digits)}"
-    low, high = t_interval(cell.values)
+    low, high = cell.interval
     return f"[{number(low, table.digits)}, {number(high, table.digits)}]"
 
 

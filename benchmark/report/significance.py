@@ -3,12 +3,12 @@
 The items are resampled, the same for all rows and columns of a task, each row the mean over its seeds. So a mark says that these
 trained models differ on items like these; whether the method would win again under other seeds, the spread over seeds has to say.
 Against `best` no row is chosen on the data it is tested on: a cell is separable where it is worse than at least one row of its column.
+Perplexities are compared by their logarithms, in nats, which are means over tokens.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from statistics import fmean
 from zlib import crc32
 
 import numpy as np
@@ -20,7 +20,7 @@ from benchmark.report.cells import Cell
 from benchmark.report.fields import RIVALS, TableError
 from benchmark.report.layout import Line, dense_on_rows, method_name
 from benchmark.report.marks import TEXTS, better, notes, rivals
-from benchmark.report.statistics.intervals import Floats
+from benchmark.report.statistics.intervals import Floats, additive
 from benchmark.report.statistics.multiple import against_the_best, step_down, studentised
 from benchmark.report.statistics.paired import Difference, Outcomes, difference, same_items
 from benchmark.report.statistics.resampling import bootstrap
@@ -214,7 +214,7 @@ def _reference(members: Sequence[int], cells: Sequence[Cell], names: Sequence[st
     if len(members) < 2:
         return None
     if against == "best":
-        return max(members, key=lambda i: cells[i].sign * fmean(cells[i].values))
+        return max(members, key=lambda i: cells[i].utilities.mean())
     return next((i for i in members if _is(against, names[i])), None)
 
 
@@ -239,7 +239,8 @@ class _Sampler:
     seed: int
 
     def of(self, cells: Sequence[Cell]) -> tuple[Floats, Floats, int]:
-        """Mean scores [cells], their bootstrap means [resamples, cells] on the same drawn items, and the number of items."""
+        """Mean scores [cells], their bootstrap means [resamples, cells] on the same drawn items, and the number of items; of
+        perplexity all in its logarithm."""
         runs = [[self.by_id[run.ids[0]] for run in cell.runs] for cell in cells]
         loaded = [[self.load(record) for record in of_cell] for of_cell in runs]
         flat = [outcomes for of_cell in loaded for outcomes in of_cell]
@@ -260,8 +261,8 @@ class _Sampler:
                 )
             return found[metric]
 
-        observed = [score(outcomes) for outcomes in flat]
-        drawn = bootstrap(flat, score, metric, items, self.resamples, _seed(self.seed, task))
+        observed = additive(metric, [score(outcomes) for outcomes in flat])
+        drawn = additive(metric, bootstrap(flat, score, metric, items, self.resamples, _seed(self.seed, task)))
         ends = np.cumsum([0, *(len(of_cell) for of_cell in loaded)])
         sides = [slice(start, end) for start, end in pairwise(ends)]
         scores = np.array([np.mean(observed[side]) for side in sides])

@@ -171,10 +171,17 @@ def remarks_of(summary: Summary) -> list[str]:
         groups = ["{" + ", ".join(_word(summary, grid.methods[m]) for m in group) + "}" for group in summary.groups]
         lines.append(f"Not separable by rank: {'; '.join(groups) or 'none'}.")
     lines.append(_pairs_say(summary))
-    found = [f"{gap:.1f} on {name}" for name, gap in zip(cells, summary.detectable, strict=True) if np.isfinite(gap)]
+    if any(grid.nats):
+        lines.append("Perplexity counts as its logarithm, the mean negative log-likelihood of a token in nats.")
+    found = [
+        f"{gap:.2g} nats on {name}" if nats else f"{gap:.1f} on {name}"
+        for name, gap, nats in zip(cells, summary.detectable, grid.nats, strict=True)
+        if np.isfinite(gap)
+    ]
+    points = "" if all(grid.nats) else ", in points"
     if found:
         lines.append(
-            f"Smallest true difference of two rows, in points, that {grid.seeds} paired seeds would find with power 0.8 "
+            f"Smallest true difference of two rows{points}, that {grid.seeds} paired seeds would find with power 0.8 "
             f"(two-sided t at {LEVEL:g}, one comparison alone): {', '.join(found)}."
         )
     return [*lines, *summary.open_questions]

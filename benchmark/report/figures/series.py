@@ -11,7 +11,7 @@ from benchmark.report.cells import Cell
 from benchmark.report.figures.style import words
 from benchmark.report.layout import method_name
 from benchmark.report.names import Names, distinct
-from benchmark.report.statistics.intervals import Interval, t_interval
+from benchmark.report.statistics.intervals import Interval
 from benchmark.report.table import build_table
 from benchmark.suite.spec import DENSE, GATE, RunSpec
 
@@ -144,5 +144,5 @@ def seeds_alone(cell: Cell) -> bool:
 def bounds(cell: Cell) -> Interval:
     """A cell's 95 % t interval from three runs on; with two, for which it would be too wide to draw, the two runs."""
     if cell.n > 2:
-        return t_interval(cell.values)
+        return cell.interval
     return Interval(min(cell.values), max(cell.values)) if cell.n else Interval(np.nan, np.nan)

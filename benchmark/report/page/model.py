@@ -16,7 +16,6 @@ from benchmark.report.escape import clean
 from benchmark.report.layout import Line
 from benchmark.report.names import Names
 from benchmark.report.show import show
-from benchmark.report.statistics.intervals import t_interval
 from benchmark.report.table import Table, build_table
 from benchmark.suite.spec import GATE, RunSpec
 
@@ -103,7 +102,7 @@ def board_data(board: PageBoard, table: Table) -> dict[str, Any]:
 def _cell(
     board: PageBoard, table: Table, specs: Mapping[str, RunSpec], lines: tuple[Line, Line], cell: Cell
 ) -> dict[str, Any]:
-    low, high = t_interval(cell.values) if cell.n > 1 else (None, None)
+    low, high = cell.interval if cell.n > 1 else (None, None)
     shown = show(cell, table)
     ids = [*cell.ids, *cell.absent]
     reasons = dict(cell.failures)

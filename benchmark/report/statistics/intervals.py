@@ -7,6 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
+LOGARITHMIC = frozenset({"perplexity"})
+"""Metrics whose logarithm is a mean over items."""
+
 
 class Interval(NamedTuple):
     """Bounds in the unit of the values; nan where nothing can be said."""
@@ -18,6 +21,13 @@ class Interval(NamedTuple):
 def mean(values: ArrayLike) -> float:
     """Mean of `values` [n]."""
     return float(np.mean(np.asarray(values, dtype=np.float64)))
+
+
+def additive(metric: str, values: ArrayLike) -> Floats:
+    """`values` of a metric on the scale on which they are means over items: of perplexity the logarithm, which is the mean negative
+    log-likelihood of a token in nats; of others as they are."""
+    found = np.asarray(values, dtype=np.float64)
+    return np.log(found) if metric in LOGARITHMIC else found
 
 
 def sd(values: ArrayLike) -> float:

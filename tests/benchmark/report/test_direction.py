@@ -20,7 +20,7 @@ from benchmark.report.render import render
 from benchmark.report.show import unit
 from benchmark.report.significance import compare, with_significance
 from benchmark.report.statistics.resampling import by_sums, counted
-from benchmark.report.summary import summarize
+from benchmark.report.summary import remarks_of, summarize
 from benchmark.report.table import PAPER, Table, build_table
 from benchmark.training.train import _is_best
 from tasks.lm import Lm
@@ -176,8 +176,57 @@ def test_statistics_rank_the_smallest_first() -> None:
     assert by_name == {"magnitude": 2.0, "wanda": 1.0, "random": 3.0}
     assert summary.is_relative
     middle = dict(zip(summary.grid.methods, summary.middle, strict=True))
-    assert 95 < middle["magnitude"] < middle["wanda"] < 100  # of the way from 500 to 20
+    # Of the way from log 500 to log 20; a factor moves floor, dense and pruned alike, but the floor is 500 in all.
+    assert 77 < middle["magnitude"] < 80 < 92 < middle["wanda"] < 95
     assert middle["random"] < 0
+
+
+def test_statistics_take_the_logarithm() -> None:
+    seeds = {"dense": (20.0, 20.0), "magnitude": (100.0, 100.0), "wanda": (40.0, 62.5)}
+    records = [
+        record(name, score, seed=seed, sparsity=0.0 if name == "dense" else 0.5)
+        for name, scores in seeds.items()
+        for seed, score in enumerate(scores)
+    ]
+    table = build_table(records, [made.spec for made in records])
+    grid = grid_of(table)
+    assert grid.nats == (True,)
+    assert grid.methods == ("magnitude", "wanda")
+    assert grid.scores[:, 0] == pytest.approx(-np.log(np.array([seeds["magnitude"], seeds["wanda"]])))
+    assert (*grid.dense, *grid.floor) == pytest.approx((-np.log(20), -np.log(500)))
+    summary = summarize(table)
+    assert summary is not None
+    assert summary.middle == pytest.approx(
+        (50.0, 100 * np.log(10) / np.log(25))
+    )  # 100 is the geometric middle of 20 and 500
+    assert summary.pairs[0].median == pytest.approx(-np.log(2))  # 50 is that of 40 and 62.5
+    said = remarks_of(summary)
+    assert any("logarithm" in line for line in said)
+    assert not any("in points" in line for line in said)
+    assert any("nats on" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "ends"),
+    [
+        ("perplexity", (np.e, np.e**2, np.e**3), (np.exp(2 - 4.302653 / 3**0.5), np.exp(2 + 4.302653 / 3**0.5))),
+        ("ter", (1.0, 2.0, 3.0), (2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5)),
+        ("accuracy", (1.0, 2.0, 3.0), (2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5)),
+        ("perplexity", (7.0,), (np.nan, np.nan)),
+    ],
+)
+def test_the_interval_over_seeds_is_that_of_the_logarithm(
+    metric: str, values: tuple[float, ...], ends: tuple[float, float]
+) -> None:
+    runs = tuple(Run(value, (str(value),), seed) for seed, value in enumerate(values))
+    assert tuple(Cell(metric, runs, 3, less_is_better=True).interval) == pytest.approx(ends, rel=1e-5, nan_ok=True)
+
+
+def test_a_table_prints_the_interval_around_its_mean() -> None:
+    records = [record("magnitude", score, seed=seed) for seed, score in enumerate((20.0, 25.0, 31.25))]
+    text = render(build_table(records, [made.spec for made in records], spread="interval"), "text")
+    low, high = np.exp(np.log(25) + np.array([-1, 1]) * 4.302653 * np.log(1.25) / 3**0.5)
+    assert f"25.4 [{low:.1f}, {high:.1f}]" in text
 
 
 def outcomes(mean: float, seed: int) -> dict[str, np.ndarray[Any, Any]]:
@@ -205,6 +254,32 @@ def test_paired_tests_take_the_smallest_for_the_best(against: str, expected: str
         assert expected in {*marks["wanda"], *marks["random"]}
     else:
         assert (expected,) == marks["wanda"] == marks["random"]
+
+
+def test_paired_differences_are_of_the_mean_loss_of_a_token() -> None:
+    kept = {
+        ("magnitude", 0): outcomes(40.0, 1),
+        ("magnitude", 1): outcomes(4000.0, 2),
+        ("wanda", 0): outcomes(500.0, 3),
+    }
+    kept["wanda", 1] = outcomes(500.0, 4)
+    losses = {key: found["nll"].sum() / found["tokens"].sum() for key, found in kept.items()}
+    records = [record(name, float(np.exp(loss)), seed=seed) for (name, seed), loss in losses.items()]
+    table = build_table(records, [made.spec for made in records])
+    found = compare(
+        table,
+        records,
+        lambda made: kept[made.spec.criterion, made.spec.seed],
+        _aggregate,
+        against="wanda",
+        resamples=500,
+    )
+    ours, theirs = (np.mean([losses[name, seed] for seed in (0, 1)]) for name in ("magnitude", "wanda"))
+    assert found[0].found.difference == pytest.approx(ours - theirs)
+    assert found[0].found.low < ours - theirs < found[0].found.high
+    best = compare(table, records, lambda made: kept[made.spec.criterion, made.spec.seed], _aggregate, resamples=500)
+    # The mean of 40 and 4000 is above 500, that of their logarithms below log 500.
+    assert {one.reference for one in best} == {"magnitude"}
 
 
 def test_perplexity_of_many_samples_at_once_is_that_of_each() -> None:
