@@ -25,8 +25,9 @@ from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record
 from benchmark.commands.views import aggregate, shown
 from benchmark.plugins.files import only_look
+from benchmark.report.numbers import number
 from benchmark.report.statistics import paired
-from benchmark.report.statistics.intervals import sd, t_interval
+from benchmark.report.statistics.intervals import Floats, additive, sd, t_interval
 from benchmark.report.statistics.multiple import holm
 from benchmark.report.statistics.resampling import bootstrap
 from benchmark.suite.spec import DENSE
@@ -69,6 +70,17 @@ RESAMPLES = 1000
 FOUR = ("magnitude", "movement", "sensitivity", "principled")
 QUANTITY, DENSE_RUN = "within, |change|", "on the dense run"
 SELF = "self_regularization"
+ONE_SHOT = {"30 %": ("smollm2-oneshot", 0.3), "50 %": ("smollm2-oneshot", 0.5), "70 %": ("smollm2-oneshot", 0.7),
+            "2:4": ("smollm2-2-4", 0.5)}  # fmt: skip
+ONE_SHOT_ROWS = {
+    "random": "random",
+    "magnitude": "magnitude",
+    "taylor": "taylor",
+    "wanda": "wanda by row",
+    "sparsegpt": "sparsegpt",
+}
+"""The rows of smollm2-2-4, and what they are called on smollm2-oneshot."""
+HANDBOOK = "lm[path=handbook.txt]"
 HEADLINE = (
     "random",
     "magnitude",
@@ -147,6 +159,14 @@ def lines(compared: Sequence[tuple[Row, Row]]) -> Iterator[list[str]]:
 
 def difference(ours: list[Record], theirs: list[Record], first: Row, second: Row) -> list[str]:
     """Scores of both sides by seed, their mean difference and its two intervals."""
+    found, over_seeds = over_items(ours, theirs, first, second), t_interval(gaps(ours, theirs))
+    scores = [" ".join(f"{record.score:.1f}" for record in side) for side in (ours, theirs)]
+    return [*scores, f"{found.difference:+.1f}", f"{found.low:+.1f} to {found.high:+.1f}",
+            "one seed" if len(ours) == 1 else f"{over_seeds.low:+.1f} to {over_seeds.high:+.1f}"]  # fmt: skip
+
+
+def over_items(ours: list[Record], theirs: list[Record], first: Row, second: Row) -> paired.Difference:
+    """The difference of the means over seeds, and its interval over items."""
     score_all, metric = aggregate(ours[0].spec.task), ours[0].metric
     sides = [
         [load_outcomes(HERE / row.board / "records", record) for record in side]
@@ -154,15 +174,18 @@ def difference(ours: list[Record], theirs: list[Record], first: Row, second: Row
     ]
     items = paired.same_items([*sides[0], *sides[1]])
     means = [
-        np.mean(bootstrap(side, lambda outcomes: score_all(outcomes)[metric], metric, items, RESAMPLES, seed=0), axis=0)
+        additive(metric, bootstrap(side, lambda outcomes: score_all(outcomes)[metric], metric, items, RESAMPLES, seed=0))
+        .mean(axis=0)
         for side in sides
-    ]
-    observed = float(np.mean([record.score for record in ours]) - np.mean([record.score for record in theirs]))
-    found = paired.difference(observed, means[0] - means[1])
-    over_seeds = t_interval([a.score - b.score for a, b in zip(ours, theirs, strict=True)])
-    scores = [" ".join(f"{record.score:.1f}" for record in side) for side in (ours, theirs)]
-    return [*scores, f"{found.difference:+.1f}", f"{found.low:+.1f} to {found.high:+.1f}",
-            "one seed" if len(ours) == 1 else f"{over_seeds.low:+.1f} to {over_seeds.high:+.1f}"]  # fmt: skip
+    ]  # fmt: skip
+    return paired.difference(float(gaps(ours, theirs).mean()), means[0] - means[1])
+
+
+def gaps(ours: list[Record], theirs: list[Record]) -> Floats:
+    """By how much each run of the first is above its seed's run of the second; perplexities by their logarithm."""
+    metric = ours[0].metric
+    first, second = (additive(metric, [record.score for record in side]) for side in (ours, theirs))
+    return first - second
 
 
 def best_of_dev() -> str:
@@ -271,6 +294,65 @@ def budget() -> str:
     return tabulate(rows, head, "pipe", disable_numparse=True)
 
 
+@cache
+def one_shot_runs(name: str, level: str) -> tuple[Row, dict[int, Record]]:
+    """A row of the boards of SmolLM2 at a level of `ONE_SHOT`, and its records by seed."""
+    board, sparsity = ONE_SHOT[level]
+    row = Row(ONE_SHOT_ROWS.get(name, name) if board == "smollm2-oneshot" else name, board=board)
+    return row, runs(row, HANDBOOK, 0.0 if name == DENSE else sparsity)
+
+
+def one_shot() -> str:
+    """Perplexities of SmolLM2 pruned once: mean and standard deviation over the calibration seeds."""
+    rows = []
+    for name in (DENSE, *ONE_SHOT_ROWS):
+        found = [[record.score for record in one_shot_runs(name, level)[1].values()] for level in ONE_SHOT]
+        rows.append([name, *(f"{number(float(np.mean(one)), 1)} ± {number(sd(one), 1)}" for one in found)])
+    return tabulate(rows, ["row", *ONE_SHOT], "pipe", disable_numparse=True)
+
+
+def one_shot_pairs() -> str:
+    """What sparsegpt is below each other row, in nats of a token: a family of its own, Holm over all its comparisons."""
+    from scipy.stats import ttest_1samp
+
+    rows, p = [], []
+    for level in ONE_SHOT:
+        best, lowest = one_shot_runs("sparsegpt", level)
+        for name in ONE_SHOT_ROWS:
+            row, found = one_shot_runs(name, level)
+            if name != "sparsegpt":
+                seeds = sorted(found.keys() & lowest.keys())
+                ours, theirs = [found[seed] for seed in seeds], [lowest[seed] for seed in seeds]
+                items, over = over_items(ours, theirs, row, best), t_interval(gaps(ours, theirs))
+                p.append(float(ttest_1samp(gaps(ours, theirs), 0).pvalue))
+                rows.append(
+                    [level, name, str(len(seeds)), f"{items.difference:+.2f}", f"{items.low:+.2f} to {items.high:+.2f}",
+                     f"{over.low:+.2f} to {over.high:+.2f}"]
+                )  # fmt: skip
+    for row_, corrected in zip(rows, holm(p), strict=True):
+        row_.append(f"{corrected:.3f}" if corrected >= 0.001 else "< 0.001")
+    head = [
+        "sparsity",
+        "row",
+        "seeds",
+        "row - sparsegpt",
+        "95 % over windows",
+        "95 % over seeds",
+        f"p, Holm over {len(p)}",
+    ]
+    return tabulate(rows, head, "pipe", disable_numparse=True)
+
+
+def one_shot_cost() -> str:
+    """What pruning SmolLM2 once took at half sparsity: seconds by the clock of a busy machine, and the peak of memory."""
+    rows = []
+    for name in ONE_SHOT_ROWS:
+        found = [record.cost for record in one_shot_runs(name, "50 %")[1].values()]
+        seconds, peak = [cost.criterion_seconds for cost in found], [cost.peak_bytes / 2**30 for cost in found]
+        rows.append([name, f"{min(seconds):.0f} to {max(seconds):.0f}", f"{max(peak):.1f}"])
+    return tabulate(rows, ["row", "seconds of pruning", "peak GiB"], "pipe", disable_numparse=True)
+
+
 def fidelity() -> str:
     """Fidelity of scores to the size of the measured change on one dense run, beside what training with them came to."""
     with (HERE / "minilm-sst2" / "diagnose" / "fidelity.csv").open(encoding="utf-8", newline="") as file:
@@ -316,6 +398,9 @@ WHOLE = {
     "family": family,
     "fidelity": fidelity,
     "headline": headline,
+    "one-shot": one_shot,
+    "one-shot-cost": one_shot_cost,
+    "one-shot-pairs": one_shot_pairs,
     "overlap": overlap,
     "sparsities": sparsities,
 }

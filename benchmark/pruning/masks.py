@@ -4,6 +4,8 @@
     layer         within each matrix, the same share of each        together round(s n), shares equal to one weight
     row           within each output row                            likewise
     erk           within each matrix, share by (out + in) / (out in)   Evci et al. 2020, arXiv 1911.11134; together round(s n)
+    owl           within each matrix, block by block another share (owl.py); only without training
+    owl[row]      within each output row, likewise
     n:m           at most n of every m neighbouring inputs stay     target sparsity 1 - n/m; on the way there the lowest go first
     block[h,w]    h x w blocks live or die together, by mean score   round(s blocks) blocks go
     published     as global, biases ranked too (see prunable.py)
@@ -56,6 +58,8 @@ class Kind:
     """Ranks the biases of the layers with their weights."""
     quotas: Quotas | None = None
     """Where no matrix competes with another: how much of each is pruned."""
+    by_inputs: bool = False
+    """Shares depend on what the dense model's layers are fed (owl.py), so only a model that is not trained can be pruned so."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,11 @@ class Scope:
         return round(sparsity * (total(shapes) // (rows * columns))) * rows * columns
 
     @property
+    def by_inputs(self) -> bool:
+        """Whether shares depend on what layers are fed; `quotas` then needs them."""
+        return self._kind.by_inputs
+
+    @property
     def settles_each(self) -> bool:
         """Whether no matrix competes with another, at a pattern's own sparsity."""
         return self._kind.quotas is not None
@@ -112,6 +121,10 @@ class Scope:
     def quotas(self, shapes: Shapes, sparsity: float) -> "list[Quota] | None":
         """How much of each matrix is pruned at `sparsity`; None if that depends on how the scores of all matrices compare."""
         return self._kind.quotas(shapes, self, sparsity) if self._kind.quotas else None
+
+    def apportioned(self, sparsities: Sequence[float], shapes: Shapes, sparsity: float) -> "list[Quota]":
+        """Quotas at these sparsities of the matrices, which together make `sparsity`."""
+        return _apportioned(sparsities, shapes, self.count(sparsity, shapes), rows=self._kind.two_dimensional)
 
 
 @dataclass(frozen=True)
@@ -248,6 +261,14 @@ def _erk_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":
     return _apportioned(erk_sparsities(shapes, sparsity), shapes, scope.count(sparsity, shapes))
 
 
+def _fed_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":  # noqa: ARG001
+    """Refused: shapes do not say it."""
+    raise PrunebenchError(
+        f"scope '{scope}' shares the sparsity out by what the dense model's layers are fed: it prunes once, without training "
+        "(training.steps 0)"
+    )
+
+
 def _pattern_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota] | None":
     """m - n of every m neighbours; None on the way there, where the lowest of the whole model go first."""
     if scope.count(sparsity, shapes) * scope.b != total(shapes) * (scope.b - scope.a):
@@ -319,6 +340,8 @@ SCOPES: dict[str, Kind] = {
     "layer": Kind(_each, quotas=_same_share),
     "row": Kind(_each, quotas=_row_share, two_dimensional=True),
     "erk": Kind(_each, quotas=_erk_share),
+    "owl": Kind(_each, quotas=_fed_share, by_inputs=True),
+    "owl[row]": Kind(_each, quotas=_fed_share, by_inputs=True, two_dimensional=True),
     "n:m": Kind(
         _n_of_m,
         name="{a}:{b}",

@@ -20,6 +20,7 @@ from benchmark.machine.stopwatch import Stopwatch
 from benchmark.pruning.arguments import require_sparsity, require_whole
 from benchmark.pruning.calibrate import GRADIENTS, Fed, Loss, show_by_block, show_inputs
 from benchmark.pruning.masks import Quota, make_mask, parse_scope
+from benchmark.pruning.owl import owl_sparsities
 from benchmark.pruning.prunable import Listed, find_prunable, prunable_of
 from benchmark.pruning.scores import bad_scores, score, sweep
 from benchmark.pruning.walk import outermost
@@ -73,9 +74,9 @@ class Once:
         self.model.eval()
         try:
             with self.stopwatch.running():
-                wanted = any(map(self.criterion.overrides, SHOWN))
+                wanted = self.scope.by_inputs or any(map(self.criterion.overrides, SHOWN))
                 shown = list(batches(self.criterion.calibration)) if wanted else []
-                quotas = self.scope.quotas(self.weights.shapes, self.target)
+                quotas = self._quotas(loss, shown)
                 if quotas is None:
                     self._together(loss, shown)
                 else:
@@ -90,6 +91,13 @@ class Once:
         parameters = [matrix.parameter for matrix in self.weights.matrices]
         zeros = sum(int((parameter == 0).sum()) for parameter in parameters)
         return zeros / sum(parameter.numel() for parameter in parameters)
+
+    def _quotas(self, loss: Loss, shown: Sequence[Mapping[str, Tensor]]) -> list[Quota] | None:
+        """How much of each matrix goes; None where they compete."""
+        if not self.scope.by_inputs:
+            return self.scope.quotas(self.weights.shapes, self.target)
+        sparsities = owl_sparsities(self.model, self.weights.matrices, loss, shown, self.target)
+        return self.scope.apportioned(sparsities, self.weights.shapes, self.target)
 
     def _together(self, loss: Loss, shown: Sequence[Mapping[str, Tensor]]) -> None:
         """One mask from the scores of all matrices."""

@@ -100,6 +100,8 @@ class Pruner:
         self.scope = parse_scope(scope)
         self.weights = weights or PrunableWeights(find_prunable(model, self.scope.biases, skip_frozen))
         self.scope.check(self.weights.shapes, sparsity)
+        if self.scope.by_inputs:
+            self.scope.quotas(self.weights.shapes, sparsity)  # which says that it is for pruning without training
         check_schedule(schedule, sparsity, total)
         self.model = model
         self.prunable_of = prunable_of(model)

@@ -50,7 +50,7 @@ TASKS = {
     "lm_eval/winogrande": "WinoGrande",
 }
 MODELS = {
-    "mini": "Mini BERT",
+    "mini": "Mini model",
     "minilm-l6-h384": "MiniLM (6 layers)",
     "all-MiniLM-L6-v2": "MiniLM (6 layers)",
     "MiniLM-L6-H384-uncased": "MiniLM (6 layers)",

@@ -134,7 +134,7 @@ class RunSpec(Strict):
     schedule: str = "cubic"
     """The schedule of records that name none. Suites always name one, `gradual` by default."""
     scope: str = "global"
-    """Where scores compete: global, layer, row, n:m, block[h,w], erk, published."""
+    """Where scores compete: global, layer, row, n:m, block[h,w], erk, owl, owl[row], published."""
     selection: Selection = "last"
     """Which weights are reported: those after the last step, the best on held-out training data, or the best on the
     reported split itself (optimistic, flagged)."""

@@ -127,7 +127,7 @@ def test_the_caption_is_two_sentences_and_the_rest_are_comments() -> None:
     latex = render(paper(), "latex")
     (caption,) = re.findall(r"\\caption\[.*?\]\{(.*)\}", latex)
     assert caption == (
-        "Board. Mini BERT on CoLA, SST-2, MRPC and STS-B: mean over 3 seeds, standard deviation as subscript, in percent. "
+        "Board. Mini model on CoLA, SST-2, MRPC and STS-B: mean over 3 seeds, standard deviation as subscript, in percent. "
         "Best in bold, second underlined in each block and column, the dense model apart."
     )
     assert "% Sparsity: zeros / prunable weights" in latex
@@ -205,7 +205,7 @@ def test_settings_have_a_column_for_each_task() -> None:
     assert "Training length & 400 steps & 400 steps" in out
     assert r"Sparsities & 50 \%, 80 \% & 50 \%, 80 \%" in out
     (caption,) = re.findall(r"\\caption\[.*?\]\{(.*)\}", out)
-    assert caption == "Board: settings. How the runs of Mini BERT on RTE and SQuAD were trained and pruned."
+    assert caption == "Board: settings. How the runs of Mini model on RTE and SQuAD were trained and pruned."
     assert "% Selection: weights after the last step" in out
 
 
