@@ -59,23 +59,20 @@ def peak_of(name: str, scope: str, blocks: int) -> int:
 
 def main() -> None:
     """Print the table."""
-    rows = []
+    sizes = {}
     for blocks in BLOCKS:
-        model = model_of(blocks)
-        size = sum(parameter.nbytes for parameter in model.parameters()) >> 20
-        del model
-        for name, scope in {**ROWS, **(LONG if blocks == BLOCKS[0] else {})}.items():
-            rows.append([blocks, size, name, scope, peak_of(name, scope, blocks)])
-            print(*rows[-1], file=sys.stderr)
-    names = list(dict.fromkeys((row[2], row[3]) for row in rows))
-    found = {(row[0], row[2]): str(row[4]) for row in rows}
-    head = [
-        "",
-        "scope",
-        *(f"{blocks} blocks, {next(row[1] for row in rows if row[0] == blocks)} MiB" for blocks in BLOCKS),
+        sizes[blocks] = sum(parameter.nbytes for parameter in model_of(blocks).parameters()) >> 20
+    wanted = [(name, scope, blocks) for blocks in BLOCKS for name, scope in ROWS.items()]
+    wanted += [(name, scope, BLOCKS[0]) for name, scope in LONG.items()]
+    found = {}
+    for name, scope, blocks in wanted:
+        found[name, blocks] = str(peak_of(name, scope, blocks))
+        print(name, blocks, found[name, blocks], file=sys.stderr)
+    rows = [
+        [name, scope, *(found.get((name, blocks), "") for blocks in BLOCKS)] for name, scope in (ROWS | LONG).items()
     ]
-    body = [[name, scope, *(found.get((blocks, name), "") for blocks in BLOCKS)] for name, scope in names]
-    print(tabulate(body, head, "pipe", disable_numparse=True))
+    head = ["MiB", "scope", *(f"{blocks} blocks, {size} MiB" for blocks, size in sizes.items())]
+    print(tabulate(rows, head, "pipe", disable_numparse=True))
 
 
 if __name__ == "__main__":
