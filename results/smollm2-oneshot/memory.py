@@ -2,10 +2,13 @@
 
     python results/smollm2-oneshot/memory.py
 
-Peaks are the process's own beyond what it held with the model loaded, on Linux and a CPU. Sixteen windows of 64 tokens calibrate.
+Peaks are those of a process for each, beyond what it held with the model loaded, on Linux and a CPU. Sixteen windows of 64 tokens
+calibrate.
 """
 
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import torch
 from tabulate import tabulate
@@ -61,13 +64,15 @@ def main() -> None:
     """Print the table."""
     sizes = {}
     for blocks in BLOCKS:
-        sizes[blocks] = sum(parameter.nbytes for parameter in model_of(blocks).parameters()) >> 20
+        with torch.device("meta"):
+            sizes[blocks] = sum(parameter.nbytes for parameter in model_of(blocks).parameters()) >> 20
     wanted = [(name, scope, blocks) for blocks in BLOCKS for name, scope in ROWS.items()]
     wanted += [(name, scope, BLOCKS[0]) for name, scope in LONG.items()]
     found = {}
-    for name, scope, blocks in wanted:
-        found[name, blocks] = str(peak_of(name, scope, blocks))
-        print(name, blocks, found[name, blocks], file=sys.stderr)
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        for (name, _, blocks), peak in zip(wanted, pool.map(peak_of, *zip(*wanted, strict=True)), strict=True):
+            found[name, blocks] = str(peak)
+            print(name, blocks, peak, file=sys.stderr)
     rows = [
         [name, scope, *(found.get((name, blocks), "") for blocks in BLOCKS)] for name, scope in (ROWS | LONG).items()
     ]

@@ -41,7 +41,7 @@ SIDES = 0.12
 ALONE = 0.1
 """Space left and right of a sparsity without others."""
 SPAN = 1.2
-"""Factor by which a logarithmic axis ends beyond its values."""
+"""Factor by which a logarithmic axis ends beyond its values, at least."""
 DIGIT, APART = 0.05, 0.04
 """Inches of a digit at an axis, and between two numbers there."""
 BESIDE = 0.6
@@ -141,8 +141,9 @@ def _panel(axis: "Axes", board: Board, task: str, share: float, places: Mapping[
         space = MARGIN * (max(seen) - min(seen) or 1.0)
         axis.set_ylim(min(seen) - space, max(seen) + space)
     if wide(shown, seen):
+        room = max(SPAN, (max(seen) / min(seen)) ** MARGIN)
+        axis.set_ylim(min(seen) / room, max(seen) * room)
         logarithmic(axis, "y")
-        axis.set_ylim(min(seen) / SPAN, max(seen) * SPAN)
     axis.set_title(board.task(task), loc="left")
     axis.set_ylabel(board.scale(shown[0]) if shown else "")
     axis.set_xlabel("Sparsity (%)")

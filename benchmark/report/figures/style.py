@@ -205,14 +205,23 @@ def legend_below(figure: "Figure", axes: "list[Axes]", title: str = "") -> None:
         legend.remove()
 
 
+WIDE = 1e5
+"""Factor between the ends of a logarithmic axis from which only powers of ten are written."""
+
+
 def logarithmic(axis: "Axes", which: Literal["x", "y"]) -> None:
-    """Make an axis logarithmic, with plain numbers at 1, 2 and 5 times each power of ten; beside each other, at 1 and 3 times."""
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+    """Make an axis logarithmic, with plain numbers at 1, 2 and 5 times each power of ten; beside each other, at 1 and 3 times.
+
+    Where its limits are many powers apart, for which matplotlib would set no such number, powers of ten alone, some left out.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     (axis.set_xscale if which == "x" else axis.set_yscale)("log")
     side = axis.xaxis if which == "x" else axis.yaxis
-    side.set_major_locator(LogLocator(subs=(1, 3) if which == "x" else (1, 2, 5), numticks=7))
-    side.set_major_formatter(StrMethodFormatter("{x:g}"))
+    low, high = axis.get_xlim() if which == "x" else axis.get_ylim()
+    steps = (1,) if high > WIDE * low else (1, 3) if which == "x" else (1, 2, 5)
+    side.set_major_locator(LogLocator(subs=steps, numticks=7))
+    side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("e+0", "e").replace("e+", "e")))
     side.set_minor_formatter(NullFormatter())
 
 

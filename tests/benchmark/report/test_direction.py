@@ -297,7 +297,7 @@ def test_outcomes_are_looked_at_near_the_floor_and_beyond(score: float, near: bo
     assert not _near(record("magnitude", score, floor={}))
 
 
-@pytest.mark.parametrize(("scores", "scale"), [((40.0, 25.0), "log"), ((400000.0, 25.0), "log")])
+@pytest.mark.parametrize(("scores", "scale"), [((40.0, 25.0), "log"), ((400000.0, 25.0), "log"), ((3e10, 25.0), "log")])
 def test_a_figure_of_wide_errors_is_logarithmic_and_its_axis_points_down(scores: tuple[float, ...], scale: str) -> None:
     records = [
         record("dense", 20.0, sparsity=0.0),
@@ -308,6 +308,10 @@ def test_a_figure_of_wide_errors_is_logarithmic_and_its_axis_points_down(scores:
     assert axis.get_ylabel() == "Ppl. \N{DOWNWARDS ARROW}"
     low, high = axis.get_ylim()
     assert low < 20.0 < max(*scores, 500.0) < high
+    axis.figure.canvas.draw()
+    said = {text.get_text() for text in axis.get_yticklabels() if low < text.get_position()[1] < high}
+    assert 3 <= len(said) <= 15, said
+    assert ("1e6" in said) == (high > 1e9)
 
 
 def test_the_page_sorts_errors_from_the_smallest() -> None:
