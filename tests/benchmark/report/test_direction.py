@@ -311,7 +311,7 @@ def test_a_figure_of_wide_errors_is_logarithmic_and_its_axis_points_down(scores:
     axis.figure.canvas.draw()
     said = {text.get_text() for text in axis.get_yticklabels() if low < text.get_position()[1] < high}
     assert 3 <= len(said) <= 15, said
-    assert ("1e6" in said) == (high > 1e9)
+    assert any("e" in word for word in said) == (high > 1e9)
 
 
 def test_the_page_sorts_errors_from_the_smallest() -> None:
