@@ -135,6 +135,10 @@ class Prepared(ABC):
         """losses [decisions] and logits [decisions, classes] of a batch; a decision is an example, an unpadded token (tagging,
         generation) or a span end. Logits have one column in regression. Loss and logits are fp32 and finite."""
 
+    def losses(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        """The losses [decisions] of `forward`, for who needs no logits: a task with a large vocabulary may then keep few of them."""
+        return self.forward(model, batch)[0]
+
     @abstractmethod
     def evaluate(self, model: nn.Module, split: str) -> Evaluation:
         """Metrics, per-example outcomes and predictions of `model` (put in eval mode, then back) on `heldout` or `reported`."""

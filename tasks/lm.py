@@ -19,30 +19,31 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tasks.base import Batch, ModelError, Outcomes, Setting, Task, TaskError
+from tasks.base import ModelError, Outcomes, Setting, Task, TaskError
 from tasks.formats.reading import each, field, text
 from tasks.formats.sources import Hub, Layout, Row, read_text
-from tasks.pipeline.batching import budgeted
 from tasks.pipeline.checkpoints import fewer_messages
 from tasks.pipeline.features import Feature
-from tasks.pipeline.prepared import EVALUATION_ROWS, EVALUATION_TOKENS, PreparedTask, fills_blanks, to_device
+from tasks.pipeline.prepared import PreparedTask, fills_blanks, to_device
 
 Window = tuple[int, ...]
 
 LARGEST = 100.0
 """Mean negative log-likelihood, in nats, at which perplexity is cut: a broken model's would be no number that can be written."""
 
-LOGITS = 1 << 27
-"""Logits that an evaluation batch may have: with a large vocabulary they are most of the memory."""
+LOGITS = 1 << 26
+"""Logits that are held at once where no gradient is taken: with a large vocabulary they would be most of the memory."""
 
 REPORTED = 0.1
 """Share of a text without a training text of its own that is reported: its end."""
@@ -244,11 +245,22 @@ class PreparedLm(PreparedTask[Window]):
         logits = model(**self.model_inputs(batch), use_cache=False).logits[:, :-1].flatten(0, 1).float()
         return nn.functional.cross_entropy(logits, ids[:, 1:].flatten(), reduction="none"), logits
 
-    def evaluation_batches(self, split: str) -> Iterator[Batch]:
-        """One pass, in as many windows at once as their logits leave room for."""
-        features = self.features(split)
-        tokens = min(EVALUATION_TOKENS, LOGITS // max(1, int(getattr(self.checkpoint.config, "vocab_size", None) or 1)))
-        return (self.collate(features, rows) for rows in budgeted(features.lengths(), EVALUATION_ROWS, tokens))
+    def losses(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        """Those of `forward`; without gradients, the body runs once and the head on few positions at a time."""
+        ids, body = batch["input_ids"], getattr(model, "base_model", model)
+        last = ids.shape[1] - 1
+        width = max(1, LOGITS // (len(ids) * int(getattr(self.checkpoint.config, "vocab_size", None) or 1)))
+        if torch.is_grad_enabled() or width >= last or body is model:
+            return self.forward(model, batch)[0]
+        given = body(**self.model_inputs(batch), use_cache=False)
+        found = []
+        for start in range(0, last, width):
+            part = slice(start, min(start + width, last))
+            with _answering(body, type(given)(last_hidden_state=given.last_hidden_state[:, part])):
+                logits = model(input_ids=ids[:, part], use_cache=False).logits.float()
+            wanted = ids[:, part.start + 1 : part.stop + 1]
+            found.append(nn.functional.cross_entropy(logits.transpose(1, 2), wanted, reduction="none"))
+        return torch.cat(found, 1).flatten()
 
     def outcomes(self, model: nn.Module, split: str) -> tuple[Outcomes, list[str]]:
         """Of each window: `nll`, the sum of -log p(token) in nats; `tokens`, how many; `unigram`, the sum that the frequencies of
@@ -256,7 +268,7 @@ class PreparedLm(PreparedTask[Window]):
         tokens = self._tokens(split)
         nll = np.zeros(len(tokens))
         for batch in self.evaluation_batches(split):
-            losses, _ = self.forward(model, to_device(batch, model))
+            losses = self.losses(model, to_device(batch, model))
             nll[batch["index"]] = losses.double().view(len(batch["index"]), -1).sum(1).cpu()
         return {"nll": nll, "tokens": tokens, "unigram": self._unigram(split)}, []
 
@@ -316,6 +328,16 @@ class PreparedLm(PreparedTask[Window]):
 def perplexity(nll: NDArray[Any], tokens: NDArray[Any]) -> float:
     """exp of the mean negative log-likelihood of a token, from sums `nll` and counts `tokens`, each [windows]."""
     return float(np.exp(np.minimum(nll.sum() / tokens.sum(), LARGEST)))
+
+
+@contextmanager
+def _answering(body: nn.Module, given: object) -> Iterator[None]:
+    """Inside, `body` gives this and computes nothing, so that the model adds its head, and whatever it does to logits, to it."""
+    body.forward = lambda *_, **__: given
+    try:
+        yield
+    finally:
+        del body.forward  # the class's own again
 
 
 def _found(name: str, data: str) -> Path:

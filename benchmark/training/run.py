@@ -271,7 +271,7 @@ def shown(job: Job) -> tuple[Loss, Batches]:
 
     def loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         with environment.autocast(device), eager():  # a compiled backward cannot be differentiated again
-            losses = prepared.forward(model, batch)[0]
+            losses = prepared.losses(model, batch)
             return losses.mean() if losses.numel() else losses.sum()
 
     def batches(count: int) -> list[Batch]:

@@ -13,6 +13,7 @@ import torch
 
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
+from tasks import lm
 from tasks.base import ModelError, Setting, TaskError, resample
 from tasks.formats.sources import Rows, open_source
 from tasks.lm import Lm, PreparedLm, perplexity
@@ -57,6 +58,35 @@ def test_perplexity_is_that_of_the_published_loop_and_of_the_librarys_loss(tmp_p
     windows = ids[: len(ids) // LENGTH * LENGTH].view(-1, LENGTH)
     assert found.metrics["perplexity"] == pytest.approx(math.exp(model(windows, labels=windows).loss), rel=1e-5)
     assert found.outcomes["tokens"].tolist() == [LENGTH - 1] * len(windows)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("held", [1, 4 * 98 * 7, 4 * 98 * 16, 4 * 98 * 30])
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "gemma2"])
+def test_losses_of_few_positions_at_a_time_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, held: int
+) -> None:
+    gemma = {"head_dim": 8, "num_key_value_heads": 2, "final_logit_softcapping": 0.5}
+    options: dict[str, Any] = gemma if kind == "gemma2" else {}
+    (tmp_path / "a.txt").write_text("\n".join(lines()))
+    prepared = prepare(Lm(path="a.txt", train="a.txt"), tmp_path, str(checkpoint(tmp_path / kind, kind, **options)))
+    model: Any = prepared.build(0).eval()
+    batch = next(prepared.batches("train", 4, None))
+    whole, _ = prepared.forward(model, batch)
+    evaluated = prepared.evaluate(model, "reported").metrics
+    held_at_once = []
+    model.get_output_embeddings().register_forward_hook(lambda *args: held_at_once.append(args[-1].numel()))
+    passes = []
+    next(iter(model.base_model.children())).register_forward_hook(lambda *_: passes.append(1))
+    monkeypatch.setattr(lm, "LOGITS", held)
+    torch.testing.assert_close(prepared.losses(model, batch), whole, rtol=1e-5, atol=1e-6)
+    vocabulary = model.config.vocab_size
+    assert max(held_at_once) <= max(held, 4 * vocabulary)
+    assert passes == [1]
+    assert prepared.evaluate(model, "reported").metrics == pytest.approx(evaluated, rel=1e-6)
+    torch.testing.assert_close(prepared.forward(model, batch)[0], whole)  # the body computes again
+    with torch.enable_grad():
+        assert prepared.losses(model, batch).requires_grad
 
 
 def test_perplexity_and_its_floor_by_hand() -> None:
