@@ -70,6 +70,13 @@ def test_the_index_names_the_best_as_a_group_with_seeds_and_hours(site: Path) ->
     )
 
 
+@pytest.fixture
+def index_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A board's own page, which takes seconds to draw, stays empty."""
+    monkeypatch.setattr("benchmark.report.site.page", lambda *_, **__: "")
+
+
+@pytest.mark.usefixtures("index_alone")
 @pytest.mark.parametrize(
     ("dates", "shown"),
     [
@@ -86,6 +93,7 @@ def test_the_index_dates_a_line_by_the_last_of_its_runs(dates: Sequence[str], sh
     assert all(re.findall(r"<td>([^/]*(?:&lt;/b&gt;)?)</td></tr>", row) == [shown] for row in lines)
 
 
+@pytest.mark.usefixtures("index_alone")
 @pytest.mark.parametrize(("boards", "dated"), [(((), ()), False), (((), ("2026-11-05",)), True)])
 def test_there_is_a_column_of_dates_where_any_record_has_one(
     boards: Sequence[Sequence[str]], dated: bool, tmp_path: Path
