@@ -36,7 +36,7 @@ def check(
     data: Data = None,
     model: Model = None,
 ) -> None:
-    """Hold a plugin against its contract: what passed, or what failed and what to do."""
+    """Try a plugin on its contract: what passed, or what failed and what to do."""
     from benchmark.commands.check import verdicts
 
     found, told = verdicts(plugin, kind, data, model)

@@ -77,7 +77,7 @@ def test_options_are_refused(options: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_the_scores_follow_the_schedule_of_the_weights_as_one_more_group_of_parameters(optimizer: str) -> None:
-    """Held against torch's optimizer under torch's schedule: warm-up over 3 steps, then down to 0 at step 10."""
+    """Compared with torch's optimizer under torch's schedule: warm-up over 3 steps, then down to 0 at step 10."""
     criterion = Movement(score_optimizer=optimizer, score_lr=0.05, score_schedule="weights")
     scores = torch.nn.Parameter(torch.zeros(2, 3))
     theirs = (torch.optim.SGD if optimizer == "sgd" else torch.optim.Adam)([scores], lr=0.05)
