@@ -20,7 +20,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from benchmark.board.index import Index, index_file
+from benchmark.board.index import FAILED, Index, index_file
 from benchmark.board.record import (
     Record,
     RecordError,
@@ -183,12 +183,12 @@ class Board:
 
     def failures(self) -> dict[str, str]:
         """Reasons of failed cells by id, unless there is a record now."""
-        names = _names(self.records_folder)
-        found = {}
-        for spec in self.suite.cells():
-            if f"{spec.id}.failed.json" in names and not self.is_done(spec):
-                found[spec.id] = failure_reason(failure_path(self.records_folder, spec.id))
-        return found
+        failed = {name.removesuffix(FAILED) for name in _names(self.records_folder) if name.endswith(FAILED)}
+        return {
+            spec.id: failure_reason(failure_path(self.records_folder, spec.id))
+            for spec in self.suite.cells()
+            if spec.id in failed and not self.is_done(spec)
+        }
 
     def _own(self, records: list[Record]) -> list[Record]:
         wanted = {spec.id for spec in self.suite.cells()}

@@ -93,9 +93,8 @@ def hidden(boards: Sequence[Board], records: Sequence[Record]) -> str:
     known = {record.id for record in records}
     found: dict[str, int] = {}
     for board in boards:
-        others = board.recorded() - known
-        missing = {_place(spec): spec for spec in board.suite.cells() if spec.id not in known} if others else {}
-        for id_ in sorted(others) if missing else ():
+        missing = {_place(spec): spec for spec in board.suite.cells() if spec.id not in known}
+        for id_ in sorted(board.recorded() - known) if missing else ():
             with suppress(RecordError):
                 spec = load_record(record_path(board.records_folder, id_)).spec
                 if planned := missing.pop(_place(spec), None):

@@ -105,7 +105,10 @@ def _told_apart(records: Sequence[Record]) -> list[Record]:
         spec = record.spec
         run = (spec.task, spec.model, spec.data, spec.training.batch_size, record.cost.steps, record.sparsity.prunable)
         known = found.setdefault((run, record.model_fingerprint, record.data_fingerprint), [])
-        if not any(_made_alike(record, other) for other in known):
+        for other in known:
+            if _made_alike(record, other):
+                break
+        else:
             known.append(record)
             told.append(record)
     return told

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean, stdev
 from typing import Literal, NamedTuple
 
@@ -59,7 +60,7 @@ class Cell:
             return "done"
         return "missing" if self.planned else "blank"
 
-    @property
+    @cached_property
     def values(self) -> tuple[float, ...]:
         """One value per run."""
         return tuple(run.value for run in self.runs)
@@ -69,7 +70,7 @@ class Cell:
         """Runs behind the mean."""
         return len(self.runs)
 
-    @property
+    @cached_property
     def mean(self) -> float | None:
         """Mean over the runs."""
         return fmean(self.values) if self.runs else None
@@ -79,7 +80,7 @@ class Cell:
         """What a value is multiplied by so that more is better."""
         return -1 if self.less_is_better else 1
 
-    @property
+    @cached_property
     def sd(self) -> float | None:
         """Standard deviation over the runs with n - 1; None for fewer than two."""
         return stdev(self.values) if self.n > 1 else None

@@ -58,15 +58,16 @@ def odd_ones(records: Sequence[Record], fingerprint: Callable[[Record], str], *f
 def remarks(slots: Sequence[Slot], cell: Cell, odd: dict[str, frozenset[str]], all_optimistic: bool) -> tuple[str, ...]:
     """Kinds of the notes that apply to one cell."""
     records = [slot.record for slot in slots if slot.record is not None]
+    unmet = [record.sparsity for record in records if not record.sparsity.met]
     found = {
         "partial": cell.state == "partial",
-        "missed": any(record.sparsity.exact and not record.sparsity.met for record in records),
-        "outcome": any(not record.sparsity.exact and not record.sparsity.met for record in records),
+        "missed": any(sparsity.exact for sparsity in unmet),
+        "outcome": any(not sparsity.exact for sparsity in unmet),
         "floor": cell.mean is not None and cell.floor is not None and not better(cell, cell.mean, cell.floor),
         "constant": any(gives_one_answer(record) for record in records),
         "optimistic": not all_optimistic and any(record.selected.optimistic for record in records),
     }
-    found |= {kind: any(record.id in ids for record in records) for kind, ids in odd.items()}
+    found |= {kind: not ids.isdisjoint(record.id for record in records) for kind, ids in odd.items() if ids}
     return tuple(kind for kind in TEXTS if found.get(kind))
 
 

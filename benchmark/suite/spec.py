@@ -19,6 +19,8 @@ GATE = 10.0
 DENSE = "dense"
 """The criterion of unpruned runs: no plugin, nothing is ranked."""
 
+SEED = "<seed>"
+"""Stands for a number in the text that an id is a hash of; no name holds it."""
 _AS_KEY = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 RANDOM = "random:"
@@ -171,26 +173,31 @@ class RunSpec(Strict):
     @cached_property
     def id(self) -> str:
         """16 hex digits of a hash of everything that differs from the defaults; paths of model, data and plugins do not count."""
-        return hashlib.sha256(_AS_KEY.encode(self.keyed).encode()).hexdigest()[:16]
+        return _hashed(_AS_KEY.encode(self.keyed))
 
     @cached_property
     def keyed(self) -> dict[str, Any]:
         """What the id is a hash of: JSON values of the recorded spec that differ from the defaults."""
         return self.recorded().model_dump(exclude_defaults=True, mode="json")
 
+    @cached_property
+    def _keyed_with_any_seed(self) -> str:
+        """The text that the id of a cell with another seed is a hash of, with SEED in the seed's place."""
+        return _AS_KEY.encode(self.keyed | {"seed": SEED})
+
     def __copy__(self) -> Self:
         """A copy without cached values, which `model_copy` will change fields of."""
         copied = super().__copy__()
-        for name in ("id", "keyed"):
+        for name in ("id", "keyed", "_keyed_with_any_seed"):
             copied.__dict__.pop(name, None)
         return copied
 
     def with_seed(self, seed: int) -> Self:
-        """The same cell with another seed. Its id is computed from cached values, which is fast enough for large grids."""
-        copied = self.model_copy(update={"seed": seed})
-        copied.__dict__["keyed"] = {key: value for key, value in self.keyed.items() if key != "seed"}
-        if seed:
-            copied.keyed["seed"] = seed
+        """The same cell with another seed, made with its id in a few microseconds: large grids differ in seeds mostly."""
+        copied = self.__copy__()
+        copied.__dict__["seed"] = seed
+        if seed:  # 0 is the default, which ids leave out
+            copied.__dict__["id"] = _hashed(self._keyed_with_any_seed.replace(f'"{SEED}"', str(seed)))
         return copied
 
     @property
@@ -254,6 +261,10 @@ class RunSpec(Strict):
         if row != self.tuned.row:
             changes["tuned"] = self.tuned.model_copy(update={"row": row})
         return self.model_copy(update=changes) if changes else self
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 _BUT_SEED = itemgetter(*(name for name in RunSpec.model_fields if name != "seed"))
