@@ -162,6 +162,18 @@ class PreparedGlue(PreparedTask[Example]):
 
         return each(enumerate(rows), example, self.task.skip_malformed)
 
+    def _read(self, split: str) -> tuple[Sequence[Example], Sequence[str]]:
+        """As of any task; TaskError where all labels are the same, which nothing can be learnt from or measured by."""
+        read, notes = super()._read(split)
+        if len(read) > 1 and len({example.label for example in read}) == 1:
+            labels = self.task.spec.labels
+            found = labels[int(read[0].label)] if labels else f"{read[0].label:g}"
+            wanted = " and ".join(labels) or "scores that differ"
+            raise TaskError(
+                f"{self.source.describe(split)} ({split}): the label of all {len(read):,} examples is {found}; expected {wanted}"
+            )
+        return read, notes
+
     def encode(self, examples: Sequence[Example]) -> Iterator[Sequence[Feature]]:
         """One row per example, both texts in it, the longer one cut first."""
         first = [example.texts[0] for example in examples]

@@ -38,6 +38,8 @@ from benchmark.suite.spec import RunSpec
 from benchmark.suite.suite import Suite, matches
 
 SUITE = "suite.yaml"
+PAGES = (".html", ".htm", ".md", ".markdown", ".tex", ".txt", ".csv", ".json", "")
+"""How files are called in which tables and pages are written."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +206,21 @@ class Board:
         content = {"id": spec.id, "cell": spec.cell, "reason": reason, "log": log}
         text = json.dumps(content, indent=1, ensure_ascii=False)
         write_text(failure_path(self.records_folder, spec.id), text + "\n")
+
+
+def require_page(path: Path) -> None:
+    """PrunebenchError where `path` is a file that no table or page was written in before: a board's suite or record, or code."""
+    if not path.exists() or path.is_dir():
+        return  # what cannot be written is told by who writes
+    real = path.resolve()
+    recorded = any(
+        part.name in ("records", "weights", ".cache") and part.parent.joinpath(SUITE).exists() for part in real.parents
+    )
+    if recorded or (real.is_file() and real.suffix.lower() not in PAGES):
+        raise PrunebenchError(
+            f"--output {path}: is there, and no table or page: expected a new file, or one to write again that ends in "
+            f"{', '.join(filter(None, PAGES))}"
+        )
 
 
 def _names(folder: Path) -> set[str]:

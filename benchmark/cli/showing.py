@@ -77,8 +77,12 @@ def table(
     --set labels.principled='PINS (ours)'. A name with LaTeX of its own:
     --set "labels.magnitude={text: Magnitude, latex: 'Magnitude \\citep{han2015}'}".
     """
+    from benchmark.board.board import require_page
     from benchmark.commands import views
+    from benchmark.machine.atomic import write_text
 
+    if output is not None:
+        require_page(output)
     opened = [open_board(board, changes, data, model) for board in boards]
     options: dict[str, Any] = terminal(output) if format == "text" else {}
     if format == "latex":
@@ -115,8 +119,6 @@ def table(
         )
         text = views.tables_text(opened, format, view, trace, **options)
     if output is not None:
-        from benchmark.machine.atomic import write_text
-
         write_text(output, text + "\n")
     elif options.get("colors"):
         echo_coloured(text)
@@ -178,8 +180,11 @@ def report(
     model: Model = None,
 ) -> None:
     """Write one self-contained HTML page: tables, filters, figures, the runs behind every cell."""
+    from benchmark.board.board import require_page
     from benchmark.commands.views import write_report
 
+    if output is not None:
+        require_page(output)
     opened = [open_board(board, changes, data, model) for board in boards]
     echo(write_report(opened, output or boards[0] / "report.html", published))
 

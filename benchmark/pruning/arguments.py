@@ -3,9 +3,11 @@
 import math
 from numbers import Integral, Real
 
+import torch
 from torch import Tensor, nn
 
 from benchmark.errors import PrunebenchError
+from benchmark.pruning.flat import PrunableWeights
 from benchmark.pruning.schedules.base import Schedule
 from criteria.base import Criterion
 
@@ -28,13 +30,15 @@ def require_sparsity(value: object) -> None:
 def require_whole(name: str, value: object, low: int) -> None:
     """PrunebenchError unless `value` is a whole number of at least `low` that fits 64 bits."""
     if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) < 2**63:
-        raise PrunebenchError(f"{name} {value!r}: expected a whole number from {low} on")
+        below = " and below 2^63" if isinstance(value, Integral) and int(value) >= 2**63 else ""
+        raise PrunebenchError(f"{name} {value!r}: expected a whole number from {low} on{below}")
 
 
 def require_model(model: object, skip_frozen: object) -> None:
     """PrunebenchError unless `model` is a module with its weights in memory, and `skip_frozen` a choice."""
     if not isinstance(model, nn.Module):
-        raise PrunebenchError(f"model {model!r}: expected a torch.nn.Module, such as a transformers model")
+        found = repr(model) if model is None or isinstance(model, str) else f"of type {type(model).__name__}"
+        raise PrunebenchError(f"model {found}: expected a torch.nn.Module, such as a transformers model")
     if any(parameter.is_meta for parameter in model.parameters()):
         raise PrunebenchError(f"{type(model).__name__} is on the meta device, without weights: load them first")
     require_choice("skip_frozen", skip_frozen)
@@ -54,9 +58,24 @@ def require_peak(value: object) -> None:
         )
 
 
+def require_finite_weights(weights: PrunableWeights) -> None:
+    """PrunebenchError where a weight to be pruned is not finite before training: no score ranks it."""
+    for matrix in weights.matrices:
+        if bad := int((~torch.isfinite(matrix.parameter.detach())).sum()):
+            raise PrunebenchError(
+                f"{matrix.name} holds {bad:,} of {matrix.parameter.numel():,} weights that are not finite, before any training: "
+                "load the model again"
+            )
+
+
 def require_rate(lr: object) -> None:
-    """PrunebenchError unless `lr` is a learning rate: a finite number from 0 on. A tensor is not waited for, and not looked at."""
+    """PrunebenchError unless `lr` is a learning rate: a finite number from 0 on. Of a tensor, which is not waited for, the shape alone
+    is looked at."""
     if isinstance(lr, Tensor):
+        if lr.numel() != 1:
+            raise PrunebenchError(
+                f"observe: lr has shape {tuple(lr.shape)}: expected one number, the learning rate of the coming step"
+            )
         return
     if isinstance(lr, bool) or not isinstance(lr, Real) or not 0 <= float(lr) < math.inf:
         raise PrunebenchError(f"observe: lr {lr!r}: expected the learning rate of the coming step, a number from 0 on")

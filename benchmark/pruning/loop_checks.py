@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from benchmark.errors import PrunebenchError
+from benchmark.pruning.scores import all_finite
 
 if TYPE_CHECKING:
     from benchmark.pruning.pruner import Pruner
@@ -15,6 +18,11 @@ def require_steps(pruner: "Pruner") -> None:
     """PrunebenchError unless the loop took `total` steps and called `observe` in each of them."""
     name, done = type(pruner.criterion).__name__, pruner.steps_taken + pruner.steps_skipped
     learns = pruner.criterion.overrides("observe")
+    if pruner.steps_skipped and not pruner.steps_taken:
+        raise PrunebenchError(
+            f"the gradients were finite in none of {pruner.steps_skipped} steps, so nothing was trained: try a lower learning rate, "
+            "or fp32"
+        )
     if learns and pruner.steps_taken and not pruner.steps_observed:
         raise PrunebenchError(
             f"{name} was shown no gradient in {pruner.steps_taken} steps: call observe(lr) in every step, after clipping and before "
@@ -75,3 +83,25 @@ def require_calibration(pruner: "Pruner") -> None:
             f"{type(pruner.criterion).__name__} ranks by what calibration shows to {' and '.join(asked)}, and pruner.calibrate "
             "is not set: set it to calibrator(model, loss, batches) of benchmark.pruning.calibrate"
         )
+
+
+def require_dtype(pruner: "Pruner") -> None:
+    """PrunebenchError if the prunable weights are no longer fp32, which the vector behind them is."""
+    for matrix in pruner.weights.matrices:
+        if matrix.parameter.dtype != torch.float32:
+            raise PrunebenchError(
+                f"{matrix.name} became {matrix.parameter.dtype} after the Pruner was made of fp32 weights: make it once the "
+                "precision is settled (bf16 autocast is fine)"
+            )
+
+
+def require_finite_model(pruner: "Pruner") -> None:
+    """PrunebenchError if the model ends with weights that are not finite: its sparsity would be right, and its answers nan."""
+    for name, parameter in pruner.model.named_parameters():
+        bad = 0 if all_finite(parameter.detach().reshape(-1)) else int((~parameter.isfinite()).sum())
+        if bad:
+            skipped = f"; gradients were not finite in {pruner.steps_skipped} steps" if pruner.steps_skipped else ""
+            raise PrunebenchError(
+                f"{name} ends with {bad:,} of {parameter.numel():,} weights that are not finite{skipped}: try a lower learning rate "
+                "or a longer warm-up, and step the optimizer with finite gradients alone"
+            )

@@ -28,6 +28,7 @@ from benchmark.machine import parallel
 from benchmark.machine.stopwatch import Stopwatch
 from benchmark.pruning.arguments import (
     check_schedule,
+    require_finite_weights,
     require_kinds,
     require_model,
     require_peak,
@@ -36,7 +37,13 @@ from benchmark.pruning.arguments import (
     require_whole,
 )
 from benchmark.pruning.flat import PrunableWeights
-from benchmark.pruning.loop_checks import require_calibration, require_own_weights, require_steps
+from benchmark.pruning.loop_checks import (
+    require_calibration,
+    require_dtype,
+    require_finite_model,
+    require_own_weights,
+    require_steps,
+)
 from benchmark.pruning.masks import Quota, Shapes, gate, make_mask, parse_scope
 from benchmark.pruning.prunable import find_prunable, prunable_of
 from benchmark.pruning.schedules.base import Schedule
@@ -99,6 +106,7 @@ class Pruner:
             raise PrunebenchError(f"weights {type(weights).__name__}: expected PrunableWeights of this model, or None")
         self.scope = parse_scope(scope)
         self.weights = weights or PrunableWeights(find_prunable(model, self.scope.biases, skip_frozen))
+        require_finite_weights(self.weights)
         self.scope.check(self.weights.shapes, sparsity)
         if self.scope.by_inputs:
             self.scope.quotas(self.weights.shapes, sparsity)  # which says that it is for pruning without training
@@ -168,6 +176,7 @@ class Pruner:
         """
         require_rate(lr)
         with self.stopwatch.running():
+            require_dtype(self)
             grad, step = self.weights.collect(), self.step(lr)
             if (
                 finite is None and not self.saw_gradient
@@ -224,8 +233,8 @@ class Pruner:
         """Apply the final mask for good: exactly the target sparsity, or what a criterion that is not exact keeps.
 
         PrunebenchError if the loop did not take `total` steps, did not show every gradient to a criterion that learns from them
-        (or showed zeros alone), or if the model's weights are not those that the Pruner was made of. To end a run early with its
-        current mask, call `settle`.
+        (or showed zeros alone), if the model's weights are not those that the Pruner was made of, or if any of them is not
+        finite. To end a run early with its current mask, call `settle`.
         """
         require_calibration(self)
         require_own_weights(self)
@@ -238,10 +247,14 @@ class Pruner:
         self._require_finite()
 
     def settle(self) -> None:
-        """Write the masked weights into the parameters for good; afterwards nothing is latent."""
+        """Write the masked weights into the parameters for good; afterwards nothing is latent.
+
+        PrunebenchError if a weight of the model is not finite.
+        """
         self.weights.vector.data.copy_(self._evaluation_weights())
         self.effective, self.settled = self.weights.vector.data, True
         self.weights.point_at(self.effective)
+        require_finite_model(self)
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:

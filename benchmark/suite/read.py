@@ -241,6 +241,10 @@ def _explain(origin: _Origin, item: Any) -> str:
         key, parents = str(item["loc"][-1]), item["loc"][:-1]
         if meant := ELSEWHERE.get(key):
             return f"{origin.of(where)}: unknown key '{where}'; did you mean '{meant}'?"
+        if not parents and key in Training.model_fields:
+            return f"{origin.of(where)}: unknown key '{where}'; did you mean 'training.{key}'?"
+        if parents == ("training",) and key in Suite.model_fields:
+            return f"{origin.of(where)}: unknown key '{where}'; did you mean '{key}', beside training and not in it?"
         hint = unspaced(key) or choices(key, _fields(parents))
         return f"{origin.of(where)}: unknown key '{where}'; {hint}"
     if item["type"] == "missing":
@@ -251,6 +255,12 @@ def _explain(origin: _Origin, item: Any) -> str:
     field = str(place[-2] if isinstance(place[-1], int) else place[-1])
     if field == "sparsities" and item["type"] == "less_than" and 2 <= value < 100:
         reason = f"expected a share below 1: {value / 100:g} for {value:g} %"
+    if field == "sparsities" and item["type"] == "float_type" and isinstance(value, str):
+        reason = _share(value)
+    if field == "clip" and item["type"] in ("greater_than", "greater_than_equal") and not value:
+        reason = "expected a number above 0, or null where gradients are not clipped"
+    if item["type"] == "too_short" and isinstance(value, list):
+        reason = "expected one at least"
     if item["type"] == "list_type" and isinstance(value, (str, int, float)):
         many = list(range(value)) if isinstance(value, int) and field == "seeds" and 1 < value < 10 else f"[{value}]"
         reason = f"expected a list: {many}"
@@ -259,6 +269,15 @@ def _explain(origin: _Origin, item: Any) -> str:
     if isinstance(value, str) and item["type"] in ("dict_type", "model_type"):
         reason = unspaced(value) or reason
     return f"{origin.field(where) if where else f'{origin.whole}: suite'}: {found}{reason}"
+
+
+def _share(text: str) -> str:
+    """What a sparsity that was written as a text should have been."""
+    if percent := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text):
+        return f"expected a share below 1: {float(percent[1]) / 100:g} for {percent[1]} %"
+    if pattern := re.fullmatch(r"\s*(\d+):(\d+)\s*", text):
+        return f'expected a share below 1; {pattern[0].strip()} is a scope: "{pattern[0].strip()}"'
+    return "expected a share below 1, without quotes, such as 0.9"
 
 
 def _short(value: object) -> str:

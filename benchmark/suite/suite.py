@@ -122,7 +122,9 @@ class Suite(Strict):
     @field_validator("criteria")
     @classmethod
     def _criteria(cls, texts: list[str], info: ValidationInfo) -> list[str]:
-        methods = info.data.get("methods", {})
+        if "methods" not in info.data:
+            return texts  # something is wrong with them, and will be said
+        methods = info.data["methods"]
         rows = []
         for text in texts:
             criterion, plus, regularizer = (part.strip() for part in spaced(text).partition(" + "))

@@ -7,9 +7,12 @@ A plugin's own test needs no more than this:
 
 import dataclasses
 import io
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -143,6 +146,63 @@ def inputs_untouched(criterion: Criterion) -> str:
     return "unchanged"
 
 
+def surroundings_untouched(criterion: Criterion) -> str:
+    """What the whole process shares is left alone: training draws its dropout from the global random state, after every masking."""
+    moments = trials.history(SHAPES[0], 3)
+    with _own_surroundings():
+        before = _surroundings()
+        state = trials.start(criterion, moments)
+        for moment, _ in zip(moments, trials.play(criterion, state, moments), strict=True):
+            mask = trials.half(moment.weight)
+            criterion.keep(state, moment.weight, trials.step(0))
+            criterion.gate(state, moment.weight, mask, True)
+            if criterion.overrides("compensate"):
+                criterion.compensate(state, moment.weight.clone(), mask)
+        moved = [name for name, value in _surroundings().items() if value != before[name]]
+    assert not moved, (
+        f"{type(criterion).__name__} changes {' and '.join(moved)} for the whole process: take all randomness from the "
+        "generator in init (keep a seed in the state), and set nothing global"
+    )
+    return f"{len(before)} settings and random states"
+
+
+@contextmanager
+def _own_surroundings() -> Iterator[None]:
+    """Random states that no seed gives and plain settings, so that what sets them again is seen; all is put back afterwards."""
+    numbers, others = np.random.get_state(), random.getstate()
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        try:
+            torch.rand(5), np.random.random(5), random.random()
+            torch.set_default_dtype(torch.float32)
+            torch.use_deterministic_algorithms(True)
+            torch.set_float32_matmul_precision("high")
+            yield
+        finally:
+            np.random.set_state(numbers)
+            random.setstate(others)
+            torch.set_default_dtype(torch.float32)
+            torch.use_deterministic_algorithms(deterministic)
+            torch.set_float32_matmul_precision(precision)
+            torch.set_num_threads(threads)
+
+
+def _surroundings() -> dict[str, object]:
+    """What a call may change for the whole process, by a name for it."""
+    kind, keys, *place = np.random.get_state(legacy=True)
+    return {
+        "torch's random state": hash(torch.random.get_rng_state().numpy().tobytes()),
+        "numpy's random state": (kind, hash(np.asarray(keys).tobytes()), *place),
+        "Python's random state": hash(random.getstate()),
+        "torch's default dtype": torch.get_default_dtype(),
+        "torch's number of threads": torch.get_num_threads(),
+        "whether gradients are kept": torch.is_grad_enabled(),
+        "whether algorithms are deterministic": torch.are_deterministic_algorithms_enabled(),
+        "the precision of matrix products": torch.get_float32_matmul_precision(),
+    }
+
+
 def own_statistics(criterion: Criterion) -> str:
     """Statistics lie in memory of their own: what a criterion is shown is overwritten in the next step."""
     moments = trials.history(SHAPES[0], 2)
@@ -241,6 +301,7 @@ CHECKS: dict[str, Callable[[Criterion], str]] = {
     "finiteness": finiteness,
     "determinism": determinism,
     "inputs untouched": inputs_untouched,
+    "surroundings untouched": surroundings_untouched,
     "own statistics": own_statistics,
     "saved state": saved_state,
     "flat view": flat_view,
@@ -255,7 +316,16 @@ CHECKS: dict[str, Callable[[Criterion], str]] = {
     "cost": cost,
 }
 """The checks by name, in the order in which they run; each takes a criterion and says what was seen."""
-CHEAP = ("hyperparameters", "shape", "inputs untouched", "own statistics", "finiteness", "determinism", "dependence")
+CHEAP = (
+    "hyperparameters",
+    "shape",
+    "inputs untouched",
+    "surroundings untouched",
+    "own statistics",
+    "finiteness",
+    "determinism",
+    "dependence",
+)
 """Those that take milliseconds and without which a criterion's row says nothing."""
 
 

@@ -227,7 +227,8 @@ class Checkpoint:
                 else:
                     held = stored(files or weight_files(self.name, _fetched(self.path, self.revision).parent))
         except Exception as error:  # a folder of another's making: say which, with the library's reason
-            raise ModelError(f"cannot load model {self.name!r} as {auto}: {error}") from error
+            reason = f"its configuration names {error}, which is not known" if isinstance(error, KeyError) else error
+            raise ModelError(f"cannot load model {self.name!r} as {auto}: {reason}") from error
         labels = overrides.get("id2label", {})
         missing, notes = complete(self.name, model, report, held, labels, own)
         return Template(model, missing, (*notes, *([dequantised] if dequantised else [])))

@@ -13,7 +13,7 @@ from itertools import takewhile
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tasks.base import ModelError
 
@@ -61,10 +61,12 @@ def complete(
                 f"the weights of {name!r} do not fit its configuration: {key} is {found} in the files, {expected} in the model"
             )
     _refuse_unknown(name, model, unexpected)
-    _refuse_quantised(name, model, body, stored)
     drawn = missing | resized.keys()
+    read = [key for key, _ in model.named_parameters() if key not in drawn]
+    _refuse_doubled(name, model, body, stored)
+    _refuse_quantised(name, model, read, stored)
     _refuse_infinite(name, model, drawn)
-    _refuse_zeros(name, model, body)
+    _refuse_empty(name, model, [key for key in read if key.startswith(_prefix(model))])
     head, note = _match_head(model, drawn, labels, own)
     return frozenset(drawn | head), (note,) if note else ()
 
@@ -142,10 +144,24 @@ def _beside_weights(modules: Mapping[str, nn.Module], parent: str, leaf: str) ->
     return not (direct and leaf == "bias" and not list(modules[parent].parameters(recurse=False)))
 
 
-def _refuse_quantised(name: str, model: Any, body: list[str], stored: Stored) -> None:
-    prefix = _prefix(model)
+def _stems(model: Any, key: str) -> list[str]:
+    """The names under which files may hold the parameter `key`: with and without the base model's prefix."""
+    return list(dict.fromkeys((key, key.removeprefix(_prefix(model)), f"{model.base_model_prefix}.{key}")))
+
+
+def _refuse_doubled(name: str, model: Any, body: list[str], stored: Stored) -> None:
+    """Two tensors for one parameter, for instance a model's and its average's: which of them is read is nobody's choice."""
     for key in body:
-        for stem in (key, key.removeprefix(prefix), f"{model.base_model_prefix}.{key}"):
+        held = [stem for stem in _stems(model, key) if stem in stored]
+        if len(held) > 1:
+            raise ModelError(
+                f"the files of {name!r} hold {' and '.join(held)}, two tensors for one parameter: save one model alone"
+            )
+
+
+def _refuse_quantised(name: str, model: Any, read: list[str], stored: Stored) -> None:
+    for key in read:
+        for stem in _stems(model, key):
             kind = stored.get(stem, "F32")
             if kind not in FLOATS:
                 raise ModelError(
@@ -160,12 +176,32 @@ def _refuse_infinite(name: str, model: nn.Module, drawn: set[str]) -> None:
             raise ModelError(f"{key} in the files of {name!r} holds numbers that are not finite")
 
 
-def _refuse_zeros(name: str, model: nn.Module, body: list[str]) -> None:
-    """A matrix of the blocks that is all zeros was never written, or its layer is gone: nothing passes it."""
-    for key in body:
+def _refuse_empty(name: str, model: Any, read: list[str]) -> None:
+    """Weights that nothing passes were never written, or their layer is gone: a matrix, the words' embedding or a normalization's
+    weight of zeros alone, and a matrix whose rows or columns are all the same."""
+    words = model.get_input_embeddings()
+    for key in read:
         parameter, module = model.get_parameter(key), model.get_submodule(key.rpartition(".")[0])
-        if parameter.ndim > 1 and not isinstance(module, nn.Embedding) and not bool(parameter.any()):
+        matrix = parameter.ndim > 1 and (module is words or not isinstance(module, nn.Embedding))
+        weighs = isinstance(module, nn.LayerNorm) and key.endswith(".weight")
+        if (matrix or weighs) and not bool(parameter.any()):
             raise ModelError(f"{key} in the files of {name!r} holds nothing but zeros")
+        if matrix and _all_the_same(parameter.detach().flatten(1)):
+            raise ModelError(
+                f"the rows or the columns of {key} in the files of {name!r} are all the same: it was never written"
+            )
+
+
+def _all_the_same(matrix: Tensor) -> bool:
+    """Whether a matrix [m, n] of more than one row and column has equal rows, or equal columns."""
+    rows, columns = matrix.shape
+    one, other = (
+        matrix[: min(2, rows)],
+        matrix[:, : min(2, columns)],
+    )  # most differ in the first two, and no more is read
+    if rows < 2 or columns < 2 or not (torch.equal(one[0], one[1]) or torch.equal(other[:, 0], other[:, 1])):
+        return False
+    return bool((matrix == matrix[:1]).all()) or bool((matrix == matrix[:, :1]).all())
 
 
 def _match_head(model: Any, drawn: set[str], labels: Mapping[int, str], own: Mapping[int, str]) -> tuple[set[str], str]:
@@ -176,8 +212,10 @@ def _match_head(model: Any, drawn: set[str], labels: Mapping[int, str], own: Map
         return set(), f"{absent[0]} is not in the model's files and was drawn" if absent else ""
     layer = _output_layer(model, len(labels) or model.config.num_labels)
     names = {f"{layer}.{part}" for part in ("weight", "bias")} & {name for name, _ in model.named_parameters()}
-    if not layer or names & drawn:
+    if not layer or names <= drawn:
         return set(), ""
+    if absent := sorted(names & drawn):
+        return names, f"the head {layer} of the model's files is not whole (no {absent[0]}): drawn at random"
     if not labels:
         return set(), f"the model's files bring the head {layer}, with which training begins"
     order = _order(labels, own)

@@ -45,6 +45,10 @@ _LAYERS = re.compile("(^|_)(layers?|blocks|depths?|stages|loops)$")
 _NO_SIZE = re.compile("theta|base|length|token|flos|seed|version|_id$")
 """Names of whole numbers that nothing is made as large as."""
 
+_DROPOUT = re.compile("dropout|(^|_)(drop|pdrop|layerdrop)($|_)")
+_EPSILON = re.compile("norm_(eps|epsilon)$")
+"""Names of shares, and of what a normalization adds to a variance."""
+
 ATTENTION = ("eager", "sdpa", "flex_attention")
 """What transformers has itself. Others it may fetch, as code, where the package `kernels` is installed."""
 
@@ -76,6 +80,7 @@ def check_config(name: str, path: Path) -> None:
         )
     for key, value in _leaves(config):
         check_size(name, path, key, value)
+        _check_share(name, path, key, value)
         if key.endswith("attn_implementation") and value is not None and value not in ATTENTION:
             raise ModelError(
                 f"model {name!r}: {key} is {value!r} in {path}, which may be code of another's: remove it, or say "
@@ -120,6 +125,17 @@ def check_size(name: str, path: Path, key: str, value: Any) -> None:
     largest = LAYERS if _LAYERS.search(key) else SIZE
     if isinstance(value, int) and value > largest and not _NO_SIZE.search(key):
         raise ModelError(f"model {name!r}: {key} is {shown(value)} in {path}; expected {largest:,} at most")
+
+
+def _check_share(name: str, path: Path, key: str, value: Any) -> None:
+    """ModelError where a dropout drops everything or is no share, and where a normalization's epsilon drowns what it normalizes."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and _DROPOUT.search(key) and not 0 <= value < 1:
+        raise ModelError(f"model {name!r}: {key} is {shown(value)} in {path}; expected a share from 0 to below 1")
+    if number and _EPSILON.search(key) and not 0 < value < 1:
+        raise ModelError(
+            f"model {name!r}: {key} is {shown(value)} in {path}; expected a small number above 0, such as 1e-12"
+        )
 
 
 def weight_files(name: str, folder: Path) -> list[Path]:
@@ -197,6 +213,7 @@ def check_tokenizer(name: str, tokenizer: Any, vocabulary: int | None, folder: P
             f"model {name!r}: no tokenizer in {folder}: expected {' or '.join(dict.fromkeys(wanted.values()))}; save the "
             "tokenizer beside the model"
         )
+    _try_tokenizer(name, tokenizer, vocabulary)
     if vocabulary is None:
         return
     ids = tokenizer.get_vocab().values()
@@ -210,6 +227,28 @@ def check_tokenizer(name: str, tokenizer: Any, vocabulary: int | None, folder: P
         raise ModelError(
             f"the tokenizer of model {name!r} knows {known} tokens, its embedding has {vocabulary}: it is another model's, or "
             "not whole"
+        )
+
+
+PROBE = "The 1st text, \u00e9\u4e2d\u00a0\U0001f600\u0237."
+"""A text with words and letters that most vocabularies do not hold."""
+
+
+def _try_tokenizer(name: str, tokenizer: Any, vocabulary: int | None) -> None:
+    """ModelError where the tokenizer fails at a text, or gives numbers that its model has no embedding for."""
+    bound = tokenizer.model_max_length
+    if isinstance(bound, bool) or not isinstance(bound, int | float):
+        raise ModelError(
+            f"the tokenizer of model {name!r} has the model_max_length {bound!r}; expected a number of tokens"
+        )
+    try:
+        ids = tokenizer(PROBE)["input_ids"]
+    except Exception as error:  # of the library's own, which has no class for them
+        raise ModelError(f"the tokenizer of model {name!r} cannot read a text: {error}") from error
+    if vocabulary is not None and max(ids, default=0) >= vocabulary:
+        raise ModelError(
+            f"the tokenizer of model {name!r} makes the token id {max(ids)} of a text, the embedding has {vocabulary} rows: save the "
+            "model's own tokenizer"
         )
 
 

@@ -30,6 +30,7 @@ from tasks.pipeline.cache import Memo, cached
 from tasks.pipeline.checkpoints import open_checkpoint
 from tasks.pipeline.decided import moved
 from tasks.pipeline.features import Feature, Features, collate, pack
+from tasks.pipeline.known_words import check_tokens
 
 E = TypeVar("E")
 
@@ -94,6 +95,7 @@ class PreparedTask(Prepared, Generic[E]):
         self.counts = {name: len(split.examples) for name, split in self._splits.items()}
         self.rows = {name: len(split.features) for name, split in self._splits.items()}
         self.splits = self._describe()
+        self._check_tokens()
         self.notes += self._samples(layout)
 
     # What a task fills in.
@@ -136,6 +138,11 @@ class PreparedTask(Prepared, Generic[E]):
         if self.only_encoders and getattr(config, "is_encoder_decoder", False):
             raise ModelError(f"model {name!r} is an encoder-decoder ({config.model_type}); this task needs an encoder")
         self.checkpoint.model_class(self.auto)
+        if self.auto != "AutoModelForCausalLM" and is_masked(config) and getattr(config, "is_decoder", False):
+            raise ModelError(
+                f"model {name!r} says is_decoder in its configuration: its first token, which this task reads, would see no other; "
+                "remove it"
+            )
         bound = self.checkpoint.positions
         if bound is not None and self.setting.max_length > bound:
             raise ModelError(
@@ -313,6 +320,13 @@ class PreparedTask(Prepared, Generic[E]):
         for start in range(0, len(examples), CHUNK):
             yield from self.encode(examples[start : start + CHUNK])
 
+    def _check_tokens(self) -> None:
+        rows = getattr(self.checkpoint.config, "vocab_size", None)
+        for name, split in self._splits.items():
+            if "input_ids" in split.features.ragged:
+                where = f"{self.splits[name]} ({name})"
+                check_tokens(self.setting.model, self.tokenizer, rows, split.features, where)
+
     def _describe(self) -> dict[str, str]:
         splits = {name: self.source.describe(name) for name in ("train", "reported")}
         if "heldout" in self._splits:
@@ -360,6 +374,11 @@ def _part(split: Split[E], positions: Rows) -> Split[E]:
 
 def fills_blanks(config: Any) -> bool:
     """Whether this is an encoder that learnt to fill masked words: it has a language head, but sees what it should predict."""
+    return is_masked(config) and not getattr(config, "is_decoder", False)
+
+
+def is_masked(config: Any) -> bool:
+    """Whether models of this type learn to fill masked words."""
     from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
-    return type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)
+    return type(config) in MODEL_FOR_MASKED_LM_MAPPING

@@ -24,6 +24,8 @@ def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a finished board `b`, a file, a site and a folder with something in it."""
     shutil.copytree(made, tmp_path / "b")
     (tmp_path / "file").write_text("text")
+    (tmp_path / "code.py").write_text("text")
+    (tmp_path / "link.md").symlink_to("b/suite.yaml")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine")
     monkeypatch.chdir(tmp_path)
@@ -93,6 +95,19 @@ COMMANDS = [
     ("export b nope out", "names no cell"),
     ("export b '' out", "names several cells"),
     # site
+    # an output that would take the place of what it is made of
+    *(
+        (f"{command} b --output {output}", "is there, and no table or page: expected a new file")
+        for command in ("report", "table", "table --format latex")
+        for output in (
+            "b/suite.yaml",
+            "./b/../b/suite.yaml",
+            "b/records/RECORD.json",
+            "b/records/RECORD.npz",
+            "code.py",
+            "link.md",
+        )
+    ),
     ("site nowhere --output s", "nowhere"),
     ("site full --output s", "full"),
     ("site . --output full", "full"),
@@ -177,8 +192,8 @@ COMMANDS = [
 def test_nonsense(
     place: Path, words: str, said: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    before = left(place)
-    code, error = run(words, monkeypatch, capfd)
+    before, record = left(place), next(place.glob("b/records/*.json")).stem
+    code, error = run(words.replace("RECORD", record), monkeypatch, capfd)
     assert code == 2, error
     assert "Traceback" not in error
     assert error.splitlines()[-1].startswith(("prunebench: ", "Error: "))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.registry import configure
@@ -414,3 +415,98 @@ def test_an_optimizer_of_other_parameters() -> None:
         step(model, pruner, optimizer, data())
     with pytest.raises(PrunebenchError, match="with an optimizer of this model's parameters"):
         pruner.finish()
+
+
+def ended(criterion: Criterion, spoil: Callable[[nn.Module, int], None], finish: bool = True) -> Pruner:
+    """A loop of four steps, of whose gradients or weights `spoil` makes something else before they are shown."""
+    model = Blocks()
+    pruner = pruner_of(model, criterion=criterion)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for index in range(4):
+        optimizer.zero_grad()
+        loss_of(model, data()).backward()
+        spoil(model, index)
+        pruner.observe(0.1)
+        optimizer.step()
+        pruner.prune()
+    (pruner.finish if finish else pruner.settle)()
+    return pruner
+
+
+def _gradient(model: nn.Module, name: str, value: float) -> None:
+    parameter = model.get_parameter(name)
+    assert parameter.grad is not None
+    parameter.grad[0] = value
+
+
+@pytest.mark.parametrize(("value", "finish"), [(NAN, True), (-INF, False)])
+@pytest.mark.parametrize("at", [0, 3])
+@pytest.mark.parametrize("name", ["blocks.0.bias", "head.weight", "head.bias"])
+@pytest.mark.parametrize("criterion", [Sensitivity(), Movement(), Magnitude()], ids=str)
+def test_a_model_that_ends_with_weights_that_are_not_finite(
+    criterion: Criterion, name: str, at: int, value: float, finish: bool
+) -> None:
+    """Its sparsity would be as asked, its answers nan: a bias or a head is never ranked, and criteria pass over such steps."""
+
+    def spoil(model: nn.Module, index: int) -> None:
+        if index == at:
+            _gradient(model, name, value)
+
+    with pytest.raises(PrunebenchError, match=r"not finite.*try a lower learning rate"):
+        ended(criterion, spoil, finish)
+
+
+def test_weights_that_are_not_finite_and_pruned_away_are_no_matter() -> None:
+    def spoil(model: nn.Module, index: int) -> None:
+        if index == 3:
+            _gradient(model, "blocks.0.weight", 1e30)
+
+    assert ended(Movement(), spoil).measure() == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("criterion", [Sensitivity(), Magnitude()], ids=str)
+def test_a_loop_all_of_whose_steps_were_skipped(criterion: Criterion) -> None:
+    model = Blocks()
+    pruner = pruner_of(model, criterion=criterion)
+    for _ in range(4):
+        pruner.observe(0.1, finite=False)
+        pruner.prune()
+    with pytest.raises(PrunebenchError, match="the gradients were finite in none of 4 steps"):
+        pruner.finish()
+
+
+@pytest.mark.parametrize("value", [NAN, INF])
+@pytest.mark.parametrize("block", [0, 1])
+def test_a_model_that_is_not_finite_to_begin_with(block: int, value: float) -> None:
+    model = Blocks()
+    weight_of(model, block).data[0, 1] = value
+    with pytest.raises(
+        PrunebenchError,
+        match=rf"blocks\.{block}\.weight holds 1 of 32 weights that are not finite, before any training",
+    ):
+        pruner_of(model)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_a_model_that_changes_its_precision_on_the_way(kind: torch.dtype) -> None:
+    model = Blocks()
+    pruner = pruner_of(model, criterion=Sensitivity())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    step(model, pruner, optimizer, data())
+    model.to(kind)
+    with pytest.raises(PrunebenchError, match=r"blocks\.0\.weight became torch\.\w+ after the Pruner was made of fp32"):
+        pruner.observe(0.1)
+
+
+@pytest.mark.parametrize("shape", [(0,), (2,), (2, 3)], ids=str)
+def test_a_learning_rate_that_is_several(shape: tuple[int, ...]) -> None:
+    with pytest.raises(PrunebenchError, match=r"observe: lr has shape \(.*\): expected one number"):
+        pruner_of().observe(torch.ones(shape))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", [None, "bert", [Blocks()], Blocks().state_dict(), Blocks])
+def test_what_is_no_model_is_named_by_its_type(model: object) -> None:
+    """Not by all of its weights."""
+    with pytest.raises(PrunebenchError, match=r"expected a torch\.nn\.Module") as caught:
+        Pruner(model, Magnitude(), Steps(), sparsity=0.5, total=4)  # type: ignore[arg-type]
+    assert len(str(caught.value)) < 100

@@ -39,6 +39,22 @@ def test_brackets_in_a_list_need_quotes(line: str) -> None:
         ("seeds=42", r"expected a list: \[42\]"),
         ("criteria=magnitude", r"expected a list: \[magnitude\]"),
         ("seeds=[4294967296]", "less than 4294967296"),
+        ("sparsities=['90%']", "expected a share below 1: 0.9 for 90 %"),
+        ("sparsities=['97.5 %']", "expected a share below 1: 0.975 for 97.5 %"),
+        ("sparsities=['2:4']", 'expected a share below 1; 2:4 is a scope: "2:4"'),
+        ("sparsities=['0.9']", "without quotes, such as 0.9"),
+        ("sparsities=[high]", "without quotes, such as 0.9"),
+        ("sparsities=[]", "expected one at least"),
+        ("tasks=[]", "expected one at least"),
+        ("training.clip=0", "or null where gradients are not clipped"),
+        ("training.clip=0.0", "or null where gradients are not clipped"),
+        ("training.heldout=0.1", "did you mean 'heldout', beside training and not in it"),
+        ("training.gate=5", "did you mean 'gate', beside training"),
+        ("training.schedule=cubic", "did you mean 'schedule', beside training"),
+        ("training.precision=bf16", "did you mean 'precision', beside training"),
+        ("steps=20", "did you mean 'training.steps'"),
+        ("optimizer=adamax", "did you mean 'training.optimizer'"),
+        ("weight_decay=0.1", "did you mean 'training.weight_decay'"),
         ("training.learning_rate=1e-4", "did you mean 'training.lr'"),
         ("training.num_train_epochs=2", "did you mean 'training.epochs'"),
         ("learning_rate=1e-4", "did you mean 'training.lr'"),
@@ -215,3 +231,20 @@ def test_sparsities_that_a_table_shows_alike(pair: str, tmp_path: Path) -> None:
     with pytest.raises(PrunebenchError, match=r"are both shown as \S+ %: their rows could not be told apart"):
         read(tmp_path, BASE, f"sparsities=[{pair}]")
     assert read(tmp_path, BASE, "sparsities=[0.5, 0.500001, 0.9]").sparsities == [0.5, 0.500001, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("{criterion: magnitude, schedule: 'cubic[warmup=0.1]'}", "schedule 'cubic' has no option 'warmup'"),
+        ("{criterion: magnitude, training: {lr: 1}}", "unknown key 'methods.one.training'"),
+        ("{criterion: magnitudo}", "did you mean 'magnitude'"),
+        ("{schedule: cubic}", "'methods.one.criterion' is missing"),
+    ],
+)
+def test_a_row_of_a_wrong_method_is_not_called_unknown(method: str, said: str, tmp_path: Path) -> None:
+    """Its name is one of the suite's; what is wrong is the method."""
+    text = "title: t\ntasks: [glue/sst2]\ncriteria: [one]\nsparsities: [0.5]\nmethods:\n"
+    found = refusal(tmp_path, f"{text}  one: {method}\n")
+    assert said in found
+    assert "'one'" not in found

@@ -68,7 +68,7 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
             "suite.yaml: unknown key 'tittle'; did you mean 'title'? choices: calibration_inputs, call_point,",
         ),
         (LEAST + "title: [x]", "suite.yaml: title: found ['x']: Input should be a valid string"),
-        (LEAST.replace("squad", ""), "suite.yaml: tasks: found []: List should have at least 1 item"),
+        (LEAST.replace("squad", ""), "suite.yaml: tasks: found []: expected one at least"),
         (LEAST.replace("[squad]", "squad"), "suite.yaml: tasks: found 'squad': expected a list: [squad]"),
         (LEAST.replace("squad", "3"), "suite.yaml: tasks.0: found 3: Input should be a valid string"),
         (
@@ -94,7 +94,10 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
         ),
         (LEAST.replace("0.5", "1.5"), "suite.yaml: sparsities.0: found 1.5: Input should be less than 1"),
         (LEAST.replace("0.5", "0"), "suite.yaml: sparsities.0: found 0: Input should be greater than 0"),
-        (LEAST.replace("0.5", "half"), "suite.yaml: sparsities.0: found 'half': Input should be a valid number"),
+        (
+            LEAST.replace("0.5", "half"),
+            "suite.yaml: sparsities.0: found 'half': expected a share below 1, without quotes",
+        ),
         (LEAST.replace("0.5", ".nan"), "suite.yaml: sparsities.0: found nan: Input should be a finite number"),
         (LEAST.replace("0.5", "0.5, 5e-1"), "suite.yaml: sparsities: found [0.5, 0.5]: given twice: 0.5"),
         (LEAST + "seeds: ['3']", "suite.yaml: seeds.0: found '3': Input should be a valid integer"),
@@ -110,7 +113,7 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
         (LEAST + "seeds: [-1]", "suite.yaml: seeds.0: found -1: Input should be greater than or equal to 0"),
         (LEAST + "seeds: [a]", "suite.yaml: seeds.0: found 'a': Input should be a valid integer"),
         (LEAST + "seeds: 3", "suite.yaml: seeds: found 3: expected a list: [0, 1, 2]"),
-        (LEAST + "seeds: []", "suite.yaml: seeds: found []: List should have at least 1 item"),
+        (LEAST + "seeds: []", "suite.yaml: seeds: found []: expected one at least"),
         (
             LEAST + "regularizers: [nome]",
             "suite.yaml: regularizers: found ['nome']: unknown regularizer 'nome'; did you",
@@ -171,7 +174,7 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
         ),
         (
             LEAST + "overrides: {squad: {sparsities: []}}",
-            "suite.yaml: overrides.squad.sparsities: found []: List should",
+            "suite.yaml: overrides.squad.sparsities: found []: expected one at least",
         ),
         (
             LEAST + "overrides: {squad: {sparsities: [2]}}",

@@ -3,11 +3,13 @@
 import dataclasses
 import inspect
 import itertools
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -398,6 +400,53 @@ class Ages(Alias):
         return state["sum"].clone()
 
 
+SETTERS: dict[str, tuple[Callable[[], object], str]] = {
+    "seeds torch": (lambda: torch.manual_seed(0), "torch's random state"),
+    "seeds numpy": (lambda: np.random.seed(0), "numpy's random state"),
+    "seeds Python": (lambda: random.seed(0), "Python's random state"),
+    "draws from numpy": (lambda: np.random.random(), "numpy's random state"),
+    "dtype": (lambda: torch.set_default_dtype(torch.float64), "torch's default dtype"),
+    "gradients": (lambda: torch.set_grad_enabled(False), "whether gradients are kept"),
+    "threads": (lambda: torch.set_num_threads(torch.get_num_threads() + 1), "torch's number of threads"),
+    "determinism": (lambda: torch.use_deterministic_algorithms(False), "whether algorithms are deterministic"),
+    "products": (lambda: torch.set_float32_matmul_precision("medium"), "the precision of matrix products"),
+}
+"""What a criterion may do to the whole process, and what of it is told."""
+
+
+@dataclass(frozen=True)
+class Global(Criterion):
+    """Does one of SETTERS whenever it scores."""
+
+    sets: str = "seeds torch"
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        SETTERS[self.sets][0]()
+        return weight.abs()
+
+
+@pytest.mark.parametrize("sets", SETTERS)
+def test_criteria_that_change_what_the_process_shares(sets: str) -> None:
+    """Even where an earlier check has already set it; and the check leaves it as it was."""
+    before = (
+        np.random.get_state(legacy=False)["state"]["key"].tolist(),
+        random.getstate(),
+        torch.initial_seed(),
+        torch.get_num_threads(),
+    )
+    with pytest.raises(AssertionError, match=f"Global changes {SETTERS[sets][1]} for the whole process"):
+        CHECKS["surroundings untouched"](Global(sets))
+    after = (
+        np.random.get_state(legacy=False)["state"]["key"].tolist(),
+        random.getstate(),
+        torch.initial_seed(),
+        torch.get_num_threads(),
+    )
+    assert after == before
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
+
+
 BROKEN = [
     (Thawed(), "hyperparameters", "frozen=True"),
     (Undecorated(), "hyperparameters", "decorate Undecorated"),
@@ -407,6 +456,7 @@ BROKEN = [
     (NumberInState(), "shape", "tensors only"),
     (Logarithm(), "finiteness", "guard divisions and logarithms"),
     (GlobalNoise(), "determinism", "generator in init"),
+    (Global(), "surroundings untouched", "torch's random state"),
     (Alias(), "determinism", r"\.clone\(\)"),
     (InPlace(), "inputs untouched", "work on copies"),
     (Ages(), "inputs untouched", "changes the state"),

@@ -27,6 +27,8 @@ from tests.faults.boards import OUTCOMES
 
 Weights = dict[str, Tensor]
 LAYER = "bert.encoder.layer.1.output.dense.weight"
+WORDS = "bert.embeddings.word_embeddings.weight"
+POOLER = "bert.pooler.dense.weight"
 
 
 def renamed(old: str, new: str) -> Callable[[Weights], Weights]:
@@ -69,6 +71,37 @@ FORMS: dict[str, tuple[Callable[[Weights], Weights], str]] = {
         r"do not fit its configuration.*layer.1.output.dense.weight is",
     ),
     "never written": (changed(LAYER, torch.zeros_like), r"layer.1.output.dense.weight .* nothing but zeros"),
+    "one number throughout": (
+        changed(LAYER, lambda t: torch.full_like(t, 0.02)),
+        r"rows or the columns .*dense.weight",
+    ),
+    "one row throughout": (changed(LAYER, lambda t: t[:1].expand_as(t)), r"rows or the columns of .*dense.weight"),
+    "one column throughout": (
+        changed(LAYER, lambda t: t[:, :1].expand_as(t)),
+        r"rows or the columns of .*dense.weight",
+    ),
+    "words never written": (changed(WORDS, torch.zeros_like), r"word_embeddings.weight .* nothing but zeros"),
+    "one word throughout": (changed(WORDS, lambda t: t[5:6].expand_as(t)), r"rows or the columns of .*word_embeddings"),
+    "a normalization that lets nothing pass": (
+        changed(LAYER.replace("dense", "LayerNorm"), torch.zeros_like),
+        r"LayerNorm.weight .* nothing but zeros",
+    ),
+    "two models in one file": (
+        lambda w: w | {name.removeprefix("bert."): 2 * tensor for name, tensor in w.items()},
+        r"hold bert\.\S+ and \S+, two tensors for one parameter",
+    ),
+    "a quantised head": (
+        lambda w: w | {"classifier.weight": torch.ones(2, 64, dtype=torch.int8), "classifier.bias": torch.zeros(2)},
+        r"classifier.weight .* stored as I8",
+    ),
+    "a pooler of truth values": (
+        lambda w: w | {POOLER: torch.ones(64, 64) > 0, POOLER[:-6] + "bias": torch.zeros(64)},
+        r"pooler.dense.weight .* stored as BOOL",
+    ),
+    "a pooler never written": (
+        lambda w: w | {POOLER: torch.zeros(64, 64), POOLER[:-6] + "bias": torch.zeros(64)},
+        r"pooler.dense.weight .* nothing but zeros",
+    ),
     "not a number": (changed(LAYER, lambda t: t * torch.nan), r"layer.1.output.dense.weight .* not finite"),
     "infinite": (changed(LAYER, lambda t: t + torch.inf), r"layer.1.output.dense.weight .* not finite"),
 }
@@ -171,3 +204,53 @@ def test_a_head_is_mapped_by_its_names_or_drawn(
     assert any(note in one for one in prepared.notes)
     found = prepared.build(0).get_parameter("classifier.weight")
     assert torch.equal(found, head[rows]) if rows else not torch.equal(found, head)
+
+
+@pytest.mark.parametrize("lacking", ["weight", "bias"])
+def test_a_head_of_which_a_part_is_missing_is_drawn_whole(tmp_path: Path, lacking: str) -> None:
+    """Its other part is in the order of labels of nobody knows whom."""
+    parts = {"weight": torch.full((2, 64), 0.25), "bias": torch.full((2,), 0.25)}
+    kept = next(part for part in parts if part != lacking)
+    folder = copied(tmp_path / "model", lambda w: w | {f"classifier.{kept}": parts[kept]})
+    prepared = Glue("sst2").prepare(Setting(model=str(folder), max_length=32, train_examples=4, eval_examples=4))
+    (note,) = [note for note in prepared.notes if "classifier" in note]
+    assert f"is not whole (no classifier.{lacking}): drawn at random" in note
+    assert not torch.equal(prepared.build(0).get_parameter(f"classifier.{kept}"), parts[kept])
+
+
+CONFIGURATIONS: dict[str, tuple[object, str]] = {
+    "hidden_dropout_prob": (1.0, r"hidden_dropout_prob is 1.0 .*expected a share from 0 to below 1"),
+    "attention_probs_dropout_prob": (-0.1, r"attention_probs_dropout_prob is -0.1 .*share"),
+    "classifier_dropout": (5, r"classifier_dropout is 5 .*share"),
+    "layer_norm_eps": (1e9, r"layer_norm_eps is 1000000000.0 .*small number above 0"),
+    "hidden_act": ("gleu", r"its configuration names 'gleu', which is not known"),
+    "is_decoder": (
+        True,
+        r"says is_decoder in its configuration: its first token, which this task reads, would see no other",
+    ),
+}
+
+
+@pytest.mark.parametrize("key", CONFIGURATIONS)
+def test_configurations_under_which_a_model_answers_one_thing(tmp_path: Path, key: str) -> None:
+    value, message = CONFIGURATIONS[key]
+    folder = copied(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {key: value}))
+    refused_everywhere(folder, message, tmp_path / "board")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("hidden_dropout_prob", value) for value in (0, 0.0, 0.1, 0.99)),
+        *(("classifier_dropout", value) for value in (None, 0.3)),
+        *(("layer_norm_eps", value) for value in (1e-12, 1e-5, 0.1)),
+        ("hidden_act", "gelu_new"),
+    ],
+)
+def test_configurations_as_models_have_them(tmp_path: Path, key: str, value: object) -> None:
+    folder = copied(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {key: value}))
+    opened(folder)

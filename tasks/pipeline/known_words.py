@@ -1,0 +1,37 @@
+"""Whether the tokens of a split say anything to the model: numbers that its embedding has, and words that its tokenizer knows.
+
+A vocabulary of another language, or one whose words were damaged, opens and trains; every word is the same unknown one.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from tasks.base import ModelError, TaskError
+from tasks.pipeline.features import Features
+
+UNKNOWN, ENOUGH = 0.5, 20
+"""The largest share of unknown words, which are a few in a hundred of a text in the tokenizer's language, and the number of words from
+which a share says anything."""
+
+
+def check_tokens(name: str, tokenizer: Any, vocabulary: int | None, features: Features, where: str) -> None:
+    """ModelError where tokens of the split `where` are beyond the embedding of `vocabulary` rows (None: not known), or most of them
+    unknown; TaskError where there are none besides the tokenizer's own."""
+    values = features.ragged["input_ids"][0]
+    if vocabulary is not None and len(values) and (int(values.min()) < 0 or int(values.max()) >= vocabulary):
+        raise ModelError(
+            f"the tokenizer of model {name!r} makes token ids from {values.min()} to {values.max()} of {where}, the embedding has "
+            f"{vocabulary} rows: save the model's own tokenizer"
+        )
+    unknown = tokenizer.unk_token_id
+    own = [at for at in tokenizer.all_special_ids if at != unknown]
+    words = values[~np.isin(values, own)]
+    if not len(words):
+        raise TaskError(f"{where}: all texts are empty, as the tokenizer of model {name!r} reads them")
+    count = 0 if unknown is None or unknown == tokenizer.eos_token_id else int((words == unknown).sum())
+    if count > UNKNOWN * len(words) and len(words) >= ENOUGH:
+        raise ModelError(
+            f"the tokenizer of model {name!r} knows {len(words) - count:,} of the {len(words):,} words of {where}: expected most of "
+            f"them; it is of another language, or its vocabulary is damaged"
+        )
