@@ -146,7 +146,7 @@ def plot(
     format: Annotated[Literal["pdf", "svg", "png"], typer.Option(help="Vector or bitmap.")] = "pdf",
     width: Annotated[
         Literal["column", "page"] | None,
-        typer.Option(help="3.3 or 6.9 inches, as a two-column paper has them; column where it fits, if left out."),
+        typer.Option(help="219 or 455 pt, a column and a page of ACL's style; column where it fits, if left out."),
     ] = None,
     figure: Annotated[
         str | None, typer.Option(metavar="NAME", help="This figure alone, such as score-sparsity; all if left out.")

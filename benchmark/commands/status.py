@@ -50,4 +50,4 @@ def _left(board: Plan, done: Mapping[str, float]) -> str:
         return "time left unknown until a cell is done"
     everything = median([seconds for values in costs.values() for seconds in values])
     left = sum(count * (median(costs[task]) if task in costs else everything) for task, count in missing.items())
-    return f"about {duration(left)} left for one runner on the machine of the finished cells"
+    return f"about {duration(left)} left for one runner, at the pace of the finished cells"

@@ -15,6 +15,12 @@ from benchmark.suite.spec import RunSpec
 
 EVERY = 10.0
 """Seconds between plain lines about one cell."""
+NARROW = 100
+"""Columns of a terminal below which there is no room for bars beside a cell's name."""
+BESIDE = 48
+"""Columns beside the name: steps, loss and sparsity, time."""
+BAR = 10
+"""Columns of the shortest bar."""
 
 
 def first_line(reason: str) -> str:
@@ -70,6 +76,12 @@ class Silent:
 
     def noted(self, spec: RunSpec, text: str) -> None:
         """Nothing."""
+
+
+def shortened(name: str, most: int) -> str:
+    """A cell's name in `most` letters, 20 at least. It is cut before sparsity and seed, which tell a row's cells apart."""
+    most = max(most, 20)
+    return name if len(name) <= most else f"{name[: most - 12]}…{name[-11:]}"
 
 
 def silent(done: int, total: int, loss: float, sparsity: float) -> None:
@@ -139,7 +151,9 @@ class Live:
 
     def started(self, spec: RunSpec) -> ShowProgress:
         """A bar of its own."""
-        row = self.bars.add_task(escape(clean(spec.cell)), total=None, note="")
+        width = self.console.width
+        most = width - BESIDE - (BAR if width >= NARROW else 0)
+        row = self.bars.add_task(escape(shortened(clean(spec.cell), most)), total=None, note="")
         self.rows[spec.id] = row
 
         def show(done: int, total: int, loss: float, sparsity: float) -> None:
@@ -176,7 +190,7 @@ def reporter(console: Console, done: int, total: int) -> Iterator[Reporter]:
         return
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        *([BarColumn()] if console.width >= NARROW else []),
         MofNCompleteColumn(),
         TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),

@@ -200,7 +200,7 @@ def _budget(spec: RunSpec) -> str:
 def _epochs(record: Record) -> str:
     """Passes over the training split that the steps come to, which steps alone do not say."""
     seen = record.cost.steps * record.spec.training.batch_size
-    return f"{seen / record.counts['train']:.2g} passes over the {record.counts['train']} training examples"
+    return f"{seen / record.counts['train']:.2g} passes over the {record.counts['train']:,} training examples"
 
 
 def _tuning(spec: RunSpec) -> str:

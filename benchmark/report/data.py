@@ -35,7 +35,7 @@ def write_csv(table: Table, trace: bool = False) -> str:  # noqa: ARG001 - alway
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*table.row_fields, *table.column_fields, *COLUMNS])
     for line, column, cell in _cells(table):
-        fields = [for_csv(word) for word in (*line.labels, *column.labels)]
+        fields = [for_csv(str(part)) for part in (*line.key, *column.key)]
         entry = _entry(table, line, column, cell)
         writer.writerow([*fields, *(_flat(entry[name]) for name in COLUMNS)])
     return out.getvalue()

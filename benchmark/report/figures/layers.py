@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmark.board.record import Record
 from benchmark.report.figures.series import Board
-from benchmark.report.figures.style import PAGE, drawing, words
+from benchmark.report.figures.style import LONGEST, PAGE, drawing, words
 from benchmark.report.names import percent
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 LETTERS_AN_INCH = 7
 """Letters of a method's name for each inch of the figure's width."""
+IN_TITLE = 9
+"""Letters of a task's name for each inch."""
 NAMED = 40
 """Up to so many matrices each is named on a paper's page; beyond, every few."""
 
@@ -33,6 +35,7 @@ def layer_figure(board: Board, task: str, width: float | None = None) -> "Figure
     names = _names([record for found in methods.values() for cell in found.values() for record in board.runs(cell)])
     width = width or PAGE
     most = int(LETTERS_AN_INCH * width)
+    said = words(board.task(task), min(LONGEST, int(IN_TITLE * width)))
     with drawing():
         height = 1.0 + len(sparsities) * (0.3 + 0.16 * len(methods))
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -42,7 +45,7 @@ def layer_figure(board: Board, task: str, width: float | None = None) -> "Figure
             values = np.array([_mean(records, names) for records in shown.values()])
             image = axis.imshow(values, vmin=0, vmax=1, aspect="auto", cmap="cividis", interpolation="nearest")
             axis.set_yticks(range(len(shown)), [words(board.method(name), most) for name in shown])
-            axis.set_title(f"{board.task(task)}, {percent(sparsity)} sparsity", loc="left")
+            axis.set_title(f"{said}, {percent(sparsity)} sparsity", loc="left")
             axis.grid(visible=False)
         step = -(-len(names) // int(NAMED * width / PAGE))
         short = [words(name) for name in shortened(names)]

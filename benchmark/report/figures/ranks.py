@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.report.figures.style import COLUMN, INK, MUTED, PAGE, drawing, folded, words
+from benchmark.report.figures.style import COLUMN, INK, LONGEST, MUTED, PAGE, drawing, folded, words
 from benchmark.report.names import Names, distinct
 from benchmark.report.summary import Summary
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SHORT = 24
 """Letters. Where no name is longer, the figure is as wide as a column, else as wide as a page."""
+LETTERS_AN_INCH = 9
+"""Letters of a method's name for each inch of the figure's width."""
 
 
 def rank_figure(summary: Summary, names: Names | None = None, width: float | None = None) -> "Figure":
@@ -22,8 +24,9 @@ def rank_figure(summary: Summary, names: Names | None = None, width: float | Non
     from matplotlib.figure import Figure
 
     ranks, methods = summary.ranks, summary.grid.methods
-    said = [words(text) for text in distinct(methods, (names or Names()).method).values()]
-    width = width or (COLUMN if max(map(len, said)) <= SHORT else PAGE)
+    full = distinct(methods, (names or Names()).method).values()
+    width = width or (COLUMN if max(len(words(text)) for text in full) <= SHORT else PAGE)
+    said = [words(text, min(LONGEST, int(LETTERS_AN_INCH * width))) for text in full]
     order = [int(m) for m in np.argsort(ranks.mean_rank, kind="stable")]
     with drawing():
         figure = Figure(figsize=(width, 0.95 + 0.17 * len(methods)), layout="constrained")

@@ -35,7 +35,7 @@ NOT_PERCENT = frozenset(
 """Metrics that are no share of anything, though they are printed a hundredfold: papers give them without a unit."""
 
 SEEDS_ALONE = "hollow: seeds where no mean is given"
-UNRANKED = "* grey: not ranked"
+UNRANKED = "*\N{NO-BREAK SPACE}grey: not ranked"
 
 
 @dataclass(frozen=True)

@@ -135,8 +135,8 @@ def drawing() -> Iterator[None]:
         yield
 
 
-COLUMN, PAGE = 3.3, 6.9
-"""Inches: the widths of a column and of a page of a two-column paper."""
+COLUMN, PAGE = 219 / 72.27, 455 / 72.27
+"""Inches: the widths of a column and of a page of a two-column paper, those of our LaTeX tables (72.27 pt an inch)."""
 WIDTHS = {"column": COLUMN, "page": PAGE}
 
 

@@ -368,7 +368,7 @@ def test_what_was_run_with_set_is_shown_and_merged_with_set(tmp_path: Path, prun
     one = ("--format", "svg", "--width", "page", "--figure", "score-sparsity", "--output", tmp_path / "one")
     assert prunebench("plot", board.folder, *changes, *one)[0] == 0
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["score-sparsity.svg"]
-    assert 'width="496.8pt"' in (tmp_path / "one" / "score-sparsity.svg").read_text()
+    assert 'width="453.3' in (tmp_path / "one" / "score-sparsity.svg").read_text()
     assert prunebench("report", board.folder, *changes)[0] == 0
     assert "Runs: 3 of 3 finished" in prunebench("table", board.folder, *changes)[1]
 

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from benchmark.engine import progress
-from benchmark.engine.progress import Live, Plain, Tally, duration, reporter
+from benchmark.engine.progress import Live, Plain, Tally, duration, reporter, shortened
 from benchmark.suite.spec import RunSpec
 
 SPEC = RunSpec(task="squad", criterion="principled[signed=true]", sparsity=0.8)
@@ -66,6 +66,33 @@ def test_bars_on_a_terminal() -> None:
         "[signed=true]",
     ):
         assert piece in text
+
+
+@pytest.mark.parametrize("width", [80, 99, 100, 120])
+def test_a_long_name_leaves_room_for_the_steps(width: int) -> None:
+    out = io.StringIO()
+    spec = RunSpec(task="glue/sst2", criterion="principled", regularizer="self_regularization", sparsity=0.9)
+    with reporter(
+        Console(file=out, force_terminal=True, width=width, color_system=None), done=16, total=136
+    ) as watcher:
+        assert isinstance(watcher, Live)
+        watcher.started(spec)(88, 100, 1.335, 0.9)
+        watcher.bars.refresh()
+    text = out.getvalue()
+    for piece in ("glue/sst2 principled", "0.9 seed 0", " 16/136", " 88/100", "loss 1.335  sparsity 0.900"):
+        assert piece in text
+
+
+@pytest.mark.parametrize(
+    ("most", "text"),
+    [
+        (33, "squad principled[signed=true] 0.8 seed 0"[:21] + "… 0.8 seed 0"),
+        (40, "squad principled[signed=true] 0.8 seed 0"),
+        (3, "squad pr… 0.8 seed 0"),
+    ],
+)
+def test_a_name_is_cut_before_sparsity_and_seed(most: int, text: str) -> None:
+    assert shortened("squad principled[signed=true] 0.8 seed 0", most) == text
 
 
 def test_time_left_is_by_the_pace_so_far(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,4 +174,4 @@ def test_a_column_of_bimodal_dense_runs_prints_the_runs_of_every_row() -> None:
 
 def test_budgets_are_said_in_passes_over_the_training_data() -> None:
     (record,) = records("glue/rte", (90.0,))  # 400 steps of 32 from 2490 examples
-    assert build_table([record]).facts["Epochs"] == "5.1 passes over the 2490 training examples"
+    assert build_table([record]).facts["Epochs"] == "5.1 passes over the 2,490 training examples"

@@ -128,6 +128,7 @@ def test_json_and_csv_carry_every_number_and_id(table: Table) -> None:
     assert len(rows) == len(content["cells"]) == len(table.rows) * len(table.columns)
     for entry, row in zip(content["cells"], rows, strict=True):
         assert row["records"].split() == entry["records"]
+        assert row["task"] == entry["column"]["task"]  # without its metric, which has a column of its own
         assert row["mean"] == ("" if entry["mean"] is None else str(entry["mean"]))
         assert entry["state"] == "incomplete" or len(entry["records"]) + len(entry["absent"]) == entry["planned"]
 
