@@ -36,12 +36,18 @@ def _latex(text: str) -> str:
     outside = "".join(plain.split("$")[::2])
     if wrong := next((sign for sign in "%#&~" if sign in plain), "") or next((s for s in "^_" if s in outside), ""):
         raise ValueError(f"'{wrong}' is a command of LaTeX: write \\{wrong}" + (", or $...$" if wrong in "^_" else ""))
-    depth = [plain[:end].count("{") - plain[:end].count("}") for end in range(1, len(plain) + 1)]
-    if min(depth, default=0) < 0 or (depth and depth[-1]) or plain.count("$") % 2 or "^^" in plain:
+    if not in_pairs(text) or "^^" in plain:
         raise ValueError("its braces or dollars do not come in pairs")
     if not text.isprintable():
         raise ValueError("expected one line of printable characters")
     return text
+
+
+def in_pairs(text: str) -> bool:
+    """Whether braces and dollars of LaTeX come in pairs, commands and escaped signs apart."""
+    plain = re.sub(r"\\([a-zA-Z]+|.)", "", text)
+    depth = [plain[:end].count("{") - plain[:end].count("}") for end in range(len(plain) + 1)]
+    return min(depth) >= 0 and depth[-1] == 0 and plain.count("$") % 2 == 0
 
 
 class Label(Strict):

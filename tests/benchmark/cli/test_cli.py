@@ -390,6 +390,27 @@ def test_caption_label_and_names_of_a_paper_are_options(finished: Board, prunebe
     assert "citep" not in prunebench("table", finished.folder, "--set", name)[1]
 
 
+@pytest.mark.parametrize(
+    ("option", "text", "accepted"),
+    [
+        ("--caption", "Scores {of ours", False),
+        ("--caption", "Scores }of{ ours", False),
+        ("--caption", "At $x", False),
+        ("--caption", r"A \{ and 5 \$, \emph{ours}, $x_{1}$", True),
+        ("--label", "tab:a{b", False),
+        ("--label", "two words", False),
+        ("--label", "", False),
+        ("--label", "tab:glue_1-a.b", True),
+    ],
+)
+def test_latex_that_would_not_compile_is_refused(
+    finished: Board, prunebench: Command, option: str, text: str, accepted: bool
+) -> None:
+    code, out = prunebench("table", str(finished.folder), "--format", "latex", option, text)
+    assert (code == 0) == accepted, out
+    assert accepted or f"{option}: " in out
+
+
 @pytest.mark.parametrize("option", ["--caption", "--label"])
 @pytest.mark.parametrize("format", ["text", "markdown", "csv"])
 def test_a_caption_outside_of_latex_is_refused(finished: Board, prunebench: Command, option: str, format: str) -> None:
