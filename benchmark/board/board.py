@@ -180,8 +180,8 @@ class Board:
 
     def recorded(self) -> set[str]:
         """Ids of all records in the folder, also of runs under other settings, readable or not."""
-        names = (name.split(".", 1) for name in _names(self.records_folder) if "." in name)
-        return {stem for stem, ending in names if ending == "json"}
+        names = (name.removesuffix(".json") for name in _names(self.records_folder) if name.endswith(".json"))
+        return {name for name in names if "." not in name}
 
     def failures(self) -> dict[str, str]:
         """Reasons of failed cells by id, unless there is a record now."""

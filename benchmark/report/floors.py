@@ -55,12 +55,12 @@ def recomputed(
     made = []
     for record in records:
         place = (record.spec.task, record.data_fingerprint, record.counts.get("reported", 0))
-        known = task(record.spec.task)
-        if place not in splits and known is not None:
-            splits[place] = _split(known, record, load)
-        split = splits.get(place, UNKNOWN)
+        if place not in splits:
+            known = task(record.spec.task)
+            splits[place] = UNKNOWN if known is None else _split(known, record, load)
+        split = splits[place]
         now = replace(record, floor=split.floor) if split.floor and split.floor != record.floor else record
-        made.append(_checked(now, known, load) if _may_be_constant(now, split) else now)
+        made.append(_checked(now, task(record.spec.task), load) if _may_be_constant(now, split) else now)
     return made
 
 

@@ -46,7 +46,7 @@ def odd_ones(records: Sequence[Record], fingerprint: Callable[[Record], str], *f
     """Ids of the records whose fingerprint is not the commonest among those with equal `fields` of the spec."""
     groups: dict[tuple[str, ...], dict[str, list[str]]] = {}
     for record in records:
-        found = groups.setdefault(tuple([str(getattr(record.spec, field)) for field in fields]), {})
+        found = groups.setdefault(tuple([getattr(record.spec, field) for field in fields]), {})
         found.setdefault(fingerprint(record), []).append(record.id)
     odd: set[str] = set()
     for found in groups.values():
