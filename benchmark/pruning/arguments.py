@@ -60,6 +60,8 @@ def require_peak(value: object) -> None:
 
 def require_finite_weights(weights: PrunableWeights) -> None:
     """PrunebenchError where a weight to be pruned is not finite before training: no score ranks it."""
+    if weights.vector.is_meta:
+        return  # there are only shapes, of which launches are counted
     for matrix in weights.matrices:
         if bad := int((~torch.isfinite(matrix.parameter.detach())).sum()):
             raise PrunebenchError(
