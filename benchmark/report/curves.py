@@ -15,7 +15,7 @@ from benchmark.report.figures.ranks import rank_figure
 from benchmark.report.figures.score import score_figure
 from benchmark.report.figures.series import METHOD, Board, board_of
 from benchmark.report.figures.style import FORMATS, WIDTHS, lettering, save
-from benchmark.report.figures.training import training_figure
+from benchmark.report.figures.training import has_curves, training_figure
 from benchmark.report.names import Names, percent
 from benchmark.report.summary import Summary, summarize
 from benchmark.report.table import build_table
@@ -73,7 +73,7 @@ def figures(
     board = board_of(records, specs, rows, names=names, gate=gate)
     if any(board.cells.values()):
         yield "score-sparsity", "Score against sparsity", partial(score_figure, board, width=width)
-        yield "score-cost", "Score against training time", partial(cost_figure, board, width=width)
+        yield "score-cost", "Score against time", partial(cost_figure, board, width=width)
     found = summary or summarize(build_table(records, specs, rows=rows, gate=gate))
     if found is not None and len(found.grid.methods) > 2:
         yield "ranks", "Mean ranks and critical difference", partial(rank_figure, found, names, width)
@@ -84,7 +84,7 @@ def _by_task(board: Board, training: bool, width: float | None) -> "Iterator[tup
     for task, methods in board.cells.items():
         said = board.task(task)
         sparsities = sorted({s for by_sparsity in methods.values() for s in by_sparsity})
-        for sparsity in sparsities if training else []:
+        for sparsity in (s for s in sparsities if training and has_curves(board, task, s)):
             title = f"Training curves of {said} at {percent(sparsity)} sparsity"
             yield f"training-{slug(task)}-{sparsity:g}", title, partial(training_figure, board, task, sparsity, width)
         if has_layers(board, task):

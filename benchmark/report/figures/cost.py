@@ -69,8 +69,10 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
             label=board.method(DENSE),
         )  # fmt: skip
     axis.set_title(board.task(task), loc="left")
-    axis.set_xlabel("Training time (s)")
-    taken = [record.cost.train_seconds for cell in board.cells_of(task) for record in board.runs(cell)]
+    runs = [record for cell in board.cells_of(task) for record in board.runs(cell)]
+    taken = [record.cost.train_seconds for record in runs]
+    trained = not runs or any(record.spec.is_trained for record in runs)
+    axis.set_xlabel(f"{'Training' if trained else 'Pruning'} time (s)")
     if min(taken, default=0.0) > 0 and max(taken) > WIDE * min(taken):
         logarithmic(axis, "x")
     cells = board.cells_of(task)

@@ -23,6 +23,12 @@ PANELS: dict[str, Callable[[Point], float | None]] = {
 }
 
 
+def has_curves(board: Board, task: str, sparsity: float) -> bool:
+    """Whether any record of the task's cells at this sparsity has points of a curve: none does where nothing is trained."""
+    cells = (found[sparsity] for found in board.cells[task].values() if sparsity in found)
+    return any(record.curve for cell in cells for record in board.runs(cell))
+
+
 def training_figure(board: Board, task: str, sparsity: float, width: float | None = None) -> "Figure":
     """Means over seeds in bold, single seeds thin, and these alone where tables give no mean; `width` in inches.
 

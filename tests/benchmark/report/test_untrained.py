@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from benchmark.commands.export import card
 from benchmark.report.caption import describe
+from benchmark.report.curves import figures
 from benchmark.report.names import Names
 from benchmark.report.settings import settings_table
 from benchmark.suite.spec import RunSpec, Training
@@ -42,6 +43,17 @@ def test_a_model_card_does_not_claim_a_training() -> None:
     assert "Fine-tuned and pruned by prunebench with criterion `wanda`" in card(trained)
     assert "Pruned without training by prunebench with criterion `wanda`" in card(untrained)
     assert "Fine-tuned" not in card(untrained)
+
+
+def test_figures_of_a_board_without_training_show_no_curves_and_the_time_of_pruning() -> None:
+    specs = [make_spec(c, s, training=NONE, schedule="one_shot") for c in ("magnitude", "random") for s in (0.5, 0.7)]
+    records = [replace(make_record(spec), curve=[]) for spec in specs]
+    drawn = {name: draw for name, _, draw in figures(records, specs)}
+    assert not [name for name in drawn if name.startswith("training")]
+    assert {axis.get_xlabel() for axis in drawn["score-cost"]().axes} == {"Pruning time (s)"}
+    trained = {name: draw for name, _, draw in figures([make_record(s) for s in [make_spec("magnitude", 0.5)]])}
+    assert [name for name in trained if name.startswith("training")] == ["training-glue-rte-0.5"]
+    assert {axis.get_xlabel() for axis in trained["score-cost"]().axes} == {"Training time (s)"}
 
 
 def test_which_rows_are_calibrated_on_pruned_blocks() -> None:
