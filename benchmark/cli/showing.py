@@ -1,6 +1,5 @@
 """Commands that read records and show them; nothing is trained."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -93,15 +92,8 @@ def table(
             *(only or []),
             *([] if metric == "headline" else [metric]),
         ]
-        from benchmark.suite.labels import in_pairs
-
-        if caption is not None and not in_pairs(caption):
-            raise PrunebenchError("--caption: its braces or dollars do not come in pairs")
-        if label is not None and not re.fullmatch(r"[\w:.,+/-]+", label):
-            raise PrunebenchError(
-                f"--label: found {label!r}; expected letters, digits and : . , + / - _, as in tab:glue"
-            )
-        options = {"width": width, "wording": caption, "label": label or views.label_of(opened, parts)}
+        label = views.label_of(opened, parts) if label is None else label
+        options = {"width": width, "wording": caption, "label": label}
     elif caption is not None or label is not None:
         raise PrunebenchError("--caption and --label are of LaTeX tables: add --format latex")
     if only and (efficiency or measure):

@@ -15,6 +15,7 @@ from benchmark.report.fields import TableError
 from benchmark.report.sheet import Row, Sheet, Span, Words, folded, sheets
 from benchmark.report.show import LEGEND, Shown, caption, lettered, merged, remarks, show, symbols_of, trace_lines
 from benchmark.report.table import Table
+from benchmark.suite.labels import in_pairs
 
 WIDTHS = {"column": 219.0, "page": 455.0}
 """Points that a table may be wide."""
@@ -62,7 +63,8 @@ def write_latex(
     wording: str | None = None,
     label: str | None = None,
 ) -> str:
-    r"""`table` environments (`table*` for `width="page"`) that compile with \usepackage{booktabs}; TableError: an unknown width.
+    r"""`table` environments (`table*` for `width="page"`) that compile with \usepackage{booktabs}. TableError: an unknown
+    width, words or a label that LaTeX cannot set.
 
     Without a width, the table takes a column if it fits there whole and above the smallest print, else a page. `wording` is LaTeX
     that stands in place of the caption's own sentences, `label` is the key of \label; of several tables, each adds its number.
@@ -79,6 +81,10 @@ def write_latex(
         for part in folded(sheet, LONGEST)
     ]
     head = [r"% needs \usepackage{booktabs}", *(f"% {line}" for line in _comments(table, trace))]
+    if wording is not None and not in_pairs(wording):
+        raise TableError("caption: its braces or dollars do not come in pairs")
+    if label is not None and not re.fullmatch(r"[\w:.,+/-]+", label):
+        raise TableError(f"label: found {label!r}; expected letters, digits and : . , + / - _, as in tab:glue")
     texts = _Texts(wording, label or f"tab:{slug(table.title)}")
     floats = [
         _float(lettered(table, [sheet]), sheet, chosen, texts.of(number, len(made)))
