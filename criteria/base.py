@@ -82,8 +82,8 @@ class Criterion(ABC):
 
     stacks: ClassVar[bool] = False
     """Of criteria that see matrices: the methods that are overridden also take several matrices of one shape at once, [matrices, out,
-    in], each as if it were alone. So they are given on a GPU, where every operation costs a launch. Not beside calibration or
-    `compensate`."""
+    in], each as if it were alone. On a GPU, where every operation costs a launch, they get such stacks. Not together with
+    calibration or `compensate`."""
 
     calibration: ClassVar[int] = 8
     """How many training batches to show to `observe_inputs`, `observe_example` or `observe_hessian` before each masking."""

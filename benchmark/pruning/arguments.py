@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from benchmark.errors import PrunebenchError
 from benchmark.pruning.flat import PrunableWeights
 from benchmark.pruning.schedules.base import Schedule
+from benchmark.pruning.scores import all_finite
 from criteria.base import Criterion
 
 
@@ -60,8 +61,8 @@ def require_peak(value: object) -> None:
 
 def require_finite_weights(weights: PrunableWeights) -> None:
     """PrunebenchError where a weight to be pruned is not finite before training: no score ranks it."""
-    if weights.vector.is_meta:
-        return  # there are only shapes, of which launches are counted
+    if weights.vector.is_meta or all_finite(weights.vector.data):  # meta: only shapes, of which launches are counted
+        return
     for matrix in weights.matrices:
         if bad := int((~torch.isfinite(matrix.parameter.detach())).sum()):
             raise PrunebenchError(

@@ -113,6 +113,13 @@ class Scope:
         """Whether shares depend on what layers are fed; `quotas` then needs them."""
         return self._kind.by_inputs
 
+    def needs_inputs(self) -> PrunebenchError:
+        """The error of a scope whose shares depend on what layers are fed, where a model is trained."""
+        return PrunebenchError(
+            f"scope '{self}' shares the sparsity out by what the dense model's layers are fed: it prunes once, without training "
+            "(training.steps 0)"
+        )
+
     @property
     def settles_each(self) -> bool:
         """Whether no matrix competes with another, at a pattern's own sparsity."""
@@ -262,11 +269,8 @@ def _erk_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":
 
 
 def _fed_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":  # noqa: ARG001
-    """Refused: shapes do not say it."""
-    raise PrunebenchError(
-        f"scope '{scope}' shares the sparsity out by what the dense model's layers are fed: it prunes once, without training "
-        "(training.steps 0)"
-    )
+    """Shapes do not say it."""
+    raise scope.needs_inputs()
 
 
 def _pattern_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota] | None":

@@ -109,7 +109,7 @@ class Pruner:
         require_finite_weights(self.weights)
         self.scope.check(self.weights.shapes, sparsity)
         if self.scope.by_inputs:
-            self.scope.quotas(self.weights.shapes, sparsity)  # which says that it is for pruning without training
+            raise self.scope.needs_inputs()
         check_schedule(schedule, sparsity, total)
         self.model = model
         self.prunable_of = prunable_of(model)
@@ -178,12 +178,8 @@ class Pruner:
         with self.stopwatch.running():
             require_dtype(self)
             grad, step = self.weights.collect(), self.step(lr)
-            if (
-                finite is None and not self.saw_gradient
-            ):  # a loop that knows what is finite is ours, and waits for no GPU
-                self.saw_gradient = bool(grad.any())
-            if finite is None and not self.moved and not isinstance(lr, Tensor) and lr > 0:
-                self._observed = self.weights.vector.data.clone()
+            if finite is None:  # a loop that knows what is finite is ours, and waits for no GPU
+                self._watch(grad, lr)
             self.skipping = not (all_finite(grad) if finite is None else finite)
             # The gates that this forward pass used, before the states change.
             gates = self._gates(training=True) if self.criterion.latent else None
@@ -198,6 +194,14 @@ class Pruner:
             if gates is not None:
                 gate(grad, gates, out=grad)  # the chain rule through weight * gate
                 self.weights.point_at(self.weights.vector.data)
+
+    def _watch(self, grad: Tensor, lr: float) -> None:
+        """Look, until it was seen once, whether gradients are not all zeros, and keep the weights to see whether the optimizer moves
+        them."""
+        if not self.saw_gradient:
+            self.saw_gradient = bool(grad.any())
+        if not self.moved and not isinstance(lr, Tensor) and lr > 0:
+            self._observed = self.weights.vector.data.clone()
 
     def prune(self) -> None:
         """After the optimizer step: compute a new mask if one is due, and apply the mask if the schedule says so."""

@@ -35,7 +35,7 @@ def check_spec(spec: RunSpec) -> None:
         raise PrunebenchError(f"criterion '{spec.criterion}' trains through its mask: it needs call_point 'before'")
     scope.check((), spec.sparsity)
     if scope.by_inputs and spec.is_trained:
-        scope.quotas((), spec.sparsity)  # which says that it is for pruning without training
+        raise scope.needs_inputs()
     if spec.training.steps:
         check_schedule(registry.configure("schedules", spec.schedule), spec.sparsity, spec.training.steps)
 

@@ -20,7 +20,7 @@ DENSE = "dense"
 """The criterion of unpruned runs: no plugin, nothing is ranked."""
 
 SEED = "<seed>"
-"""Stands for a number in the text that an id is a hash of; no name holds it."""
+"""Stands for the seed in the text that an id is a hash of."""
 _AS_KEY = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 RANDOM = "random:"
@@ -197,7 +197,7 @@ class RunSpec(Strict):
         copied = self.__copy__()
         copied.__dict__["seed"] = seed
         if seed:  # 0 is the default, which ids leave out
-            copied.__dict__["id"] = _hashed(self._keyed_with_any_seed.replace(f'"{SEED}"', str(seed)))
+            copied.__dict__["id"] = _hashed(self._keyed_with_any_seed.replace(f'"seed":"{SEED}"', f'"seed":{seed}'))
         return copied
 
     @property

@@ -1,6 +1,6 @@
-"""Whether the tokens of a split say anything to the model: numbers that its embedding has, and words that its tokenizer knows.
+"""Checks the tokens of a split: ids that the model's embedding has, and words most of which the tokenizer knows.
 
-A vocabulary of another language, or one whose words were damaged, opens and trains; every word is the same unknown one.
+With a vocabulary of another language, or a damaged one, every word is the same unknown token, and training would not notice.
 """
 
 from typing import Any
@@ -11,8 +11,8 @@ from tasks.base import ModelError, TaskError
 from tasks.pipeline.features import Features
 
 UNKNOWN, ENOUGH = 0.5, 20
-"""The largest share of unknown words, which are a few in a hundred of a text in the tokenizer's language, and the number of words from
-which a share says anything."""
+"""The largest share of unknown words, and the fewest words of which a share is taken. In the tokenizer's own language a few words in a
+hundred are unknown."""
 
 
 def check_tokens(name: str, tokenizer: Any, vocabulary: int | None, features: Features, where: str) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +9,20 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from benchmark import cli
 from benchmark.board.board import Board
 from benchmark.board.outcomes import pack_outcomes
 from benchmark.board.record import Record, outcomes_path, save_record
 from benchmark.report.figures.layers import shortened
 from tests.faults.boards import finished
+from tests.faults.command import call
 
 LONG = "a" * 300
 
 
 def prunebench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> tuple[int, str]:
     """(exit code, everything that was printed) of a command."""
-    monkeypatch.setattr(sys, "argv", ["prunebench", *map(str, words)])
-    code = 0
-    try:
-        cli.main()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    told = capsys.readouterr()
-    return code, told.out + told.err
+    code, out, err = call(capsys, monkeypatch, *words)
+    return code, out + err
 
 
 def rewrite(board: Board, change: Any) -> None:

@@ -15,6 +15,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.machine import parallel
 from benchmark.machine.atomic import WriteError, disk_trouble, require_room
 from tests.benchmark.boards import finish, make_board
+from tests.faults.command import call
 
 UTF8_OFF = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
@@ -29,14 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(words: list[Any], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["prunebench", *map(str, words)])
-    code = 0
-    try:
-        cli.main()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    told = capfd.readouterr()
-    return code, told.out, told.err
+    return call(capfd, monkeypatch, *words)
 
 
 @pytest.mark.parametrize(
