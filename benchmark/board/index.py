@@ -43,6 +43,8 @@ PATIENCE = 10.0
 """Seconds to wait for another process that is writing the index."""
 AT_ONCE = 1000
 """Number of records that are parsed together."""
+PRINTED = ("prunebench", "commit", "torch", "device", "precision")
+"""What captions print of a record's environment."""
 FAILED = ".failed.json"
 PACKAGES = ("benchmark", "criteria", "tasks")
 GROUPS = ("prunebench.criteria", "prunebench.regularizers", "prunebench.schedules", "prunebench.tasks")
@@ -55,8 +57,9 @@ CREATE TABLE IF NOT EXISTS plans (name TEXT PRIMARY KEY, stamp TEXT, content BLO
 
 
 def shortened(record: Record) -> Record:
-    """The record with an empty curve and no layers, which is enough for tables."""
-    return replace(record, curve=[], sparsity=replace(record.sparsity, layers=[]))
+    """The record with an empty curve, no layers and of its environment what captions print, which is enough for tables."""
+    environment = {name: text for name, text in record.environment.items() if name in PRINTED}
+    return replace(record, curve=[], sparsity=replace(record.sparsity, layers=[]), environment=environment)
 
 
 def _id(spec: RunSpec) -> str:
@@ -106,10 +109,10 @@ class Index:
         }
 
     def summaries(self, cells: Iterable[RunSpec]) -> list[Record]:
-        """The readable records of these cells, sorted by id, with an empty curve and no layers."""
+        """The readable shortened records of these cells, in their order: a table goes through them so, and memory answers faster."""
         specs = {spec.id: spec.recorded() for spec in cells}
         decoder = Decoder(list[Record], dec_hook=lambda _, id_: specs[id_])
-        contents = [content for name, content in self.contents.items() if name.removesuffix(".json") in specs]
+        contents = [self.contents[name] for name in (f"{id_}.json" for id_ in specs) if name in self.contents]
         parts = (contents[i : i + AT_ONCE] for i in range(0, len(contents), AT_ONCE))
         return [record for part in parts for record in decoder.decode(b"[%b]" % b",".join(part))]
 
@@ -123,10 +126,11 @@ def _listed(folder: Path) -> tuple[dict[str, str], set[str]]:
             if entry.name.endswith(FAILED):
                 failures.add(entry.name.removesuffix(FAILED))
             elif entry.name.endswith(".json"):
-                stamps[entry.name] = ""  # gone again, or a link to nowhere
-                with suppress(OSError):
+                try:
                     at = entry.stat()
                     stamps[entry.name] = f"{at.st_mtime_ns} {at.st_ctime_ns} {at.st_size} {at.st_ino}"
+                except OSError:
+                    stamps[entry.name] = ""  # gone again, or a link to nowhere
     return dict(sorted(stamps.items())), failures
 
 

@@ -1,5 +1,7 @@
 """The command line: parses, calls, prints. It has no logic, and each command imports the heavy modules that it needs."""
 
+import atexit
+import gc
 import os
 import sys
 from pathlib import Path
@@ -18,6 +20,8 @@ LONGEST = 200
 
 def main() -> None:
     """The console script. Errors of input or of the machine are printed as one message, and the exit code is 2."""
+    # At its end Python looks for cycles in all that is left, half a second long where torch is loaded: nothing needs that.
+    atexit.register(gc.freeze)
     os.environ["MPLBACKEND"] = "agg"  # files alone are drawn, and one that does not exist would end the command
     if not os.environ.get("COLUMNS", "").strip("0").isdecimal():
         os.environ.pop("COLUMNS", None)  # a width that is none: of 0 columns nothing is printed

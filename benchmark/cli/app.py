@@ -111,7 +111,7 @@ RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try cells aga
 Compile = Annotated[
     bool, typer.Option("--compile", help="Put training steps through torch.compile: pays on GPUs in longer runs.")
 ]
-RARELY = (200_000, 50, 100)
+RARELY = (10_000_000, 50, 100)
 """Thresholds of Python's garbage collector for commands that only read: all that they make lives to their end, and scanning it again
 and again takes a sixth of a large board's table."""
 Format = Literal["text", "markdown", "latex", "html", "csv", "json"]

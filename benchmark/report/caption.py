@@ -5,6 +5,7 @@ A caption says what is compared (`subject_of`, `seeds_of`); the facts go below i
 """
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import TypeVar
 
 from benchmark.board.record import Record
@@ -97,31 +98,24 @@ def describe(
     return {name: text for name, text in facts.items() if text}
 
 
+RUN = attrgetter(
+    *("spec.task", "spec.model", "spec.data", "spec.training.batch_size", "cost.steps", "sparsity.prunable"),
+    *("model_fingerprint", "data_fingerprint"),
+)
+SAID = attrgetter("environment", "notes", "counts", "splits")
+"""What of a record enters the facts: what can be hashed, and the rest."""
+
+
 def _told_apart(records: Sequence[Record]) -> list[Record]:
     """The first of all records that say the same in every fact: of thousands a few are left."""
     told: list[Record] = []
-    found: dict[tuple[object, ...], list[Record]] = {}
+    found: dict[object, list[object]] = {}
     for record in records:
-        spec = record.spec
-        run = (spec.task, spec.model, spec.data, spec.training.batch_size, record.cost.steps, record.sparsity.prunable)
-        known = found.setdefault((run, record.model_fingerprint, record.data_fingerprint), [])
-        for other in known:
-            if _made_alike(record, other):
-                break
-        else:
-            known.append(record)
+        known, said = found.setdefault(RUN(record), []), SAID(record)
+        if said not in known:
+            known.append(said)
             told.append(record)
     return told
-
-
-def _made_alike(record: Record, other: Record) -> bool:
-    """Whether two records of one task, model and data say the same about their machine, their splits and themselves."""
-    return (
-        record.environment == other.environment
-        and record.notes == other.notes
-        and record.counts == other.counts
-        and record.splits.get("reported") == other.splits.get("reported")
-    )
 
 
 def _unit(records: Sequence[Record]) -> str:

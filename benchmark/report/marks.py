@@ -1,8 +1,9 @@
 """What is said about cells: best and second, and the notes a reader needs before trusting a number."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import attrgetter
 
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell
@@ -42,12 +43,12 @@ class Note:
     text: str
 
 
-def odd_ones(records: Sequence[Record], fingerprint: Callable[[Record], str], *fields: str) -> frozenset[str]:
-    """Ids of the records whose fingerprint is not the commonest among those with equal `fields` of the spec."""
-    groups: dict[tuple[str, ...], dict[str, list[str]]] = {}
+def odd_ones(records: Sequence[Record], fingerprint: str, *fields: str) -> frozenset[str]:
+    """Ids of the records whose field `fingerprint` is not the commonest among those with equal `fields` of the spec."""
+    groups: dict[object, dict[str, list[str]]] = {}
+    printed, place = attrgetter(fingerprint), attrgetter(*fields)
     for record in records:
-        found = groups.setdefault(tuple([getattr(record.spec, field) for field in fields]), {})
-        found.setdefault(fingerprint(record), []).append(record.id)
+        groups.setdefault(place(record.spec), {}).setdefault(printed(record), []).append(record.id)
     odd: set[str] = set()
     for found in groups.values():
         usual = min(found, key=lambda print_: (-len(found[print_]), print_))

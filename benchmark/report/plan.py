@@ -16,7 +16,8 @@ def planned(records: Sequence[Record], specs: Sequence[RunSpec]) -> tuple[list[R
         if record.id in by_id:
             raise TableError(f"two records of one run: {record.id} ({record.spec.cell})")
         by_id[record.id] = record
-    plan = [spec.recorded() for spec in specs] or sorted((record.spec for record in records), key=_natural)
+    plan = [by_id[spec.id].spec if spec.id in by_id else spec.recorded() for spec in specs]
+    plan = plan or sorted((record.spec for record in records), key=_natural)
     if not plan:
         raise TableError("nothing to show: no records and no planned runs")
     return list({spec.id: spec for spec in plan}.values()), by_id
@@ -35,11 +36,7 @@ def slots_of(
     if metric not in ("headline", "all") and metric not in every:
         raise TableError(f"metric: found '{metric}'; {choices(metric, ['headline', 'all', *every])}")
     shown = {task: _chosen(list(names), metric) for task, names in available.items()}
-    return [
-        _slot(spec, name, by_id.get(spec.id), failures.get(spec.id))
-        for spec in plan
-        for name in shown.get(spec.task, [""])
-    ]
+    return [_slot(spec, name, by_id, failures) for spec in plan for name in shown.get(spec.task, [""])]
 
 
 def alike(slots: Sequence[Slot], axes: Collection[str]) -> list[list[Slot]]:
@@ -53,11 +50,12 @@ def alike(slots: Sequence[Slot], axes: Collection[str]) -> list[list[Slot]]:
     return list(groups.values())
 
 
-def _slot(spec: RunSpec, metric: str, record: Record | None, failure: str | None) -> Slot:
+def _slot(spec: RunSpec, metric: str, by_id: Mapping[str, Record], failures: Mapping[str, str]) -> Slot:
+    record = by_id.get(spec.id)
     if record is None or metric not in record.metrics:
-        return Slot(spec, metric, None, failure)
-    if not isfinite(record.metrics[metric]):
-        return Slot(spec, metric, None, f"its record says {metric} = {record.metrics[metric]}")
+        return Slot(spec, metric, None, failures.get(spec.id))
+    if not isfinite(value := record.metrics[metric]):
+        return Slot(spec, metric, None, f"its record says {metric} = {value}")
     return Slot(spec, metric, record)
 
 

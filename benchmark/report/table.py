@@ -175,9 +175,9 @@ def build_table(
 def _facts(
     runs: Sequence[Sequence[RunSpec]], slots: Sequence[Slot], recorded: int, spread: str, metric: str
 ) -> dict[str, str]:
-    used = {slot.spec.id: slot.record for slot in slots if slot.record is not None}
+    used = list({slot.record.id: slot.record for slot in slots if slot.record is not None}.values())
     failed = {slot.spec.id for slot in slots if slot.failure is not None}
-    return describe(runs, list(used.values()), len(failed), recorded - len(used), spread, metric)
+    return describe(runs, used, len(failed), recorded - len(used), spread, metric)
 
 
 def refuse_incomplete(table: Table) -> None:
@@ -190,8 +190,8 @@ def refuse_incomplete(table: Table) -> None:
 def _grid(layout: Layout, axes: tuple[str, ...], used: Sequence[Record]) -> list[list[Cell]]:
     unique = list({record.id: record for record in used}.values())
     odd = {
-        "data": odd_ones(unique, lambda record: record.data_fingerprint, "task", *(f for f in ("data",) if f in axes)),
-        "model": odd_ones(unique, lambda record: record.model_fingerprint, "task", "model"),
+        "data": odd_ones(unique, "data_fingerprint", "task", *(f for f in ("data",) if f in axes)),
+        "model": odd_ones(unique, "model_fingerprint", "task", "model"),
     }
     all_optimistic = all(record.selected.optimistic for record in unique)
     grid = [[Cell() for _ in layout.columns] for _ in layout.rows]

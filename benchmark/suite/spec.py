@@ -252,13 +252,15 @@ class RunSpec(Strict):
 
         A task's file keeps its path, because tables load the task for its metrics.
         """
-        places = {"model": portable(self.model), "data": self.data if self.data in MODES else "files"}
-        names = {field: portable_plugin(getattr(self, field)) for field in ("criterion", "regularizer", "schedule")}
-        row = portable_plugin(self.tuned.row)
-        changes: dict[str, object] = {
-            name: value for name, value in (places | names).items() if value != getattr(self, name)
-        }
-        if row != self.tuned.row:
+        changes: dict[str, object] = {}
+        if (model := portable(self.model)) != self.model:
+            changes["model"] = model
+        if self.data not in MODES:
+            changes["data"] = "files"
+        for field in ("criterion", "regularizer", "schedule"):
+            if (name := portable_plugin(getattr(self, field))) != getattr(self, field):
+                changes[field] = name
+        if (row := portable_plugin(self.tuned.row)) != self.tuned.row:
             changes["tuned"] = self.tuned.model_copy(update={"row": row})
         return self.model_copy(update=changes) if changes else self
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from benchmark.board.index import PRINTED, shortened
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell
 from benchmark.report.fields import TableError
@@ -28,6 +29,15 @@ def test_means_spread_and_ids_of_a_full_board() -> None:
     assert found.sd == pytest.approx(0.5**0.5)
     assert found.ids == tuple(make_spec("magnitude", 0.5, seed=seed).id for seed in (0, 1))
     assert table.incomplete() == []
+
+
+def test_shortened_records_give_the_same_table() -> None:
+    specs, records = make_board()
+    machine = {name: f"{name} of this machine" for name in (*PRINTED, "python", "numpy", "date")}
+    whole = [msgspec.structs.replace(record, environment=machine) for record in records]
+    table = build_table([shortened(record) for record in whole], specs)
+    assert table == build_table(whole, specs)
+    assert all(machine[name] in table.facts["Made with"] for name in PRINTED)
 
 
 def test_dense_comes_first_with_one_value_per_task_under_every_sparsity() -> None:
