@@ -5,7 +5,6 @@ named and does not.
 """
 
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -14,26 +13,22 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from benchmark.board.board import Board, Source
-from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record, RecordError, load_record, record_path
 from benchmark.board.weights import read_weights, weights_path
 from benchmark.commands.verify_others import Others
+from benchmark.commands.verify_outcomes import corpus_metrics, label_problems, outcome_problems, rounding_noise
 from benchmark.commands.verify_spec import spec_problems, unread
-from benchmark.commands.views import aggregate
 from benchmark.engine.sources import refuse_other_sources
 from benchmark.errors import PrunebenchError
 from benchmark.machine.safe_read import MAX_RECORD, read_regular_file
-from benchmark.plugins import registry
 from benchmark.pruning.masks import parse_scope
 from benchmark.pruning.prunable import find_prunable
 from benchmark.suite.spec import RunSpec
 from benchmark.training.run import PRECISIONS, Options, open_task
 from tasks.base import ModelError, Prepared
-from tasks.metrics.classification import is_constant
 from tasks.pipeline.checkpoints import RANDOM
 
 ENDINGS = (".predictions.json.gz", ".failed.json", ".json", ".npz")
@@ -100,7 +95,11 @@ def verify(
         other = first.setdefault(spec.task, record)
         yield from (
             Finding(_named(spec), words)
-            for words in (*record_problems(board, record), *_source(record, other), *_labels(board, record, other))
+            for words in (
+                *record_problems(board, record),
+                *_source(record, other),
+                *label_problems(board, record, other),
+            )
         )
         yield from (Finding(_named(spec), words, wrong=False) for words in rounding_noise(board, record))
         yield from (Finding(_named(one), words, wrong) for one, words, wrong in others.add(record))
@@ -171,24 +170,11 @@ def _zeros_beyond(record: Record, prepared: Prepared) -> Iterator[Finding]:
             return
 
 
-def corpus_metrics(board: Board, record: Record) -> set[str]:
-    """Metrics that the record's outcomes do not give: one number of a whole corpus, as some of the evaluate hub's."""
-    if unread(record.spec.task):
-        return set()
-    try:
-        again = aggregate(record.spec.task)(load_outcomes(board.records_folder, record))
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # said as a problem of the record
-        return set()
-    return {name for name in record.metrics if name not in again}
-
-
 def record_problems(board: Board, record: Record) -> Iterator[str]:
     """What is wrong with a readable record, its outcomes, its teacher and its kept weights."""
     yield from spec_problems(record)
     yield from _written_once(record_path(board.records_folder, record.id))
-    yield from _outcomes(board, record)
+    yield from outcome_problems(board, record)
     if record.teacher is not None:
         if record.teacher != record.spec.dense().id:
             yield f"names {record.teacher} as its teacher, expected {record.spec.dense().id}"
@@ -256,85 +242,6 @@ def _written_once(path: Path) -> Iterator[str]:
         json.loads(read_regular_file(path, MAX_RECORD), object_pairs_hook=pairs)
     if twice:
         yield f"its file gives '{twice[0]}' twice"
-
-
-def _labels(board: Board, record: Record, other: Record) -> Iterator[str]:
-    """Whether two records of one task have the same outcomes, scored against the same labels, example for example."""
-    if record is other or record.data_fingerprint != other.data_fingerprint:
-        return
-    try:
-        found, expected = (load_outcomes(board.records_folder, one) for one in (record, other))
-    except RecordError:  # said already
-        return
-    if found.keys() != expected.keys():
-        yield f"has the outcomes {', '.join(found)}, {_named(other.spec)} {', '.join(expected)}"
-    own, first = found.get("label"), expected.get("label")
-    if own is not None and first is not None and not np.array_equal(own, first):
-        yield f"was scored against other labels than {_named(other.spec)}"
-
-
-def _outcomes(board: Board, record: Record) -> Iterator[str]:
-    try:
-        outcomes = load_outcomes(board.records_folder, record)
-    except RecordError as error:
-        yield f"{error.path.name}: {error.reason}"
-        return
-    count = record.counts.get("reported")
-    for name, values in outcomes.items():
-        if values.shape[:1] != (count,):
-            yield f"outcome '{name}' has shape {values.shape} for {count} reported examples"
-        elif values.ndim > 1 and values.size == len(values):
-            yield f"outcome '{name}' has shape {values.shape}, expected ({len(values)},)"
-        if not np.isfinite(values).all():
-            yield f"outcome '{name}' is not finite"
-    if unread(record.spec.task):
-        return
-    try:
-        again = aggregate(record.spec.task)(outcomes)
-        task = registry.configure("tasks", record.spec.task)
-        headline, errors = task.metric, task.lower_is_better
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a task's own code, on outcomes that it may not expect
-        yield f"its metrics cannot be made again from its outcomes ({type(error).__name__}: {error})"
-        return
-    if record.metric != headline:
-        yield f"its headline is {record.metric} {record.metrics[record.metric]}, that of its task is {headline}"
-    if sorted(record.lower_is_better) != sorted(errors & record.metrics.keys()):
-        yield f"says that less is better of {record.lower_is_better}, its task says {sorted(errors & record.metrics.keys())}"
-    noise = _noise(outcomes, record)
-    for name in sorted(again.keys() & record.metrics.keys() - noise):
-        if not math.isclose(again[name], record.metrics[name], rel_tol=1e-9, abs_tol=1e-9):
-            yield f"{name} is {record.metrics[name]}, its outcomes give {again[name]}"
-
-
-def rounding_noise(board: Board, record: Record) -> Iterator[str]:
-    """Correlations that an earlier version made of one answer's last bits: worth knowing, no damage."""
-    if not record.metrics.keys() & {"pearson", "spearman"}:
-        return
-    try:
-        noise = _noise(load_outcomes(board.records_folder, record), record)
-    except RecordError:  # said already
-        return
-    if noise:
-        found = ", ".join(f"{name} {record.metrics[name]:.2f}" for name in sorted(noise))
-        yield f"records {found}, rounding noise of a constant prediction: no correlation, shown as 0"
-
-
-def _noise(outcomes: Mapping[str, np.ndarray[Any, Any]], record: Record) -> set[str]:
-    """Names of the correlations that are not 0 only for the last bits of a constant prediction."""
-    found: set[str] = set()
-    prediction, label = outcomes.get("prediction"), outcomes.get("label")
-    if prediction is None or label is None or not is_constant(prediction) or not np.ptp(prediction):
-        return found
-    from scipy.stats import pearsonr, rankdata
-
-    sides = {"pearson": (prediction, label), "spearman": (rankdata(prediction), rankdata(label))}
-    for name, (one, other) in sides.items():
-        raw = 100 * float(pearsonr(one.astype(np.float64), other.astype(np.float64)).statistic)
-        if name in record.metrics and record.metrics[name] and abs(record.metrics[name] - raw) < 1e-3:
-            found.add(name)
-    return found
 
 
 def _source(record: Record, other: Record) -> Iterator[str]:

@@ -20,7 +20,8 @@ from benchmark.board.weights import read_weights, save_weights, weights_path
 from benchmark.commands.export import export_cell
 from benchmark.commands.new import new
 from benchmark.commands.rerun import Rerun, compare
-from benchmark.commands.verify import model_findings, of_exported, record_problems, rounding_noise, verify_board
+from benchmark.commands.verify import model_findings, of_exported, record_problems, verify_board
+from benchmark.commands.verify_outcomes import rounding_noise
 from benchmark.errors import PrunebenchError
 from tasks.formats.sources import MINI
 from tests.benchmark.boards import finish, make_board
