@@ -25,7 +25,7 @@ def test_it_gets_its_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     board = new("board", "mine", tmp_path).paths[0].parent
     small = {"training": {"steps": 4, "batch_size": 4, "eval_examples": 20, "max_length": 32}, "sparsities": [0.5]}
     assert compare(widen(board, ["agreement"], small), "*", Settings(device="cpu")) == 0
-    assert f"{MARK}agreement" in capsys.readouterr().out
+    assert f"{MARK}Agreement" in capsys.readouterr().out
     records, _ = load_records(board / "records")
     assert [record.spec.criterion for record in records] == ["agreement"]
     assert records[0].spec.plugins.criterion.startswith("prunebench-agreement 0.1.0 ")
