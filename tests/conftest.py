@@ -1,11 +1,12 @@
-"""Fixtures and settings of all tests: caches of their own, the shared folder of real data where it is at hand, property tests
-without deadline."""
+"""Fixtures and settings of all tests: caches of their own, the devices of this machine, the shared folder of real data where it is
+at hand, property tests without deadline."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 
 settings.register_profile("patient", deadline=None, max_examples=50)  # the machine may be busy
@@ -18,6 +19,12 @@ def _own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PRUNEBENCH_CACHE", str(tmp_path_factory.mktemp("caches")))
         yield
+
+
+@pytest.fixture(scope="session", params=["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"])
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """Every kind of device that this machine has, one after the other; `pytest -k cuda` runs the tests on a GPU alone."""
+    return torch.device(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -56,8 +56,9 @@ def data(width: int = 4, count: int = 6, seed: int = 1) -> dict[str, Tensor]:
 
 
 def loss_of(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-    """Mean squared error."""
-    loss: Tensor = (model(batch["x"]) - batch["y"]).square().mean()
+    """Mean squared error, where the model lies."""
+    x, y = (batch[name].to(next(model.parameters()).device) for name in ("x", "y"))
+    loss: Tensor = (model(x) - y).square().mean()
     return loss
 
 
@@ -113,7 +114,7 @@ class Given(Criterion):
 
     def score(self, state: State, weight: Tensor) -> Tensor:
         """The given scores."""
-        return torch.tensor(self.scores).view(weight.shape)
+        return torch.tensor(self.scores, device=weight.device).view(weight.shape)
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def snapshot(model: nn.Module) -> Tensor:
 def pushed(model: nn.Module, pruner: Pruner, grad: list[list[float]], lr: float = 0.1) -> list[list[float]]:
     """The matrix of `one_matrix` after one SGD step with this gradient and the pruner's part in it."""
     weight = weight_of(model)
-    weight.grad = torch.tensor(grad, dtype=torch.float32)
+    weight.grad = torch.tensor(grad, dtype=torch.float32, device=weight.device)
     pruner.observe(lr)
     with torch.no_grad():
         pruner.weights.vector.sub_(pruner.weights.grad, alpha=lr)

@@ -1,4 +1,4 @@
-"""Devices that the tests run on: the CPU always, CUDA where there is one.
+"""A device that is compared with the CPU; `device`, the devices that a test runs on, is in tests/conftest.py.
 
 PRUNEBENCH_DEVICE_TESTS=cpu lets the CPU stand in where a device is compared with it: a rehearsal, in which nothing can differ.
 """
@@ -9,12 +9,6 @@ import pytest
 import torch
 
 CUDA = torch.cuda.is_available()
-
-
-@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not CUDA, reason="no CUDA device here"))])
-def device(request: pytest.FixtureRequest) -> torch.device:
-    """A device on which what must hold anywhere is tested."""
-    return torch.device(request.param)
 
 
 @pytest.fixture

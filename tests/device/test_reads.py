@@ -1,19 +1,24 @@
-"""What a training step asks of a device, seen on torch's `meta` device: between maskings the host reads nothing, and launches are few.
+"""What a training step asks of a device, seen on torch's `meta` device: between maskings the host reads nothing, launches are few,
+and no tensor was left on the CPU.
 
 Launches are stated for MiniLM's shape (36 prunable matrices) and BERT-base's (72).
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from benchmark.bench.stepper import BERT_BASE, MINILM, Shape, loss_of
+from benchmark.bench.stepper import BERT_BASE, MINILM, TINY, Shape, loss_of
 from benchmark.bench.stepper import batch as batch_of
 from benchmark.plugins import registry
+from benchmark.pruning.calibrate import calibrator
 from benchmark.pruning.flat import PrunableWeights
 from benchmark.pruning.masks import make_mask, parse_scope
 from benchmark.pruning.prunable import find_prunable
@@ -51,6 +56,49 @@ EACH = {"random": (0, 1), "wanda": (0, 1), "sparsegpt": (0, 1), "obert": (0, 1)}
 
 STACKS = {"soft_movement": (17, 9), "soft_movement[rule=matched]": (17, 5), "l0": (43, 19)}
 """As EACH, of each shape that matrices have, of which a Transformer has three: these criteria see stacks."""
+
+
+def here(*shape: int) -> Tensor:
+    """Zeros on the CPU."""
+    return torch.zeros(shape)
+
+
+def away(*shape: int) -> Tensor:
+    """Zeros, if it had values, on the device."""
+    return torch.zeros(shape, device=META)
+
+
+MIXED: dict[str, Callable[[], object]] = {
+    "a sum": lambda: away(3) + here(3),
+    "a sum in place": lambda: away(3).add_(here(3)),
+    "a result elsewhere": lambda: torch.mul(away(3), away(3), out=here(3)),
+    "a product": lambda: away(2, 3) @ here(3, 2),
+    "a layer": lambda: F.linear(away(2, 3), here(4, 3)),
+    "a mask": lambda: away(3).masked_fill_(here(3) > 0, 1.0),
+    "a choice": lambda: torch.where(here(3) > 0, away(3), 1.0),
+    "places": lambda: away(3)[here(3).long()],
+    "places on the device": lambda: here(3)[away(3).long()],
+    "gathering": lambda: away(3).gather(0, here(3).long()),
+    "scattering": lambda: away(3).scatter_(0, here(3).long(), 1.0),
+    "edges": lambda: torch.bucketize(away(3), here(2)),
+    "one behind the other": lambda: torch.cat([away(3), here(3)]),
+    "many at once": lambda: torch._foreach_add([away(3)], [here(3)]),
+    "embeddings": lambda: F.embedding(here(3).long(), away(4, 2)),
+    "labels": lambda: F.cross_entropy(away(3, 2), here(3).long()),
+}
+
+
+@pytest.mark.parametrize("mistake", MIXED)
+def test_tensors_of_two_devices_are_noticed(mistake: str) -> None:
+    with Watch(), pytest.raises((AssertionError, RuntimeError), match=r"on the device and on the CPU|same device"):
+        MIXED[mistake]()
+
+
+def test_numbers_and_moves_are_no_mistake() -> None:
+    with Watch() as seen:
+        assert (away(3) + here()).mul_(2.0).copy_(here(3)).to("meta").device == META
+        assert here(3).to(META).device == META
+    assert not seen.reads
 
 
 class Unseeded:
@@ -105,6 +153,25 @@ def test_between_maskings_nothing_is_read_and_little_launched(
     observing, masking = (EACH | STACKS).get(criterion, (0, 0))
     assert most[0] <= WHOLE.get(criterion, 1) + observing * parts
     assert most[1] <= MASKING + masking * parts
+
+
+@pytest.mark.parametrize("scope", ["global", "row", "2:4"])
+@pytest.mark.parametrize("by_block", [False, True])
+@pytest.mark.parametrize("criterion", ["fisher", "grasp", "wanda", "sparsegpt", "obert[block=4]"])
+def test_calibration_leaves_nothing_on_the_cpu(criterion: str, by_block: bool, scope: str) -> None:
+    """It reads, and takes its time; how often is said by `pytest -rP`."""
+    shape = replace(TINY, layers=1)
+    model, batch = bert(shape), {name: tensor.to(META) for name, tensor in batch_of(shape, torch.device("cpu")).items()}
+    batch["index"] = torch.arange(shape.batch, device=META)
+    schedule = Cubic(initial=1, final=1, window=1)
+    pruner = Pruner(model, registry.configure("criteria", criterion), schedule, sparsity=0.5, total=3, scope=scope)
+    pruner.calibrate = calibrator(model, lambda net, one: loss_of(net, dict(one)), lambda n: [batch] * n, by_block)
+    with Watch() as seen:
+        for _ in range(3):
+            pruner.observe(0.1, finite=True)
+            pruner.prune()
+    print(f"{criterion}, {scope}: {seen.launches} launches, {seen.reads.total()} reads")
+    assert pruner.last_masking == (3, 0.5)
 
 
 MODEL = {"MiniLM shape": (230, 360), "BERT-base shape": (430, 690)}

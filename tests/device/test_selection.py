@@ -42,6 +42,11 @@ def test_the_lowest_go(case: str, n: int, device: torch.device) -> None:
         assert torch.equal(keep_highest(there, k).cpu(), by_sorting(scores, k)), f"{k} of {n}"
 
 
+def test_more_scores_than_a_float_counts(accelerator: torch.device) -> None:
+    scores, k = torch.randn(20_000_001, generator=torch.Generator().manual_seed(0)), 16_000_001
+    assert torch.equal(keep_highest(scores.to(accelerator), k).cpu(), keep_highest(scores, k))
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_lowest_of_each_row_go(case: str, device: torch.device) -> None:
     rows = scores_of(case, 70_000).view(7, 10_000)

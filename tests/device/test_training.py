@@ -1,27 +1,22 @@
-"""Training on every device: the optimizer, whole and resumed runs bit for bit, batches on their way, and generated text."""
+"""Training on every device: the optimizer, steps as graphs, batches on their way, and generated text. Whole and resumed runs are in
+tests/benchmark/training/test_checkpoint.py, which runs on every device too."""
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from benchmark.machine import environment, interrupt
+from benchmark.machine import environment
 from benchmark.pruning.flat import PrunableWeights
 from benchmark.pruning.prunable import find_prunable
 from benchmark.suite.spec import RunSpec, Training
-from benchmark.training.checkpoint import Checkpointer
 from benchmark.training.optimizer import FlatOptimizer
 from benchmark.training.prefetch import prefetched
 from benchmark.training.run import Options, open_task, run
-from benchmark.training.train import Run
-from tasks.base import Evaluation
 from tasks.pipeline.decided import DECISIONS
 from tasks.pipeline.generation import Plan, search
-from tests.benchmark.toy_task import ToyTask
 from tests.device.test_pruner import net
 
 
@@ -51,81 +46,6 @@ def test_the_flat_optimizer_is_the_usual_one(name: str, device: torch.device) ->
         usual.zero_grad()
     for ours, theirs in zip(model.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
-
-
-ROWS: list[dict[str, Any]] = [
-    {"criterion": "dense", "sparsity": 0.0},
-    {"criterion": "magnitude"},
-    {"criterion": "magnitude", "schedule": "iterative"},
-    {"criterion": "magnitude", "regularizer": "rdrop"},
-    {"criterion": "magnitude", "training": {"optimizer": "adamax"}},
-    {"criterion": "random"},
-    {"criterion": "gradient"},
-    {"criterion": "taylor"},
-    {"criterion": "sensitivity"},
-    {"criterion": "principled"},
-    {"criterion": "principled", "call_point": "after", "scope": "published"},
-    {"criterion": "principled", "regularizer": "self_regularization"},
-    {"criterion": "principled", "regularizer": "distillation"},
-    {"criterion": "movement", "scope": "layer"},
-    {"criterion": "movement[score_optimizer=adam]"},
-    {"criterion": "soft_movement"},
-    {"criterion": "l0"},
-    {"criterion": "fisher"},
-    {"criterion": "grasp"},
-    {"criterion": "wanda"},
-    {"criterion": "sparsegpt"},
-    {"criterion": "obert[block=4]"},
-]
-
-
-class OnDevice(ToyTask):
-    """The toy task, which makes sure where its model lies."""
-
-    def __init__(self, device: torch.device) -> None:
-        super().__init__()
-        self.device = device
-
-    def forward(self, model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Squared errors and predictions."""
-        logits: Tensor = model(batch["x"])
-        return (logits[:, 0] - batch["y"]).square(), logits
-
-    def evaluate(self, model: nn.Module, split: str) -> Evaluation:
-        """As scripted."""
-        assert {p.device.type for p in model.parameters()} == {self.device.type}
-        return super().evaluate(model, split)
-
-
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join(map(str, row.values()))[:50])
-def test_a_run_again_and_resumed_gives_the_same_bits(
-    row: dict[str, Any], device: torch.device, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("benchmark.training.run.open_task", lambda *_: OnDevice(device))
-    training = {"steps": 12, "batch_size": 8, "lr": 0.01, "checkpoints": 4} | row.get("training", {})
-    spec = RunSpec.model_validate({"task": "toy", "sparsity": 0.5} | row | {"training": training})
-    options = Options(device=device.type)
-    whole, again = run(spec, options), run(spec, options)
-    before = Checkpointer.after_step
-
-    def stop(checkpointer: Checkpointer, job: Run) -> None:
-        if job.step == 5 and not job.resumed and job.spec.id == whole.record.id:
-            interrupt.request_stop()
-        before(checkpointer, job)
-
-    monkeypatch.setattr(Checkpointer, "after_step", stop)
-    saving = Options(device=device.type, checkpoints=tmp_path)
-    with pytest.raises(interrupt.Interrupted), interrupt.catching():
-        run(spec, saving)
-    with interrupt.catching():
-        resumed = run(spec, saving)
-    assert resumed.record.cost.resumed == [5]
-    assert whole.record.sparsity.met or not whole.record.sparsity.exact
-    first, second, third = (
-        torch.cat([p.detach().flatten() for p in result.model.parameters()]) for result in (whole, again, resumed)
-    )
-    assert torch.equal(first, second), f"two runs differ by {(first - second).abs().max():.2g}"
-    assert torch.equal(first, third), f"the resumed run differs by {(first - third).abs().max():.2g}"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs")

@@ -1,11 +1,13 @@
 """Counts what a device would be asked to launch, and what the host would wait for, on any machine.
 
 A tensor on torch's `meta` device has no values, so that the code takes the branches that it takes on a GPU and every value that the
-host reads is seen: a read (`.item()`, `if tensor`) is answered with 1 here and noted by the line that asked for it.
+host reads is seen: a read (`.item()`, `if tensor`) is answered with 1 here and noted by the line that asked for it. An operation on
+tensors of both devices raises, as it would on a GPU; torch itself lets many of them pass on `meta`.
 """
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ NO_LAUNCH = {
     "squeeze", "permute", "as_strided", "empty", "empty_like", "empty_strided", "unbind", "_reshape_alias",
 }  # fmt: skip
 """Views and memory: nothing that runs on the device."""
+
+MOVES = {"copy_", "_to_copy", "_foreach_copy_"}
+"""What takes tensors from one device to another."""
 
 PACKAGES = ("benchmark", "criteria", "tasks", "transformers")
 
@@ -40,11 +45,24 @@ class Watch(TorchDispatchMode):
         if away and func is torch.ops.aten.nonzero.default:
             self.reads[_line()] += 1
             return torch.zeros(args[0].numel(), args[0].dim(), dtype=torch.int64, device=META)
+        if away and func is torch.ops.aten.index.Tensor:
+            args = (args[0], [place for one in args[1] for place in self._places(one)])
+        if away and func.overloadpacket.__name__ not in MOVES and any(map(_is_here, (*args, *kwargs.values()))):
+            raise AssertionError(f"{_line()}: {func} of tensors on the device and on the CPU")
         given = func(*args, **kwargs)
+        if away and func is torch.ops.aten.index.Tensor:
+            args = (args[0], [place for one in args[1] for place in self._places(one)])
         if away and func.overloadpacket.__name__ not in NO_LAUNCH:
             self.launches += 1
             self.bytes += _bytes((*args, *kwargs.values(), given))
         return given
+
+    def _places(self, index: torch.Tensor | None) -> Sequence[torch.Tensor | None]:
+        """Places of one dimension each where a tensor is indexed; the host waits to know how many a mask has: here, all."""
+        if index is None or index.dtype != torch.bool:
+            return [index]
+        self.reads[_line()] += 1
+        return torch.zeros(index.numel(), index.dim(), dtype=torch.int64, device=index.device).unbind(1)
 
 
 def _is_away(value: Any) -> bool:
@@ -53,6 +71,13 @@ def _is_away(value: Any) -> bool:
     return (
         value == META if isinstance(value, torch.device) else isinstance(value, torch.Tensor) and value.device == META
     )
+
+
+def _is_here(value: Any) -> bool:
+    """Whether a tensor lies on the CPU; one without dimensions may, for it is sent along as a number."""
+    if isinstance(value, (list, tuple)):
+        return any(map(_is_here, value))
+    return isinstance(value, torch.Tensor) and value.device.type == "cpu" and value.dim() > 0
 
 
 def _bytes(value: Any) -> int:

@@ -30,8 +30,8 @@ def state(model: nn.Module) -> Tensor:
 # Views.
 
 
-def test_parameters_are_views_of_the_vector() -> None:
-    model = Blocks()
+def test_parameters_are_views_of_the_vector(device: torch.device) -> None:
+    model = Blocks().to(device)
     before = copy.deepcopy(model.state_dict())
     weights = flatten(model)
     assert weights.shapes == [(8, 4), (4, 8)]
@@ -43,8 +43,8 @@ def test_parameters_are_views_of_the_vector() -> None:
     assert weights.vector[32].item() == 3
 
 
-def test_backward_writes_into_the_flat_gradient() -> None:
-    model = Blocks()
+def test_backward_writes_into_the_flat_gradient(device: torch.device) -> None:
+    model = Blocks().to(device)
     weights = flatten(model)
     backward(model, 0)
     collected = torch.cat([p.grad.flatten() for p in weights.parameters if p.grad is not None])
@@ -53,9 +53,9 @@ def test_backward_writes_into_the_flat_gradient() -> None:
     assert torch.equal(weights.collect(), collected)
 
 
-def test_replaced_gradients_are_still_collected() -> None:
+def test_replaced_gradients_are_still_collected(device: torch.device) -> None:
     """`optimizer.zero_grad` sets gradients to None by default, and backward then makes tensors of its own."""
-    model, twin = Blocks(), Blocks()
+    model, twin = Blocks().to(device), Blocks().to(device)
     weights, expected = flatten(model), flatten(twin)
     backward(model, 0)
     weights.collect()
@@ -68,8 +68,8 @@ def test_replaced_gradients_are_still_collected() -> None:
                for p, part in zip(weights.parameters, weights.parts(weights.grad), strict=True))  # fmt: skip
 
 
-def test_a_missing_gradient_counts_as_zero() -> None:
-    model = Blocks()
+def test_a_missing_gradient_counts_as_zero(device: torch.device) -> None:
+    model = Blocks().to(device)
     weights = flatten(model)
     backward(model, 0)
     weights.parameters[0].grad = None
@@ -78,8 +78,8 @@ def test_a_missing_gradient_counts_as_zero() -> None:
     assert grad[32:].all()
 
 
-def test_transposed_matrices_are_seen_as_out_by_in() -> None:
-    model = Blocks(conv=True)
+def test_transposed_matrices_are_seen_as_out_by_in(device: torch.device) -> None:
+    model = Blocks(conv=True).to(device)
     weights = flatten(model)
     first, second = weights.views(weights.vector.data)
     assert first.shape == (8, 4)
@@ -87,8 +87,8 @@ def test_transposed_matrices_are_seen_as_out_by_in() -> None:
     assert second.data_ptr() == weight_of(model, 1).data_ptr()
 
 
-def test_other_precisions_become_fp32() -> None:
-    parameter = nn.Parameter(torch.tensor([1.0, 0.1], dtype=torch.float16))
+def test_other_precisions_become_fp32(device: torch.device) -> None:
+    parameter = nn.Parameter(torch.tensor([1.0, 0.1], dtype=torch.float16, device=device))
     flat = Flat([parameter])
     assert flat.vector.dtype == torch.float32
     assert flat.vector.tolist() == [1.0, 0.0999755859375]
@@ -104,10 +104,10 @@ def test_prunable_weights_of_other_precisions_are_refused() -> None:
 
 
 def train_both(
-    training: Training, width: int, reference: type[torch.optim.Optimizer], **options: object
+    device: torch.device, training: Training, width: int, reference: type[torch.optim.Optimizer], **options: object
 ) -> list[Tensor]:
     """Final weights of a model trained on flat vectors, and of its twin trained by torch's own optimizer."""
-    flat, twin = Blocks(width), Blocks(width)
+    flat, twin = Blocks(width).to(device), Blocks(width).to(device)
     ours = FlatOptimizer(flat, flatten(flat), training)
     groups = [
         {"params": [p for p in twin.parameters() if p.dim() > 1], "weight_decay": training.weight_decay},
@@ -127,26 +127,26 @@ def train_both(
     return [state(flat), state(twin)]
 
 
-def test_flat_adamw_is_adamw_bitwise() -> None:
+def test_flat_adamw_is_adamw_bitwise(device: torch.device) -> None:
     """Every size here fills whole registers; see `Flat` about the few entries of a model that do not."""
-    ours, theirs = train_both(Training(lr=0.01, weight_decay=0.1), 32, torch.optim.AdamW, fused=True)
+    ours, theirs = train_both(device, Training(lr=0.01, weight_decay=0.1), 32, torch.optim.AdamW, fused=True)
     assert torch.equal(ours[:-1], theirs[:-1])
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
 
 
-def test_flat_adamw_is_adamw_to_rounding_at_odd_sizes() -> None:
-    ours, theirs = train_both(Training(lr=0.01, weight_decay=0.1), 7, torch.optim.AdamW, foreach=False)
+def test_flat_adamw_is_adamw_to_rounding_at_odd_sizes(device: torch.device) -> None:
+    ours, theirs = train_both(device, Training(lr=0.01, weight_decay=0.1), 7, torch.optim.AdamW, foreach=False)
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
-def test_flat_adamax_is_adamax_bitwise() -> None:
+def test_flat_adamax_is_adamax_bitwise(device: torch.device) -> None:
     training = Training(lr=0.01, weight_decay=0.1, optimizer="adamax")
-    ours, theirs = train_both(training, 7, torch.optim.Adamax, foreach=True)
+    ours, theirs = train_both(device, training, 7, torch.optim.Adamax, foreach=True)
     assert torch.equal(ours, theirs)
 
 
-def test_frozen_parameters_stay() -> None:
-    model = Blocks()
+def test_frozen_parameters_stay(device: torch.device) -> None:
+    model = Blocks().to(device)
     model.head.requires_grad_(False)
     optimizer = FlatOptimizer(model, flatten(model), Training(lr=0.1))
     head = model.head.weight.clone()
@@ -155,16 +155,16 @@ def test_frozen_parameters_stay() -> None:
     assert torch.equal(model.head.weight, head)
 
 
-def test_biases_do_not_decay() -> None:
-    model = Blocks()
+def test_biases_do_not_decay(device: torch.device) -> None:
+    model = Blocks().to(device)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     FlatOptimizer(model, flatten(model), Training(lr=0.1, weight_decay=0.5)).step(0.1)  # gradients are zero
     for name, value in model.state_dict().items():
         torch.testing.assert_close(value, before[name] * (0.95 if name.endswith("weight") else 1))
 
 
-def test_clip_is_the_joint_norm() -> None:
-    model, twin = Blocks(), Blocks()
+def test_clip_is_the_joint_norm(device: torch.device) -> None:
+    model, twin = Blocks().to(device), Blocks().to(device)
     optimizer = FlatOptimizer(model, flatten(model), Training())
     backward(model, 0)
     backward(twin, 0)
@@ -179,9 +179,9 @@ def test_clip_is_the_joint_norm() -> None:
 
 
 @pytest.mark.parametrize("over", [0.5, 1.0, 1.0 + 1e-7, 2.0, math.nan])
-def test_gradients_within_the_norm_are_left_as_torch_leaves_them(over: float) -> None:
+def test_gradients_within_the_norm_are_left_as_torch_leaves_them(over: float, device: torch.device) -> None:
     """To the bit, on both sides of the bound, which torch moves by an epsilon; a gradient that is not finite shows in all."""
-    model, twin = Blocks(), Blocks()
+    model, twin = Blocks().to(device), Blocks().to(device)
     optimizer = FlatOptimizer(model, flatten(model), Training())
     reference = FlatOptimizer(twin, flatten(twin), Training())
     for each in (model, twin):

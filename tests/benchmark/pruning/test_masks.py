@@ -45,9 +45,9 @@ def models(draw: st.DrawFn) -> tuple[Tensor, Shapes]:
     return scores.float() * 10.0 ** draw(st.integers(-40, 35)), shapes
 
 
-def mask_of(scores: list[list[float]], scope: str, sparsity: float) -> list[list[bool]]:
+def mask_of(device: torch.device, scores: list[list[float]], scope: str, sparsity: float) -> list[list[bool]]:
     """The mask of a single matrix."""
-    matrix = torch.tensor(scores, dtype=torch.float32)
+    matrix = torch.tensor(scores, dtype=torch.float32, device=device)
     shape = (matrix.shape[0], matrix.shape[1])
     found: list[list[bool]] = make_mask(matrix.flatten(), [shape], parse_scope(scope), sparsity).view(shape).tolist()
     return found
@@ -64,9 +64,9 @@ def final_target(scope: Scope, sparsity: float) -> float:
 @pytest.mark.parametrize("text", ["layer", "row", "erk", "2:4", "1:4"])
 @given(models(), SPARSITIES, st.sampled_from([4, 8]))
 def test_columns_from_left_to_right_give_the_count_of_the_matrix(
-    text: str, model: tuple[Tensor, Shapes], sparsity: float, width: int
+    device: torch.device, text: str, model: tuple[Tensor, Shapes], sparsity: float, width: int
 ) -> None:
-    scores, shapes = model
+    scores, shapes = model[0].to(device), model[1]
     scope = parse_scope(text)
     s = final_target(scope, sparsity)
     quotas = scope.quotas(shapes, s)
@@ -91,8 +91,8 @@ def test_where_matrices_compete_no_quota_is_known_beforehand(text: str, sparsity
 
 @pytest.mark.parametrize("text", ALL)
 @given(models(), SPARSITIES)
-def test_exact_count(text: str, model: tuple[Tensor, Shapes], sparsity: float) -> None:
-    scores, shapes = model
+def test_exact_count(device: torch.device, text: str, model: tuple[Tensor, Shapes], sparsity: float) -> None:
+    scores, shapes = model[0].to(device), model[1]
     scope = parse_scope(text)
     s = final_target(scope, sparsity)
     mask = make_mask(scores, shapes, scope, s)
@@ -105,9 +105,9 @@ def test_exact_count(text: str, model: tuple[Tensor, Shapes], sparsity: float) -
 
 @pytest.mark.parametrize("text", ALL)
 @given(models(), SPARSITIES)
-def test_idempotent(text: str, model: tuple[Tensor, Shapes], sparsity: float) -> None:
+def test_idempotent(device: torch.device, text: str, model: tuple[Tensor, Shapes], sparsity: float) -> None:
     """Once the pruned are the lowest of all, ranking anew changes nothing."""
-    scores, shapes = model
+    scores, shapes = model[0].to(device), model[1]
     scope = parse_scope(text)
     s = final_target(scope, sparsity)
     mask = make_mask(scores, shapes, scope, s)
@@ -117,17 +117,17 @@ def test_idempotent(text: str, model: tuple[Tensor, Shapes], sparsity: float) ->
 
 @pytest.mark.parametrize("text", ALL)
 @given(models())
-def test_nothing_goes_at_zero(text: str, model: tuple[Tensor, Shapes]) -> None:
-    scores, shapes = model
+def test_nothing_goes_at_zero(device: torch.device, text: str, model: tuple[Tensor, Shapes]) -> None:
+    scores, shapes = model[0].to(device), model[1]
     assert make_mask(scores, shapes, parse_scope(text), 0.0).all()
 
 
 @pytest.mark.parametrize("text", ["global", "layer", "erk", "row"])
 @given(models(), SPARSITIES)
 def test_within_a_competition_no_pruned_score_is_above_a_kept_one(
-    text: str, model: tuple[Tensor, Shapes], sparsity: float
+    device: torch.device, text: str, model: tuple[Tensor, Shapes], sparsity: float
 ) -> None:
-    scores, shapes = model
+    scores, shapes = model[0].to(device), model[1]
     mask = make_mask(scores, shapes, parse_scope(text), sparsity)
     for part, kept in competitions(text, scores, mask, shapes):
         if kept.any() and not kept.all():
@@ -152,92 +152,99 @@ def competitions(text: str, scores: Tensor, mask: Tensor, shapes: Shapes) -> lis
 # Where scores compete.
 
 
-def test_global_hand_computed() -> None:
-    assert mask_of([[1, 4], [3, 2]], "global", 0.5) == [[False, True], [True, False]]
+def test_global_hand_computed(device: torch.device) -> None:
+    assert mask_of(device, [[1, 4], [3, 2]], "global", 0.5) == [[False, True], [True, False]]
 
 
-def test_layer_takes_the_same_share_of_each_matrix() -> None:
-    scores = torch.tensor([1.0, 2.0, 3.0, 4.0, 10.0, 20.0, 30.0, 40.0])
+def test_layer_takes_the_same_share_of_each_matrix(device: torch.device) -> None:
+    scores = torch.tensor([1.0, 2.0, 3.0, 4.0, 10.0, 20.0, 30.0, 40.0], device=device)
     mask = make_mask(scores, [(2, 2), (2, 2)], parse_scope("layer"), 0.5)
     assert mask.tolist() == [False, False, True, True] * 2
 
 
-def test_layer_remainders_make_up_the_exact_total() -> None:
+def test_layer_remainders_make_up_the_exact_total(device: torch.device) -> None:
     """5 of 9 weights: 1.67 of each matrix of three, so 2, 2 and 1."""
-    mask = make_mask(torch.arange(9.0), [(1, 3)] * 3, parse_scope("layer"), 5 / 9)
+    mask = make_mask(torch.arange(9.0, device=device), [(1, 3)] * 3, parse_scope("layer"), 5 / 9)
     assert [int((~part).sum()) for part in mask.split(3)] == [2, 2, 1]
 
 
 @given(models(), st.data())
-def test_matrices_together_are_masked_as_each_alone(model: tuple[Tensor, Shapes], data: st.DataObject) -> None:
+def test_matrices_together_are_masked_as_each_alone(
+    device: torch.device, model: tuple[Tensor, Shapes], data: st.DataObject
+) -> None:
     """On a device those of one size and count are ranked at once."""
-    scores, shapes = model
+    scores, shapes = model[0].to(device), model[1]
     parts = scores.split([out * inputs for out, inputs in shapes])
     counts = [data.draw(st.integers(0, len(part)).map(lambda k: k // 4 * 4)) for part in parts]
     for part, count, mask in zip(parts, counts, _together(parts, counts), strict=True):
         assert torch.equal(keep_highest(part, count), mask)
 
 
-def test_row_takes_the_same_number_of_each_row() -> None:
-    assert mask_of([[1, 2, 3, 4], [50, 60, 80, 70]], "row", 0.5) == [[False, False, True, True]] * 2
+def test_row_takes_the_same_number_of_each_row(device: torch.device) -> None:
+    assert mask_of(device, [[1, 2, 3, 4], [50, 60, 80, 70]], "row", 0.5) == [[False, False, True, True]] * 2
 
 
-def test_row_remainder_falls_to_the_first_rows() -> None:
+def test_row_remainder_falls_to_the_first_rows(device: torch.device) -> None:
     """3 of 8 weights: one of each row, and the odd one of the first."""
-    assert mask_of([[1, 2, 3, 4], [5, 6, 7, 8]], "row", 3 / 8) == [
+    assert mask_of(device, [[1, 2, 3, 4], [5, 6, 7, 8]], "row", 3 / 8) == [
         [False, False, True, True],
         [False, True, True, True],
     ]
 
 
 @given(models(), SPARSITIES)
-def test_rows_of_a_matrix_differ_by_one_weight_at_most(model: tuple[Tensor, Shapes], sparsity: float) -> None:
-    scores, shapes = model
+def test_rows_of_a_matrix_differ_by_one_weight_at_most(
+    device: torch.device, model: tuple[Tensor, Shapes], sparsity: float
+) -> None:
+    scores, shapes = model[0].to(device), model[1]
     mask = make_mask(scores, shapes, parse_scope("row"), sparsity)
     for part, shape in zip(mask.split([o * i for o, i in shapes]), shapes, strict=True):
         gone = (~part.view(shape)).sum(dim=1)
         assert gone.max() - gone.min() <= 1
 
 
-def test_n_of_m_hand_computed() -> None:
-    assert mask_of([[1, 2, 3, 4, 8, 7, 6, 5]], "2:4", 0.5) == [[False, False, True, True, True, True, False, False]]
-    assert mask_of([[1, 2, 3, 4, 8, 7, 6, 5]], "1:4", 0.75) == [[False, False, False, True, True, False, False, False]]
+def test_n_of_m_hand_computed(device: torch.device) -> None:
+    scores: list[list[float]] = [[1, 2, 3, 4, 8, 7, 6, 5]]
+    assert mask_of(device, scores, "2:4", 0.5) == [[False, False, True, True, True, True, False, False]]
+    assert mask_of(device, scores, "1:4", 0.75) == [[False, False, False, True, True, False, False, False]]
 
 
 @given(models())
-def test_n_of_m_keeps_n_of_every_m(model: tuple[Tensor, Shapes]) -> None:
-    scores, shapes = model
+def test_n_of_m_keeps_n_of_every_m(device: torch.device, model: tuple[Tensor, Shapes]) -> None:
+    scores, shapes = model[0].to(device), model[1]
     assert (make_mask(scores, shapes, parse_scope("2:4"), 0.5).view(-1, 4).sum(dim=1) == 2).all()
 
 
-def test_n_of_m_takes_the_lowest_candidates_first_on_the_way() -> None:
+def test_n_of_m_takes_the_lowest_candidates_first_on_the_way(device: torch.device) -> None:
     """A quarter of 2:4: the candidates are 1, 2 and 5, 6; of these 1 and 2 go."""
-    assert mask_of([[1, 2, 3, 4, 8, 7, 6, 5]], "2:4", 0.25) == [[False, False, True, True, True, True, True, True]]
+    scores: list[list[float]] = [[1, 2, 3, 4, 8, 7, 6, 5]]
+    assert mask_of(device, scores, "2:4", 0.25) == [[False, False, True, True, True, True, True, True]]
 
 
 @given(models(), SPARSITIES)
-def test_blocks_live_or_die_together(model: tuple[Tensor, Shapes], sparsity: float) -> None:
-    scores, shapes = model
+def test_blocks_live_or_die_together(device: torch.device, model: tuple[Tensor, Shapes], sparsity: float) -> None:
+    scores, shapes = model[0].to(device), model[1]
     mask = make_mask(scores, shapes, parse_scope("block[2,2]"), sparsity)
     for part, (out, inputs) in zip(mask.split([o * i for o, i in shapes]), shapes, strict=True):
         tiles = part.view(out // 2, 2, inputs // 2, 2)
         assert (tiles.all(dim=3).all(dim=1) == tiles.any(dim=3).any(dim=1)).all()
 
 
-def test_blocks_rank_by_their_mean() -> None:
+def test_blocks_rank_by_their_mean(device: torch.device) -> None:
     """Means 4.5, 3.75, 5 and 4."""
     scores: list[list[float]] = [[9, 0, 4, 4], [9, 0, 4, 3], [5, 5, 4, 4], [5, 5, 4, 4]]
-    assert mask_of(scores, "block[2,2]", 0.25) == [[True, True, False, False]] * 2 + [[True] * 4] * 2
+    assert mask_of(device, scores, "block[2,2]", 0.25) == [[True, True, False, False]] * 2 + [[True] * 4] * 2
 
 
-def test_block_mean_of_extreme_scores_does_not_overflow() -> None:
+def test_block_mean_of_extreme_scores_does_not_overflow(device: torch.device) -> None:
     top = 3.4028235e38
-    assert mask_of([[top, top, top, top / 2, 0, 0]], "block[1,2]", 2 / 3) == [[True] * 2 + [False] * 4]
-    assert mask_of([[top, top, -top, 0], [-top, -top, 0, 0]], "block[2,2]", 0.5) == [[True, True, False, False]] * 2
+    assert mask_of(device, [[top, top, top, top / 2, 0, 0]], "block[1,2]", 2 / 3) == [[True] * 2 + [False] * 4]
+    scores: list[list[float]] = [[top, top, -top, 0], [-top, -top, 0, 0]]
+    assert mask_of(device, scores, "block[2,2]", 0.5) == [[True, True, False, False]] * 2
 
 
-def test_scopes_over_several_matrices_compete_globally() -> None:
-    scores = torch.tensor([1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0])
+def test_scopes_over_several_matrices_compete_globally(device: torch.device) -> None:
+    scores = torch.tensor([1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0], device=device)
     mask = make_mask(scores, [(1, 4), (1, 4)], parse_scope("block[1,2]"), 0.5)
     assert mask.tolist() == [False] * 4 + [True] * 4
 
@@ -267,9 +274,9 @@ def test_erk_keeps_the_overall_sparsity(shapes: Shapes, sparsity: float) -> None
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.001, 0.1, 0.5, 0.9, 0.999])
 @given(st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=5), st.randoms())
-def test_erk_exact_on_odd_shapes(sparsity: float, shapes: Shapes, random: object) -> None:
+def test_erk_exact_on_odd_shapes(device: torch.device, sparsity: float, shapes: Shapes, random: object) -> None:
     n = total(shapes)
-    scores = torch.randn(n, generator=torch.Generator().manual_seed(n))
+    scores = torch.randn(n, generator=torch.Generator().manual_seed(n)).to(device)
     mask = make_mask(scores, shapes, parse_scope("erk"), sparsity)
     assert int((~mask).sum()) == round(sparsity * n)
 
@@ -379,7 +386,7 @@ def test_what_fits_passes(text: str) -> None:
 
 
 @pytest.mark.parametrize("scope", ["global", "layer"])
-def test_order_of_weights_does_not_matter_inside_a_competition(scope: str) -> None:
-    scores = torch.randperm(24, generator=torch.Generator().manual_seed(0)).float()
+def test_order_of_weights_does_not_matter_inside_a_competition(scope: str, device: torch.device) -> None:
+    scores = torch.randperm(24, generator=torch.Generator().manual_seed(0)).float().to(device)
     mask = make_mask(scores, [(4, 6)], parse_scope(scope), 0.6)
     assert torch.equal(make_mask(scores.flip(0), [(4, 6)], parse_scope(scope), 0.6), mask.flip(0))

@@ -46,9 +46,9 @@ from tests.benchmark.toys import (
 # In place.
 
 
-def test_hand_computed_run() -> None:
+def test_hand_computed_run(device: torch.device) -> None:
     """Magnitude at 0.5 of four weights: pruned after the first step, one regrows in the second, another falls."""
-    model = one_matrix([[1.0, -2.0], [3.0, 0.5]])
+    model = one_matrix([[1.0, -2.0], [3.0, 0.5]]).to(device)
     pruner = Pruner(model, Magnitude(), Steps(), sparsity=0.5, total=2)
     assert pushed(model, pruner, [[1, 1], [1, -3]]) == [[0, -2.1], [2.9, 0]]
     assert pushed(model, pruner, [[-30, 0], [20, 0]]) == [[3, -2.1], [0, 0]]
@@ -58,18 +58,18 @@ def test_hand_computed_run() -> None:
     assert pruner.measure() == 0.5
 
 
-def test_weights_regrow_between_maskings_unless_the_schedule_holds() -> None:
+def test_weights_regrow_between_maskings_unless_the_schedule_holds(device: torch.device) -> None:
     for schedule, after_third in ((Seldom(), [[0.1, -2.0], [3.0, 0.1]]), (Held(), [[0, -2.0], [3.0, 0]])):
-        model = one_matrix([[1.0, -2.0], [3.0, 0.5]])
+        model = one_matrix([[1.0, -2.0], [3.0, 0.5]]).to(device)
         pruner = Pruner(model, Magnitude(), schedule, sparsity=0.5, total=4)
         assert pushed(model, pruner, [[0, 0], [0, 0]]) == [[1, -2], [3, 0.5]]
         assert pushed(model, pruner, [[0, 0], [0, 0]]) == [[0, -2], [3, 0]]
         assert pushed(model, pruner, [[-1, 0], [0, -1]]) == after_third
 
 
-def test_a_held_mask_is_final() -> None:
+def test_a_held_mask_is_final(device: torch.device) -> None:
     """Masks at steps 0 and 3 of 5: what ranks high at the end but was pruned at step 3 stays pruned."""
-    model = one_matrix([[1.0, 2.0], [3.0, 4.0]])
+    model = one_matrix([[1.0, 2.0], [3.0, 4.0]]).to(device)
     pruner = Pruner(model, LastGradient(), Constant(window=3), sparsity=0.5, total=5)
     for _ in range(4):
         pushed(model, pruner, [[0, 0], [1, 1]])
@@ -79,9 +79,9 @@ def test_a_held_mask_is_final() -> None:
     assert pruner.last_masking == (4, 0.5)
 
 
-def test_finish_ranks_anew_where_the_last_masking_was_not_at_the_target() -> None:
+def test_finish_ranks_anew_where_the_last_masking_was_not_at_the_target(device: torch.device) -> None:
     """As after steps that the optimizer skipped."""
-    model = one_matrix([[1.0, 2.0], [3.0, 4.0]])
+    model = one_matrix([[1.0, 2.0], [3.0, 4.0]]).to(device)
     pruner = Pruner(model, Magnitude(), OneShot(at=0.9), sparsity=0.5, total=10)
     pushed(model, pruner, [[0, 0], [0, 0]])
     for _ in range(9):
@@ -93,9 +93,9 @@ def test_finish_ranks_anew_where_the_last_masking_was_not_at_the_target() -> Non
     assert pruner.reached
 
 
-def test_rewinding_returns_kept_weights_to_an_earlier_step() -> None:
+def test_rewinding_returns_kept_weights_to_an_earlier_step(device: torch.device) -> None:
     """One round in four steps, back to the values after the first step: pruned after the second."""
-    model = one_matrix([[1.0, 2.0], [3.0, 4.0]])
+    model = one_matrix([[1.0, 2.0], [3.0, 4.0]]).to(device)
     pruner = Pruner(model, Magnitude(), Iterative(rounds=1, rewind_to=1), sparsity=0.5, total=4)
     ones = [[1.0, 1.0], [1.0, 1.0]]
     assert pushed(model, pruner, ones) == [[0.9, 1.9], [2.9, 3.9]]
@@ -106,9 +106,9 @@ def test_rewinding_returns_kept_weights_to_an_earlier_step() -> None:
     assert zeros(model) == 2
 
 
-def test_the_last_mask_is_exact_for_every_schedule() -> None:
+def test_the_last_mask_is_exact_for_every_schedule(device: torch.device) -> None:
     for schedule in (Cubic(), Constant(), OneShot(), Iterative(), Steps(), Held()):
-        model = Blocks(seed=3)
+        model = Blocks(seed=3).to(device)
         pruner = Pruner(model, Sensitivity(), schedule, sparsity=0.7, total=20)
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
         for at in range(20):
@@ -120,7 +120,7 @@ def test_the_last_mask_is_exact_for_every_schedule() -> None:
 # What criteria are shown.
 
 
-def test_the_flat_vector_and_the_matrices_give_the_same_run() -> None:
+def test_the_flat_vector_and_the_matrices_give_the_same_run(device: torch.device) -> None:
     @dataclass(frozen=True)
     class SensitivityByMatrix(Sensitivity):
         elementwise: ClassVar[bool] = False
@@ -135,25 +135,25 @@ def test_the_flat_vector_and_the_matrices_give_the_same_run() -> None:
     ]
     for conv in (False, True):
         for whole, parts in pairs:
-            assert torch.equal(trained(whole, conv=conv), trained(parts, conv=conv))
+            assert torch.equal(trained(whole, device, conv), trained(parts, device, conv))
 
 
-def trained(criterion: Criterion, schedule: Schedule | None = None, conv: bool = False, total: int = 12) -> Tensor:
+def trained(criterion: Criterion, device: torch.device, conv: bool) -> Tensor:
     """Final weights of a run in a plain loop, with torch's own optimizer."""
-    model = Blocks(conv=conv)
-    pruner = Pruner(model, criterion, schedule or Cubic(window=3), sparsity=0.6, total=total)
+    model = Blocks(conv=conv).to(device)
+    pruner = Pruner(model, criterion, Cubic(window=3), sparsity=0.6, total=12)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.05)
-    for at in range(total):
+    for at in range(12):
         step(model, pruner, optimizer, data(seed=at))
     pruner.finish()
     assert zeros(model) == round(0.6 * 64)
     return snapshot(model)
 
 
-def test_scores_are_written_where_the_gradients_were() -> None:
+def test_scores_are_written_where_the_gradients_were(device: torch.device) -> None:
     """A masking takes no new vector of the model's size; who asks for scores elsewhere gets one."""
-    pruner = Pruner(one_matrix([[1.0, -2.0], [3.0, 0.5]]), Sensitivity(), Steps(), sparsity=0.5, total=2)
-    gradients = torch.tensor([1.0, 1.0, 1.0, 3.0])
+    pruner = Pruner(one_matrix([[1.0, -2.0], [3.0, 0.5]]).to(device), Sensitivity(), Steps(), sparsity=0.5, total=2)
+    gradients = torch.tensor([1.0, 1.0, 1.0, 3.0], device=device)
     pruner.weights.grad.copy_(gradients)
     pruner.observe(0.1)
     scores = pruner.scores()
@@ -164,8 +164,8 @@ def test_scores_are_written_where_the_gradients_were() -> None:
     assert pruner.mask.tolist() == [False, True, True, False]
 
 
-def test_what_is_lent_is_lent_once() -> None:
-    spare = torch.zeros(4)
+def test_what_is_lent_is_lent_once(device: torch.device) -> None:
+    spare = torch.zeros(4, device=device)
     with lending(spare):
         assert fresh((2,), spare.device).data_ptr() != spare.data_ptr()
         assert fresh((4,), spare.device) is spare
@@ -178,8 +178,8 @@ def test_what_is_lent_is_lent_once() -> None:
     assert spare.tolist() == [7, 7, 7, 7]
 
 
-def test_observe_is_shown_weights_gradients_and_where_training_stands() -> None:
-    model = Blocks()
+def test_observe_is_shown_weights_gradients_and_where_training_stands(device: torch.device) -> None:
+    model = Blocks().to(device)
     pruner = Pruner(model, Recorded(), Steps(), sparsity=0.5, total=7)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     step(model, pruner, optimizer, data())
@@ -195,8 +195,8 @@ def test_observe_is_shown_weights_gradients_and_where_training_stands() -> None:
     assert seen["step"].tolist() == pytest.approx([1, 7, 0.01, 0.5, 0.5])
 
 
-def test_row_scopes_rank_rows_of_out_by_in_however_a_matrix_is_stored() -> None:
-    linear, conv = Blocks(), Blocks(conv=True)
+def test_row_scopes_rank_rows_of_out_by_in_however_a_matrix_is_stored(device: torch.device) -> None:
+    linear, conv = Blocks().to(device), Blocks(conv=True).to(device)
     for block in range(2):
         weight_of(conv, block).data = weight_of(linear, block).data.t().contiguous()
     for scope, sparsity in (
@@ -216,15 +216,15 @@ def test_row_scopes_rank_rows_of_out_by_in_however_a_matrix_is_stored() -> None:
             assert masks[0] == masks[1], scope
 
 
-def test_scores_of_a_single_transposed_matrix_keep_their_places() -> None:
+def test_scores_of_a_single_transposed_matrix_keep_their_places(device: torch.device) -> None:
     model = nn.Module()
-    model.blocks = nn.ModuleList([Blocks(conv=True).blocks[0]])
+    model.blocks = nn.ModuleList([Blocks(conv=True).to(device).blocks[0]])
     scores = tuple(float(i) for i in range(32))
     pruner = Pruner(model, Given(scores), Steps(), sparsity=0.5, total=1)
     assert pruner.weights.views(pruner.scores())[0].flatten().tolist() == list(scores)
 
 
-def test_compensation_sees_the_new_mask_before_weights_are_zeroed() -> None:
+def test_compensation_sees_the_new_mask_before_weights_are_zeroed(device: torch.device) -> None:
     @dataclass(frozen=True)
     class Compensating(Magnitude):
         elementwise: ClassVar[bool] = False
@@ -232,7 +232,7 @@ def test_compensation_sees_the_new_mask_before_weights_are_zeroed() -> None:
         def compensate(self, state: State, weight: Tensor, mask: Tensor) -> None:
             weight += mask * weight[~mask].sum()
 
-    model = one_matrix([[1.0, -2.0], [3.0, 0.5]])
+    model = one_matrix([[1.0, -2.0], [3.0, 0.5]]).to(device)
     pruner = Pruner(model, Compensating(), Steps(), sparsity=0.5, total=1)
     assert pushed(model, pruner, [[0, 0], [0, 0]]) == [[0, -0.5], [4.5, 0]]
 
@@ -250,9 +250,9 @@ def test_scores_that_are_not_finite_name_criterion_and_layer(bad: float) -> None
 @pytest.mark.parametrize("read", [Pruner.measure, Pruner.finish])
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 def test_on_a_device_they_are_noticed_where_something_is_read_anyway(
-    bad: float, read: Callable[[Pruner], object]
+    bad: float, read: Callable[[Pruner], object], device: torch.device
 ) -> None:
-    model = one_matrix([[1.0, 2.0], [3.0, 4.0]])
+    model = one_matrix([[1.0, 2.0], [3.0, 4.0]]).to(device)
     pruner = Pruner(model, Given((1.0, bad, 2.0, bad)), Steps(), sparsity=0.5, total=1)
     pruner.checks_late = True
     pruner.prune()
@@ -263,16 +263,16 @@ def test_on_a_device_they_are_noticed_where_something_is_read_anyway(
 
 
 @pytest.mark.parametrize("scores", [(3.4e38, -3.4e38, 3.4e38, 1.0), (-0.0, 0.0, 1e-45, -1e-45)])
-def test_extreme_scores_are_finite_there_too(scores: tuple[float, ...]) -> None:
-    pruner = Pruner(one_matrix([[1.0, 2.0], [3.0, 4.0]]), Given(scores), Steps(), sparsity=0.5, total=1)
+def test_extreme_scores_are_finite_there_too(scores: tuple[float, ...], device: torch.device) -> None:
+    pruner = Pruner(one_matrix([[1.0, 2.0], [3.0, 4.0]]).to(device), Given(scores), Steps(), sparsity=0.5, total=1)
     pruner.checks_late = True
     pruner.prune()
     pruner.finish()
     assert pruner.measure() == 0.5
 
 
-def test_scope_published_ranks_biases_too() -> None:
-    pruner = Pruner(Blocks(), Magnitude(), Steps(), sparsity=0.5, total=1, scope="published")
+def test_scope_published_ranks_biases_too(device: torch.device) -> None:
+    pruner = Pruner(Blocks().to(device), Magnitude(), Steps(), sparsity=0.5, total=1, scope="published")
     assert pruner.weights.vector.numel() == 64 + 12
     assert [matrix.name for matrix in pruner.weights.matrices][1] == "blocks.0.bias"
 
@@ -301,8 +301,8 @@ def test_a_scope_that_does_not_fit_fails_before_training() -> None:
         Pruner(Blocks(7), Magnitude(), Steps(), sparsity=0.5, total=4, scope="2:4")
 
 
-def test_dense_answers_and_does_nothing() -> None:
-    model = Blocks()
+def test_dense_answers_and_does_nothing(device: torch.device) -> None:
+    model = Blocks().to(device)
     before = snapshot(model)
     dense = Dense(PrunableWeights(find_prunable(model)))
     dense.observe(0.1)
@@ -315,16 +315,16 @@ def test_dense_answers_and_does_nothing() -> None:
     assert (dense.seconds, dense.scheduled, dense.measure(), dense.reached) == (0, 0, 0, True)
 
 
-def test_time_in_the_criterion_is_counted() -> None:
-    model = Blocks()
+def test_time_in_the_criterion_is_counted(device: torch.device) -> None:
+    model = Blocks().to(device)
     pruner = Pruner(model, Magnitude(), Steps(), sparsity=0.5, total=2)
     step(model, pruner, torch.optim.SGD(model.parameters(), lr=0.1), data())
     assert pruner.seconds > 0
 
 
-def test_the_gradual_schedule_trains_its_last_phase_under_one_mask() -> None:
+def test_the_gradual_schedule_trains_its_last_phase_under_one_mask(device: torch.device) -> None:
     """Weights regrow between the maskings of the ramp; afterwards the mask stays, though scores would choose others."""
-    model = Blocks()
+    model = Blocks().to(device)
     pruner = Pruner(model, LastGradient(), Gradual(initial=2.0, final=6.0, window=2), sparsity=0.5, total=14)
     masks, regrown = [], []
     for at in range(14):

@@ -42,9 +42,9 @@ from tests.benchmark.toys import (
 # Latent weights.
 
 
-def test_movement_trains_through_its_mask() -> None:
+def test_movement_trains_through_its_mask(device: torch.device) -> None:
     """Forward at theta m; a pruned weight gets no gradient, but its score moves and brings it back with its latent value."""
-    model = one_matrix([[1.0, -2.0], [3.0, 0.5]])
+    model = one_matrix([[1.0, -2.0], [3.0, 0.5]]).to(device)
     pruner = Pruner(model, Movement(score_lr=1.0), Steps(), sparsity=0.5, total=2)
     # S = -theta g = [[1, -1], [-2, 3]]: the second row's first and the first row's second go.
     assert pushed(model, pruner, [[-1, -0.5], [2 / 3, -6]]) == [[1.1, 0], [0, 1.1]]
@@ -56,11 +56,11 @@ def test_movement_trains_through_its_mask() -> None:
     assert zeros(model) == 2
 
 
-def test_any_optimizer_over_the_parameters_moves_latent_weights() -> None:
+def test_any_optimizer_over_the_parameters_moves_latent_weights(device: torch.device) -> None:
     """The flat vector and the model's parameters are the same to the optimizer, bit for bit."""
     results = []
     for flat in (False, True):
-        model = Blocks()
+        model = Blocks().to(device)
         pruner = Pruner(model, Movement(), Cubic(window=2), sparsity=0.6, total=10)
         known = {id(p) for p in pruner.weights.parameters}
         rest = [p for p in model.parameters() if id(p) not in known]
@@ -78,9 +78,9 @@ def test_any_optimizer_over_the_parameters_moves_latent_weights() -> None:
 
 
 @pytest.mark.parametrize("criterion", [Movement(), L0(score_lr=0.5), SoftMovement(score_lr=0.5)])
-def test_after_the_end_nothing_is_gated_twice(criterion: Criterion) -> None:
+def test_after_the_end_nothing_is_gated_twice(criterion: Criterion, device: torch.device) -> None:
     """Soft gates lie between 0 and 1: applied again at each look they would shrink the weights."""
-    model = Blocks()
+    model = Blocks().to(device)
     pruner = Pruner(model, criterion, Cubic(window=2), sparsity=0.5, total=10)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.05)
     for at in range(10):
@@ -97,8 +97,8 @@ def test_after_the_end_nothing_is_gated_twice(criterion: Criterion) -> None:
     assert pruner.measure() == zeros(model) / 64
 
 
-def test_the_first_forward_sees_the_gates_too() -> None:
-    model = Blocks()
+def test_the_first_forward_sees_the_gates_too(device: torch.device) -> None:
+    model = Blocks().to(device)
     before = snapshot(model)
     pruner = Pruner(model, L0(), Steps(), sparsity=0.5, total=5)
     gates = pruner._gates(training=True)
@@ -157,11 +157,11 @@ CRITERIA: dict[str, Callable[[], Criterion]] = {
 
 
 @pytest.mark.parametrize("name", CRITERIA)
-def test_evaluating_leaves_training_undisturbed(name: str) -> None:
+def test_evaluating_leaves_training_undisturbed(name: str, device: torch.device) -> None:
     """Weights at each look are as the mask has them; with looks or without, the run is the same bit for bit."""
     results = []
     for looks in (False, True):
-        model = Blocks()
+        model = Blocks().to(device)
         pruner = Pruner(model, CRITERIA[name](), Seldom(every=3), sparsity=0.5, total=8)
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.05)
         for at in range(8):
@@ -179,8 +179,8 @@ def test_evaluating_leaves_training_undisturbed(name: str) -> None:
 
 @pytest.mark.parametrize("schedule", [Cubic(window=2), Constant(window=3), Iterative(rounds=2)])
 @pytest.mark.parametrize("name", CRITERIA)
-def test_a_restored_run_has_the_same_future(name: str, schedule: Schedule) -> None:
-    model, other = Blocks(), Blocks(seed=9)
+def test_a_restored_run_has_the_same_future(name: str, schedule: Schedule, device: torch.device) -> None:
+    model, other = Blocks().to(device), Blocks(seed=9).to(device)
     pruner, optimizer = start(model, CRITERIA[name](), schedule)
     for at in range(7):
         step(model, pruner, optimizer, data(seed=at))
@@ -201,10 +201,10 @@ def start(model: nn.Module, criterion: Criterion, schedule: Schedule) -> tuple[P
     return pruner, torch.optim.AdamW(model.parameters(), lr=0.05)
 
 
-def test_statistics_that_appear_later_are_restored_too() -> None:
-    model = one_matrix([[1.0, 2.0]])
+def test_statistics_that_appear_later_are_restored_too(device: torch.device) -> None:
+    model = one_matrix([[1.0, 2.0]]).to(device)
     pruner = Pruner(model, LastGradient(), Seldom(), sparsity=0.5, total=4)
     pushed(model, pruner, [[3, 4]])
-    fresh = Pruner(one_matrix([[1.0, 2.0]]), LastGradient(), Seldom(), sparsity=0.5, total=4)
+    fresh = Pruner(one_matrix([[1.0, 2.0]]).to(device), LastGradient(), Seldom(), sparsity=0.5, total=4)
     fresh.load_state_dict(pruner.state_dict())
     assert fresh.scores().tolist() == [3.0, 4.0]

@@ -56,8 +56,8 @@ class Scored(ToyTask):
 
 
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Toy]:
-    """Runs a row on the toy task, interrupted (as by SIGTERM) after the given steps if any."""
+def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, device: torch.device) -> Iterator[Toy]:
+    """Runs a row on the toy task, on the device, interrupted (as by SIGTERM) after the given steps if any."""
     before = Checkpointer.after_step
 
     def run_toy(row: dict[str, Any], stop_at: int = -1, options: Options | None = None, said: Any = None) -> Result:
@@ -70,9 +70,9 @@ def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Toy]:
             before(keeper, job)
 
         monkeypatch.setattr(Checkpointer, "after_step", after_step)
-        plain = Options(device="cpu", checkpoints=tmp_path, tell=(said if said is not None else []).append)
+        plain = Options(checkpoints=tmp_path, tell=(said if said is not None else []).append)
         with interrupt.catching():
-            return run(RunSpec(**fields), options or plain)
+            return run(RunSpec(**fields), replace(options or plain, device=device.type))
 
     yield run_toy
     interrupt._signals.number = 0
@@ -97,13 +97,14 @@ def spec_id(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join(str(value) for value in row.values())[:60])
-def test_a_resumed_run_is_bitwise_the_uninterrupted_one(toy: Toy, tmp_path: Path, row: dict[str, Any]) -> None:
-    whole = toy(row, options=Options(device="cpu"))
+def test_a_resumed_run_is_bitwise_the_uninterrupted_one(toy: Toy, row: dict[str, Any], device: torch.device) -> None:
+    whole = toy(row, options=Options())
     for stop in (1, 5, 11):
         with pytest.raises(interrupt.Interrupted):
             toy(row, stop_at=stop)
     resumed = toy(row)
     assert resumed.record.cost.resumed == [1, 5, 11]
+    assert {parameter.device.type for parameter in resumed.model.parameters()} == {device.type}
     assert torch.equal(weights(resumed), weights(whole))
     assert facts(resumed) == facts(whole)
     assert resumed.outcomes == whole.outcomes
@@ -114,7 +115,7 @@ def test_a_resumed_run_is_bitwise_the_uninterrupted_one(toy: Toy, tmp_path: Path
 
 @pytest.mark.parametrize("row", [{"criterion": "principled"}, {"criterion": "soft_movement"}, ROWS[0]], ids=str)
 def test_a_run_saved_at_its_last_step_goes_on_with_the_evaluation(toy: Toy, row: dict[str, Any]) -> None:
-    whole = toy(row, options=Options(device="cpu"))
+    whole = toy(row, options=Options())
     with pytest.raises(interrupt.Interrupted):
         toy(row, stop_at=12)
     resumed = toy(row)
@@ -124,7 +125,7 @@ def test_a_run_saved_at_its_last_step_goes_on_with_the_evaluation(toy: Toy, row:
 
 
 def test_a_run_in_parts_is_resumed_in_parts(toy: Toy, tmp_path: Path) -> None:
-    parts = Options(device="cpu", checkpoints=tmp_path, parts=4)
+    parts = Options(checkpoints=tmp_path, parts=4)
     whole = toy({"criterion": "principled"}, options=replace(parts, checkpoints=None))
     with pytest.raises(interrupt.Interrupted):
         toy({"criterion": "principled"}, stop_at=5, options=parts)
@@ -136,10 +137,10 @@ def test_a_run_in_parts_is_resumed_in_parts(toy: Toy, tmp_path: Path) -> None:
 def test_a_checkpoint_is_saved_when_it_is_time(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     monkeypatch.setattr(checkpoint, "write_bytes", lambda path, _: written.append(path.name))
-    toy({"criterion": "random"}, options=Options(device="cpu", checkpoints=tmp_path, checkpoint_minutes=0))
+    toy({"criterion": "random"}, options=Options(checkpoints=tmp_path, checkpoint_minutes=0))
     assert len(written) == 12  # minutes 0: every step
     written.clear()
-    toy({"criterion": "random"}, options=Options(device="cpu", checkpoints=tmp_path, checkpoint_minutes=10))
+    toy({"criterion": "random"}, options=Options(checkpoints=tmp_path, checkpoint_minutes=10))
     assert written == []
 
 
@@ -175,7 +176,7 @@ def test_a_bad_checkpoint_is_set_aside_and_the_cell_starts_from_the_beginning(
     assert not path.exists()
     assert len(said) == 1
     assert "set aside as" in said[0]
-    assert facts(result) == facts(toy({"criterion": "principled"}, options=Options(device="cpu")))
+    assert facts(result) == facts(toy({"criterion": "principled"}, options=Options()))
 
 
 def told(**changes: Any) -> Callable[[Path], object]:
@@ -254,7 +255,7 @@ def test_a_checkpoint_that_cannot_be_of_this_run_is_set_aside(toy: Toy, tmp_path
     assert not os.path.lexists(path)
     assert len(said) == 1
     assert "set aside as" in said[0]
-    assert facts(result) == facts(toy({"criterion": "principled"}, options=Options(device="cpu")))
+    assert facts(result) == facts(toy({"criterion": "principled"}, options=Options()))
 
 
 def test_a_checkpoint_holds_tensors_and_json_only(toy: Toy, tmp_path: Path) -> None:

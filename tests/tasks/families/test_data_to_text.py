@@ -11,10 +11,11 @@ import sacrebleu
 import torch
 from torch import nn
 
-from tasks.base import Setting, TaskError
+from tasks.base import Batch, Setting, TaskError
 from tasks.e2e import E2e
 from tasks.families.data_to_text import PreparedText, grouped
 from tasks.metrics.text import text_metrics, text_outcomes
+from tasks.pipeline.decided import moved
 from tasks.pipeline.generation import Plan, search
 from tasks.webnlg import Webnlg
 from tests.tasks.metrics.test_hub import metric
@@ -51,6 +52,12 @@ def prepare(data: Path, model: str, task: E2e | None = None, **options: Any) -> 
     return (task or E2e(beams=2, max_target=20)).prepare(Setting(str(data), model, **{"max_length": 64, **options}))
 
 
+def first_batch(prepared: PreparedText, size: int, device: torch.device) -> Batch:
+    """On the device, and multiplied there in whole fp32."""
+    torch.set_float32_matmul_precision("highest")
+    return moved(next(prepared.batches("train", size, seed=0)), lambda tensor: tensor.to(device))
+
+
 def test_texts_are_gathered_by_source() -> None:
     first, second = pairs_of(grouped([("a", "x"), ("b", "y"), ("a", ""), ("a", "z"), ("c", "")]))
     assert (first.source, first.texts, second.texts) == ("a", ("x", "z"), ("y",))
@@ -71,10 +78,11 @@ def test_a_decoder_reads_source_separator_target_end(data: Path, model: Callable
 
 
 @pytest.mark.parametrize("kind", DECODERS)
-def test_the_loss_is_on_the_target_alone(data: Path, model: Callable[[str], str], kind: str) -> None:
+def test_the_loss_is_on_the_target_alone(
+    data: Path, model: Callable[[str], str], kind: str, device: torch.device
+) -> None:
     prepared = prepare(data, model(kind))
-    network = prepared.build(seed=0).eval()
-    batch = next(prepared.batches("train", size=5, seed=0))
+    network, batch = prepared.build(seed=0).eval().to(device), first_batch(prepared, 5, device)
     losses, logits = prepared.forward(network, batch)
     expected = []
     for ids, mask, start in zip(batch["input_ids"], batch["attention_mask"], batch["start"], strict=True):
@@ -86,10 +94,11 @@ def test_the_loss_is_on_the_target_alone(data: Path, model: Callable[[str], str]
 
 
 @pytest.mark.parametrize("kind", ENCODER_DECODERS)
-def test_an_encoder_decoders_loss_is_its_own(data: Path, model: Callable[[str], str], kind: str) -> None:
+def test_an_encoder_decoders_loss_is_its_own(
+    data: Path, model: Callable[[str], str], kind: str, device: torch.device
+) -> None:
     prepared = prepare(data, model(kind))
-    network = prepared.build(seed=0).eval()
-    batch = next(prepared.batches("train", size=5, seed=0))
+    network, batch = prepared.build(seed=0).eval().to(device), first_batch(prepared, 5, device)
     losses, logits = prepared.forward(network, batch)
     names = ("input_ids", "attention_mask", "labels")
     own = network(**{name: batch[name] for name in names})
@@ -98,11 +107,10 @@ def test_an_encoder_decoders_loss_is_its_own(data: Path, model: Callable[[str], 
 
 
 def test_old_heads_give_the_same_logits(
-    data: Path, model: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    data: Path, model: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, device: torch.device
 ) -> None:
     prepared = prepare(data, model("gpt2"))
-    network = prepared.build(seed=0).eval()
-    batch = next(prepared.batches("train", size=5, seed=0))
+    network, batch = prepared.build(seed=0).eval().to(device), first_batch(prepared, 5, device)
     assert prepared._picks
     picked = prepared.forward(network, batch)[1]
     prepared._picks = False
@@ -110,11 +118,13 @@ def test_old_heads_give_the_same_logits(
 
 
 @pytest.mark.parametrize("kind", DECODERS + ENCODER_DECODERS)
-def test_a_batch_trains_and_the_whole_test_set_is_scored(data: Path, model: Callable[[str], str], kind: str) -> None:
+def test_a_batch_trains_and_the_whole_test_set_is_scored(
+    data: Path, model: Callable[[str], str], kind: str, device: torch.device
+) -> None:
     prepared = prepare(data, model(kind))
-    network = prepared.build(seed=0)
+    network = prepared.build(seed=0).to(device)
     for batch in prepared.batches("train", size=8, seed=0):
-        losses, logits = prepared.forward(network, batch)
+        losses, logits = prepared.forward(network, moved(batch, lambda tensor: tensor.to(device)))
         assert losses.isfinite().all()
         assert logits.dtype == torch.float32
         losses.mean().backward()
@@ -134,11 +144,10 @@ def test_a_batch_trains_and_the_whole_test_set_is_scored(data: Path, model: Call
     assert found.predictions == prepared.evaluate(network, "reported").predictions
 
 
-def memorise(prepared: PreparedText, steps: int) -> nn.Module:
+def memorise(prepared: PreparedText, steps: int, device: torch.device) -> nn.Module:
     """A model trained until it repeats its training texts."""
-    network = prepared.build(seed=0)
+    network, batch = prepared.build(seed=0).to(device), first_batch(prepared, 32, device)
     optimizer = torch.optim.Adam(network.parameters(), lr=2e-2)
-    batch = next(prepared.batches("train", size=32, seed=0))
     for _ in range(steps):
         prepared.forward(network, batch)[0].mean().backward()
         optimizer.step()
@@ -148,10 +157,10 @@ def memorise(prepared: PreparedText, steps: int) -> nn.Module:
 
 @pytest.mark.parametrize("kind", ["gpt2", "bart"])
 def test_batched_beams_write_what_each_prompt_would_get_alone(
-    data: Path, model: Callable[[str], str], kind: str, monkeypatch: pytest.MonkeyPatch
+    data: Path, model: Callable[[str], str], kind: str, monkeypatch: pytest.MonkeyPatch, device: torch.device
 ) -> None:
     prepared = prepare(data, model(kind))
-    network = memorise(prepared, steps=40).eval()
+    network = memorise(prepared, 40, device).eval()
     together = prepared.write(network, "reported")
     monkeypatch.setattr("tasks.pipeline.generation.BATCH_ROWS", 1)
     monkeypatch.setattr("tasks.families.data_to_text.generate", search)  # not from memory
@@ -161,6 +170,7 @@ def test_batched_beams_write_what_each_prompt_would_get_alone(
         prompt = prepared.tokenizer(example.source, return_tensors="pt", add_special_tokens=kind == "bart")["input_ids"]
         if kind == "gpt2":
             prompt = torch.cat([prompt, torch.tensor([[prepared.separator]])], dim=1)
+        prompt = prompt.to(device)
         ids = network.generate(  # type: ignore[operator]
             prompt, attention_mask=torch.ones_like(prompt), num_beams=2, max_new_tokens=20, early_stopping=True,
             do_sample=False, pad_token_id=prepared.tokenizer.pad_token_id, eos_token_id=prepared.tokenizer.eos_token_id,
@@ -195,10 +205,10 @@ def test_the_same_weights_asked_the_same_answer_from_memory(
     assert len(searched) == 5
 
 
-def test_texts_that_were_learnt_score_high(data: Path, model: Callable[[str], str]) -> None:
+def test_texts_that_were_learnt_score_high(data: Path, model: Callable[[str], str], device: torch.device) -> None:
     prepared = prepare(data, model("gpt2"))
-    before = prepared.evaluate(prepared.build(seed=0), "reported").metrics["bleu"]
-    after = prepared.evaluate(memorise(prepared, steps=80), "reported").metrics["bleu"]
+    before = prepared.evaluate(prepared.build(seed=0).to(device), "reported").metrics["bleu"]
+    after = prepared.evaluate(memorise(prepared, 80, device), "reported").metrics["bleu"]
     assert before < 10 < 40 < after
 
 
@@ -301,9 +311,9 @@ def test_a_metric_of_the_evaluate_hub_stands_beside_the_others(
 
 
 @pytest.mark.parametrize("beams", [1, 2])
-def test_the_embedded_data_and_decoder(beams: int) -> None:
+def test_the_embedded_data_and_decoder(beams: int, device: torch.device) -> None:
     prepared = E2e(beams=beams, max_target=72).prepare(Setting(eval_examples=6))
-    network = prepared.build(seed=0)
-    losses, _ = prepared.forward(network, next(prepared.batches("train", size=4, seed=0)))
+    network = prepared.build(seed=0).to(device)
+    losses, _ = prepared.forward(network, first_batch(prepared, 4, device))
     assert losses.isfinite().all()
     assert len(prepared.evaluate(network, "reported").predictions) == 6
