@@ -111,6 +111,10 @@ RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try cells aga
 Compile = Annotated[
     bool, typer.Option("--compile", help="Put training steps through torch.compile: pays on GPUs in longer runs.")
 ]
+CompileAuto = Annotated[
+    bool,
+    typer.Option("--compile-auto", help="As --compile, on a GPU in cells of 10,000 steps or more (an estimate)."),
+]
 RARELY = (10_000_000, 50, 100)
 """Thresholds of Python's garbage collector for commands that only read: all that they make lives to their end, and scanning it again
 and again takes a sixth of a large board's table."""
@@ -137,6 +141,13 @@ def terminal(output: object = None) -> dict[str, Any]:
 def echo_coloured(text: str) -> None:
     """Print a table with its colours; its names were escaped when it was written."""
     typer.echo(text)
+
+
+def when_to_compile(always: bool, auto: bool) -> bool | Literal["auto"]:
+    """`Settings.compile`, of the two options."""
+    if always and auto:
+        raise typer.BadParameter("--compile and --compile-auto: give one of them")
+    return "auto" if auto else always
 
 
 def open_board(

@@ -11,6 +11,7 @@ from benchmark.cli.app import (
     Changes,
     CheckpointMinutes,
     Compile,
+    CompileAuto,
     Data,
     Device,
     Format,
@@ -22,6 +23,7 @@ from benchmark.cli.app import (
     echo,
     open_board,
     parsed,
+    when_to_compile,
 )
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ def run(
     retry_failed: RetryFailed = False,
     checkpoint_minutes: CheckpointMinutes = 10.0,
     compile: Compile = False,
+    compile_auto: CompileAuto = False,
     engine: Engine = "local",
     jobs: Jobs = None,
     address: Address = None,
@@ -75,9 +78,10 @@ def run(
     from benchmark.commands.run import run_board
     from benchmark.engine.cell import Settings
 
+    compiles = when_to_compile(compile, compile_auto)
     opened = open_board(board, changes, data, model, runs=True)
     settings = Settings(
-        device, save_predictions, save_weights, trust_remote_code, retry_failed, checkpoint_minutes, compile
+        device, save_predictions, save_weights, trust_remote_code, retry_failed, checkpoint_minutes, compiles
     )
     sys.exit(run_board(opened, only, settings, track, _engine(engine, jobs, address, gpus, slurm)))
 
@@ -103,6 +107,7 @@ def compare(
     retry_failed: RetryFailed = False,
     checkpoint_minutes: CheckpointMinutes = 10.0,
     compile: Compile = False,
+    compile_auto: CompileAuto = False,
     engine: Engine = "local",
     jobs: Jobs = None,
     address: Address = None,
@@ -116,9 +121,10 @@ def compare(
     from benchmark.plugins.files import only_look
     from benchmark.suite.read import parse_changes
 
+    compiles = when_to_compile(compile, compile_auto)
     only_look(False)
     wider = widen(board, add, parse_changes(changes or []), data=data, model=model)
-    settings = Settings(device, retry_failed=retry_failed, checkpoint_minutes=checkpoint_minutes, compile=compile)
+    settings = Settings(device, retry_failed=retry_failed, checkpoint_minutes=checkpoint_minutes, compile=compiles)
     sys.exit(compare_rows(wider, only, settings, track, _engine(engine, jobs, address, gpus, slurm), format))
 
 

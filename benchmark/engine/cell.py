@@ -22,6 +22,7 @@ from benchmark.machine.atomic import disk_trouble, write_bytes
 from benchmark.machine.lock import locked, remove_leftovers, was_started
 from benchmark.suite.spec import RunSpec
 from benchmark.training.checkpoint import discard
+from benchmark.training.compiled import Choice
 from benchmark.training.run import Options, Result, run
 from benchmark.training.teachers import Teachers, taught_by
 from benchmark.training.train import Progress
@@ -70,8 +71,9 @@ class Settings:
     """Run cells again that failed before."""
     checkpoint_minutes: float = 10.0
     """Minutes of training between checkpoints of a cell."""
-    compile: bool = False
-    """Compile training steps: faster on a GPU after the first steps, with the same results up to rounding."""
+    compile: Choice = False
+    """Compile training steps: faster on a GPU in long runs, with the same results up to rounding. "auto": where it may repay itself
+    (compiled.py)."""
 
 
 class CellRunner:

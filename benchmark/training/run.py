@@ -27,7 +27,7 @@ from benchmark.suite.consistency import check_spec
 from benchmark.suite.identity import identified
 from benchmark.suite.spec import RunSpec
 from benchmark.training.checkpoint import Checkpointer, StartAgainError, checkpoint_path
-from benchmark.training.compiled import compile_steps, eager
+from benchmark.training.compiled import Choice, compile_steps, eager, repays
 from benchmark.training.contract import require_contract
 from benchmark.training.cpu import prepare
 from benchmark.training.make_record import make_record
@@ -76,8 +76,8 @@ class Options:
     """Folder where an unfinished run is saved and resumed from; None does not save it."""
     checkpoint_minutes: float = 10.0
     """Minutes of training between checkpoints; an interrupted run always saves one."""
-    compile: bool = False
-    """Put training steps through torch.compile (compiled.py)."""
+    compile: Choice = False
+    """Put training steps through torch.compile (compiled.py); "auto": on CUDA, in runs of 10,000 steps or more."""
     parts: int = 1
     """Parts in which each batch goes through the model, to save memory; noted in the record."""
     tell: Callable[[str], None] = silent
@@ -90,8 +90,9 @@ class Options:
         for name in ("cache", "checkpoints"):
             if not isinstance(getattr(self, name), Path | None):
                 raise PrunebenchError(f"{name} {getattr(self, name)!r}: expected a pathlib.Path of a folder, or None")
-        for name in ("trust_remote_code", "compile"):
-            require_choice(name, getattr(self, name))
+        require_choice("trust_remote_code", self.trust_remote_code)
+        if self.compile != "auto" and not isinstance(self.compile, bool):
+            raise PrunebenchError(f"compile {self.compile!r}: expected True, False or 'auto'")
         minutes = self.checkpoint_minutes
         if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not minutes >= 0:
             raise PrunebenchError(f"checkpoint_minutes {minutes!r}: expected a number of minutes")
@@ -151,10 +152,10 @@ def _run(spec: RunSpec, options: Options) -> Result:
         score=_scorer(spec, prepared, model, regularizer, device),
         progress=options.progress,
         parts=options.parts,
-        compiled=options.compile,
+        compiled=repays(options.compile, device, total),
         started=started,
     )
-    if options.compile:
+    if job.compiled:
         compile_steps(model)
     if isinstance(pruner, Pruner):
         pruner.calibrate = calibration(job)

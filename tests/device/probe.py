@@ -1,6 +1,6 @@
 """What the project's own bench does not say of a device: its ceilings, the parts of a step, and scores beside another board's.
 
-probe.py machine | step | compare REFERENCE BOARD        in the project's root; PROBE_DEVICE and PROBE_QUICK as `run` sets them
+probe.py machine | step | tracing | compare REFERENCE BOARD      in the project's root; PROBE_DEVICE and PROBE_QUICK as `run` sets them
 """
 
 import importlib
@@ -145,6 +145,28 @@ def _part(parts: dict[str, list[float]], label: str, work: Callable[[], Any]) ->
     return found
 
 
+def tracing() -> None:
+    """Processor seconds until a compiled model has taken its first step, without kernels: what every cell pays under --compile."""
+    from dataclasses import replace
+
+    from benchmark.bench.stepper import BERT_BASE, MINILM, TINY, batch, build, loss_of
+    from benchmark.training import compiled
+    from benchmark.training.unread_masks import always_make_masks
+
+    compiled.BACKEND, compiled.OPTIONS = "aot_eager", {}
+    for shape in (TINY,) if QUICK else (MINILM, BERT_BASE):
+        small, taken = replace(shape, batch=2, length=16, vocabulary=300), []
+        model = build(small, DEVICE)
+        always_make_masks(model)
+        compiled.compile_steps(model)
+        for turn in range(2):
+            began = time.process_time()
+            loss_of(model, batch(replace(small, length=16 + 8 * turn), DEVICE)).backward()
+            wait()
+            taken.append(time.process_time() - began)
+        print(f"{shape.name}: {taken[0]:.1f} s, the second step {taken[1]:.2f} s")
+
+
 def compare(reference: str, board: str) -> None:
     """Scores of the records in BOARD beside those of the same cells in REFERENCE, row by row, and what cells cost."""
     here, there = _records(board), _records(reference)
@@ -188,5 +210,5 @@ def _score(record: Any) -> float:
 
 
 if __name__ == "__main__":
-    stages: dict[str, Callable[..., None]] = {"machine": machine, "step": step, "compare": compare}
+    stages: dict[str, Callable[..., None]] = {"machine": machine, "step": step, "tracing": tracing, "compare": compare}
     stages[sys.argv[1]](*sys.argv[2:])

@@ -71,6 +71,33 @@ def test_a_board_from_suite_to_table(tmp_path: Path, prunebench: Command) -> Non
     assert (board.folder / "table.md").read_text() == table
 
 
+@pytest.mark.parametrize(
+    ("command", "flags", "choice"),
+    [
+        *((command, [], False) for command in ("run", "compare")),
+        *((command, ["--compile"], True) for command in ("run", "compare")),
+        *((command, ["--compile-auto"], "auto") for command in ("run", "compare")),
+    ],
+)
+def test_what_is_to_be_compiled(
+    command: str,
+    flags: list[str],
+    choice: object,
+    finished: Board,
+    prunebench: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Settings] = []
+    monkeypatch.setattr("benchmark.commands.run.run_board", lambda _, __, settings, *___: asked.append(settings))
+    monkeypatch.setattr("benchmark.commands.compare.compare", lambda _, __, settings, *___: asked.append(settings))
+    added = ["--add", "taylor"] if command == "compare" else []
+    assert prunebench(command, *flags, finished.folder, *added)[0] == 0
+    assert [settings.compile for settings in asked] == [choice]
+    code, printed = prunebench(command, finished.folder, *added, "--compile", "--compile-auto")
+    assert (code, len(asked)) == (2, 1)
+    assert "--compile and --compile-auto: give one of them" in " ".join(printed.split())
+
+
 def test_only_and_set(tmp_path: Path, prunebench: Command) -> None:
     board = make_board(tmp_path / "tiny", tasks=["glue/sst2", "squad"])
     code, printed = prunebench("run", board.folder, "--only", "*sst2 random*", "--set", "training.steps=3")

@@ -32,7 +32,7 @@ def test_run_wants_options(options: Any) -> None:
         *(("parts", value, "expected a whole number from 1 on") for value in (0, -1, 2.0, "2", None, True)),
         *(("checkpoint_minutes", value, "expected a number of minutes") for value in ("10", None, -1, float("nan"), True)),
         *(("trust_remote_code", value, "expected True or False") for value in ("no", None, 1)),
-        ("compile", "yes", "expected True or False"),
+        *(("compile", value, "expected True, False or 'auto'") for value in ("yes", "Auto", "", None, 1, 0)),
         *((name, 5, "expected a function") for name in ("progress", "check", "watch", "tell", "teacher")),
         ("progress", None, "expected a function"),
     ],

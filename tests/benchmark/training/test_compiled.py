@@ -75,6 +75,37 @@ def test_a_compiled_run_is_the_plain_run() -> None:
     assert "compiled" not in plain.record.environment
 
 
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("choice", "device", "total", "expected"),
+    [
+        *((choice, device, total, choice) for choice in (True, False) for device in (CPU, CUDA) for total in (1, 10**6)),
+        *(("auto", CPU, total, False) for total in (1, 9_999, 10_000, 10**6)),
+        *(("auto", CUDA, total, False) for total in (1, 9_999)),
+        *(("auto", CUDA, total, True) for total in (10_000, 10**6)),
+        ("auto", torch.device("cuda", 1), 10_000, True),
+    ],
+)  # fmt: skip
+def test_what_is_compiled(choice: compiled.Choice, device: torch.device, total: int, expected: bool) -> None:
+    assert compiled.repays(choice, device, total) is expected
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("long", [4, 5])
+def test_auto_compiles_a_run_that_is_long_enough_and_the_record_says_so(
+    long: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule for CUDA, here for the CPU; of four steps."""
+    monkeypatch.setattr(running, "repays", lambda choice, _, total: compiled.repays(choice, CUDA, total))
+    monkeypatch.setattr(compiled, "LONG", long)
+    torch._dynamo.utils.counters.clear()
+    found = run(RunSpec(task="glue/sst2", training=TRAINING), Options(device="cpu", compile="auto"))
+    assert ("compiled" in found.record.environment) == (long == 4)
+    assert bool(torch._dynamo.utils.counters["stats"]["unique_graphs"]) == (long == 4)
+
+
 ROWS: list[dict[str, Any]] = [
     {"criterion": "principled"},
     {"criterion": "principled", "schedule": "iterative"},
