@@ -12,8 +12,8 @@ from benchmark.board.board import Board
 
 EMBEDDED = Path(tasks.mini.__file__).parent
 """The embedded models."""
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
-"""What torch, MKL and the tokenizers read."""
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""What torch and MKL read. Tokenizers keep all cores: one process tokenizes, and those that need the same data wait for it."""
 LEAST = 2 << 30
 """Bytes of free GPU memory that a further process on a GPU needs at least."""
 UNKNOWN = 8 << 30

@@ -1,7 +1,8 @@
 """Decides which cell an engine starts next, and keeps track of the others.
 
-Dense cells that are teachers come first, and a cell is not started before its teacher is trained, so that no worker waits. A cell
-that another runner has locked is tried again later. A cell whose runner died is started again once; then it counts as failed.
+Dense cells that are teachers come first, and a cell is not started before its teacher is trained, so that no worker waits. For the
+same reason cells come first whose data no other cell is reading and tokenizing at that moment. A cell that another runner has locked
+is tried again later. A cell whose runner died is started again once; then it counts as failed.
 """
 
 import time
@@ -53,6 +54,8 @@ class Scheduler:
         self._asked: Counter[str] = Counter()
         self._later: dict[str, float] = {}
         self._taught: set[str] = set()
+        self._tokenized: set[tuple[object, ...]] = set()
+        """Data on which a cell of this run was seen to train."""
 
     @property
     def left(self) -> int:
@@ -63,11 +66,17 @@ class Scheduler:
         """The next cell to start, which then counts as running; None if none can start yet."""
         now = time.monotonic()
         awaited = self._teachers_in_training()
+        being_read = set(map(_data_of, self.running.values())) - self._tokenized
+        chosen = None
         for run_id, spec in self.waiting.items():
             if self._later.get(run_id, 0.0) <= now and self.teacher.get(run_id) not in awaited:
-                self.running[run_id] = self.waiting.pop(run_id)
-                return spec
-        return None
+                chosen = chosen or spec
+                if _data_of(spec) not in being_read:
+                    chosen = spec
+                    break
+        if chosen is not None:
+            self.running[chosen.id] = self.waiting.pop(chosen.id)
+        return chosen
 
     def handle(self, event: Event) -> None:
         """Update the state for an event and tell the watcher; events of cells that are not running are ignored."""
@@ -79,6 +88,7 @@ class Scheduler:
             self._begun.add(spec.id)
             self._show(spec)
         elif kind == "progress":
+            self._tokenized.add(_data_of(spec))
             self._show(spec)(*facts)  # type: ignore[arg-type]
         elif kind == "noted":
             self.watcher.noted(spec, str(facts[0]))
@@ -132,6 +142,7 @@ class Scheduler:
         if kind in ("finished", "failed"):
             self._show(spec)
         if kind == "finished":
+            self._tokenized.add(_data_of(spec))  # it may not have trained
             self.done.finished.append(spec.id)
             self.watcher.finished(spec, float(facts[0]), float(facts[1]))
         elif kind == "failed":
@@ -146,3 +157,8 @@ class Scheduler:
             self._asked[spec.id] += 1
             self._later[spec.id] = time.monotonic() + pause
             self.waiting[spec.id] = spec
+
+
+def _data_of(spec: RunSpec) -> tuple[object, ...]:
+    """What names a cell's tokens: cells that differ in it wait for nothing of each other."""
+    return spec.task, spec.data, spec.model, spec.training.max_length

@@ -26,7 +26,7 @@ library's model classes, and of dynamo's own eight every head takes two."""
 
 
 LONG = 10_000
-"""Steps from which "auto" compiles, on CUDA: an estimate, not measured on a GPU. Tracing the model, whatever the device, takes 18
+"""Steps from which "auto" compiles, on CUDA: an estimate, not measured on a GPU. Tracing the model, whatever the device, takes 17
 seconds of processor time for MiniLM's shape and 31 for BERT-base's. A compiled step launches 480 and 910 kernels fewer; at 5
 microseconds of the host each, that is made up for after 7,000 steps, and then come the seconds in which kernels are made."""
 

@@ -1,6 +1,8 @@
 """What the project's own bench does not say of a device: its ceilings, the parts of a step, and scores beside another board's.
 
-probe.py machine | step | tracing | compare REFERENCE BOARD      in the project's root; PROBE_DEVICE and PROBE_QUICK as `run` sets them
+probe.py machine | step | tracing | tokens DATA MODEL | compare REFERENCE BOARD
+
+in the project's root; PROBE_DEVICE and PROBE_QUICK as `run` sets them
 """
 
 import importlib
@@ -167,6 +169,26 @@ def tracing() -> None:
         print(f"{shape.name}: {taken[0]:.1f} s, the second step {taken[1]:.2f} s")
 
 
+def tokens(data: str, model: str) -> None:
+    """Seconds, and processor seconds, to open tasks for the first time, which reads and tokenizes, and from what that left on disk."""
+    from tempfile import TemporaryDirectory
+
+    from benchmark.suite.spec import RunSpec, Training
+    from benchmark.training.run import Options, open_task
+    from tasks.pipeline import cache, prepared
+
+    for task, length in (("glue/sst2", 128), ("glue/qnli", 128), ("squad", 384)):
+        spec = RunSpec(task=task, data=data, model=model, training=Training(max_length=length))
+        with TemporaryDirectory() as folder:
+            for turn in ("first", "again"):
+                began, busy = time.perf_counter(), time.process_time()
+                opened = open_task(spec, Options(cache=Path(folder)))
+                taken = f"{time.perf_counter() - began:.1f} s, {time.process_time() - busy:.1f} s of the processor"
+                print(f"{task}, {opened.rows}, {turn}: {taken}")
+                cache._features.values.clear()
+                prepared._read.values.clear()
+
+
 def compare(reference: str, board: str) -> None:
     """Scores of the records in BOARD beside those of the same cells in REFERENCE, row by row, and what cells cost."""
     here, there = _records(board), _records(reference)
@@ -210,5 +232,5 @@ def _score(record: Any) -> float:
 
 
 if __name__ == "__main__":
-    stages: dict[str, Callable[..., None]] = {"machine": machine, "step": step, "tracing": tracing, "compare": compare}
+    stages: dict[str, Callable[..., None]] = {one.__name__: one for one in (machine, step, tracing, tokens, compare)}
     stages[sys.argv[1]](*sys.argv[2:])

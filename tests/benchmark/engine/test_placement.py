@@ -19,7 +19,7 @@ def test_threads_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [threads_each(jobs) for jobs in (1, 2, 3, 8, 20)] == [8, 4, 2, 1, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert [threads_each(jobs) for jobs in (1, 2, 8)] == [2, 2, 1]
-    assert variables(2, []) == [{"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "RAYON_NUM_THREADS": "2"}] * 2
+    assert variables(2, []) == [{"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}] * 2
 
 
 def test_gpus_are_dealt_out_in_turn() -> None:

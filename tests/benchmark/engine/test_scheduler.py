@@ -1,12 +1,13 @@
 """The scheduler of the engines: order, teachers, cells of other runners, deaths."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmark.board.board import Board
 from benchmark.board.weights import weights_path
-from benchmark.engine.scheduler import Scheduler
+from benchmark.engine.scheduler import Scheduler, _data_of
 from benchmark.errors import PrunebenchError
 from benchmark.suite.spec import RunSpec
 from tests.benchmark.boards import CPU, Watched, finish, make_board
@@ -38,6 +39,44 @@ def test_dense_cells_first_and_students_after_their_teacher(board: Board) -> Non
     assert taken(scheduler) == ["random+distillation 0.5 seed 0"]
     assert watched.told == [("started", dense.cell), ("finished", dense.cell)]
     assert scheduler.done.finished == [dense.id]
+
+
+def test_nobody_waits_for_tokens_while_there_is_other_data(tmp_path: Path) -> None:
+    """Four workers begin with a task each; whoever is left over waits; once a cell trains, its data are there for all."""
+    board = make_board(tmp_path, tasks=["glue/sst2", "glue/rte", "squad"], criteria=["random"], seeds=[0, 1])
+    scheduler = Scheduler(board, board.cells(), Watched(), CPU)
+    first = [spec for spec in (scheduler.take() for _ in range(3)) if spec]
+    assert sorted(spec.task for spec in first) == ["glue/rte", "glue/sst2", "squad"]
+    fourth = scheduler.take()
+    assert fourth is not None
+    assert fourth == next(spec for spec in board.cells() if spec not in first)
+    squad = next(spec for spec in first if spec.task == "squad")
+    scheduler.handle(["started", squad.id])
+    assert scheduler.left == len(board.cells())
+    scheduler.handle(["progress", squad.id, 1, 5, 0.5, 0.0])
+    following = [spec.task for spec in iter(scheduler.take, None)]
+    left = sum(spec.task == "squad" for spec in board.cells()) - 1
+    assert following[:left] == ["squad"] * left
+    assert len(following) == len(board.cells()) - 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "apart"),
+    [
+        ({"task": "glue/rte"}, True),
+        ({"data": "elsewhere"}, True),
+        ({"model": "another"}, True),
+        ({"training": {"max_length": 64}}, True),
+        ({"seed": 1}, False),
+        ({"criterion": "magnitude"}, False),
+        ({"training": {"lr": 1e-3}}, False),
+        ({"regularizer": "rdrop"}, False),
+    ],
+)
+def test_what_names_the_tokens_of_a_cell(changes: dict[str, Any], apart: bool) -> None:
+    row = {"task": "glue/sst2", "criterion": "random", "sparsity": 0.5}
+    plain, other = (RunSpec.model_validate(row | each) for each in ({}, changes))
+    assert (_data_of(plain) != _data_of(other)) == apart
 
 
 def test_a_teacher_that_no_cell_makes_is_made_by_one_student(tmp_path: Path) -> None:
