@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -28,10 +29,12 @@ from benchmark.pruning.selection import keep_highest
 from benchmark.suite.spec import RunSpec, Training
 from benchmark.training.cpu import prepare
 from benchmark.training.optimizer import FlatOptimizer
+from benchmark.training.prefetch import widened
 from benchmark.training.run import Options, make_pruner, open_task
 from benchmark.training.train import Run, _step, silent
 from tasks import mini
 from tasks.pipeline.decided import moved
+from tasks.pipeline.features import collate, pack
 from tests.device.watch import META, Watch
 
 MASKING = 72
@@ -266,6 +269,59 @@ def test_a_training_step_reads_nothing(name: str, regularizer: str, monkeypatch:
         if index == 3:
             break
     print(f"{task} {regularizer}: {seen.launches} launches in the last step")
+
+
+def test_a_batch_is_a_copy_a_column() -> None:
+    """Of BERT-base's shape, as a GPU gets it."""
+    rows, length = BERT_BASE.batch, BERT_BASE.length
+    batch = dict.fromkeys(
+        ("input_ids", "attention_mask", "token_type_ids"), torch.ones(rows, length, dtype=torch.int64)
+    )
+    batch |= dict.fromkeys(("label", "index"), torch.arange(rows))
+    with Watch() as seen:
+        arrived = moved(widened(batch, {}), lambda tensor: tensor.to(META))
+    print(f"{seen.launches} copies, {sum(tensor.nbytes for tensor in arrived.values()):,} bytes")
+    assert seen.launches == len(batch) == 5
+
+
+def gathered(
+    columns: dict[str, Tensor], starts: Tensor, lengths: Tensor, rows: Tensor, width: int
+) -> dict[str, Tensor]:
+    """What `collate` makes, padded with zeros, of flat tokens [all] and numbers [rows] that lie on the device."""
+    numbers = torch.arange(width, device=rows.device)
+    mask = numbers < lengths[rows][:, None]
+    places = (starts[rows][:, None] + numbers).mul_(mask)
+    batch = {"index": rows, "attention_mask": mask.long(), "label": columns["label"][rows]}
+    for name in ("input_ids", "token_type_ids"):
+        batch[name] = columns[name][places].mul_(mask).long()
+    return batch
+
+
+def test_tokens_kept_on_a_device_would_be_many_launches() -> None:
+    """Even where the order of the rows is there already; the same batch to the bit."""
+    drawn = np.random.default_rng(0)
+    lengths = drawn.integers(1, 9, 40)
+    examples = [
+        [{"input_ids": drawn.integers(1, 99, n).tolist(), "token_type_ids": [n % 2] * n, "label": int(n)}]
+        for n in lengths
+    ]
+    features, rows = pack(examples), np.array([7, 3, 39, 0])
+    expected = collate(features, rows, {"input_ids": 0, "token_type_ids": 0})
+    flat = {name: torch.from_numpy(values) for name, (values, _) in features.ragged.items()}
+    flat["label"] = torch.from_numpy(features.scalar["label"])
+    offsets = torch.from_numpy(features.ragged["input_ids"][1])
+    places, width = (offsets[:-1], offsets.diff(), torch.from_numpy(rows)), int(lengths[rows].max())
+    found = gathered(flat, *places, width)
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert tensor.dtype == found[name].dtype
+        assert torch.equal(tensor, found[name])
+    first, second, third = (one.to(META) for one in places)
+    flat = {name: tensor.to(META) for name, tensor in flat.items()}
+    with Watch() as seen:
+        gathered(flat, first, second, third, width)
+    print(f"{seen.launches} launches")
+    assert 5 < seen.launches <= 14
 
 
 def _shows_nothing(pruner: Pruner, settle: object = None) -> bool:

@@ -72,6 +72,8 @@ def test_batches_arrive_as_they_were(device: torch.device) -> None:
         assert batch["input_ids"].device.type == device.type
         assert batch[DECISIONS].device.type == "cpu"
         assert batch["input_ids"][:, : 5 + i].eq(i).all()
+        assert batch["input_ids"][:, 5 + i :].eq(7).all()
+        assert batch["index"].tolist() == [0, 1, 2, 3]
         assert batch[DECISIONS].tolist() == [i] * 4
         arrived += 1
     assert arrived == 40
