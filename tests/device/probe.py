@@ -1,6 +1,6 @@
 """What the project's own bench does not say of a device: its ceilings, the parts of a step, and scores beside another board's.
 
-probe.py machine | step | tracing | tokens DATA MODEL | compare REFERENCE BOARD
+probe.py machine | step | tracing | tokens DATA MODEL [TASK ...] | compare REFERENCE BOARD
 
 in the project's root; PROBE_DEVICE and PROBE_QUICK as `run` sets them
 """
@@ -169,7 +169,7 @@ def tracing() -> None:
         print(f"{shape.name}: {taken[0]:.1f} s, the second step {taken[1]:.2f} s")
 
 
-def tokens(data: str, model: str) -> None:
+def tokens(data: str, model: str, *names: str) -> None:
     """Seconds, and processor seconds, to open tasks for the first time, which reads and tokenizes, and from what that left on disk."""
     from tempfile import TemporaryDirectory
 
@@ -177,7 +177,8 @@ def tokens(data: str, model: str) -> None:
     from benchmark.training.run import Options, open_task
     from tasks.pipeline import cache, prepared
 
-    for task, length in (("glue/sst2", 128), ("glue/qnli", 128), ("squad", 384)):
+    for task in names or ("glue/sst2", "glue/qnli", "squad"):
+        length = 384 if task == "squad" and model != "mini" else 128
         spec = RunSpec(task=task, data=data, model=model, training=Training(max_length=length))
         with TemporaryDirectory() as folder:
             for turn in ("first", "again"):

@@ -43,6 +43,13 @@ def test_boards_are_compared_row_by_row(tmp_path: Path, capsys: pytest.CaptureFi
     assert "glue/sst2 magnitude none 0.5" in said
 
 
+def test_what_tokenizing_costs_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    probe.tokens("mini", "mini", "glue/sst2", "squad")
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in said] == [task for task in ("glue/sst2", "squad") for _ in "12"]
+    assert all("s of the processor" in line for line in said)
+
+
 def test_cells_trained_together_prune_the_same_weights(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
