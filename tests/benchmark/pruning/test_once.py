@@ -45,9 +45,11 @@ SAME = [
 
 @pytest.mark.parametrize("conv", [False, True])
 @pytest.mark.parametrize(("criterion", "scope", "sparsity"), SAME)
-def test_the_pruner_of_a_training_run_does_the_same(criterion: str, scope: str, sparsity: float, conv: bool) -> None:
+def test_the_pruner_of_a_training_run_does_the_same(
+    criterion: str, scope: str, sparsity: float, conv: bool, device: torch.device
+) -> None:
     """One masking of untrained weights."""
-    ours, theirs = Blocks(conv=conv), Blocks(conv=conv)
+    ours, theirs = Blocks(conv=conv).to(device), Blocks(conv=conv).to(device)
     once(ours, criterion, scope, sparsity)
     pruner = Pruner(theirs, registry.configure("criteria", criterion), Steps(), sparsity=sparsity, total=1, scope=scope)
     pruner.calibrate = calibrator(theirs, loss_of, batches)
@@ -83,8 +85,10 @@ def test_the_released_loops_are_met_here_too(
 
 
 @pytest.mark.parametrize("criterion", ["taylor", "gradient", "sensitivity", "principled"])
-def test_criteria_that_watch_steps_see_the_gradients_of_calibration_batches(criterion: str) -> None:
-    ours, theirs = Blocks(), Blocks()
+def test_criteria_that_watch_steps_see_the_gradients_of_calibration_batches(
+    criterion: str, device: torch.device
+) -> None:
+    ours, theirs = Blocks().to(device), Blocks().to(device)
     once(ours, criterion, "layer", 0.5)
     plugin = registry.configure("criteria", criterion)
     pruner = Pruner(theirs, plugin, Steps(), sparsity=0.5, total=3, scope="layer")
