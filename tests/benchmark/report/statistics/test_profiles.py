@@ -31,6 +31,11 @@ def test_interquartile_mean_by_hand() -> None:
     assert interquartile_mean([[7.0]]) == 7.0
 
 
+@given(arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(1, 4)), elements=st.floats(-100, 100)))
+def test_interquartile_mean_is_scipys_trimmed_mean(scores: Floats) -> None:
+    assert interquartile_mean(scores) == stats.trim_mean(scores, 0.25, axis=None)
+
+
 def test_probability_of_improvement_by_hand() -> None:
     assert probability_of_improvement([[1.0, 5.0], [3.0, 5.0]], [[2.0, 5.0]]) == 0.5
     with pytest.raises(StatisticsError, match="same tasks"):
