@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,19 +27,13 @@ from benchmark.machine.lock import locked
 from benchmark.training.checkpoint import checkpoint_path
 from tasks.pipeline.whole import holding, write_whole
 from tests.benchmark.boards import TINY, make_board
+from tests.benchmark.forked import Forked, prunebench
 from tests.faults.boards import finished
 
-ROOT = Path(__file__).resolve().parents[2]
 LONG = TINY["training"] | {"steps": 400}
 
 
-def start(*words: object, **options: Any) -> "subprocess.Popen[str]":
-    """The command in a process of its own."""
-    command = [sys.executable, "-m", "benchmark", *map(str, words)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
-
-
-def when(condition: Callable[[], object], process: "subprocess.Popen[str]") -> None:
+def when(condition: Callable[[], object], process: Forked) -> None:
     """Wait until something has happened, or the process has ended."""
     ends = time.monotonic() + 100
     while not condition() and process.poll() is None and time.monotonic() < ends:
@@ -98,10 +91,10 @@ def test_a_board_that_is_moved_while_a_lock_is_made_is_told(tmp_path: Path, monk
 @pytest.mark.parametrize("jobs", [[], ["--jobs", "2"]], ids=["one process", "two processes"])
 def test_a_run_whose_board_is_moved_stops_with_a_sentence(tmp_path: Path, jobs: list[str]) -> None:
     board = make_board(tmp_path / "board", criteria=["magnitude", "taylor", "random"], training=LONG)
-    process = start("run", board.folder, "--device", "cpu", *jobs)
+    process = prunebench("run", board.folder, "--device", "cpu", *jobs)
     when(lambda: list(board.locks.glob("*.lock")), process)
     board.folder.rename(tmp_path / "elsewhere")
-    said, _ = process.communicate(timeout=120)
+    said = process.communicate(timeout=120)
     assert process.returncode == 2, said
     assert "the folder was moved, removed or replaced meanwhile" in said
     assert "Traceback" not in said
@@ -225,13 +218,10 @@ def test_under_nohup_a_closed_terminal_changes_nothing() -> None:
 
 @pytest.mark.usefixtures("_terminal")
 def test_a_run_in_a_terminal_that_is_closed_saves_its_cell(tmp_path: Path) -> None:
-    import pty
-
     board = make_board(tmp_path / "board", criteria=["magnitude"], training=LONG)
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(ROOT)
-        os.execv(sys.executable, [sys.executable, "-m", "benchmark", "run", str(board.folder), "--device", "cpu"])
+    terminal, of_the_process = os.openpty()
+    process = prunebench("run", board.folder, "--device", "cpu", terminal=of_the_process)
+    os.close(of_the_process)
     os.set_blocking(terminal, False)
     ends, said = time.monotonic() + 100, b""
     while not re.search(rb"[1-9]\d*/400", said):  # in the middle of its training
@@ -240,8 +230,8 @@ def test_a_run_in_a_terminal_that_is_closed_saves_its_cell(tmp_path: Path) -> No
             said += os.read(terminal, 10_000)
         time.sleep(0.02)
     os.close(terminal)
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGHUP
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGHUP
     assert list(board.checkpoints.glob("*.checkpoint"))
 
 
@@ -249,10 +239,10 @@ def test_an_export_that_is_ended_says_so_and_leaves_nothing(tmp_path: Path) -> N
     board = make_board(tmp_path / "board", criteria=["magnitude"])
     run_cells(board, board.cells(), Silent(), Settings(device="cpu"))
     cell, target = board.suite.cells()[-1].id, tmp_path / "out" / "exported"
-    process = start("export", board.folder, cell, target)
+    process = prunebench("export", board.folder, cell, target)
     when(lambda: target.parent.exists(), process)  # while it writes, or just before
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=60)
+    said = process.communicate(timeout=60)
     if process.returncode == 0 or "as recorded" in said:  # it was done before the signal came
         return
     assert process.returncode == 128 + signal.SIGTERM, said

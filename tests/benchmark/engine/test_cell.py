@@ -1,8 +1,6 @@
 """One cell on its board: interrupted and taken up, out of memory and tried in parts, failed and left alone."""
 
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,18 +22,17 @@ from benchmark.training import train
 from benchmark.training.accumulate import backward as backward_of
 from benchmark.training.checkpoint import checkpoint_path
 from tests.benchmark.boards import CPU, TINY, Watched, facts, finish, make_board
+from tests.benchmark.forked import Forked, prunebench
 
-ROOT = Path(__file__).resolve().parents[3]
 LONG = TINY["training"] | {"steps": 40}
 
 
-def prunebench_run(board: Board) -> "subprocess.Popen[str]":
+def prunebench_run(board: Board) -> Forked:
     """`prunebench run` in a process of its own, every step saved."""
-    command = [sys.executable, "-m", "benchmark", "run", str(board.folder), "--checkpoint-minutes", "0"]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return prunebench("run", board.folder, "--checkpoint-minutes", "0")
 
 
-def when(condition: Callable[[], bool], process: "subprocess.Popen[str]", patience: float = 60.0) -> None:
+def when(condition: Callable[[], bool], process: Forked, patience: float = 60.0) -> None:
     """Wait until something has happened, or the process has ended."""
     ends = time.monotonic() + patience
     while not condition() and process.poll() is None and time.monotonic() < ends:
@@ -54,12 +51,12 @@ def test_an_interrupted_command_saves_its_cell_and_goes_on_there(tmp_path: Path,
     process = prunebench_run(board)
     when(lambda: checkpoint_path(board.checkpoints, pruned.id).exists(), process)
     process.send_signal(number)
-    printed, _ = process.communicate(timeout=60)
+    printed = process.communicate(timeout=60)
     assert process.returncode == 128 + number, printed
     assert "prunebench: interrupted; what is done is saved" in printed
     assert [path.suffix for path in board.checkpoints.iterdir()] == [".checkpoint"]
     again = prunebench_run(board)
-    printed, _ = again.communicate(timeout=120)
+    printed = again.communicate(timeout=120)
     assert again.returncode == 0, printed
     assert "taken up at step" in printed
     (step,) = board.record(pruned).cost.resumed

@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +21,7 @@ from benchmark.machine.lock import locked
 from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, open_task, train_teacher
 from tests.benchmark.boards import CPU, Watched, facts, finish, make_board, times
+from tests.benchmark.forked import prunebench
 
 # Teachers.
 
@@ -157,29 +156,17 @@ def test_a_teacher_waits_for_the_dense_cell_of_another_runner(tmp_path: Path) ->
 # Several runners.
 
 
-def runner(board: Board) -> subprocess.Popen[str]:
-    """`prunebench run` in a process of its own."""
-    code = "import sys; from benchmark.cli import main; sys.argv = ['prunebench', 'run', sys.argv[1]]; main()"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, str(board.folder)],
-        cwd=Path(__file__).resolve().parents[3],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
 def test_runners_share_a_board_and_one_is_killed(tmp_path: Path, finished_board: Board) -> None:
     """Two runners start together; one is killed as soon as there are two records. The other finishes the board: no cell is
     missing, none is made twice, and the records are those that another process makes, bit for bit."""
     board = make_board(tmp_path, criteria=["random", "magnitude", "sensitivity"], seeds=[0, 1, 2])
-    first, second = runner(board), runner(board)
+    first, second = (prunebench("run", board.folder) for _ in range(2))
     try:
         while len(before := times(board)) < 2 and (first.poll() is None or second.poll() is None):
             time.sleep(0.002)
         first.send_signal(signal.SIGKILL)
-        killed, _ = first.communicate(timeout=60)
-        survivor, _ = second.communicate(timeout=120)
+        killed = first.communicate(timeout=60)
+        survivor = second.communicate(timeout=120)
     finally:
         for process in (first, second):
             process.kill()
