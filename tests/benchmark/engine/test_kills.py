@@ -5,27 +5,25 @@ PRUNEBENCH_KILLS sets how many; the project's fault table is made with 100.
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import record_path
 from benchmark.board.weights import load_weights
+from tests.benchmark import nursery
 from tests.benchmark.boards import facts, finish, make_board
+from tests.benchmark.forked import Forked
 
 KILLS = int(os.environ.get("PRUNEBENCH_KILLS", "8"))
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def disturbed(board: Board, seed: int) -> dict[str, int]:
     """Run the board under kills; what the nursery counted."""
-    command = [sys.executable, "-m", "tests.benchmark.nursery", str(board.folder), str(KILLS), str(seed)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1800, check=False)
-    assert done.returncode == 0, done.stderr
-    counted: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+    nursing = Forked(nursery.main, board.folder, KILLS, seed)
+    said = nursing.communicate(timeout=1800)
+    assert nursing.returncode == 0, said
+    counted: dict[str, int] = json.loads(said.splitlines()[-1])
     return counted
 
 

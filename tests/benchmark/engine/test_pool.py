@@ -1,9 +1,8 @@
 """Several processes at one board: the same records as one process makes, whoever is killed."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +17,7 @@ from benchmark.training.train import Progress
 from tests.benchmark.boards import CPU, Watched, make_board
 from tests.benchmark.engine.deadly import DEADLY
 from tests.benchmark.engine.same import left_behind, same
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.benchmark.forked import CONTEXT, Forked, prunebench
 
 
 class Killing(Watched):
@@ -35,13 +33,19 @@ class Killing(Watched):
         def progress(*_: float) -> None:
             if spec == self.victim and self.killed < self.times:
                 self.killed += 1
-                for child in psutil.Process().children():  # not the resource tracker
-                    if "spawn_main" in " ".join(child.cmdline()):
-                        child.kill()
+                for child in multiprocessing.active_children():
+                    child.kill()
 
         return progress
 
 
+@pytest.fixture
+def _forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's processes are forked from one that has imported everything, instead of importing it themselves."""
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: CONTEXT)
+
+
+@pytest.mark.usefixtures("_forked")
 def test_the_same_records_as_one_process_though_all_processes_are_killed_on_the_way(
     tmp_path: Path, finished_board: Board
 ) -> None:
@@ -59,6 +63,7 @@ def test_the_same_records_as_one_process_though_all_processes_are_killed_on_the_
     assert (again.finished, len(again.standing)) == ([], 3)
 
 
+@pytest.mark.usefixtures("_forked")
 def test_a_cell_that_kills_its_process_twice_has_failed(tmp_path: Path) -> None:
     (tmp_path / "deadly.py").write_text(DEADLY)
     board = make_board(tmp_path, criteria=["deadly.py", "random"])
@@ -70,29 +75,24 @@ def test_a_cell_that_kills_its_process_twice_has_failed(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def long_run(tmp_path: Path) -> Iterator[tuple[Board, "subprocess.Popen[str]"]]:
+def long_run(tmp_path: Path) -> Iterator[tuple[Board, Forked]]:
     """`prunebench run --jobs 2` at cells that take long, in a session of its own as a terminal would give it."""
     board = make_board(
         tmp_path, training={"steps": 4000, "batch_size": 8, "lr": 0.001, "max_length": 32, "eval_examples": 24}
     )
-    code = "from benchmark.cli import main; main()"
-    options = ["--jobs", "2", "--device", "cpu", "--checkpoint-minutes", "0.01"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "run", str(tmp_path), *options],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
+    process = prunebench("run", board.folder, "--jobs", 2, "--device", "cpu", "--checkpoint-minutes", 0.01)
     yield board, process
     with_children = [*psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
     for each in (*with_children, process):
         each.kill()
 
 
-def test_ctrl_c_saves_all_cells_and_ends_all_processes(long_run: "tuple[Board, subprocess.Popen[str]]") -> None:
+def test_ctrl_c_saves_all_cells_and_ends_all_processes(long_run: tuple[Board, Forked]) -> None:
     board, process = long_run
     workers = at_work(board, process)
     now = time.time() - 0.02  # files' times come from a clock that lags by a tick
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
-    said, _ = process.communicate(timeout=60)
+    said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "interrupted" in said
     assert "Traceback" not in said
@@ -100,7 +100,7 @@ def test_ctrl_c_saves_all_cells_and_ends_all_processes(long_run: "tuple[Board, s
     assert not any(worker.is_running() for worker in workers)
 
 
-def test_a_killed_driver_takes_its_processes_with_it(long_run: "tuple[Board, subprocess.Popen[str]]") -> None:
+def test_a_killed_driver_takes_its_processes_with_it(long_run: tuple[Board, Forked]) -> None:
     board, process = long_run
     workers = at_work(board, process)
     process.kill()
@@ -108,7 +108,7 @@ def test_a_killed_driver_takes_its_processes_with_it(long_run: "tuple[Board, sub
     assert (len(gone), alive) == (2, [])
 
 
-def at_work(board: Board, process: "subprocess.Popen[str]") -> list[psutil.Process]:
+def at_work(board: Board, process: Forked) -> list[psutil.Process]:
     """The driver's two processes, once both have saved something."""
     end = time.monotonic() + 120
     while len(checkpoints(board)) < 2:

@@ -1,35 +1,34 @@
 """A job is queued again while a process of its first life goes on: the cell is run once, and leaves one record."""
 
-import subprocess
-import sys
+import os
 import time
 from pathlib import Path
 
 import psutil
 
+from benchmark.board.board import Board
 from benchmark.board.record import record_path
 from benchmark.engine.cell import CellRunner, Settings
 from benchmark.engine.events import Event, EventWatcher, attempt
 from tests.benchmark.boards import finish, make_board
 from tests.benchmark.engine.same import left_behind, results
+from tests.benchmark.forked import Forked
 
-ROOT = Path(__file__).resolve().parents[3]
-STEPD = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1], sys.argv[2]])"
-"""As slurmstepd or a raylet: starts the process that works, and is killed alone."""
-JOB = """
-import sys
-from pathlib import Path
-from benchmark.board.board import Board
-from tests.benchmark.boards import finish
-finish(Board.open(Path(sys.argv[1])), "*dense*")
-"""
 LONG = {"steps": 200, "batch_size": 8, "lr": 0.001, "max_length": 32, "train_examples": 48, "eval_examples": 24}
+
+
+def step_daemon(folder: Path) -> None:
+    """As slurmstepd or a raylet: starts the process that works, and is killed alone."""
+    if os.fork() == 0:
+        finish(Board.open(folder), "*dense*")
+        os._exit(0)
+    os.wait()
 
 
 def test_the_child_of_a_killed_job_outlives_it(tmp_path: Path) -> None:
     board = make_board(tmp_path / "board", training=LONG)
     dense = board.suite.cells()[0]
-    parent = subprocess.Popen([sys.executable, "-c", STEPD, JOB, str(board.folder)], cwd=ROOT, start_new_session=True)
+    parent = Forked(step_daemon, board.folder)
     child = None
     try:
         while not (board.locks / f"{dense.id}.lock").exists() or not (child := _child(parent.pid)):
@@ -37,7 +36,7 @@ def test_the_child_of_a_killed_job_outlives_it(tmp_path: Path) -> None:
             time.sleep(0.02)
         time.sleep(0.2)
         parent.kill()
-        parent.wait()
+        parent.communicate()
         assert child.is_running()
         said: list[Event] = []
         again = CellRunner(board, EventWatcher(said.append), Settings(device="cpu"))
