@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes
 from benchmark.board.weights import load_weights
+from benchmark.engine.cell import Settings
+from benchmark.engine.local import run_cells
+from benchmark.engine.progress import Silent
 from benchmark.pruning.calibrate import calibrator
 from benchmark.pruning.pruner import Pruner
 from benchmark.suite.spec import RunSpec, Training
@@ -23,6 +25,7 @@ from benchmark.training.optimizer import FlatOptimizer
 from benchmark.training.run import make_pruner
 from criteria.regularizers.base import Regularizer
 from tests.benchmark.boards import make_board
+from tests.benchmark.forked import prunebench
 from tests.benchmark.toy_task import ToyTask
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,25 +35,23 @@ SUITE: dict[str, Any] = {
     "training": {"steps": 6, "batch_size": 7, "lr": 0.001, "max_length": 32, "train_examples": 20, "eval_examples": 24},
 }
 """Batches of 7, 7 and 6 rows: uneven shares for two processes."""
+NETWORK = {"GLOO_SOCKET_IFNAME": "lo"}
 
 
-def launched(board: Board, processes: int, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """`prunebench run` under torchrun."""
-    return torchrun(processes, ["-m", "benchmark", "run", str(board.folder), *options], **variables)
-
-
-def torchrun(processes: int, command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
-    """`command` in so many processes that know of each other."""
+def free_port() -> int:
+    """Of this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+def torchrun(processes: int, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """`command` in so many processes that know of each other."""
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-addr", "127.0.0.1"]
     return subprocess.run(
-        [sys.executable, *launcher, "--master-port", str(port), *command],
+        [sys.executable, *launcher, "--master-port", str(free_port()), *command],
         cwd=ROOT,
-        env=os.environ
-        | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
-        | variables,
+        env=os.environ | NETWORK | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=240,
@@ -141,10 +142,15 @@ def test_calibrated_masks_and_weights_are_shared(monkeypatch: pytest.MonkeyPatch
 def test_two_processes_make_the_records_of_one(tmp_path: Path) -> None:
     """gloo on a CPU, the embedded model without dropout: the same masks, scores and weights up to the order of additions."""
     one, two = (make_board(tmp_path / name, **SUITE) for name in ("one", "two"))
-    alone, shared = launched(one, 1, "--save-weights"), launched(two, 2, "--save-weights")
-    assert alone.returncode == 0, alone.stderr
-    assert shared.returncode == 0, shared.stderr
-    assert len(re.findall(r"5 cells run, 0 were done, 0 failed", shared.stdout)) == 1  # one process speaks
+    rendezvous = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    command = ("run", two.folder, "--device", "cpu", "--save-weights")
+    ranks = [
+        prunebench(*command, RANK=n, LOCAL_RANK=n, **NETWORK, **rendezvous) for n in ("0", "1")
+    ]  # as torchrun does
+    assert len(run_cells(one, one.cells(), Silent(), Settings(device="cpu", save_weights=True)).finished) == 5
+    said = [rank.communicate(timeout=240) for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], said
+    assert len(re.findall(r"5 cells run, 0 were done, 0 failed", "".join(said))) == 1  # one process speaks
     for spec in one.suite.cells():
         ours, theirs = one.record(spec), two.record(spec)
         assert theirs.sparsity == ours.sparsity
