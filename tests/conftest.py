@@ -1,6 +1,7 @@
 """Fixtures and settings of all tests: caches of their own, the devices of this machine, the shared folder of real data where it is
 at hand, property tests without deadline."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,13 @@ def _own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def device(request: pytest.FixtureRequest) -> torch.device:
     """Every kind of device that this machine has, one after the other; `pytest -k cuda` runs the tests on a GPU alone."""
     return torch.device(request.param)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported_for_good() -> None:
+    """What is alive now, modules above all, is left out of collections, which some runs ask for: each would go through it all."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

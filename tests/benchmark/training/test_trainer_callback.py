@@ -1,5 +1,6 @@
 """Pruning under the Hugging Face Trainer: real, tiny trainings."""
 
+import gc
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,13 @@ transformers: Any = pytest.importorskip("transformers")
 accelerate: Any = pytest.importorskip("accelerate")
 
 STEPS = 8
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported_once_for_all(_imported_for_good: None) -> None:
+    """accelerate collects garbage before each training, and would go through all that the first model imports."""
+    model()
+    gc.freeze()
 
 
 def test_without_accelerate_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
