@@ -33,10 +33,38 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("traced")
 def test_calibration_is_never_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """A compiled backward cannot be differentiated once more, as grasp asks."""
-    monkeypatch.setattr(compiled, "BACKEND", "aot_eager")
+    during: list[bool] = []
+    calibrating = [False]
+
+    def backend(graph: Any, _: Any, **__: Any) -> Any:
+        def ran(*inputs: Any) -> Any:
+            during.append(calibrating[0])
+            return graph(*inputs)
+
+        return ran
+
+    def calibrator(*arguments: Any, **options: Any) -> Any:
+        calibrate = original(*arguments, **options)
+
+        def watched(*given: Any) -> Any:
+            calibrating[0] = True
+            try:
+                return calibrate(*given)
+            finally:
+                calibrating[0] = False
+                calibrations.append(len(during))
+
+        return watched
+
+    calibrations: list[int] = []
+    original = running.calibrator
+    monkeypatch.setattr(compiled, "BACKEND", backend)
+    monkeypatch.setattr(running, "calibrator", calibrator)
     spec = RunSpec(task="glue/sst2", criterion="grasp", sparsity=0.5, schedule="one_shot[at=1]", training=TRAINING)
     plain, fast = run(spec, Options(device="cpu")), run(spec, Options(device="cpu", compile=True))
     assert fast.record.sparsity == plain.record.sparsity
+    assert calibrations == [0, 1]  # one of each run, after the first of the steps
+    assert during == [False] * TRAINING.steps
 
 
 @pytest.mark.usefixtures("traced")
