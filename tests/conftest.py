@@ -14,6 +14,11 @@ settings.register_profile("patient", deadline=None, max_examples=50)  # the mach
 settings.load_profile("patient")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that wait for a cluster come first, so that with several workers the others fill their waits."""
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, ("ray", "slurm"))))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The caches of this session, of its processes too, lie in a folder that goes with it; the user's are left alone."""
