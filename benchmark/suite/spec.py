@@ -137,7 +137,7 @@ class RunSpec(Strict):
     """The schedule of records that name none. Suites always name one, `gradual` by default."""
     scope: str = "global"
     """Where scores compete: global, layer, row, n:m, block[h,w], erk, owl, owl[row], alphapruning, alphapruning[row],
-    published."""
+    alphapruning[tau=t], alphapruning[row,tau=t], published."""
     selection: Selection = "last"
     """Which weights are reported: those after the last step, the best on held-out training data, or the best on the
     reported split itself (optimistic, flagged)."""
