@@ -21,6 +21,7 @@ Models, NeurIPS 2024, https://arxiv.org/abs/2410.10912
 """
 
 from collections.abc import Sequence
+from math import inf
 from statistics import fmean
 
 import torch
@@ -55,9 +56,10 @@ def alpha_of(matrix: Matrix) -> float:
     found = eigenvalues(weight)
     if len(found) < 2:
         raise _no_tail(matrix, f"of its {min(weight.shape)} eigenvalues {len(found) or 'none'} are above 0")
-    if found[-1] - found[0] <= _rounding(found):
-        raise _no_tail(matrix, "its eigenvalues are all the same")
-    return tail_exponent(found)
+    alpha = tail_exponent(found) if found[-1] - found[0] > _rounding(found) else inf
+    if alpha == inf:
+        raise _no_tail(matrix, "its largest eigenvalues are all the same")
+    return alpha
 
 
 def eigenvalues(weight: Tensor) -> Tensor:

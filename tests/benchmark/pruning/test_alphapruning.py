@@ -200,8 +200,12 @@ NO_TAIL = {
     "one row that is not zero": (torch.eye(4)[:1] * torch.ones(4, 1), "of its 4 eigenvalues 1 are above 0"),
     "one row": (torch.ones(1, 6), "of its 1 eigenvalues 1 are above 0"),
     "one column": (torch.arange(1.0, 7).view(6, 1), "of its 1 eigenvalues 1 are above 0"),
-    "the identity": (torch.eye(5), "its eigenvalues are all the same"),
-    "a multiple of a permutation": (3 * torch.eye(5).roll(1, 0), "its eigenvalues are all the same"),
+    "the identity": (torch.eye(5), "its largest eigenvalues are all the same"),
+    "a multiple of a permutation": (3 * torch.eye(5).roll(1, 0), "its largest eigenvalues are all the same"),
+    "all the same but for one": (
+        torch.diag(torch.tensor([1.0, 32, 32, 32])),
+        "its largest eigenvalues are all the same",
+    ),
     "nan": (with_nan(math.nan), "it holds weights that are not finite"),
     "infinity": (with_nan(-math.inf), "it holds weights that are not finite"),
 }
