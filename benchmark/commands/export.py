@@ -150,7 +150,7 @@ def _write(
     """The whole folder or nothing: written beside its place, then renamed into it."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        tell(f"the model will take {room(size_of(model.state_dict()), folder)}")
+        tell(f"the model will take {room(size_of(dict(model.named_parameters())), folder)}")
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
             made = Path(place) / "model"
             prepared.save(model, made)

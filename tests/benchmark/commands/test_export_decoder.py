@@ -72,3 +72,13 @@ def test_what_bf16_rounds_are_weights_of_fp32_alone(board: Board, tmp_path: Path
     assert all(torch.equal(full[name].to(torch.bfloat16), weight) for name, weight in half.items())
     exact = all(torch.equal(full[name], weight.float()) for name, weight in half.items())
     assert exact == (spec.precision == "bf16")
+
+
+def test_tied_weights_take_their_room_once(board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.commands.export.room", lambda total, _: str(total))
+    told: list[str] = []
+    export_cell(
+        board, board.find("lm/wikitext2 two of four 0.5 seed 0"), tmp_path / "out", tell=told.append, dtype="bfloat16"
+    )
+    stored = load_file(tmp_path / "out" / "model.safetensors").values()
+    assert told == [f"the model will take {sum(one.numel() * one.element_size() for one in stored)}"]
