@@ -12,8 +12,8 @@ where p is the lower edge of the fullest of 100 bins of log10 l. All matrices of
 the mean over blocks, weighed by their sizes, is the sparsity asked for. No data is looked at.
 
 So the released code finds alpha ("alpha_peak") and s_b, the logarithm in the lower bound of l_i included, which is hardly a bound.
-tau is 0.3 where a scope does not say it, which is the code's default; its examples take 0.2 to 0.5. Departures: eigenvalues that are 0 but for rounding are left out. Where a block would be pruned whole, or a matrix has
-no tail, that is refused.
+tau is 0.3 where a scope does not say it, which is the code's default; its examples take 0.2 to 0.5. Departures: eigenvalues that are 0
+but for rounding are left out. Where a block would be pruned whole, or a matrix has no tail, that is refused.
 
 Reference: Lu et al., AlphaPruning: Using Heavy-Tailed Self Regularization Theory for Improved Layer-wise Pruning of Large Language
 Models, NeurIPS 2024, https://arxiv.org/abs/2410.10912
