@@ -6,6 +6,7 @@
     erk           within each matrix, share by (out + in) / (out in)   Evci et al. 2020, arXiv 1911.11134; together round(s n)
     owl           within each matrix, block by block another share (owl.py); only without training
     owl[row]      within each output row, likewise
+    alphapruning  as owl, by another measure of blocks (alphapruning.py); alphapruning[row] likewise
     n:m           at most n of every m neighbouring inputs stay     target sparsity 1 - n/m; on the way there the lowest go first
     block[h,w]    h x w blocks live or die together, by mean score   round(s blocks) blocks go
     published     as global, biases ranked too (see prunable.py)
@@ -17,6 +18,7 @@ counted here is what a mask asks for; a record's sparsity is counted on the fina
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -34,6 +36,11 @@ Mask = Callable[[Tensor, Shapes, "Scope", float], Tensor]
 
 Quotas = Callable[[Shapes, "Scope", float], "list[Quota] | None"]
 """(shapes, scope, sparsity) -> a quota for each matrix, or None where all of them compete at that sparsity."""
+
+
+SharesBy = Literal["shapes", "inputs", "spectra"]
+"""The shapes of all matrices; or, of the dense model, what its layers are fed (owl.py) or the spectra of its weights
+(alphapruning.py), so that only a model that is not trained can be pruned so."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +65,8 @@ class Kind:
     """Ranks the biases of the layers with their weights."""
     quotas: Quotas | None = None
     """Where no matrix competes with another: how much of each is pruned."""
-    by_inputs: bool = False
-    """Shares depend on what the dense model's layers are fed (owl.py), so only a model that is not trained can be pruned so."""
+    shares_by: SharesBy = "shapes"
+    """What says how much of a matrix goes where none competes with another."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +116,15 @@ class Scope:
         return round(sparsity * (total(shapes) // (rows * columns))) * rows * columns
 
     @property
-    def by_inputs(self) -> bool:
-        """Whether shares depend on what layers are fed; `quotas` then needs them."""
-        return self._kind.by_inputs
+    def shares_by(self) -> SharesBy:
+        """What says how much of each matrix goes; `quotas` says it by shapes alone."""
+        return self._kind.shares_by
 
-    def needs_inputs(self) -> PrunebenchError:
-        """The error of a scope whose shares depend on what layers are fed, where a model is trained."""
+    def needs_dense(self) -> PrunebenchError:
+        """The error of a scope whose shares depend on the dense model, where a model is trained."""
+        looked_at = "what its layers are fed" if self.shares_by == "inputs" else "the spectra of its weights"
         return PrunebenchError(
-            f"scope '{self}' shares the sparsity out by what the dense model's layers are fed: it prunes once, without training "
+            f"scope '{self}' shares the sparsity out by the dense model, {looked_at}: it prunes once, without training "
             "(training.steps 0)"
         )
 
@@ -268,9 +276,9 @@ def _erk_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":
     return _apportioned(erk_sparsities(shapes, sparsity), shapes, scope.count(sparsity, shapes))
 
 
-def _fed_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":  # noqa: ARG001
+def _dense_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":  # noqa: ARG001
     """Shapes do not say it."""
-    raise scope.needs_inputs()
+    raise scope.needs_dense()
 
 
 def _pattern_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota] | None":
@@ -344,8 +352,10 @@ SCOPES: dict[str, Kind] = {
     "layer": Kind(_each, quotas=_same_share),
     "row": Kind(_each, quotas=_row_share, two_dimensional=True),
     "erk": Kind(_each, quotas=_erk_share),
-    "owl": Kind(_each, quotas=_fed_share, by_inputs=True),
-    "owl[row]": Kind(_each, quotas=_fed_share, by_inputs=True, two_dimensional=True),
+    "owl": Kind(_each, quotas=_dense_share, shares_by="inputs"),
+    "owl[row]": Kind(_each, quotas=_dense_share, shares_by="inputs", two_dimensional=True),
+    "alphapruning": Kind(_each, quotas=_dense_share, shares_by="spectra"),
+    "alphapruning[row]": Kind(_each, quotas=_dense_share, shares_by="spectra", two_dimensional=True),
     "n:m": Kind(
         _n_of_m,
         name="{a}:{b}",

@@ -316,7 +316,7 @@ def test_a_scope_prints_as_it_is_written(text: str) -> None:
     "text", ["", "globl", "Global", "block", "block[2]", "block[h,w]", "layer 2:4", "n:m", "2:4:8", "-1:4"]
 )
 def test_unknown_scopes_name_the_choices(text: str) -> None:
-    with pytest.raises(PrunebenchError, match=r"unknown scope .*choices: block\[h,w\], erk, global"):
+    with pytest.raises(PrunebenchError, match=r"unknown scope .*choices: alphapruning, .*block\[h,w\], erk, global"):
         parse_scope(text)
 
 
