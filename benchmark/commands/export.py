@@ -90,10 +90,11 @@ def export_cell(
 
 
 def _rounded(prepared: Prepared, model: nn.Module, dtype: torch.dtype) -> float:
-    """The score of the weights as they will be read back, computed with as all scores are."""
-    device = next(model.parameters()).device
+    """The score of the weights as they will be read back, computed with as the record's score is."""
+    parameter = next(model.parameters())
+    device, computed = parameter.device, parameter.dtype
     with environment.autocast(device):
-        return prepared.evaluate(model.to(dtype).float(), "reported").metrics[prepared.metric]
+        return prepared.evaluate(model.to(dtype).to(computed), "reported").metrics[prepared.metric]
 
 
 def load_kept(model: nn.Module, weights: dict[str, Tensor], record: Record) -> None:
