@@ -12,8 +12,9 @@ where p is the lower edge of the fullest of 100 bins of log10 l. All matrices of
 the mean over blocks, weighed by their sizes, is the sparsity asked for. No data is looked at.
 
 So the released code finds alpha ("alpha_peak") and s_b, the logarithm in the lower bound of l_i included, which is hardly a bound.
-Departures: tau = 0.3 is fixed (its default, and its examples' for Wanda; they take 0.5 for magnitude and 0.2 for SparseGPT).
-Eigenvalues that are 0 but for rounding are left out. Where a block would be pruned whole, or a matrix has no tail, that is refused.
+tau is 0.3 where a scope does not say it, which is the code's default; its examples take 0.5 for magnitude, 0.3 for Wanda and 0.2
+for SparseGPT. Departures: eigenvalues that are 0 but for rounding are left out. Where a block would be pruned whole, or a matrix has
+no tail, that is refused.
 
 Reference: Lu et al., AlphaPruning: Using Heavy-Tailed Self Regularization Theory for Improved Layer-wise Pruning of Large Language
 Models, NeurIPS 2024, https://arxiv.org/abs/2410.10912
@@ -30,19 +31,20 @@ from benchmark.pruning.blockwise import held_by_blocks, of_matrices
 from benchmark.pruning.prunable import Matrix
 
 TAU = 0.3
-"""Before they are scaled to the sparsity asked for, blocks' shares lie between 1 - TAU and 1 + TAU."""
+"""tau where none is given: before they are scaled to the sparsity asked for, blocks' shares lie from 1 - tau to 1 + tau."""
 BINS = 100
 
 
-def alpha_sparsities(model: nn.Module, matrices: Sequence[Matrix], sparsity: float) -> list[float]:
+def alpha_sparsities(model: nn.Module, matrices: Sequence[Matrix], sparsity: float, tau: float = TAU) -> list[float]:
     """The sparsity of each matrix of the dense `model`.
 
     PrunebenchError where a block's would not lie in [0, 1), or a matrix has no power law.
     """
     blocks = held_by_blocks(model, matrices)
     alphas = [fmean(alpha_of(matrices[i]) for i in block.places) for block in blocks]
-    shares = allocate(alphas, [block.size for block in blocks], sparsity)
-    return of_matrices(blocks, shares, "alphapruning", sparsity, f"below {(1 - TAU) / (1 + TAU):.3g}")
+    shares = allocate(alphas, [block.size for block in blocks], sparsity, tau)
+    advice = "which a smaller tau gives, as in 'alphapruning[tau=0.1]'"
+    return of_matrices(blocks, shares, "alphapruning", sparsity, advice)
 
 
 def alpha_of(matrix: Matrix) -> float:
@@ -82,10 +84,10 @@ def _fit(tail: Tensor) -> tuple[float, float]:
     return float((1 - ratios ** (1 - alpha) - empirical).abs().max()), float(alpha)
 
 
-def allocate(alphas: Sequence[float], sizes: Sequence[int], sparsity: float) -> list[float]:
+def allocate(alphas: Sequence[float], sizes: Sequence[int], sparsity: float, tau: float = TAU) -> list[float]:
     """s_b of every block, from alpha_b and its number of weights; the same for all where no block's tail is heavier than another's."""
     low, high = min(alphas), max(alphas)
-    shares = [1 - TAU + 2 * TAU * (alpha - low) / (high - low) if high > low else 1.0 for alpha in alphas]
+    shares = [1 - tau + 2 * tau * (alpha - low) / (high - low) if high > low else 1.0 for alpha in alphas]
     eta = sparsity * sum(sizes) / sum(share * size for share, size in zip(shares, sizes, strict=True))
     return [eta * share for share in shares]
 

@@ -30,18 +30,15 @@ def held_by_blocks(model: nn.Module, matrices: Sequence[Matrix]) -> list[Held]:
 
 
 def of_matrices(
-    blocks: Sequence[Held], shares: Sequence[float], scope: str, sparsity: float, always: str
+    blocks: Sequence[Held], shares: Sequence[float], scope: str, sparsity: float, advice: str
 ) -> list[float]:
-    """The sparsity of every matrix, its block's of `shares`; PrunebenchError where one would not lie in [0, 1).
-
-    `always` are, in words, the sparsities at which none does, whatever the model.
-    """
+    """The sparsity of every matrix, its block's of `shares`; PrunebenchError, which ends in `advice`, where one is not in [0, 1)."""
     found = [0.0] * sum(len(block.places) for block in blocks)
     for block, share in zip(blocks, shares, strict=True):
         if not 0 <= share < 1:
             raise PrunebenchError(
                 f"scope '{scope}' would prune {share:.3f} of {block.name} at sparsity {sparsity:g}: expected a share in [0, 1) of "
-                f"every block, which every sparsity {always} gives"
+                f"every block, {advice}"
             )
         for i in block.places:
             found[i] = share

@@ -102,7 +102,7 @@ class Once:
             case "inputs":
                 sparsities = owl_sparsities(self.model, matrices, loss, shown, self.target)
             case "spectra":
-                sparsities = alpha_sparsities(self.model, matrices, self.target)
+                sparsities = alpha_sparsities(self.model, matrices, self.target, self.scope.tau)
         return self.scope.apportioned(sparsities, self.weights.shapes, self.target)
 
     def _together(self, loss: Loss, shown: Sequence[Mapping[str, Tensor]]) -> None:

@@ -47,7 +47,9 @@ def owl_sparsities(
 
     outliers = [outlier_share(torch.cat([scores(i) for i in block.places])) for block in blocks]
     shares = allocate(outliers, [block.size for block in blocks], sparsity)
-    return of_matrices(blocks, shares, "owl", sparsity, f"from {2 * LAMBDA:g} to {1 - 2 * LAMBDA:g}")
+    return of_matrices(
+        blocks, shares, "owl", sparsity, f"which every sparsity from {2 * LAMBDA:g} to {1 - 2 * LAMBDA:g} gives"
+    )
 
 
 def outlier_share(scores: Tensor) -> float:

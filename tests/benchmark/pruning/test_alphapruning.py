@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
 from benchmark.pruning.alphapruning import TAU, allocate, alpha_of, alpha_sparsities, eigenvalues, tail_exponent
+from benchmark.pruning.masks import parse_scope
 from benchmark.pruning.once import Once
 from benchmark.pruning.prunable import Matrix, find_prunable
 from benchmark.pruning.pruner import Pruner
@@ -225,12 +226,76 @@ def test_a_model_is_left_as_it_was_where_a_matrix_has_no_tail() -> None:
     assert torch.equal(weight_of(model), before)
 
 
+@pytest.mark.parametrize(("scope", "tau"), [("alphapruning[tau=0.2]", 0.2), ("alphapruning[row,tau=.125]", 0.125)])
+def test_tau_says_how_far_blocks_differ(scope: str, tau: float) -> None:
+    model = heavy_and_light()
+    Once(model, registry.configure("criteria", "magnitude"), sparsity=0.8, scope=scope).prune(loss_of, batches)
+    zeros = [int((one.parameter == 0).sum()) for one in find_prunable(model)]
+    size = 2 * WIDTH * WIDTH
+    assert zeros == pytest.approx([0.8 * (1 - tau) * size, 0.8 * (1 + tau) * size], abs=1)
+    assert sum(zeros) == round(0.8 * 2 * size)
+
+
+@pytest.mark.parametrize("rows", ["", "row,"])
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("0.2", "0.2"),
+        (".2", "0.2"),
+        ("0.20", "0.2"),
+        ("00.2", "0.2"),
+        ("0.05", "0.05"),
+        ("0.0001", "0.0001"),
+        ("0.125", "0.125"),
+        ("0.9999", "0.9999"),
+    ],
+)
+def test_tau_is_read_and_written(written: str, canonical: str, rows: str) -> None:
+    scope = parse_scope(f"alphapruning[{rows}tau={written}]")
+    assert str(scope) == f"alphapruning[{rows}tau={canonical}]"
+    assert scope.tau == float(canonical)
+    assert parse_scope(str(scope)) == scope
+
+
+@pytest.mark.parametrize("text", ["alphapruning", "alphapruning[row]"])
+def test_without_a_number_tau_is_the_released_codes(text: str) -> None:
+    assert str(parse_scope(text)) == text
+    assert parse_scope(text).tau == TAU == 0.3
+
+
+@pytest.mark.parametrize("tau", ["0", "0.0", "1", "1.0", "7", "999999"])
+def test_a_tau_out_of_its_range_is_refused(tau: str) -> None:
+    with pytest.raises(PrunebenchError, match=r"scope 'alphapruning.*': tau is above 0 and below 1"):
+        parse_scope(f"alphapruning[row,tau={tau}]")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[tau=]",
+        "[tau=t]",
+        "[tau=nan]",
+        "[tau=0.00001]",
+        "[tau=-0.1]",
+        "[tau=1e-2]",
+        "[tau=0,2]",
+        "[0.2]",
+        "[tau=0.2,row]",
+        "[row, tau=0.2]",
+        "[]",
+    ],
+)
+def test_another_spelling_names_the_choices(text: str) -> None:
+    with pytest.raises(PrunebenchError, match=r"unknown scope .*choices: alphapruning, alphapruning\[row,tau=t\]"):
+        parse_scope(f"alphapruning{text}")
+
+
 def test_what_alphapruning_cannot_do_is_said() -> None:
     magnitude = registry.configure("criteria", "magnitude")
     once = Once(heavy_and_light(), magnitude, sparsity=0.8, scope="alphapruning")
     with pytest.raises(
         PrunebenchError,
-        match=r"would prune 1\.040 of blocks\.1 at sparsity 0\.8: expected a share in \[0, 1\) .* below 0\.538 gives",
+        match=r"would prune 1\.040 of blocks\.1 at sparsity 0\.8: expected a share in \[0, 1\) .* a smaller tau gives",
     ):
         once.prune(loss_of, batches)
     with pytest.raises(
