@@ -197,6 +197,10 @@ def parse_scope(text: str) -> Scope:
             if not kind.valid(scope):
                 raise PrunebenchError(f"scope '{text}': {kind.rule}")
             return scope
+    if text in SCOPES:
+        raise PrunebenchError(
+            f"scope '{text}': numbers take the place of the letters, as in 2:4, block[4,4] or alphapruning[tau=0.2]"
+        )
     raise PrunebenchError(f"unknown scope '{text}'; {choices(text, SCOPES)}")
 
 

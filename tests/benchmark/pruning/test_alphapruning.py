@@ -273,7 +273,6 @@ def test_a_tau_out_of_its_range_is_refused(tau: str) -> None:
     "text",
     [
         "[tau=]",
-        "[tau=t]",
         "[tau=nan]",
         "[tau=0.00001]",
         "[tau=-0.1]",
