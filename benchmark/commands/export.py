@@ -90,10 +90,11 @@ def export_cell(
 
 
 def _rounded(prepared: Prepared, model: nn.Module, dtype: torch.dtype) -> float:
-    """The score of the weights as they will be read back, computed with as all scores are."""
-    device = next(model.parameters()).device
+    """The score of the weights as they will be read back, computed with as the record's score is."""
+    parameter = next(model.parameters())
+    device, computed = parameter.device, parameter.dtype
     with environment.autocast(device):
-        return prepared.evaluate(model.to(dtype).float(), "reported").metrics[prepared.metric]
+        return prepared.evaluate(model.to(dtype).to(computed), "reported").metrics[prepared.metric]
 
 
 def load_kept(model: nn.Module, weights: dict[str, Tensor], record: Record) -> None:
@@ -149,7 +150,7 @@ def _write(
     """The whole folder or nothing: written beside its place, then renamed into it."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        tell(f"the model will take {room(size_of(model.state_dict()), folder)}")
+        tell(f"the model will take {room(size_of(dict(model.named_parameters())), folder)}")
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
             made = Path(place) / "model"
             prepared.save(model, made)

@@ -6,6 +6,7 @@
     erk           within each matrix, share by (out + in) / (out in)   Evci et al. 2020, arXiv 1911.11134; together round(s n)
     owl           within each matrix, block by block another share (owl.py); only without training
     owl[row]      within each output row, likewise
+    alphapruning  as owl, by another measure of blocks (alphapruning.py), which has a parameter tau
     n:m           at most n of every m neighbouring inputs stay     target sparsity 1 - n/m; on the way there the lowest go first
     block[h,w]    h x w blocks live or die together, by mean score   round(s blocks) blocks go
     published     as global, biases ranked too (see prunable.py)
@@ -15,13 +16,16 @@ counted here is what a mask asks for; a record's sparsity is counted on the fina
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from benchmark.errors import PrunebenchError, choices
+from benchmark.pruning.alphapruning import TAU
 from benchmark.pruning.selection import keep_highest, keep_highest_rows
 from criteria.common.blocks import blocks
 
@@ -36,14 +40,19 @@ Quotas = Callable[[Shapes, "Scope", float], "list[Quota] | None"]
 """(shapes, scope, sparsity) -> a quota for each matrix, or None where all of them compete at that sparsity."""
 
 
+SharesBy = Literal["shapes", "inputs", "spectra"]
+"""The shapes of all matrices; or, of the dense model, what its layers are fed (owl.py) or the spectra of its weights
+(alphapruning.py), so that only a model that is not trained can be pruned so."""
+
+
 @dataclass(frozen=True)
 class Kind:
-    """What there is to say of one kind of scope: a row of `SCOPES`. `a` and `b` are the numbers in a scope's name."""
+    """What there is to say of one kind of scope: a row of `SCOPES`. `a`, `b` and `tau` are the numbers in a scope's name."""
 
     mask: Mask
     name: str = ""
-    """How a scope of this kind is written, {a} and {b} in place of its numbers; the key in `SCOPES` where it has none."""
-    valid: Callable[[int, int], bool] = lambda a, b: True  # noqa: ARG005 - scopes without numbers
+    """How a scope of this kind is written, {a}, {b} and {tau} in place of its numbers; the key in `SCOPES` where it has none."""
+    valid: "Callable[[Scope], bool]" = lambda scope: True  # noqa: ARG005 - scopes without numbers
     rule: str = ""
     """What `valid` demands, in words."""
     tile: Callable[[int, int], Shape] = lambda a, b: (1, 1)  # noqa: ARG005
@@ -58,20 +67,21 @@ class Kind:
     """Ranks the biases of the layers with their weights."""
     quotas: Quotas | None = None
     """Where no matrix competes with another: how much of each is pruned."""
-    by_inputs: bool = False
-    """Shares depend on what the dense model's layers are fed (owl.py), so only a model that is not trained can be pruned so."""
+    shares_by: SharesBy = "shapes"
+    """What says how much of a matrix goes where none competes with another."""
 
 
 @dataclass(frozen=True)
 class Scope:
-    """A parsed scope: its kind, a key of `SCOPES`, and the numbers in its name (n, m of a pattern or h, w of a block)."""
+    """A parsed scope: its kind, a key of `SCOPES`, and the numbers in its name (n, m of a pattern, h, w of a block, or tau)."""
 
     kind: str
     a: int = 0
     b: int = 0
+    tau: float = TAU
 
     def __str__(self) -> str:
-        return (self._kind.name or self.kind).format(a=self.a, b=self.b)
+        return (self._kind.name or self.kind).format(a=self.a, b=self.b, tau=f"{self.tau:g}")
 
     @property
     def _kind(self) -> Kind:
@@ -109,14 +119,15 @@ class Scope:
         return round(sparsity * (total(shapes) // (rows * columns))) * rows * columns
 
     @property
-    def by_inputs(self) -> bool:
-        """Whether shares depend on what layers are fed; `quotas` then needs them."""
-        return self._kind.by_inputs
+    def shares_by(self) -> SharesBy:
+        """What says how much of each matrix goes; `quotas` says it by shapes alone."""
+        return self._kind.shares_by
 
-    def needs_inputs(self) -> PrunebenchError:
-        """The error of a scope whose shares depend on what layers are fed, where a model is trained."""
+    def needs_dense(self) -> PrunebenchError:
+        """The error of a scope whose shares depend on the dense model, where a model is trained."""
+        looked_at = "what its layers are fed" if self.shares_by == "inputs" else "the spectra of its weights"
         return PrunebenchError(
-            f"scope '{self}' shares the sparsity out by what the dense model's layers are fed: it prunes once, without training "
+            f"scope '{self}' shares the sparsity out by the dense model, {looked_at}: it prunes once, without training "
             "(training.steps 0)"
         )
 
@@ -165,17 +176,31 @@ class Quota:
         return kept.view(scores.shape)
 
 
+NUMBERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "a": (r"\d+", int),
+    "b": (r"\d+", int),
+    "tau": (r"\d*\.\d{1,4}|\d+", float),
+}
+"""How the numbers in a scope's name are written, and read; tau with as many decimals as `Scope.__str__` writes back."""
+
+
 def parse_scope(text: str) -> Scope:
     """`text` as a Scope; PrunebenchError names the choices."""
     if not isinstance(text, str):
         raise PrunebenchError(f"scope {text!r}: expected a name; {choices('', SCOPES)}")
     for key, kind in SCOPES.items():
-        pattern = re.escape(kind.name or key).replace(r"\{a\}", r"(\d+)").replace(r"\{b\}", r"(\d+)")
+        pattern = re.escape(kind.name or key)
+        for name, (number, _) in NUMBERS.items():
+            pattern = pattern.replace(rf"\{{{name}\}}", f"(?P<{name}>{number})")
         if match := re.fullmatch(pattern, text):
-            scope = Scope(key, *map(int, match.groups()))
-            if not kind.valid(scope.a, scope.b):
+            scope = Scope(key, **{name: NUMBERS[name][1](found) for name, found in match.groupdict().items()})
+            if not kind.valid(scope):
                 raise PrunebenchError(f"scope '{text}': {kind.rule}")
             return scope
+    if text in SCOPES:
+        raise PrunebenchError(
+            f"scope '{text}': numbers take the place of the letters, as in 2:4, block[4,4] or alphapruning[tau=0.2]"
+        )
     raise PrunebenchError(f"unknown scope '{text}'; {choices(text, SCOPES)}")
 
 
@@ -268,9 +293,9 @@ def _erk_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":
     return _apportioned(erk_sparsities(shapes, sparsity), shapes, scope.count(sparsity, shapes))
 
 
-def _fed_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":  # noqa: ARG001
+def _dense_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":  # noqa: ARG001
     """Shapes do not say it."""
-    raise scope.needs_inputs()
+    raise scope.needs_dense()
 
 
 def _pattern_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota] | None":
@@ -338,18 +363,31 @@ def _rank(rows: Tensor) -> Tensor:
     return ranks.scatter_(1, order, torch.arange(rows.shape[1], device=rows.device).expand_as(order))
 
 
+_by_spectra = partial(
+    Kind,
+    _each,
+    valid=lambda scope: 0 < scope.tau < 1,
+    rule="tau is above 0 and below 1",
+    quotas=_dense_share,
+    shares_by="spectra",
+)
+
 SCOPES: dict[str, Kind] = {
     "global": Kind(_global),
     "published": Kind(_global, biases=True),
     "layer": Kind(_each, quotas=_same_share),
     "row": Kind(_each, quotas=_row_share, two_dimensional=True),
     "erk": Kind(_each, quotas=_erk_share),
-    "owl": Kind(_each, quotas=_fed_share, by_inputs=True),
-    "owl[row]": Kind(_each, quotas=_fed_share, by_inputs=True, two_dimensional=True),
+    "owl": Kind(_each, quotas=_dense_share, shares_by="inputs"),
+    "owl[row]": Kind(_each, quotas=_dense_share, shares_by="inputs", two_dimensional=True),
+    "alphapruning": _by_spectra(),
+    "alphapruning[row]": _by_spectra(two_dimensional=True),
+    "alphapruning[tau=t]": _by_spectra(name="alphapruning[tau={tau}]"),
+    "alphapruning[row,tau=t]": _by_spectra(name="alphapruning[row,tau={tau}]", two_dimensional=True),
     "n:m": Kind(
         _n_of_m,
         name="{a}:{b}",
-        valid=lambda n, m: 0 < n < m,
+        valid=lambda scope: 0 < scope.a < scope.b,
         rule="of m neighbours n stay, 0 < n < m",
         tile=lambda n, m: (1, m),  # noqa: ARG005
         target=lambda n, m: 1 - n / m,
@@ -359,7 +397,7 @@ SCOPES: dict[str, Kind] = {
     "block[h,w]": Kind(
         _block,
         name="block[{a},{b}]",
-        valid=lambda h, w: h > 0 and w > 0,
+        valid=lambda scope: scope.a > 0 and scope.b > 0,
         rule="h and w are at least 1",
         tile=lambda h, w: (h, w),
         whole_tiles=True,

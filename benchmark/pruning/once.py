@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import PrunebenchError
 from benchmark.machine.stopwatch import Stopwatch
+from benchmark.pruning.alphapruning import alpha_sparsities
 from benchmark.pruning.arguments import require_sparsity, require_whole
 from benchmark.pruning.calibrate import GRADIENTS, Fed, Loss, show_by_block, show_inputs
 from benchmark.pruning.masks import Quota, make_mask, parse_scope
@@ -74,7 +75,7 @@ class Once:
         self.model.eval()
         try:
             with self.stopwatch.running():
-                wanted = self.scope.by_inputs or any(map(self.criterion.overrides, SHOWN))
+                wanted = self.scope.shares_by == "inputs" or any(map(self.criterion.overrides, SHOWN))
                 shown = list(batches(self.criterion.calibration)) if wanted else []
                 quotas = self._quotas(loss, shown)
                 if quotas is None:
@@ -94,9 +95,14 @@ class Once:
 
     def _quotas(self, loss: Loss, shown: Sequence[Mapping[str, Tensor]]) -> list[Quota] | None:
         """How much of each matrix goes; None where they compete."""
-        if not self.scope.by_inputs:
-            return self.scope.quotas(self.weights.shapes, self.target)
-        sparsities = owl_sparsities(self.model, self.weights.matrices, loss, shown, self.target)
+        matrices = self.weights.matrices
+        match self.scope.shares_by:
+            case "shapes":
+                return self.scope.quotas(self.weights.shapes, self.target)
+            case "inputs":
+                sparsities = owl_sparsities(self.model, matrices, loss, shown, self.target)
+            case "spectra":
+                sparsities = alpha_sparsities(self.model, matrices, self.target, self.scope.tau)
         return self.scope.apportioned(sparsities, self.weights.shapes, self.target)
 
     def _together(self, loss: Loss, shown: Sequence[Mapping[str, Tensor]]) -> None:

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.errors import PrunebenchError
+from benchmark.pruning.blockwise import held_by_blocks, of_matrices
 from benchmark.pruning.calibrate import Loss, show_inputs
 from benchmark.pruning.prunable import Matrix
-from benchmark.pruning.walk import outermost
 from criteria.wanda import Wanda
 
 M = 5.0
@@ -35,8 +35,7 @@ def owl_sparsities(
     """The sparsity of each matrix of the dense `model`; PrunebenchError where a block's would not lie in [0, 1)."""
     if not batches:
         raise PrunebenchError("scope 'owl' looks at what layers are fed, and there is no calibration batch")
-    blocks = [block for block in outermost(model) if any(block.holds(matrix.name) for matrix in matrices)]
-    held = [[i for i, matrix in enumerate(matrices) if block.holds(matrix.name)] for block in blocks]
+    blocks = held_by_blocks(model, matrices)
     wanda, generator = Wanda(), torch.Generator()
     states = [wanda.init(matrix.view(matrix.parameter.detach().view(-1)), generator) for matrix in matrices]
     fed = [(matrix.name, state, matrix.parameter) for matrix, state in zip(matrices, states, strict=True)]
@@ -46,18 +45,11 @@ def owl_sparsities(
         weight = matrices[i].view(matrices[i].parameter.detach().view(-1)).float()
         return wanda.score(states[i], weight).flatten()
 
-    outliers = [outlier_share(torch.cat([scores(i) for i in places])) for places in held]
-    sizes = [sum(matrices[i].parameter.numel() for i in places) for places in held]
-    found = [0.0] * len(matrices)
-    for block, places, share in zip(blocks, held, allocate(outliers, sizes, sparsity), strict=True):
-        if not 0 <= share < 1:
-            raise PrunebenchError(
-                f"scope 'owl' would prune {share:.3f} of {block.name} at sparsity {sparsity:g}: expected a share in [0, 1) of every "
-                f"block, which every sparsity from {2 * LAMBDA:g} to {1 - 2 * LAMBDA:g} gives"
-            )
-        for i in places:
-            found[i] = share
-    return found
+    outliers = [outlier_share(torch.cat([scores(i) for i in block.places])) for block in blocks]
+    shares = allocate(outliers, [block.size for block in blocks], sparsity)
+    return of_matrices(
+        blocks, shares, "owl", sparsity, f"which every sparsity from {2 * LAMBDA:g} to {1 - 2 * LAMBDA:g} gives"
+    )
 
 
 def outlier_share(scores: Tensor) -> float:

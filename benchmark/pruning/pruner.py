@@ -108,8 +108,8 @@ class Pruner:
         self.weights = weights or PrunableWeights(find_prunable(model, self.scope.biases, skip_frozen))
         require_finite_weights(self.weights)
         self.scope.check(self.weights.shapes, sparsity)
-        if self.scope.by_inputs:
-            raise self.scope.needs_inputs()
+        if self.scope.shares_by != "shapes":
+            raise self.scope.needs_dense()
         check_schedule(schedule, sparsity, total)
         self.model = model
         self.prunable_of = prunable_of(model)

@@ -34,8 +34,8 @@ def check_spec(spec: RunSpec) -> None:
     if registry.configure("criteria", spec.criterion).latent and spec.call_point == "after":
         raise PrunebenchError(f"criterion '{spec.criterion}' trains through its mask: it needs call_point 'before'")
     scope.check((), spec.sparsity)
-    if scope.by_inputs and spec.is_trained:
-        raise scope.needs_inputs()
+    if scope.shares_by != "shapes" and spec.is_trained:
+        raise scope.needs_dense()
     if spec.training.steps:
         check_schedule(registry.configure("schedules", spec.schedule), spec.sparsity, spec.training.steps)
 

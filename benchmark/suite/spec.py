@@ -136,7 +136,8 @@ class RunSpec(Strict):
     schedule: str = "cubic"
     """The schedule of records that name none. Suites always name one, `gradual` by default."""
     scope: str = "global"
-    """Where scores compete: global, layer, row, n:m, block[h,w], erk, owl, owl[row], published."""
+    """Where scores compete: global, layer, row, n:m, block[h,w], erk, owl, owl[row], alphapruning, alphapruning[row],
+    alphapruning[tau=t], alphapruning[row,tau=t], published."""
     selection: Selection = "last"
     """Which weights are reported: those after the last step, the best on held-out training data, or the best on the
     reported split itself (optimistic, flagged)."""

@@ -319,17 +319,21 @@ def test_a_scope_prints_as_it_is_written(text: str) -> None:
     assert str(parse_scope(text)) == text
 
 
-@pytest.mark.parametrize(
-    "text", ["", "globl", "Global", "block", "block[2]", "block[h,w]", "layer 2:4", "n:m", "2:4:8", "-1:4"]
-)
+@pytest.mark.parametrize("text", ["", "globl", "Global", "block", "block[2]", "layer 2:4", "2:4:8", "-1:4"])
 def test_unknown_scopes_name_the_choices(text: str) -> None:
-    with pytest.raises(PrunebenchError, match=r"unknown scope .*choices: block\[h,w\], erk, global"):
+    with pytest.raises(PrunebenchError, match=r"unknown scope .*choices: alphapruning, .*block\[h,w\], erk, global"):
         parse_scope(text)
 
 
 def test_a_slip_is_recognised() -> None:
     with pytest.raises(PrunebenchError, match="unknown scope 'globl'; did you mean 'global'"):
         parse_scope("globl")
+
+
+@pytest.mark.parametrize("text", ["n:m", "block[h,w]", "alphapruning[tau=t]", "alphapruning[row,tau=t]"])
+def test_letters_of_the_list_of_choices_want_numbers(text: str) -> None:
+    with pytest.raises(PrunebenchError, match=r"scope '.*': numbers take the place of the letters, as in 2:4"):
+        parse_scope(text)
 
 
 @pytest.mark.parametrize("text", ["0:4", "4:4", "5:4"])
