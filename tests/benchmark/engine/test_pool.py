@@ -121,5 +121,5 @@ def at_work(board: Board, process: Forked) -> list[psutil.Process]:
 
 
 def checkpoints(board: Board) -> list[float]:
-    """When each was written."""
-    return [path.stat().st_mtime for path in board.checkpoints.glob("*.checkpoint")]
+    """When each took its place: the signal may come while one is written, which then is of the last step too."""
+    return [path.stat().st_ctime for path in board.checkpoints.glob("*.checkpoint")]
