@@ -1,13 +1,13 @@
 """Decides which cell an engine starts next, and keeps track of the others.
 
 Dense cells that are teachers come first, and a cell is not started before its teacher is trained, so that no worker waits. For the
-same reason cells come first whose data no other cell is reading and tokenizing at that moment. A cell that another runner has locked
-is tried again later. A cell whose runner died is started again once; then it counts as failed.
+same reason a cell goes before others if no running cell is reading and tokenizing its data at that moment. A cell that another runner
+has locked is tried again later. A cell whose runner died is started again once; then it counts as failed.
 """
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from benchmark.board.board import Board
 from benchmark.engine.cell import Done, Settings, Watcher
@@ -53,9 +53,11 @@ class Scheduler:
         self._shown: dict[str, Progress] = {}
         self._asked: Counter[str] = Counter()
         self._later: dict[str, float] = {}
-        self._taught: set[str] = set()
-        self._tokenized: set[tuple[object, ...]] = set()
-        """Data on which a cell of this run was seen to train."""
+        self._untaught = set(self.teacher.values())
+        """Ids of teachers whose weights were not seen yet."""
+        self._data = set(map(_data_of, self.waiting.values()))
+        self._unread = self._data.copy()
+        """Data on which no cell was seen to train yet."""
 
     @property
     def left(self) -> int:
@@ -64,16 +66,11 @@ class Scheduler:
 
     def take(self) -> RunSpec | None:
         """The next cell to start, which then counts as running; None if none can start yet."""
-        now = time.monotonic()
-        awaited = self._teachers_in_training()
-        being_read = set(map(_data_of, self.running.values())) - self._tokenized
+        being_read = self._unread & set(map(_data_of, self.running.values()))
         chosen = None
-        for run_id, spec in self.waiting.items():
-            if self._later.get(run_id, 0.0) <= now and self.teacher.get(run_id) not in awaited:
-                chosen = chosen or spec
-                if _data_of(spec) not in being_read:
-                    chosen = spec
-                    break
+        if being_read != self._data:  # otherwise no cell has other data, and of 100,000 all would be looked at in vain
+            chosen = next((spec for spec in self._startable() if _data_of(spec) not in being_read), None)
+        chosen = chosen or next(self._startable(), None)
         if chosen is not None:
             self.running[chosen.id] = self.waiting.pop(chosen.id)
         return chosen
@@ -88,7 +85,7 @@ class Scheduler:
             self._begun.add(spec.id)
             self._show(spec)
         elif kind == "progress":
-            self._tokenized.add(_data_of(spec))
+            self._unread.discard(_data_of(spec))
             self._show(spec)(*facts)  # type: ignore[arg-type]
         elif kind == "noted":
             self.watcher.noted(spec, str(facts[0]))
@@ -111,16 +108,20 @@ class Scheduler:
         self.board.fail(spec, reason, log or reason)
         self._close(spec, "failed", [reason])
 
+    def _startable(self) -> Iterator[RunSpec]:
+        """Waiting cells that can start now, in order."""
+        now, awaited = time.monotonic(), self._teachers_in_training()
+        for run_id, spec in self.waiting.items():
+            if self._later.get(run_id, 0.0) <= now and self.teacher.get(run_id) not in awaited:
+                yield spec
+
     def _teachers_in_training(self) -> set[str]:
         """Teachers that cells should wait for: their dense cell is waiting or running, or another running cell trains them."""
-        wanted = set(self.teacher.values()) - self._taught
-        if wanted:
-            there = {
-                path.name[:16] for path in (self.board.cache / "teachers").glob("*.safetensors")
-            }  # an id, and more
-            self._taught |= wanted & there
+        if self._untaught:
+            there = (self.board.cache / "teachers").glob("*.safetensors")
+            self._untaught -= {path.name[:16] for path in there}  # an id, and more
         trained = {self.teacher[run_id] for run_id in self.running if run_id in self.teacher}
-        return (wanted - self._taught) & (self.waiting.keys() | self.running.keys() | trained)
+        return {one for one in self._untaught if one in self.waiting or one in self.running or one in trained}
 
     def _show(self, spec: RunSpec) -> Progress:
         """The watcher's progress function of this cell, created once even if the cell is started again."""
@@ -142,7 +143,7 @@ class Scheduler:
         if kind in ("finished", "failed"):
             self._show(spec)
         if kind == "finished":
-            self._tokenized.add(_data_of(spec))  # it may not have trained
+            self._unread.discard(_data_of(spec))  # a cell of 0 steps tells no progress
             self.done.finished.append(spec.id)
             self.watcher.finished(spec, float(facts[0]), float(facts[1]))
         elif kind == "failed":
@@ -160,5 +161,5 @@ class Scheduler:
 
 
 def _data_of(spec: RunSpec) -> tuple[object, ...]:
-    """What names a cell's tokens: cells that differ in it wait for nothing of each other."""
+    """What names a cell's data: of cells that agree in it, one reads and tokenizes while the others would wait."""
     return spec.task, spec.data, spec.model, spec.training.max_length

@@ -42,7 +42,7 @@ def test_dense_cells_first_and_students_after_their_teacher(board: Board) -> Non
 
 
 def test_nobody_waits_for_tokens_while_there_is_other_data(tmp_path: Path) -> None:
-    """Four workers begin with a task each; whoever is left over waits; once a cell trains, its data are there for all."""
+    """Three workers begin with a task each, a fourth with the next cell; once a cell trains, its data are there for all."""
     board = make_board(tmp_path, tasks=["glue/sst2", "glue/rte", "squad"], criteria=["random"], seeds=[0, 1])
     scheduler = Scheduler(board, board.cells(), Watched(), CPU)
     first = [spec for spec in (scheduler.take() for _ in range(3)) if spec]
@@ -58,6 +58,12 @@ def test_nobody_waits_for_tokens_while_there_is_other_data(tmp_path: Path) -> No
     left = sum(spec.task == "squad" for spec in board.cells()) - 1
     assert following[:left] == ["squad"] * left
     assert len(following) == len(board.cells()) - 4
+
+
+def test_of_one_data_set_cells_are_taken_in_order_however_many_read_it(tmp_path: Path) -> None:
+    board = make_board(tmp_path, criteria=["random", "magnitude"], seeds=[0, 1])
+    scheduler = Scheduler(board, board.cells(), Watched(), CPU)
+    assert list(iter(scheduler.take, None)) == board.cells()
 
 
 @pytest.mark.parametrize(
