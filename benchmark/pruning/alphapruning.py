@@ -11,9 +11,10 @@
 where p is the lower edge of the fullest of 100 bins of log10 l. All matrices of a block have its sparsity s_b, and eta is such that
 the mean over blocks, weighed by their sizes, is the sparsity asked for. No data is looked at.
 
-So the released code finds alpha ("alpha_peak") and s_b, the logarithm in the lower bound of l_i included, which is hardly a bound.
-tau is 0.3 where a scope does not say it, which is the code's default; its examples take 0.2 to 0.5. Departures: eigenvalues that are 0
-but for rounding are left out. Where a block would be pruned whole, or a matrix has no tail, that is refused.
+This is how the released code finds alpha ("alpha_peak") and s_b. The logarithm in the lower bound of l_i is that code's too, so that
+hardly any l_i is excluded. tau is 0.3 where a scope does not say it, which is the code's default; its examples take 0.2 to 0.5.
+Departures: eigenvalues that are 0 but for rounding are left out; a matrix without a tail, or a sparsity at which a block would be
+pruned whole, is refused.
 
 Reference: Lu et al., AlphaPruning: Using Heavy-Tailed Self Regularization Theory for Improved Layer-wise Pruning of Large Language
 Models, NeurIPS 2024, https://arxiv.org/abs/2410.10912
@@ -43,7 +44,7 @@ def alpha_sparsities(model: nn.Module, matrices: Sequence[Matrix], sparsity: flo
     blocks = held_by_blocks(model, matrices)
     alphas = [fmean(alpha_of(matrices[i]) for i in block.places) for block in blocks]
     shares = allocate(alphas, [block.size for block in blocks], sparsity, tau)
-    advice = "which a smaller tau gives, as in 'alphapruning[tau=0.1]'"
+    advice = f"which a tau smaller than {tau:g} gives (scope 'alphapruning[tau=t]')"
     return of_matrices(blocks, shares, "alphapruning", sparsity, advice)
 
 

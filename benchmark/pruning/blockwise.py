@@ -1,4 +1,4 @@
-"""What the scopes share that give each Transformer block a sparsity of its own, found on the dense model (owl.py, alphapruning.py)."""
+"""What owl.py and alphapruning.py share: both look at the dense model and give each Transformer block a sparsity of its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from benchmark.pruning.walk import outermost
 
 @dataclass(frozen=True)
 class Held:
-    """A block by its name, the places of its matrices among all, and how many weights they have together."""
+    """A block's name, the places of its matrices in the list of all, and how many weights they have together."""
 
     name: str
     places: list[int]
@@ -32,7 +32,10 @@ def held_by_blocks(model: nn.Module, matrices: Sequence[Matrix]) -> list[Held]:
 def of_matrices(
     blocks: Sequence[Held], shares: Sequence[float], scope: str, sparsity: float, advice: str
 ) -> list[float]:
-    """The sparsity of every matrix, its block's of `shares`; PrunebenchError, which ends in `advice`, where one is not in [0, 1)."""
+    """The sparsity of every matrix, where each of `blocks` has its one of `shares`.
+
+    PrunebenchError, which ends in `advice`, where a share is not in [0, 1).
+    """
     found = [0.0] * sum(len(block.places) for block in blocks)
     for block, share in zip(blocks, shares, strict=True):
         if not 0 <= share < 1:

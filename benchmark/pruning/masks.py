@@ -41,8 +41,8 @@ Quotas = Callable[[Shapes, "Scope", float], "list[Quota] | None"]
 
 
 SharesBy = Literal["shapes", "inputs", "spectra"]
-"""The shapes of all matrices; or, of the dense model, what its layers are fed (owl.py) or the spectra of its weights
-(alphapruning.py), so that only a model that is not trained can be pruned so."""
+"""What decides how much of each matrix goes: the shapes of all matrices, what the dense model's layers are fed (owl.py), or the
+spectra of its weights (alphapruning.py). The last two look at a dense model, so they prune once, without training."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Kind:
     quotas: Quotas | None = None
     """Where no matrix competes with another: how much of each is pruned."""
     shares_by: SharesBy = "shapes"
-    """What says how much of a matrix goes where none competes with another."""
+    """What decides how much of each matrix goes, where matrices do not compete."""
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,17 @@ class Scope:
 
     @property
     def shares_by(self) -> SharesBy:
-        """What says how much of each matrix goes; `quotas` says it by shapes alone."""
+        """What decides how much of each matrix goes; `quotas` answers where it is shapes."""
         return self._kind.shares_by
 
     def needs_dense(self) -> PrunebenchError:
         """The error of a scope whose shares depend on the dense model, where a model is trained."""
-        looked_at = "what its layers are fed" if self.shares_by == "inputs" else "the spectra of its weights"
+        of_dense = {
+            "inputs": "what the dense model's layers are fed",
+            "spectra": "the spectra of the dense model's weights",
+        }
         return PrunebenchError(
-            f"scope '{self}' shares the sparsity out by the dense model, {looked_at}: it prunes once, without training "
+            f"scope '{self}' shares the sparsity out by {of_dense[self.shares_by]}: it prunes once, without training "
             "(training.steps 0)"
         )
 
@@ -294,7 +297,7 @@ def _erk_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":
 
 
 def _dense_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":  # noqa: ARG001
-    """Shapes do not say it."""
+    """Refused: how much of each matrix goes depends on more than shapes."""
     raise scope.needs_dense()
 
 
