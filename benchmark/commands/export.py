@@ -90,11 +90,15 @@ def export_cell(
 
 
 def _rounded(prepared: Prepared, model: nn.Module, dtype: torch.dtype) -> float:
-    """The score of the weights as they will be read back, computed with as the record's score is."""
-    parameter = next(model.parameters())
-    device, computed = parameter.device, parameter.dtype
-    with environment.autocast(device):
-        return prepared.evaluate(model.to(dtype).to(computed), "reported").metrics[prepared.metric]
+    """The score of the weights as they will be read back, in the precision of the record's score.
+
+    What no file holds, such as the frequencies of rotary positions, is not rounded: who reads the folder computes it anew.
+    """
+    for stored in model.state_dict().values():
+        if stored.is_floating_point():
+            stored.copy_(stored.to(dtype))
+    with environment.autocast(next(model.parameters()).device):
+        return prepared.evaluate(model, "reported").metrics[prepared.metric]
 
 
 def load_kept(model: nn.Module, weights: dict[str, Tensor], record: Record) -> None:

@@ -11,6 +11,7 @@ from benchmark.commands.export import export_cell
 from benchmark.pruning.prunable import find_prunable
 from benchmark.training.run import Options, open_task
 from tests.benchmark.boards import finish, make_board
+from tests.tasks.tiny import WORDS, checkpoint
 
 METHODS = {
     "two of four": {"criterion": "wanda", "scope": "2:4"},
@@ -62,6 +63,36 @@ def test_the_folder_opens_as_a_causal_model_with_the_zeros_of_the_record(
     prompt = tokenizer("The river", return_tensors="pt")
     written = model.generate(**prompt, max_new_tokens=4, do_sample=False)
     assert written.shape == (1, prompt["input_ids"].shape[1] + 4)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_rotary_frequencies_are_not_rounded_with_the_weights(tmp_path: Path, dtype: str) -> None:
+    """They are in no file: what transformers opens has computed them in fp32."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    folder = checkpoint(tmp_path / "llama", "llama", weights=False, initializer_range=0.5)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder)).save_pretrained(folder)
+    lines = [" ".join(WORDS[(at * at + step * 7) % 30] for step in range(12)) for at in range(100)]
+    for name in ("prose", "more"):
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines))
+    board = make_board(
+        tmp_path / "board",
+        model=str(folder),
+        data=str(tmp_path),
+        tasks=["lm[path=prose.txt,train=more.txt]"],
+        criteria=["magnitude"],
+        seeds=[0],
+        schedule="one_shot",
+        training={"steps": 0, "batch_size": 4, "max_length": 64, "eval_examples": 8},
+    )
+    finish(board)
+    spec = next(cell for cell in board.cells() if not cell.is_dense)
+    score = export_cell(board, spec, tmp_path / "out", dtype=dtype)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out").float()
+    record = board.record(spec)
+    assert open_task(spec, Options()).evaluate(model, "reported").metrics[record.metric] == score != record.score
 
 
 def test_what_bf16_rounds_are_weights_of_fp32_alone(board: Board, tmp_path: Path) -> None:
