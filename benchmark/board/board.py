@@ -152,7 +152,7 @@ class Board:
         return self._own(records), problems
 
     def summaries(self) -> tuple[list[Record], list[RecordError]]:
-        """As `records`, with empty curves and layers, which is faster for large boards."""
+        """As `records`, but in the order of the cells and shortened (index.py), which is faster for large boards."""
         index = self.index()
         return index.summaries(self.suite.cells()), index.problems
 
@@ -180,7 +180,7 @@ class Board:
 
     def recorded(self) -> set[str]:
         """Ids of all records in the folder, also of runs under other settings, readable or not."""
-        names = {name.removesuffix(".json") for name in _names(self.records_folder) if name.endswith(".json")}
+        names = (name.removesuffix(".json") for name in _names(self.records_folder) if name.endswith(".json"))
         return {name for name in names if "." not in name}
 
     def failures(self) -> dict[str, str]:
@@ -188,7 +188,7 @@ class Board:
         failed = {name.removesuffix(FAILED) for name in _names(self.records_folder) if name.endswith(FAILED)}
         return {
             spec.id: failure_reason(failure_path(self.records_folder, spec.id))
-            for spec in (self.suite.cells() if failed else ())
+            for spec in (self.suite.cells() if failed else ())  # of large suites the cells take a while
             if spec.id in failed and not self.is_done(spec)
         }
 

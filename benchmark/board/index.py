@@ -57,7 +57,7 @@ CREATE TABLE IF NOT EXISTS plans (name TEXT PRIMARY KEY, stamp TEXT, content BLO
 
 
 def shortened(record: Record) -> Record:
-    """The record with an empty curve, no layers and of its environment what captions print, which is enough for tables."""
+    """The record with what tables need: its curve and layers are empty, and of its environment only what captions print is left."""
     environment = {name: text for name, text in record.environment.items() if name in PRINTED}
     return replace(record, curve=[], sparsity=replace(record.sparsity, layers=[]), environment=environment)
 
@@ -109,7 +109,10 @@ class Index:
         }
 
     def summaries(self, cells: Iterable[RunSpec]) -> list[Record]:
-        """The readable shortened records of these cells, in their order: a table goes through them so, and memory answers faster."""
+        """The readable records of these cells, shortened, in the order of the cells.
+
+        Tables go through them in that order, which is faster where they lie so in memory.
+        """
         specs = {spec.id: spec.recorded() for spec in cells}
         decoder = Decoder(list[Record], dec_hook=lambda _, id_: specs[id_])
         contents = [self.contents[name] for name in (f"{id_}.json" for id_ in specs) if name in self.contents]

@@ -20,7 +20,7 @@ LONGEST = 200
 
 def main() -> None:
     """The console script. Errors of input or of the machine are printed as one message, and the exit code is 2."""
-    # At its end Python looks for cycles in all that is left, half a second long where torch is loaded: nothing needs that.
+    # When Python ends, it collects garbage once more, which takes half a second where torch is loaded and is of no use to anyone.
     atexit.register(gc.freeze)
     os.environ["MPLBACKEND"] = "agg"  # files alone are drawn, and one that does not exist would end the command
     if not os.environ.get("COLUMNS", "").strip("0").isdecimal():

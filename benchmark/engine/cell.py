@@ -72,8 +72,8 @@ class Settings:
     checkpoint_minutes: float = 10.0
     """Minutes of training between checkpoints of a cell."""
     compile: Choice = False
-    """Compile training steps: faster on a GPU in long runs, with the same results up to rounding. "auto": where it may repay itself
-    (compiled.py)."""
+    """Compile training steps: faster on a GPU in long runs, with the same results up to rounding. "auto" compiles on CUDA, in cells
+    that are long enough (compiled.py)."""
 
 
 class CellRunner:

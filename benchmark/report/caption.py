@@ -103,7 +103,7 @@ RUN = attrgetter(
     *("model_fingerprint", "data_fingerprint"),
 )
 SAID = attrgetter("environment", "notes", "counts", "splits")
-"""What of a record enters the facts: what can be hashed, and the rest."""
+"""The parts of a record that the facts are made of: those that can be hashed, and the others."""
 
 
 def _told_apart(records: Sequence[Record]) -> list[Record]:

@@ -10,7 +10,7 @@ from benchmark.report.statistics.multiple import complete, mean_ranks
 from benchmark.report.statistics.paired import StatisticsError
 
 BLOCK = 100
-"""Resamples that are ranked at once."""
+"""Resamples that are ranked at once, because a call of SciPy's ranking costs more than the ranking itself."""
 
 
 class RankIntervals(NamedTuple):
@@ -42,9 +42,8 @@ def rank_intervals(
     means = complete(given.mean(axis=2))
     _, cells, seeds = given.shape
     drawn = np.empty((resamples, given.shape[0]))
-    for block in np.array_split(
-        drawn, -(-resamples // BLOCK)
-    ):  # views: SciPy's ranking costs more a call than a number
+    for start in range(0, resamples, BLOCK):
+        block = drawn[start : start + BLOCK]
         redrawn = np.empty((len(block), *means.shape))
         for sample in redrawn:
             chosen = np.repeat(rng.integers(0, cells, size=(cells, 1)), seeds, axis=1)
