@@ -29,13 +29,16 @@ def _own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session", params=["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"])
 def device(request: pytest.FixtureRequest) -> torch.device:
-    """Every kind of device that this machine has, one after the other; `pytest -k cuda` runs the tests on a GPU alone."""
+    """Every kind of device that this machine has, one after the other; `pytest -k cuda` runs the tests on a GPU alone.
+
+    It is of the session because hypothesis refuses fixtures that are made anew for each test.
+    """
     return torch.device(request.param)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _imported_for_good() -> None:
-    """What is alive now, modules above all, is left out of collections, which some runs ask for: each would go through it all."""
+    """Garbage collections, which some runs ask for, need not go through what is alive now, modules above all."""
     gc.collect()
     gc.freeze()
 

@@ -71,14 +71,8 @@ def test_a_board_from_suite_to_table(tmp_path: Path, prunebench: Command) -> Non
     assert (board.folder / "table.md").read_text() == table
 
 
-@pytest.mark.parametrize(
-    ("command", "flags", "choice"),
-    [
-        *((command, [], False) for command in ("run", "compare")),
-        *((command, ["--compile"], True) for command in ("run", "compare")),
-        *((command, ["--compile-auto"], "auto") for command in ("run", "compare")),
-    ],
-)
+@pytest.mark.parametrize("command", ["run", "compare"])
+@pytest.mark.parametrize(("flags", "choice"), [([], False), (["--compile"], True), (["--compile-auto"], "auto")])
 def test_what_is_to_be_compiled(
     command: str,
     flags: list[str],
