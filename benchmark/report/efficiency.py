@@ -72,8 +72,8 @@ def efficiency_table(
     Rows come in the order of `specs`, or without them in that of the records.
     """
     taken = measured or {}
-    order = [spec.id for spec in specs]
-    known = sorted(records, key=lambda r: (order.index(r.id) if r.id in order else len(order), r.spec.cell))
+    places = {spec.id: place for place, spec in enumerate(specs)}
+    known = sorted(records, key=lambda r: (places.get(r.id, len(places)), r.spec.cell))
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in known:
         groups.setdefault(_labels(record), []).append(record)
