@@ -50,15 +50,16 @@ class Watch(TorchDispatchMode):
         if away and func.overloadpacket.__name__ not in MOVES and any(map(_is_here, (*args, *kwargs.values()))):
             raise AssertionError(f"{_line()}: {func} of tensors on the device and on the CPU")
         given = func(*args, **kwargs)
-        if away and func is torch.ops.aten.index.Tensor:
-            args = (args[0], [place for one in args[1] for place in self._places(one)])
         if away and func.overloadpacket.__name__ not in NO_LAUNCH:
             self.launches += 1
             self.bytes += _bytes((*args, *kwargs.values(), given))
         return given
 
     def _places(self, index: torch.Tensor | None) -> Sequence[torch.Tensor | None]:
-        """Places of one dimension each where a tensor is indexed; the host waits to know how many a mask has: here, all."""
+        """`index` itself, or for a mask the places of its True entries, a tensor for each dimension.
+
+        The host has to wait for their number; here all entries count as True.
+        """
         if index is None or index.dtype != torch.bool:
             return [index]
         self.reads[_line()] += 1
