@@ -101,6 +101,8 @@ def _within(
 ) -> None:
     """What a process of its own would have had from the start."""
     descriptor = output.detach()
+    # An engine blocks these while it starts its processes: where one of them was the first, all that is forked would block them.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
     if terminal:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
         os.login_tty(descriptor)
