@@ -76,6 +76,7 @@ ONE_SHOT_ROWS = {
     "random": "random",
     "magnitude": "magnitude",
     "taylor": "taylor",
+    "obert": "obert",
     "wanda": "wanda by row",
     "sparsegpt": "sparsegpt",
 }
