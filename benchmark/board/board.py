@@ -14,7 +14,7 @@ and are never read.
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -178,17 +178,13 @@ class Board:
                 return Source(record.data_fingerprint, record.model_fingerprint)
         return Source()
 
-    def recorded(self) -> set[str]:
-        """Ids of all records in the folder, also of runs under other settings, readable or not."""
-        names = (name.removesuffix(".json") for name in _names(self.records_folder) if name.endswith(".json"))
-        return {name for name in names if "." not in name}
-
-    def failures(self) -> dict[str, str]:
-        """Reasons of failed cells by id, unless there is a record now."""
-        failed = {name.removesuffix(FAILED) for name in _names(self.records_folder) if name.endswith(FAILED)}
+    def failures(self, failed: Set[str] | None = None) -> dict[str, str]:
+        """Reasons of failed cells by id, unless there is a record now. `failed`: ids that have a failure, where they are known."""
+        if failed is None:
+            failed = {name.removesuffix(FAILED) for name in _names(self.records_folder) if name.endswith(FAILED)}
         return {
             spec.id: failure_reason(failure_path(self.records_folder, spec.id))
-            for spec in (self.suite.cells() if failed else ())  # of large suites the cells take a while
+            for spec in (self.suite.cells() if failed else ())
             if spec.id in failed and not self.is_done(spec)
         }
 

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from benchmark.board.board import Board
+from benchmark.board.index import Index
 from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record, RecordError, load_record, record_path
 from benchmark.errors import PrunebenchError
@@ -23,9 +24,13 @@ PROTOCOL = ("data", "selection", "heldout", "schedule", "scope", "call_point", "
 
 def shown(board: Board, whole: bool = False) -> list[Record]:
     """The board's records for a report: floors and constant answers recomputed from outcomes; with curves if `whole`."""
+    records, _ = board.records() if whole else board.summaries()
+    return _recomputed(board, records)
+
+
+def _recomputed(board: Board, records: Sequence[Record]) -> list[Record]:
     from benchmark.report.floors import recomputed
 
-    records, _ = board.records() if whole else board.summaries()
     return recomputed(records, lambda record: load_outcomes(board.records_folder, record), _task)
 
 
@@ -51,50 +56,58 @@ class Side:
     gate: float
     unlike_gates: str = ""
     """What is done about gates that differ; empty where they are one."""
+    other_settings: str = ""
+    """How missing runs differ from records of the same cell under other settings; empty where there are none."""
 
 
 def side_by_side(boards: Sequence[Board]) -> Side:
     """Records and plans of all boards, without duplicates; PrunebenchError says why boards cannot be compared."""
+    indexes = [
+        board.index() for board in boards
+    ]  # each lists a folder, which takes its time where there are many records
     if len(boards) == 1:
-        board = boards[0]
+        board, index = boards[0], indexes[0]
+        found = _recomputed(board, index.summaries(board.suite.cells()))
         return Side(
             board.suite.title,
-            shown(board),
+            found,
             board.suite.cells(),
-            board.failures(),
+            board.failures(index.failures),
             names_of(board.suite),
             board.suite.gate,
+            other_settings=_other_settings(boards, indexes, found),
         )
     _comparable(boards)
     specs = {spec.id: spec for board in boards for spec in board.suite.cells()}
     records: dict[str, Record] = {}
-    for board in boards:
-        for record in shown(board):
+    failures: dict[str, str] = {}
+    for board, index in zip(boards, indexes, strict=True):
+        for record in _recomputed(board, index.summaries(board.suite.cells())):
             _same_run(records.setdefault(record.id, record), record)
-    failures = {id_: text for board in boards for id_, text in board.failures().items() if id_ not in records}
-    found = [names_of(board.suite) for board in boards]
-    labels = {key: text for names in reversed(found) for key, text in names.labels.items()}
-    plugins = {key: text for names in reversed(found) for key, text in names.plugins.items()}
+        failures |= board.failures(index.failures)
+    named = [names_of(board.suite) for board in boards]
+    labels = {key: text for names in reversed(named) for key, text in names.labels.items()}
+    plugins = {key: text for names in reversed(named) for key, text in names.plugins.items()}
     titles = dict.fromkeys(board.suite.title or board.folder.name for board in boards)
     gates = sorted({board.suite.gate for board in boards})
     return Side(
         "; ".join(titles),
         list(records.values()),
         list(specs.values()),
-        failures,
-        Names(labels, plugins, {key: text for names in reversed(found) for key, text in names.latex.items()}),
+        {id_: text for id_, text in failures.items() if id_ not in records},
+        Names(labels, plugins, {key: text for names in reversed(named) for key, text in names.latex.items()}),
         gates[-1],
         f"{listed(f'{gate:g}' for gate in gates)} on these boards: the largest holds for all" if len(gates) > 1 else "",
+        _other_settings(boards, indexes, list(records.values())),
     )
 
 
-def hidden(boards: Sequence[Board], records: Sequence[Record]) -> str:
-    """How missing runs differ from records of the same cell under other settings; empty where there are none."""
+def _other_settings(boards: Sequence[Board], indexes: Sequence[Index], records: Sequence[Record]) -> str:
     known = {record.id for record in records}
     found: dict[str, int] = {}
-    for board in boards:
+    for board, index in zip(boards, indexes, strict=True):
         missing = {_place(spec): spec for spec in board.suite.cells() if spec.id not in known}
-        for id_ in sorted(board.recorded() - known) if missing else ():
+        for id_ in sorted(index.ids - known) if missing else ():
             with suppress(RecordError):
                 spec = load_record(record_path(board.records_folder, id_)).spec
                 if planned := missing.pop(_place(spec), None):

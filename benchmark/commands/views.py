@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes
-from benchmark.commands.side_by_side import hidden, several_models, shown, side_by_side
+from benchmark.commands.side_by_side import several_models, shown, side_by_side
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import registry
 from benchmark.plugins.broken import BrokenPluginError
@@ -111,8 +111,8 @@ def comparison(board: Board | Sequence[Board], view: View, keep: frozenset[str] 
     )
     if side.unlike_gates:
         table = replace(table, facts={**table.facts, "Gates": side.unlike_gates})
-    if keep is None and (said := hidden(boards, side.records)):
-        table = replace(table, facts={**table.facts, "Other settings": said})
+    if keep is None and side.other_settings:
+        table = replace(table, facts={**table.facts, "Other settings": side.other_settings})
     if view.published:
         from benchmark.report.published import default_path, load_published, quoted
 
