@@ -42,8 +42,6 @@ def test_the_child_of_a_killed_job_outlives_it(tmp_path: Path) -> None:
         again = CellRunner(board, EventWatcher(said.append), Settings(device="cpu"))
         while not said or said[-1][0] == "busy":  # the engine's scheduler asks again, as here
             attempt(again, dense, said.append)
-            if said[-1][0] == "busy":
-                assert not board.is_done(dense)
             time.sleep(0.05)
     finally:
         if child is not None and child.is_running():
