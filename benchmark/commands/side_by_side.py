@@ -61,10 +61,11 @@ class Side:
 
 
 def side_by_side(boards: Sequence[Board]) -> Side:
-    """Records and plans of all boards, without duplicates; PrunebenchError says why boards cannot be compared."""
-    indexes = [
-        board.index() for board in boards
-    ]  # each lists a folder, which takes its time where there are many records
+    """Records and plans of all boards, without duplicates; PrunebenchError says why boards cannot be compared.
+
+    Each board's folder is listed once, for its index: of many records that takes a second.
+    """
+    indexes = [board.index() for board in boards]
     if len(boards) == 1:
         board, index = boards[0], indexes[0]
         found = _recomputed(board, index.summaries(board.suite.cells()))
