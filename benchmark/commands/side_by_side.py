@@ -63,7 +63,7 @@ class Side:
 def side_by_side(boards: Sequence[Board]) -> Side:
     """Records and plans of all boards, without duplicates; PrunebenchError says why boards cannot be compared.
 
-    Each board's folder is listed once, for its index: of many records that takes a second.
+    Each board's folder is listed once, because listing many records takes a second.
     """
     indexes = [board.index() for board in boards]
     if len(boards) == 1:

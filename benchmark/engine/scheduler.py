@@ -68,7 +68,7 @@ class Scheduler:
         """The next cell to start, which then counts as running; None if none can start yet."""
         being_read = self._unread & set(map(_data_of, self.running.values()))
         chosen = None
-        if being_read != self._data:  # otherwise no cell has other data, and of 100,000 all would be looked at in vain
+        if being_read != self._data:  # else every waiting cell's data are being read: no need to look at 100,000
             chosen = next((spec for spec in self._startable() if _data_of(spec) not in being_read), None)
         chosen = chosen or next(self._startable(), None)
         if chosen is not None:
@@ -143,7 +143,7 @@ class Scheduler:
         if kind in ("finished", "failed"):
             self._show(spec)
         if kind == "finished":
-            self._unread.discard(_data_of(spec))  # a cell of 0 steps tells no progress
+            self._unread.discard(_data_of(spec))  # a cell of 0 steps reports no progress
             self.done.finished.append(spec.id)
             self.watcher.finished(spec, float(facts[0]), float(facts[1]))
         elif kind == "failed":
@@ -161,5 +161,5 @@ class Scheduler:
 
 
 def _data_of(spec: RunSpec) -> tuple[object, ...]:
-    """What names a cell's data: of cells that agree in it, one reads and tokenizes while the others would wait."""
+    """Identifies the data that a cell reads and tokenizes. While one cell does so, others with the same data would wait."""
     return spec.task, spec.data, spec.model, spec.training.max_length

@@ -121,5 +121,5 @@ def at_work(board: Board, process: Forked) -> list[psutil.Process]:
 
 
 def checkpoints(board: Board) -> list[float]:
-    """When each took its place: the signal may come while one is written, which then is of the last step too."""
+    """When each was put in its place. One that is being written while the signal arrives is up to date as well."""
     return [path.stat().st_ctime for path in board.checkpoints.glob("*.checkpoint")]

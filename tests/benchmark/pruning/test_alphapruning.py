@@ -18,8 +18,6 @@ from benchmark.pruning.masks import parse_scope
 from benchmark.pruning.once import Once
 from benchmark.pruning.prunable import Matrix, find_prunable
 from benchmark.pruning.pruner import Pruner
-from benchmark.suite.consistency import check_spec
-from benchmark.suite.spec import RunSpec, Training
 from tests.benchmark.toys import Blocks, Steps, data, loss_of, weight_of
 
 WIDTH = 32
@@ -307,20 +305,3 @@ def test_what_alphapruning_cannot_do_is_said() -> None:
         Pruner(Blocks(WIDTH), magnitude, Steps(), sparsity=0.5, total=1, scope="alphapruning[row]")
     with pytest.raises(PrunebenchError, match=r"unknown scope 'alphaprunning'.*alphapruning"):
         Once(Blocks(WIDTH), magnitude, sparsity=0.5, scope="alphaprunning")
-
-
-@pytest.mark.parametrize("steps", [0, 5])
-def test_a_suite_that_trains_cannot_have_it(steps: int) -> None:
-    spec = RunSpec(
-        task="lm/wikitext2",
-        criterion="magnitude",
-        sparsity=0.5,
-        scope="alphapruning",
-        schedule="one_shot",
-        training=Training(steps=steps),
-    )
-    if steps:
-        with pytest.raises(PrunebenchError, match="without training"):
-            check_spec(spec)
-    else:
-        check_spec(spec)

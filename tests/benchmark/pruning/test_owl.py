@@ -110,13 +110,14 @@ def test_what_owl_cannot_do_is_said() -> None:
         Pruner(Blocks(WIDTH), magnitude, Steps(), sparsity=0.5, total=1, scope="owl[row]")
 
 
+@pytest.mark.parametrize("scope", ["owl", "owl[row]", "alphapruning", "alphapruning[row,tau=0.2]"])
 @pytest.mark.parametrize("steps", [0, 5])
-def test_a_suite_that_trains_cannot_have_it(steps: int) -> None:
+def test_a_suite_that_trains_cannot_have_it(steps: int, scope: str) -> None:
     spec = RunSpec(
         task="lm/wikitext2",
         criterion="wanda",
         sparsity=0.5,
-        scope="owl",
+        scope=scope,
         schedule="one_shot",
         training=Training(steps=steps),
     )
