@@ -14,7 +14,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -54,15 +54,11 @@ class Row:
 
 
 MAIN = ("minilm-glue", "minilm-squad-ner", "gpt-data-to-text", "gpt-webnlg")
-BUDGETS = ("minilm-budget-120", "minilm-budget-480")
-BUDGET_ROWS = (
-    "random",
-    "magnitude",
-    "magnitude at the start",
-    "movement as published",
-    "taylor",
-    "sensitivity[beta2=0.85]",
-)
+BUDGETS = {
+    "glue/sst2": {f"{steps} steps": f"minilm-budget-{steps}" for steps in (120, 480, 1920)},
+    "conll2003": {f"{steps} steps": f"minilm-conll-{steps}" for steps in (150, 600)},
+}
+"""Boards that differ in their budget alone, by task."""
 REGULARIZED = ("minilm-sst2", "minilm-stsb")
 """Their plain rows are those of minilm-glue."""
 RESAMPLES = 1000
@@ -125,12 +121,18 @@ TABLES: dict[str, list[tuple[Row, Row]]] = {
 
 
 @cache
+def opened(board: str) -> Board:
+    """A board of this folder, without its model and its data."""
+    only_look(True)
+    return Board.open(HERE / board)
+
+
+@cache
 def records(board: str) -> dict[tuple[str, str, str, float, int], Record]:
     """The records of a board by task, row, regularizer, sparsity and seed; none where there is no such board."""
     if not (HERE / board / "suite.yaml").is_file():
         return {}
-    only_look(True)  # nor are the data needed
-    found = shown(Board.open(HERE / board), whole=True)
+    found = shown(opened(board), whole=True)
     return {(r.spec.task, r.spec.row, r.spec.regularizer, r.spec.sparsity, r.spec.seed): r for r in found}
 
 
@@ -265,34 +267,56 @@ def sparsities() -> str:
     return tabulate(rows, ["row", *(f"{s:g}" for s in shares)], "pipe", disable_numparse=True)
 
 
-def budget() -> str:
-    """The rows of two budgets, and what principled is better than each by: a family of its own, Holm over all its comparisons."""
+def one_place(board: str, name: str) -> dict[int, Record]:
+    """A row's records by seed, on a board that has one task and one sparsity."""
+    suite = opened(board).suite
+    return runs(Row(name, board=board), suite.tasks[0], 0.0 if name == DENSE else suite.sparsities[0])
+
+
+@cache
+def leads(first: str, boards: tuple[str, ...]) -> dict[tuple[str, str], tuple[Floats, float]]:
+    """What `first` is above each other row of each board by, for each seed, and the p value: a family of its own, Holm over all."""
     from scipy.stats import ttest_1samp
 
-    task, sparsity, ours = "glue/sst2", 0.9, "principled"
-    names = list(dict.fromkeys(key[1] for board in BUDGETS for key in records(board) if key[3] and key[1] != ours))
-    names.sort(key=BUDGET_ROWS.index)
-    gaps = {}
-    for board in BUDGETS:
-        lead = runs(Row(ours, board=board), task, sparsity)
-        for name in names:
-            other = runs(Row(name, board=board), task, sparsity)
-            gaps[name, board] = [lead[seed].score - other[seed].score for seed in sorted(lead.keys() & other.keys())]
-    adjusted = dict(zip(gaps, holm([float(ttest_1samp(gap, 0).pvalue) for gap in gaps.values()]), strict=True))
+    found = {}
+    for board in boards:
+        for name in opened(board).suite.criteria:
+            if name != first:
+                ours, theirs = one_place(board, first), one_place(board, name)
+                seeds = sorted(ours.keys() & theirs.keys())
+                found[name, board] = gaps([ours[seed] for seed in seeds], [theirs[seed] for seed in seeds])
+    p = holm([float(ttest_1samp(gap, 0).pvalue) for gap in found.values()])
+    return {key: (gap, float(one)) for (key, gap), one in zip(found.items(), p, strict=True)}
+
+
+def beside(first: str, columns: dict[str, str], family: tuple[str, ...]) -> str:
+    """The rows of boards, by the head of their columns, and what `first` is better than each by."""
+    names = [name for name in opened(next(iter(columns.values()))).suite.criteria if name != first]
     rows = []
-    for name in (DENSE, *names, ours):
+    for name in (DENSE, *names, first):
         row = [name]
-        for board in BUDGETS:
-            row.append(cell(Row(name, board=board), task, 0.0 if name == DENSE else sparsity))
-            if gap := gaps.get((name, board)):
-                over, p = t_interval(gap), adjusted[name, board]
-                said = f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
-                row.append(f"{np.mean(gap):+.1f} ({over.low:+.1f} to {over.high:+.1f}), {said}")
+        for board in columns.values():
+            scores = [record.score for record in one_place(board, name).values()]
+            row.append(f"{np.mean(scores):.1f} ± {sd(scores):.1f}")
+            if name in names:
+                gap, p = leads(first, family)[name, board]
+                over, said = t_interval(gap), f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
+                row.append(f"{gap.mean():+.1f} ({over.low:+.1f} to {over.high:+.1f}), {said}")
             else:
                 row.append("")
         rows.append(row)
-    head = ["row", *(text for board in BUDGETS for text in (f"{board.rsplit('-')[-1]} steps", "principled - row"))]
+    head = ["row", *(text for label in columns for text in (label, f"{first} - row"))]
     return tabulate(rows, head, "pipe", disable_numparse=True)
+
+
+def budget(task: str) -> str:
+    """The rows at several budgets, and what principled is better than each by: one family over both tasks."""
+    return beside("principled", BUDGETS[task], tuple(board for boards in BUDGETS.values() for board in boards.values()))
+
+
+def movement() -> str:
+    """Movement pruning as published beside random masks and beside its own scores without their sign: a family of two."""
+    return beside("movement as published", {"50 %": "minilm-movement"}, ("minilm-movement",))
 
 
 @cache
@@ -395,10 +419,12 @@ def table(name: str) -> str:
 
 WHOLE = {
     "best-of-dev": best_of_dev,
-    "budget": budget,
+    "budget-sst2": partial(budget, "glue/sst2"),
+    "budget-conll": partial(budget, "conll2003"),
     "family": family,
     "fidelity": fidelity,
     "headline": headline,
+    "movement": movement,
     "one-shot": one_shot,
     "one-shot-cost": one_shot_cost,
     "one-shot-pairs": one_shot_pairs,

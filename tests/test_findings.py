@@ -22,6 +22,21 @@ TABLES = [
     )
 ]
 
+NUMBER = re.compile(r"(?<![\w.])\d*\.\d+")
+ELSEWHERE = {
+    "0.99999999996": "minilm-sst2/diagnose/correlation-glue-sst2.csv",
+    "0.996": "minilm-sst2/diagnose/correlation-glue-sst2.csv",
+    "0.0004": "minilm-sst2/diagnose/churn.csv",
+    "0.016": "minilm-sst2/diagnose/churn.csv",
+    "81.3": "minilm-tuning/tuning/glue-sst2-principled-0-9-2c13e65fbfab3817.json",
+    "72.3": "minilm-tuning/tuning/glue-sst2-magnitude-0-9-62912fd5356da93e.json",
+    "0.46": "minilm-movement/table.md",
+    "52.7": "minilm-pilots/records/*.json",
+}
+"""Numbers of the prose that no table has, and the file of results/ that does."""
+SETTINGS = ("0.99",)
+"""What is no result: beta2."""
+
 
 @pytest.fixture(scope="module")
 def findings() -> ModuleType:
@@ -63,3 +78,20 @@ def test_a_table_is_what_the_records_say(findings: ModuleType, page: Path, name:
         assert float(line[7]) == pytest.approx(fmean(scores[0]) - fmean(scores[1]), abs=0.11)  # of rounded scores
         low, high = map(float, line[8].split(" to "))
         assert low <= float(line[7]) <= high
+
+
+def test_a_number_of_the_prose_is_in_a_table_or_in_the_file_that_is_named_for_it() -> None:
+    tables = {number.lstrip("0") for _, _, text in TABLES for number in NUMBER.findall(text)}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    prose = [readme.split("## What it has shown so far")[1].split("\n## ")[0]]
+    prose += [re.sub(r"<!-- table .*?<!-- /table -->", "", page.read_text("utf-8"), flags=re.DOTALL) for page in PAGES]
+    said = {number for text in prose for number in NUMBER.findall(text)}
+    for number in sorted(said):
+        if number in ELSEWHERE:
+            files = (ROOT / "results").glob(ELSEWHERE[number])
+            found = {found for file in files for found in NUMBER.findall(file.read_text(encoding="utf-8"))}
+            digits = len(number.split(".")[1])
+            assert number in {f"{float(one):.{digits}f}" for one in found}, number
+        else:
+            assert number.lstrip("0") in tables or number in SETTINGS, f"{number} is in no table"
+    assert set(ELSEWHERE) <= said
