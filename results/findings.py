@@ -191,6 +191,19 @@ def gaps(ours: list[Record], theirs: list[Record]) -> Floats:
     return first - second
 
 
+def by_seed(ours: dict[int, Record], theirs: dict[int, Record]) -> Floats:
+    """`gaps` over the seeds that both have."""
+    seeds = sorted(ours.keys() & theirs.keys())
+    return gaps([ours[seed] for seed in seeds], [theirs[seed] for seed in seeds])
+
+
+def p_value(gap: Floats) -> float:
+    """Paired t test over seeds; of gaps that are all one number, 1 where it is zero, otherwise 0."""
+    from scipy.stats import ttest_1samp
+
+    return float(ttest_1samp(gap, 0).pvalue) if gap.std() > 1e-9 else float(abs(gap.mean()) < 1e-9)
+
+
 def best_of_dev() -> str:
     """How much the best of the looks at the reported split promises over the last step of the same run."""
     rows = []
@@ -208,22 +221,19 @@ def best_of_dev() -> str:
 
 def family() -> str:
     """The comparisons of this script with more than one seed, those with the smallest p first: all that survive, and the next five."""
-    from scipy.stats import ttest_1samp
-
     found = []
     for first, second in (pair for compared in TABLES.values() for pair in compared):
         for task, sparsity in places(first):
             ours, theirs = runs(first, task, sparsity), runs(second, task, sparsity)
-            gaps = np.array([ours[seed].score - theirs[seed].score for seed in sorted(ours.keys() & theirs.keys())])
-            if len(gaps) > 1:
-                p = float(ttest_1samp(gaps, 0).pvalue) if gaps.std() > 1e-9 else float(abs(gaps.mean()) < 1e-9)
-                found.append((p, task, f"{sparsity:g}", first.words, second.words, gaps))
+            if len(ours.keys() & theirs.keys()) > 1:
+                gap = by_seed(ours, theirs)
+                found.append((p_value(gap), task, f"{sparsity:g}", first.words, second.words, gap))
     found.sort(key=lambda one: one[0])
     adjusted = holm([one[0] for one in found])
     shown = int((adjusted < 0.05).sum()) + 5
     rows = [
-        [str(place), *names, f"{gaps.mean():+.1f}", f"{p:.4f}", f"{corrected:.3f}"]
-        for place, ((p, *names, gaps), corrected) in enumerate(zip(found[:shown], adjusted, strict=False), 1)
+        [str(place), *names, f"{gap.mean():+.1f}", f"{p:.4f}", f"{corrected:.3f}"]
+        for place, ((p, *names, gap), corrected) in enumerate(zip(found[:shown], adjusted, strict=False), 1)
     ]
     head = [f"of {len(found)}", "task", "sparsity", "first", "second", "difference", "p", "p, Holm"]
     return tabulate(rows, head, "pipe", disable_numparse=True)
@@ -276,16 +286,12 @@ def one_place(board: str, name: str) -> dict[int, Record]:
 @cache
 def leads(first: str, boards: tuple[str, ...]) -> dict[tuple[str, str], tuple[Floats, float]]:
     """What `first` is above each other row of each board by, for each seed, and the p value: a family of its own, Holm over all."""
-    from scipy.stats import ttest_1samp
-
     found = {}
     for board in boards:
         for name in opened(board).suite.criteria:
             if name != first:
-                ours, theirs = one_place(board, first), one_place(board, name)
-                seeds = sorted(ours.keys() & theirs.keys())
-                found[name, board] = gaps([ours[seed] for seed in seeds], [theirs[seed] for seed in seeds])
-    p = holm([float(ttest_1samp(gap, 0).pvalue) for gap in found.values()])
+                found[name, board] = by_seed(one_place(board, first), one_place(board, name))
+    p = holm([p_value(gap) for gap in found.values()])
     return {key: (gap, float(one)) for (key, gap), one in zip(found.items(), p, strict=True)}
 
 
@@ -338,8 +344,6 @@ def one_shot() -> str:
 
 def one_shot_pairs() -> str:
     """What sparsegpt is below each other row, in nats of a token: a family of its own, Holm over all its comparisons."""
-    from scipy.stats import ttest_1samp
-
     rows, p = [], []
     for level in ONE_SHOT:
         best, lowest = one_shot_runs("sparsegpt", level)
@@ -349,7 +353,7 @@ def one_shot_pairs() -> str:
                 seeds = sorted(found.keys() & lowest.keys())
                 ours, theirs = [found[seed] for seed in seeds], [lowest[seed] for seed in seeds]
                 items, over = over_items(ours, theirs, row, best), t_interval(gaps(ours, theirs))
-                p.append(float(ttest_1samp(gaps(ours, theirs), 0).pvalue))
+                p.append(p_value(gaps(ours, theirs)))
                 rows.append(
                     [level, name, str(len(seeds)), f"{items.difference:+.2f}", f"{items.low:+.2f} to {items.high:+.2f}",
                      f"{over.low:+.2f} to {over.high:+.2f}"]
