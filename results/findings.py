@@ -12,7 +12,7 @@ about methods rather than about these runs, and three seeds make it wide. Neithe
 import csv
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -421,7 +421,7 @@ def table(name: str) -> str:
     return tabulate(list(lines(TABLES[name])), HEAD, "pipe", disable_numparse=True)
 
 
-WHOLE = {
+WHOLE: dict[str, Callable[[], str]] = {
     "best-of-dev": best_of_dev,
     "budget-sst2": partial(budget, "glue/sst2"),
     "budget-conll": partial(budget, "conll2003"),
