@@ -15,7 +15,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tabulate import tabulate
@@ -25,6 +27,8 @@ from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record
 from benchmark.commands.views import aggregate, shown
 from benchmark.plugins.files import only_look
+from benchmark.report.cells import Cell, Run
+from benchmark.report.marks import bimodal, passes
 from benchmark.report.numbers import number
 from benchmark.report.statistics import paired
 from benchmark.report.statistics.intervals import Floats, additive, sd, t_interval
@@ -94,9 +98,11 @@ def pairs(first: str, second: str) -> list[tuple[Row, Row]]:
     return [(Row(first, board=board), Row(second, board=board)) for board in MAIN]
 
 
+SPARSITIES = (Row("principled", board="minilm-sparsities"), Row("magnitude", board="minilm-sparsities"))
+
 TABLES: dict[str, list[tuple[Row, Row]]] = {
     "principled-sensitivity": pairs("principled", "sensitivity"),
-    "principled-magnitude": pairs("principled", "magnitude"),
+    "principled-magnitude": [*pairs("principled", "magnitude"), SPARSITIES],
     "principled-taylor": pairs("principled", "taylor"),
     "signed": pairs("principled[signed=true]", "principled"),
     "parts": [
@@ -146,18 +152,48 @@ def runs(row: Row, task: str, sparsity: float) -> dict[int, Record]:
 
 
 def places(row: Row) -> list[tuple[str, float]]:
-    """Tasks and sparsities at which the row has records."""
-    return sorted({(key[0], key[3]) for key in records(row.board) if key[1:3] == (row.criterion, row.regularizer)})
+    """Tasks that pass their board's gate, and sparsities, at which the row has records."""
+    found = {(key[0], key[3]) for key in records(row.board) if key[1:3] == (row.criterion, row.regularizer)}
+    return sorted((task, sparsity) for task, sparsity in found if counts(row.board, task))
+
+
+@cache
+def counts(board: str, task: str) -> bool:
+    """Whether all dense runs of a task pass the board's gate, so that its rows are compared."""
+    dense = [record for key, record in records(board).items() if key[0] == task and record.spec.is_dense]
+    return all(passes(record, opened(board).suite.gate) for record in dense)
+
+
+class Compared(NamedTuple):
+    """Two rows at one place, and their records over the seeds that both have."""
+
+    task: str
+    sparsity: float
+    first: Row
+    second: Row
+    ours: list[Record]
+    theirs: list[Record]
+
+
+def comparisons(compared: Sequence[tuple[Row, Row]]) -> Iterator[Compared]:
+    """One for every place that both rows have records at; what two boards share is compared once."""
+    seen = set()
+    for first, second in compared:
+        for task, sparsity in places(first):
+            sides = runs(first, task, sparsity), runs(second, task, sparsity)
+            seeds = sorted(sides[0].keys() & sides[1].keys())
+            ours, theirs = ([side[seed] for seed in seeds] for side in sides)
+            ids = tuple(record.id for record in (*ours, *theirs))
+            if seeds and ids not in seen:
+                seen.add(ids)
+                yield Compared(task, sparsity, first, second, ours, theirs)
 
 
 def lines(compared: Sequence[tuple[Row, Row]]) -> Iterator[list[str]]:
-    """One line for every place that both rows have records at."""
-    for first, second in compared:
-        for task, sparsity in places(first):
-            ours, theirs = runs(first, task, sparsity), runs(second, task, sparsity)
-            if seeds := sorted(ours.keys() & theirs.keys()):
-                words = [task, f"{sparsity:g}", first.words, second.words, str(len(seeds))]
-                yield words + difference([ours[s] for s in seeds], [theirs[s] for s in seeds], first, second)
+    """One line for every comparison."""
+    for task, sparsity, first, second, ours, theirs in comparisons(compared):
+        words = [task, f"{sparsity:g}", first.words, second.words, str(len(ours))]
+        yield words + difference(ours, theirs, first, second)
 
 
 def difference(ours: list[Record], theirs: list[Record], first: Row, second: Row) -> list[str]:
@@ -198,10 +234,10 @@ def by_seed(ours: dict[int, Record], theirs: dict[int, Record]) -> Floats:
 
 
 def p_value(gap: Floats) -> float:
-    """Paired t test over seeds; of gaps that are all one number, 1 where it is zero, otherwise 0."""
+    """Paired t test over seeds; 1 where all gaps are one number, whose spread says nothing of other seeds."""
     from scipy.stats import ttest_1samp
 
-    return float(ttest_1samp(gap, 0).pvalue) if gap.std() > 1e-9 else float(abs(gap.mean()) < 1e-9)
+    return float(ttest_1samp(gap, 0).pvalue) if gap.std() > 1e-9 else 1.0
 
 
 def best_of_dev() -> str:
@@ -222,13 +258,11 @@ def best_of_dev() -> str:
 def family() -> str:
     """The comparisons of this script with more than one seed, those with the smallest p first: all that survive, and the next five."""
     found = []
-    for first, second in (pair for compared in TABLES.values() for pair in compared):
-        for task, sparsity in places(first):
-            ours, theirs = runs(first, task, sparsity), runs(second, task, sparsity)
-            if len(ours.keys() & theirs.keys()) > 1:
-                gap = by_seed(ours, theirs)
-                found.append((p_value(gap), task, f"{sparsity:g}", first.words, second.words, gap))
-    found.sort(key=lambda one: one[0])
+    for one in comparisons([pair for compared in TABLES.values() for pair in compared]):
+        if len(one.ours) > 1:
+            gap = gaps(one.ours, one.theirs)
+            found.append((p_value(gap), one.task, f"{one.sparsity:g}", one.first.words, one.second.words, gap))
+    found.sort(key=lambda row: row[0])
     adjusted = holm([one[0] for one in found])
     shown = int((adjusted < 0.05).sum()) + 5
     rows = [
@@ -259,7 +293,7 @@ def headline() -> str:
     head = ["criterion"]
     for board, task, sparsity in columns:
         metric = next(record.metric for key, record in records(board).items() if key[0] == task)
-        head.append(f"{task} ({metric}) {sparsity:g}")
+        head.append(f"{task} ({metric}) {sparsity:g}" + ("" if counts(board, task) else ", not counted"))
     return tabulate(rows, head, "pipe", disable_numparse=True)
 
 
@@ -302,8 +336,7 @@ def beside(first: str, columns: dict[str, str], family: tuple[str, ...]) -> str:
     for name in (DENSE, *names, first):
         row = [name]
         for board in columns.values():
-            scores = [record.score for record in one_place(board, name).values()]
-            row.append(f"{np.mean(scores):.1f} ± {sd(scores):.1f}")
+            row.append(mean_of(list(one_place(board, name).values()), opened(board).suite.gate))
             if name in names:
                 gap, p = leads(first, family)[name, board]
                 over, said = t_interval(gap), f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
@@ -317,7 +350,32 @@ def beside(first: str, columns: dict[str, str], family: tuple[str, ...]) -> str:
 
 def budget(task: str) -> str:
     """The rows at several budgets, and what principled is better than each by: one family over both tasks."""
-    return beside("principled", BUDGETS[task], tuple(board for boards in BUDGETS.values() for board in boards.values()))
+    columns = {f"{label} ({epochs(board):.2g} epochs)": board for label, board in BUDGETS[task].items()}
+    return beside("principled", columns, tuple(board for boards in BUDGETS.values() for board in boards.values()))
+
+
+def epochs(board: str) -> float:
+    """Passes over the training examples in a run of a board of one task."""
+    record = one_place(board, DENSE)[0]
+    return record.cost.steps * record.spec.training.batch_size / record.counts["train"]
+
+
+def narrowing() -> str:
+    """By how much a larger budget changes what principled is better than magnitude and random masks by, over the seeds."""
+    rows = []
+    for task, boards in BUDGETS.items():
+        for (small, first), (large, second) in combinations(boards.items(), 2):
+            for name in ("magnitude", "random"):
+                smaller, larger = (
+                    by_seed(one_place(board, "principled"), one_place(board, name)) for board in (first, second)
+                )
+                over = t_interval(larger - smaller)
+                rows.append(
+                    [task, name, f"{small} to {large}", f"{smaller.mean():+.1f}", f"{larger.mean():+.1f}",
+                     f"{(larger - smaller).mean():+.1f}", f"{over.low:+.1f} to {over.high:+.1f}"]
+                )  # fmt: skip
+    head = ["task", "row", "budget", "principled - row, smaller", "larger", "change", "95 % over seeds"]
+    return tabulate(rows, head, "pipe", disable_numparse=True)
 
 
 def movement() -> str:
@@ -406,12 +464,21 @@ def overlap() -> str:
 
 
 def cell(row: Row, task: str, sparsity: float) -> str:
-    """The row's scores at one place, and how many seeds they are where it is not three."""
-    scores = [record.score for record in runs(row, task, sparsity).values()]
-    if not scores:
+    """The row's scores at one place: mean and standard deviation, or each seed's where some are at the floor and others are not;
+    and how many they are where it is not three."""
+    found = list(runs(row, task, sparsity).values())
+    return mean_of(found, opened(row.board).suite.gate) + (f" (n = {len(found)})" if len(found) not in (0, 3) else "")
+
+
+def mean_of(found: Sequence[Record], gate: float) -> str:
+    """Mean and standard deviation over seeds, or each seed's score where some are at the floor and others are not."""
+    if not found:
         return "missing"
-    spread = f" ± {sd(scores):.1f}" if len(scores) > 1 else ""
-    return f"{np.mean(scores):.1f}{spread}" + (f" (n = {len(scores)})" if len(scores) != 3 else "")
+    scores, first = [record.score for record in found], found[0]
+    runs_ = tuple(Run(record.score, (record.id,), record.spec.seed) for record in found)
+    if bimodal(Cell(first.metric, runs_, len(runs_), floor=first.floor.get(first.metric)), gate):
+        return " / ".join(f"{score:.1f}" for score in scores)
+    return f"{np.mean(scores):.1f}" + (f" ± {sd(scores):.1f}" if len(scores) > 1 else "")
 
 
 def table(name: str) -> str:
@@ -429,6 +496,7 @@ WHOLE: dict[str, Callable[[], str]] = {
     "fidelity": fidelity,
     "headline": headline,
     "movement": movement,
+    "narrowing": narrowing,
     "one-shot": one_shot,
     "one-shot-cost": one_shot_cost,
     "one-shot-pairs": one_shot_pairs,

@@ -98,7 +98,7 @@ def _noise(outcomes: Mapping[str, NDArray[Any]], record: Record) -> set[str]:
     """Names of the correlations that are not 0 only for the last bits of a constant prediction."""
     found: set[str] = set()
     prediction, label = outcomes.get("prediction"), outcomes.get("label")
-    if prediction is None or label is None or not is_constant(prediction) or not np.ptp(prediction):
+    if prediction is None or label is None or not is_constant(prediction, label) or not np.ptp(prediction):
         return found
     from scipy.stats import pearsonr, rankdata
 

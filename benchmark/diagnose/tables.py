@@ -90,7 +90,9 @@ def correlation_tables(found: Sequence[Diagnosis]) -> dict[str, Table]:
         for name, row in zip(one.shared.criteria, one.shared.correlation, strict=True):
             for other, rho in zip(one.shared.criteria, row, strict=True):
                 entries.setdefault((name,), {}).setdefault(other, []).append((one.spec, rho))
-    facts = {"Correlation": "Spearman's, of the scores of all prunable weights, on the same dense run at the same step"}
+    facts = {
+        "Correlation": "Spearman's, of the scores of at most a million prunable weights, on the same dense run at the same step"
+    }
     made = {task: _table("Correlation of scores", ("criterion",), "with", e, facts) for task, e in by_task.items()}
     return {task: table for task, table in made.items() if table is not None}
 

@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import attrgetter
 
+from numpy.typing import ArrayLike
+
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell
 from benchmark.report.fields import RIVALS, Slot
 from benchmark.report.floors import gives_one_answer
 from benchmark.report.layout import Line
 from benchmark.report.numbers import rounded
+from benchmark.report.statistics.intervals import LOGARITHMIC, Floats, additive
 
 TEXTS = {
     "partial": "fewer runs than planned; not ranked",
@@ -78,20 +81,26 @@ def better(cell: Cell, value: float, other: float) -> bool:
 
 
 def passes(record: Record, gate: float) -> bool:
-    """Whether a dense run's headline metric is at least `gate` points (in its own unit) better than the floor (0 where none is
-    known)."""
-    sign = -1 if record.less_is_better(record.metric) else 1
-    floor = record.floor.get(record.metric)
-    if floor is None and sign < 0:
+    """Whether a dense run's headline metric is at least `gate` points better than the floor (0 where none is known)."""
+    less_is_better, floor = record.less_is_better(record.metric), record.floor.get(record.metric)
+    if floor is None and less_is_better:
         return True  # no bound is known that an error stays under
-    return sign * (record.score - (floor or 0.0)) >= gate
+    gap = float(points_above(record.metric, record.score, floor or 0.0))
+    return (-gap if less_is_better else gap) >= gate
+
+
+def points_above(metric: str, values: ArrayLike, floor: float) -> Floats:
+    """How many points `values` [n] are above the floor, in the metric's own unit; of perplexity, hundredths of a nat: by 10 % where
+    these are 10, whatever the floor is."""
+    points = additive(metric, values) - additive(metric, floor)
+    return 100 * points if metric in LOGARITHMIC else points
 
 
 def bimodal(cell: Cell, gate: float) -> bool:
     """Whether some runs lie within `gate` points of the floor and the next better one more than `gate` points away."""
     if cell.n < 2 or cell.floor is None:
         return False
-    above = sorted(cell.sign * (value - cell.floor) for value in cell.values)
+    above = sorted((cell.sign * points_above(cell.metric, cell.values, cell.floor)).tolist())
     if cell.less_is_better:  # errors have no end: worse than the floor is at the floor
         above = [max(0.0, gap) for gap in above]
     return any(low < gate and high - low > gate for low, high in pairwise(above))

@@ -11,7 +11,14 @@ from tabulate import tabulate
 from benchmark.report.escape import clean, for_markdown
 from benchmark.report.grid import Grid, grid_of
 from benchmark.report.statistics.intervals import Interval
-from benchmark.report.statistics.multiple import critical_difference, friedman, holm, inseparable, wilcoxon
+from benchmark.report.statistics.multiple import (
+    critical_difference,
+    friedman,
+    holm,
+    inseparable,
+    smallest_friedman_p,
+    wilcoxon,
+)
 from benchmark.report.statistics.profiles import (
     interquartile_mean,
     probability_of_improvement,
@@ -58,6 +65,16 @@ class Summary:
     """Per cell of the grid: the smallest true difference of two rows that these paired seeds would find with power 0.8."""
     open_questions: tuple[str, ...]
 
+    @property
+    def ranks_can_tell(self) -> bool:
+        """Whether so many cells can show, by Friedman's test and then Nemenyi's, that two methods differ in rank at all."""
+        return self.friedman_can_tell and self.critical_difference < len(self.grid.methods) - 1
+
+    @property
+    def friedman_can_tell(self) -> bool:
+        """Whether Friedman's test over so many cells can go below LEVEL at all."""
+        return smallest_friedman_p(len(self.grid.methods), len(self.grid.cells)) < LEVEL
+
 
 def summarize(table: Table, seed: int = 0, resamples: int = 2000) -> Summary | None:
     """The statistics of a table in the default layout; None with fewer than two methods or no complete column."""
@@ -84,9 +101,7 @@ def summarize(table: Table, seed: int = 0, resamples: int = 2000) -> Summary | N
         friedman_p=friedman(means).p if tested else float("nan"),
         critical_difference=gap,
         groups=tuple(inseparable(ranks.mean_rank, gap)) if tested else (),
-        detectable=tuple(
-            minimum_detectable_difference(paired_sd(grid.scores[:, c]), seeds, paired=True) for c in range(cells)
-        ),
+        detectable=tuple(minimum_detectable_difference(paired_sd(grid.scores[:, c]), seeds) for c in range(cells)),
         open_questions=tuple(_open(grid, is_relative)),
     )
 
@@ -144,13 +159,19 @@ def smallest_family_p(summary: Summary) -> float:
 
 def _method(summary: Summary, m: int) -> list[str]:
     ranks = summary.ranks
-    first, last = int(ranks.place_low[m]), int(ranks.place_high[m])
+    first, last = ranks.place_low[m], ranks.place_high[m]
     middle = summary.middle_interval[m]
     return [
-        f"{ranks.mean_rank[m]:.2f} [{ranks.low[m]:.2f}, {ranks.high[m]:.2f}]",
-        f"{first}" if first == last else f"{first} to {last}",
-        f"{summary.middle[m]:.1f} [{middle.low:.1f}, {middle.high:.1f}]",
+        _with_bounds(ranks.mean_rank[m], ranks.low[m], ranks.high[m], 2),
+        "-" if np.isnan(first) else f"{first:.0f}" if first == last else f"{first:.0f} to {last:.0f}",
+        _with_bounds(summary.middle[m], middle.low, middle.high, 1),
     ]
+
+
+def _with_bounds(value: float, low: float, high: float, digits: int) -> str:
+    """A number and its interval, if it has one; -0.0 is 0.0."""
+    said = [f"{round(float(number), digits) + 0.0:.{digits}f}" for number in (value, low, high)]
+    return said[0] if np.isnan(low) else f"{said[0]} [{said[1]}, {said[2]}]"
 
 
 def remarks_of(summary: Summary) -> list[str]:
@@ -160,17 +181,10 @@ def remarks_of(summary: Summary) -> list[str]:
     cells = [_word(summary, name) for name in grid.cells]
     way = ", in percent of the way from the floor to the dense model" if summary.is_relative else ""
     lines = [
-        f"{len(cells)} {'cells' if len(cells) > 1 else 'cell'} (task x sparsity), {seeds} each: {', '.join(cells)}.",
+        f"{_cells(len(cells))} (task x sparsity), {seeds} each: {', '.join(cells)}.",
         f"IQM: the mean of the middle half of all runs{way}.",
     ]
-    if np.isfinite(summary.friedman_p):
-        lines.append(
-            f"Friedman p = {summary.friedman_p:.3g}; mean ranks closer than {summary.critical_difference:.2f} "
-            f"are not separable (Nemenyi, {LEVEL:g}, all {len(summary.pairs)} pairs of {len(grid.methods)} methods)."
-        )
-        groups = ["{" + ", ".join(_word(summary, grid.methods[m]) for m in group) + "}" for group in summary.groups]
-        lines.append(f"Not separable by rank: {'; '.join(groups) or 'none'}.")
-    lines.append(_pairs_say(summary))
+    lines += [*_ranks_say(summary), _pairs_say(summary)]
     if any(grid.nats):
         lines.append("Perplexity counts as its logarithm, the mean negative log-likelihood of a token in nats.")
     found = [
@@ -182,13 +196,42 @@ def remarks_of(summary: Summary) -> list[str]:
     if found:
         lines.append(
             f"Smallest true difference of two rows{points}, that {grid.seeds} paired seeds would find with power 0.8 "
-            f"(two-sided t at {LEVEL:g}, one comparison alone): {', '.join(found)}."
+            f"(two-sided t at {LEVEL:g}, one comparison alone; the median over pairs of rows): {', '.join(found)}."
         )
     return [*lines, *summary.open_questions]
 
 
+def _ranks_say(summary: Summary) -> list[str]:
+    """Friedman's and Nemenyi's tests, or what keeps them from telling anything apart."""
+    if not np.isfinite(summary.friedman_p):
+        return []
+    methods, cells, gap = summary.grid.methods, len(summary.grid.cells), summary.critical_difference
+    if not summary.friedman_can_tell:
+        least = smallest_friedman_p(len(methods), cells)
+        return [
+            f"Friedman's test of {len(methods)} methods over {cells} cells cannot go below p = {least:.3g}, so none is printed and "
+            "no method is separable by rank."
+        ]
+    friedman_says = f"Friedman p = {summary.friedman_p:.3g}; "
+    family = f"Nemenyi, {LEVEL:g}, all {len(summary.pairs)} pairs of {len(methods)} methods"
+    if not summary.ranks_can_tell:
+        return [
+            f"{friedman_says}two mean ranks would have to differ by {gap:.2f} ({family}) and cannot by more than "
+            f"{len(methods) - 1}: no two methods are separable by rank."
+        ]
+    groups = ["{" + ", ".join(_word(summary, methods[m]) for m in group) + "}" for group in summary.groups]
+    return [
+        f"{friedman_says}mean ranks closer than {gap:.2f} are not separable ({family}).",
+        f"Not separable by rank: {'; '.join(groups) or 'none'}.",
+    ]
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"
+
+
 def _pairs_say(summary: Summary) -> str:
-    family = f"Wilcoxon over {len(summary.grid.cells)} cells, Holm over a family of {len(summary.pairs)} pairs"
+    family = f"Wilcoxon over {_cells(len(summary.grid.cells))}, Holm over a family of {len(summary.pairs)} pairs"
     if not reachable(summary):
         return f"{family}: p cannot go below {smallest_family_p(summary):.3g}, so none is printed and no pair is separable by it."
     found = [

@@ -2,7 +2,7 @@
 
 A correlation with a constant is undefined; it counts as 0 here (no association shown), as Matthews does by definition. A
 model whose answer no longer depends on its input still differs from example to example in the last bits of float32: what is
-then left is rounding noise, so predictions that spread over less than ROUNDING of their size count as constant.
+then left is rounding noise, so predictions that spread over less than ROUNDING of their size, or of the labels', count as constant.
 """
 
 import re
@@ -63,10 +63,14 @@ def spearman(prediction: Numbers, label: Numbers) -> float:
     return _correlation(statistic, prediction, label)
 
 
-def is_constant(values: Numbers) -> bool:
-    """Whether all `values` [n] are one number: largest minus smallest at most ROUNDING of the largest absolute value."""
-    numbers = np.asarray(values, dtype=np.float64)
-    return not numbers.size or float(np.ptp(numbers)) <= ROUNDING * float(np.abs(numbers).max())
+def is_constant(prediction: Numbers, label: Numbers) -> bool:
+    """Whether all predictions [n] are one number: largest minus smallest at most ROUNDING of the largest absolute value, or of a
+    tenth of the labels' standard deviation where that is larger, as it is of predictions around 0."""
+    found = np.asarray(prediction, dtype=np.float64)
+    if not found.size:
+        return True
+    size = max(float(np.abs(found).max()), 0.1 * float(np.std(label, dtype=np.float64)))
+    return float(np.ptp(found)) <= ROUNDING * size
 
 
 def mean(values: Numbers) -> float:
@@ -108,6 +112,6 @@ def _bag_f1(prediction: str, gold: str, empty_counts: bool) -> float:
 
 
 def _correlation(statistic: Callable[[Numbers, Numbers], float], x: Numbers, y: Numbers) -> float:
-    if len(x) < 2 or is_constant(x) or is_constant(y):
+    if len(x) < 2 or is_constant(x, y) or is_constant(y, y):
         return 0.0
     return 100 * float(statistic(x.astype(np.float64), y.astype(np.float64)))

@@ -60,8 +60,10 @@ def _over(summary: Summary) -> str:
 
 
 def _how_to_read(summary: Summary) -> str:
-    text = "grey: 95 % bootstrap interval"
+    said = []
+    if np.isfinite(summary.ranks.low).all():
+        said.append("grey: 95 % bootstrap interval")
     if np.isfinite(summary.critical_difference):
         gap = f"{summary.critical_difference:.2f}"
-        text += f"; bars on the right: not told apart, critical difference {gap} (Nemenyi at 5 %)"
-    return text
+        said.append(f"bars on the right: not told apart, critical difference {gap} (Nemenyi at 5 %)")
+    return "; ".join(said)

@@ -166,6 +166,8 @@ def _by_ranks(called: Names, summary: Summary) -> tuple[str, str]:
         f"Tested by mean ranks over {cells} columns (Friedman p = {summary.friedman_p:.2g}; Nemenyi at 5 %, all "
         f"{len(summary.pairs)} pairs). The outcomes do not allow a test over items."
     )
+    if not summary.ranks_can_tell:
+        basis += " So few columns can separate no two methods by rank, whatever the scores."
     order = [int(m) for m in np.argsort(ranks, kind="stable")]
     if summary.friedman_p >= LEVEL:
         return f"Nothing can be told apart by rank: {_said(called, [names[m] for m in order])}.", basis

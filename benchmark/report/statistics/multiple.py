@@ -118,6 +118,13 @@ def friedman(scores: ArrayLike) -> Friedman:
     return Friedman(float(found.statistic), float(found.pvalue), mean_ranks(given))
 
 
+def smallest_friedman_p(methods: int, cells: int) -> float:
+    """The smallest p that Friedman's test can have: all cells rank alike, chi-square is cells (methods - 1)."""
+    from scipy import stats
+
+    return float(stats.chi2.sf(cells * (methods - 1), methods - 1))
+
+
 def critical_difference(methods: int, cells: int, level: float = 0.05) -> float:
     """Mean ranks closer than this are not separable: q_level sqrt(k (k + 1) / (6 N)), q the studentized range / sqrt 2."""
     from scipy import stats

@@ -44,16 +44,19 @@ def probability_of_improvement(first: ArrayLike, second: ArrayLike) -> float:
 
 
 def stratified_interval(
-    statistic: Callable[..., float],
-    *scores: ArrayLike,
+    statistic: Callable[[Floats], float],
+    scores: ArrayLike,
     rng: np.random.Generator,
     resamples: int = 2000,
     level: float = 0.95,
 ) -> Interval:
-    """Bootstrap interval of a statistic of one or more [runs, tasks] arrays: runs are redrawn within each task, tasks stay."""
-    given = [np.asarray(found, dtype=np.float64) for found in scores]
-    draws = []
-    for _ in range(resamples):
-        rows = [rng.integers(0, found.shape[0], size=found.shape) for found in given]
-        draws.append(statistic(*(np.take_along_axis(f, row, axis=0) for f, row in zip(given, rows, strict=True))))
+    """Bootstrap interval of a statistic of `scores` [runs, tasks]: runs are redrawn within each task, tasks stay. nan for one run,
+    which leaves nothing to redraw."""
+    given = np.asarray(scores, dtype=np.float64)
+    if len(given) < 2:
+        return Interval(float("nan"), float("nan"))
+    draws = [
+        statistic(np.take_along_axis(given, rng.integers(0, len(given), size=given.shape), axis=0))
+        for _ in range(resamples)
+    ]
     return percentiles(draws, level)

@@ -30,7 +30,8 @@ def rank_intervals(
     """Bootstrap over cells, and over seeds where `scores` is [methods, cells, seeds] instead of [methods, cells].
 
     Every resample draws cells with replacement (and seeds within each drawn cell, the same for all methods), averages
-    seeds, and ranks them. Places whose intervals overlap are not an order.
+    seeds, and ranks them. Places whose intervals overlap are not an order. All bounds are nan for one cell, which leaves nothing
+    to redraw.
     """
     from scipy import stats
 
@@ -40,8 +41,13 @@ def rank_intervals(
     if given.ndim != 3 or 0 in given.shape:
         raise StatisticsError(f"scores must be [methods, cells] or [methods, cells, seeds], found shape {given.shape}")
     means = complete(given.mean(axis=2))
-    _, cells, seeds = given.shape
-    drawn = np.empty((resamples, given.shape[0]))
+    observed = mean_ranks(means)
+    place = places_of(observed[None])[0]
+    methods, cells, seeds = given.shape
+    if cells < 2:
+        unknown = np.full(methods, np.nan)
+        return RankIntervals(observed, unknown, unknown, place, unknown, unknown)
+    drawn = np.empty((resamples, methods))
     for start in range(0, resamples, BLOCK):
         block = drawn[start : start + BLOCK]
         redrawn = np.empty((len(block), *means.shape))
@@ -54,8 +60,7 @@ def rank_intervals(
     bounds = [(1 - level) / 2, (1 + level) / 2]
     low, high = np.quantile(drawn, bounds, axis=0)
     first, last = np.quantile(places, bounds, axis=0)
-    observed = mean_ranks(means)
-    return RankIntervals(observed, low, high, places_of(observed[None])[0], np.floor(first), np.ceil(last))
+    return RankIntervals(observed, low, high, place, np.floor(first), np.ceil(last))
 
 
 def places_of(ranks: ArrayLike) -> Floats:

@@ -104,7 +104,7 @@ def _moments(outcomes: Outcomes, metric: str) -> Sums | None:
         return None
     from tasks.metrics.classification import is_constant
 
-    if is_constant(outcomes["prediction"]):
+    if is_constant(outcomes["prediction"], outcomes["label"]):
         return Sums(np.zeros((len(outcomes["label"]), 1)), lambda sums: sums[:, 0])
     x, y = (outcomes[name].astype(np.float64) - outcomes[name].mean() for name in ("prediction", "label"))
     return Sums(np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=1), _correlation)

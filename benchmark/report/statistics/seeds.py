@@ -5,18 +5,19 @@ from math import isnan, sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
+EQUAL = 1e-9
+"""Spread below which differences are one number, but for rounding."""
+
 
 def smallest_p(pairs: int) -> float:
     """The smallest two-sided p of an exact paired test over `pairs` pairs (sign flip, sign or Wilcoxon): 2^(1 - pairs)."""
     return min(1.0, 2.0 ** (1 - pairs))
 
 
-def minimum_detectable_difference(
-    sd: float, n: int, *, paired: bool = False, level: float = 0.05, power: float = 0.8
-) -> float:
-    """The smallest true difference of two means that a two-sided t test finds with this power, in the unit of `sd`.
+def minimum_detectable_difference(sd: float, n: int, level: float = 0.05, power: float = 0.8) -> float:
+    """The smallest true mean difference that a two-sided paired t test finds with this power, in the unit of `sd`, the standard
+    deviation of the `n` differences.
 
-    Unpaired: `sd` within each group, `n` runs in each. Paired: `sd` of the differences, `n` pairs (seeds or items).
     Solved from the noncentral t distribution, leaving out the negligible chance of a significant difference with the
     wrong sign; nan for n < 2.
     """
@@ -26,25 +27,25 @@ def minimum_detectable_difference(
         return float("nan")
     if sd == 0:
         return 0.0
-    degrees = n - 1 if paired else 2 * n - 2
-    scale = sd * (sqrt(1 / n) if paired else sqrt(2 / n))
-    cut = float(stats.t.ppf(1 - level / 2, degrees))
+    cut = float(stats.t.ppf(1 - level / 2, n - 1))
 
     def short(shift: float) -> float:
-        return float(stats.nct.sf(cut, degrees, shift)) - power
+        return float(stats.nct.sf(cut, n - 1, shift)) - power
 
-    return float(optimize.brentq(short, 1e-6, 3 * cut + 10)) * scale
+    return float(optimize.brentq(short, 1e-6, 3 * cut + 10)) * sd / sqrt(n)
 
 
 def paired_sd(scores: ArrayLike) -> float:
-    """Standard deviation of the difference of two rows over paired seeds, pooled over all pairs of `scores` [rows, seeds];
-    nan for one seed or row."""
+    """Standard deviation over paired seeds of the difference of two rows of `scores` [rows, seeds]: the median over all pairs, so
+    that one wild row does not speak for the others. Pairs that always differ by the same show no spread and do not count, unless
+    all do; nan for one seed or row."""
     given = np.asarray(scores, dtype=np.float64)
     rows, seeds = given.shape
     if rows < 2 or seeds < 2:
         return float("nan")
-    gaps = [given[i] - given[j] for i in range(rows) for j in range(i)]
-    return float(np.sqrt(np.mean([gap.var(ddof=1) for gap in gaps])))
+    spreads = np.array([(given[i] - given[j]).std(ddof=1) for i in range(rows) for j in range(i)])
+    some = spreads[spreads > EQUAL]
+    return float(np.median(some)) if some.size else 0.0
 
 
 def sd_factor(n: int, level: float = 0.95) -> float:
@@ -63,8 +64,8 @@ def cautions(seeds: int, cells: int) -> list[str]:
     elif smallest_p(seeds) > 0.05:
         found.append(
             f"{seeds} paired seeds: no exact paired test over seeds can go below p = {smallest_p(seeds):g}. Intervals over seeds "
-            "assume normal differences, which so few seeds cannot show: they are printed, but nothing is called different because of "
-            "them alone."
+            "assume normal differences, which so few seeds cannot show: they are printed, but nothing here is called different "
+            "because of them alone."
         )
     if 2 <= seeds < 10:
         found.append(
@@ -72,6 +73,7 @@ def cautions(seeds: int, cells: int) -> list[str]:
         )
     if smallest_p(cells) > 0.05:
         found.append(
-            f"{cells} task x sparsity cells: a Wilcoxon test over them cannot go below p = {smallest_p(cells):g}."
+            f"{cells} task x sparsity {'cell' if cells == 1 else 'cells'}: a Wilcoxon test over so few cannot go below "
+            f"p = {smallest_p(cells):g}."
         )
     return found

@@ -78,10 +78,11 @@ def test_worse_than_the_floor_is_marked_and_better_is_not() -> None:
     assert marks == {"dense": False, "magnitude": False, "wanda": True, "random": True}
 
 
-@pytest.mark.parametrize(("score", "gate", "counts"), [(20, 5, True), (495, 5, True), (496, 5, False), (900, 5, False)])
+@pytest.mark.parametrize(("score", "gate", "counts"), [(20, 5, True), (475, 5, True), (476, 5, False), (900, 5, False)])
 def test_a_task_counts_where_the_dense_model_is_far_enough_below_the_floor(
     score: float, gate: float, counts: bool
 ) -> None:
+    """Five points of a perplexity are five hundredths of a nat."""
     assert passes(record("dense", score, sparsity=0.0), gate) == counts
 
 
@@ -96,6 +97,8 @@ def test_without_a_floor_no_bound_is_known() -> None:
         ((20, 9e6), True),  # one far worse than it
         ((600, 9e6), False),  # all worse than it: errors have no end
         ((498, 501), False),
+        ((480, 520, 490), False),  # all within four hundredths of a nat
+        ((470, 498), True),
         ((20, 30), False),
     ],
 )
@@ -291,7 +294,7 @@ def test_perplexity_of_many_samples_at_once_is_that_of_each() -> None:
     assert np.allclose(sums.finish(counted(index, 60) @ sums.columns), each)
 
 
-@pytest.mark.parametrize(("score", "near"), [(20.0, False), (489.0, False), (491.0, True), (1e9, True)])
+@pytest.mark.parametrize(("score", "near"), [(20.0, False), (474.0, False), (476.0, True), (1e9, True)])
 def test_outcomes_are_looked_at_near_the_floor_and_beyond(score: float, near: bool) -> None:
     assert _near(record("magnitude", score)) == near
     assert not _near(record("magnitude", score, floor={}))

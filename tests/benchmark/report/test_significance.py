@@ -163,6 +163,46 @@ def test_pairs_have_their_p_where_cells_suffice_for_it() -> None:
     assert "separable at 0.05: a and b." in summary_text(found)
 
 
+@pytest.mark.parametrize(
+    ("methods", "sparsities", "said", "can_tell"),
+    [
+        (3, 1, "Friedman's test of 3 methods over 2 cells cannot go below p = 0.135, so none is printed", False),
+        (7, 1, "Friedman's test of 7 methods over 2 cells cannot go below p = 0.062, so none", False),
+        (8, 1, "p = 0.0512, so none is printed and no method is separable by rank.", False),
+        (3, 2, "mean ranks closer than 1.66 are not separable (Nemenyi, 0.05, all 3 pairs of 3 methods).", True),
+        (
+            9,
+            1,
+            "two mean ranks would have to differ by 8.49 (Nemenyi, 0.05, all 36 pairs of 9 methods) and cannot by more than 8:",
+            False,
+        ),
+    ],
+)
+def test_rank_tests_say_what_they_could_reach(methods: int, sparsities: int, said: str, can_tell: bool) -> None:
+    criteria = {f"m{i}": 50.0 + 3 * i for i in range(methods)}
+    specs, records = make_board(criteria=criteria, sparsities=(0.5, 0.8)[:sparsities])
+    found = summarize(build_table(records, specs), resamples=20)
+    assert found is not None
+    assert len(found.grid.cells) == 2 * sparsities
+    assert found.ranks_can_tell == can_tell
+    text = summary_text(found)
+    assert said in text
+    assert ("Not separable by rank: " in text) == can_tell
+    assert ("Friedman p = " in text) == found.friedman_can_tell
+
+
+def test_nothing_that_was_drawn_once_has_an_interval() -> None:
+    """One cell has no places to redraw, one seed no runs; -0.0 is printed as 0.0."""
+    records = [make_record(make_spec(name, 0.8), score) for name, score in {"a": 80.0, "b": 79.9, "c": 52.7}.items()]
+    found = summarize(build_table([make_record(make_spec("dense", 0.0), 90.0), *records]))
+    assert found is not None
+    assert [line.split() for line in summary_text(found).splitlines()[2:5]] == [
+        ["a", "1.00", "-", "73.2"],
+        ["b", "2.00", "-", "72.9"],
+        ["c", "3.00", "-", "0.0"],
+    ]
+
+
 def test_the_interquartile_mean_counts_from_the_floor() -> None:
     """A constant answer (52.7) is 0 percent of the way to the dense model, and not 59 percent of it."""
     specs, records = make_board(criteria={"stuck": 52.7, "half": 71.1}, sparsities=(0.5,), tasks=("glue/rte",))

@@ -55,8 +55,8 @@ def test_correlation_with_a_constant_in_the_last_bits_of_float32_is_no_correlati
         assert np.ptp(prediction) > 0
         assert metrics.pearson(prediction, label) == metrics.spearman(prediction, label) == 0.0
         assert metrics.pearson(label, prediction) == metrics.spearman(label, prediction) == 0.0
-        assert metrics.is_constant(prediction)
-    assert metrics.is_constant(np.full(5, answer, dtype))
+        assert metrics.is_constant(prediction, label)
+    assert metrics.is_constant(np.full(5, answer, dtype), np.arange(5.0))
 
 
 @pytest.mark.parametrize("spread", [1e-3, 1e-4])
@@ -65,7 +65,14 @@ def test_a_small_spread_that_is_no_rounding_is_a_correlation(spread: float) -> N
     prediction = (3 + spread * label / 50).astype(np.float32)
     assert metrics.pearson(prediction, label) > 99
     assert metrics.spearman(prediction, label) > 99
-    assert not metrics.is_constant(prediction)
+    assert not metrics.is_constant(prediction, label)
+
+
+def test_rounding_noise_around_zero_is_one_answer() -> None:
+    label = np.repeat(np.arange(6.0), 20)
+    prediction = (1e-7 * np.random.default_rng(0).normal(size=len(label))).astype(np.float32)
+    assert metrics.pearson(prediction, label) == metrics.spearman(prediction, label) == 0.0
+    assert metrics.pearson(prediction, 1e-7 * label) != 0
 
 
 @pytest.mark.parametrize(

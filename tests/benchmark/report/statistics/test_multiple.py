@@ -14,6 +14,7 @@ from benchmark.report.statistics.multiple import (
     holm,
     inseparable,
     mean_ranks,
+    smallest_friedman_p,
     step_down,
     studentised,
     wilcoxon,
@@ -86,6 +87,12 @@ def test_critical_difference_of_demsars_table() -> None:
     assert critical_difference(5, 30) == pytest.approx(2.728 * np.sqrt(5 * 6 / (6 * 30)), rel=1e-3)
 
 
+@pytest.mark.parametrize(("methods", "cells"), [(3, 2), (3, 4), (7, 2), (5, 6)])
+def test_no_scores_give_friedman_a_smaller_p(methods: int, cells: int) -> None:
+    alike = np.arange(methods, dtype=float)[:, None] + np.zeros(cells)
+    assert friedman(alike).p == pytest.approx(smallest_friedman_p(methods, cells))
+
+
 def test_inseparable_groups_by_hand() -> None:
     assert inseparable([1.0, 4.0, 2.0, 2.5], 1.2) == [(0, 2), (2, 3)]
     assert inseparable([1.0, 4.0], 1.0) == []
@@ -99,6 +106,12 @@ def test_rank_intervals_hold_the_mean_rank_and_are_sharp_where_one_always_wins(s
     assert np.all((found.low <= found.mean_rank) & (found.mean_rank <= found.high))
     sure = rank_intervals([[9.0, 9.0, 9.0], [5.0, 5.0, 5.0]], rng, resamples=50)
     assert sure.place_low.tolist() == sure.place_high.tolist() == [1.0, 2.0]
+
+
+def test_one_cell_has_ranks_without_bounds() -> None:
+    found = rank_intervals(np.array([[[80.0, 81.0]], [[79.0, 82.0]], [[60.0, 61.0]]]), np.random.default_rng(0))
+    assert found.mean_rank.tolist() == [1.5, 1.5, 3.0]
+    assert np.isnan([found.low, found.high, found.place_low, found.place_high]).all()
 
 
 def test_rank_intervals_over_seeds_too() -> None:

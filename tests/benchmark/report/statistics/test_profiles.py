@@ -56,3 +56,7 @@ def test_stratified_interval_redraws_runs_within_tasks() -> None:
     assert 55 <= low < 65 < high <= 75
     same = np.array([[10.0, 100.0]] * 3)
     assert stratified_interval(np.mean, same, rng=np.random.default_rng(0), resamples=50) == (55.0, 55.0)
+
+
+def test_one_run_has_no_interval() -> None:
+    assert np.isnan(stratified_interval(np.mean, [[10.0, 100.0]], rng=np.random.default_rng(0))).all()

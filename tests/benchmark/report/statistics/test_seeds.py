@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from benchmark.report.statistics.intervals import sd, t_interval
-from benchmark.report.statistics.seeds import cautions, minimum_detectable_difference, smallest_p
+from benchmark.report.statistics.seeds import cautions, minimum_detectable_difference, paired_sd, smallest_p
 
 
 def test_t_interval_agrees_with_scipy() -> None:
@@ -25,13 +25,31 @@ def test_five_pairs_that_all_agree_reach_one_sixteenth_and_no_less() -> None:
     assert smallest_p(6) < 0.05
 
 
-@pytest.mark.parametrize("paired", [True, False])
-def test_minimum_detectable_difference_agrees_with_statsmodels(paired: bool) -> None:
+def test_minimum_detectable_difference_agrees_with_statsmodels() -> None:
     power = pytest.importorskip("statsmodels.stats.power", reason="statsmodels is not installed")
-    solver = power.TTestPower() if paired else power.TTestIndPower()
-    size = {"nobs": 5} if paired else {"nobs1": 5, "ratio": 1.0}
-    effect = solver.solve_power(effect_size=None, alpha=0.05, power=0.8, **size)
-    assert minimum_detectable_difference(2.0, 5, paired=paired) == pytest.approx(2.0 * effect, rel=1e-4)
+    effect = power.TTestPower().solve_power(effect_size=None, alpha=0.05, power=0.8, nobs=5)
+    assert minimum_detectable_difference(2.0, 5) == pytest.approx(2.0 * effect, rel=1e-4)
+
+
+QUIET = [[80.0, 81.0, 82.0], [79.0, 80.2, 80.9], [78.0, 79.1, 79.8], [77.0, 78.3, 79.1]]
+
+
+@pytest.mark.parametrize(
+    "other", [[10.0, 70.0, 40.0], [50.0, 50.0, 50.0], [81.0, 82.0, 83.0]], ids=["wild", "floor", "moves along"]
+)
+def test_the_spread_of_differences_is_that_of_the_usual_pair(other: list[float]) -> None:
+    quiet = np.array(QUIET)
+    pairs = [float((quiet[i] - quiet[j]).std(ddof=1)) for i in range(4) for j in range(i)]
+    assert paired_sd(quiet) == pytest.approx(np.median(pairs))
+    assert paired_sd([*QUIET, other]) < 1.1  # pooled, the wild row alone would make it 19
+
+
+def test_pairs_that_show_no_spread_do_not_count_unless_all_do() -> None:
+    same = [80.0, 81.0, 82.0]
+    assert paired_sd([same, [value - 3 for value in same]]) == 0.0
+    assert paired_sd([same, [value - 3 for value in same], [79.0, 81.0, 83.0]]) == pytest.approx(1.0)
+    assert np.isnan(paired_sd([same]))
+    assert np.isnan(paired_sd([[80.0], [81.0]]))
 
 
 def test_more_runs_detect_smaller_differences() -> None:
