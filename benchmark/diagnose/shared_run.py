@@ -52,6 +52,7 @@ class Observer(Pruner):
             total=job.total,
             seed=job.spec.seed,
             weights=weights,
+            peak=job.spec.training.lr,
         )
         self.effective = weights.vector.data  # also of a latent criterion: nothing is masked
         weights.point_at(self.effective)

@@ -23,7 +23,9 @@ from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, run
 from tests.benchmark.boards import Watched, make_board
 
-ROWS = ["random", "sensitivity", "movement", "fisher"]
+MOVEMENT = "movement[score_schedule=weights]"
+"""It has to be told the learning rate's share of its peak."""
+ROWS = ["random", "sensitivity", MOVEMENT, "fisher"]
 SCHEDULE = "cubic[window=1,initial=1,final=1]"
 HOW = Probing(bins=2, singles=6, batches=1)
 CPU = Options(device="cpu")
@@ -52,9 +54,9 @@ def test_the_record_is_that_of_a_run_under_observation(board: Board, monkeypatch
         kept.append(run(spec, options).record.outcomes_sha256)
 
     monkeypatch.setattr(watching, "run", noting)
-    for name in ("sensitivity", "movement"):
+    for name in ("sensitivity", MOVEMENT):
         observe_run(cell(board, name), CPU, HOW)
-    assert kept == [board.record(cell(board, name)).outcomes_sha256 for name in ("sensitivity", "movement")]
+    assert kept == [board.record(cell(board, name)).outcomes_sha256 for name in ("sensitivity", MOVEMENT)]
 
 
 def test_until_the_first_masking_a_pruned_run_is_the_dense_run(board: Board) -> None:
@@ -198,7 +200,7 @@ def test_the_command(board: Board, prunebench: Command) -> None:
 
 
 def test_one_cell_by_its_record(board: Board, prunebench: Command) -> None:
-    spec = cell(board, "movement")
+    spec = cell(board, MOVEMENT)
     code, printed = prunebench("diagnose", board.records_folder / f"{spec.id}.json", "--format", "markdown")
     assert code == 0
     assert "| Movement" in printed
