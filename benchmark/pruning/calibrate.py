@@ -30,7 +30,7 @@ def calibrator(
     model: nn.Module,
     loss: Loss,
     batches: Callable[[int], Iterable[Mapping[str, Tensor]]],
-    by_block: bool = True,
+    by_block: bool,
 ) -> Calibrate:
     """A function for `Pruner.calibrate`, which returns whether the criterion was shown anything.
 

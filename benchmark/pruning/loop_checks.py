@@ -81,7 +81,7 @@ def require_calibration(pruner: "Pruner") -> None:
     if pruner.calibrate is None and (asked := [m for m in CALIBRATIONS if pruner.criterion.overrides(m)]):
         raise PrunebenchError(
             f"{type(pruner.criterion).__name__} ranks by what calibration shows to {' and '.join(asked)}, and pruner.calibrate "
-            "is not set: set it to calibrator(model, loss, batches) of benchmark.pruning.calibrate"
+            "is not set: set it to calibrator(model, loss, batches, by_block) of benchmark.pruning.calibrate"
         )
 
 

@@ -29,6 +29,7 @@ from benchmark.pruning.arguments import require_choice, require_sparsity, requir
 from benchmark.pruning.calibrate import calibrator, wants_calibration
 from benchmark.pruning.masks import parse_scope
 from benchmark.pruning.pruner import Pruner
+from benchmark.pruning.schedules.one_shot import OneShot
 from benchmark.pruning.scores import all_finite
 from criteria.base import Criterion
 
@@ -105,7 +106,8 @@ class PruningCallback(TrainerCallback):
         )
         if wants_calibration(pruner):
             batches = _batches(kwargs["train_dataloader"], args)
-            pruner.calibrate = calibrator(model, _loss, batches)
+            # As suites do: only what is pruned once goes on with what its pruned earlier blocks give.
+            pruner.calibrate = calibrator(model, _loss, batches, by_block=isinstance(self.schedule, OneShot))
         self.compared = False
         if saved is not None:
             self.compared = bool(saved.pop("compared"))

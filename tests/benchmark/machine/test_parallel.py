@@ -130,7 +130,7 @@ def test_calibrated_masks_and_weights_are_shared(monkeypatch: pytest.MonkeyPatch
         pruner = make_pruner(model, RunSpec(task="toy", criterion=criterion, sparsity=0.5, schedule="one_shot"), 1)
         assert isinstance(pruner, Pruner)
         pruner.calibrate = calibrator(
-            model, lambda m, b: task.forward(m, b)[0].mean(), lambda _: task.batches("train", 8, 0)
+            model, lambda m, b: task.forward(m, b)[0].mean(), lambda _: task.batches("train", 8, 0), by_block=False
         )
         pruner.prune()
         assert bool(shared) == calibrates

@@ -66,7 +66,7 @@ def calibrated(criterion: Spy, model: nn.Module | None = None, scope: str = "glo
     """A pruner whose criterion has just been shown the calibration batches."""
     model = model or Blocks()
     pruner = Pruner(model, criterion, Steps(), sparsity=0.5, total=3, scope=scope)
-    calibrator(model, loss_of, batches)(pruner)
+    calibrator(model, loss_of, batches, by_block=True)(pruner)
     return model, pruner
 
 
@@ -102,7 +102,7 @@ def test_tokens_are_flattened() -> None:
     model = Blocks()
     pruner = Pruner(model, spy, Steps(), sparsity=0.5, total=1)
     x = torch.randn(2, 5, 4)
-    calibrator(model, lambda m, b: m(b["x"]).mean(), lambda _: [{"x": x}])(pruner)
+    calibrator(model, lambda m, b: m(b["x"]).mean(), lambda _: [{"x": x}], by_block=True)(pruner)
     assert torch.equal(spy.told("inputs")[0][0], x.view(10, 4))
 
 
@@ -173,7 +173,7 @@ def test_a_calibration_that_fails_leaves_training_as_it_was() -> None:
         raise ValueError("no loss")
 
     with pytest.raises(ValueError, match="no loss"):
-        calibrator(model, loss, batches)(pruner)
+        calibrator(model, loss, batches, by_block=True)(pruner)
     assert model.training
     assert torch.equal(pruner.weights.grad, grad)
 
@@ -182,7 +182,7 @@ def test_begin_comes_first_and_once_a_masking() -> None:
     spy = ExampleSpy()
     model = Blocks()
     pruner = Pruner(model, spy, Steps(), sparsity=0.5, total=3)
-    pruner.calibrate = calibrator(model, loss_of, batches)
+    pruner.calibrate = calibrator(model, loss_of, batches, by_block=True)
     for _ in range(2):
         pruner.prune()
     assert [name for name, _, _ in spy.seen] == (["begin"] + ["example"] * 9) * 2
@@ -193,7 +193,7 @@ def test_calibration_sees_the_model_as_it_would_be_reported() -> None:
     model = Blocks()
     spy = InputsSpy()
     pruner = Pruner(model, spy, Steps(), sparsity=0.5, total=3)
-    pruner.calibrate = calibrator(model, loss_of, batches)
+    pruner.calibrate = calibrator(model, loss_of, batches, by_block=True)
     pruner.prune()
     pruner.weights.vector.data += 0.1
     with pruner.evaluating():
@@ -213,7 +213,7 @@ def test_training_is_left_undisturbed(criterion: Spy) -> None:
     random = torch.get_rng_state()
     for training in (True, False):
         model.train(training)
-        calibrator(model, loss_of, batches)(pruner)
+        calibrator(model, loss_of, batches, by_block=True)(pruner)
         assert model.training == training
     assert all(torch.equal(p, w) for p, w in zip(model.parameters(), weights, strict=True))
     assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), grads, strict=True))  # type: ignore[arg-type]
@@ -229,7 +229,7 @@ def test_the_model_is_in_eval_mode() -> None:
         modes.append(module.training)
         return loss_of(module, batch)
 
-    calibrator(model, loss, batches)(Pruner(model, ExampleSpy(), Steps(), sparsity=0.5, total=1))
+    calibrator(model, loss, batches, by_block=True)(Pruner(model, ExampleSpy(), Steps(), sparsity=0.5, total=1))
     assert modes == [False] * 9
 
 
@@ -237,7 +237,7 @@ def test_criteria_that_ask_for_nothing_cost_nothing() -> None:
     for criterion in (Magnitude(), Movement()):
         pruner = Pruner(Blocks(), criterion, Steps(), sparsity=0.5, total=1)
         assert not wants_calibration(pruner)
-        calibrator(Blocks(), loss_of, lambda _: pytest.fail("batches were drawn"))(pruner)
+        calibrator(Blocks(), loss_of, lambda _: pytest.fail("batches were drawn"), by_block=True)(pruner)
 
 
 def test_inputs_need_matrices() -> None:
@@ -257,6 +257,6 @@ def test_padded_positions_are_not_shown() -> None:
         "attention_mask": torch.tensor([[1, 1, 0], [1, 0, 0]]),
         "index": torch.arange(2),
     }
-    calibrator(model, lambda m, b: m(b["x"]).mean(), lambda _: [batch])(pruner)
+    calibrator(model, lambda m, b: m(b["x"]).mean(), lambda _: [batch], by_block=True)(pruner)
     x = batch["x"]
     assert torch.equal(spy.told("inputs")[0][0], torch.stack([x[0, 0], x[0, 1], x[1, 0]]))

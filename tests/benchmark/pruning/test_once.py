@@ -52,7 +52,7 @@ def test_the_pruner_of_a_training_run_does_the_same(
     ours, theirs = Blocks(conv=conv).to(device), Blocks(conv=conv).to(device)
     once(ours, criterion, scope, sparsity)
     pruner = Pruner(theirs, registry.configure("criteria", criterion), Steps(), sparsity=sparsity, total=1, scope=scope)
-    pruner.calibrate = calibrator(theirs, loss_of, batches)
+    pruner.calibrate = calibrator(theirs, loss_of, batches, by_block=True)
     pruner.prune()
     pruner.finish()
     torch.testing.assert_close(snapshot(ours), snapshot(theirs))

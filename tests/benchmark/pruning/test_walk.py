@@ -118,7 +118,7 @@ def test_what_the_layers_are_fed_is_what_the_pruned_model_feeds_them(name: str) 
     model, dense = built(name), built(name)
     batches = batches_of(model)
     pruner = Pruner(model, Wanda(), Steps(), sparsity=0.5, total=1, scope="row")
-    pruner.calibrate = calibrator(model, loss, lambda _: batches)
+    pruner.calibrate = calibrator(model, loss, lambda _: batches, by_block=True)
     pruner.prune()
     pruner.finish()
     statistics = {name: state["squares"] for name, state, _ in pruner.matrices()}
@@ -162,7 +162,7 @@ def test_a_walk_leaves_the_model_as_it_was(name: str) -> None:
     expected = [loss(model, batch) for batch in batches]
     cached = getattr(model.config, "use_cache", None)
     pruner = Pruner(model, Wanda(), Steps(), sparsity=0.5, total=1, scope="row")
-    calibrator(model, loss, lambda _: batches)(pruner, list[int]().extend)
+    calibrator(model, loss, lambda _: batches, by_block=True)(pruner, list[int]().extend)
     assert getattr(model.config, "use_cache", None) == cached
     assert not any(
         module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module) for module in model.modules()
@@ -205,7 +205,7 @@ def test_scopes_in_which_matrices_compete_are_calibrated_as_a_whole() -> None:
     for scope, calls in (("global", 0), ("layer", 2), ("erk", 2), ("row", 2)):
         model = Blocks()
         pruner = Pruner(model, Wanda(), Steps(), sparsity=0.5, total=1, scope=scope)
-        inner = calibrator(model, lambda m, b: m(b["x"]).mean(), lambda _: [data()])
+        inner = calibrator(model, lambda m, b: m(b["x"]).mean(), lambda _: [data()], by_block=True)
         settled: list[int] = []
 
         def calibrate(pruner: Pruner, settle: Any = None, settled: list[int] = settled, inner: Any = inner) -> bool:

@@ -11,6 +11,7 @@ from torch import nn
 
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.registry import configure
+from benchmark.pruning import calibrate
 from benchmark.pruning.pruner import Pruner
 from benchmark.training.trainer_callback import PruningCallback
 
@@ -161,6 +162,33 @@ def test_what_cannot_work_is_refused(tmp_path: Path) -> None:
             transformers.TrainerControl(),
             model=model(),
         )
+
+
+@pytest.mark.parametrize(
+    ("schedule", "scope", "by_block"),
+    [
+        ("one_shot", "row", True),
+        ("one_shot[at=2]", "layer", True),
+        ("one_shot", "global", False),
+        ("gradual", "row", False),
+        ("iterative[rounds=2]", "row", False),
+        ("constant[window=3]", "2:4", False),
+    ],
+)
+def test_only_what_is_pruned_once_is_calibrated_block_by_block(
+    schedule: str, scope: str, by_block: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    for name in ("show_by_block", "show_inputs"):
+        own = getattr(calibrate, name)
+
+        def noting(*arguments: Any, own: Any = own, name: str = name) -> None:
+            shown.append(name)
+            own(*arguments)
+
+        monkeypatch.setattr(calibrate, name, noting)
+    train(tmp_path, [PruningCallback("wanda", sparsity=0.5, schedule=schedule, scope=scope)])
+    assert set(shown) == {"show_by_block" if by_block else "show_inputs"}
 
 
 class Killed(Exception):  # noqa: N818 - no error
