@@ -172,11 +172,16 @@ class Suite(Strict):
 
     @model_validator(mode="after")
     def _known(self) -> "Suite":
+        places = set()
         for cell in self.tuned:
+            name = f"tuned: {cell.task} {cell.row} + {cell.regularizer}"
             if cell.task not in self.tasks or (cell.row, cell.regularizer) not in self.rows or not cell.trials:
-                raise ValueError(
-                    f"tuned: {cell.task} {cell.row} + {cell.regularizer} is no row of this suite that was tuned"
-                )
+                raise ValueError(f"{name} is no row of this suite that was tuned")
+            if cell.sparsity not in (known := self._sparsities(self._override(cell.task))):
+                raise ValueError(f"{name} is at sparsity {cell.sparsity:g}, expected {' or '.join(map(str, known))}")
+            if cell.place in places:
+                raise ValueError(f"{name} at sparsity {cell.sparsity:g} is given twice, expected one result of tuning")
+            places.add(cell.place)
         return self
 
     @cached_property
@@ -211,7 +216,7 @@ class Suite(Strict):
         override = self._override(task)
         training = Training.model_validate(on_top(_given(self.training), _given(override.training)))
         cells = [self._spec(task, override, training, DENSE, "none", 0.0).dense()]
-        for (row, regularizer), sparsity in product(self.rows, override.sparsities or self.sparsities):
+        for (row, regularizer), sparsity in product(self.rows, self._sparsities(override)):
             spec = self._spec(task, override, training, row, regularizer, sparsity)
             found = self._found.get((task, row, regularizer, sparsity))
             cells += [found.applied(spec)] if found else [] if self._found else [spec]
@@ -256,6 +261,9 @@ class Suite(Strict):
                 training = on_top(merged.get("training", {}), _given(override.training))
                 merged |= _given(override) | {"training": training}
         return Override.model_validate(merged)
+
+    def _sparsities(self, override: Override) -> list[float]:
+        return override.sparsities or self.sparsities
 
     @cached_property
     def _kept_aside(self) -> float:

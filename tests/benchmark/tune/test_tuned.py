@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from benchmark.suite.spec import RunSpec, Training
 from tests.benchmark.report.factory import make_record
 from tests.benchmark.suites import read, refusal
@@ -74,9 +76,29 @@ def test_one_row_whatever_was_found_for_each_column(tmp_path: Path) -> None:
     assert "options and learning rate by 20 trials each at seed 2, scored on 10% of the training data held out" in facts
 
 
-def test_what_was_tuned_must_be_a_row(tmp_path: Path) -> None:
-    for wrong in (FOUND.replace("row: magnitude", "row: random"), FOUND.replace("glue/rte", "squad")):
-        assert "is no row of this suite that was tuned" in refusal(tmp_path, SUITE + wrong)
+TWICE = FOUND + FOUND.removeprefix("tuned:\n")
+OTHER = "overrides: {glue/rte: {sparsities: [0.6]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            FOUND.replace("row: magnitude", "row: random"),
+            "glue/rte random + none is no row of this suite that was tuned",
+        ),
+        (FOUND.replace("glue/rte", "squad"), "squad principled + distillation is no row of this suite that was tuned"),
+        (FOUND.replace("trials: 20", "trials: 0"), "is no row of this suite that was tuned"),
+        (FOUND.replace("0.8", "0.7"), "principled + distillation is at sparsity 0.7, expected 0.5 or 0.8"),
+        (FOUND + OTHER, "principled + distillation is at sparsity 0.8, expected 0.6"),
+        (TWICE, "principled + distillation at sparsity 0.8 is given twice, expected one result of tuning"),
+        (TWICE.replace("window=7", "window=9", 1), "is given twice"),
+    ],
+)
+def test_what_was_tuned_must_be_a_cell_of_this_suite_and_stand_there_once(
+    text: str, reason: str, tmp_path: Path
+) -> None:
+    assert reason in refusal(tmp_path, SUITE + text)
 
 
 def test_portable_rows() -> None:
