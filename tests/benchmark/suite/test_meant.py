@@ -83,6 +83,17 @@ def test_a_held_out_share_of_less_than_one_example_of_the_split_that_is_there(tm
         run(few, Options(device="cpu"))
 
 
+@pytest.mark.parametrize(("epochs", "warmup", "total"), [(1, 3, 2), (1, 200, 2), (0.5, 1.5, 1)])
+def test_a_warm_up_that_does_not_end_in_so_many_epochs(
+    epochs: float, warmup: float, total: int, tmp_path: Path
+) -> None:
+    (dense, *_) = read(tmp_path, LEAST.replace("squad", "glue/sst2")).cells()
+    training = Training(epochs=epochs, warmup=warmup, batch_size=4, max_length=16, train_examples=8, eval_examples=4)
+    said = f"glue/sst2: a warm-up of {warmup:g} steps does not end in a run of {total}$"
+    with pytest.raises(PrunebenchError, match=said):
+        run(dense.model_copy(update={"training": training}), Options(device="cpu"))
+
+
 def test_a_batch_of_everything_is_noted(tmp_path: Path) -> None:
     (dense, *_) = read(tmp_path, LEAST.replace("squad", "glue/sst2")).cells()
     training = Training(steps=1, batch_size=64, max_length=16, train_examples=8, eval_examples=4)
