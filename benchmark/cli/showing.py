@@ -23,6 +23,7 @@ from benchmark.errors import PrunebenchError
 
 @app.command()
 def table(
+    context: typer.Context,
     boards: BoardArguments,
     format: Annotated[Format, typer.Option(help="How to write it.")] = "text",
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to FILE instead of the terminal.")] = None,
@@ -94,15 +95,17 @@ def table(
         ]
         label = views.label_of(opened, parts) if label is None else label
         options = {"width": width, "wording": caption, "label": label}
-    elif caption is not None or label is not None:
-        raise PrunebenchError("--caption and --label are of LaTeX tables: add --format latex")
-    if only and (efficiency or measure):
-        raise PrunebenchError("--only and --efficiency do not go together: that table has a row for each cell")
+    elif (width, caption, label) != (None, None, None):
+        raise PrunebenchError("--width, --caption and --label are of LaTeX tables: add --format latex")
     if notes:
+        _require_used(context, "--notes", "notes", "only")
         text = views.notes_text(opened, format, only or (), **options)
     elif efficiency or measure:
+        _require_used(context, "--efficiency", "efficiency", "measure")
         text = views.efficiency_text(_only_one(opened), format, measure, **options)
     elif published and (layout == "tasks" or format in views.DATA):
+        kind = "--published --layout tasks" if layout == "tasks" else f"--published --format {format}"
+        _require_used(context, kind, "published", "layout")
         text = views.published_text(_only_one(opened), format, **options)
     else:
         view = views.View(
@@ -125,6 +128,19 @@ def table(
         echo_coloured(text)
     else:
         echo(text)
+
+
+def _require_used(context: typer.Context, kind: str, *used: str) -> None:
+    """PrunebenchError for options that were given and that this kind of table does not use, besides those of every kind."""
+    of_every_kind = ("boards", "format", "output", "width", "caption", "label", "changes", "data", "model")
+    unused = [
+        f"--{name}"
+        for name in context.params
+        if name not in (*of_every_kind, *used)
+        and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
+    if unused:
+        raise PrunebenchError(f"{kind} has its own rows and columns: leave out {', '.join(unused)}")
 
 
 def _only_one(boards: list[Any]) -> Any:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -432,11 +433,51 @@ def test_latex_that_would_not_compile_is_refused(
     assert accepted or f"{option.removeprefix('--')}: " in out
 
 
-@pytest.mark.parametrize("option", ["--caption", "--label"])
+@pytest.mark.parametrize("option", ["--caption x", "--label x", "--width page"])
 @pytest.mark.parametrize("format", ["text", "markdown", "csv"])
-def test_a_caption_outside_of_latex_is_refused(finished: Board, prunebench: Command, option: str, format: str) -> None:
-    code, out = prunebench("table", finished.folder, "--format", format, option, "x")
+def test_options_of_latex_outside_of_latex_are_refused(
+    finished: Board, prunebench: Command, option: str, format: str
+) -> None:
+    code, out = prunebench("table", finished.folder, "--format", format, *option.split())
     assert (code, "add --format latex" in out) == (2, True)
+
+
+SCORES = [
+    "--rows criterion", "--columns task", "--metric all", "--spread sd", "--digits 2", "--average", "--strict",
+    "--against best", "--trace",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"),
+    [
+        *product(
+            ["--notes", "--efficiency", "--measure", "--published --layout tasks", "--published --format csv"], SCORES
+        ),
+        *product(["--notes", "--efficiency", "--measure"], ["--layout tasks", "--published"]),
+        *product(["--efficiency", "--published --layout tasks", "--published --format json"], ["--only glue/*"]),
+        ("--notes", "--efficiency"),
+        ("--notes", "--measure"),
+    ],
+)
+def test_options_that_a_table_would_not_use_are_refused(
+    finished: Board, prunebench: Command, kind: str, option: str
+) -> None:
+    code, out = prunebench("table", finished.folder, *kind.split(), *option.split())
+    assert code == 2
+    assert f"has its own rows and columns: leave out {option.split()[0]}\n" in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--notes --only glue/*", "--notes --format latex --width page --caption x --label tab:a",
+        "--efficiency --format markdown --set labels.magnitude=Size", "--published --layout tasks --format csv",
+        "--published --digits 2 --only glue/*", "--layout tasks --strict --trace",
+    ],
+)  # fmt: skip
+def test_options_that_a_table_uses(finished: Board, prunebench: Command, words: str) -> None:
+    assert prunebench("table", finished.folder, *words.split())[0] == 0
 
 
 def test_a_table_of_some_cells_keeps_the_dense_model_of_their_tasks(finished: Board, prunebench: Command) -> None:
