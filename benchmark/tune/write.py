@@ -59,7 +59,7 @@ def outcome(board: Board, trials: int, seed: int) -> Outcome:
 
 
 def write_tuned(board: Board, found: Outcome, folder: Path, changes: Mapping[str, Any] | None = None) -> Path:
-    """Write the suite of the tuned cells into `folder`; PrunebenchError without tuned cells, or if somebody else's suite is there."""
+    """Write the suite of the tuned cells into `folder`; PrunebenchError without tuned cells, or if another suite is there."""
     path = folder / SUITE
     if not found.cells:
         raise PrunebenchError("no row has all its trials yet:\n" + "\n".join(found.lacking))
@@ -75,8 +75,10 @@ def write_tuned(board: Board, found: Outcome, folder: Path, changes: Mapping[str
 def require_free(board: Board, folder: Path) -> None:
     """PrunebenchError where the tuned board of `board` cannot be written into `folder`: asked before hours of trials, too."""
     path = folder / SUITE
-    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(_head(board)[:30]):
-        raise PrunebenchError(f"{path}: there is a suite that tuning did not write; choose another folder by --output")
+    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(_head(board)):
+        raise PrunebenchError(
+            f"{path}: there is a suite that tuning did not write, or that tuned another board; choose another folder by --output"
+        )
     require_room(folder)
 
 
