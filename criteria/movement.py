@@ -15,8 +15,8 @@ every forward pass. That recipe is a row of its own, because scope and schedule 
         scope: layer
         schedule: cubic[window=1]
 
-`rank=absolute` and `rank=random` are controls over the same latent weights: |S|, which asks what the sign of S adds, and noise that
-is drawn once. Early in training the sign of S is mostly noise.
+`rank=absolute` is a control over the same latent weights: |S|, which asks what the sign of S adds. Early in training that sign is
+mostly noise.
 
 Departures: before the first observation |theta| ranks, for S is 0 everywhere. The gradient norm that clipping sees counts the
 weights as the forward pass has them, pruned ones too; in the released code it counts the scores beside them.
@@ -36,7 +36,7 @@ from criteria.common import score_optimizer
 from criteria.common.options import require_choice, require_positive
 from criteria.common.search import Log, Range
 
-RANKS = ("signed", "absolute", "random")
+RANKS = ("signed", "absolute")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Movement(Criterion):
     score_schedule: str = "constant"
     """alpha stays constant, or follows the schedule of the weights' learning rate (weights: published)."""
     rank: str = "signed"
-    """signed (S: movement), absolute (|S|) or random (noise): the last two are controls."""
+    """signed (S: movement) or absolute (|S|: a control)."""
 
     def __post_init__(self) -> None:
         """Refuse unknown optimizers and rates that are not positive."""
@@ -70,18 +70,15 @@ class Movement(Criterion):
         return {} if self.score_optimizer == "sgd" else self.search
 
     def init(self, weight: Tensor, generator: torch.Generator) -> State:
-        """S at zero, and the optimizer's moments; the noise of this run where it ranks."""
-        noise = {"u": torch.rand(weight.shape, generator=generator).to(weight.device)} if self.rank == "random" else {}
-        return {**score_optimizer.start(torch.zeros(weight.shape, device=weight.device), self.score_optimizer), **noise}
+        """S at zero, and the optimizer's moments."""
+        return score_optimizer.start(torch.zeros(weight.shape, device=weight.device), self.score_optimizer)
 
     def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
         """Move S one step along -theta g."""
         score_optimizer.descend(state, score_optimizer.alpha(self.score_lr, self.score_schedule, step), weight, grad)
 
     def score(self, state: State, weight: Tensor) -> Tensor:
-        """S, |S| or the noise; |theta| before the first observation."""
-        if "u" in state:
-            return state["u"].clone()
+        """S or |S|; |theta| before the first observation."""
         if not state["t"].item():
             return weight.abs()
         return state["S"].abs() if self.rank == "absolute" else state["S"].clone()

@@ -108,16 +108,8 @@ def test_a_schedule_of_the_scores_changes_the_ranking_and_a_factor_does_not() ->
     torch.testing.assert_close(ranked["weights"], matrix([0.95, 0.1]))
 
 
-def test_controls_over_the_same_latent_weights() -> None:
+def test_a_control_over_the_same_latent_weights() -> None:
     weight, grad = matrix([1.0, -2.0, 3.0]), matrix([-1.0, -1.0, 0.1])
     signed, absolute = (observed(Movement(score_lr=1.0, rank=rank), weight, grad) for rank in ("signed", "absolute"))
     torch.testing.assert_close(signed, matrix([1.0, -2.0, -0.3]))
     torch.testing.assert_close(absolute, signed.abs())
-    noise = Movement(rank="random")
-    assert noise.latent
-    state = start(noise, weight)
-    before = noise.score(state, weight)
-    noise.observe(state, weight, grad, step())
-    assert torch.equal(noise.score(state, weight), before), "drawn once"
-    assert ((before >= 0) & (before < 1)).all()
-    assert not torch.equal(before, noise.score(start(noise, weight, seed=1), weight))
