@@ -205,7 +205,7 @@ class PreparedLm(PreparedTask[Window]):
         return {"max_length": self.setting.max_length}
 
     def check_model(self) -> None:
-        """TaskError unless the checkpoint is a decoder that takes `max_length` tokens."""
+        """ModelError unless the checkpoint is a decoder that takes `max_length` tokens."""
         config, name = self.checkpoint.config, self.setting.model
         if getattr(config, "is_encoder_decoder", False) or fills_blanks(config):
             kind = "encoder-decoder" if getattr(config, "is_encoder_decoder", False) else "encoder"

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks.base import Outcomes, Setting, Task, TaskError
+from tasks.base import ModelError, Outcomes, Setting, Task, TaskError
 from tasks.formats.reading import each, field, listed, shown, text, whole
 from tasks.formats.sources import Hub, Layout, Row, read_json
 from tasks.metrics import classification as metrics
@@ -105,13 +105,12 @@ class PreparedSquad(PreparedTask[Question]):
         return options | {"max_length": self.setting.max_length}
 
     def check_model(self) -> None:
-        """Spans need an encoder, a [CLS] to point at, and a tokenizer that knows each token's place in the text."""
+        """ModelError unless there is an encoder, a [CLS] to point at, and a tokenizer that knows each token's place in the text."""
         super().check_model()
         if self.tokenizer.cls_token_id is None or not self.tokenizer.is_fast:
-            raise TaskError(
+            raise ModelError(
                 f"model {self.setting.model!r} has no fast tokenizer with a [CLS] token, which span tasks need"
             )
-
         if self.setting.max_length < LEAST:
             raise TaskError(
                 f"max_length is {self.setting.max_length}; question and paragraph need at least {LEAST} tokens"

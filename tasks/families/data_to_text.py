@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks.base import Batch, Outcomes, Setting, Task, TaskError
+from tasks.base import Batch, ModelError, Outcomes, Setting, Task, TaskError
 from tasks.formats.reading import field, listed, spread
 from tasks.formats.reading import text as checked
 from tasks.formats.sources import Layout, Row
@@ -160,7 +160,7 @@ class PreparedText(PreparedTask[Pair]):
         return not getattr(self.checkpoint.config, "is_encoder_decoder", False)
 
     def check_model(self) -> None:
-        """TaskError unless the checkpoint is a language model with an end of text and room for source and target."""
+        """ModelError unless the checkpoint is a language model with an end of text and room for source and target."""
         self.auto = "AutoModelForCausalLM" if self.decoder_only else "AutoModelForSeq2SeqLM"
         super().check_model()
         if self.setting.max_length < LEAST_SOURCE:
@@ -168,13 +168,13 @@ class PreparedText(PreparedTask[Pair]):
         name, bound = self.setting.model, self.checkpoint.positions
         if self.decoder_only and fills_blanks(self.checkpoint.config):
             kind = self.checkpoint.config.model_type
-            raise TaskError(
+            raise ModelError(
                 f"model {name!r} is an encoder ({kind}); data-to-text needs a decoder or an encoder-decoder"
             )
         if self.tokenizer.eos_token_id is None and not self.decoder_only:
-            raise TaskError(f"the tokenizer of model {name!r} has no end-of-text token")
+            raise ModelError(f"the tokenizer of model {name!r} has no end-of-text token")
         if bound is not None and bound < self.task.max_target + LEAST_SOURCE * self.decoder_only:
-            raise TaskError(
+            raise ModelError(
                 f"max_target is {self.task.max_target}, but model {name!r} takes at most {bound} tokens in all"
             )
 

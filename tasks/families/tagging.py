@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from tasks.base import Batch, Outcomes, Setting, Task, TaskError
+from tasks.base import Batch, ModelError, Outcomes, Setting, Task, TaskError
 from tasks.formats.columns import check_column, scan_columns
 from tasks.formats.reading import each, field, listed, shown, text
 from tasks.formats.sources import Layout, Row
@@ -102,10 +102,10 @@ class PreparedTagging(PreparedTask[Sentence]):
         return {"labels": self.labels, "max_length": self.setting.max_length}
 
     def check_model(self) -> None:
-        """TaskError unless the model tags tokens and its tokenizer tells which word a token is of."""
+        """ModelError unless the model tags tokens and its tokenizer tells which word a token is of."""
         super().check_model()
         if not self.tokenizer.is_fast:
-            raise TaskError(
+            raise ModelError(
                 f"model {self.setting.model!r} has no fast tokenizer, which tagging needs to place its tokens"
             )
         self.tokenizer = spaced(self.tokenizer)

@@ -133,7 +133,7 @@ class PreparedTask(Prepared, Generic[E]):
         raise NotImplementedError
 
     def check_model(self) -> None:
-        """TaskError where the checkpoint does not fit the task; called before any data are read."""
+        """ModelError where the checkpoint does not fit the task, TaskError where `max_length` does not; before data are read."""
         config, name = self.checkpoint.config, self.setting.model
         if self.only_encoders and getattr(config, "is_encoder_decoder", False):
             raise ModelError(f"model {name!r} is an encoder-decoder ({config.model_type}); this task needs an encoder")

@@ -8,6 +8,7 @@ import pytest
 from benchmark.errors import PrunebenchError
 from benchmark.suite.spec import RunSpec, Training
 from benchmark.training.run import Options, Result, run
+from tasks.base import ModelError
 from tests.tasks.tiny import checkpoint
 
 ENCODERS = ["bert", "roberta", "distilbert", "electra", "deberta-v2", "albert", "mpnet", "modernbert"]
@@ -89,8 +90,9 @@ def test_a_model_that_does_not_fit_is_refused_before_any_training(
 ) -> None:
     monkeypatch.setattr("benchmark.training.run.train", lambda _: pytest.fail("trained"))
     place = model("bert").replace("bert", kind) if kind == "nowhere" else model(kind)
-    with pytest.raises(PrunebenchError, match=reason):
+    with pytest.raises(PrunebenchError, match=reason) as told:
         pruned(task, place)
+    assert isinstance(told.value.__cause__, ModelError), "by this `verify` tells a wrong model from absent data"
 
 
 def test_inputs_longer_than_the_models_are_refused(model: Callable[[str], str]) -> None:

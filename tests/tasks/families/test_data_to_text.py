@@ -11,7 +11,7 @@ import sacrebleu
 import torch
 from torch import nn
 
-from tasks.base import Batch, Setting, TaskError
+from tasks.base import Batch, ModelError, Setting, TaskError
 from tasks.e2e import E2e
 from tasks.families.data_to_text import PreparedText, grouped
 from tasks.metrics.text import text_metrics, text_outcomes
@@ -239,13 +239,18 @@ def test_a_meaning_is_held_out_with_all_its_texts(data: Path, model: Callable[[s
     assert prepared.evaluate(prepared.build(0), "heldout").outcomes["rouge_l"].shape == (3,)
 
 
-def test_models_that_do_not_fit_are_refused(data: Path, model: Callable[[str], str]) -> None:
-    with pytest.raises(TaskError, match=r"is an encoder \(bert\); data-to-text needs a decoder"):
+def test_models_that_do_not_fit_are_refused(
+    data: Path, model: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ModelError, match=r"is an encoder \(bert\); data-to-text needs a decoder"):
         prepare(data, model("bert"))
-    with pytest.raises(TaskError, match=r"max_target is 125, but model .* takes at most 128 tokens in all"):
+    with pytest.raises(ModelError, match=r"max_target is 125, but model .* takes at most 128 tokens in all"):
         prepare(data, model("gpt2"), E2e(max_target=125))
     with pytest.raises(TaskError, match="beams is 0; expected at least 1"):
         E2e(beams=0)
+    monkeypatch.setattr(type(prepare(data, model("t5")).tokenizer), "eos_token_id", None, raising=False)
+    with pytest.raises(ModelError, match="has no end-of-text token"):
+        prepare(data, model("t5"))
 
 
 def test_signatures_say_how_bleu_was_computed(data: Path, model: Callable[[str], str]) -> None:

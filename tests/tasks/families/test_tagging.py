@@ -10,7 +10,7 @@ import torch
 from seqeval.metrics import f1_score
 from torch import Tensor, nn
 
-from tasks.base import Batch, Setting, TaskError
+from tasks.base import Batch, ModelError, Setting, TaskError
 from tasks.conll import Conll
 from tasks.conll2003 import HUB_TAGS, Conll2003
 from tasks.families.tagging import UNLABELLED, PreparedTagging, spaced
@@ -139,6 +139,15 @@ def test_words_past_the_length_are_predicted_as_o_and_noted(
     assert found.outcomes["gold"].tolist() == [2, 2, 2]
     assert found.metrics["recall"] < 100
     assert any(note.startswith("reported: 4 words of 2 sentences lie behind 6 tokens") for note in prepared.notes)
+
+
+def test_a_slow_tokenizer_is_the_models_fault(
+    data: Path, model: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = prepare(data, model("bert"))
+    monkeypatch.setattr(type(prepared.tokenizer), "is_fast", False)
+    with pytest.raises(ModelError, match="has no fast tokenizer, which tagging needs to place its tokens"):
+        prepare(data, model("bert"))
 
 
 def test_a_word_without_sub_tokens_is_o(tmp_path: Path, data: Path, model: Callable[[str], str]) -> None:
