@@ -116,7 +116,11 @@ def _machine(record: Record) -> Hashable:
 
 
 def _trains_otherwise(spec: RunSpec) -> bool:
-    """Whether the criterion changes training before anything is pruned, or may: gates, and files that are not run here."""
+    """Whether the criterion changes training before anything is pruned, or may.
+
+    Gates do, a rule of its own may prune and take it back between two points of the curve, and of a file that is not run here nobody
+    knows.
+    """
     if spec.is_dense:
         return False
     if unread(spec.criterion):
@@ -125,7 +129,7 @@ def _trains_otherwise(spec: RunSpec) -> bool:
         criterion = registry.configure("criteria", spec.criterion)
     except PrunebenchError:
         return True
-    return not criterion.exact
+    return criterion.overrides("gate") or not criterion.exact
 
 
 def _named(spec: RunSpec) -> str:

@@ -4,12 +4,14 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from msgspec.structs import replace
+from torch import Tensor
 
 from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes, pack_outcomes
@@ -17,6 +19,11 @@ from benchmark.board.record import Record, outcomes_path, record_path, save_reco
 from benchmark.commands.verify import verify_board
 from benchmark.commands.verify_others import Others
 from benchmark.commands.verify_spec import spec_problems
+from benchmark.suite.spec import RunSpec
+from criteria.base import Criterion, State
+from criteria.l0 import L0
+from criteria.movement import Movement
+from criteria.soft_movement import SoftMovement
 from tests.benchmark.boards import TINY, finish, make_board
 from tests.benchmark.report.factory import make_record, make_spec
 
@@ -216,19 +223,50 @@ def test_steps_of_a_budget_in_epochs() -> None:
     assert "was trained for 0 steps, its cell asks for 20 with 100 examples" in problems(record)
 
 
+@dataclass(frozen=True)
+class Gated(Movement):
+    """An exact criterion whose gates change training from the first step."""
+
+    def gate(self, state: State, weight: Tensor, mask: Tensor, training: bool) -> Tensor:
+        return mask * 0.5
+
+
+def other_losses(first: Record, spec: RunSpec, environment: dict[str, Any]) -> list[str]:
+    """What is wrong with a record of `spec` whose losses differ from those of `first` though nothing was pruned."""
+    curve = [replace(point, loss=0.7 if point.step == 100 else point.loss, sparsity=0.0) for point in first.curve]
+    others = Others()
+    list(others.add(replace(first, curve=[replace(point, sparsity=0.0) for point in first.curve])))
+    list(others.add(make_record(spec, curve=curve, environment=environment)))
+    return [words for _, words, wrong in others.findings() if wrong]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "shared"),
+    [
+        (Movement(), True),
+        (Gated(), False),
+        (L0(), False),
+        (SoftMovement(), False),
+        (SoftMovement(rule="matched"), True),
+    ],
+)
+def test_losses_of_criteria_that_change_training_are_not_compared(
+    criterion: Criterion, shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.plugins.registry.configure", lambda *_: criterion)
+    environment = {"precision": "fp32", "device": "a", "torch": "2"}
+    first = make_record(make_spec(), environment=environment)
+    assert bool(other_losses(first, make_spec("taylor"), environment)) == shared
+
+
 def test_losses_are_compared_on_one_machine_only() -> None:
     """Elsewhere rounding differs; between rows of another seed, budget or regularizer nothing is shared."""
     environment = {"precision": "fp32", "device": "a", "torch": "2"}
     first = make_record(make_spec("magnitude"), environment=environment)
-    curve = [replace(point, loss=0.7 if point.step == 100 else point.loss, sparsity=0.0) for point in first.curve]
 
     def wrong(**changes: Any) -> list[str]:
         spec = make_spec("taylor", **{k: v for k, v in changes.items() if k != "environment"})
-        other = make_record(spec, curve=curve, environment=changes.get("environment", environment))
-        others = Others()
-        list(others.add(replace(first, curve=[replace(point, sparsity=0.0) for point in first.curve])))
-        list(others.add(other))
-        return [words for _, words, wrong in others.findings() if wrong]
+        return other_losses(first, spec, changes.get("environment", environment))
 
     assert len(wrong()) == 1
     assert "nothing was pruned yet" in wrong()[0]
