@@ -75,6 +75,10 @@ class SoftMovement(Criterion):
         """Only the matched rule prunes exactly what was asked."""
         return self.rule == "matched"
 
+    def searched(self) -> Mapping[str, Range]:
+        """The threshold only where it decides: the matched rule ranks S."""
+        return {name: found for name, found in self.search.items() if name != "final_threshold" or not self.exact}
+
     def init(self, weight: Tensor, generator: torch.Generator) -> State:
         """S at zero (sigmoid one half: everything kept), and the optimizer's moments."""
         return score_optimizer.start(torch.zeros(weight.shape, device=weight.device), self.score_optimizer)

@@ -68,6 +68,12 @@ class Smoothed(Criterion):
         require_range("beta2", self.beta2, 0, 1)
         require_at_least("window", self.window, 1)
 
+    def searched(self) -> Mapping[str, Range]:
+        """Nothing where nothing is smoothed, and no beta2 without the uncertainty that it smooths."""
+        if not self.smooth:
+            return {}
+        return {name: found for name, found in self.search.items() if name != "beta2" or self.uncertainty}
+
     def init(self, weight: Tensor, generator: torch.Generator) -> State:
         """M, A, U at zero; M alone where nothing is smoothed."""
         return start(weight, smooth=self.smooth, uncertainty=self.uncertainty and self.beta2 < 1)

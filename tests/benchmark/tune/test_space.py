@@ -16,11 +16,27 @@ def row(criterion: str, lr: float = 1e-4) -> RunSpec:
     return RunSpec(task="glue/rte", criterion=criterion, sparsity=0.5, training=Training(lr=lr))
 
 
-def test_what_the_row_sets_is_not_searched() -> None:
-    assert list(space_of(row("movement"))) == ["lr"], "under sgd the rate of S changes no ranking"
-    assert list(space_of(row("movement[score_optimizer=adam]"))) == ["lr", "score_lr"]
-    assert list(space_of(row("magnitude"))) == ["lr"]
-    assert list(space_of(row("l0"), fixed_rate=True)) == ["final_lambda", "score_lr"]
+@pytest.mark.parametrize(
+    ("criterion", "searched"),
+    [
+        ("magnitude", ""),
+        ("movement", ""),  # under sgd the rate of S changes no ranking
+        ("movement[score_optimizer=adam]", "score_lr"),
+        ("l0", "final_lambda score_lr"),
+        ("principled", "beta1 beta2 window"),
+        ("principled[window=7]", "beta1 beta2"),
+        ("principled[beta2=1]", "beta1 window"),
+        ("principled[uncertainty=false]", "beta1 window"),
+        ("principled[smooth=false]", ""),
+        ("sensitivity[smooth=false,uncertainty=false]", ""),
+        ("soft_movement", "final_threshold final_lambda score_lr"),
+        ("soft_movement[rule=matched]", "final_lambda score_lr"),
+    ],
+)
+def test_what_the_row_sets_and_what_has_no_effect_is_not_searched(criterion: str, searched: str) -> None:
+    assert list(space_of(row(criterion))) == ["lr", *searched.split()]
+    if searched:
+        assert list(space_of(row(criterion), fixed_rate=True)) == searched.split()
 
 
 def test_a_point_becomes_a_row() -> None:
