@@ -40,7 +40,7 @@ EXTRAS = {
 PROGRAMS = {
     "cc": (
         ("cc",),
-        "`principled` then costs two or three times as much on a CPU, with the same results: apt-get install gcc",
+        "only --compile, and the one kernel of smoothed criteria on a GPU: apt-get install build-essential",
     ),
     "chromium": (
         ("chromium", "chromium-headless-shell", "google-chrome"),
@@ -115,7 +115,8 @@ def embedded() -> Finding:
     """Whether the embedded data and models, which need no network, can be opened."""
     from tasks.formats.sources import MINI
 
-    needed = ("encoder/model.safetensors", "decoder/model.safetensors", "glue/SST-2/train.tsv")
+    models = ("encoder", "decoder", "writer")
+    needed = (*(f"{name}/model.safetensors" for name in models), "glue/SST-2/train.tsv")
     absent = [name for name in needed if not (MINI / name).is_file()]
     if absent:
         return Finding("mini data", "wrong", f"{MINI} lacks {', '.join(absent)}", "install prunebench again")
@@ -159,6 +160,7 @@ def board_findings(board: Board) -> Iterator[Finding]:
     """Whether each task's data and model can be opened as the board says (a few examples of them)."""
     from benchmark.errors import PrunebenchError
     from benchmark.training.run import Options, open_task
+    from tasks.base import ModelError
 
     for task in board.suite.tasks:
         spec = next(cell for cell in board.suite.cells() if cell.task == task)
@@ -166,9 +168,9 @@ def board_findings(board: Board) -> Iterator[Finding]:
         try:
             prepared = open_task(spec.model_copy(update={"training": few}), Options())
         except PrunebenchError as error:
-            yield Finding(
-                task, "wrong", str(error).partition("\n")[0], "see docs/tasks.md for the files each task reads"
-            )
+            of_model = isinstance(error.__cause__, ModelError)
+            remedy = "see docs/tasks.md for the " + ("models that tasks take" if of_model else "files each task reads")
+            yield Finding(task, "wrong", str(error).partition("\n")[0], remedy)
         else:
             yield Finding(task, "ok", f"{', '.join(prepared.splits.values())}; model {spec.model}")
 

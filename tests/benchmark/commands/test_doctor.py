@@ -9,6 +9,7 @@ import pytest
 
 from benchmark.board.board import Board
 from benchmark.commands import doctor
+from tasks.formats import sources
 from tests.benchmark.conftest import write_suite
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -72,8 +73,29 @@ def test_a_board_is_opened(tmp_path: Path) -> None:
     (finding,) = doctor.board_findings(board)
     assert finding.state == "ok"
     assert "train.tsv" in finding.found
+
+
+@pytest.mark.parametrize(
+    ("place", "found", "remedy"),
+    [
+        ("data", "train.tsv", "for the files each task reads"),
+        ("model", "config.json", "for the models that tasks take"),
+    ],
+)
+def test_what_a_board_lacks_is_told_with_where_to_read(place: str, found: str, remedy: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    board = Board.open(write_suite(tmp_path / "bad", data=str(tmp_path / "empty")))
+    board = Board.open(write_suite(tmp_path / "bad", **{place: str(tmp_path / "empty")}))
     (finding,) = doctor.board_findings(board)
     assert finding.state == "wrong"
-    assert "train.tsv" in finding.found
+    assert found in finding.found
+    assert remedy in finding.remedy
+
+
+def test_every_embedded_model_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "MINI", tmp_path)
+    models = ("encoder", "decoder", "writer")
+    for name in (*(f"{model}/model.safetensors" for model in models), "glue/SST-2/train.tsv"):
+        assert name in doctor.embedded().found
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    assert doctor.embedded().state == "ok"
