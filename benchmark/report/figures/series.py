@@ -23,6 +23,7 @@ NOT_PERCENT = frozenset(
         "pearson",
         "spearman",
         "bleu",
+        "bleu_script",
         "chrf",
         "rouge_l",
         "meteor",

@@ -415,6 +415,7 @@ def test_points_of_one_sparsity_stay_clear_of_the_next(sparsities: tuple[float, 
         ("pearson", "Pear."),
         ("spearman", "Spear."),
         ("bleu", "BLEU"),
+        ("bleu_script", "BLEU (script)"),
         ("rouge_l", "ROUGE-L"),
     ],
 )
