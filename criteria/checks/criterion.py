@@ -171,7 +171,7 @@ def _own_surroundings() -> Iterator[None]:
     """Random states that no seed gives and plain settings, so that what sets them again is seen; all is put back afterwards."""
     numbers, others = np.random.get_state(), random.getstate()
     threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    deterministic = torch.are_deterministic_algorithms_enabled()
+    deterministic, kind = torch.are_deterministic_algorithms_enabled(), torch.get_default_dtype()
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         try:
             torch.rand(5), np.random.random(5), random.random()
@@ -182,7 +182,7 @@ def _own_surroundings() -> Iterator[None]:
         finally:
             np.random.set_state(numbers)
             random.setstate(others)
-            torch.set_default_dtype(torch.float32)
+            torch.set_default_dtype(kind)
             torch.use_deterministic_algorithms(deterministic)
             torch.set_float32_matmul_precision(precision)
             torch.set_num_threads(threads)

@@ -17,7 +17,7 @@ from torch import Tensor
 import criteria
 from benchmark.plugins import registry
 from criteria.base import Choose, Criterion, State, Step
-from criteria.checks.criterion import CHECKS, check_criterion
+from criteria.checks.criterion import CHECKS, _own_surroundings, check_criterion
 from criteria.common.search import Linear, Log, Range
 from criteria.fisher import Fisher
 from criteria.l0 import L0
@@ -445,6 +445,16 @@ def test_criteria_that_change_what_the_process_shares(sets: str) -> None:
     assert after == before
     assert torch.get_default_dtype() == torch.float32
     assert torch.is_grad_enabled()
+
+
+def test_the_check_of_what_the_process_shares_leaves_another_default_dtype() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        with _own_surroundings():
+            assert torch.get_default_dtype() == torch.float32
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 BROKEN = [
