@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def call(kind: str, threads: int | None = None, **arguments: Any) -> Found:
-    """The command of a child process for a measurement."""
+    """Run a child process and return its answer."""
     return collect(start(kind, threads, **arguments))
 
 

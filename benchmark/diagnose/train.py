@@ -63,7 +63,8 @@ def _diagnosed(board: Board, spec: RunSpec, probing: Probing, options: Options, 
 
 
 def _settings(board: Board, spec: RunSpec, probing: Probing) -> dict[str, Any]:
-    """What the measurement depends on besides the cell; a dense one also on who listens, and on when they are asked."""
+    """What the measurement depends on besides the cell; a dense one also on which criteria are compared, by
+    what schedule and at what sparsity."""
     if not spec.is_dense:
         return asdict(probing)
     others = _pruned(board, spec)

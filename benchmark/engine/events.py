@@ -1,8 +1,9 @@
 """Events that a runner in another process sends to the engine's driver, as short lists of JSON values.
 
-["started", id], ["progress", id, steps done, steps planned, loss, sparsity], ["noted", id, text], and one that ends an attempt:
-["finished", id, score, seconds], ["failed", id, reason], ["standing", id] if the record was there already, ["left", id, reason] if
-the cell failed before, ["busy", id] if another runner has it, ["trouble", id, text] if no runner could go on (a full disk).
+["ready", ""] once a worker takes cells, ["started", id], ["progress", id, steps done, steps planned, loss, sparsity],
+["noted", id, text], and one that ends an attempt: ["finished", id, score, seconds], ["failed", id, reason], ["standing", id] if the
+record was there already, ["left", id, reason] if the cell failed before, ["busy", id] if another runner has it, ["trouble", id, text]
+if no runner could go on (a full disk).
 """
 
 from collections.abc import Callable

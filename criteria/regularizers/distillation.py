@@ -6,7 +6,7 @@
 Hinton, Vinyals & Dean 2015, https://arxiv.org/abs/1503.02531. KL and cross-entropy to the teacher have one gradient; KL is 0
 where the student agrees. L_d is the task loss of decision d. The gradient keeps its scale as T changes, thanks to T^2.
 
-The teacher runs on every batch. Its logits could be reused only where the very same batch comes back: with other
+The teacher runs on every batch, unless the harness has its outputs for the very same batch from another cell: with other
 companions an example is padded to another length and its logits differ in the last bits, and each epoch draws new batches.
 """
 

@@ -3,7 +3,7 @@
     p = softmax(z / T) over the real classes; a logit at or below MASKED marks a position that is no class (span extraction)
 
 Every function takes logits [decisions, classes] and gives [decisions]; masked positions contribute neither value nor gradient.
-With one column (regression) there is no distribution: `distance` is then the squared difference.
+With one column (regression) there is no distribution: `squared_distance` takes its place.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The shapes of the two tiny checkpoints, and how their weights begin.
+"""The shapes of the three tiny checkpoints, and how their weights begin.
 
 Positions begin as sinusoids, keys as queries and output projections as transposed values, so that a token's attention starts
 out on its likes and hands them on (mimetic initialization, Trockman and Kolter 2023, https://arxiv.org/abs/2305.09828):

@@ -1,4 +1,4 @@
-"""Tokenizers of the two tiny checkpoints: the words and syllables of the generated texts, and every character besides."""
+"""Tokenizers of the three tiny checkpoints: the words and syllables of the generated texts, and every character besides."""
 
 from collections import Counter
 from collections.abc import Iterator

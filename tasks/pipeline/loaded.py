@@ -1,7 +1,7 @@
 """Whether a model holds what its checkpoint's files should give it: every weight of the blocks and the embeddings, or a refusal.
 
     model, report = factory.from_pretrained(..., output_loading_info=True)
-    missing, notes = complete(model, report, stored, labels, own_labels)
+    drawn, notes = complete(name, model, report, stored, labels, own)
 
 A pooler and a task head alone may be absent, for those are drawn; which parameters they are is read off the model's structure. The
 library draws whatever else it does not find, casts whatever it does find, and says so in a log only: quantised weights, adapters
