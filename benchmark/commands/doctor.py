@@ -159,14 +159,13 @@ def hub(seconds: float = SECONDS) -> Finding:
 def board_findings(board: Board) -> Iterator[Finding]:
     """Whether each task's data and model can be opened as the board says (a few examples of them)."""
     from benchmark.errors import PrunebenchError
-    from benchmark.training.run import Options, open_task
+    from benchmark.training.run import Options, open_few
     from tasks.base import ModelError
 
     for task in board.suite.tasks:
         spec = next(cell for cell in board.suite.cells() if cell.task == task)
-        few = spec.training.model_copy(update={"train_examples": 8, "eval_examples": 8})
         try:
-            prepared = open_task(spec.model_copy(update={"training": few}), Options())
+            prepared = open_few(spec, Options())
         except PrunebenchError as error:
             of_model = isinstance(error.__cause__, ModelError)
             remedy = "see docs/tasks.md for the " + ("models that tasks take" if of_model else "files each task reads")

@@ -27,7 +27,7 @@ from benchmark.machine.safe_read import MAX_RECORD, read_regular_file
 from benchmark.pruning.masks import parse_scope
 from benchmark.pruning.prunable import find_prunable
 from benchmark.suite.spec import RunSpec
-from benchmark.training.run import PRECISIONS, Options, open_task
+from benchmark.training.run import PRECISIONS, Options, open_few
 from tasks.base import ModelError, Prepared
 from tasks.pipeline.checkpoints import RANDOM
 
@@ -136,9 +136,8 @@ def model_findings(board: Board, cells: Sequence[RunSpec]) -> Iterator[Finding]:
 
 def _opened(board: Board, spec: RunSpec, zeros: Sequence[RunSpec]) -> Iterator[Finding]:
     """What is found when the model of `spec` is opened; `zeros` are dense cells of it whose records count zeros."""
-    few = spec.training.model_copy(update={"train_examples": 8, "eval_examples": 8})
     try:
-        prepared = open_task(spec.model_copy(update={"training": few}), Options())
+        prepared = open_few(spec, Options())
         refuse_other_sources(board, spec, Source(prepared.data_fingerprint, prepared.model_fingerprint))
         for one in zeros:
             yield from _zeros_beyond(board.record(one), prepared)

@@ -6,7 +6,7 @@ from benchmark.board.board import Board, Source
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.suite.spec import RunSpec
-from benchmark.training.run import Options, open_task
+from benchmark.training.run import Options, open_few
 from tasks.base import HubError
 
 
@@ -21,9 +21,8 @@ def open_sources(board: Board, cells: Sequence[RunSpec], options: Options) -> No
         if spec.model in closed:
             wrong[closed[spec.model]].append(spec.task)
             continue
-        few = spec.training.model_copy(update={"train_examples": 8, "eval_examples": 8})
         try:
-            prepared = open_task(spec.model_copy(update={"training": few}), options)
+            prepared = open_few(spec, options)
             refuse_other_sources(board, spec, Source(prepared.data_fingerprint, prepared.model_fingerprint))
         except BrokenPluginError:
             continue  # the cell's own fault, which it tells

@@ -256,6 +256,12 @@ def open_task(spec: RunSpec, options: Options) -> Prepared:
     return prepared
 
 
+def open_few(spec: RunSpec, options: Options) -> Prepared:
+    """`open_task` with eight examples of each split: what is wrong with data or model shows within seconds."""
+    few = spec.training.model_copy(update={"train_examples": 8, "eval_examples": 8})
+    return open_task(spec.model_copy(update={"training": few}), options)
+
+
 def make_pruner(model: nn.Module, spec: RunSpec, total: int) -> Pruner | Dense:
     """The pruner that the spec asks for, over the model's prunable weights laid out flat."""
     weights = PrunableWeights(find_prunable(model, parse_scope(spec.scope).biases))
