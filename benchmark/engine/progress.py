@@ -3,15 +3,20 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 from rich.text import Text
 
 from benchmark.report.escape import clean, for_terminal
 from benchmark.suite.spec import RunSpec
+
+if TYPE_CHECKING:  # they load torch, and `status` prints durations without it
+    from benchmark.engine.cell import Watcher
+    from benchmark.training.train import Progress
 
 EVERY = 10.0
 """Seconds between plain lines about one cell."""
@@ -38,34 +43,13 @@ def failures(cells: Iterable[tuple[str, str]], word: str = "FAILED") -> list[str
     return lines
 
 
-class Reporter(Protocol):
-    """What both displays have in common; each is an engine's Watcher."""
-
-    def started(self, spec: RunSpec) -> "ShowProgress":
-        """A cell starts; returns a function that shows its progress."""
-
-    def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
-        """A cell has its record."""
-
-    def failed(self, spec: RunSpec, reason: str) -> None:
-        """A cell failed."""
-
-    def noted(self, spec: RunSpec, text: str) -> None:
-        """A message for the user."""
-
-
-class ShowProgress(Protocol):
-    """Shows the progress inside one cell."""
-
-    def __call__(self, done: int, total: int, loss: float, sparsity: float) -> None:
-        """Steps done and planned, the mean loss since the last call, the scheduled sparsity."""
-
-
 class Silent:
     """Shows nothing."""
 
-    def started(self, spec: RunSpec) -> ShowProgress:  # noqa: ARG002 - a null object
+    def started(self, spec: RunSpec) -> "Progress":  # noqa: ARG002 - a null object
         """A cell starts; its progress is not shown."""
+        from benchmark.training.train import silent
+
         return silent
 
     def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
@@ -82,10 +66,6 @@ def shortened(name: str, most: int) -> str:
     """A cell's name in `most` letters, 20 at least. It is cut before sparsity and seed, which tell a row's cells apart."""
     most = max(most, 20)
     return name if len(name) <= most else f"{name[: most - 12]}…{name[-11:]}"
-
-
-def silent(done: int, total: int, loss: float, sparsity: float) -> None:
-    """Ignores progress."""
 
 
 class Tally:
@@ -112,7 +92,7 @@ class Plain:
     def __init__(self, console: Console, tally: Tally) -> None:
         self.console, self.tally, self.last = console, tally, time.monotonic()
 
-    def started(self, spec: RunSpec) -> ShowProgress:
+    def started(self, spec: RunSpec) -> "Progress":
         """A long cell prints its progress; a short one only how it ended."""
 
         def show(done: int, total: int, loss: float, sparsity: float) -> None:
@@ -144,12 +124,12 @@ class Plain:
 class Live:
     """A bar of cells and a bar for each running one; finished cells scroll by above."""
 
-    def __init__(self, console: Console, tally: Tally, bars: Progress) -> None:
+    def __init__(self, console: Console, tally: Tally, bars: Bars) -> None:
         self.console, self.tally, self.bars = console, tally, bars
         self.board = bars.add_task("cells", total=tally.total, completed=tally.done, note="")
         self.rows: dict[str, int] = {}
 
-    def started(self, spec: RunSpec) -> ShowProgress:
+    def started(self, spec: RunSpec) -> "Progress":
         """A bar of its own."""
         width = self.console.width
         most = width - BESIDE - (BAR if width >= NARROW else 0)
@@ -182,7 +162,7 @@ class Live:
 
 
 @contextmanager
-def reporter(console: Console, done: int, total: int) -> Iterator[Reporter]:
+def reporter(console: Console, done: int, total: int) -> Iterator["Watcher"]:
     """The display that suits `console`, for a board with `done` of `total` cells finished."""
     tally = Tally(done, total)
     if not console.is_terminal:
@@ -195,7 +175,7 @@ def reporter(console: Console, done: int, total: int) -> Iterator[Reporter]:
         TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bars:
+    with Bars(*columns, console=console, transient=True) as bars:
         yield Live(console, tally, bars)
 
 

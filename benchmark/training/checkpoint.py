@@ -28,7 +28,7 @@ from benchmark.board.record import Count, Point, as_json
 from benchmark.machine import interrupt, parallel
 from benchmark.machine.atomic import write_bytes
 from benchmark.machine.safe_read import read_regular_file
-from benchmark.training.train import Run
+from benchmark.training.train import Run, silent
 
 SCHEMA = 1
 DIGEST = 32
@@ -41,10 +41,6 @@ WORTH_KEEPING = 60.0
 def checkpoint_path(folder: Path, run_id: str) -> Path:
     """Path of the checkpoint of `run_id`."""
     return folder / f"{run_id}.checkpoint"
-
-
-def silent(_: str) -> None:
-    """Ignores messages."""
 
 
 class StartAgainError(Exception):
