@@ -20,8 +20,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from benchmark.board.index import FAILED, Index, index_file
+from benchmark.board.index import Index, index_file
 from benchmark.board.record import (
+    FAILED,
     Record,
     RecordError,
     failure_path,

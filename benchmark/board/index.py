@@ -29,10 +29,11 @@ from msgspec import DecodeError, Struct
 from msgspec.json import Decoder, Encoder
 from msgspec.structs import replace
 
-from benchmark.board.record import Record, RecordError, load_record, parse_record
+from benchmark.board.record import FAILED, Record, RecordError, load_record, parse_record
 from benchmark.errors import PrunebenchError
 from benchmark.machine.caches import board_cache
 from benchmark.machine.safe_read import MAX_RECORD, read_regular_file
+from benchmark.plugins.classes import KINDS
 from benchmark.suite.spec import Plugins, RunSpec
 
 WORTH = 500
@@ -45,9 +46,7 @@ AT_ONCE = 1000
 """Number of records that are parsed together."""
 PRINTED = ("prunebench", "commit", "torch", "device", "precision")
 """What captions print of a record's environment."""
-FAILED = ".failed.json"
 PACKAGES = ("benchmark", "criteria", "tasks")
-GROUPS = ("prunebench.criteria", "prunebench.regularizers", "prunebench.schedules", "prunebench.tasks")
 TABLES = """
 CREATE TABLE IF NOT EXISTS made (by TEXT);
 CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, stamp TEXT, content BLOB, checksum INTEGER);
@@ -212,7 +211,9 @@ def _stamp(folder: Path, *given: object) -> str:
     with suppress(OSError):
         given += (hashlib.sha256((folder / "suite.yaml").read_bytes()).hexdigest(),)
     points = sorted(
-        f"{point.group} {point.name} {point.value}" for group in GROUPS for point in entry_points(group=group)
+        f"{point.group} {point.name} {point.value}"
+        for kind in KINDS.values()
+        for point in entry_points(group=kind.group)
     )
     return hashlib.sha256(json.dumps([str(Path.cwd()), given, points], default=repr).encode()).hexdigest()
 

@@ -1,8 +1,9 @@
 """The record of a finished run: its schema, and how it is saved, loaded and checked.
 
-records/<id>.json           spec, metrics, measured sparsity, curve, cost, provenance
-records/<id>.npz            per-example outcomes: numbers only (outcomes.py), so that paired tests need neither text nor model
-records/<id>.failed.json    the reason of a run that failed; never counted as a record
+records/<id>.json                   spec, metrics, measured sparsity, curve, cost, provenance
+records/<id>.npz                    per-example outcomes: numbers only (outcomes.py): paired tests need neither text nor model
+records/<id>.failed.json            the reason of a run that failed; never counted as a record
+records/<id>.predictions.json.gz    the predicted text, where it was asked for
 """
 
 import json
@@ -26,7 +27,8 @@ Number = Annotated[float, Meta(ge=-1e60, le=1e60)]
 """Finite, and small enough that sums of squares over many records stay finite."""
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
-
+RECORD, OUTCOMES, FAILED, PREDICTIONS = ".json", ".npz", ".failed.json", ".predictions.json.gz"
+"""What the names of a run's files end with, behind its id."""
 ERRORS = frozenset({"ter"})
 """Metrics of the evaluate hub of which less is better, which no task says."""
 
@@ -160,17 +162,22 @@ class Record(Part, frozen=True, kw_only=True, gc=False):
 
 def record_path(folder: Path, run_id: str) -> Path:
     """Path of the record of `run_id` in a board's records folder."""
-    return folder / f"{run_id}.json"
+    return folder / f"{run_id}{RECORD}"
 
 
 def outcomes_path(folder: Path, run_id: str) -> Path:
     """Path of the per-example outcomes of `run_id`."""
-    return folder / f"{run_id}.npz"
+    return folder / f"{run_id}{OUTCOMES}"
 
 
 def failure_path(folder: Path, run_id: str) -> Path:
     """Path of the note that `run_id` failed."""
-    return folder / f"{run_id}.failed.json"
+    return folder / f"{run_id}{FAILED}"
+
+
+def predictions_path(folder: Path, run_id: str) -> Path:
+    """Path of the predicted text of `run_id`."""
+    return folder / f"{run_id}{PREDICTIONS}"
 
 
 def failure_reason(path: Path) -> str:
@@ -308,8 +315,8 @@ def load_records(folder: Path) -> tuple[list[Record], list[RecordError]]:
     """All records of a folder, sorted by id, and the errors of files that could not be read, which are left as they are."""
     records: list[Record] = []
     problems: list[RecordError] = []
-    for path in sorted(folder.glob("*.json")):
-        if path.name.endswith(".failed.json"):
+    for path in sorted(folder.glob(f"*{RECORD}")):
+        if path.name.endswith(FAILED):
             continue
         try:
             records.append(load_record(path))

@@ -16,7 +16,16 @@ from typing import Any
 from torch import Tensor
 
 from benchmark.board.board import Board, Source
-from benchmark.board.record import Record, RecordError, load_record, record_path
+from benchmark.board.record import (
+    FAILED,
+    OUTCOMES,
+    PREDICTIONS,
+    RECORD,
+    Record,
+    RecordError,
+    load_record,
+    record_path,
+)
 from benchmark.board.weights import read_weights, weights_path
 from benchmark.commands.verify_others import Others
 from benchmark.commands.verify_outcomes import corpus_metrics, label_problems, outcome_problems, rounding_noise
@@ -31,7 +40,7 @@ from benchmark.training.run import PRECISIONS, Options, open_few
 from tasks.base import ModelError, Prepared
 from tasks.pipeline.checkpoints import RANDOM
 
-ENDINGS = (".predictions.json.gz", ".failed.json", ".json", ".npz")
+ENDINGS = (PREDICTIONS, FAILED, RECORD, OUTCOMES)
 
 
 @dataclass(frozen=True)
@@ -261,11 +270,11 @@ def _strangers(board: Board) -> Iterator[Finding]:
         finished = record_path(path.parent, run_id).exists()
         if not ending:
             yield Finding(path.name, "is nothing that a run leaves", wrong=False)
-        elif ending == ".json" and run_id not in known:
+        elif ending == RECORD and run_id not in known:
             yield _stranger(path)
-        elif ending in (".npz", ".predictions.json.gz") and not finished:
+        elif ending in (OUTCOMES, PREDICTIONS) and not finished:
             yield Finding(path.name, "belongs to no record: its run did not end", wrong=False)
-        elif ending == ".failed.json" and finished:
+        elif ending == FAILED and finished:
             yield Finding(path.name, "is of a cell that has been finished since", wrong=False)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.board.board import Board, Source
-from benchmark.board.record import failure_path, outcomes_path, parse_record, record_path, save_record
+from benchmark.board.record import failure_path, outcomes_path, parse_record, predictions_path, record_path, save_record
 from benchmark.board.weights import weights_path
 from benchmark.engine.sources import refuse_other_sources
 from benchmark.errors import PrunebenchError
@@ -37,7 +37,7 @@ def collect_artifacts(board: Board, spec: RunSpec, teacher: str | None = None) -
     return Artifacts(
         _read(record_path(board.records_folder, spec.id)),
         _read(outcomes_path(board.records_folder, spec.id)),
-        _read(_predictions(board, spec)),
+        _read(predictions_path(board.records_folder, spec.id)),
         _read(weights_path(board.weights_folder, spec.id)),
         teacher_files(board, teacher) if teacher else {},
         str(json.loads(failure).get("log", "")) if failure else "",
@@ -58,7 +58,7 @@ def store_artifacts(board: Board, spec: RunSpec, artifacts: Artifacts) -> None:
         put_teachers(board, artifacts.teachers)
         for path, content in (
             (weights_path(board.weights_folder, spec.id), artifacts.weights),
-            (_predictions(board, spec), artifacts.predictions),
+            (predictions_path(board.records_folder, spec.id), artifacts.predictions),
         ):
             if content is not None:
                 write_bytes(path, content)
@@ -76,10 +76,6 @@ def put_teachers(board: Board, files: Mapping[str, bytes]) -> None:
         path = board.cache / "teachers" / name
         if re.fullmatch(r"[0-9a-f]{16}(-[0-9a-f]{16})?\.safetensors", name) and not path.exists():
             write_bytes(path, content)
-
-
-def _predictions(board: Board, spec: RunSpec) -> Path:
-    return board.records_folder / f"{spec.id}.predictions.json.gz"
 
 
 def _read(path: Path) -> bytes | None:

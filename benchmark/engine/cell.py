@@ -13,7 +13,7 @@ from functools import partial
 from typing import Protocol
 
 from benchmark.board.board import Board, Source
-from benchmark.board.record import record_path, save_record
+from benchmark.board.record import predictions_path, record_path, save_record
 from benchmark.board.weights import save_weights
 from benchmark.engine.sources import refuse_other_sources
 from benchmark.errors import DeviceLostError, PrunebenchError
@@ -191,7 +191,7 @@ class CellRunner:
         folder = self.board.records_folder
         if self.settings.save_predictions:
             text = json.dumps(result.predictions, ensure_ascii=False, indent=0)
-            write_bytes(folder / f"{spec.id}.predictions.json.gz", gzip.compress(text.encode(), mtime=0))
+            write_bytes(predictions_path(folder, spec.id), gzip.compress(text.encode(), mtime=0))
         with interrupt.deferred():
             save_record(folder, result.record, result.outcomes)
             discard(self.board.checkpoints, spec.id)
