@@ -25,10 +25,11 @@ PROTOCOL = ("data", "selection", "heldout", "schedule", "scope", "call_point", "
 def shown(board: Board, whole: bool = False) -> list[Record]:
     """The board's records for a report: floors and constant answers recomputed from outcomes; with curves if `whole`."""
     records, _ = board.records() if whole else board.summaries()
-    return _recomputed(board, records)
+    return with_floors(board, records)
 
 
-def _recomputed(board: Board, records: Sequence[Record]) -> list[Record]:
+def with_floors(board: Board, records: Sequence[Record]) -> list[Record]:
+    """`records` of the board, with floors and constant answers recomputed from their outcomes."""
     from benchmark.report.floors import recomputed
 
     return recomputed(records, lambda record: load_outcomes(board.records_folder, record), _task)
@@ -68,7 +69,7 @@ def side_by_side(boards: Sequence[Board]) -> Side:
     indexes = [board.index() for board in boards]
     if len(boards) == 1:
         board, index = boards[0], indexes[0]
-        found = _recomputed(board, index.summaries(board.suite.cells()))
+        found = with_floors(board, index.summaries(board.suite.cells()))
         return Side(
             board.suite.title,
             found,
@@ -83,7 +84,7 @@ def side_by_side(boards: Sequence[Board]) -> Side:
     records: dict[str, Record] = {}
     failures: dict[str, str] = {}
     for board, index in zip(boards, indexes, strict=True):
-        for record in _recomputed(board, index.summaries(board.suite.cells())):
+        for record in with_floors(board, index.summaries(board.suite.cells())):
             _same_run(records.setdefault(record.id, record), record)
         failures |= board.failures(index.failures)
     named = [names_of(board.suite) for board in boards]

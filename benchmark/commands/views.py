@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes
-from benchmark.commands.side_by_side import several_models, shown, side_by_side
+from benchmark.commands.side_by_side import several_models, shown, side_by_side, with_floors
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import registry
 from benchmark.plugins.broken import BrokenPluginError
@@ -66,7 +66,7 @@ def tables_text(boards: Sequence[Board], format: str, view: View, trace: bool = 
     """The comparison table of several boards of one protocol; PrunebenchError if they cannot be compared."""
     if format in DATA:
         average = view.average or False
-        view = replace(view, layout="tasks", rows=view.rows, columns=view.columns or TASKS["columns"], average=average)
+        view = replace(view, layout="tasks", columns=view.columns or TASKS["columns"], average=average)
     table = comparison(boards, replace(view, latex=format == "latex"), chosen(boards, view.only))
     return render(table, format, trace=trace, **options)
 
@@ -254,10 +254,10 @@ def page_board(board: Board, records_at: str = "") -> "PageBoard":
     from benchmark.report.page.model import PageBoard
     from benchmark.report.significance import compare
 
-    _, problems = board.records()
+    records, problems = board.records()
     found = PageBoard(
         title=board.suite.title or board.folder.name,
-        records=shown(board, whole=True),
+        records=with_floors(board, records),
         specs=board.suite.cells(),
         failures=board.failures(),
         problems=[f"{problem.path.name}: {problem.reason}" for problem in problems],
