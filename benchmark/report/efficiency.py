@@ -4,12 +4,10 @@ Everything here comes from records. Bytes on disk and latency need weights: see 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell, Run
-from benchmark.report.fields import TableError
 from benchmark.report.layout import Key, Line
 from benchmark.report.measured import Measured, latency_note
 from benchmark.report.names import Names
@@ -18,51 +16,17 @@ from benchmark.suite.spec import DENSE, RunSpec
 
 BYTES = 4
 """Of a weight in fp32."""
+TOKENS = 128
+"""Of the forward pass whose FLOPs are counted."""
 Quantity = tuple[Callable[[Record], float | None], Callable[[float], str]]
 """A number of a record, and how it is written."""
 ROWS = ("task", "criterion", "regularizer", "sparsity")
-
-
-@dataclass(frozen=True)
-class Efficiency:
-    """Numbers of one run. Sizes count the prunable matrices alone; FLOPs one forward pass of `length` tokens."""
-
-    prunable: int
-    nonzero: int
-    dense_bytes: int
-    dense_flops: int
-    flops: int
-    train_seconds: float
-    criterion_seconds: float
-    step_milliseconds: float
-    peak_bytes: int
-
-
-def efficiency(record: Record, length: int = 128) -> Efficiency:
-    """From a record alone. FLOPs = 2 x non-zero weights x tokens in the prunable matrices: a bound that no dense kernel
-    reaches, without embeddings, attention products and head, and counting a shared matrix once."""
-    if length < 1:
-        raise TableError(f"length: expected at least 1 token, found {length}")
-    prunable = record.sparsity.prunable
-    nonzero = prunable - record.sparsity.zeros
-    return Efficiency(
-        prunable=prunable,
-        nonzero=nonzero,
-        dense_bytes=BYTES * prunable,
-        dense_flops=2 * prunable * length,
-        flops=2 * nonzero * length,
-        train_seconds=record.cost.train_seconds,
-        criterion_seconds=record.cost.criterion_seconds,
-        step_milliseconds=1000 * record.cost.step_seconds,
-        peak_bytes=record.cost.peak_bytes,
-    )
 
 
 def efficiency_table(
     records: Sequence[Record],
     specs: Sequence[RunSpec] = (),
     *,
-    length: int = 128,
     measured: Mapping[str, Measured] | None = None,
     title: str = "",
     names: Names | None = None,
@@ -77,7 +41,7 @@ def efficiency_table(
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in known:
         groups.setdefault(_labels(record), []).append(record)
-    columns = {**_columns(length), **(_measured_columns(taken) if taken else {})}
+    columns = {**_columns(), **(_measured_columns(taken) if taken else {})}
     return Table(
         title=title,
         row_fields=ROWS,
@@ -85,7 +49,7 @@ def efficiency_table(
         rows=tuple(Line(_key(found[0]), labels, dense=labels[1] == DENSE) for labels, found in groups.items()),
         columns=tuple(Line((name,), (name,)) for name in columns),
         cells=tuple(tuple(_cell(get, found) for get in columns.values()) for found in groups.values()),
-        facts=_facts(length, latency_note(taken.values())),
+        facts=_facts(latency_note(taken.values())),
         names=names or Names(),
     )
 
@@ -102,18 +66,23 @@ def _labels(record: Record) -> tuple[str, ...]:
     return (spec.task, spec.row, spec.regularizer, f"{spec.sparsity:g}")
 
 
-def _columns(length: int) -> dict[str, Quantity]:
+def _columns() -> dict[str, Quantity]:
+    """FLOPs are a bound that no dense kernel reaches, without embeddings, attention products and head; a shared matrix counts once."""
     return {
-        "Prunable": (lambda r: efficiency(r, length).prunable, _count),
-        "Non-zero": (lambda r: efficiency(r, length).nonzero, _count),
-        "Bytes, dense": (lambda r: efficiency(r, length).dense_bytes, size),
-        f"FLOPs, {length} tokens": (lambda r: efficiency(r, length).flops, flops),
+        "Prunable": (lambda r: r.sparsity.prunable, _count),
+        "Non-zero": (_nonzero, _count),
+        "Bytes, dense": (lambda r: BYTES * r.sparsity.prunable, size),
+        f"FLOPs, {TOKENS} tokens": (lambda r: 2 * _nonzero(r) * TOKENS, flops),
         "Training time": (lambda r: r.cost.train_seconds, _seconds),
         "Criterion time": (lambda r: r.cost.criterion_seconds, _seconds),
         "Criterion share": (lambda r: 100 * r.cost.criterion_seconds / max(r.cost.train_seconds, 1e-9), _percent),
         "Step time": (lambda r: 1000 * r.cost.step_seconds, _milliseconds),
         "Peak memory": (lambda r: r.cost.peak_bytes, size),
     }
+
+
+def _nonzero(record: Record) -> int:
+    return record.sparsity.prunable - record.sparsity.zeros
 
 
 def _measured_columns(taken: Mapping[str, Measured]) -> dict[str, Quantity]:
@@ -135,10 +104,10 @@ def _cell(quantity: Quantity, records: Sequence[Record]) -> Cell:
     return Cell(runs=runs, planned=len(runs), text=text)
 
 
-def _facts(length: int, latency: str) -> dict[str, str]:
+def _facts(latency: str) -> dict[str, str]:
     facts = {
         "Sizes": f"prunable matrices alone; dense bytes at {BYTES} bytes a weight, zeros stored like any other number",
-        "FLOPs": f"theory: 2 x non-zero weights x {length} tokens, prunable matrices alone; no dense kernel skips zeros",
+        "FLOPs": f"theory: 2 x non-zero weights x {TOKENS} tokens, prunable matrices alone; no dense kernel skips zeros",
         "Times": "wall clock, means over seeds; criterion: observing, scoring and masking; step: median",
         "Peak memory": "CUDA allocations, or resident memory on a CPU",
     }

@@ -16,9 +16,8 @@ NOISE = 0.05
 
 @dataclass(frozen=True)
 class Measured:
-    """Of one model: bytes of its weights on disk, and milliseconds of a forward pass, medians."""
+    """Of one model: bytes of its compressed weights, and milliseconds of a forward pass, medians."""
 
-    stored_bytes: int
     compressed_bytes: int
     dense_milliseconds: float = float("nan")
     pruned_milliseconds: float = float("nan")
@@ -64,13 +63,6 @@ def unpacked(found: "Mapping[str, Tensor]", like: "Mapping[str, Tensor]") -> "di
     return state
 
 
-def stored_bytes(state: "Mapping[str, Tensor]") -> int:
-    """Bytes of the weights as a plain safetensors file: the same however many are zero."""
-    from safetensors.torch import save
-
-    return len(save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}))
-
-
 def compressed_bytes(state: "Mapping[str, Tensor]", level: int = 6) -> int:
     """Bytes of the packed weights as a gzipped safetensors file: what pruning saves on disk and in transfer."""
     from safetensors.torch import save
@@ -86,7 +78,7 @@ def measure(
     warmup: int = 3,
     names: Collection[str] | None = None,
 ) -> Measured:
-    """Bytes of `pruned`, and the latency of `model(**inputs)` of both, measured alternately, so that drift affects both equally.
+    """Compressed bytes of `pruned`, and the latency of `model(**inputs)` of both, in turns, so that drift affects both alike.
 
     Bytes are of the tensors called `names` (all if None).
     """
@@ -110,7 +102,7 @@ def measure(
         first, second = in_turns(forward(dense), forward(pruned), repeats, warmup)
     dense.train(modes[0])
     pruned.train(modes[1])
-    return Measured(stored_bytes(state), compressed_bytes(state), first, second, str(device))
+    return Measured(compressed_bytes(state), first, second, str(device))
 
 
 def in_turns(first: Callable[[], None], second: Callable[[], None], repeats: int, warmup: int) -> tuple[float, float]:
