@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from benchmark.board.board import Board
@@ -181,15 +181,11 @@ def executor(board: Board, options: SlurmOptions) -> "SlurmExecutor":
             stderr_to_stdout=True,
             setup=THREADS,
             additional_parameters={"requeue": True, **options.passed_on},
-            **_typed(options),
+            **options.parameters,
         )
     except RuntimeError as error:
         raise PrunebenchError(f"--engine slurm: there is no Slurm on this machine (no srun found): {error}") from error
     return found
-
-
-def _typed(options: SlurmOptions) -> dict[str, Any]:
-    return dict(options.parameters)
 
 
 def listed() -> dict[str, str] | None:

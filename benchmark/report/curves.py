@@ -30,7 +30,6 @@ def plot_board(
     folder: Path,
     format: str = "pdf",
     specs: Sequence[RunSpec] = (),
-    rows: Sequence[str] = METHOD,
     dark: bool = False,
     gate: float = GATE,
     names: Names | None = None,
@@ -48,7 +47,7 @@ def plot_board(
     if width is not None and width not in WIDTHS:
         raise TableError(f"figure width: found '{width}'; {choices(width, WIDTHS)}")
     inches = WIDTHS[width] if width else None
-    found = {name: draw for name, _, draw in figures(records, specs, rows, gate=gate, names=names, width=inches)}
+    found = {name: draw for name, _, draw in figures(records, specs, gate=gate, names=names, width=inches)}
     if figure is not None and figure not in found:
         raise TableError(f"no figure '{figure}' of this board; {choices(figure, list(found))}")
     wanted = found if figure is None else {figure: found[figure]}
@@ -59,7 +58,6 @@ def plot_board(
 def figures(
     records: Sequence[Record],
     specs: Sequence[RunSpec] = (),
-    rows: Sequence[str] = METHOD,
     training: bool = True,
     summary: Summary | None = None,
     gate: float = GATE,
@@ -70,11 +68,11 @@ def figures(
 
     A `summary` that is given is not computed again; `training=False` leaves the training curves out; `width` is in inches.
     """
-    board = board_of(records, specs, rows, names=names, gate=gate)
+    board = board_of(records, specs, names=names, gate=gate)
     if any(board.cells.values()):
         yield "score-sparsity", "Score against sparsity", partial(score_figure, board, width=width)
         yield "score-cost", "Score against time", partial(cost_figure, board, width=width)
-    found = summary or summarize(build_table(records, specs, rows=rows, gate=gate))
+    found = summary or summarize(build_table(records, specs, rows=METHOD, gate=gate))
     if found is not None and len(found.grid.methods) > 2:
         yield "ranks", "Mean ranks and critical difference", partial(rank_figure, found, names, width)
     yield from _by_task(board, training, width)

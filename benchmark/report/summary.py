@@ -8,7 +8,7 @@ from textwrap import fill
 import numpy as np
 from tabulate import tabulate
 
-from benchmark.report.escape import clean, for_markdown
+from benchmark.report.escape import clean
 from benchmark.report.grid import Grid, grid_of
 from benchmark.report.statistics.intervals import Interval
 from benchmark.report.statistics.multiple import (
@@ -106,15 +106,13 @@ def summarize(table: Table, seed: int = 0, resamples: int = 2000) -> Summary | N
     )
 
 
-def summary_text(summary: Summary, markdown: bool = False, width: int | None = None) -> str:
-    """The summary as two tables and a list, whose lines are broken at `width` characters; names cleaned or escaped."""
-    safe = for_markdown if markdown else clean
-    style = "pipe" if markdown else "simple"
+def summary_text(summary: Summary, width: int | None = None) -> str:
+    """The summary as two tables and a list, whose lines are broken at `width` characters."""
     tables = [
-        tabulate([[safe(word) for word in row] for row in rows], head, style, disable_numparse=True)
+        tabulate([[clean(word) for word in row] for row in rows], head, disable_numparse=True)
         for head, rows in (method_rows(summary), pair_rows(summary))
     ]
-    remarks = [f"- {safe(line)}" for line in remarks_of(summary)]
+    remarks = [f"- {clean(line)}" for line in remarks_of(summary)]
     if width:
         remarks = [fill(line, max(20, width), subsequent_indent="  ") for line in remarks]
     return "\n\n".join([*tables, "\n".join(remarks)]) + "\n"

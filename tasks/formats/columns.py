@@ -38,14 +38,12 @@ class Line:
     columns: tuple[str, ...]
 
 
-def read_columns(path: Path, word: str = WORD, tag: str = TAG) -> list[Sentence]:
-    """The sentences of a column file; columns are separated by tabs if a line has one, else by spaces. TaskError names file and
-    line of a row that has another number of columns than most, or no tag."""
-    return [one for one in scan_columns(path, word, tag) if isinstance(one, Sentence)]
-
-
 def scan_columns(path: Path, word: str = WORD, tag: str = TAG, skip: bool = False) -> Iterator[Sentence | TaskError]:
-    """As `read_columns`; `skip` yields the TaskError of a malformed sentence in its place."""
+    """The sentences of a column file; columns are separated by tabs if a line has one, else by spaces.
+
+    TaskError names file and line of a row that has another number of columns than most, or no tag; `skip` yields that of a malformed
+    sentence in its place.
+    """
     lines = list(_lines(path))
     header = _header(lines, path, word, tag)
     naming = {line.number for line in (header, *_named(lines)) if line is not None}

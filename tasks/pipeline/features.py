@@ -90,14 +90,14 @@ def pack(examples: Iterable[Sequence[Feature]]) -> Features:
     return Features(ragged, scalar, np.asarray(owner, np.int64))
 
 
-def collate(features: Features, rows: NDArray[np.intp], pads: Mapping[str, int], side: str = "right") -> Batch:
+def collate(features: Features, rows: NDArray[np.intp], pads: Mapping[str, int]) -> Batch:
     """Rows as tensors padded to the longest of them; `pads` names the ragged columns wanted and their padding.
 
     `input_ids` brings `attention_mask` [batch, length]; scalar columns come as [batch]; `index` [batch] is the row's position.
     """
     batch: Batch = {"index": torch.from_numpy(np.ascontiguousarray(rows, np.int64))}
     for name, pad in pads.items():
-        padded, mask = _pad(*features.ragged[name], rows, pad, side)
+        padded, mask = _pad(*features.ragged[name], rows, pad)
         batch[name] = torch.from_numpy(padded)
         if name == "input_ids":
             batch["attention_mask"] = torch.from_numpy(mask.astype(np.int64))
@@ -107,12 +107,11 @@ def collate(features: Features, rows: NDArray[np.intp], pads: Mapping[str, int],
 
 
 def _pad(
-    values: NDArray[np.int32], offsets: NDArray[np.int64], rows: NDArray[np.intp], pad: int, side: str
+    values: NDArray[np.int32], offsets: NDArray[np.int64], rows: NDArray[np.intp], pad: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     lengths = offsets[rows + 1] - offsets[rows]
     width = int(lengths.max(initial=1))
-    columns = np.arange(width)
-    mask = columns < lengths[:, None] if side == "right" else columns >= width - lengths[:, None]
+    mask = np.arange(width) < lengths[:, None]
     padded = np.full((len(rows), width), pad, np.int64)
     padded[mask] = values[_positions(offsets[rows], lengths)]
     return padded, mask

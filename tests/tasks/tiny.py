@@ -8,6 +8,8 @@ from typing import Any
 
 from tasks.base import TaskError
 from tasks.families.data_to_text import Pair
+from tasks.formats.columns import TAG, WORD, scan_columns
+from tasks.formats.tags import Sentence
 
 TEXT = """
 the a cat dog sat ran on in mat house who where what did is was old new grey red green river bank city of and
@@ -143,3 +145,8 @@ def pairs_of(found: Iterable[Pair | TaskError]) -> list[Pair]:
     pairs = [one for one in read if isinstance(one, Pair)]
     assert len(pairs) == len(read)
     return pairs
+
+
+def sentences_of(path: Path, word: str = WORD, tag: str = TAG) -> list[Sentence]:
+    """The sentences of a column file without malformed ones."""
+    return [one for one in scan_columns(path, word, tag) if isinstance(one, Sentence)]

@@ -43,7 +43,6 @@ UNRANKED = "*\N{NO-BREAK SPACE}grey: not ranked"
 class Board:
     """Cells of a board: `cells[task][method][sparsity]`, the dense cell of each task, and the records by id."""
 
-    title: str
     methods: tuple[str, ...]
     cells: dict[str, dict[str, dict[float, Cell]]]
     dense: dict[str, Cell]
@@ -104,13 +103,11 @@ class Board:
 def board_of(
     records: Sequence[Record],
     specs: Sequence[RunSpec] = (),
-    rows: Sequence[str] = METHOD,
-    title: str = "",
     names: Names | None = None,
     gate: float = GATE,
 ) -> Board:
     """The cells that have runs, by task, method and sparsity; `gate` is the suite's."""
-    table = build_table(records, specs, rows=rows, columns=("task", "sparsity"), title=title, gate=gate)
+    table = build_table(records, specs, rows=METHOD, columns=("task", "sparsity"), gate=gate)
     cells: dict[str, dict[str, dict[float, Cell]]] = {str(line.key[0]): {} for line in table.columns}
     dense: dict[str, Cell] = {}
     for line, row in zip(table.rows, table.cells, strict=True):
@@ -124,7 +121,7 @@ def board_of(
             else:
                 cells[task].setdefault(name, {})[float(column.key[1])] = cell
     methods = tuple(method_name(line.labels) for line in table.rows if not line.dense)
-    return Board(title, methods, cells, dense, {record.id: record for record in records}, names or Names())
+    return Board(methods, cells, dense, {record.id: record for record in records}, names or Names())
 
 
 WIDE = 10

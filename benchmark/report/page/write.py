@@ -30,29 +30,22 @@ NOTHING = "<p>No column is complete for two methods, so no methods are compared.
 FILTERS = ("task", "sparsity", "criterion", "regularizer", "model")
 
 
-def write_page(
-    boards: Sequence[PageBoard],
-    path: Path,
-    *,
-    title: str = "",
-    published: Sequence[Published] = (),
-) -> Path:
+def write_page(boards: Sequence[PageBoard], path: Path, *, published: Sequence[Published] = ()) -> Path:
     """Write the page of `boards` to `path`, atomically; `published` figures get a table of their own where they apply."""
-    write_text(path, page(boards, title=title, published=published))
+    write_text(path, page(boards, published=published))
     return path
 
 
-def page(boards: Sequence[PageBoard], *, title: str = "", published: Sequence[Published] = (), home: str = "") -> str:
+def page(boards: Sequence[PageBoard], *, published: Sequence[Published] = (), home: str = "") -> str:
     """The whole document; `home` is where all boards are listed, for a link. TableError without boards."""
     if not boards:
         raise TableError("a page needs at least one board")
     tables = [board.table() for board in boards]
     data = embedded([board_data(board, table) for board, table in zip(boards, tables, strict=True)])
     script, style = (HERE / "page.js").read_text("utf-8"), (HERE / "page.css").read_text("utf-8")
-    name = for_html(title or " and ".join(board.title for board in boards))
-    titled = len(boards) > 1 or (title and title != boards[0].title)
+    name = for_html(" and ".join(board.title for board in boards))
     sections = "\n".join(
-        _section(board, table, i, published, bool(titled))
+        _section(board, table, i, published, len(boards) > 1)
         for i, (board, table) in enumerate(zip(boards, tables, strict=True))
     )
     back = f'<nav><a href="{for_html(home)}">All boards</a></nav>\n' if home else ""

@@ -99,7 +99,7 @@ def test_data_cannot_end_its_element_and_is_still_the_same_data() -> None:
 def test_hostile_names_stay_text_everywhere() -> None:
     specs = [make_spec(HOSTILE + name, 0.5, task=HOSTILE, seed=seed) for name in "abc" for seed in (0, 1)]
     records = [make_record(spec, 70.0, notes=[HOSTILE], environment={HOSTILE: HOSTILE}) for spec in specs]
-    reader = read(page([PageBoard(HOSTILE, records, specs, {}, [HOSTILE], HOSTILE)], title=HOSTILE))
+    reader = read(page([PageBoard(HOSTILE, records, specs, {}, [HOSTILE], HOSTILE)]))
     assert len([tag for tag, _ in reader.tags if tag == "script"]) == 2
     assert not [tag for tag, _ in reader.tags if tag == "img"]
     assert not [a for _, a in reader.tags if any(name.startswith("on") for name in a)]

@@ -119,12 +119,11 @@ def test_summary_of_a_board_with_a_clear_order() -> None:
     assert any("Wilcoxon" in line for line in found.open_questions)
 
 
-@pytest.mark.parametrize("markdown", [True, False])
-def test_summary_text_names_every_method_and_what_stays_open(markdown: bool) -> None:
+def test_summary_text_names_every_method_and_what_stays_open() -> None:
     specs, records = make_board()
     found = summarize(build_table(records, specs), resamples=50)
     assert found is not None
-    text = summary_text(found, markdown)
+    text = summary_text(found)
     for part in ("PINS", "1.00 [1.00, 1.00]", "Friedman p", "not independent", "in points, that 2 paired seeds"):
         assert part in text
 

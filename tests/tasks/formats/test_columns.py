@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.base import TaskError
-from tasks.formats.columns import read_columns
+from tests.tasks.tiny import sentences_of
 
 NUMBERED = "1 EU NNP I-NP I-ORG\n2 rejects VBZ I-VP O\n\n1 Peter NNP I-NP I-PER\n2 sings VBZ I-VP O\n"
 GERMEVAL = "#\thttp://x\t[2009]\n1\tSchartau\tB-PER\tO\n2\tsagte\tO\tO\n3\tUni\tB-ORG\tO\n4\tKiel\tI-ORG\tB-LOC\n"
@@ -15,7 +15,7 @@ UD = "# sent_id = 1\n# text = EU rejects\n1\tEU\tB-ORG\n2\trejects\tO\n"
 def read(folder: Path, text: str, **columns: str) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
     path = folder / "a.txt"
     path.write_text(text, encoding="utf-8")
-    return [(sentence.words, sentence.tags) for sentence in read_columns(path, **columns)]
+    return [(sentence.words, sentence.tags) for sentence in sentences_of(path, **columns)]
 
 
 @pytest.mark.parametrize(

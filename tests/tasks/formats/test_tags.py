@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
 from tasks.base import TaskError
-from tasks.formats.columns import read_columns
 from tasks.formats.tags import Sentence, check_scheme, entity_types, to_iob2
+from tests.tasks.tiny import sentences_of
 
 SPANS = [("PER", 0, 1), ("PER", 2, 2), ("LOC", 3, 5), ("LOC", 7, 7)]
 IOB1 = ["I-PER", "I-PER", "B-PER", "I-LOC", "I-LOC", "I-LOC", "O", "I-LOC"]
@@ -102,12 +102,12 @@ def test_columns_documents_and_line_ends(tmp_path: Path) -> None:
         "\ufeff-DOCSTART- -X- O O\r\n\r\nEU NNP I-NP I-ORG\r\nno\u00a0one DT I-NP O\r\n\r\n\r\n-DOCSTART- O\r\n"
         "x Y Z I-PER".encode()
     )
-    assert read_columns(path) == [
+    assert sentences_of(path) == [
         Sentence(("EU", "no\u00a0one"), ("I-ORG", "O"), 3),
         Sentence(("x",), ("I-PER",), 8),
     ]
     path.write_text("New York\tB-LOC\nis\tO\n")
-    assert read_columns(path)[0].words == ("New York", "is")
+    assert sentences_of(path)[0].words == ("New York", "is")
 
 
 @pytest.mark.parametrize(
@@ -123,14 +123,14 @@ def test_a_malformed_row_names_file_and_line(tmp_path: Path, text: str, message:
     path = tmp_path / "bad.txt"
     path.write_text(text)
     with pytest.raises(TaskError, match=message):
-        read_columns(path)
+        sentences_of(path)
 
 
 def test_bytes_that_are_not_utf8_name_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "bad.txt"
     path.write_bytes(b"a O\nb\xff O\n")
     with pytest.raises(TaskError, match=r"bad.txt:2: not UTF-8"):
-        read_columns(path)
+        sentences_of(path)
 
 
 @pytest.mark.shared
@@ -145,7 +145,7 @@ def test_bytes_that_are_not_utf8_name_file_and_line(tmp_path: Path) -> None:
 def test_conll2003_has_its_published_counts(
     shared: Path, name: str, sentences: int, tokens: int, entities: dict[str, int]
 ) -> None:
-    found = read_columns(shared / "data/conll2003" / name)
+    found = sentences_of(shared / "data/conll2003" / name)
     assert len(found) == sentences
     assert sum(len(one.words) for one in found) == tokens
     assert Counter(tag[2:] for one in found for tag in to_iob2(one.tags) if tag[0] == "B") == entities

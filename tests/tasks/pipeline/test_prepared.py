@@ -31,7 +31,7 @@ def test_rows_are_packed_and_found_again() -> None:
     assert features.scalar["label"].tolist() == [1, 0, 0, 2]
 
 
-def test_batches_are_padded_to_their_longest_row_on_either_side() -> None:
+def test_batches_are_padded_to_their_longest_row() -> None:
     features = pack(EXAMPLES)
     batch = collate(features, np.array([2, 0]), {"input_ids": 9, "labels": -100})
     assert batch["input_ids"].tolist() == [[5, 6, 9], [1, 2, 3]]
@@ -40,9 +40,6 @@ def test_batches_are_padded_to_their_longest_row_on_either_side() -> None:
     assert batch["label"].tolist() == [0, 1]
     assert batch["index"].tolist() == [2, 0]
     assert all(tensor.dtype == torch.int64 for tensor in batch.values())
-    left = collate(features, np.array([2, 0]), {"input_ids": 9}, side="left")
-    assert left["input_ids"].tolist() == [[9, 5, 6], [1, 2, 3]]
-    assert left["attention_mask"].tolist() == [[0, 1, 1], [1, 1, 1]]
 
 
 def test_taking_examples_takes_all_their_rows() -> None:
