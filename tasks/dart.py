@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.base import TaskError
-from tasks.families.data_to_text import Pair, TextGeneration, flat, grouped, references
+from tasks.families.data_to_text import TextGeneration, flat, grouped, references
 from tasks.formats.reading import each, field, listed
 from tasks.formats.sources import MINI, Hub, Layout, Row
-from tasks.formats.triples import as_triple, linearise, read_json, read_xml
+from tasks.formats.triples import Pair, as_triple, linearise, read_json, read_xml
 
 CHOICES = ("train", "dev")
 PUBLISHED = {"train": 30526, "dev": 2768}

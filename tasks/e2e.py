@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.base import TaskError
-from tasks.families.data_to_text import Pair, TextGeneration, grouped
+from tasks.families.data_to_text import TextGeneration, grouped
 from tasks.formats.reading import bounded, each, field, shown, spread, text
 from tasks.formats.sources import Hub, Layout, Row, open_text
+from tasks.formats.triples import Pair
 
 COLUMNS = ("mr", "ref")
 """The columns that are read, by the header; releases with corrections have more."""

@@ -19,10 +19,10 @@ from typing import ClassVar
 import numpy as np
 
 from tasks.base import Outcomes, TaskError, resample
-from tasks.families.data_to_text import Pair, TextGeneration, references
+from tasks.families.data_to_text import TextGeneration, references
 from tasks.formats.reading import each, field, listed, text
 from tasks.formats.sources import Hub, Layout, Row
-from tasks.formats.triples import linearise, parse_triple, plain, read_xml
+from tasks.formats.triples import Pair, linearise, parse_triple, plain, read_xml
 
 FILES = {
     "2017": ("webnlg/webnlg_challenge_2017/train/*/*.xml", "webnlg/webnlg_challenge_2017/test/testdata_with_lex.xml"),

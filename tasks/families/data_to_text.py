@@ -28,6 +28,7 @@ from tasks.base import Batch, ModelError, Outcomes, Setting, Task, TaskError
 from tasks.formats.reading import field, listed, spread
 from tasks.formats.reading import text as checked
 from tasks.formats.sources import Layout, Row
+from tasks.formats.triples import Pair
 from tasks.metrics.hub import HubMetric, means, parse
 from tasks.metrics.text import signatures, text_metrics, text_outcomes
 from tasks.pipeline.batching import Rows
@@ -38,15 +39,6 @@ from tasks.pipeline.prepared import Compared, PreparedTask, fills_blanks
 
 LEAST_SOURCE = 8
 """Tokens that a source is given room for at least: fewer hold no meaning representation."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A linearised meaning and every text written for it."""
-
-    source: str
-    texts: tuple[str, ...]
-    category: str = ""
 
 
 def grouped(rows: Iterable[tuple[str, str] | TaskError]) -> list[Pair | TaskError]:

@@ -6,18 +6,27 @@ subject : property : object | subject : property : object | ...
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from tasks.base import TaskError
-from tasks.families.data_to_text import Pair
 from tasks.formats.reading import bounded, each, field, listed, shown, spread
 from tasks.formats.reading import text as checked
 from tasks.formats.sources import read_json as load
 
 Triple = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A linearised meaning and every text written for it."""
+
+    source: str
+    texts: tuple[str, ...]
+    category: str = ""
 
 
 def linearise(triples: Sequence[Triple]) -> str:

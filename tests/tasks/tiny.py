@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.base import TaskError
-from tasks.families.data_to_text import Pair
 from tasks.formats.columns import TAG, WORD, scan_columns
 from tasks.formats.tags import Sentence
+from tasks.formats.triples import Pair
 
 TEXT = """
 the a cat dog sat ran on in mat house who where what did is was old new grey red green river bank city of and
