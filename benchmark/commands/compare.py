@@ -19,10 +19,10 @@ from benchmark.engine.progress import failures, reporter, say, say_table
 from benchmark.engine.sources import missing, open_sources
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.spelling import canonical, spaced
-from benchmark.report.fields import method_of
 from benchmark.report.layout import Line
 from benchmark.report.render import render
 from benchmark.report.table import Table
+from benchmark.suite.labels import method_of
 from benchmark.suite.spec import RunSpec, portable_plugin
 from benchmark.suite.suite import matches
 from benchmark.tracking.watch import tracked

@@ -11,6 +11,7 @@ from benchmark.diagnose.tables import correlation_tables
 from benchmark.report.curves import slug
 from benchmark.report.figures.style import INK, PAGE, drawing, legend_below, look, panels, words
 from benchmark.report.names import Names, percent
+from benchmark.suite.labels import method_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -144,5 +145,5 @@ def _by_bin(fidelity: Fidelity) -> list[float]:
 
 
 def _row(one: Diagnosis, called: Names) -> str:
-    regularizer = "" if one.spec.regularizer == "none" else f" + {one.spec.regularizer}"
-    return words(f"{called.method(one.spec.row + regularizer)}, {percent(one.spec.sparsity)}")
+    method = called.method(method_of(one.spec.row, one.spec.regularizer))
+    return words(f"{method}, {percent(one.spec.sparsity)}")

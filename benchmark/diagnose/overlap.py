@@ -18,6 +18,7 @@ from benchmark.board.weights import load_weights
 from benchmark.report.cells import Cell, Run
 from benchmark.report.layout import Line
 from benchmark.report.table import Table
+from benchmark.suite.labels import method_of
 
 Kept = NDArray[np.bool_]
 
@@ -42,21 +43,16 @@ def kept_set(board: Board, record: Record) -> Kept | None:
     return np.concatenate([(weights[layer.name] != 0).numpy().reshape(-1) for layer in record.sparsity.layers])
 
 
-def row_name(record: Record) -> str:
-    """Criterion and regularizer."""
-    spec = record.spec
-    return spec.row if spec.regularizer == "none" else f"{spec.row} + {spec.regularizer}"
-
-
 def overlaps(records: Sequence[Record], kept: Sequence[Kept]) -> tuple[list[str], NDArray[np.float64]]:
     """Row names and their mean overlaps [rows, rows]: off the diagonal between rows at equal seeds, on it between seeds.
 
     `records` are cells of one task and sparsity, `kept` their kept sets. nan if there is no pair (one seed).
     """
-    names = list(dict.fromkeys(row_name(record) for record in records))
+    rows = [method_of(record.spec.row, record.spec.regularizer) for record in records]
+    names = list(dict.fromkeys(rows))
     sums, counts = np.zeros((len(names),) * 2), np.zeros((len(names),) * 2)
-    for (one, a), (two, b) in combinations(zip(records, kept, strict=True), 2):
-        i, j = names.index(row_name(one)), names.index(row_name(two))
+    for (one, first, a), (two, second, b) in combinations(zip(records, rows, kept, strict=True), 2):
+        i, j = names.index(first), names.index(second)
         if i == j or one.spec.seed == two.spec.seed:
             sums[i, j] += jaccard(a, b)
             counts[i, j] += 1

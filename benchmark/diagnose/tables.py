@@ -13,6 +13,7 @@ from benchmark.report.cells import Cell, Run
 from benchmark.report.fields import Value
 from benchmark.report.layout import Line
 from benchmark.report.table import Table
+from benchmark.suite.labels import method_of
 from benchmark.suite.spec import RunSpec
 
 Measured = tuple[RunSpec, float | None]
@@ -105,7 +106,7 @@ def layer_tables(records: Sequence[Record]) -> dict[tuple[str, float], Table]:
         if spec.is_dense:
             continue
         entries = groups.setdefault((spec.task, spec.sparsity), {})
-        column = spec.row if spec.regularizer == "none" else f"{spec.row} + {spec.regularizer}"
+        column = method_of(spec.row, spec.regularizer)
         for layer in record.sparsity.layers:
             entries.setdefault((layer.name,), {}).setdefault(column, []).append((spec, 100 * layer.zeros / layer.size))
     facts = {"Sparsity": "zeros of each matrix in percent, counted on the final weights, means over seeds"}

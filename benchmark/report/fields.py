@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError, choices
+from benchmark.suite.labels import method_of
 from benchmark.suite.spec import DENSE, RunSpec
 
 RIVALS = ("method", "criterion", "regularizer", "schedule", "scope", "call_point")
@@ -57,11 +58,6 @@ def value(slot: Slot, field: str) -> Value:
         return method_of(slot.spec.row, slot.spec.regularizer)
     found: Value = getattr(slot.spec, field)
     return found
-
-
-def method_of(criterion: str, regularizer: str) -> str:
-    """`criterion + regularizer`, the null regularizer left out."""
-    return criterion if regularizer in ("", "none") else f"{criterion} + {regularizer}"
 
 
 def key(slot: Slot, fields: tuple[str, ...]) -> tuple[Value, ...]:

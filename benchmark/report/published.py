@@ -12,10 +12,11 @@ from pathlib import Path
 from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError
 from benchmark.report.cells import Cell, Run
-from benchmark.report.fields import Value, method_of
+from benchmark.report.fields import Value
 from benchmark.report.layout import Line
 from benchmark.report.marks import TEXTS, notes
 from benchmark.report.table import PAPER, Table, build_table
+from benchmark.suite.labels import method_of
 from benchmark.suite.spec import DENSE, RunSpec
 
 COLUMNS = ("source", "table", "method", "model", "task", "metric", "sparsity", "value", "distillation", "runs", "note")
@@ -227,8 +228,7 @@ def _ours(figure: Published, records: Sequence[Record]) -> dict[str, list[Record
         spec = record.spec
         same = spec.task == figure.task and abs(spec.sparsity - figure.sparsity) < 1e-9
         if same and figure.metric in record.metrics and _stem(spec.criterion) == figure.criterion:
-            name = spec.row + ("" if spec.regularizer == "none" else f" + {spec.regularizer}")
-            found.setdefault(name, []).append(record)
+            found.setdefault(method_of(spec.row, spec.regularizer), []).append(record)
     return found
 
 

@@ -4,6 +4,7 @@ from benchmark.report.layout import Line
 from benchmark.report.names import Names, percent
 from benchmark.report.sheet import average_name
 from benchmark.report.table import Table
+from benchmark.suite.labels import method_of
 
 
 def task(names: Names, column: Line) -> str:
@@ -25,7 +26,7 @@ def sparsity(column: Line) -> str:
 def method(names: Names, row: Line) -> str:
     """`PINS + self-reg.`"""
     criterion, regularizer = (str(part) for part in row.key)
-    return names.method(f"{criterion} + {regularizer}" if regularizer not in ("", "none") else criterion)
+    return names.method(method_of(criterion, regularizer))
 
 
 def column(table: Table, line: Line) -> str:

@@ -80,10 +80,15 @@ def spelled_as_recorded(labels: Mapping[str, Label], suite: Mapping[str, Any]) -
     return found
 
 
+def method_of(criterion: str, regularizer: str) -> str:
+    """`criterion + regularizer`, the null regularizer left out."""
+    return criterion if regularizer in ("", "none") else f"{criterion} + {regularizer}"
+
+
 def require_apart(rows: Sequence[tuple[str, str]], tasks: Sequence[str], labels: Mapping[str, Label]) -> None:
     """ValueError where two rows, or two tasks, would be called alike in tables, whatever their case."""
     for kind, names in (
-        ("rows", [DENSE, *(criterion if r == "none" else f"{criterion} + {r}" for criterion, r in rows)]),
+        ("rows", [DENSE, *(method_of(*row) for row in rows)]),
         ("tasks", list(tasks)),
     ):
         seen: dict[str, str] = {}
