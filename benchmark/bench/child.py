@@ -29,10 +29,8 @@ def start(kind: str, threads: int | None = None, **arguments: Any) -> "subproces
     """Start a child process, with `threads` CPU threads or as many as this one."""
     limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     command = [sys.executable, "-P", "-m", "benchmark.bench.child", kind, json.dumps(arguments)]
-    places = [
-        str(ROOT),
-        *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)),
-    ]  # an empty part is the current folder
+    # An empty part would be the current folder.
+    places = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     environment = {**os.environ, **limits, "PYTHONPATH": os.pathsep.join(places)}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 

@@ -161,9 +161,6 @@ def _record(folder: Path, name: str) -> Record:
     return load_record(folder / name)
 
 
-# The cells of a board.
-
-
 class Plan(Struct):
     """What `status` needs of a suite's cells, in order. It is kept because expanding a suite loads its plugins, and so torch."""
 
@@ -216,9 +213,6 @@ def _stamp(folder: Path, *given: object) -> str:
         for point in entry_points(group=kind.group)
     )
     return hashlib.sha256(json.dumps([str(Path.cwd()), given, points], default=repr).encode()).hexdigest()
-
-
-# The file.
 
 
 def index_file(folder: Path) -> Path | None:

@@ -53,9 +53,8 @@ class RayEngine:
     def __call__(self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings) -> Done:
         """See Engine (base.py)."""
         absolute = replace(board, folder=board.folder.absolute())
-        scheduler = Scheduler(
-            absolute, cells, watcher, settings, max_deaths=1
-        )  # Ray has tried again before it says that a task died
+        # Ray has tried again before it says that a task died.
+        scheduler = Scheduler(absolute, cells, watcher, settings, max_deaths=1)
         if not scheduler.left:
             return scheduler.done
         with cluster(self.address, self.jobs) as ray:
@@ -197,9 +196,8 @@ class _Tasks:
         self.scheduler.handle(answer.last)
 
     def _read_mail(self) -> None:
-        with suppress(
-            self.ray.exceptions.RayError
-        ):  # the mailbox went with its node: no more progress, all else goes on
+        # Where the mailbox went with its node there is no more progress, and all else goes on.
+        with suppress(self.ray.exceptions.RayError):
             for event in self.ray.get(self.mailbox.take.remote(), timeout=10 * TICK):
                 self.scheduler.handle(event)
 

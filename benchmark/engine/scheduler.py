@@ -135,9 +135,8 @@ class Scheduler:
         return [record.score, record.cost.total_seconds]
 
     def _close(self, spec: RunSpec, kind: str, facts: list[str | int | float]) -> None:
-        if (
-            kind == "standing" and spec.id in self._shown
-        ):  # its runner died behind the record, and the next one found it
+        # Its runner died behind the record, and the next one found it.
+        if kind == "standing" and spec.id in self._shown:
             kind, facts = "finished", self._score(spec)
         del self.running[spec.id]
         if kind in ("finished", "failed"):

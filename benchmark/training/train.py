@@ -133,9 +133,8 @@ def _note(run: Run, lr: float) -> None:
     evaluates = run.step in evenly_spaced(run.total, run.spec.training.checkpoints)
     if not evaluates and run.step not in evenly_spaced(run.total, POINTS):
         return
-    loss = _finite(
-        run.running.item() / run.since, run.step
-    )  # waits for the device, so that the time measured next is right
+    # It waits for the device, so that the time measured next is right.
+    loss = _finite(run.running.item() / run.since, run.step)
     run.intervals.append((run.since, time.perf_counter() - run.began))
     score = _evaluate(run) if evaluates else None
     sparsity = run.pruner.measure()

@@ -55,9 +55,8 @@ class PruningCallback(TrainerCallback):
         seed: int = 0,
         skip_frozen: bool = False,
     ) -> None:
-        if (
-            importlib.util.find_spec("accelerate") is None
-        ):  # without it the Trainer fails, and names an extra of its own
+        # Without it the Trainer fails, and names an extra of its own.
+        if importlib.util.find_spec("accelerate") is None:
             raise PrunebenchError(
                 "pruning under the Hugging Face Trainer needs accelerate: python -m pip install 'prunebench[trainer]'"
             )
@@ -156,9 +155,8 @@ class PruningCallback(TrainerCallback):
         if not _at_target(pruner):
             if self.compared and args.load_best_model_at_end and metrics and args.metric_for_best_model:
                 name = args.metric_for_best_model
-                metrics[name if name.startswith("eval_") else f"eval_{name}"] = float(
-                    "nan"
-                )  # never better than another
+                # Never better than another.
+                metrics[name if name.startswith("eval_") else f"eval_{name}"] = float("nan")
         elif not self.compared:
             self.compared = True
             state.best_metric, state.best_model_checkpoint, state.best_global_step = None, None, None

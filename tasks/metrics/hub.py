@@ -55,9 +55,8 @@ class HubMetric:
         golds = [list(group) if self._takes_several else group[0] for group in references]
         try:
             found = self.module.compute(predictions=list(predictions), references=golds, **self.arguments)
-        except (
-            Exception
-        ) as error:  # wrong kinds of inputs, wrong arguments, missing packages: whatever the script raises
+        # Wrong kinds of inputs, wrong arguments, missing packages: whatever the script raises.
+        except Exception as error:
             raise TaskError(f"metric {PREFIX}{self.name} fails: {type(error).__name__}: {error}") from error
         named = {key if key == self.short else f"{self.short}_{key}": value for key, value in found.items()}
         return {key: value for key, value in named.items() if _is_number(value) or _is_column(value, len(predictions))}

@@ -56,9 +56,8 @@ def check_gguf(model: str, path: Path) -> None:
     try:
         reader = GGUFReader(path)
         fields = {key: field.contents() for key, field in reader.fields.items() if len(field.data) == 1}
-    except (
-        Exception
-    ) as error:  # whatever the library meets where it reads past the end, or numbers for which it knows no type
+    # Whatever the library meets where it reads past the end, or numbers for which it knows no type.
+    except Exception as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"model {model!r}: {path.name} is damaged, or no GGUF file: {reason}") from error
     for key, value in fields.items():

@@ -195,10 +195,8 @@ def _refuse_empty(name: str, model: Any, read: list[str]) -> None:
 def _all_the_same(matrix: Tensor) -> bool:
     """Whether a matrix [m, n] of more than one row and column has equal rows, or equal columns."""
     rows, columns = matrix.shape
-    one, other = (
-        matrix[: min(2, rows)],
-        matrix[:, : min(2, columns)],
-    )  # most differ in the first two, and no more is read
+    # Most differ in the first two, and no more is read.
+    one, other = matrix[: min(2, rows)], matrix[:, : min(2, columns)]
     if rows < 2 or columns < 2 or not (torch.equal(one[0], one[1]) or torch.equal(other[:, 0], other[:, 1])):
         return False
     return bool((matrix == matrix[:1]).all()) or bool((matrix == matrix[:, :1]).all())

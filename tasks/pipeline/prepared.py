@@ -304,9 +304,8 @@ class PreparedTask(Prepared, Generic[E]):
             first = f"; all {len(skipped)} are malformed, the first: {skipped[0]}" if skipped else ""
             raise TaskError(f"no examples in {self.source.describe(split)} ({split}, data: {self.setting.data}){first}")
         if skipped:
-            first = str(skipped[0]).replace(
-                f"{self.source.folder}/", ""
-            )  # where the folder lies is the machine's affair
+            # Where the folder lies is the machine's affair.
+            first = str(skipped[0]).replace(f"{self.source.folder}/", "")
             self.notes.append(f"{split}: {len(skipped)} malformed records passed over, the first: {first}")
         notes, self.notes = self.notes, before
         return tuple(read), tuple(notes)
