@@ -15,9 +15,9 @@ from tasks.base import Setting, TaskError
 from tasks.families.tagging import PreparedTagging, WordTagging
 from tasks.formats.sources import Layout, hash_file
 from tasks.formats.tags import Sentence, entity_types
-from tasks.pipeline.cache import Memo
+from tasks.pipeline.cache import Recent
 
-_types: Memo[tuple[str, ...]] = Memo(16)
+_types: Recent[tuple[str, ...]] = Recent(16)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
               another has finished or locked, and locks every cell of its own
     spread    the same, but each starts at its own place in the list, teachers first, and after `patience` cells in vain it lists
               the finished ones instead of checking each
-    desk      one driver knows what is finished and hands out the cells; a worker asks for the next one
+    driver    one process knows what is finished and hands out the cells; a worker asks for the next one
 
 Checks and locks are operations on a shared folder, which serves one at a time. An operation takes the worker `latency` seconds and
 the folder `service` seconds, so that many workers wait for each other. A cell waits for a teacher that is being trained (a runner
@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Policy = Literal["runners", "spread", "desk"]
+Policy = Literal["runners", "spread", "driver"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class World:
     """What listing one record costs the folder."""
     patience: int = 50
     """Cells in vain after which `spread` runners list the folder."""
-    claim: int = 3
+    lock: int = 3
     """Operations to lock a cell and to save its record."""
     start: float = 0.0
     """Time until a worker, or a preempted cell, starts training."""
@@ -72,8 +72,8 @@ class Outcome:
 def simulate(cells: Sequence[Cell], workers: int, world: World, policy: Policy = "spread", seed: int = 0) -> Outcome:
     """Simulate `workers` on an empty board of `cells`; the same arguments give the same numbers."""
     numbers = random.Random(seed)
-    if policy == "desk":
-        return _Desk(cells, workers, world, numbers).run()
+    if policy == "driver":
+        return _Driver(cells, workers, world, numbers).run()
     return _Simulation(cells, workers, world, policy == "spread", numbers).run()
 
 
@@ -98,7 +98,7 @@ class _Simulation:
             if self.spread and looks > self.world.patience:  # after the listing, only what others hold is looked at
                 self.served = max(now, self.served) + len(self.ends) * self.world.entry
                 looks = min(looks, self.world.patience + self.workers - 1)
-            ready = self.folder(now, looks + (self.world.claim if cell is not None else 0))
+            ready = self.folder(now, looks + (self.world.lock if cell is not None else 0))
             if cell is not None:
                 heapq.heappush(back, (self.work(ready, cell), worker))
         return self.outcome
@@ -179,16 +179,16 @@ class _Part:
         return root
 
 
-class _Desk(_Simulation):
+class _Driver(_Simulation):
     """One driver that knows what is finished: no worker checks cells or waits for a teacher."""
 
     def __init__(self, cells: Sequence[Cell], workers: int, world: World, numbers: random.Random) -> None:
         super().__init__(cells, workers, world, True, numbers)
         self.ready = deque(i for part in self.parts for i in part.cells if cells[i].teacher is None)
-        self.pupils: dict[int, list[int]] = {}
+        self.students: dict[int, list[int]] = {}
         for i, cell in enumerate(cells):
             if cell.teacher is not None:
-                self.pupils.setdefault(cell.teacher, []).append(i)
+                self.students.setdefault(cell.teacher, []).append(i)
         self.taught: list[tuple[float, int]] = []
 
     def run(self) -> Outcome:
@@ -197,12 +197,12 @@ class _Desk(_Simulation):
         while back:
             now, worker = heapq.heappop(back)
             while self.taught and self.taught[0][0] <= now:
-                self.ready.extend(self.pupils.pop(heapq.heappop(self.taught)[1]))
+                self.ready.extend(self.students.pop(heapq.heappop(self.taught)[1]))
             if self.ready:
                 cell = self.ready.popleft()
-                end = self.work(self.folder(now, self.world.claim), cell)
+                end = self.work(self.folder(now, self.world.lock), cell)
                 heapq.heappush(back, (end, worker))
-                if cell in self.pupils:
+                if cell in self.students:
                     heapq.heappush(self.taught, (end, cell))
             elif self.taught:
                 self.outcome.spent["teacher"] += self.taught[0][0] - now

@@ -42,7 +42,7 @@ PREEMPTIONS = 0.1 / 3600
 CHECKPOINT = 600.0
 ASSUMED = (1e-3, 5e-3)
 """Assumed seconds of one operation on a shared folder, beside the measured ones."""
-POLICIES: tuple[Policy, ...] = ("runners", "spread", "desk")
+POLICIES: tuple[Policy, ...] = ("runners", "spread", "driver")
 
 
 def measure(quick: bool, tell: Tell) -> list[Section]:
@@ -178,7 +178,7 @@ def _simulated(cells: list[Cell], world: World, tail: float) -> Section:
         notes=[f"The measured cells again and again, {STRETCH:g} times as long: {minutes:.1f} minutes on average.",
                f"Stragglers: log-normal, {tail:.2f} (measured). Assumed: a worker is lost every {1 / PREEMPTIONS / 3600:.0f} hours of "
                f"work, checkpoints every {CHECKPOINT / 60:.0f} minutes, a listing costs a hundredth of an operation per record.",
-               "runners: all in the order of the list, as it was; spread: as it is; desk: one driver hands out the cells."],
+               "runners: all in the order of the list, as it was; spread: as it is; driver: one process hands out the cells."],
     )  # fmt: skip
 
 

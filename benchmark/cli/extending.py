@@ -15,7 +15,7 @@ from benchmark.errors import PrunebenchError
 def list_plugins(
     kind: Annotated[Kind | None, typer.Argument(help="What to list; everything if left out.")] = None,
 ) -> None:
-    """List plugins: name, one-line claim, options with their defaults."""
+    """List plugins: name, one-line summary, options with their defaults."""
     from benchmark.commands.list import catalogue_lines
     from benchmark.plugins.classes import KINDS
 

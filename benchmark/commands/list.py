@@ -5,7 +5,7 @@ from benchmark.plugins.registry import spell
 
 
 def catalogue_lines(kind: str) -> list[str]:
-    """A heading, then each plugin with its claim and its options."""
+    """A heading, then each plugin with its summary and its options."""
     lines = [f"{kind}:"]
     for entry in catalogue(kind):
         lines += _entry_lines(entry)
@@ -17,7 +17,7 @@ def _entry_lines(entry: Entry) -> list[str]:
     variants = [variant for variant in entry.variants if variant]
     names = f"{entry.name}/{{{','.join(variants)}}}" if len(variants) > 1 else ", ".join(entry.full_names)
     names = f"{entry.name}, {names}" if len(variants) < len(entry.variants) else names
-    lines = [f"  {names}{owner}", f"      {entry.claim}"]
+    lines = [f"  {names}{owner}", f"      {entry.summary}"]
     options = [(f"{option.name}={spelt(option.default)}", option.about) for option in entry.options]
     width = max((len(option) for option, _ in options), default=0)
     return lines + [f"        {option:<{width}}  {about}".rstrip() for option, about in options]

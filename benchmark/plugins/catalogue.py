@@ -1,4 +1,4 @@
-"""Lists plugins: name, one-line claim, options with defaults. It reads their source, so that nothing is imported."""
+"""Lists plugins: name, one-line summary, options with defaults. It reads their source, so that nothing is imported."""
 
 import ast
 import re
@@ -33,7 +33,7 @@ class Entry:
     """A plugin as `prunebench list` shows it."""
 
     name: str
-    claim: str
+    summary: str
     options: tuple[Option, ...]
     variants: tuple[str, ...]
     owner: str
@@ -45,7 +45,7 @@ class Entry:
 
 
 def catalogue(kind: str) -> list[Entry]:
-    """All plugins of a kind, built-in ones first; the claim of one that cannot be read says so."""
+    """All plugins of a kind, built-in ones first; the summary of one that cannot be read says so."""
     found = KINDS[kind]
     folder = package_folder(found)
     entries = [entry_of(found, name, folder / f"{name}.py", "prunebench") for name in builtin_names(kind)]
@@ -112,12 +112,12 @@ def entry_of(kind: Kind, name: str, path: Path, owner: str, cls: str = "") -> En
 
 def _read(kind: Kind, name: str, path: Path, owner: str, cls: str) -> Entry:
     tree = parsed(path)
-    claim = (ast.get_docstring(tree) or "").partition("\n")[0]
+    summary = (ast.get_docstring(tree) or "").partition("\n")[0]
     body = _class(tree, {cls.lower()} if cls else class_names(path.stem, kind))
     if body is None:
-        return Entry(name, claim, (), (), owner)
+        return Entry(name, summary, (), (), owner)
     variants = _variants(body, tree)
-    return Entry(name, claim, tuple(_options(body, tree).values()), variants, owner)
+    return Entry(name, summary, tuple(_options(body, tree).values()), variants, owner)
 
 
 def parsed(path: Path) -> ast.Module:

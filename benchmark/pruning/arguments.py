@@ -13,7 +13,7 @@ from benchmark.pruning.scores import all_finite
 from criteria.base import Criterion
 
 
-def check_schedule(schedule: Schedule, sparsity: float, total: int) -> None:
+def require_schedule(schedule: Schedule, sparsity: float, total: int) -> None:
     """PrunebenchError if `schedule` does not fit a run of `total` steps."""
     try:
         schedule.sparsity(0, total, sparsity)

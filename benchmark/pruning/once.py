@@ -22,7 +22,7 @@ from benchmark.pruning.arguments import require_sparsity, require_whole
 from benchmark.pruning.calibrate import GRADIENTS, Fed, Loss, show_by_block, show_inputs
 from benchmark.pruning.masks import Quota, make_mask, parse_scope
 from benchmark.pruning.owl import owl_sparsities
-from benchmark.pruning.prunable import Listed, find_prunable, prunable_of
+from benchmark.pruning.prunable import Listed, find_prunable
 from benchmark.pruning.scores import bad_scores, score, sweep
 from benchmark.pruning.walk import outermost
 from criteria.base import Criterion, State, Step
@@ -56,8 +56,6 @@ class Once:
         self.scope = parse_scope(scope)
         self.weights = Listed(find_prunable(model, self.scope.biases))
         self.scope.check(self.weights.shapes, sparsity)
-        self.prunable_of = prunable_of(model)
-        """How many linear weights inside the model's blocks may be pruned, and how many there are."""
         self.stopwatch = Stopwatch(self.weights.matrices[0].parameter.device)
         self.scheduled = 0.0
         """Sparsity in force: the target once `prune` is done."""
@@ -205,7 +203,7 @@ class Once:
         matrix.view(matrix.parameter.data.view(-1)).copy_(weight.masked_fill_(~kept, 0))
 
 
-class Left:
+class Unpruned:
     """Stands for `Once` in a dense cell: leaves the model as it is."""
 
     seconds = 0.0

@@ -27,12 +27,12 @@ from benchmark.errors import PrunebenchError
 from benchmark.machine import parallel
 from benchmark.machine.stopwatch import Stopwatch
 from benchmark.pruning.arguments import (
-    check_schedule,
     require_finite_weights,
     require_kinds,
     require_model,
     require_peak,
     require_rate,
+    require_schedule,
     require_sparsity,
     require_whole,
 )
@@ -110,9 +110,9 @@ class Pruner:
         self.scope.check(self.weights.shapes, sparsity)
         if self.scope.shares_by != "shapes":
             raise self.scope.needs_dense()
-        check_schedule(schedule, sparsity, total)
+        require_schedule(schedule, sparsity, total)
         self.model = model
-        self.prunable_of = prunable_of(model)
+        self.prunable_counts = prunable_of(model)
         """How many linear weights inside the model's blocks may be pruned, and how many there are."""
         self.criterion, self.schedule = criterion, schedule
         self.target, self.total, self.steps_taken, self.peak = sparsity, total, 0, peak

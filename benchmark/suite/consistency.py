@@ -2,7 +2,7 @@
 
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
-from benchmark.pruning.arguments import check_schedule
+from benchmark.pruning.arguments import require_schedule
 from benchmark.pruning.masks import parse_scope
 from benchmark.pruning.once import require_trainless
 from benchmark.suite.spec import RunSpec
@@ -37,7 +37,7 @@ def check_spec(spec: RunSpec) -> None:
     if scope.shares_by != "shapes" and spec.is_trained:
         raise scope.needs_dense()
     if spec.training.steps:
-        check_schedule(registry.configure("schedules", spec.schedule), spec.sparsity, spec.training.steps)
+        require_schedule(registry.configure("schedules", spec.schedule), spec.sparsity, spec.training.steps)
 
 
 def _check_untrained(spec: RunSpec) -> None:

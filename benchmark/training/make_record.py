@@ -9,7 +9,7 @@ from benchmark.board.record import SCHEMA, Cost, Layer, Record, Selected, Sparsi
 from benchmark.errors import PrunebenchError
 from benchmark.machine import environment
 from benchmark.pruning.dense import Dense
-from benchmark.pruning.once import Left, Once
+from benchmark.pruning.once import Once, Unpruned
 from benchmark.training.compiled import BACKEND
 from benchmark.training.cpu.linear import library
 from benchmark.training.train import Job, typical
@@ -63,7 +63,7 @@ def measure_sparsity(job: Job) -> Sparsity:
         for matrix in weights.matrices
     ]
     prunable, zeros = sum(layer.size for layer in layers), sum(layer.zeros for layer in layers)
-    pruner = None if isinstance(job.pruner, Dense | Left) else job.pruner
+    pruner = None if isinstance(job.pruner, Dense | Unpruned) else job.pruner
     asked = pruner.scope.count(job.spec.sparsity, weights.shapes) if pruner else zeros
     return Sparsity(
         requested=job.spec.sparsity,

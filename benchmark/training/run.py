@@ -19,7 +19,7 @@ from benchmark.pruning.calibrate import Loss, calibrator
 from benchmark.pruning.dense import Dense
 from benchmark.pruning.flat import PrunableWeights
 from benchmark.pruning.masks import parse_scope
-from benchmark.pruning.once import Batches, Left, Once
+from benchmark.pruning.once import Batches, Once, Unpruned
 from benchmark.pruning.prunable import find_prunable
 from benchmark.pruning.pruner import Calibrate, Pruner
 from benchmark.pruning.schedules.base import Schedule
@@ -180,7 +180,7 @@ def prune_untrained(
     model = prepared.build(spec.seed).to(device=device, dtype=PRECISIONS[spec.precision])
     environment.prepare_threads(model)
     environment.reset_peak(device)
-    pruner: Once | Left = Left(model, spec.scope)
+    pruner: Once | Unpruned = Unpruned(model, spec.scope)
     if not spec.is_dense:
         pruner = Once(
             model,

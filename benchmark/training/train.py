@@ -16,7 +16,7 @@ from benchmark.board.record import Point
 from benchmark.errors import PrunebenchError
 from benchmark.machine import interrupt
 from benchmark.pruning.dense import Dense
-from benchmark.pruning.once import Left, Once
+from benchmark.pruning.once import Once, Unpruned
 from benchmark.pruning.pruner import Pruner
 from benchmark.suite.spec import RunSpec
 from benchmark.training.accumulate import backward
@@ -43,7 +43,7 @@ class Job:
     spec: RunSpec
     prepared: Prepared
     model: nn.Module
-    pruner: Pruner | Dense | Once | Left
+    pruner: Pruner | Dense | Once | Unpruned
     regularizer: Regularizer
     device: torch.device
     total: int

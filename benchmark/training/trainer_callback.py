@@ -98,7 +98,7 @@ class PruningCallback(TrainerCallback):
             peak=args.learning_rate,
             skip_frozen=self.skip_frozen,
         )
-        prunable, linear = pruner.prunable_of
+        prunable, linear = pruner.prunable_counts
         logger.log(
             logging.INFO if prunable == linear else logging.WARNING,
             f"{prunable:,} of {linear:,} linear weights inside the blocks are pruned to {self.sparsity:g}",

@@ -13,7 +13,7 @@ from tasks.pipeline.whole import make_folder
 T = TypeVar("T")
 
 
-class Memo(Generic[T]):
+class Recent(Generic[T]):
     """The values of the `size` keys used last. Keys name content, so that a value found is the value wanted."""
 
     def __init__(self, size: int) -> None:
@@ -30,7 +30,7 @@ class Memo(Generic[T]):
         return self.values[key]
 
 
-_features: Memo[Features] = Memo(32)
+_features: Recent[Features] = Recent(32)
 
 
 def cached(key: str, folder: Path | None, make: Callable[[], Features]) -> Features:

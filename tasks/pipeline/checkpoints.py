@@ -22,7 +22,7 @@ from torch import nn
 
 from tasks.base import HubError, ModelError
 from tasks.formats.sources import MINI, hash_files, hash_text
-from tasks.pipeline.cache import Memo
+from tasks.pipeline.cache import Recent
 from tasks.pipeline.gguf_files import check_gguf, gguf_file, loading, quantised, require_gguf, without_bar
 from tasks.pipeline.loaded import Stored, complete
 from tasks.pipeline.model_files import check_config, check_folder, check_tokenizer, stored, weight_files
@@ -243,9 +243,9 @@ class Checkpoint:
         return numbers if names in (numbers, unnamed[0]) else {}
 
 
-_templates: Memo[Template] = Memo(3)
-_checkpoints: Memo[Checkpoint] = Memo(8)
-_tried: Memo[tuple[str, ...]] = Memo(64)
+_templates: Recent[Template] = Recent(3)
+_checkpoints: Recent[Checkpoint] = Recent(8)
+_tried: Recent[tuple[str, ...]] = Recent(64)
 
 
 def open_checkpoint(model: str, embedded: str, trust_remote_code: bool = False) -> Checkpoint:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tasks.pipeline.batching import budgeted
-from tasks.pipeline.cache import Memo
+from tasks.pipeline.cache import Recent
 
 BATCH_ROWS, BATCH_TOKENS = 512, 32768
 """Bounds of a batch on a CPU: prompts, and tokens over all beams with the prompt and the longest answer in each."""
@@ -38,7 +38,7 @@ class Plan:
     """Prompts are continued (and padded on the left) rather than read by an encoder."""
 
 
-_answers: Memo[list[list[int]]] = Memo(16)
+_answers: Recent[list[list[int]]] = Recent(16)
 
 
 def generate(model: nn.Module, prompts: Sequence[NDArray[np.int32]], plan: Plan) -> list[list[int]]:

@@ -26,7 +26,7 @@ from tasks.base import Batch, Evaluation, ModelError, Outcomes, Prepared, Settin
 from tasks.formats.sources import Files, Layout, Row, hash_text, open_source
 from tasks.metrics.hub import HubMetric, hub_scores
 from tasks.pipeline.batching import Rows, budgeted, carve, grouped, in_order, sample
-from tasks.pipeline.cache import Memo, cached
+from tasks.pipeline.cache import Recent, cached
 from tasks.pipeline.checkpoints import open_checkpoint
 from tasks.pipeline.decided import moved
 from tasks.pipeline.features import Feature, Features, collate, pack
@@ -46,7 +46,7 @@ MODEL_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 EVALUATION_ROWS, EVALUATION_TOKENS, EVALUATION_LEAST = 256, 16384, 2048
 """Bounds of an evaluation batch, in rows and in padded tokens, and the tokens from which rows must be of like length."""
 
-_read: Memo[tuple[Sequence[Any], Sequence[str]]] = Memo(16)
+_read: Recent[tuple[Sequence[Any], Sequence[str]]] = Recent(16)
 
 
 @dataclass(frozen=True)

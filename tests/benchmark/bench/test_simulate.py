@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from benchmark.bench.simulate import Cell, Policy, World, simulate
 
-POLICIES: tuple[Policy, ...] = ("runners", "spread", "desk")
+POLICIES: tuple[Policy, ...] = ("runners", "spread", "driver")
 PLAIN = [Cell(10.0)] * 6
 TAUGHT = [Cell(10.0), *[Cell(4.0, teacher=0)] * 3]
 
@@ -26,7 +26,7 @@ def test_equal_cells_share_out(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_pupils_wait_for_their_teacher(policy: Policy) -> None:
+def test_students_wait_for_their_teacher(policy: Policy) -> None:
     found = simulate(TAUGHT, 4, World(), policy)
     assert found.seconds == 14
     assert found.spent["work"] == 22
@@ -36,34 +36,34 @@ def test_pupils_wait_for_their_teacher(policy: Policy) -> None:
 
 def test_the_desk_gives_out_another_cell_meanwhile() -> None:
     cells = [*TAUGHT, *[Cell(10.0)] * 3]
-    assert simulate(cells, 4, World(), "desk").seconds == 14
-    assert simulate(cells, 4, World(), "desk").spent["teacher"] == 0
+    assert simulate(cells, 4, World(), "driver").seconds == 14
+    assert simulate(cells, 4, World(), "driver").spent["teacher"] == 0
     assert simulate(cells, 4, World(), "runners").seconds == 24
 
 
 def test_runners_look_at_every_cell_of_the_others() -> None:
     """Each of W runners passes each of n cells once: n claims, and n (W - 1) looks."""
     for workers in (1, 2, 5):
-        found = simulate(PLAIN, workers, World(claim=1), "runners")
+        found = simulate(PLAIN, workers, World(lock=1), "runners")
         assert found.operations == len(PLAIN) * workers
-    few = simulate([Cell(1.0)] * 1000, 5, World(claim=1, patience=10), "spread").operations
-    assert few < 0.3 * simulate([Cell(1.0)] * 1000, 5, World(claim=1), "runners").operations
+    few = simulate([Cell(1.0)] * 1000, 5, World(lock=1, patience=10), "spread").operations
+    assert few < 0.3 * simulate([Cell(1.0)] * 1000, 5, World(lock=1), "runners").operations
 
 
 def test_the_folder_serves_one_at_a_time() -> None:
-    slow = World(service=1.0, latency=1.0, claim=1)
-    assert simulate([Cell(0.0)] * 4, 1, slow, "desk").seconds == 4
-    assert simulate([Cell(0.0)] * 4, 4, slow, "desk").seconds == 4
-    assert simulate([Cell(100.0)] * 4, 4, slow, "desk").seconds == 104
-    waits = World(service=0.0, latency=1.0, claim=1)
-    assert simulate([Cell(0.0)] * 4, 4, waits, "desk").seconds == 1
+    slow = World(service=1.0, latency=1.0, lock=1)
+    assert simulate([Cell(0.0)] * 4, 1, slow, "driver").seconds == 4
+    assert simulate([Cell(0.0)] * 4, 4, slow, "driver").seconds == 4
+    assert simulate([Cell(100.0)] * 4, 4, slow, "driver").seconds == 104
+    waits = World(service=0.0, latency=1.0, lock=1)
+    assert simulate([Cell(0.0)] * 4, 4, waits, "driver").seconds == 1
 
 
 def test_preemption_costs_what_was_not_saved() -> None:
-    calm = simulate([Cell(1000.0)] * 50, 1, World(), "desk").seconds
+    calm = simulate([Cell(1000.0)] * 50, 1, World(), "driver").seconds
     rough = World(preemptions=1 / 500, checkpoint=100.0)
-    saved = simulate([Cell(1000.0)] * 50, 1, rough, "desk")
-    lost = simulate([Cell(1000.0)] * 50, 1, World(preemptions=1 / 500, checkpoint=2000.0), "desk")
+    saved = simulate([Cell(1000.0)] * 50, 1, rough, "driver")
+    lost = simulate([Cell(1000.0)] * 50, 1, World(preemptions=1 / 500, checkpoint=2000.0), "driver")
     assert calm == 50_000 < saved.seconds < lost.seconds
     assert saved.spent["again"] == pytest.approx(saved.seconds - calm)
     assert saved.spent["again"] / 50 < 4 * 100  # some two preemptions a cell, each at most a checkpoint
@@ -85,10 +85,10 @@ def test_never_faster_than_can_be(
     found = simulate(cells, workers, world, policy, seed=3)
     assert found == simulate(cells, workers, world, policy, seed=3)
     assert found.cells == len(cells)
-    assert found.operations >= len(cells) * world.claim
+    assert found.operations >= len(cells) * world.lock
     assert found.seconds >= 1.0 + found.spent["work"] / workers
     late = world.latency + workers * world.service  # when the last cell ends, each may be waiting for the folder
     busy = sum(found.spent.values()) + workers - workers * late
-    assert found.seconds * workers >= busy * (1 - 1e-9) or policy == "desk"
+    assert found.seconds * workers >= busy * (1 - 1e-9) or policy == "driver"
     if not tail:
         assert found.spent["work"] == pytest.approx(sum(seconds))

@@ -55,7 +55,7 @@ def test_an_entry_point_adds_a_criterion(package: Path, monkeypatch: pytest.Monk
     assert configure("criteria", "heavy[power=3]").power == 3.0
     assert "heavy" in names("criteria")
     entry = {entry.name: entry for entry in catalogue.catalogue("criteria")}["heavy"]
-    assert (entry.claim, entry.owner) == ("Keeps the heaviest.", "heavy-pack 1.2")
+    assert (entry.summary, entry.owner) == ("Keeps the heaviest.", "heavy-pack 1.2")
     assert [(option.name, option.default, option.about) for option in entry.options] == [
         ("power", "2.0", "The exponent.")
     ]
@@ -126,9 +126,9 @@ def test_listing_survives_packages_that_cannot_be_found_or_read(
     for name in list(sys.modules):
         if name.startswith("bad_package"):
             monkeypatch.delitem(sys.modules, name)
-    claims = {entry.name: entry.claim for entry in catalogue.catalogue("criteria") if entry.owner == "pack 1.2"}
-    assert set(claims) == {"far", "text", "gone"}
-    assert all(claim.startswith(("cannot be found: ", "cannot be read: ")) for claim in claims.values())
+    summaries = {entry.name: entry.summary for entry in catalogue.catalogue("criteria") if entry.owner == "pack 1.2"}
+    assert set(summaries) == {"far", "text", "gone"}
+    assert all(summary.startswith(("cannot be found: ", "cannot be read: ")) for summary in summaries.values())
 
 
 def test_a_missing_base_is_no_reason_not_to_list(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,8 +158,8 @@ def test_the_list_agrees_with_the_classes(kind: str) -> None:
         assert [option.name for option in entry.options] == [f.name for f in fields], entry.name
         assert [ast.literal_eval(option.default) for option in entry.options] == [f.default for f in fields], entry.name
         assert all(option.about for option in entry.options), entry.name
-        assert entry.claim, entry.name
-        assert "\n" not in entry.claim
+        assert entry.summary, entry.name
+        assert "\n" not in entry.summary
         assert entry.variants == tuple(getattr(cls, "variants", ())), entry.name
 
 

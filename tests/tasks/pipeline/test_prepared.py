@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tasks.base import TaskError
 from tasks.pipeline import cache as caching
 from tasks.pipeline.batching import WINDOW, budgeted, carve, grouped, in_order, sample
-from tasks.pipeline.cache import Memo, cached
+from tasks.pipeline.cache import Recent, cached
 from tasks.pipeline.features import Feature, Features, collate, pack
 
 EXAMPLES: list[list[Feature]] = [
@@ -114,7 +114,7 @@ def test_the_held_out_part_is_disjoint_and_seeded() -> None:
 
 
 def test_a_memo_forgets_what_was_used_longest_ago() -> None:
-    memo: Memo[int] = Memo(2)
+    recent: Recent[int] = Recent(2)
     made = []
 
     def make(value: int) -> int:
@@ -122,7 +122,7 @@ def test_a_memo_forgets_what_was_used_longest_ago() -> None:
         return value
 
     for key in (1, 2, 1, 3, 1, 2):
-        memo.get(key, lambda key=key: make(key))  # type: ignore[misc]
+        recent.get(key, lambda key=key: make(key))  # type: ignore[misc]
     assert made == [1, 2, 3, 2]
 
 
