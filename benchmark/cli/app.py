@@ -101,15 +101,19 @@ Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to r
 Only = Annotated[str, typer.Option(metavar="PATTERN", help="Only cells whose task or name matches, such as 'glue/*'.")]
 Track = Annotated[
     Literal["tensorboard", "wandb", "mlflow"] | None,
-    typer.Option(help="Tell this tracker as well; records stay the truth."),
+    typer.Option(help="Also send progress and scores to this tracker."),
 ]
 CheckpointMinutes = Annotated[
     float,
-    typer.Option(min=0, metavar="MINUTES", help="Save a cell in progress so often; an interrupt saves it anyway."),
+    typer.Option(min=0, metavar="MINUTES", help="Save a cell in training so often; an interrupt saves it anyway."),
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try cells again that failed before.")]
 Compile = Annotated[
-    bool, typer.Option("--compile", help="Put training steps through torch.compile: pays on GPUs in longer runs.")
+    bool,
+    typer.Option(
+        "--compile",
+        help="Put training steps through torch.compile, meant for long runs on GPUs (its gain is not measured yet).",
+    ),
 ]
 CompileAuto = Annotated[
     bool,

@@ -29,7 +29,11 @@ def merge(
 def export(
     board: BoardArgument,
     cell: Annotated[
-        str, typer.Argument(metavar="CELL", help="A record's id, the start of one, or the cell as status names it.")
+        str,
+        typer.Argument(
+            metavar="CELL",
+            help="A record's id, the start of one, or the cell's name, such as 'glue/sst2 magnitude 0.9 seed 0'.",
+        ),
     ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
     changes: Changes = None,
@@ -55,7 +59,13 @@ def export(
 @app.command()
 def verify(
     board: BoardArgument,
-    cell: Annotated[str | None, typer.Option(metavar="ID", help="Only this cell: its id, or the start of it.")] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Only this cell: its id, the start of it, or its name, such as 'glue/sst2 magnitude 0.9 seed 0'.",
+        ),
+    ] = None,
     rerun: Annotated[bool, typer.Option(help="Run finished cells again, in memory, and compare.")] = False,
     exported: Annotated[Path | None, typer.Option(metavar="DIR", help="An exported folder to verify too.")] = None,
     changes: Changes = None,

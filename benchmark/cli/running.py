@@ -38,7 +38,8 @@ Address = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="A running Ray cluster, such as auto or host:6379.")
 ]
 Gpus = Annotated[
-    float | None, typer.Option(min=0, metavar="N", help="GPUs for each cell, from ray or slurm; a fraction shares one.")
+    float | None,
+    typer.Option(min=0, metavar="N", help="GPUs for each cell: ray takes a fraction too, slurm whole ones."),
 ]
 Slurm = Annotated[
     str | None,
@@ -61,7 +62,12 @@ def run(
     model: Model = None,
     device: Device = "auto",
     save_predictions: Annotated[bool, typer.Option(help="Keep predicted text beside the records.")] = False,
-    save_weights: Annotated[bool, typer.Option(help="Keep the weights of every cell, for export.")] = False,
+    save_weights: Annotated[
+        bool,
+        typer.Option(
+            help="Keep the weights of the cells that this call runs; a cell that has a record is not run again."
+        ),
+    ] = False,
     trust_remote_code: Annotated[bool, typer.Option(help="Let a hub model run its own code.")] = False,
     track: Track = None,
     retry_failed: RetryFailed = False,
@@ -130,7 +136,7 @@ def compare(
 
 @app.command()
 def status(board: BoardArgument, changes: Changes = None, data: Data = None, model: Model = None) -> None:
-    """Say which cells of BOARD are done, failed or missing, and how long the missing ones will take."""
+    """Say how many cells of each task of BOARD are done, failed or missing, why cells failed, and how long the rest will take."""
     from benchmark.commands.status import status_lines
     from benchmark.plugins.files import only_look
 

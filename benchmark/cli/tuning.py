@@ -17,7 +17,11 @@ def tune(
     ],
     only: Only = "*",
     lr: Annotated[
-        str, typer.Option(metavar="LOW,HIGH|fixed", help="Where to search the learning rate; the suite's / 4 to x 4.")
+        str,
+        typer.Option(
+            metavar="LOW,HIGH|fixed",
+            help="Range of the learning rate, or fixed; a quarter of the suite's to four times it if left out.",
+        ),
     ] = "",
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**32 - 1, help="Of the trials; by default one that BOARD does not report.")

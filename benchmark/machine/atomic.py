@@ -26,7 +26,8 @@ class WriteError(PrunebenchError):
         self.path, self.reason = path, reason
 
     def __str__(self) -> str:
-        return f"cannot write {self.path}: {self.reason}. No file was damaged, finished records are safe: mend it and run again"
+        safe = "No file was damaged, finished records are safe: remove the cause and run again"
+        return f"cannot write {self.path}: {self.reason}. {safe}"
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -33,6 +33,11 @@ def files_run() -> bool:
     return said != "no" and (said == "yes" or not _Command.only_looks)
 
 
+def brings_code(task: str) -> bool:
+    """Whether opening a configured task runs functions of a folder that its options name, as lm_eval/* does with `include`."""
+    return task.startswith("lm_eval/") and "include=" in task
+
+
 def is_file(text: str) -> bool:
     """Whether a configured plugin is named by its file."""
     return text.partition("[")[0].partition(":")[0].strip().endswith(".py")

@@ -14,6 +14,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.machine import environment, parallel
 from benchmark.plugins import registry
 from benchmark.plugins.broken import BrokenPluginError
+from benchmark.plugins.files import VARIABLE, brings_code, files_run
 from benchmark.pruning.arguments import require_choice, require_whole
 from benchmark.pruning.calibrate import Loss, calibrator
 from benchmark.pruning.dense import Dense
@@ -223,9 +224,15 @@ def _keep_checkpoints(job: Run, folder: Path, options: Options) -> None:
 def open_task(spec: RunSpec, options: Options) -> Prepared:
     """The spec's task on its data and model.
 
-    PrunebenchError where they do not fit, or where a part of the model is drawn at random that a budget of 0 steps does not train;
-    BrokenPluginError where a third party's task raises anything else.
+    PrunebenchError where they do not fit, or where a part of the model is drawn at random that a budget of 0 steps does not train, or
+    where a command that only shows a board would run a stranger's functions; BrokenPluginError where a third party's task raises
+    anything else.
     """
+    if brings_code(spec.task) and not files_run():
+        raise PrunebenchError(
+            f"{spec.task}: functions of its folder are not run by commands that only show a board; {VARIABLE}=yes lets them, where "
+            "you trust it"
+        )
     task: Task = registry.configure("tasks", spec.task)
     setting = Setting(
         data=spec.data,

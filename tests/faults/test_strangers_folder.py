@@ -12,6 +12,7 @@ import yaml
 from benchmark.plugins.catalogue import catalogue
 from benchmark.plugins.locate import find_module
 from benchmark.plugins.spelling import canonical
+from benchmark.suite.spec import RunSpec
 from tests.benchmark.boards import make_board
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -218,6 +219,32 @@ def test_odd_sources_are_read_or_refused_in_words(tmp_path: Path, monkeypatch: p
         assert "no option power" in str(error)  # noqa: PT017 - either is right, a traceback is not
 
 
+@pytest.mark.parametrize(
+    ("only_looks", "said", "opens"), [(True, "", False), (True, "yes", True), (False, "", True), (False, "no", False)]
+)
+def test_functions_of_a_folder_of_the_harness_run_where_plugin_files_do(
+    monkeypatch: pytest.MonkeyPatch, only_looks: bool, said: str, opens: bool
+) -> None:
+    from benchmark.errors import PrunebenchError
+    from benchmark.plugins import files
+    from benchmark.training.run import Options, open_task
+    from tasks.lm_eval import LmEval
+
+    class OpenedError(Exception): ...
+
+    def prepare(task: LmEval, setting: object) -> None:
+        raise OpenedError
+
+    monkeypatch.setattr(LmEval, "prepare", prepare)
+    monkeypatch.setattr(files._Command, "only_looks", only_looks)
+    monkeypatch.setenv(files.VARIABLE, said)
+    spec = RunSpec(task="lm_eval/choices[include=theirs]")
+    with pytest.raises(OpenedError if opens else PrunebenchError, match="" if opens else "PRUNEBENCH_PLUGIN_FILES=yes"):
+        open_task(spec, Options())
+    with pytest.raises(OpenedError):
+        open_task(spec.model_copy(update={"task": "lm_eval/choices"}), Options())
+
+
 def test_listing_reads_installed_plugins_and_does_not_import_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,5 +261,5 @@ def test_listing_reads_installed_plugins_and_does_not_import_them(
     for kind in ("criteria", "regularizers", "schedules", "tasks"):
         found = {entry.name: entry for entry in catalogue(kind)}
         assert [option.name for option in found["inner"].options] == ["power"]
-        assert found["absent"].claim == "cannot be found: pack.absent:X"
+        assert found["absent"].summary == "cannot be found: pack.absent:X"
     assert not mark.exists()

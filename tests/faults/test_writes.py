@@ -150,7 +150,7 @@ def test_the_message(tmp_path: Path) -> None:
         write_text(tmp_path / "table.md", "x")
     assert str(caught.value) == (
         f"cannot write {tmp_path}/table.md: No space left on device. No file was damaged, finished records are safe: "
-        "mend it and run again"
+        "remove the cause and run again"
     )
 
 
