@@ -32,6 +32,8 @@ ELSEWHERE = {
     "72.3": "minilm-tuning/tuning/glue-sst2-magnitude-0-9-62912fd5356da93e.json",
     "0.46": "minilm-movement/table.md",
     "52.7": "minilm-pilots/records/*.json",
+    "55.6": "minilm-rte/records/*.json",
+    "59.6": "minilm-rte/records/*.json",
 }
 """Numbers of the prose that no table has, and the file of results/ that does."""
 SETTINGS = ("0.99", ".25", ".0625")
@@ -78,6 +80,11 @@ def test_a_table_is_what_the_records_say(findings: ModuleType, page: Path, name:
         assert float(line[7]) == pytest.approx(fmean(scores[0]) - fmean(scores[1]), abs=0.11)  # of rounded scores
         low, high = map(float, line[8].split(" to "))
         assert low <= float(line[7]) <= high
+
+
+def test_scores_that_are_printed_one_by_one_are_in_the_order_of_seeds(findings: ModuleType) -> None:
+    row = findings.Row("principled", board="minilm-glue")
+    assert findings.cell(row, "glue/qnli", 0.8) == "76.5 / 72.9 / 51.9"
 
 
 def test_a_number_of_the_prose_is_in_a_table_or_in_the_file_that_is_named_for_it() -> None:

@@ -1,7 +1,8 @@
 """The record of a finished run: its schema, and how it is saved, loaded and checked.
 
 records/<id>.json                   spec, metrics, measured sparsity, curve, cost, provenance
-records/<id>.npz                    per-example outcomes: numbers only (outcomes.py): paired tests need neither text nor model
+records/<id>.npz                    per-example outcomes, numbers only (outcomes.py), so that paired tests need neither text nor
+                                    model
 records/<id>.failed.json            the reason of a run that failed; never counted as a record
 records/<id>.predictions.json.gz    the predicted text, where it was asked for
 """

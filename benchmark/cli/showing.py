@@ -101,7 +101,7 @@ def table(
         _require_used(context, "--notes", "notes", "only")
         text = views.notes_text(opened, format, only or (), **options)
     elif efficiency or measure:
-        _require_used(context, "--efficiency", "efficiency", "measure")
+        _require_used(context, "--efficiency" if efficiency else "--measure", "efficiency", "measure")
         text = views.efficiency_text(_only_one(opened), format, measure, **options)
     elif published and (layout == "tasks" or format in views.DATA):
         kind = "--published --layout tasks" if layout == "tasks" else f"--published --format {format}"
@@ -140,7 +140,9 @@ def _require_used(context: typer.Context, kind: str, *used: str) -> None:
         and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
     ]
     if unused:
-        raise PrunebenchError(f"{kind} has its own rows and columns: leave out {', '.join(unused)}")
+        raise PrunebenchError(
+            f"{kind} does not use {', '.join(unused)}: leave {'it' if len(unused) == 1 else 'them'} out"
+        )
 
 
 def _only_one(boards: list[Any]) -> Any:

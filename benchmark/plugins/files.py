@@ -5,6 +5,7 @@ also work without the board's data and model.
 """
 
 import os
+import re
 from pathlib import Path
 
 VARIABLE = "PRUNEBENCH_PLUGIN_FILES"
@@ -35,7 +36,7 @@ def files_run() -> bool:
 
 def brings_code(task: str) -> bool:
     """Whether opening a configured task runs functions of a folder that its options name, as lm_eval/* does with `include`."""
-    return task.startswith("lm_eval/") and "include=" in task
+    return bool(re.match(r"\s*lm_eval/.*\binclude\s*=", task, re.DOTALL))
 
 
 def is_file(text: str) -> bool:

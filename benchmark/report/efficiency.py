@@ -17,7 +17,8 @@ from benchmark.suite.spec import DENSE, RunSpec
 BYTES = 4
 """Of a weight in fp32."""
 TOKENS = 128
-"""Of the forward pass whose FLOPs are counted."""
+"""Of the forward pass whose FLOPs are counted: a bound that no dense kernel reaches, without embeddings, attention products and head;
+a shared matrix counts once."""
 Quantity = tuple[Callable[[Record], float | None], Callable[[float], str]]
 """A number of a record, and how it is written."""
 ROWS = ("task", "criterion", "regularizer", "sparsity")
@@ -67,7 +68,7 @@ def _labels(record: Record) -> tuple[str, ...]:
 
 
 def _columns() -> dict[str, Quantity]:
-    """FLOPs are a bound that no dense kernel reaches, without embeddings, attention products and head; a shared matrix counts once."""
+    """The columns that every record has."""
     return {
         "Prunable": (lambda r: r.sparsity.prunable, _count),
         "Non-zero": (_nonzero, _count),

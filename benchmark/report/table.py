@@ -21,6 +21,7 @@ from benchmark.report.layout import Layout, Line, dense_on_rows, lay_out
 from benchmark.report.marks import Note, gated, notes, odd_ones, passes, rank_lines, remarks
 from benchmark.report.names import Names
 from benchmark.report.plan import alike, planned, slots_of
+from benchmark.report.statistics.intervals import LOGARITHMIC
 from benchmark.suite.spec import GATE, RunSpec
 
 Spread = Literal["sd", "interval", "none"]
@@ -224,7 +225,9 @@ def _gate_says(slots: Sequence[Slot], gate: float) -> dict[str, str]:
     if not dense or not gate:
         return {}
     failing = dict.fromkeys(record.spec.task for record in dense if not passes(record, gate))
-    rule = f"a task counts where every dense run is at least {gate:g} points above the floor"
+    nats = {record.metric in LOGARITHMIC for record in dense}
+    margins = {False: f"{gate:g} points above the floor", True: f"{gate / 100:g} nats below the floor of perplexity"}
+    rule = f"a task counts where every dense run is at least {' or '.join(margins[kind] for kind in sorted(nats))}"
     return {"Gate": f"{rule}; {', '.join(failing)} {'does' if len(failing) == 1 else 'do'} not" if failing else rule}
 
 

@@ -28,7 +28,7 @@ from benchmark.plugins import registry
 from benchmark.plugins.spelling import spaced
 from benchmark.pruning.masks import parse_scope
 from benchmark.suite.identity import plugins_of
-from benchmark.suite.labels import Label, Labels, require_apart, spelled_as_recorded
+from benchmark.suite.labels import Label, Labels, method_of, require_apart, spelled_as_recorded
 from benchmark.suite.parts import (
     NAME,
     Method,
@@ -174,7 +174,7 @@ class Suite(Strict):
     def _known(self) -> "Suite":
         places = set()
         for cell in self.tuned:
-            name = f"tuned: {cell.task} {cell.row} + {cell.regularizer}"
+            name = f"tuned: {cell.task} {method_of(cell.row, cell.regularizer)}"
             if cell.task not in self.tasks or (cell.row, cell.regularizer) not in self.rows or not cell.trials:
                 raise ValueError(f"{name} is no row of this suite that was tuned")
             if cell.sparsity not in (known := self._sparsities(self._override(cell.task))):

@@ -15,7 +15,7 @@ EPSILON = 1e-6
 
 def rate(step: int, total: int, training: Training) -> float:
     """Learning rate of optimizer step `step` (from 0): (t + 1)/W up to W, then (T - t)/(T - W) of the peak."""
-    # No run is that short any more, but `verify` computes the rates of records that may be older.
+    # min: runs shorter than their warm-up are refused now, but `verify` computes the rates of older records too.
     warm = min(steps(training.warmup, total), total)
     share = (step + 1) / warm if step < warm else (total - step) / max(1, total - warm)
     return training.lr * share

@@ -2,7 +2,8 @@
 
 A correlation with a constant is undefined; it counts as 0 here (no association shown), as Matthews does by definition. A
 model whose answer no longer depends on its input still differs from example to example in the last bits of float32: what is
-then left is rounding noise, so predictions that spread over less than ROUNDING of their size, or of the labels', count as constant.
+then left is rounding noise, so predictions that spread over less than ROUNDING of their size, or of a tenth of the labels' standard
+deviation, count as constant.
 """
 
 import re

@@ -239,10 +239,24 @@ def test_functions_of_a_folder_of_the_harness_run_where_plugin_files_do(
     monkeypatch.setattr(files._Command, "only_looks", only_looks)
     monkeypatch.setenv(files.VARIABLE, said)
     spec = RunSpec(task="lm_eval/choices[include=theirs]")
-    with pytest.raises(OpenedError if opens else PrunebenchError, match="" if opens else "PRUNEBENCH_PLUGIN_FILES=yes"):
+    with pytest.raises(OpenedError if opens else PrunebenchError, match=None if opens else "PRUNEBENCH_PLUGIN_FILES=yes"):
         open_task(spec, Options())
     with pytest.raises(OpenedError):
         open_task(spec.model_copy(update={"task": "lm_eval/choices"}), Options())
+
+
+@pytest.mark.parametrize(
+    ("task", "found"),
+    [
+        ("lm_eval/choices[include=theirs]", True), ("lm_eval/choices[shots=2, include =theirs]", True),
+        (" lm_eval/choices[include= theirs]", True), ("lm_eval/choices[shots=2]", False), ("lm_eval/include", False),
+        ("glue/sst2", False), ("lm[path=include=x]", False),
+    ],
+)  # fmt: skip
+def test_tasks_that_bring_functions_are_known_however_they_are_spelled(task: str, found: bool) -> None:
+    from benchmark.plugins.files import brings_code
+
+    assert brings_code(task) == found
 
 
 def test_listing_reads_installed_plugins_and_does_not_import_them(

@@ -162,19 +162,23 @@ def _ranks_add(summary: Summary | None) -> str:
 
 def _by_ranks(called: Names, summary: Summary) -> tuple[str, str]:
     cells, names, ranks = len(summary.grid.cells), summary.grid.methods, summary.ranks.mean_rank
+    order = [int(m) for m in np.argsort(ranks, kind="stable")]
+    nothing = f"Nothing can be told apart by rank: {_said(called, [names[m] for m in order])}."
+    if not summary.ranks_can_tell:
+        return nothing, (
+            f"{cells} columns can separate no two methods by mean rank, whatever the scores, and the outcomes do not allow a "
+            "test over items."
+        )
     basis = (
         f"Tested by mean ranks over {cells} columns (Friedman p = {summary.friedman_p:.2g}; Nemenyi at 5 %, all "
         f"{len(summary.pairs)} pairs). The outcomes do not allow a test over items."
     )
-    if not summary.ranks_can_tell:
-        basis += " So few columns can separate no two methods by rank, whatever the scores."
-    order = [int(m) for m in np.argsort(ranks, kind="stable")]
     if summary.friedman_p >= LEVEL:
-        return f"Nothing can be told apart by rank: {_said(called, [names[m] for m in order])}.", basis
+        return nothing, basis
     near = [names[m] for m in order if ranks[m] - ranks[order[0]] <= summary.critical_difference]
     behind = [name for name in (names[m] for m in order) if name not in near]
     if not behind:
-        return f"Nothing can be told apart by rank: {_said(called, near)}.", basis
+        return nothing, basis
     first = f"{_said(called, near)} lead and cannot be told apart" if len(near) > 1 else f"{_said(called, near)} leads"
     return f"{first}; {_said(called, behind)} {'fall' if len(behind) > 1 else 'falls'} behind in mean rank.", basis
 

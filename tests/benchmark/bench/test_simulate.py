@@ -34,7 +34,7 @@ def test_students_wait_for_their_teacher(policy: Policy) -> None:
     assert simulate(TAUGHT, 1, World(), policy).seconds == 22
 
 
-def test_the_desk_gives_out_another_cell_meanwhile() -> None:
+def test_the_driver_gives_out_another_cell_meanwhile() -> None:
     cells = [*TAUGHT, *[Cell(10.0)] * 3]
     assert simulate(cells, 4, World(), "driver").seconds == 14
     assert simulate(cells, 4, World(), "driver").spent["teacher"] == 0
@@ -42,7 +42,7 @@ def test_the_desk_gives_out_another_cell_meanwhile() -> None:
 
 
 def test_runners_look_at_every_cell_of_the_others() -> None:
-    """Each of W runners passes each of n cells once: n claims, and n (W - 1) looks."""
+    """Each of W runners passes each of n cells once: n locks, and n (W - 1) looks."""
     for workers in (1, 2, 5):
         found = simulate(PLAIN, workers, World(lock=1), "runners")
         assert found.operations == len(PLAIN) * workers

@@ -465,7 +465,7 @@ def test_options_that_a_table_would_not_use_are_refused(
 ) -> None:
     code, out = prunebench("table", finished.folder, *kind.split(), *option.split())
     assert code == 2
-    assert f"has its own rows and columns: leave out {option.split()[0]}\n" in out
+    assert f"does not use {option.split()[0]}: leave it out\n" in out
 
 
 @pytest.mark.parametrize(

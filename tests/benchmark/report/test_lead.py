@@ -157,6 +157,17 @@ def test_ranks_that_separate_nothing_are_named_beside_a_lead_by_items(table: Tab
     assert lead(table, [], near)[0].startswith("Nothing can be told apart by rank: PINS,")
 
 
+@pytest.mark.parametrize("p", [0.4, 0.01])
+def test_ranks_that_could_separate_nothing_give_no_p(p: float) -> None:
+    one = of({"glue/rte": (0, 1)})
+    summary = summarize(one)
+    assert summary is not None
+    assert not summary.ranks_can_tell
+    sentence, basis = lead(one, [], replace(summary, friedman_p=p))
+    assert sentence.startswith("Nothing can be told apart by rank: ")
+    assert basis.startswith("2 columns can separate no two methods by mean rank, whatever the scores, and")
+
+
 def test_the_sentence_has_the_labels_of_the_suite() -> None:
     names = Names({"principled": "PINS (ours)", "random": "Coin"})
     called = of({"glue/rte": (0, 1), "squad": (0, 1)}, names)

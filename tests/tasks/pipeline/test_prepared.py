@@ -113,7 +113,7 @@ def test_the_held_out_part_is_disjoint_and_seeded() -> None:
             carve(count, share, seed=0)
 
 
-def test_a_memo_forgets_what_was_used_longest_ago() -> None:
+def test_recent_forgets_what_was_used_longest_ago() -> None:
     recent: Recent[int] = Recent(2)
     made = []
 
