@@ -239,7 +239,9 @@ def test_functions_of_a_folder_of_the_harness_run_where_plugin_files_do(
     monkeypatch.setattr(files._Command, "only_looks", only_looks)
     monkeypatch.setenv(files.VARIABLE, said)
     spec = RunSpec(task="lm_eval/choices[include=theirs]")
-    with pytest.raises(OpenedError if opens else PrunebenchError, match=None if opens else "PRUNEBENCH_PLUGIN_FILES=yes"):
+    with pytest.raises(
+        OpenedError if opens else PrunebenchError, match=None if opens else "PRUNEBENCH_PLUGIN_FILES=yes"
+    ):
         open_task(spec, Options())
     with pytest.raises(OpenedError):
         open_task(spec.model_copy(update={"task": "lm_eval/choices"}), Options())
