@@ -26,7 +26,7 @@ CONSTANT = "gives every example the same answer"
 
 NEAR = 25.0
 """Points above the floor up to which a score may be that of a constant answer. Such an answer scores the floor or less, and a
-correlation with rounding noise exceeds this once in 75,000 times where a split has 277 examples, and less often in larger ones."""
+correlation with rounding noise exceeds this once in 75,000 draws where a split has 277 examples, and less often in larger ones."""
 
 
 @dataclass(frozen=True)

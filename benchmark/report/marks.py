@@ -90,8 +90,8 @@ def passes(record: Record, gate: float) -> bool:
 
 
 def points_above(metric: str, values: ArrayLike, floor: float) -> Floats:
-    """How many points `values` [n] are above the floor, in the metric's own unit; of perplexity, hundredths of a nat: by 10 % where
-    these are 10, whatever the floor is."""
+    """How many points `values` [n] are above the floor, in the metric's own unit; for perplexity in hundredths of a nat, so that ten
+    are some 10 % of any floor."""
     points = additive(metric, values) - additive(metric, floor)
     return 100 * points if metric in LOGARITHMIC else points
 

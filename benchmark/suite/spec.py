@@ -84,9 +84,17 @@ class Training(Strict):
     def _one_budget(self) -> "Training":
         if self.epochs is not None and self.steps is not None:
             raise ValueError(f"give epochs or steps, not both (epochs={self.epochs}, steps={self.steps})")
-        if self.steps and self.warmup > max(1, self.steps):
-            raise ValueError(f"a warm-up of {self.warmup:g} steps does not end in a run of {self.steps}")
+        if self.steps and (problem := self.warmup_problem(self.steps)):
+            raise ValueError(problem)
         return self
+
+    def warmup_problem(self, total: int) -> str:
+        """What is wrong with the warm-up in a run of `total` steps; empty where it ends in time."""
+        return (
+            f"a warm-up of {self.warmup:g} steps does not end in a run of {total}"
+            if self.warmup > max(1, total)
+            else ""
+        )
 
     def total(self, examples: int) -> int:
         """Optimizer steps for a training split of `examples`."""

@@ -131,9 +131,9 @@ def _run(spec: RunSpec, options: Options) -> Result:
         raise PrunebenchError(
             f"{spec.task}: heldout {spec.heldout:g} of {pool} training examples is less than one example"
         )
-    total, warmup = spec.training.total(prepared.rows["train"]), spec.training.warmup
-    if spec.is_trained and warmup > max(1, total):
-        raise PrunebenchError(f"{spec.task}: a warm-up of {warmup:g} steps does not end in a run of {total}")
+    total = spec.training.total(prepared.rows["train"])
+    if spec.is_trained and (problem := spec.training.warmup_problem(total)):
+        raise PrunebenchError(f"{spec.task}: {problem}")
     require_contract(spec, total)
     regularizer: Regularizer = registry.configure("regularizers", spec.regularizer)
     environment.seed_everything(spec.seed)
