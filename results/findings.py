@@ -27,6 +27,7 @@ from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record
 from benchmark.commands.views import aggregate, shown
 from benchmark.plugins.files import only_look
+from benchmark.report.caption import passes_over_data
 from benchmark.report.cells import Cell, Run
 from benchmark.report.marks import bimodal, passes
 from benchmark.report.numbers import number
@@ -245,14 +246,15 @@ def p_value(gap: Floats) -> float:
 def best_of_dev() -> str:
     """How much the best of the looks at the reported split promises over the last step of the same run."""
     rows = []
+    gains: dict[int, list[float]] = {}
     for (task, name, _, sparsity, seed), record in sorted(records("minilm-best-dev").items()):
         seen = [point.score for point in record.curve if point.score is not None]
         if sparsity and seen:
+            gains.setdefault(seed, []).append(record.score - seen[-1])
             rows.append([task, f"{sparsity:g}", name, str(seed), f"{seen[-1]:.1f}", f"{record.score:.1f}",
                          f"{record.score - seen[-1]:+.1f}", str(record.selected.step)])  # fmt: skip
-    for seed in sorted({row[3] for row in rows}):  # the rows of one seed share their data: no interval over all runs
-        gains = [float(row[6]) for row in rows if row[3] == seed]
-        rows.append(["mean", "", f"{len(gains)} rows", seed, "", "", f"{np.mean(gains):+.1f}", ""])
+    for seed, found in sorted(gains.items()):  # the rows of one seed share their data: no interval over all runs
+        rows.append(["mean", "", f"{len(found)} rows", str(seed), "", "", f"{np.mean(found):+.1f}", ""])
     head = ["task", "sparsity", "row", "seed", "last step", "best look", "optimism", "chosen step"]
     return tabulate(rows, head, "pipe", disable_numparse=True)
 
@@ -359,8 +361,7 @@ def budget(task: str) -> str:
 
 def epochs(board: str) -> float:
     """Passes over the training examples in a run of a board of one task."""
-    record = one_place(board, DENSE)[0]
-    return record.cost.steps * record.spec.training.batch_size / record.counts["train"]
+    return passes_over_data(one_place(board, DENSE)[0])
 
 
 def mrpc() -> str:
@@ -513,7 +514,7 @@ WHOLE: dict[str, Callable[[], str]] = {
     "overlap": overlap,
     "sparsities": sparsities,
 }
-"""Tables that are no differences."""
+"""Tables with a function of their own; those of `TABLES` are lists of pairs of rows."""
 
 
 def rewritten(page: str) -> str:

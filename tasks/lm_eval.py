@@ -108,10 +108,12 @@ class LmEval(Task):
         return found
 
     def floor(self, outcomes: Outcomes) -> dict[str, float]:
-        """The accuracy of always choosing the same place, where documents are choices."""
-        if not {"label", "acc"} <= outcomes.keys():
+        """The accuracy of always choosing the same place, where documents are choices; by length, too, all choose alike."""
+        label = outcomes.get("label")
+        if label is None:
             return {}
-        return {"acc": 100.0 * float(np.bincount(outcomes["label"].astype(np.int64)).max()) / len(outcomes["label"])}
+        best = 100.0 * float(np.bincount(label.astype(np.int64)).max()) / len(label)
+        return {name: best for name in ("acc", "acc_norm") if name in outcomes}
 
 
 class PreparedLmEval(PreparedLm):
@@ -139,7 +141,9 @@ class PreparedLmEval(PreparedLm):
     def floor(self) -> dict[str, float]:
         """The commonest place of the right choice."""
         label = self._labels()
-        return self.task.floor({"label": label, "acc": label}) if label is not None else {}
+        return (
+            {} if label is None else self.task.floor(dict.fromkeys(["label", *self.theirs.higher_is_better()], label))
+        )
 
     @property
     def _version(self) -> str:

@@ -1,6 +1,5 @@
 """Results of measurements: tables, targets, raw numbers and how they were made; as JSON and as text."""
 
-import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -99,11 +98,6 @@ def markdown(costs: Costs) -> str:
     for section in costs.sections:
         parts += [f"## {section.title}", _parts(section, "pipe"), _recipe(section)]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def slug(device: str) -> str:
-    """The name of a device as part of a file name."""
-    return re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
 
 
 def _parts(section: Section, format: str) -> str:

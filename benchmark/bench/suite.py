@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 
 from benchmark.bench import cell, records, selection, startup, step, workers
-from benchmark.bench.result import Costs, Recipe, Section, markdown, read, slug
+from benchmark.bench.result import Costs, Recipe, Section, markdown, read
 from benchmark.bench.timing import Tell
 from benchmark.errors import PrunebenchError, choices
 from benchmark.machine import environment
 from benchmark.machine.atomic import write_text
+from benchmark.report.filenames import slug
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from benchmark.machine.atomic import write_text
 from benchmark.machine.caches import board_cache
 from benchmark.suite.read import load_suite
 from benchmark.suite.spec import RunSpec
-from benchmark.suite.suite import Suite, matches
+from benchmark.suite.suite import Suite, matches, no_cell
 
 SUITE = "suite.yaml"
 PAGES = (".html", ".htm", ".md", ".markdown", ".tex", ".txt", ".csv", ".json", "")
@@ -129,12 +129,14 @@ class Board:
 
     def cells(self, only: str = "*") -> list[RunSpec]:
         """Cells whose task or readable name matches the pattern `only`; PrunebenchError if none does."""
-        cells = [spec for spec in self.suite.cells() if matches(spec.task, only) or matches(spec.cell, only)]
+        cells = self.matching(only)
         if not cells:
-            raise PrunebenchError(
-                f"--only '{only}' matches no cell; tasks of this board: {', '.join(self.suite.tasks)}"
-            )
+            raise no_cell(only, self.suite.tasks)
         return cells
+
+    def matching(self, only: str) -> list[RunSpec]:
+        """Cells whose task or readable name matches the pattern `only`."""
+        return [spec for spec in self.suite.cells() if matches(spec.task, only) or matches(spec.cell, only)]
 
     def is_done(self, spec: RunSpec) -> bool:
         """Whether the cell has a readable record. An unreadable one is reported by `records`, and its cell run again."""

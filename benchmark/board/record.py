@@ -99,6 +99,8 @@ class Cost(Part, frozen=True, kw_only=True, gc=False):
     peak_bytes: Count
     """Peak memory: CUDA allocations, or resident memory on a CPU."""
     steps: Count
+    epochs: Number | None = None
+    """Passes over the rows of the training split, of which an example may have several. Records of versions up to 0.2 hold none."""
     resumed: list[Count] = field(default_factory=list)
     """Steps at which the run resumed from a checkpoint."""
 

@@ -52,7 +52,8 @@ def export(
 
     opened = open_board(board, changes, data, model, runs=True)
     score = export_cell(opened, opened.find(cell), folder, device, echo, semi_structured=semi_structured, dtype=dtype)
-    recorded = "as recorded" if dtype == "float32" else f"rounded to {dtype}"
+    stored = "float16" if semi_structured else dtype
+    recorded = "as recorded" if stored == "float32" else f"rounded to {stored}"
     echo(f"{folder}: the exported model scores {score:.2f}, {recorded}")
 
 

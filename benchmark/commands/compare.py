@@ -24,7 +24,7 @@ from benchmark.report.render import render
 from benchmark.report.table import Table
 from benchmark.suite.labels import method_of
 from benchmark.suite.spec import RunSpec, portable_plugin
-from benchmark.suite.suite import matches
+from benchmark.suite.suite import no_cell
 from benchmark.tracking.watch import tracked
 from benchmark.training.run import Options
 
@@ -48,10 +48,8 @@ class Wider:
         """Planned cells of the added rows whose task or readable name matches `only`."""
         return [
             spec
-            for spec in self.board.suite.cells()
-            if not spec.method
-            and (spec.criterion, spec.regularizer) in self.added
-            and (matches(spec.task, only) or matches(spec.cell, only))
+            for spec in self.board.matching(only)
+            if not spec.method and (spec.criterion, spec.regularizer) in self.added
         ]
 
     def table(self, only: str = "*", data: bool = False) -> Table:
@@ -103,7 +101,7 @@ def compare(
     run_cells = pick_engine(engine, settings.device)
     board, cells, console = wider.board, wider.cells(only), Console()
     if not cells:
-        raise PrunebenchError(f"--only '{only}' matches no cell; tasks of this board: {', '.join(board.suite.tasks)}")
+        raise no_cell(only, board.suite.tasks)
     options = Options(settings.device, board.cache / "data", settings.trust_remote_code)
     open_sources(board, missing(board, cells, settings.retry_failed), options)
     with (

@@ -79,12 +79,12 @@ def export_cell(
             f"{spec.cell}: these weights score {score:.2f}, the record says {record.score:.2f}: it was made on another machine or "
             "by another version, and cannot be made again bit for bit here"
         )
-    said, stored = "", DTYPES[dtype]
-    if semi_structured:
-        said, stored = _compressed(prepared, model, record), torch.float16
-    elif dtype != "float32":
+    said, stored = "", torch.float16 if semi_structured else DTYPES[dtype]
+    if stored is not torch.float32:
         score = _rounded(prepared, model, stored)
-        said = f"\nThe weights are stored as {dtype}; so rounded they score {score:.2f} here.\n"
+        said = f"\nThe weights are stored as {str(stored).removeprefix('torch.')}; so rounded they score {score:.2f} here.\n"
+    if semi_structured:
+        said += _compressed(prepared, model, record)
     _write(prepared, model.to(stored).cpu(), folder, record, said, tell)
     return score
 

@@ -58,11 +58,7 @@ class Rerun:
 
     def _scores_of_other_seeds(self, record: Record) -> list[float]:
         """Recorded scores of the same cell with the other seeds: a forged score must not widen the spread that it is compared with."""
-        wanted = {
-            spec.id
-            for spec in self.board.suite.cells()
-            if spec.recorded().model_copy(update={"seed": 0}) == record.spec.model_copy(update={"seed": 0})
-        }
+        wanted = {spec.id for spec in self.board.suite.cells() if spec.recorded().but_seed == record.spec.but_seed}
         return [other.score for other in self.board.records()[0] if other.id in wanted - {record.id}]
 
 

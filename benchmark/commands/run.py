@@ -43,8 +43,7 @@ def _shown(board: Board, cells: list[RunSpec], run_cells: Engine, settings: Sett
         say(console, weights_room(board, waiting, settings))
     done_before = len(standing)
     with holding(board.folder):
-        if parallel.rank() == 0:
-            CellRunner(board, Silent(), settings).drop_finished_checkpoints()
+        CellRunner(board, Silent(), settings).drop_finished_checkpoints()
         with reporter(console, done_before, len(cells)) as shown, tracked(shown, track, board.folder) as watcher:
             done = run_cells(board, cells, watcher, settings)
         say_table(console, lambda **options: table_text(board, "text", **options))

@@ -7,7 +7,8 @@ from benchmark.board.record import record_path
 from benchmark.commands.views import page_board
 from benchmark.errors import PrunebenchError
 from benchmark.machine.safe_read import MAX_RECORD, read_regular_file
-from benchmark.report.site import SiteBoard, file_names, own_files, write_site
+from benchmark.report.filenames import file_names
+from benchmark.report.site import SiteBoard, own_files, write_site
 
 
 def site(folder: Path, output: Path) -> tuple[Path, dict[str, str]]:

@@ -17,8 +17,7 @@ from benchmark.plugins import registry
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.report.render import render
 from benchmark.report.table import LAYOUTS, TASKS, Table, build_table
-from benchmark.suite.spec import RunSpec
-from benchmark.suite.suite import matches
+from benchmark.suite.suite import no_cell
 from tasks.pipeline.whole import holding
 
 if TYPE_CHECKING:
@@ -77,26 +76,22 @@ def chosen(boards: Sequence[Board], only: Sequence[str]) -> frozenset[str] | Non
         return None
     found: set[str] = set()
     for pattern in only:
-        matched = [spec for board in boards for spec in _matching(board, pattern)]
+        matched = [spec for board in boards for spec in board.matching(pattern)]
         if not matched:
-            tasks = dict.fromkeys(task for board in boards for task in board.suite.tasks)
-            raise PrunebenchError(f"--only '{pattern}' matches no cell; tasks: {', '.join(tasks)}")
+            raise no_cell(pattern, [task for board in boards for task in board.suite.tasks])
         tasks_shown = {spec.task for spec in matched}
         found |= {spec.id for spec in matched}
         found |= {s.id for board in boards for s in board.suite.cells() if s.is_dense and s.task in tasks_shown}
     return frozenset(found)
 
 
-def _matching(board: Board, pattern: str) -> list[RunSpec]:
-    return [spec for spec in board.suite.cells() if matches(spec.task, pattern) or matches(spec.cell, pattern)]
-
-
 def comparison(board: Board | Sequence[Board], view: View, keep: frozenset[str] | None = None) -> Table:
     """The comparison table of one board or several, with every planned cell (of those in `keep`), missing ones too."""
     boards = [board] if isinstance(board, Board) else list(board)
     side = side_by_side(boards)
+    records = [record for record in side.records if keep is None or record.id in keep]
     table = build_table(
-        side.records if keep is None else [record for record in side.records if record.id in keep],
+        records,
         side.specs if keep is None else [spec for spec in side.specs if spec.id in keep],
         **arrangement(view, several_models(boards)),
         metric=view.metric,
@@ -116,14 +111,14 @@ def comparison(board: Board | Sequence[Board], view: View, keep: frozenset[str] 
     if view.published:
         from benchmark.report.published import default_path, load_published, quoted
 
-        table = quoted(table, load_published(default_path()), side.records)
+        table = quoted(table, load_published(default_path()), records)
     if view.against is None:
         return table
     from benchmark.report.significance import compare, with_significance
 
     folders = {record.id: one.records_folder for one in boards for record in one.summaries()[0]}
     found = compare(
-        table, side.records, lambda record: load_outcomes(folders[record.id], record), aggregate, against=view.against
+        table, records, lambda record: load_outcomes(folders[record.id], record), aggregate, against=view.against
     )
     return with_significance(table, found, view.against)
 
@@ -141,7 +136,7 @@ def arrangement(view: View, models: bool) -> dict[str, Any]:
 
 def label_of(boards: Sequence[Board], parts: Sequence[str]) -> str:
     r"""The key of \label for a table of these boards: their folders, and what tells it from other tables of them."""
-    from benchmark.report.latex import slug
+    from benchmark.report.filenames import slug
 
     return f"tab:{slug(' '.join([*(board.folder.resolve().name for board in boards), *parts]))}"
 

@@ -1,6 +1,6 @@
 """Figures of diagnostics: change of the loss by bin of weights, fidelity by matrix, churn over training, correlation of criteria."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,7 +8,6 @@ import numpy as np
 from benchmark.diagnose.fidelity import Fidelity, by_layer
 from benchmark.diagnose.store import Diagnosis
 from benchmark.diagnose.tables import correlation_tables
-from benchmark.report.curves import slug
 from benchmark.report.figures.style import INK, PAGE, drawing, legend_below, look, panels, words
 from benchmark.report.names import Names, percent
 from benchmark.suite.labels import method_of
@@ -20,23 +19,25 @@ Named = dict[str, list[Fidelity]]
 """Fidelity of each criterion, an entry a seed."""
 
 
-def figures(found: Sequence[Diagnosis], called: Names | None = None) -> "Iterator[tuple[str, Figure]]":
-    """(file name without ending, figure) of everything that `found` allows, task by task, in the words of a board."""
+def figures(
+    found: Sequence[Diagnosis], files: Mapping[str, str], called: Names | None = None
+) -> "Iterator[tuple[str, Figure]]":
+    """(file name without ending, figure) of everything that `found` allows, task by task, in the words of a board.
+
+    `files` has a name for each task's files.
+    """
     called = called or Names()
     for task in dict.fromkeys(one.spec.task for one in found):
         mine = [one for one in found if one.spec.task == task]
         shared = _fidelity_by_criterion(mine)
         if shared:
-            yield (
-                f"fidelity-{slug(task)}",
-                fidelity_figure(task, shared, called),
-            )
+            yield f"fidelity-{files[task]}", fidelity_figure(task, shared, called)
         if any(one.churn and one.churn.maskings for one in mine):
-            yield f"churn-{slug(task)}", churn_figure(task, mine, called)
+            yield f"churn-{files[task]}", churn_figure(task, mine, called)
     for task, table in correlation_tables(found).items():
         values = np.array([[cell.mean if cell.mean is not None else np.nan for cell in row] for row in table.cells])
         yield (
-            f"correlation-{slug(task)}",
+            f"correlation-{files[task]}",
             correlation_figure(called.task(task), [called.method(str(line.key[0])) for line in table.rows], values),
         )
 

@@ -10,8 +10,8 @@ from benchmark.diagnose.overlap import overlap_tables
 from benchmark.diagnose.store import FOLDER, diagnoses
 from benchmark.diagnose.tables import churn_table, correlation_tables, fidelity_table, layer_tables
 from benchmark.machine.atomic import write_text
-from benchmark.report.curves import slug
 from benchmark.report.figures.style import save
+from benchmark.report.filenames import file_names
 from benchmark.report.names import names_of, percent
 from benchmark.report.render import render
 from benchmark.report.table import Table
@@ -24,7 +24,7 @@ ENDINGS = {"markdown": "md", "csv": "csv", "json": "json"}
 
 def tables(board: Board, cells: Sequence[RunSpec]) -> Iterator[tuple[str, Table]]:
     """(name, table) of all that was diagnosed on `cells`, or can be read from their records and kept weights."""
-    found, called = diagnoses(board, list(cells)), names_of(board.suite)
+    found, called, files = diagnoses(board, list(cells)), names_of(board.suite), _files(board)
 
     def named(table: Table, *about: str) -> Table:
         return replace(table, title=", ".join([table.title, *about]), names=called)
@@ -33,13 +33,18 @@ def tables(board: Board, cells: Sequence[RunSpec]) -> Iterator[tuple[str, Table]
         if made is not None:
             yield name, named(made)
     for task, table in correlation_tables(found).items():
-        yield f"correlation-{slug(task)}", named(table, called.task(task))
+        yield f"correlation-{files[task]}", named(table, called.task(task))
     wanted = {spec.id for spec in cells}
     records = [record for record in board.records()[0] if record.id in wanted]
     for (task, sparsity), table in overlap_tables(board, records).items():
-        yield f"overlap-{slug(task)}-{sparsity:g}", named(table, called.task(task), percent(sparsity))
+        yield f"overlap-{files[task]}-{sparsity:g}", named(table, called.task(task), percent(sparsity))
     for (task, sparsity), table in layer_tables(records).items():
-        yield f"layers-{slug(task)}-{sparsity:g}", named(table, called.task(task), percent(sparsity))
+        yield f"layers-{files[task]}-{sparsity:g}", named(table, called.task(task), percent(sparsity))
+
+
+def _files(board: Board) -> dict[str, str]:
+    """What files of each task are called."""
+    return file_names([*board.suite.tasks, *(record.spec.task for record in board.records()[0])])
 
 
 def write_all(board: Board, made: Sequence[tuple[str, Table]], cells: Sequence[RunSpec], format: str) -> list[Path]:
@@ -49,7 +54,7 @@ def write_all(board: Board, made: Sequence[tuple[str, Table]], cells: Sequence[R
         for kind, ending in ENDINGS.items():
             paths.append(folder / f"{name}.{ending}")
             write_text(paths[-1], render(table, kind))
-    for name, figure in figures(diagnoses(board, list(cells)), names_of(board.suite)):
+    for name, figure in figures(diagnoses(board, list(cells)), _files(board), names_of(board.suite)):
         paths.append(save(figure, folder / f"{name}.{format}"))
     return paths
 

@@ -49,7 +49,7 @@ def _line(members: Sequence[Line], fields: tuple[str, ...], error: str = "") -> 
     words = {"task": f"{style} of {len(tasks)} tasks", "metric": "mean"}
     labels = tuple(words.get(field, members[0].labels[i]) for i, field in enumerate(fields))
     key = tuple(words.get(field, members[0].key[i]) for i, field in enumerate(fields))
-    return Line(key, labels, dense=members[0].dense, average=True)
+    return Line(key, labels, dense=members[0].dense, average=True, over=tuple(tasks))
 
 
 def _average(parts: Sequence[tuple[str, Cell]]) -> Cell:

@@ -28,6 +28,8 @@ SELECTIONS = {
 }
 
 
+SEVERAL_ROWS = ("squad", "text")
+"""Families of tasks whose examples may have several rows each."""
 MOST = 5
 """Tasks that a caption names one by one."""
 
@@ -85,7 +87,7 @@ def describe(
         "Model": _by_task(records, _model) or _by_task(specs, lambda spec: spec.model),
         "Data": _by_task(records, _data) or _by_task(specs, lambda spec: spec.data),
         "Budget": _by_task(specs, _budget),
-        "Epochs": _by_task([record for record in records if record.counts.get("train") and record.cost.steps], _epochs),
+        "Epochs": _by_task([record for record in records if record.cost.steps], _epochs),
         "Tuning": _by_task([spec for spec in specs if spec.tuned.trials], _tuning),
         "Made with": _by_task(records, _made),
         "Runs": f"{finished} of {planned} finished" + (f", {failed} failed" if failed else ""),
@@ -99,7 +101,15 @@ def describe(
 
 
 RUN = attrgetter(
-    *("spec.task", "spec.model", "spec.data", "spec.training.batch_size", "cost.steps", "sparsity.prunable"),
+    *(
+        "spec.task",
+        "spec.model",
+        "spec.data",
+        "spec.training.batch_size",
+        "cost.steps",
+        "cost.epochs",
+        "sparsity.prunable",
+    ),
     *("model_fingerprint", "data_fingerprint"),
 )
 SAID = attrgetter("environment", "notes", "counts", "splits")
@@ -192,9 +202,19 @@ def _budget(spec: RunSpec) -> str:
 
 
 def _epochs(record: Record) -> str:
-    """Passes over the training split that the steps come to, which steps alone do not say."""
-    seen = record.cost.steps * record.spec.training.batch_size
-    return f"{seen / record.counts['train']:.2g} passes over the {record.counts['train']:,} training examples"
+    passes, examples = passes_over_data(record), record.counts.get("train", 0)
+    return f"{passes:.2g} passes over the {examples:,} training examples" if passes else "passes not recorded"
+
+
+def passes_over_data(record: Record) -> float:
+    """Passes over the training split that the steps come to, which steps alone do not say; 0 where that is not known.
+
+    Records of versions up to 0.2 count examples and not their rows, which are windows of a text, or the texts of one meaning.
+    """
+    if record.cost.epochs is not None or family(record.spec.task) in SEVERAL_ROWS:
+        return record.cost.epochs or 0.0
+    trained = record.counts.get("train", 0)
+    return record.cost.steps * record.spec.training.batch_size / trained if trained else 0.0
 
 
 def _tuning(spec: RunSpec) -> str:

@@ -1,6 +1,5 @@
 """All figures of a board, as files."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from benchmark.report.figures.score import score_figure
 from benchmark.report.figures.series import METHOD, Board, board_of
 from benchmark.report.figures.style import FORMATS, WIDTHS, lettering, save
 from benchmark.report.figures.training import has_curves, training_figure
+from benchmark.report.filenames import file_names
 from benchmark.report.names import Names, percent
 from benchmark.report.summary import Summary, summarize
 from benchmark.report.table import build_table
@@ -79,16 +79,12 @@ def figures(
 
 
 def _by_task(board: Board, training: bool, width: float | None) -> "Iterator[tuple[str, str, Callable[[], Figure]]]":
+    files = file_names(board.cells)
     for task, methods in board.cells.items():
         said = board.task(task)
         sparsities = sorted({s for by_sparsity in methods.values() for s in by_sparsity})
         for sparsity in (s for s in sparsities if training and has_curves(board, task, s)):
             title = f"Training curves of {said} at {percent(sparsity)} sparsity"
-            yield f"training-{slug(task)}-{sparsity:g}", title, partial(training_figure, board, task, sparsity, width)
+            yield f"training-{files[task]}-{sparsity:g}", title, partial(training_figure, board, task, sparsity, width)
         if has_layers(board, task):
-            yield f"layers-{slug(task)}", f"Sparsity by matrix, {said}", partial(layer_figure, board, task, width)
-
-
-def slug(text: str) -> str:
-    """A task's name as part of a file name: letters, digits and dashes."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-") or "task"
+            yield f"layers-{files[task]}", f"Sparsity by matrix, {said}", partial(layer_figure, board, task, width)

@@ -12,6 +12,7 @@ from math import inf
 from benchmark.errors import choices
 from benchmark.report.escape import as_seen, for_latex
 from benchmark.report.fields import TableError
+from benchmark.report.filenames import slug
 from benchmark.report.sheet import Row, Sheet, Span, Words, folded, sheets
 from benchmark.report.show import LEGEND, Shown, caption, lettered, merged, remarks, show, symbols_of, trace_lines
 from benchmark.report.table import Table
@@ -85,7 +86,7 @@ def write_latex(
         raise TableError("caption: its braces or dollars do not come in pairs")
     if label is not None and not re.fullmatch(r"[\w:.,+/-]+", label):
         raise TableError(f"label: found {label!r}; expected letters, digits and : . , + / - _, as in tab:glue")
-    texts = _Texts(wording, label or f"tab:{slug(table.title)}")
+    texts = _Texts(wording, label or f"tab:{slug(table.title, 'results')}")
     floats = [
         _float(lettered(table, [sheet]), sheet, chosen, texts.of(number, len(made)))
         for number, sheet in enumerate(made, 1)
@@ -349,8 +350,3 @@ def _ems(text: str) -> float:
     return sum(
         _EMS[letter] if letter in _EMS else _ems(seen) if len(seen := as_seen(letter)) > 1 else 1.0 for letter in text
     )
-
-
-def slug(title: str) -> str:
-    """A title in the letters of a label: `mini-board`."""
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "results"

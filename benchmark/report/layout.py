@@ -23,6 +23,8 @@ class Line:
     average: bool = False
     quoted: bool = False
     """Figures printed in a paper, which stand beside ours and are never ranked with them."""
+    over: tuple[str, ...] = ()
+    """The tasks that an average is over."""
     mark: str = ""
     """Stands before the words, so that the row is easy to find."""
 

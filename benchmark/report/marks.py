@@ -140,13 +140,13 @@ def counts(cell: Cell) -> bool:
 def rivals(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell]) -> list[list[int]]:
     """Groups of positions that are ranked together in one row or column [len(lines)]: complete cells that differ only in the method.
 
-    Lines of different task or sparsity do not compete; the dense model, incomplete and missing cells, and those that
-    are not comparable with their column are left out.
+    Lines of different task or sparsity do not compete; the dense model, quoted figures, incomplete and missing cells, and those
+    that are not comparable with their column are left out.
     """
     fixed = [i for i, field in enumerate(fields) if field not in RIVALS]
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, (line, cell) in enumerate(zip(lines, cells, strict=True)):
-        if counts(cell) and not cell.dense and not line.dense:
+        if counts(cell) and not (cell.dense or line.dense or line.quoted):
             groups.setdefault((*(line.key[j] for j in fixed), line.average), []).append(i)
     return list(groups.values())
 

@@ -15,6 +15,7 @@ from benchmark.report.cells import Cell, Run
 from benchmark.report.fields import Value
 from benchmark.report.layout import Line
 from benchmark.report.marks import TEXTS, notes
+from benchmark.report.sheet import metric_of
 from benchmark.report.table import PAPER, Table, build_table
 from benchmark.suite.labels import method_of
 from benchmark.suite.spec import DENSE, RunSpec
@@ -26,6 +27,8 @@ UNKNOWN = ("budget", "selection", "sparsity basis")
 """What the file does not say of any figure: a note may, for the budget."""
 FIELDS = ("source", "method", "model", "task", "sparsity", "our method")
 SHOWN = ("reported", "reproduced", "difference", "comparable?")
+UNSAID = ("Cells", "Gate", "Left out")
+"""Facts of a comparison table that say nothing of a table in which nothing is ranked."""
 
 
 class PublishedError(PrunebenchError):
@@ -100,18 +103,15 @@ def published_table(
     specs: Sequence[RunSpec] = (),
     *,
     title: str = "",
-    digits: int = 1,
 ) -> Table:
     """One row per figure of a task, metric and sparsity that the board has, and per method of ours it can stand beside."""
     found = [figure for figure in published if _concerns(figure, records)]
     rows: list[tuple[Line, tuple[Cell, ...]]] = []
     for figure in sorted(found, key=lambda f: (f.task, f.metric, f.sparsity, f.method, f.source)):
         matches = _ours(figure, records)
-        rows += [_row(figure, name, runs, digits) for name, runs in matches.items()] or [_row(figure, "", [], digits)]
+        rows += [_row(figure, name, runs) for name, runs in matches.items()] or [_row(figure, "", [])]
     facts = build_table(records, specs).facts if records else {}
-    ours = {
-        f"Ours, {name[0].lower()}{name[1:]}": text for name, text in facts.items() if name not in ("Cells", "Left out")
-    }
+    ours = {f"Ours, {name[0].lower()}{name[1:]}": text for name, text in facts.items() if name not in UNSAID}
     return Table(
         title=title,
         row_fields=FIELDS,
@@ -126,7 +126,6 @@ def published_table(
             "Difference": "reproduced minus reported, in points",
             **ours,
         },
-        digits=digits,
     )
 
 
@@ -139,9 +138,10 @@ def quoted(table: Table, published: Sequence[Published], records: Sequence[Recor
         raise PublishedError(
             "published figures stand in the paper's layout, or in `--layout tasks` in a table of their own"
         )
+    shown = {(line.key[0], metric_of(table, j)) for j, line in enumerate(table.columns) if not line.average}
     groups: dict[tuple[Value, str, str], list[Published]] = {}
     for figure in published:
-        if any(figure.metric == record.metric for record in records if _concerns(figure, [record])):
+        if (figure.task, figure.metric) in shown and _concerns(figure, records):
             block: Value = figure.sparsity or DENSE
             source = f"{figure.source}, {figure.table}: {figure.model}"
             name = method_of(figure.criterion, "distillation" if figure.distillation else "none")
@@ -236,7 +236,7 @@ def _stem(name: str) -> str:
     return name.partition("[")[0]
 
 
-def _row(figure: Published, name: str, records: list[Record], digits: int) -> tuple[Line, tuple[Cell, ...]]:
+def _row(figure: Published, name: str, records: list[Record]) -> tuple[Line, tuple[Cell, ...]]:
     sparsity = DENSE if figure.sparsity == 0 else f"{figure.sparsity:g}"
     method = figure.method + (" + distillation" if figure.distillation else "")
     source = f"{figure.source}, {figure.table}"
@@ -253,7 +253,7 @@ def _row(figure: Published, name: str, records: list[Record], digits: int) -> tu
         dense=figure.sparsity == 0,
     )
     gap = (cell.mean or 0.0) - figure.value
-    return Line(labels, labels), (reported, cell, Cell(text=f"{gap:+.{digits}f}"), Cell(text=_verdict(figure, records)))
+    return Line(labels, labels), (reported, cell, Cell(text=f"{gap:+.1f}"), Cell(text=_verdict(figure, records)))
 
 
 def _verdict(figure: Published, records: Sequence[Record]) -> str:

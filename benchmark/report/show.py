@@ -118,21 +118,12 @@ def remarks(table: Table, sheet: Sheet) -> list[tuple[str, str]]:
     said = [(note.symbol, note.text) for note in table.notes if note.kind in kinds or note.kind.startswith("quoted ")]
     for line in sheet.columns:
         if line.average and table.names:
-            tasks = [table.called.task(task) for task in averaged(table, line)]
+            tasks = [table.called.task(task) for task in line.over]
             said.append(("", f"{average_name(line)}: mean over {', '.join(tasks)}, of complete rows"))
-            break
     said += [
         ("", f"{name}: {table.word(name, text) or text} in every row") for name, text in shared(table) if text != "none"
     ]
     return said
-
-
-def averaged(table: Table, average: Line) -> list[str]:
-    """The tasks that an average column is over."""
-    at = table.column_fields.index("task")
-    lines = (line for line in table.columns if not (line.average or table.gated(line)))
-    tasks = dict.fromkeys(str(line.key[at]) for line in lines)
-    return [task for task in tasks if task.startswith("glue/") or not str(average.key[at]).startswith("GLUE")]
 
 
 def merged(line: Line, row: tuple[Cell, ...]) -> list[tuple[Cell, int]]:

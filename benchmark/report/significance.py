@@ -115,7 +115,8 @@ def compare(
 
 
 def reference_row(table: Table, against: str) -> str:
-    """The row that `against` names by its spelling in records or by its label, as records spell it; `best` is itself.
+    """The row that `against` names by its spelling in records, by its label, or by how the spelling of no other row begins, as
+    records spell it; `best` is itself.
 
     TableError names the choices, with the label of each.
     """
@@ -127,10 +128,12 @@ def reference_row(table: Table, against: str) -> str:
     ]
     called = replace(table.called, marked=False)
     words = {name: called.method(name) for name in dict.fromkeys(names)}
-    if against == "best" or any(_is(against, name) for name in names):
+    if against == "best" or against in words:
         return against
     if labelled := [name for name, word in words.items() if word == against]:
         return labelled[0]
+    if len(begun := [name for name in words if name.startswith(f"{against} ")]) == 1:
+        return begun[0]
     meant = next((name for name, word in words.items() if letters(word) == letters(against)), "")
     hint = f"did you mean '{words[meant]}'? " if meant else ""
     offered = [name if name == word else f"{name} ({word})" for name, word in words.items()]
@@ -215,11 +218,7 @@ def _reference(members: Sequence[int], cells: Sequence[Cell], names: Sequence[st
         return None
     if against == "best":
         return max(members, key=lambda i: cells[i].utilities.mean())
-    return next((i for i in members if _is(against, names[i])), None)
-
-
-def _is(against: str, name: str) -> bool:
-    return against == name or name.startswith(f"{against} ")
+    return next((i for i in members if names[i] == against), None)
 
 
 def _two_sided(scores: Floats, draws: Floats, base: int) -> tuple[Floats, Floats]:

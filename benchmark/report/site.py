@@ -10,7 +10,6 @@ Links are relative and nothing is fetched, so the site opens from disk as from a
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +20,7 @@ from benchmark.machine.atomic import write_text
 from benchmark.report import words
 from benchmark.report.cells import Cell
 from benchmark.report.escape import for_html
+from benchmark.report.filenames import file_names
 from benchmark.report.layout import Line, method_name
 from benchmark.report.page.lead import Column, columns_of, lead
 from benchmark.report.page.model import PageBoard
@@ -112,20 +112,6 @@ def _files(boards: Sequence[SiteBoard], left_out: Mapping[str, str]) -> Iterable
     for name, places in methods.items():
         yield f"methods/{method_files[name]}.html", _method_page(places, files)
     yield "index.html", _index(boards, files, methods, method_files, left_out)
-
-
-def file_names(names: Iterable[str]) -> dict[str, str]:
-    """A file's name for each of `names`: small letters, digits and dashes, none twice."""
-    found: dict[str, str] = {}
-    taken: set[str] = set()
-    for name in names:
-        base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80] or "unnamed"
-        chosen, k = base, 2
-        while chosen in taken:
-            chosen, k = f"{base}-{k}", k + 1
-        taken.add(chosen)
-        found[name] = chosen
-    return found
 
 
 def _methods(boards: Sequence[SiteBoard]) -> dict[str, list[tuple[SiteBoard, int]]]:

@@ -36,8 +36,9 @@ FEW = 2
 
 @dataclass(frozen=True)
 class Pair:
-    """Two methods over all cells: median difference, Wilcoxon's p after Holm (nan where the family cannot reach the level,
-    whatever the scores), and how often a run of the first wins."""
+    """Two methods over all cells: median difference, in points or nats, or in the unit of the interquartile means where cells have
+    either; Wilcoxon's p after Holm (nan where the family cannot reach the level, whatever the scores); and how often a run of the
+    first wins."""
 
     first: str
     second: str
@@ -178,6 +179,7 @@ def remarks_of(summary: Summary) -> list[str]:
     seeds = "1 seed" if grid.seeds == 1 else f"{grid.seeds} seeds"
     cells = [_word(summary, name) for name in grid.cells]
     way = ", in percent of the way from the floor to the dense model" if summary.is_relative else ""
+    way += ", and so are median differences, for cells have unlike units" if way and _is_mixed(grid) else ""
     lines = [
         f"{_cells(len(cells))} (task x sparsity), {seeds} each: {', '.join(cells)}.",
         f"IQM: the mean of the middle half of all runs{way}.",
@@ -262,11 +264,16 @@ def _runs(grid: Grid, m: int, is_relative: bool) -> np.ndarray[tuple[int, ...], 
     return relative(scores, grid.dense, grid.floor) if is_relative else scores
 
 
+def _is_mixed(grid: Grid) -> bool:
+    """Whether some cells have scores in nats and others in points."""
+    return any(grid.nats) and not all(grid.nats)
+
+
 def _pairs(grid: Grid, runs: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]) -> tuple[Pair, ...]:
-    means = grid.scores.mean(axis=2)
     both = list(combinations(range(len(grid.methods)), 2))
+    means = np.stack([run.mean(axis=0) for run in runs]) if _is_mixed(grid) else grid.scores.mean(axis=2)
     tests = [wilcoxon(means[a], means[b]) for a, b in both]
-    few = smallest_p(means.shape[1]) * len(both) >= LEVEL
+    few = smallest_p(len(grid.cells)) * len(both) >= LEVEL
     adjusted = np.full(len(both), np.nan) if few else holm([test.p for test in tests])
     return tuple(
         Pair(grid.methods[a], grid.methods[b], test.median, float(p), probability_of_improvement(runs[a], runs[b]))

@@ -15,7 +15,7 @@ gate: 10                            # points above its floor that a task's dense
 A row with a scope or a schedule of its own is a method: `methods` says what it is, and `criteria` lists it by its name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 from functools import cached_property
 from itertools import product
@@ -23,7 +23,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from benchmark.errors import choices
+from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import registry
 from benchmark.plugins.spelling import spaced
 from benchmark.pruning.masks import parse_scope
@@ -289,6 +289,11 @@ def _inputs(asked: Inputs | None, criterion: str, schedule: str, scope: str) -> 
 def matches(text: str, pattern: str) -> bool:
     """Whether `pattern`, a name itself or with * and ?, matches `text`."""
     return text == pattern or fnmatch(text, pattern)
+
+
+def no_cell(only: str, tasks: Iterable[str]) -> PrunebenchError:
+    """What is raised where the pattern `only` matches no cell of a board or several."""
+    return PrunebenchError(f"--only '{only}' matches no cell; tasks: {', '.join(dict.fromkeys(tasks))}")
 
 
 def _given(settings: Strict) -> dict[str, Any]:

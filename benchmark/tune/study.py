@@ -1,6 +1,7 @@
 """A study: the trials of one row at one task and sparsity, saved in BOARD/tuning/ after every trial."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +9,6 @@ from pydantic import Field, ValidationError
 
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import write_text
-from benchmark.report.curves import slug
 from benchmark.suite.spec import RunSpec, Strict
 from benchmark.tune.space import Point
 
@@ -80,7 +80,8 @@ class Study(Strict):
 
 def study_path(board: Path, spec: RunSpec) -> Path:
     """Path of the study of the row that `spec` trains, named by row and id."""
-    return board / FOLDER / f"{slug(spec.cell.partition(' seed ')[0])}-{spec.id}.json"
+    row = re.sub(r"[^A-Za-z0-9]+", "-", spec.cell.partition(" seed ")[0]).strip("-")
+    return board / FOLDER / f"{row}-{spec.id}.json"
 
 
 def save_study(path: Path, study: Study) -> None:

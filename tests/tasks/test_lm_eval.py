@@ -142,6 +142,7 @@ def test_metrics_and_their_floor_by_hand() -> None:
     found = LmEval("x").aggregate(outcomes)
     assert found == pytest.approx({"acc": 75.0, "acc_stderr": 25.0, "wer": 2.0, "wer_stderr": np.sqrt(8 / 3) / 2})
     assert LmEval("x").floor(outcomes) == {"acc": 75.0}
+    assert LmEval("x").floor(outcomes | {"acc_norm": outcomes["acc"]}) == {"acc": 75.0, "acc_norm": 75.0}
     assert LmEval("x").floor({"exact_match": np.zeros(3)}) == {}
     assert LmEval("x", score="wer").lower_is_better == {"wer"}
     assert LmEval("x").lower_is_better == frozenset()

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+SCORE = "Selection score"
 PANELS: dict[str, Callable[[Point], float | None]] = {
     "Training loss": lambda point: point.loss,
     "Sparsity": lambda point: point.sparsity,
-    "Selection score (%)": lambda point: point.score,
+    SCORE: lambda point: point.score,
 }
 
 
@@ -41,6 +42,7 @@ def training_figure(board: Board, task: str, sparsity: float, width: float | Non
     shown = {
         name: get for name, get in PANELS.items() if any(get(point) is not None for r in runs for point in r.curve)
     }
+    scale = next((board.scale(cell) for cell in cells if cell.runs), "")
     with drawing():
         figure, axes = panels(max(1, len(shown)), width=width)
         for axis, (name, get) in zip(axes, shown.items(), strict=False):
@@ -49,7 +51,7 @@ def training_figure(board: Board, task: str, sparsity: float, width: float | Non
             for method, cell in methods.items():
                 style = look(board.position(method))
                 _line(axis, board, cell, get, (style.color, style.dash), board.method(method))
-            axis.set_title(name, loc="left")
+            axis.set_title(f"{name}: {scale}" if name == SCORE else name, loc="left")
             axis.set_xlabel("Step")
         apart = any(map(seeds_alone, cells))
         legend_below(figure, axes, "thin alone: seeds where no mean is given" if apart else "")

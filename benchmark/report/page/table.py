@@ -56,17 +56,14 @@ def _same(table: Table) -> str:
 
 def _averaged(table: Table) -> str:
     """What each average is over: the tasks that count and have its sparsity."""
-    said = []
+    said: dict[str, list[str]] = {}
     for line in table.columns:
         if line.average:
-            tasks = [
-                table.called.task(str(column.key[0]))
-                for column in table.columns
-                if not column.average and column.key[1] == line.key[1] and not table.gated(column)
-            ]
-            said.append(f"{listed(tasks)} at {words.sparsity(line)}")
-            name = average_name(line)
-    return tied(for_html(f" {name}, of complete rows: mean over {'; '.join(said)}.")) if said else ""
+            over = listed(table.called.task(task) for task in line.over)
+            said.setdefault(average_name(line), []).append(f"{over} at {words.sparsity(line)}")
+    return "".join(
+        tied(for_html(f" {name}, of complete rows: mean over {'; '.join(found)}.")) for name, found in said.items()
+    )
 
 
 def _breakable(text: str) -> str:

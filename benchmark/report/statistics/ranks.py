@@ -14,12 +14,11 @@ BLOCK = 100
 
 
 class RankIntervals(NamedTuple):
-    """Mean rank [methods] with bounds, and the place 1..N by mean rank with bounds; every array [methods]."""
+    """Mean rank [methods] with bounds, and bounds of the place 1..N by mean rank; every array [methods]."""
 
     mean_rank: Floats
     low: Floats
     high: Floats
-    place: Floats
     place_low: Floats
     place_high: Floats
 
@@ -42,11 +41,10 @@ def rank_intervals(
         raise StatisticsError(f"scores must be [methods, cells] or [methods, cells, seeds], found shape {given.shape}")
     means = complete(given.mean(axis=2))
     observed = mean_ranks(means)
-    place = places_of(observed[None])[0]
     methods, cells, seeds = given.shape
     if cells < 2:
         unknown = np.full(methods, np.nan)
-        return RankIntervals(observed, unknown, unknown, place, unknown, unknown)
+        return RankIntervals(observed, unknown, unknown, unknown, unknown)
     drawn = np.empty((resamples, methods))
     for start in range(0, resamples, BLOCK):
         block = drawn[start : start + BLOCK]
@@ -60,7 +58,7 @@ def rank_intervals(
     bounds = [(1 - level) / 2, (1 + level) / 2]
     low, high = np.quantile(drawn, bounds, axis=0)
     first, last = np.quantile(places, bounds, axis=0)
-    return RankIntervals(observed, low, high, place, np.floor(first), np.ceil(last))
+    return RankIntervals(observed, low, high, np.floor(first), np.ceil(last))
 
 
 def places_of(ranks: ArrayLike) -> Floats:

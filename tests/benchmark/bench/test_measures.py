@@ -36,6 +36,11 @@ def test_what_a_criterion_adds_is_told_in_milliseconds() -> None:
     assert [target.measured for target in section.targets] == pytest.approx([1.1, 1.25])
 
 
+def test_bounds_are_told_of_principled_alone() -> None:
+    times = {"dense": [0.2] * 20, "magnitude": [0.21] * 20}
+    assert step.tabulate(TINY, 1, times, 10, CPU).targets == []
+
+
 def test_steps_in_turns_on_one_model() -> None:
     dense = Stepper(TINY, CPU, "dense", Cubic(), 4)
     pruned = [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.bench.result import Costs, Recipe, Section, Target, markdown, read, section_text, slug
+from benchmark.bench.result import Costs, Recipe, Section, Target, markdown, read, section_text
 from benchmark.bench.timing import added, interval
 from benchmark.errors import PrunebenchError
 
@@ -57,7 +57,6 @@ def test_tables_say_what_was_missed_and_how_it_was_made() -> None:
         assert words in text
         assert words in page
     assert "Recipe: `prunebench bench step`; 3 rounds; 2 s" in page
-    assert slug("AMD EPYC (TM) 9, 2 threads") == "amd-epyc-tm-9-2-threads"
 
 
 def test_what_is_added_counts_a_dear_step_with_its_share() -> None:

@@ -106,7 +106,7 @@ def test_only_and_set(tmp_path: Path, prunebench: Command) -> None:
     assert "in all 1 of 6 done" in printed
     code, printed = prunebench("run", board.folder, "--only", "rte")
     assert code == 2
-    assert printed == "prunebench: --only 'rte' matches no cell; tasks of this board: glue/sst2, squad\n"
+    assert printed == "prunebench: --only 'rte' matches no cell; tasks: glue/sst2, squad\n"
 
 
 def test_given_data_and_model_have_ids_of_their_own(tmp_path: Path, prunebench: Command) -> None:

@@ -52,7 +52,7 @@ def test_only_the_chosen_columns_are_run_and_shown(board_copy: Path, capsys: pyt
     printed = capsys.readouterr().out
     assert "70 % sparsity" in printed
     assert "50 % sparsity" not in printed
-    with pytest.raises(PrunebenchError, match=r"--only 'glue/rte' matches no cell; tasks of this board: "):
+    with pytest.raises(PrunebenchError, match=r"--only 'glue/rte' matches no cell; tasks: "):
         compare(wider, "glue/rte", CPU)
 
 

@@ -205,9 +205,11 @@ def test_a_2_4_cell_is_written_in_fp16_with_its_speed(
     monkeypatch.setattr(semi_structured, "require_cuda", lambda _: None)
     monkeypatch.setattr(semi_structured, "compress", torch.clone)
     spec = two_of_four.find("glue/sst2 magnitude 0.5 seed 0")
-    export_cell(two_of_four, spec, tmp_path / "out", "cpu", semi_structured=True)
+    score = export_cell(two_of_four, spec, tmp_path / "out", "cpu", semi_structured=True)
     weights = load_file(tmp_path / "out" / "model.safetensors")
     assert {value.dtype for value in weights.values()} == {torch.float16}
     for layer in two_of_four.record(spec).sparsity.layers:
         assert (weights[layer.name] != 0).view(-1, 4).sum(1).max() <= 2
-    assert "Compressed to 2:4 on" in (tmp_path / "out" / "README.md").read_text()
+    said = (tmp_path / "out" / "README.md").read_text()
+    assert f"The weights are stored as float16; so rounded they score {score:.2f} here." in said
+    assert "Compressed to 2:4 on" in said

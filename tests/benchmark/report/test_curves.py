@@ -5,7 +5,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell
-from benchmark.report.curves import figures, plot_board, slug
+from benchmark.report.curves import figures, plot_board
 from benchmark.report.fields import TableError
 from benchmark.report.figures.cost import cost_figure
 from benchmark.report.figures.layers import layer_figure, shortened
@@ -91,6 +91,20 @@ def test_training_curves_leave_out_what_no_run_recorded() -> None:
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["Training loss", "Sparsity"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "scale"),
+    [
+        ({}, "Acc. (%)"),
+        ({"metric": "matthews_correlation", "metrics": {"matthews_correlation": 30.0}, "floor": {}}, "Mcc"),
+        ({"metric": "perplexity", "metrics": {"perplexity": 30.0}, "lower_is_better": ["perplexity"], "floor": {}},
+         "Ppl. \N{DOWNWARDS ARROW}"),
+    ],
+)  # fmt: skip
+def test_scores_of_training_curves_say_their_metric(changes: dict[str, Any], scale: str) -> None:
+    figure = training_figure(board_of([make_record(make_spec(), **changes)]), "glue/rte", 0.8)
+    assert figure.axes[2].get_title(loc="left") == f"Selection score: {scale}"
+
+
 def test_the_layer_map_shows_measured_shares() -> None:
     figure = layer_figure(board_of([make_record(make_spec(sparsity=0.5))]), "glue/rte")
     assert np.asarray(figure.axes[0].images[0].get_array()).tolist() == [[250 / 600, 250 / 400]]
@@ -135,7 +149,6 @@ def test_looks_differ_in_colour_marker_and_dash() -> None:
     first = [look(i) for i in range(len(COLORS))]
     assert len({style.color for style in first}) == len({style.marker for style in first}) == len(COLORS)
     assert len({look(i) for i in range(30)}) == 30
-    assert slug("../../etc/passwd") == "etc-passwd"
 
 
 def test_dark_figures_have_pale_ink_and_no_ground(tmp_path: Path) -> None:

@@ -137,6 +137,8 @@ def test_errors_and_percentages_are_averaged_apart() -> None:
     found = {(name, row[j].mean, row[j].rank) for name, j in averages for row in table.cells if row[j].runs}
     assert {("average perplexity of 2 tasks", 34.0, 1), ("average perplexity of 2 tasks", 44.0, 0)} <= found
     assert {("GLUE-style average of 2 tasks", 84.0, 1), ("GLUE-style average of 2 tasks", 80.0, 0)} <= found
+    over = {str(line.key[0]).partition(" ")[0]: line.over for line in table.columns if line.average}
+    assert over == {"GLUE-style": ("glue/rte", "glue/qnli"), "average": ("lm/ptb", "lm/c4")}
 
 
 @pytest.mark.parametrize("format", ["text", "markdown", "latex", "html"])

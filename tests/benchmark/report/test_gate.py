@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from benchmark.board.record import Record
 from benchmark.report.average import averages
@@ -175,3 +176,13 @@ def test_a_column_of_bimodal_dense_runs_prints_the_runs_of_every_row() -> None:
 def test_budgets_are_said_in_passes_over_the_training_data() -> None:
     (record,) = records("glue/rte", (90.0,))  # 400 steps of 32 from 2490 examples
     assert build_table([record]).facts["Epochs"] == "5.1 passes over the 2,490 training examples"
+
+
+@pytest.mark.parametrize("task", ["e2e", "webnlg/2017", "dart", "squad", "squad_v2[skip_malformed=true]", "glue/rte"])
+@pytest.mark.parametrize("epochs", [0.076, None])
+def test_passes_are_over_rows_where_an_example_has_several(task: str, epochs: float | None) -> None:
+    """Where a record does not say how many rows there were, passes over them are not known."""
+    made = make_record(make_spec(task=task))
+    record = structs.replace(made, cost=structs.replace(made.cost, epochs=epochs))
+    said = build_table([record]).facts["Epochs"]
+    assert said.partition(" ")[0] == ("0.076" if epochs else "5.1" if task == "glue/rte" else "passes")

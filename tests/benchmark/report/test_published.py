@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from benchmark.report.marks import rivals
 from benchmark.report.published import (
     COLUMNS,
     Published,
@@ -13,8 +14,10 @@ from benchmark.report.published import (
     differs,
     load_published,
     published_table,
+    quoted,
 )
 from benchmark.report.render import FORMATS, render
+from benchmark.report.table import PAPER, build_table
 from tests.benchmark.report.factory import make_board, make_record, make_spec
 
 
@@ -106,3 +109,30 @@ def test_a_missing_file_and_other_columns_are_named(tmp_path: Path) -> None:
     path.write_text("a,b\n1,2\n")
     with pytest.raises(PublishedError, match="expected the columns source"):
         load_published(path)
+
+
+@pytest.mark.parametrize(("metric", "expected"), [("headline", "91.0"), ("accuracy", "91.0"), ("f1", "93.0")])
+def test_a_column_quotes_figures_of_its_own_metric_alone(metric: str, expected: str) -> None:
+    records = [make_record(make_spec(name, 0.5), metrics={"f1": 85.0}) for name in ("magnitude", "movement")]
+    figures = [
+        figure(task="glue/rte", metric="f1", value=93.0, printed="93.0"),
+        figure(task="glue/rte", metric="accuracy", value=91.0, printed="91.0"),
+    ]
+    table = quoted(build_table(records, metric=metric, rows=PAPER["rows"], columns=PAPER["columns"]), figures, records)
+    assert [row[0].text for line, row in zip(table.rows, table.cells, strict=True) if line.quoted] == [expected]
+    assert {row[0].metric for row in table.cells} == {"f1" if metric == "f1" else "accuracy"}
+
+
+def test_quoted_figures_are_no_rivals() -> None:
+    records = [make_record(make_spec(name, 0.5), score) for name, score in (("magnitude", 70.0), ("movement", 80.0))]
+    published = [figure(task="glue/rte", metric="accuracy", value=99.0, printed="99.0")]
+    table = quoted(build_table(records, rows=PAPER["rows"], columns=PAPER["columns"]), published, records)
+    lines = {line.labels[1]: i for i, line in enumerate(table.rows)}
+    ours = [i for i, line in enumerate(table.rows) if not line.quoted]
+    assert len(lines) > len(ours)
+    assert rivals(table.rows, table.row_fields, [row[0] for row in table.cells]) == [ours]
+
+
+def test_nothing_is_said_of_a_gate_where_nothing_is_ranked() -> None:
+    specs, records = make_board()
+    assert not [name for name in published_table([figure()], records, specs).facts if "gate" in name.lower()]

@@ -9,7 +9,7 @@ from benchmark.board.record import Record
 from benchmark.report.fields import TableError
 from benchmark.report.grid import grid_of
 from benchmark.report.names import Names
-from benchmark.report.significance import compare, with_significance
+from benchmark.report.significance import compare, reference_row, with_significance
 from benchmark.report.statistics.paired import Outcomes
 from benchmark.report.summary import summarize, summary_text
 from benchmark.report.table import build_table
@@ -213,6 +213,23 @@ def test_the_interquartile_mean_counts_from_the_floor() -> None:
     assert half == pytest.approx(100 * 18.4 / 37.3)
 
 
+def test_differences_of_unlike_metrics_are_compared_on_one_scale() -> None:
+    """Points of accuracy and nats of perplexity: each in percent of the way from its floor to its dense model."""
+    perplexity: dict[str, Any] = {
+        "metric": "perplexity", "metrics": {}, "lower_is_better": ["perplexity"], "floor": {"perplexity": 100.0}
+    }  # fmt: skip
+    records = []
+    for name, sparsity, accuracy, ppl in (("dense", 0.0, 92.7, 10.0), ("a", 0.5, 82.7, 20.0), ("b", 0.5, 72.7, 40.0)):
+        records.append(make_record(make_spec(name, sparsity), accuracy))
+        made = make_spec(name, sparsity, task="lm/wikitext2")
+        records.append(make_record(made, **perplexity | {"metrics": {"perplexity": ppl}}))
+    found = summarize(build_table(records), resamples=20)
+    assert found is not None
+    by_accuracy, by_perplexity = 100 * 10 / 40, 100 * np.log(2) / np.log(10)
+    assert found.pairs[0].median == pytest.approx((by_accuracy + by_perplexity) / 2)
+    assert "and so are median differences" in summary_text(found)
+
+
 def test_what_two_paired_seeds_can_detect_is_by_column() -> None:
     """Two rows that move together over the seeds differ by little noise, however far the seeds lie apart."""
     records = []
@@ -249,6 +266,26 @@ def test_statistics_leave_out_what_the_table_does_not_rank(change: dict[str, Any
     grid = grid_of(build_table(records))
     assert grid.methods == ("a", "b", "c", "odd")
     assert grid.left_out == ("glue/rte (accuracy) 0.8",)
+
+
+@pytest.mark.parametrize("order", [("self_regularization", "none"), ("none", "self_regularization")])
+def test_a_row_is_compared_with_the_one_of_that_very_name(order: tuple[str, str]) -> None:
+    """Not with another whose name only begins so, whichever stands first."""
+    scores = {"self_regularization": 80.0, "none": 60.0}
+    records = [make_record(make_spec("principled", regularizer=name), scores[name]) for name in order]
+    records.append(make_record(make_spec("magnitude"), 70.0))
+    for against in ("principled", "PINS"):
+        found = compare(build_table(records), records, outcomes, aggregate, against=against, resamples=50)  # type: ignore[arg-type]
+        assert {(c.reference, round(c.found.difference)) for c in found} == {("principled", 20), ("principled", 10)}
+
+
+def test_the_beginning_of_a_name_names_a_row_where_no_other_begins_so() -> None:
+    regularizers = ("self_regularization", "distillation")
+    records = [make_record(make_spec("principled", regularizer=name), 80.0) for name in regularizers]
+    one = build_table([records[0], make_record(make_spec("magnitude"), 70.0)])
+    assert reference_row(one, "principled") == "principled + self_regularization"
+    with pytest.raises(TableError, match=r"against: found 'principled'.*choices: best, principled \+ "):
+        reference_row(build_table(records), "principled")
 
 
 LABELS = Names({"a": "A (ours)", "b": "B"})

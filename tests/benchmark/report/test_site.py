@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from benchmark.errors import PrunebenchError
 from benchmark.report.page.model import PageBoard
 from benchmark.report.significance import Comparison
-from benchmark.report.site import MANIFEST, SiteBoard, file_names, write_site
+from benchmark.report.site import MANIFEST, SiteBoard, write_site
 from benchmark.report.statistics.paired import Difference
 from tests.benchmark.report.factory import make_board
 from tests.benchmark.report.test_page import HOSTILE, read
@@ -184,14 +184,6 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
         assert not [tag for tag, _ in tags if tag == "img"]
         assert len([tag for tag, _ in tags if tag == "script"]) == (2 if path.parent.name == "boards" else 0)
         assert not [a for _, a in tags if any(name.startswith("on") for name in a)]
-
-
-def test_file_names_are_plain_and_differ() -> None:
-    names = ["a", "A", "../a", "PINS[x=1]", "ü/..", "é"]
-    found = file_names(names)
-    assert found["PINS[x=1]"] == "pins-x-1"
-    assert len(set(found.values())) == len(names)
-    assert all(re.fullmatch(r"[a-z0-9-]+", file) for file in found.values())
 
 
 @pytest.mark.browser
