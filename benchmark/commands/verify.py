@@ -28,7 +28,14 @@ from benchmark.board.record import (
 )
 from benchmark.board.weights import read_weights, weights_path
 from benchmark.commands.verify_others import Others
-from benchmark.commands.verify_outcomes import corpus_metrics, label_problems, outcome_problems, rounding_noise
+from benchmark.commands.verify_outcomes import (
+    Found,
+    corpus_metrics,
+    found_of,
+    label_problems,
+    outcome_problems,
+    rounding_noise,
+)
 from benchmark.commands.verify_spec import spec_problems, unread
 from benchmark.engine.sources import refuse_other_sources
 from benchmark.errors import PrunebenchError
@@ -83,7 +90,7 @@ def verify(
     board: Board, cells: Sequence[RunSpec], rerun: Callable[[RunSpec, Record], Finding] | None = None
 ) -> Iterator[Finding]:
     """What is found about the finished ones of `cells`, one after the other."""
-    first: dict[str, Record] = {}
+    first: dict[str, Found] = {}
     others = Others()
     told: dict[str, set[str]] = {}
     for spec in cells:
@@ -100,17 +107,18 @@ def verify(
         if spec.task not in first and unread(spec.task):
             words = "its metrics are not made again, for its file is not run here (PRUNEBENCH_PLUGIN_FILES=yes runs it)"
             yield Finding(spec.task, words, wrong=False)
-        told.setdefault(spec.task, set()).update(corpus_metrics(board, record))
-        other = first.setdefault(spec.task, record)
+        opened = found_of(board, record)
+        told.setdefault(spec.task, set()).update(corpus_metrics(opened))
+        other = first.setdefault(spec.task, opened)
         yield from (
             Finding(_named(spec), words)
             for words in (
-                *record_problems(board, record),
-                *_source(record, other),
-                *label_problems(board, record, other),
+                *record_problems(board, opened),
+                *_source(record, other.record),
+                *label_problems(opened, other),
             )
         )
-        yield from (Finding(_named(spec), words, wrong=False) for words in rounding_noise(board, record))
+        yield from (Finding(_named(spec), words, wrong=False) for words in rounding_noise(opened))
         yield from (Finding(_named(one), words, wrong) for one, words, wrong in others.add(record))
         if rerun is not None:
             yield rerun(spec, record)
@@ -178,11 +186,12 @@ def _zeros_beyond(record: Record, prepared: Prepared) -> Iterator[Finding]:
             return
 
 
-def record_problems(board: Board, record: Record) -> Iterator[str]:
+def record_problems(board: Board, found: Found) -> Iterator[str]:
     """What is wrong with a readable record, its outcomes, its teacher and its kept weights."""
+    record = found.record
     yield from spec_problems(record)
     yield from _written_once(record_path(board.records_folder, record.id))
-    yield from outcome_problems(board, record)
+    yield from outcome_problems(found)
     if record.teacher is not None:
         if record.teacher != record.spec.dense().id:
             yield f"names {record.teacher} as its teacher, expected {record.spec.dense().id}"

@@ -21,7 +21,7 @@ from benchmark.commands.export import export_cell
 from benchmark.commands.new import new
 from benchmark.commands.rerun import Rerun, compare
 from benchmark.commands.verify import model_findings, of_exported, record_problems, verify_board
-from benchmark.commands.verify_outcomes import rounding_noise
+from benchmark.commands.verify_outcomes import found_of, rounding_noise
 from benchmark.errors import PrunebenchError
 from tasks.formats.sources import MINI
 from tests.benchmark.boards import finish, make_board
@@ -147,8 +147,8 @@ def test_a_correlation_of_one_answer_is_a_note_where_it_is_rounding_noise(
     )
     outcomes_path(tmp_path, record.id).write_bytes(data)
     board = SimpleNamespace(records_folder=tmp_path, weights_folder=tmp_path)
-    problems = [words for words in record_problems(board, record) if words.startswith("pearson")]  # type: ignore[arg-type]
-    notes = list(rounding_noise(board, record))  # type: ignore[arg-type]
+    problems = [words for words in record_problems(board, found_of(board, record)) if words.startswith("pearson")]  # type: ignore[arg-type]
+    notes = list(rounding_noise(found_of(board, record)))  # type: ignore[arg-type]
     assert bool(problems) == wrong
     assert [f"records pearson {old:.2f}, rounding noise" in words for words in notes] == (
         [True] if pearson is None else []
