@@ -14,12 +14,13 @@ from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
 from benchmark.report.names import Names, listed, names_of
 from benchmark.suite.spec import RunSpec, Training, portable
+from benchmark.suite.suite import inputs_of
 
 if TYPE_CHECKING:
     from tasks.base import Task
 
 PROTOCOL = ("data", "selection", "heldout", "schedule", "scope", "call_point", "precision")
-"""Settings that boards must share for a task, beside the budget and the data themselves."""
+"""Settings that boards must share for a task, beside the budget and the data themselves, and what calibrated rows are shown."""
 
 
 def shown(board: Board, whole: bool = False) -> list[Record]:
@@ -143,16 +144,20 @@ def several_models(boards: Sequence[Board]) -> bool:
 
 
 def _comparable(boards: Sequence[Board]) -> None:
-    first: dict[tuple[str, bool], tuple[Board, dict[str, object]]] = {}
+    first: dict[tuple[str, bool, str], tuple[Board, object]] = {}
+    rows: dict[str, tuple[Board, object]] = {}
     data: dict[str, tuple[Board, str]] = {}
     wrong: dict[str, None] = {}
     for board in boards:
         for spec in board.suite.cells():
-            other, theirs = first.setdefault((spec.task, spec.is_dense), (board, _protocol(spec)))
-            ours = _protocol(spec)
-            for key in ours.keys() & theirs.keys() if other is not board else ():
-                if ours[key] != theirs[key]:
-                    wrong[_said(spec.task, key, (other, theirs[key]), (board, ours[key]))] = None
+            for key, ours in _protocol(spec).items():
+                other, theirs = first.setdefault((spec.task, spec.is_dense, key), (board, ours))
+                if other is not board and ours != theirs:
+                    wrong[_said(spec.task, key, (other, theirs), (board, ours))] = None
+        for name, method in board.suite.methods.items():
+            other, theirs = rows.setdefault(name, (board, method))
+            if other is not board and method != theirs:
+                wrong[_said("methods", name, (other, theirs), (board, method))] = None
         for record in board.summaries()[0]:
             other, fingerprint = data.setdefault(record.spec.task, (board, record.data_fingerprint))
             if fingerprint != record.data_fingerprint and other is not board:
@@ -173,6 +178,8 @@ def _protocol(spec: RunSpec) -> dict[str, object]:
         for name in PROTOCOL
         if spec.row == spec.criterion or name not in ("scope", "schedule")
     }
+    if spec.row == spec.criterion and inputs_of("pruned", spec.criterion, spec.schedule, spec.scope) == "pruned":
+        settings["calibration_inputs"] = spec.calibration_inputs
     for name in Training.model_fields:
         if not (name == "lr" and spec.tuned.trials):
             settings[f"training.{name}"] = getattr(spec.training, name)

@@ -29,7 +29,7 @@ class Grid:
     nats: tuple[bool, ...]
     """Of each cell, whether its metric counts as a logarithm."""
     left_out: tuple[str, ...]
-    """What is left out, because it is incomplete or not ranked in the table."""
+    """What is left out: incomplete, not ranked in the table, or without a dense score above the floor where others have one."""
     words: Mapping[str, str] = field(default_factory=dict)
     """What each of these methods and cells is called in print."""
 
@@ -43,7 +43,7 @@ def grid_of(table: Table) -> Grid:
     """The grid of a table with methods as rows and tasks in the columns (build_table's default layout).
 
     What the table does not rank is not here either. Methods without any complete cell that is ranked are left out, then columns
-    in which a remaining method has none.
+    in which a remaining method has none, and columns without a dense score above the floor, unless all are.
     """
     if "task" not in table.column_fields:
         raise TableError(f"statistics need the task in the columns, found {', '.join(table.column_fields)}")
@@ -52,20 +52,23 @@ def grid_of(table: Table) -> Grid:
     methods = [(name, cells) for name, cells in rows if any(map(counts, cells))]
     columns = [j for j, line in enumerate(table.columns) if not line.average]
     full = [j for j in columns if methods and all(counts(cells[j]) for _, cells in methods)]
+    dense_rows = [cells for line, cells in zip(table.rows, table.cells, strict=True) if line.dense]
+    dense = {j: _dense([cells[j] for cells in dense_rows]) for j in full}
+    floor = {j: _floor([cells[j] for _, cells in methods]) for j in full}
+    full = [j for j in full if dense[j] > floor[j]] or full
     seeds = {tuple(run.seed for run in cells[j].runs) for _, cells in methods for j in full}
     pooled = len(seeds) != 1
     scores = [[_values(cells[j], pooled) for j in full] for _, cells in methods]
     at = table.column_fields.index("task")
     gone = [name for name, _ in rows if name not in [kept for kept, _ in methods]]
     names = [" ".join(filter(None, table.columns[j].labels)) for j in columns]
-    dense_rows = [cells for line, cells in zip(table.rows, table.cells, strict=True) if line.dense]
     return Grid(
         methods=tuple(name for name, _ in methods),
         cells=tuple(name for j, name in zip(columns, names, strict=True) if j in full),
         tasks=tuple(str(table.columns[j].key[at]) for j in full),
         scores=np.array(scores, dtype=np.float64).reshape(len(methods), len(full), -1 if full else 1),
-        dense=np.array([_dense([cells[j] for cells in dense_rows]) for j in full], dtype=np.float64),
-        floor=np.array([_floor([cells[j] for _, cells in methods]) for j in full], dtype=np.float64),
+        dense=np.array([dense[j] for j in full], dtype=np.float64),
+        floor=np.array([floor[j] for j in full], dtype=np.float64),
         nats=tuple(any(cells[j].metric in LOGARITHMIC for _, cells in methods) for j in full),
         left_out=(*gone, *(name for j, name in zip(columns, names, strict=True) if j not in full)),
         words=_words(

@@ -84,6 +84,8 @@ def write_latex(
     head = [r"% needs \usepackage{booktabs}", *(f"% {line}" for line in _comments(table, trace))]
     if wording is not None and not in_pairs(wording):
         raise TableError("caption: its braces or dollars do not come in pairs")
+    if wording is not None and (bare := re.search("[%#&]", re.sub(r"\\.", "", wording))):
+        raise TableError(f"caption: '{bare[0]}' is a command of LaTeX: write \\{bare[0]}")
     if label is not None and not re.fullmatch(r"[\w:.,+/-]+", label):
         raise TableError(f"label: found {label!r}; expected letters, digits and : . , + / - _, as in tab:glue")
     texts = _Texts(wording, label or f"tab:{slug(table.title, 'results')}")

@@ -16,14 +16,14 @@ from benchmark.report.numbers import rounded
 from benchmark.report.statistics.intervals import LOGARITHMIC, Floats, additive
 
 TEXTS = {
-    "partial": "fewer runs than planned; not ranked",
+    "partial": "fewer runs than planned; not ranked or tested",
     "missed": "a run missed its requested sparsity; not ranked",
     "outcome": "this criterion does not promise an exact sparsity; its measured sparsity differs from the column's; not ranked",
     "floor": "no better than the trivial predictor, the best constant answer on the evaluated split",
     "constant": "at least one run gives every example the same answer",
     "optimistic": "weights selected on the reported split itself: optimistic",
     "gate": "a dense run is too close to the trivial predictor on this task: not ranked, averaged or tested",
-    "bimodal": "the score of each seed: some runs stay at the trivial predictor and others do not, so no mean is given",
+    "bimodal": "the score of each seed: some runs stay at the trivial predictor and others do not, so no mean is given; not ranked",
     "data": "other data than the rest of this task (fingerprints differ): not comparable, not ranked",
     "model": "another start than the rest of this task (model fingerprints differ): not comparable, not ranked",
 }
@@ -134,7 +134,7 @@ def notes(cells: Sequence[Cell], extra: Mapping[str, str] | None = None) -> tupl
 
 def counts(cell: Cell) -> bool:
     """Whether a cell is complete and comparable with its column, so that it is ranked, averaged and tested."""
-    return cell.state == "done" and not UNRANKED & set(cell.marks)
+    return cell.state == "done" and bool(cell.runs) and not UNRANKED & set(cell.marks)
 
 
 def rivals(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell]) -> list[list[int]]:
@@ -154,12 +154,14 @@ def rivals(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell]
 def rank_lines(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell], digits: int) -> list[Cell]:
     """The cells with best and second among rivals, compared as printed so that equal numbers tie.
 
-    Second place needs three rivals, best at least one that is worse.
+    Second place needs three rivals, best at least one that is worse. What is no better than the trivial predictor is neither, nor is
+    a cell of which no mean is given.
     """
     ranked = list(cells)
-    for members in rivals(lines, fields, cells):
+    for rivals_ in rivals(lines, fields, cells):
+        members = [i for i in rivals_ if "bimodal" not in cells[i].marks]
         for i, place in zip(members, _places([cells[i] for i in members], digits), strict=True):
-            ranked[i] = replace(cells[i], rank=place)
+            ranked[i] = replace(cells[i], rank=0 if "floor" in cells[i].marks else place)
     return ranked
 
 

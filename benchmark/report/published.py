@@ -136,7 +136,8 @@ def quoted(table: Table, published: Sequence[Published], records: Sequence[Recor
     """
     if table.row_fields != PAPER["rows"] or table.column_fields != PAPER["columns"]:
         raise PublishedError(
-            "published figures stand in the paper's layout, or in `--layout tasks` in a table of their own"
+            "published figures stand in the paper's layout of one model, or in `--layout tasks` in a table of their own; this "
+            f"table has {', '.join(table.row_fields)} in its rows and {', '.join(table.column_fields)} in its columns"
         )
     shown = {(line.key[0], metric_of(table, j)) for j, line in enumerate(table.columns) if not line.average}
     groups: dict[tuple[Value, str, str], list[Published]] = {}
@@ -146,6 +147,10 @@ def quoted(table: Table, published: Sequence[Published], records: Sequence[Recor
             source = f"{figure.source}, {figure.table}: {figure.model}"
             name = method_of(figure.criterion, "distillation" if figure.distillation else "none")
             groups.setdefault((block, name, source), []).append(figure)
+    if not groups:
+        return replace(
+            table, facts={**table.facts, "Published": "no figure is of a task, metric and sparsity of this table"}
+        )
     sources = list(dict.fromkeys(source for _, _, source in groups))
     kinds = {source: f"quoted {number}" for number, source in enumerate(sources, 1)}
     rows: list[tuple[Line, tuple[Cell, ...]]] = []

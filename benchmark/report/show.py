@@ -55,12 +55,10 @@ def show(cell: Cell, table: Table) -> Shown:
             runs=runs,
             count=f"({cell.n}/{cell.planned})" if cell.state == "partial" else "",
             symbols=symbols,
-            rank=cell.rank,
         )
     count = f"({cell.n}/{cell.planned})" if cell.state == "partial" else ""
     trivial = "floor" in cell.marks
-    rank = 0 if trivial else cell.rank
-    return Shown(number(cell.mean, table.digits), _spread(cell, table), count, symbols, rank=rank, trivial=trivial)
+    return Shown(number(cell.mean, table.digits), _spread(cell, table), count, symbols, rank=cell.rank, trivial=trivial)
 
 
 def symbols_of(marks: Collection[str], table: Table) -> str:

@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from benchmark.report.escape import clean
 from benchmark.report.grid import Grid, grid_of
+from benchmark.report.names import listed
 from benchmark.report.statistics.intervals import Interval
 from benchmark.report.statistics.multiple import (
     critical_difference,
@@ -190,13 +191,18 @@ def remarks_of(summary: Summary) -> list[str]:
     found = [
         f"{gap:.2g} nats on {name}" if nats else f"{gap:.1f} on {name}"
         for name, gap, nats in zip(cells, summary.detectable, grid.nats, strict=True)
-        if np.isfinite(gap)
+        if np.isfinite(gap) and gap > 0
     ]
+    same = [name for name, gap in zip(cells, summary.detectable, strict=True) if gap == 0]
     points = "" if all(grid.nats) else ", in points"
     if found:
         lines.append(
             f"Smallest true difference of two rows{points}, that {grid.seeds} paired seeds would find with power 0.8 "
             f"(two-sided t at {LEVEL:g}, one comparison alone; the median over pairs of rows): {', '.join(found)}."
+        )
+    if same:
+        lines.append(
+            f"On {listed(same)} all rows differ by the same under every seed, which says nothing of what other seeds would find."
         )
     return [*lines, *summary.open_questions]
 
@@ -253,7 +259,10 @@ def _open(grid: Grid, is_relative: bool) -> list[str]:
             "A dense score is missing or not above its floor: scores are pooled as they are, over unlike metrics."
         )
     if grid.left_out:
-        lines.append(f"Left out for being incomplete or not ranked: {', '.join(map(said, grid.left_out))}.")
+        lines.append(
+            "Left out for being incomplete, not ranked, or without a dense score above the floor: "
+            f"{', '.join(map(said, grid.left_out))}."
+        )
     if len(set(grid.tasks)) < len(grid.cells):
         lines.append("Sparsities of one task are not independent cells: p values over cells are somewhat too small.")
     return lines

@@ -19,7 +19,7 @@ from benchmark.report.cells import Cell, make_cell
 from benchmark.report.fields import Slot, TableError, check_axes
 from benchmark.report.layout import Layout, Line, dense_on_rows, lay_out
 from benchmark.report.marks import Note, gated, notes, odd_ones, passes, rank_lines, remarks
-from benchmark.report.names import Names
+from benchmark.report.names import Names, listed
 from benchmark.report.plan import alike, planned, slots_of
 from benchmark.report.statistics.intervals import LOGARITHMIC
 from benchmark.suite.spec import GATE, RunSpec
@@ -159,7 +159,7 @@ def build_table(
         rows=tuple(rows_),
         columns=tuple(columns_),
         cells=tuple(tuple(row) for row in grid),
-        facts=_facts(planned_runs, slots, len(by_id), spread, metric) | _gate_says(slots, gate),
+        facts=_facts(planned_runs, slots, plan, by_id, spread, metric) | _gate_says(slots, gate),
         notes=notes([cell for row in grid for cell in row]),
         spread=spread,
         digits=digits,
@@ -174,11 +174,19 @@ def build_table(
 
 
 def _facts(
-    runs: Sequence[Sequence[RunSpec]], slots: Sequence[Slot], recorded: int, spread: str, metric: str
+    runs: Sequence[Sequence[RunSpec]],
+    slots: Sequence[Slot],
+    plan: Sequence[RunSpec],
+    by_id: Mapping[str, Record],
+    spread: str,
+    metric: str,
 ) -> dict[str, str]:
     used = list({slot.record.id: slot.record for slot in slots if slot.record is not None}.values())
     failed = {slot.spec.id for slot in slots if slot.failure is not None}
-    return describe(runs, used, len(failed), recorded - len(used), spread, metric)
+    shown = {slot.spec.task for slot in slots}
+    without = dict.fromkeys(spec.task for spec in plan if spec.task not in shown)
+    facts = describe(runs, used, len(failed), len(by_id.keys() - {spec.id for spec in plan}), spread, metric)
+    return facts | ({"Without this metric": listed(without)} if without else {})
 
 
 def refuse_incomplete(table: Table) -> None:
@@ -222,13 +230,23 @@ def _gated(layout: Layout, upright: bool, grid: list[list[Cell]], gate: float) -
 
 def _gate_says(slots: Sequence[Slot], gate: float) -> dict[str, str]:
     dense = [slot.record for slot in slots if slot.record is not None and slot.spec.is_dense]
-    if not dense or not gate:
+    if not gate:
         return {}
+    missing = {slot.spec.task for slot in slots if slot.record is None and slot.spec.is_dense}
+    open_ = dict.fromkeys(slot.spec.task for slot in slots if slot.record is not None and slot.spec.task in missing)
+    said = (
+        {"Dense runs": f"some of {listed(open_)} are missing: whether every one passes the gate is not known"}
+        if open_
+        else {}
+    )
+    if not dense:
+        return said
     failing = dict.fromkeys(record.spec.task for record in dense if not passes(record, gate))
     nats = {record.metric in LOGARITHMIC for record in dense}
     margins = {False: f"{gate:g} points above the floor", True: f"{gate / 100:g} nats below the floor of perplexity"}
     rule = f"a task counts where every dense run is at least {' or '.join(margins[kind] for kind in sorted(nats))}"
-    return {"Gate": f"{rule}; {', '.join(failing)} {'does' if len(failing) == 1 else 'do'} not" if failing else rule}
+    rule += f"; {', '.join(failing)} {'does' if len(failing) == 1 else 'do'} not" if failing else ""
+    return said | {"Gate": rule}
 
 
 def _with_averages(

@@ -163,7 +163,7 @@ def _below(table: Table, made: Sequence[Sheet], width: int | None) -> str:
         legend = [f"Marks: {LEGEND.format(best='*', second='+')}"] if table.ranked else []
         return "\n".join(_wrapped([*facts, *legend, *notes], width, "  "))
     runs = [f"Runs: {table.facts['Runs']}"] if "Runs" in table.facts else []
-    shown = ("Left out", "Other settings", "Gates", "Significance")
+    shown = ("Left out", "Without this metric", "Dense runs", "Other settings", "Gates", "Published", "Significance")
     left = [f"{name}: {table.facts[name]}" for name in shown if name in table.facts]
     more = ["How these numbers were made: prunebench table BOARD --notes"]
     lines = [" ".join(sentences), *notes, *runs, *left, *more]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins.labels import LABELS, labelled, letters
@@ -53,7 +53,7 @@ def in_pairs(text: str) -> bool:
 class Label(Strict):
     """What something is called: in plain text, and in LaTeX where that is to differ."""
 
-    text: Annotated[str, Field(min_length=1, max_length=100)]
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
     latex: Annotated[str, Field(max_length=300), AfterValidator(_latex)] = ""
 
 
@@ -64,12 +64,20 @@ def _whole(given: object) -> object:
 Labels = dict[str, Annotated[Label, BeforeValidator(_whole)]]
 
 
-def spelled_as_recorded(labels: Mapping[str, Label], suite: Mapping[str, Any]) -> dict[str, Label]:
-    """The labels by the names in records; ValueError for one that names nothing in the validated fields of `suite`."""
+def spelled_as_recorded(
+    labels: Mapping[str, Label], suite: Mapping[str, Any], replaced: Sequence[str] = ()
+) -> dict[str, Label]:
+    """The labels by the names in records; ValueError for one that names nothing in the validated fields of `suite`.
+
+    Labels of the rows and tasks in `replaced`, which the suite's file has and --set took out, are left out.
+    """
     known = _named(suite)
+    gone = {name for text in replaced for part in (text, *text.split(" + ")) for name in _spellings(part)} - known
     found: dict[str, Label] = {}
     for key, label in labels.items():
         name = next((name for name in _spellings(key) if name in known), None)
+        if name is None and not gone.isdisjoint((*_spellings(key), *_spellings(key.partition(" + ")[0]))):
+            continue
         if name is None:
             meant = _meant(key, suite["tasks"])
             hint = f"it is the label of '{meant}': name that. " if meant else ""

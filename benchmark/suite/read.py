@@ -54,6 +54,7 @@ def load_suite(
     PrunebenchError names file or option, field, value and choices. Relative paths are resolved against the suite's folder first.
     """
     raw = raw_suite(path, changes)
+    replaced = {key: value for key, value in raw_suite(path).items() if key in changes} if changes else {}
     if added and isinstance(raw.get("criteria"), list):
         raw["criteria"] = [*raw["criteria"], *added]
     _locate(raw, path.parent)
@@ -68,7 +69,7 @@ def load_suite(
     if not only_looks():
         _check_task_files(origin, raw)
     try:
-        suite = Suite.model_validate(raw)
+        suite = Suite.model_validate(raw, context=replaced)
         suite.cells()
     except ValidationError as error:
         raise PrunebenchError("\n".join(_explain(origin, item) for item in error.errors())) from error
@@ -115,7 +116,8 @@ def raw_suite(path: Path, changes: Mapping[str, Any] | None = None) -> dict[str,
     found: dict[str, Any] = raw
     for key, value in (changes or {}).items():
         label = key.startswith("labels.")  # what is named may hold dots: a file, or an option's number
-        found = _changed(found, key.split(".", maxsplit=1 if label else -1), value, path)
+        keys = key.split(".", maxsplit=1) if label else re.findall(r"(?:[^.\[]|\[[^\]]*\]?)+", key)
+        found = _changed(found, keys, value, path)
     return found
 
 

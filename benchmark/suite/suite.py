@@ -113,6 +113,8 @@ class Suite(Strict):
                     f"'{name}' is no name for a method: expected words of letters, digits, spaces and . ( ) = % _ -, "
                     "60 characters at most, without '(tuned)' at the end"
                 )
+            if name.lower() in ("none", "best"):
+                raise ValueError(f"'{name}' says something else in options and tables; call the method otherwise")
             if name.lower() == DENSE or name in registry.names("criteria"):
                 raise ValueError(
                     f"'{name}' is a criterion's name; call the method otherwise, for instance '{name} as published'"
@@ -146,10 +148,13 @@ class Suite(Strict):
     @classmethod
     def _patterns(cls, overrides: dict[str, Override], info: ValidationInfo) -> dict[str, Override]:
         tasks = info.data.get("tasks", ())
-        for pattern in overrides:
-            if tasks and not any(matches(task, pattern) for task in tasks):
+        kept = {}
+        for pattern, override in overrides.items():
+            if not tasks or any(matches(task, pattern) for task in tasks):
+                kept[pattern] = override
+            elif not any(matches(task, pattern) for task in _replaced(info, "tasks")):
                 raise ValueError(f"'{pattern}' matches no task of this suite; {choices(pattern, tasks)}")
-        return overrides
+        return kept
 
     @field_validator("labels")
     @classmethod
@@ -157,7 +162,7 @@ class Suite(Strict):
         """The labels by the names in records."""
         if not {"model", "tasks", "criteria", "regularizers"} <= info.data.keys():
             return labels  # something else is wrong, and will be said
-        return spelled_as_recorded(labels, info.data)
+        return spelled_as_recorded(labels, info.data, [*_replaced(info, "criteria"), *_replaced(info, "tasks")])
 
     @model_validator(mode="after")
     def _bounded(self) -> "Suite":
@@ -246,7 +251,7 @@ class Suite(Strict):
             selection=self.selection,
             heldout=self._kept_aside,
             call_point=self.call_point,
-            calibration_inputs=_inputs(inputs, criterion, schedule, scope),
+            calibration_inputs=inputs_of(inputs, criterion, schedule, scope),
             precision=self.precision,
             training=training,
             plugins=plugins_of(task, criterion, regularizer, schedule),
@@ -276,7 +281,7 @@ class Suite(Strict):
         return HELDOUT if needed else 0.0
 
 
-def _inputs(asked: Inputs | None, criterion: str, schedule: str, scope: str) -> Inputs:
+def inputs_of(asked: Inputs | None, criterion: str, schedule: str, scope: str) -> Inputs:
     """`dense` wherever the question does not arise, so that the ids of such cells know nothing of it."""
     if asked == "dense" or schedule.partition("[")[0] != "one_shot" or not parse_scope(scope).settles_each:
         return "dense"
@@ -284,6 +289,12 @@ def _inputs(asked: Inputs | None, criterion: str, schedule: str, scope: str) -> 
         plugin: Criterion = registry.configure("criteria", criterion)
         return "pruned" if plugin.overrides("observe_inputs") else "dense"
     return asked or "dense"  # a plugin's file may not be run here, and its cells have the same ids everywhere
+
+
+def _replaced(info: ValidationInfo, field: str) -> list[str]:
+    """What the suite's file has in a list of which --set gives another: what the file says of it still holds, and of nothing."""
+    given = (info.context or {}).get(field)
+    return [text for text in given if isinstance(text, str)] if isinstance(given, list) else []
 
 
 def matches(text: str, pattern: str) -> bool:

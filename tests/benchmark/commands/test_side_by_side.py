@@ -70,3 +70,30 @@ def test_boards_of_other_protocols_are_not_mixed(tmp_path: Path, second: dict[st
         tables_text(boards, "text", View())
     assert f"glue/sst2, {named}" in str(caught.value)
     assert str(tmp_path / "b") in str(caught.value)
+
+
+def test_a_method_is_the_same_on_all_boards(tmp_path: Path) -> None:
+    """Also where no task stands on two of them, for its name is one row."""
+    early = {"criterion": "magnitude", "schedule": "one_shot[at=0.1]"}
+    late = early | {"schedule": "one_shot[at=0.9]"}
+    boards = [
+        board(tmp_path / f"{k}", criteria=["early"], methods={"early": method}, tasks=[task])
+        for k, (method, task) in enumerate([(early, "glue/sst2"), (late, "glue/rte"), (early, "glue/rte")])
+    ]
+    with pytest.raises(PrunebenchError, match=r"methods, early: .*at=0\.1.* in .*at=0\.9"):
+        tables_text(boards[:2], "text", View())
+    assert "early" in tables_text([boards[0], boards[2]], "text", View()).lower()
+
+
+@pytest.mark.parametrize(("inputs", "apart"), [(("dense", "pruned"), True), (("pruned", "pruned"), False)])
+def test_calibration_inputs_are_part_of_the_protocol(tmp_path: Path, inputs: tuple[str, str], apart: bool) -> None:
+    once = {"schedule": "one_shot", "scope": "row", "training": {"steps": 0}, "tasks": ["lm/wikitext2"]}
+    boards = [
+        board(tmp_path / name, criteria=["magnitude", name], calibration_inputs=given, **once)
+        for name, given in zip(("wanda", "sparsegpt"), inputs, strict=True)
+    ]
+    if apart:
+        with pytest.raises(PrunebenchError, match=r"lm/wikitext2, calibration_inputs: dense in .*, pruned in"):
+            tables_text(boards, "text", View())
+    else:
+        assert "SparseGPT" in tables_text(boards, "text", View())

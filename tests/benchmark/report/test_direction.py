@@ -44,8 +44,10 @@ def record(
     return Record(**(values | {"metrics": {"perplexity": score}} | changes))
 
 
-def scored(scores: Mapping[str, float], dense: float = 20.0, **options: Any) -> Table:
-    records = [record("dense", dense, sparsity=0.0), *(record(name, score) for name, score in scores.items())]
+def scored(scores: Mapping[str, float], dense: float = 20.0, floor: float = 500.0, **options: Any) -> Table:
+    floors = {"perplexity": floor}
+    records = [record("dense", dense, sparsity=0.0, floor=floors)]
+    records += [record(name, score, floor=floors) for name, score in scores.items()]
     return build_table(records, [made.spec for made in records], **options)
 
 
@@ -68,8 +70,33 @@ def test_the_smallest_is_best_and_the_next_second() -> None:
     ],
 )
 def test_numbers_that_print_alike_tie(scores: dict[str, float], expected: list[int]) -> None:
-    found = ranks(scored(scores))
+    found = ranks(scored(scores, floor=1e10))
     assert [found[name] for name in scores] == expected
+
+
+def test_what_is_at_the_floor_is_neither_best_nor_second() -> None:
+    assert set(ranks(scored({"magnitude": 600.0, "wanda": 700.0, "random": 800.0})).values()) == {0}
+    assert ranks(scored({"magnitude": 40.0, "wanda": 700.0, "random": 800.0})) == {
+        "dense": 0, "magnitude": 1, "wanda": 0, "random": 0
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("less_is_better", [True, False])
+def test_an_average_over_a_cell_that_was_never_planned_is_not_ranked(less_is_better: bool) -> None:
+    """The dash of a row that one of the tasks does not have was the best of an average perplexity."""
+    make = (
+        record
+        if less_is_better
+        else lambda name, score, **options: make_record(
+            make_spec(name, 0.5, task=options["task"].replace("lm/", "glue/")), 100 - score
+        )
+    )
+    tasks = {"a": ("lm/rte", "lm/qnli"), "b": ("lm/rte", "lm/qnli"), "c": ("lm/rte",)}
+    scores = {"a": 20.0, "b": 30.0, "c": 25.0}
+    found = [make(name, scores[name], task=task) for name, has in tasks.items() for task in has]
+    table = build_table(found, [one.spec for one in found], average=True)
+    assert [row[-1].rank for row in table.cells] == [1, 0, 0]
+    assert table.cells[2][-1].text == "incomplete"
 
 
 def test_worse_than_the_floor_is_marked_and_better_is_not() -> None:

@@ -186,3 +186,22 @@ def test_passes_are_over_rows_where_an_example_has_several(task: str, epochs: fl
     record = structs.replace(made, cost=structs.replace(made.cost, epochs=epochs))
     said = build_table([record]).facts["Epochs"]
     assert said.partition(" ")[0] == ("0.076" if epochs else "5.1" if task == "glue/rte" else "passes")
+
+
+def test_a_missing_dense_run_leaves_the_gate_open() -> None:
+    found = records("glue/rte", (90.0, 91.0), a=(70.0, 71.0)) + records("squad", (88.0, 89.0), a=(72.0, 73.0))
+    specs = [record.spec for record in found]
+    assert "Dense runs" not in build_table(found, specs).facts
+    rest = [
+        record for record in found if not (record.spec.is_dense and record.spec.seed and record.spec.task == "squad")
+    ]
+    said = "some of squad are missing: whether every one passes the gate is not known"
+    assert build_table(rest, specs).facts["Dense runs"] == said
+    assert f"Dense runs: {said}" in render(build_table(rest, specs), "text")
+
+
+def test_tasks_without_a_metric_are_named() -> None:
+    found = records("glue/rte", (90.0,), a=(70.0,)) + records("squad", (88.0,), a=(72.0,))
+    facts = build_table(found, [record.spec for record in found], metric="f1").facts
+    assert facts["Without this metric"] == "glue/rte"
+    assert "Left out" not in facts

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as changed
 
+from benchmark.report.fields import TableError
 from benchmark.report.names import Names
 from benchmark.report.render import render
 from benchmark.report.sheet import sheets
@@ -174,3 +175,12 @@ def test_all_of_it_compiles_in_a_column(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:]
     assert not re.search(r"Overfull|too large|undefined", done.stdout)
+
+
+@pytest.mark.parametrize("wording", ["Scores at 80 % sparsity", "Ours & theirs", "Table #1"])
+def test_a_caption_with_a_bare_command_of_latex_is_refused(wording: str) -> None:
+    bare = next(sign for sign in "%&#" if sign in wording)
+    with pytest.raises(TableError, match=rf"caption: '{bare}' is a command of LaTeX: write \\{bare}"):
+        render(board(), "latex", wording=wording)
+    escaped = wording.replace(bare, f"\\{bare}")
+    assert rf"\caption{{{escaped}}}" in render(board(), "latex", wording=escaped)

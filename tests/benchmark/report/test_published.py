@@ -136,3 +136,9 @@ def test_quoted_figures_are_no_rivals() -> None:
 def test_nothing_is_said_of_a_gate_where_nothing_is_ranked() -> None:
     specs, records = make_board()
     assert not [name for name in published_table([figure()], records, specs).facts if "gate" in name.lower()]
+
+
+def test_where_no_figure_concerns_a_table_it_says_so() -> None:
+    records = [make_record(make_spec("magnitude", 0.5))]
+    table = quoted(build_table(records, rows=PAPER["rows"], columns=PAPER["columns"]), [figure()], records)
+    assert table.facts["Published"] == "no figure is of a task, metric and sparsity of this table"

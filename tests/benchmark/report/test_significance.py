@@ -124,7 +124,13 @@ def test_summary_text_names_every_method_and_what_stays_open() -> None:
     found = summarize(build_table(records, specs), resamples=50)
     assert found is not None
     text = summary_text(found)
-    for part in ("PINS", "1.00 [1.00, 1.00]", "Friedman p", "not independent", "in points, that 2 paired seeds"):
+    for part in (
+        "PINS",
+        "1.00 [1.00, 1.00]",
+        "Friedman p",
+        "not independent",
+        "all rows differ by the same under every seed",
+    ):
         assert part in text
 
 
@@ -142,7 +148,7 @@ def test_the_summary_has_the_names_of_papers_and_lines_of_the_width() -> None:
     for part in (
         "PINS (signed)",
         "RTE (Acc.) at 50 %",
-        "Left out for being incomplete or not ranked: SQuAD (F1) at 80 %.",
+        "without a dense score above the floor: SQuAD (F1) at 80 %.",
     ):
         assert part in flat
     assert "Size" not in flat
@@ -260,12 +266,57 @@ def test_statistics_leave_out_what_the_table_does_not_rank(change: dict[str, Any
     grid = grid_of(build_table(records))
     assert grid.methods == ("a", "b", "c")
     assert grid.left_out == ("odd",)
-    assert "not ranked: odd." in summary_text(summarize(build_table(records), resamples=20))  # type: ignore[arg-type]
+    assert "above the floor: odd." in summary_text(summarize(build_table(records), resamples=20))  # type: ignore[arg-type]
     records.append(make_record(make_spec("odd", 0.5), 99.0))
     records += [make_record(make_spec(name, 0.5), 80.0) for name in ("a", "b", "c")]
     grid = grid_of(build_table(records))
     assert grid.methods == ("a", "b", "c", "odd")
     assert grid.left_out == ("glue/rte (accuracy) 0.8",)
+
+
+def untested(records: list[Record], against: str) -> str:
+    """What is said of significance."""
+    table = build_table(records)
+    found = compare(table, records, outcomes, aggregate, against=against, resamples=50)  # type: ignore[arg-type]
+    return with_significance(table, found, against).facts["Significance"]
+
+
+def test_where_nothing_is_tested_it_is_said() -> None:
+    rte = three({"a": 80.0, "b": 65.0})
+    squad = [make_record(make_spec(name, task="squad"), 70.0) for name in ("a", "c")]
+    said = untested(rte + squad, "b")
+    assert said.startswith("one family of 1 cells")
+    assert (
+        "; nothing was tested on squad (f1) 0.8, which takes two complete rows that are ranked, b among them," in said
+    )
+    assert "nothing was tested" not in untested(rte + squad, "a")
+    assert untested(rte[:1], "best").startswith("nothing was tested on glue/rte (accuracy) 0.8, which takes two")
+
+
+@pytest.mark.parametrize(("items", "tested"), [(4, False), (19, False), (20, True)])
+def test_few_items_are_not_tested(items: int, tested: bool) -> None:
+    records = three({"a": 100.0, "b": 0.0})
+    table = build_table(records)
+
+    def few(record: Record) -> Outcomes:
+        return {"correct": np.arange(items) < round(items * record.score / 100)}
+
+    found = compare(table, records, few, aggregate, against="a", resamples=50)  # type: ignore[arg-type]
+    assert bool(found) is tested
+    assert ("20 test items" in with_significance(table, found, "a").facts["Significance"]) is not tested
+
+
+def test_a_task_without_a_dense_score_is_left_out_and_the_others_keep_their_unit() -> None:
+    specs, records = make_board()
+    whole = summarize(build_table(records, specs), resamples=20)
+    rest = [record for record in records if not (record.spec.is_dense and record.spec.task == "squad")]
+    found = summarize(build_table(rest, specs), resamples=20)
+    assert whole is not None
+    assert found is not None
+    assert whole.is_relative
+    assert found.is_relative
+    assert set(found.grid.tasks) == {"glue/rte"}
+    assert found.grid.left_out == ("squad (f1) 0.5", "squad (f1) 0.8")
 
 
 @pytest.mark.parametrize("order", [("self_regularization", "none"), ("none", "self_regularization")])

@@ -102,8 +102,43 @@ def test_what_the_file_says_wrong_is_not_laid_at_set(tmp_path: Path) -> None:
         "suite.yaml with --set training.lr: seeds.0: found -1"
     )
     assert refusal(tmp_path, wrong).startswith("suite.yaml: seeds.0: found -1")
-    told = refusal(tmp_path, BASE + "overrides: {glue/cola: {scope: layer}}", "tasks=[glue/rte]")
-    assert told.startswith("suite.yaml with --set tasks: overrides: 'glue/cola' matches no task")
+    told = refusal(tmp_path, BASE + "overrides: {glue/qqp: {scope: layer}}", "tasks=[glue/rte]")
+    assert told.startswith("suite.yaml with --set tasks: overrides: 'glue/qqp' matches no task")
+
+
+@pytest.mark.parametrize(
+    ("more", "change"),
+    [
+        ("overrides: {glue/cola: {scope: layer}}", "tasks=[glue/rte]"),
+        ("overrides: {'glue/c*': {scope: layer}}", "tasks=[glue/rte]"),
+        ("labels: {principled: Ours}", "criteria=[magnitude]"),
+        ("labels: {glue/cola: Grammar}", "tasks=[glue/rte]"),
+        ("regularizers: [none, distillation]\nlabels: {principled + distillation: Ours}", "criteria=[magnitude]"),
+    ],
+)
+def test_what_the_file_says_of_rows_and_tasks_that_set_takes_out_is_left_out(
+    tmp_path: Path, more: str, change: str
+) -> None:
+    suite = read(tmp_path, f"{BASE}{more}", change)
+    assert (suite.labels, suite.overrides) == ({}, {})
+    with pytest.raises(PrunebenchError):
+        read(tmp_path, f"{BASE}labels: {{taylor: T}}", change)
+
+
+def test_a_key_of_set_has_dots_in_brackets(tmp_path: Path) -> None:
+    text = BASE.replace("[glue/rte, glue/cola]", "['lm[path=a.txt]']")
+    suite = read(tmp_path, text, "overrides.lm[path=a.txt].training.max_length=64")
+    assert suite.overrides["lm[path=a.txt]"].training.max_length == 64
+
+
+@pytest.mark.parametrize("name", ["none", "best", "Best", "dense", "magnitude"])
+def test_a_method_is_not_called_what_says_something_else(tmp_path: Path, name: str) -> None:
+    assert f"'{name}'" in refusal(tmp_path, f"{BASE}methods: {{{name}: {{criterion: magnitude, scope: layer}}}}")
+
+
+@pytest.mark.parametrize("label", ["''", "' '", "{text: ' '}"])
+def test_a_label_has_letters(tmp_path: Path, label: str) -> None:
+    assert "labels.magnitude" in refusal(tmp_path, f"{BASE}labels: {{magnitude: {label}}}")
 
 
 @pytest.mark.parametrize(
