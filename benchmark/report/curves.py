@@ -12,7 +12,7 @@ from benchmark.report.figures.cost import cost_figure
 from benchmark.report.figures.layers import has_layers, layer_figure
 from benchmark.report.figures.ranks import rank_figure
 from benchmark.report.figures.score import score_figure
-from benchmark.report.figures.series import METHOD, Board, board_of
+from benchmark.report.figures.series import Board, board_of
 from benchmark.report.figures.style import FORMATS, WIDTHS, lettering, save
 from benchmark.report.figures.training import has_curves, training_figure
 from benchmark.report.filenames import file_names
@@ -72,7 +72,7 @@ def figures(
     if any(board.cells.values()):
         yield "score-sparsity", "Score against sparsity", partial(score_figure, board, width=width)
         yield "score-cost", "Score against time", partial(cost_figure, board, width=width)
-    found = summary or summarize(build_table(records, specs, rows=METHOD, gate=gate))
+    found = summary or summarize(build_table(records, specs, gate=gate))
     if found is not None and len(found.grid.methods) > 2:
         yield "ranks", "Mean ranks and critical difference", partial(rank_figure, found, names, width)
     yield from _by_task(board, training, width)

@@ -22,7 +22,7 @@ from benchmark.report.layout import Line, dense_on_rows, method_name
 from benchmark.report.marks import TEXTS, better, notes, rivals
 from benchmark.report.names import listed
 from benchmark.report.statistics.intervals import Floats, additive
-from benchmark.report.statistics.multiple import against_the_best, step_down, studentised
+from benchmark.report.statistics.multiple import LEVEL, against_the_best, step_down, studentised
 from benchmark.report.statistics.paired import Difference, Outcomes, difference, same_items
 from benchmark.report.statistics.resampling import bootstrap
 from benchmark.report.table import Table, transposed
@@ -153,9 +153,7 @@ def _methods(lines: Sequence[Line], fields: Sequence[str]) -> list[str]:
     ]
 
 
-def with_significance(
-    table: Table, comparisons: Sequence[Comparison], against: str = "best", level: float = 0.05
-) -> Table:
+def with_significance(table: Table, comparisons: Sequence[Comparison], against: str = "best") -> Table:
     """The table with a mark on every cell that may be the best of its column, or that differs from the reference.
 
     The fact `Significance` states the family, how many of it were decided, and where nothing was tested; where so few resamples were
@@ -167,7 +165,7 @@ def with_significance(
     if not comparisons:
         return replace(table, facts={**table.facts, "Significance": untested})
     first = comparisons[0]
-    how = f"(paired bootstrap over the test items, {first.resamples} draws; step-down max-T, level {level:g})"
+    how = f"(paired bootstrap over the test items, {first.resamples} draws; step-down max-T, level {LEVEL:g})"
     unmarked = (
         "a cell below the best without it is worse on items like these, for these trained models, if it was tested: averages and "
         "incomplete cells are not"
@@ -177,29 +175,29 @@ def with_significance(
         "above": f"better than {row} {how}",
         "below": f"worse than {row} {how}",
     }
-    reachable = first.smallest_p < level
+    reachable = first.smallest_p < LEVEL
     cells = [list(row) for row in table.cells]
     for comparison in comparisons if reachable else ():
         i, j = comparison.place
-        kind = _kind(cells[i][j], comparison, against, level)
+        kind = _kind(cells[i][j], comparison, against)
         if kind:
             cells[i][j] = replace(cells[i][j], marks=(*cells[i][j].marks, kind))
     flat = [cell for row in cells for cell in row]
     kept = {note.kind: note.text for note in table.notes if note.kind not in TEXTS}
-    said = _family(comparisons, row, level, reachable) + (f"; {untested}" if untested else "")
+    said = _family(comparisons, row, reachable) + (f"; {untested}" if untested else "")
     facts = {**table.facts, "Significance": said}
     return replace(table, cells=tuple(map(tuple, cells)), notes=notes(flat, kept | texts), facts=facts)
 
 
-def _family(comparisons: Sequence[Comparison], against: str, level: float, reachable: bool) -> str:
+def _family(comparisons: Sequence[Comparison], against: str, reachable: bool) -> str:
     first = comparisons[0]
     tested = "is it worse than any other row of its column" if against == "best" else f"does it differ from {against}"
     asked = f"one family of {first.family} cells, of each: {tested}"
     if not reachable:
         return f"{asked}; {first.resamples} draws cannot go below p = {first.smallest_p:.3g}, so nothing is marked"
-    decided = sum(comparison.p_adjusted < level for comparison in comparisons)
+    decided = sum(comparison.p_adjusted < LEVEL for comparison in comparisons)
     return (
-        f"{asked}; {decided} are at level {level:g}, for the family as a whole. This speaks of these trained models on other "
+        f"{asked}; {decided} are at level {LEVEL:g}, for the family as a whole. This speaks of these trained models on other "
         "items, not of other seeds"
     )
 
@@ -218,8 +216,8 @@ def _untested(table: Table, comparisons: Sequence[Comparison], against: str) -> 
     return f"nothing was tested on {listed(left)}, which takes two complete rows that are ranked{among}, and {FEWEST} test items"
 
 
-def _kind(cell: Cell, comparison: Comparison, against: str, level: float) -> str:
-    separable = comparison.p_adjusted < level
+def _kind(cell: Cell, comparison: Comparison, against: str) -> str:
+    separable = comparison.p_adjusted < LEVEL
     if against == "best":
         return "" if separable else "tied"
     if not separable:

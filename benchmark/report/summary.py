@@ -13,6 +13,7 @@ from benchmark.report.grid import Grid, grid_of
 from benchmark.report.names import listed
 from benchmark.report.statistics.intervals import Interval
 from benchmark.report.statistics.multiple import (
+    LEVEL,
     critical_difference,
     friedman,
     holm,
@@ -30,7 +31,6 @@ from benchmark.report.statistics.ranks import RankIntervals, rank_intervals
 from benchmark.report.statistics.seeds import cautions, minimum_detectable_difference, paired_sd, smallest_p
 from benchmark.report.table import Table
 
-LEVEL = 0.05
 FEW = 2
 """Methods below which nothing is compared."""
 

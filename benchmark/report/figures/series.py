@@ -15,8 +15,6 @@ from benchmark.report.statistics.intervals import Interval
 from benchmark.report.table import build_table
 from benchmark.suite.spec import DENSE, GATE, RunSpec
 
-METHOD = ("criterion", "regularizer")
-
 NOT_PERCENT = frozenset(
     {
         "matthews_correlation",
@@ -107,7 +105,7 @@ def board_of(
     gate: float = GATE,
 ) -> Board:
     """The cells that have runs, by task, method and sparsity; `gate` is the suite's."""
-    table = build_table(records, specs, rows=METHOD, columns=("task", "sparsity"), gate=gate)
+    table = build_table(records, specs, gate=gate)
     cells: dict[str, dict[str, dict[float, Cell]]] = {str(line.key[0]): {} for line in table.columns}
     dense: dict[str, Cell] = {}
     for line, row in zip(table.rows, table.cells, strict=True):

@@ -14,7 +14,8 @@ import numpy as np
 from benchmark.report import words
 from benchmark.report.layout import method_name
 from benchmark.report.names import Names, listed
-from benchmark.report.summary import LEVEL, Summary
+from benchmark.report.statistics.multiple import LEVEL
+from benchmark.report.summary import Summary
 from benchmark.report.table import Table
 
 if TYPE_CHECKING:

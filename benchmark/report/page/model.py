@@ -50,8 +50,6 @@ class PageBoard:
         return build_table(
             self.records,
             self.specs,
-            rows=("criterion", "regularizer"),
-            columns=("task", "sparsity"),
             average=True,
             names=self.names,
             title=self.title,

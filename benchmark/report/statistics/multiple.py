@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike
 from benchmark.report.statistics.intervals import Floats
 from benchmark.report.statistics.paired import StatisticsError
 
+LEVEL = 0.05
+"""The level of every test that tables, statistics and pages report."""
+
 
 class Signed(NamedTuple):
     """Median difference over cells, cells that differ at all, and the two-sided p value."""
@@ -125,7 +128,7 @@ def smallest_friedman_p(methods: int, cells: int) -> float:
     return float(stats.chi2.sf(cells * (methods - 1), methods - 1))
 
 
-def critical_difference(methods: int, cells: int, level: float = 0.05) -> float:
+def critical_difference(methods: int, cells: int, level: float = LEVEL) -> float:
     """Mean ranks closer than this are not separable: q_level sqrt(k (k + 1) / (6 N)), q the studentized range / sqrt 2."""
     from scipy import stats
 

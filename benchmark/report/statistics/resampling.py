@@ -15,7 +15,7 @@ from benchmark.report.statistics.paired import Outcomes, Score
 
 CELLS = 4_000_000
 """Counts held in memory at once."""
-LARGEST = 100.0
+MOST_NATS = 100.0
 """Mean negative log-likelihood at which perplexity is cut, as in tasks/lm.py; `by_sums` compares with the task's own metric."""
 CHECKED = 3
 """Samples on which a product has to give what the task's own metric gives, before it is used."""
@@ -147,7 +147,7 @@ def _perplexity(outcomes: Outcomes, metric: str) -> Sums | None:
     if metric != "perplexity" or not {"nll", "tokens"} <= outcomes.keys():
         return None
     columns = np.stack([outcomes["nll"], outcomes["tokens"]], axis=1).astype(np.float64)
-    return Sums(columns, lambda sums: np.asarray(np.exp(np.minimum(sums[:, 0] / sums[:, 1], LARGEST))))
+    return Sums(columns, lambda sums: np.asarray(np.exp(np.minimum(sums[:, 0] / sums[:, 1], MOST_NATS))))
 
 
 def _mean(outcomes: Outcomes, metric: str) -> Sums | None:
