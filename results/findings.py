@@ -65,7 +65,11 @@ BUDGETS = {
     "conll2003": {f"{steps} steps": f"minilm-conll-{steps}" for steps in (150, 600)},
 }
 """Boards that differ in their budget alone, by task."""
+ALL_BUDGETS = tuple(board for boards in BUDGETS.values() for board in boards.values())
 MRPC = "minilm-mrpc"
+DATA_TO_TEXT = {"E2E": "gpt-e2e-100", "WebNLG 2017": "gpt-webnlg-100"}
+ENCODERS = {"SQuAD": "minilm-squad-600", "CoNLL-2003": "minilm-conll-600"}
+"""Boards of several tasks under one protocol, one board a task, by the head of its column; the first has the rows that are shown."""
 REGULARIZED = ("minilm-sst2", "minilm-stsb")
 """Their plain rows are those of minilm-glue."""
 RESAMPLES = 1000
@@ -353,10 +357,10 @@ def beside(first: str, columns: dict[str, str], family: tuple[str, ...]) -> str:
     return tabulate(rows, head, "pipe", disable_numparse=True)
 
 
-def budget(task: str) -> str:
-    """The rows at several budgets, and what principled is better than each by: one family over both tasks."""
-    columns = {f"{label} ({epochs(board):.2g} epochs)": board for label, board in BUDGETS[task].items()}
-    return beside("principled", columns, tuple(board for boards in BUDGETS.values() for board in boards.values()))
+def with_epochs(boards: dict[str, str], family: tuple[str, ...] = ()) -> str:
+    """The rows of boards side by side, and what principled is better than each by: one family over them, or over those of `family`."""
+    columns = {f"{label} ({epochs(board):.2g} epochs)": board for label, board in boards.items()}
+    return beside("principled", columns, family or tuple(boards.values()))
 
 
 def epochs(board: str) -> float:
@@ -500,8 +504,10 @@ def table(name: str) -> str:
 
 WHOLE: dict[str, Callable[[], str]] = {
     "best-of-dev": best_of_dev,
-    "budget-sst2": partial(budget, "glue/sst2"),
-    "budget-conll": partial(budget, "conll2003"),
+    "budget-sst2": partial(with_epochs, BUDGETS["glue/sst2"], ALL_BUDGETS),
+    "budget-conll": partial(with_epochs, BUDGETS["conll2003"], ALL_BUDGETS),
+    "data-to-text": partial(with_epochs, DATA_TO_TEXT),
+    "encoders": partial(with_epochs, ENCODERS),
     "family": family,
     "fidelity": fidelity,
     "headline": headline,

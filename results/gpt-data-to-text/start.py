@@ -1,4 +1,5 @@
-"""The dense starts of this board and of gpt-webnlg: small GPT-2s trained from nothing on the training texts of a task.
+"""The dense starts of this board and of gpt-webnlg, gpt-e2e-100 and gpt-webnlg-100: small GPT-2s trained from nothing on the training
+texts of a task.
 
     python results/gpt-data-to-text/start.py e2e|webnlg/2017 DATA FOLDER
 
