@@ -8,7 +8,7 @@ import pytest
 from benchmark.board.board import Board
 from benchmark.commands.views import View, comparison, tables_text
 from benchmark.errors import PrunebenchError
-from tests.benchmark.boards import TINY, make_board
+from tests.benchmark.boards import TINY, finish, make_board
 
 
 def board(folder: Path, **changes: Any) -> Board:
@@ -97,3 +97,16 @@ def test_calibration_inputs_are_part_of_the_protocol(tmp_path: Path, inputs: tup
             tables_text(boards, "text", View())
     else:
         assert "SparseGPT" in tables_text(boards, "text", View())
+
+
+@pytest.mark.parametrize(("only", "said"), [((), True), (("glue/sst2",), False), (("squad",), True)])
+def test_what_differs_from_quoted_figures_is_told_of_shown_tasks_alone(
+    tmp_path: Path, only: tuple[str, ...], said: bool
+) -> None:
+    training = {name: value for name, value in TINY["training"].items() if name != "eval_examples"}
+    few = {"squad": {"training": {"eval_examples": 8}}}
+    made = board(tmp_path / "a", tasks=["glue/sst2", "squad"], sparsities=[0.9], training=training, overrides=few)
+    finish(made)
+    out = tables_text([made], "text", View(published=True, only=only))
+    assert "quoted from" in out
+    assert ("split sampled" in out) is said
