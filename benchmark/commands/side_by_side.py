@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tasks.base import Task
 
 PROTOCOL = ("data", "selection", "heldout", "schedule", "scope", "call_point", "precision")
-"""Settings that boards must share for a task, beside the budget and the data themselves, and what calibrated rows are shown."""
+"""Settings that boards must share for a task, beside the budget and the data themselves."""
 
 
 def shown(board: Board, whole: bool = False) -> list[Record]:
@@ -171,7 +171,8 @@ def _comparable(boards: Sequence[Board]) -> None:
 
 
 def _protocol(spec: RunSpec) -> dict[str, object]:
-    """Settings that must be equal, without a tuned row's learning rate and a method's scope and schedule."""
+    """Settings that must be equal, without a tuned row's learning rate and a method's scope and schedule; calibration inputs where
+    the row is calibrated on them."""
     recorded = spec.recorded()
     settings: dict[str, object] = {
         name: getattr(recorded, name)

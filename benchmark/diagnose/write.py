@@ -24,7 +24,10 @@ ENDINGS = {"markdown": "md", "csv": "csv", "json": "json"}
 
 def tables(board: Board, cells: Sequence[RunSpec]) -> Iterator[tuple[str, Table]]:
     """(name, table) of all that was diagnosed on `cells`, or can be read from their records and kept weights."""
-    found, called, files = diagnoses(board, list(cells)), names_of(board.suite), _files(board)
+    found, called = diagnoses(board, list(cells)), names_of(board.suite)
+    wanted = {spec.id for spec in cells}
+    records = [record for record in board.records()[0] if record.id in wanted]
+    files = _files(board, [*(one.spec for one in found), *(record.spec for record in records)])
 
     def named(table: Table, *about: str) -> Table:
         return replace(table, title=", ".join([table.title, *about]), names=called)
@@ -34,17 +37,15 @@ def tables(board: Board, cells: Sequence[RunSpec]) -> Iterator[tuple[str, Table]
             yield name, named(made)
     for task, table in correlation_tables(found).items():
         yield f"correlation-{files[task]}", named(table, called.task(task))
-    wanted = {spec.id for spec in cells}
-    records = [record for record in board.records()[0] if record.id in wanted]
     for (task, sparsity), table in overlap_tables(board, records).items():
         yield f"overlap-{files[task]}-{sparsity:g}", named(table, called.task(task), percent(sparsity))
     for (task, sparsity), table in layer_tables(records).items():
         yield f"layers-{files[task]}-{sparsity:g}", named(table, called.task(task), percent(sparsity))
 
 
-def _files(board: Board) -> dict[str, str]:
-    """What files of each task are called."""
-    return file_names([*board.suite.tasks, *(record.spec.task for record in board.records()[0])])
+def _files(board: Board, specs: Sequence[RunSpec]) -> dict[str, str]:
+    """What files of each task are called: those of the board, and of `specs`, which may spell them otherwise."""
+    return file_names([*board.suite.tasks, *(spec.task for spec in specs)])
 
 
 def write_all(board: Board, made: Sequence[tuple[str, Table]], cells: Sequence[RunSpec], format: str) -> list[Path]:
@@ -54,7 +55,8 @@ def write_all(board: Board, made: Sequence[tuple[str, Table]], cells: Sequence[R
         for kind, ending in ENDINGS.items():
             paths.append(folder / f"{name}.{ending}")
             write_text(paths[-1], render(table, kind))
-    for name, figure in figures(diagnoses(board, list(cells)), _files(board), names_of(board.suite)):
+    found = diagnoses(board, list(cells))
+    for name, figure in figures(found, _files(board, [one.spec for one in found]), names_of(board.suite)):
         paths.append(save(figure, folder / f"{name}.{format}"))
     return paths
 

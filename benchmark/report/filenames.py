@@ -1,4 +1,4 @@
-"""Names of files and of labels for what a board calls its tasks, rows and titles: small letters, digits and dashes."""
+"""Names of files, and keys of LaTeX labels, made from names of tasks, rows, boards and devices: small letters, digits and dashes."""
 
 import re
 from collections.abc import Iterable

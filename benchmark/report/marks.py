@@ -158,8 +158,8 @@ def rank_lines(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[C
     a cell of which no mean is given.
     """
     ranked = list(cells)
-    for rivals_ in rivals(lines, fields, cells):
-        members = [i for i in rivals_ if "bimodal" not in cells[i].marks]
+    for group in rivals(lines, fields, cells):
+        members = [i for i in group if "bimodal" not in cells[i].marks]
         for i, place in zip(members, _places([cells[i] for i in members], digits), strict=True):
             ranked[i] = replace(cells[i], rank=0 if "floor" in cells[i].marks else place)
     return ranked

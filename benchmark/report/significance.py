@@ -28,7 +28,7 @@ from benchmark.report.statistics.resampling import bootstrap
 from benchmark.report.table import Table, transposed
 
 FEWEST = 20
-"""Test items below which nothing is tested: a bootstrap of fewer calls equal rows different too often (one time in ten of 4 to 10)."""
+"""Test items below which nothing is tested: a bootstrap of so few marks equal rows too often."""
 RESAMPLES = 4000
 """Bootstrap samples; the error of a p near 0.05 is then 0.003."""
 
@@ -122,8 +122,8 @@ def compare(
 
 
 def reference_row(table: Table, against: str) -> str:
-    """The row that `against` names by its spelling in records, by its label, or by how the spelling of no other row begins, as
-    records spell it; `best` is itself.
+    """The row that `against` names, as records spell it; `best` is itself. A row is named by that spelling, by its label, or by the
+    beginning of its spelling where no other row begins so.
 
     TableError names the choices, with the label of each.
     """
@@ -213,7 +213,9 @@ def _untested(table: Table, comparisons: Sequence[Comparison], against: str) -> 
     if not (left := [where for where in dict.fromkeys(wheres) if where not in tested]):
         return ""
     among = "" if against == "best" else f", {against} among them"
-    return f"nothing was tested on {listed(left)}, which takes two complete rows that are ranked{among}, and {FEWEST} test items"
+    return (
+        f"nothing was tested on {listed(left)}: a test takes two complete, ranked rows{among}, and {FEWEST} test items"
+    )
 
 
 def _kind(cell: Cell, comparison: Comparison, against: str) -> str:

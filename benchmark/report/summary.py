@@ -202,7 +202,7 @@ def remarks_of(summary: Summary) -> list[str]:
         )
     if same:
         lines.append(
-            f"On {listed(same)} all rows differ by the same under every seed, which says nothing of what other seeds would find."
+            f"On {listed(same)} every seed shows the same differences, so nothing can be said of what other seeds would find."
         )
     return [*lines, *summary.open_questions]
 

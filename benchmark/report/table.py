@@ -233,10 +233,10 @@ def _gate_says(slots: Sequence[Slot], gate: float) -> dict[str, str]:
     if not gate:
         return {}
     missing = {slot.spec.task for slot in slots if slot.record is None and slot.spec.is_dense}
-    open_ = dict.fromkeys(slot.spec.task for slot in slots if slot.record is not None and slot.spec.task in missing)
+    unsettled = dict.fromkeys(slot.spec.task for slot in slots if slot.record is not None and slot.spec.task in missing)
     said = (
-        {"Dense runs": f"some of {listed(open_)} are missing: whether every one passes the gate is not known"}
-        if open_
+        {"Dense runs": f"missing on {listed(unsettled)}: whether a task counts is not settled there"}
+        if unsettled
         else {}
     )
     if not dense:

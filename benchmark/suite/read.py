@@ -53,8 +53,9 @@ def load_suite(
 
     PrunebenchError names file or option, field, value and choices. Relative paths are resolved against the suite's folder first.
     """
-    raw = raw_suite(path, changes)
-    replaced = {key: value for key, value in raw_suite(path).items() if key in changes} if changes else {}
+    written = raw_suite(path)
+    raw = with_changes(written, changes or {}, path)
+    replaced = {key: value for key, value in written.items() if key in (changes or {})}
     if added and isinstance(raw.get("criteria"), list):
         raw["criteria"] = [*raw["criteria"], *added]
     _locate(raw, path.parent)
@@ -107,18 +108,23 @@ class _Origin:
         return f"{self.path}{' with ' if options else ''}{', '.join(options)}"
 
 
-def raw_suite(path: Path, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The content of `path` with `changes` on top, not yet checked."""
+def raw_suite(path: Path) -> dict[str, Any]:
+    """The content of `path`, not yet checked."""
     raw = load_yaml(path)
     if not isinstance(raw, dict):
         hint = f"; {said}" if isinstance(raw, str) and (said := unspaced(raw)) else ""
         raise PrunebenchError(f"{path}: expected a mapping of settings, found {type(raw).__name__}{hint}")
     found: dict[str, Any] = raw
-    for key, value in (changes or {}).items():
+    return found
+
+
+def with_changes(settings: dict[str, Any], changes: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The raw `settings` of the suite in `path` with `changes` of --set on top, not yet checked."""
+    for key, value in changes.items():
         label = key.startswith("labels.")  # what is named may hold dots: a file, or an option's number
         keys = key.split(".", maxsplit=1) if label else re.findall(r"(?:[^.\[]|\[[^\]]*\]?)+", key)
-        found = _changed(found, keys, value, path)
-    return found
+        settings = _changed(settings, keys, value, path)
+    return settings
 
 
 def _changed(settings: dict[str, Any], keys: list[str], value: Any, path: Path) -> dict[str, Any]:

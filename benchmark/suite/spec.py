@@ -100,8 +100,11 @@ class Training(Strict):
         """Optimizer steps for a training split of `examples`."""
         if self.steps is not None:
             return self.steps
-        per_epoch = -(-examples // self.batch_size)
-        return max(1, round((self.epochs or 3.0) * per_epoch))
+        return max(1, round((self.epochs or 3.0) * self.steps_per_epoch(examples)))
+
+    def steps_per_epoch(self, examples: int) -> int:
+        """Optimizer steps for one pass over `examples`, of which the last may take fewer than a batch."""
+        return -(-examples // self.batch_size)
 
 
 class Plugins(Strict):

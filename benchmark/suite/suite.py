@@ -292,7 +292,7 @@ def inputs_of(asked: Inputs | None, criterion: str, schedule: str, scope: str) -
 
 
 def _replaced(info: ValidationInfo, field: str) -> list[str]:
-    """What the suite's file has in a list of which --set gives another: what the file says of it still holds, and of nothing."""
+    """The rows or tasks that the suite's file lists, where --set gives others: its labels and overrides may still name them."""
     given = (info.context or {}).get(field)
     return [text for text in given if isinstance(text, str)] if isinstance(given, list) else []
 

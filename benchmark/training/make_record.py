@@ -88,7 +88,7 @@ def _cost(job: Job, trained: float) -> Cost:
         criterion_seconds=job.pruner.seconds,
         peak_bytes=environment.peak_bytes(job.device),
         steps=job.total,
-        epochs=job.total * job.spec.training.batch_size / job.prepared.rows["train"] if job.spec.is_trained else 0.0,
+        epochs=job.total / job.spec.training.steps_per_epoch(job.prepared.rows["train"]) if job.total else 0.0,
         resumed=job.resumed,
     )
 

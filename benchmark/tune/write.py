@@ -15,7 +15,7 @@ from benchmark.board.board import SUITE, Board
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import require_room, write_text
 from benchmark.suite.parts import TunedCell
-from benchmark.suite.read import raw_suite
+from benchmark.suite.read import raw_suite, with_changes
 from benchmark.suite.spec import MODES, RunSpec
 from benchmark.suite.suite import matches
 from benchmark.tune.space import applied
@@ -65,7 +65,8 @@ def write_tuned(board: Board, found: Outcome, folder: Path, changes: Mapping[str
         raise PrunebenchError("no row has all its trials yet:\n" + "\n".join(found.lacking))
     require_free(board, folder)
     head = _head(board)
-    raw = raw_suite(board.folder / SUITE, changes)
+    suite = board.folder / SUITE
+    raw = with_changes(raw_suite(suite), changes or {}, suite)
     content = {**raw, **_narrowed(board, found.cells, raw)}
     moved = _moved(content, board.folder, folder, frozenset(_absolute_places(raw)))
     write_text(path, head + yaml.safe_dump(moved, sort_keys=False, allow_unicode=True, width=120))

@@ -192,6 +192,7 @@ def test_total_hand_computed() -> None:
     assert Training(epochs=2, batch_size=32).total(100) == 8
     assert Training(epochs=0.5, batch_size=10).total(100) == 5
     assert Training(batch_size=10).total(101) == 33
+    assert Training(batch_size=10).steps_per_epoch(101) == 11
     assert Training(epochs=0.001).total(10) == 1
 
 
