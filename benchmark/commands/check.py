@@ -42,7 +42,10 @@ class Verdict:
 def verdicts(
     text: str, kind: str | None = None, data: str | None = None, model: str | None = None
 ) -> tuple[str, list[Verdict]]:
-    """The kind of the plugin `text` and the result of every check; all run, even if one fails."""
+    """The kind of the plugin `text` and the result of every check; all run, even if one fails.
+
+    `data` and `model` are what a task is checked on, if the embedded ones do not suit it.
+    """
     kind, checks = _checks(text, kind, data, model)
     told: list[Verdict] = []
     seen: dict[str, str] = {}
@@ -65,17 +68,6 @@ def _fault(error: BaseException) -> str:
 def _advice(error: BaseException) -> str:
     """The message of an assertion; for any other error, where in the plugin it comes from."""
     return str(error) if isinstance(error, AssertionError) and str(error) else f"it raises\n{own_traceback(error)}"
-
-
-def check(
-    text: str, kind: str | None = None, data: str | None = None, model: str | None = None
-) -> tuple[str, list[tuple[str, str]]]:
-    """The kind of the plugin `text` and its passed checks with what was seen; AssertionError says what to do.
-
-    `data` and `model` are what a task is checked on, if the embedded ones do not suit it.
-    """
-    kind, checks = _checks(text, kind, data, model)
-    return kind, [(name, one()) for name, one in checks.items()]
 
 
 def _checks(

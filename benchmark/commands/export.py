@@ -4,7 +4,6 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -144,8 +143,7 @@ def _options(board: Board, device: str) -> Options:
             pass
     except OSError:
         return Options(device=device)
-    plain = Options(device=device, cache=board.cache / "data")
-    return replace(plain, teacher=Teachers(board.cache / "teachers", board.locks, plain).get)
+    return Teachers(board, Options(device=device, cache=board.cache / "data")).options
 
 
 def _write(

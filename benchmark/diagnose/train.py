@@ -21,10 +21,7 @@ def train(
     board: Board, cells: Sequence[RunSpec], probing: Probing, device: str = "auto", say: Say = lambda _: None
 ) -> int:
     """Diagnose the cells that were not diagnosed with these settings; 1 where one failed, else 0."""
-    plain = Options(device=device, cache=board.cache / "data")
-    options = Options(
-        device=device, cache=plain.cache, teacher=Teachers(board.cache / "teachers", board.locks, plain).get
-    )
+    options = Teachers(board, Options(device=device, cache=board.cache / "data")).options
     failed = 0
     for spec in cells:
         if not spec.is_trained:

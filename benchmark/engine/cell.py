@@ -89,8 +89,8 @@ class CellRunner:
             checkpoint_minutes=settings.checkpoint_minutes,
             compile=settings.compile,
         )
-        self.teachers = Teachers(board.cache / "teachers", board.locks, plain)
-        self.options = replace(plain, teacher=self.teachers.get)
+        self.teachers = Teachers(board, plain)
+        self.options = self.teachers.options
         self.wanted_teachers = taught_by(board.suite.cells())
 
     def attempt(self, spec: RunSpec, wait: bool) -> bool:

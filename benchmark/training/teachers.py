@@ -7,10 +7,10 @@ runs of the same id.
 import hashlib
 import os
 from dataclasses import replace
-from pathlib import Path
 
 from torch import Tensor
 
+from benchmark.board.board import Board
 from benchmark.board.weights import load_weights, save_weights, weights_path
 from benchmark.machine import parallel
 from benchmark.machine.lock import locked
@@ -25,10 +25,16 @@ DIGITS = 16
 
 
 class Teachers:
-    """A folder of teachers' weights. A missing teacher is trained under the dense cell's lock, so that no two runners train it."""
+    """A board's teachers' weights. A missing teacher is trained under the dense cell's lock, so that no two runners train it."""
 
-    def __init__(self, folder: Path, locks: Path, options: Options) -> None:
-        self.folder, self.locks, self.options = folder, locks, replace(options, teacher=None)
+    def __init__(self, board: Board, options: Options) -> None:
+        self.folder, self.locks = board.cache / "teachers", board.locks
+        self._options = replace(options, teacher=None)
+
+    @property
+    def options(self) -> Options:
+        """The options of runs that are taught by these teachers."""
+        return replace(self._options, teacher=self.get)
 
     def get(self, spec: RunSpec, prepared: Prepared, parts: int = 1) -> dict[str, Tensor]:
         """Weights of the dense run `spec` on the data and model of `prepared`; trained now, with each batch in `parts`, if missing."""
@@ -36,11 +42,11 @@ class Teachers:
         with locked(self.locks, spec.id):
             weights = self._kept(name, spec, prepared)
             if not parallel.agreed(weights is not None) or weights is None:
-                weights = train_teacher(spec, replace(self.options, parts=parts))
+                weights = train_teacher(spec, replace(self._options, parts=parts))
                 if parallel.rank() == 0:
                     save_weights(self.folder, name, weights)
-                    if self.options.checkpoints:
-                        discard(self.options.checkpoints, spec.id)
+                    if self._options.checkpoints:
+                        discard(self._options.checkpoints, spec.id)
         return weights
 
     def _kept(self, name: str, spec: RunSpec, prepared: Prepared) -> dict[str, Tensor] | None:

@@ -5,7 +5,7 @@ current trial.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from benchmark.board.board import Board
 from benchmark.engine.sources import open_sources
@@ -115,7 +115,7 @@ def _next(study: Study, spec: RunSpec, space: Space) -> Point:
 
 def _options(board: Board, search: Search) -> Options:
     plain = Options(search.device, board.cache / "data", search.trust_remote_code, split="heldout")
-    return replace(plain, teacher=Teachers(board.cache / "teachers", board.locks, plain).get)
+    return Teachers(board, plain).options
 
 
 def told(trial: Trial) -> str:

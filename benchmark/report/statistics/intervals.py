@@ -11,6 +11,10 @@ LOGARITHMIC = frozenset({"perplexity"})
 """Metrics whose logarithm is a mean over items."""
 
 
+CONFIDENCE = 0.95
+"""The confidence of every interval that is printed."""
+
+
 class Interval(NamedTuple):
     """Bounds in the unit of the values; nan where nothing can be said."""
 
@@ -36,8 +40,8 @@ def sd(values: ArrayLike) -> float:
     return float(np.std(found, ddof=1)) if found.size > 1 else float("nan")
 
 
-def t_interval(values: ArrayLike, level: float = 0.95) -> Interval:
-    """Student's interval of the mean of `values` [n]: mean ± t_{n-1} sd / sqrt(n); nan for n < 2.
+def t_interval(values: ArrayLike) -> Interval:
+    """Student's 95 % interval of the mean of `values` [n]: mean ± t_{n-1} sd / sqrt(n); nan for n < 2.
 
     It takes the seeds for independent draws from a normal distribution, which few seeds cannot check.
     """
@@ -46,11 +50,11 @@ def t_interval(values: ArrayLike, level: float = 0.95) -> Interval:
     found = np.asarray(values, dtype=np.float64)
     if found.size < 2:
         return Interval(float("nan"), float("nan"))
-    half = float(stats.t.ppf(0.5 + level / 2, found.size - 1)) * sd(found) / np.sqrt(found.size)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, found.size - 1)) * sd(found) / np.sqrt(found.size)
     return Interval(mean(found) - half, mean(found) + half)
 
 
-def percentiles(draws: ArrayLike, level: float = 0.95) -> Interval:
-    """The central `level` share of `draws` [resamples]."""
-    low, high = np.quantile(np.asarray(draws, dtype=np.float64), [(1 - level) / 2, (1 + level) / 2])
+def percentiles(draws: ArrayLike) -> Interval:
+    """The central 95 % of `draws` [resamples]."""
+    low, high = np.quantile(np.asarray(draws, dtype=np.float64), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(float(low), float(high))

@@ -128,11 +128,11 @@ def smallest_friedman_p(methods: int, cells: int) -> float:
     return float(stats.chi2.sf(cells * (methods - 1), methods - 1))
 
 
-def critical_difference(methods: int, cells: int, level: float = LEVEL) -> float:
-    """Mean ranks closer than this are not separable: q_level sqrt(k (k + 1) / (6 N)), q the studentized range / sqrt 2."""
+def critical_difference(methods: int, cells: int) -> float:
+    """Mean ranks closer than this are not separable: q sqrt(k (k + 1) / (6 N)), q the studentized range / sqrt 2."""
     from scipy import stats
 
-    q = float(stats.studentized_range.ppf(1 - level, methods, np.inf)) / sqrt(2)
+    q = float(stats.studentized_range.ppf(1 - LEVEL, methods, np.inf)) / sqrt(2)
     return q * sqrt(methods * (methods + 1) / (6 * cells))
 
 

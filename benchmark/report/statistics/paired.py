@@ -32,14 +32,14 @@ class Difference(NamedTuple):
     p: float
 
 
-def difference(observed: float, drawn: ArrayLike, level: float = 0.95) -> Difference:
+def difference(observed: float, drawn: ArrayLike) -> Difference:
     """Percentile interval and p of a difference from its bootstrap draws [resamples].
 
     p = 2 min(share of draws <= 0, share >= 0), each share as (1 + count) / (1 + resamples): p < 0.05 exactly where the
     95 % interval leaves out 0, up to that correction. It is never below 2 / (1 + resamples).
     """
     found = np.asarray(drawn, dtype=np.float64)
-    low, high = percentiles(found, level)
+    low, high = percentiles(found)
     tail = min(int(np.sum(found <= 0)), int(np.sum(found >= 0)))
     return Difference(observed, low, high, min(1.0, 2 * (1 + tail) / (1 + found.size)))
 

@@ -48,7 +48,6 @@ def stratified_interval(
     scores: ArrayLike,
     rng: np.random.Generator,
     resamples: int = 2000,
-    level: float = 0.95,
 ) -> Interval:
     """Bootstrap interval of a statistic of `scores` [runs, tasks]: runs are redrawn within each task, tasks stay. nan for one run,
     which leaves nothing to redraw."""
@@ -59,4 +58,4 @@ def stratified_interval(
         statistic(np.take_along_axis(given, rng.integers(0, len(given), size=given.shape), axis=0))
         for _ in range(resamples)
     ]
-    return percentiles(draws, level)
+    return percentiles(draws)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.report.statistics.intervals import Floats
+from benchmark.report.statistics.intervals import CONFIDENCE, Floats
 from benchmark.report.statistics.multiple import complete, mean_ranks
 from benchmark.report.statistics.paired import StatisticsError
 
@@ -23,9 +23,7 @@ class RankIntervals(NamedTuple):
     place_high: Floats
 
 
-def rank_intervals(
-    scores: ArrayLike, rng: np.random.Generator, resamples: int = 2000, level: float = 0.95
-) -> RankIntervals:
+def rank_intervals(scores: ArrayLike, rng: np.random.Generator, resamples: int = 2000) -> RankIntervals:
     """Bootstrap over cells, and over seeds where `scores` is [methods, cells, seeds] instead of [methods, cells].
 
     Every resample draws cells with replacement (and seeds within each drawn cell, the same for all methods), averages
@@ -55,7 +53,7 @@ def rank_intervals(
             given[:, chosen, within].mean(axis=2, out=sample)
         block[:] = stats.rankdata(-redrawn, axis=1).mean(axis=2)
     places = places_of(drawn)
-    bounds = [(1 - level) / 2, (1 + level) / 2]
+    bounds = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
     low, high = np.quantile(drawn, bounds, axis=0)
     first, last = np.quantile(places, bounds, axis=0)
     return RankIntervals(observed, low, high, np.floor(first), np.ceil(last))

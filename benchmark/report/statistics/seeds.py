@@ -5,8 +5,14 @@ from math import isnan, sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
+from benchmark.report.statistics.intervals import CONFIDENCE
+from benchmark.report.statistics.multiple import LEVEL
+
 EQUAL = 1e-9
 """Spread below which differences are one number, but for rounding."""
+
+POWER = 0.8
+"""How often a test should find the smallest difference that it is said to detect."""
 
 
 def smallest_p(pairs: int) -> float:
@@ -14,9 +20,9 @@ def smallest_p(pairs: int) -> float:
     return min(1.0, 2.0 ** (1 - pairs))
 
 
-def minimum_detectable_difference(sd: float, n: int, level: float = 0.05, power: float = 0.8) -> float:
-    """The smallest true mean difference that a two-sided paired t test finds with this power, in the unit of `sd`, the standard
-    deviation of the `n` differences.
+def minimum_detectable_difference(sd: float, n: int) -> float:
+    """The smallest true mean difference that a two-sided paired t test at level .05 finds four times in five (POWER), in the unit of
+    `sd`, the standard deviation of the `n` differences.
 
     Solved from the noncentral t distribution, leaving out the negligible chance of a significant difference with the
     wrong sign; nan for n < 2.
@@ -27,10 +33,10 @@ def minimum_detectable_difference(sd: float, n: int, level: float = 0.05, power:
         return float("nan")
     if sd == 0:
         return 0.0
-    cut = float(stats.t.ppf(1 - level / 2, n - 1))
+    cut = float(stats.t.ppf(1 - LEVEL / 2, n - 1))
 
     def short(shift: float) -> float:
-        return float(stats.nct.sf(cut, n - 1, shift)) - power
+        return float(stats.nct.sf(cut, n - 1, shift)) - POWER
 
     return float(optimize.brentq(short, 1e-6, 3 * cut + 10)) * sd / sqrt(n)
 
@@ -48,12 +54,12 @@ def paired_sd(scores: ArrayLike) -> float:
     return float(np.median(some)) if some.size else 0.0
 
 
-def sd_factor(n: int, level: float = 0.95) -> float:
+def sd_factor(n: int) -> float:
     """How many times larger than the measured one the standard deviation of n >= 2 normal values may be: the upper bound
     of its chi-square interval, sqrt((n - 1) / chi2_{n-1})."""
     from scipy import stats
 
-    return sqrt((n - 1) / float(stats.chi2.ppf((1 - level) / 2, n - 1)))
+    return sqrt((n - 1) / float(stats.chi2.ppf((1 - CONFIDENCE) / 2, n - 1)))
 
 
 def cautions(seeds: int, cells: int) -> list[str]:
@@ -61,7 +67,7 @@ def cautions(seeds: int, cells: int) -> list[str]:
     found = []
     if seeds == 1:
         found.append("One seed: no spread over seeds is known, so a difference may be seed noise.")
-    elif smallest_p(seeds) > 0.05:
+    elif smallest_p(seeds) > LEVEL:
         found.append(
             f"{seeds} paired seeds: no exact paired test over seeds can go below p = {smallest_p(seeds):g}. Intervals over seeds "
             "assume normal differences, which so few seeds cannot show: they are printed, but nothing here is called different "
@@ -71,7 +77,7 @@ def cautions(seeds: int, cells: int) -> list[str]:
         found.append(
             f"{seeds} seeds: the true standard deviation may be {sd_factor(seeds):.1f} times the one shown (95 % bound)."
         )
-    if smallest_p(cells) > 0.05:
+    if smallest_p(cells) > LEVEL:
         found.append(
             f"{cells} task x sparsity {'cell' if cells == 1 else 'cells'}: a Wilcoxon test over so few cannot go below "
             f"p = {smallest_p(cells):g}."

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import cli
-from benchmark.commands.check import check, kind_of, verdicts
+from benchmark.commands.check import kind_of, verdicts
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
 from tests.tasks.tiny import checkpoint, write_sst2
@@ -42,23 +42,24 @@ def test_kinds_by_name() -> None:
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(CRITERION)
-    kind, passed = check(f"{path}[power=1]")
+    kind, told = verdicts(f"{path}[power=1]")
     assert kind == "criteria"
-    assert passed
+    assert told
+    assert all(one.passed for one in told)
     path = tmp_path / "worse.py"
     path.write_text(CRITERION.replace("Mine", "Worse").replace("return weight", "return -weight"))
-    with pytest.raises(AssertionError):
-        check(str(path))
+    assert not all(one.passed for one in verdicts(str(path))[1])
 
 
 def test_a_task_is_checked_on_data_of_its_own(tmp_path: Path) -> None:
     data = str(write_sst2(tmp_path))
-    kind, passed = check("glue/sst2", data=data, model=str(checkpoint(tmp_path / "model", "distilbert")))
-    assert (kind, dict(passed)["facts"]) == ("tasks", "24 train, 8 heldout, 8 reported")
+    kind, told = verdicts("glue/sst2", data=data, model=str(checkpoint(tmp_path / "model", "distilbert")))
+    assert all(one.passed for one in told)
+    assert (kind, {one.name: one.words for one in told}["facts"]) == ("tasks", "24 train, 8 heldout, 8 reported")
     with pytest.raises(PrunebenchError, match="--data: no folder 'nowhere'; expected mini, hub or a folder"):
-        check("glue/rte", data="nowhere")
+        verdicts("glue/rte", data="nowhere")
     with pytest.raises(PrunebenchError, match="'magnitude' is checked without data or model; data are for tasks"):
-        check("magnitude", data=data)
+        verdicts("magnitude", data=data)
 
 
 DECORATOR = "@dataclass(frozen=True)\n"

@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.board.board import Board
 from benchmark.commands import new as scaffold
-from benchmark.commands.check import check
+from benchmark.commands.check import verdicts
 from benchmark.commands.new import PLURALS, class_name, new
 from benchmark.engine.local import run_cells
 from benchmark.engine.progress import Silent
@@ -23,9 +23,10 @@ from tests.benchmark.conftest import TINY, write_suite
 def test_a_new_plugin_keeps_its_contract(kind: str, tmp_path: Path) -> None:
     written = new(kind, "my_idea", tmp_path)
     assert written.paths == (tmp_path / "my_idea.py",)
-    found, passed = check(str(written.paths[0]))
+    found, told = verdicts(str(written.paths[0]))
     assert found == PLURALS[kind]
-    assert len(passed) > 5
+    assert len(told) > 5
+    assert all(one.passed for one in told)
     assert written.next_steps[0] == f"prunebench check {written.paths[0]}"
 
 

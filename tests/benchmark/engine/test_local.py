@@ -86,7 +86,7 @@ def test_a_teacher_that_does_not_fit_is_trained_again(
     """However whole the file is."""
     board = make_board(tmp_path, regularizers=["distillation"])
     dense = board.suite.cells()[0]
-    teachers = benchmark.training.teachers.Teachers(board.cache / "teachers", board.locks, Options(device="cpu"))
+    teachers = benchmark.training.teachers.Teachers(board, Options(device="cpu"))
     prepared = open_task(dense, Options(device="cpu"))
     model = prepared.build(dense.seed).state_dict()
     monkeypatch.setattr(benchmark.training.teachers, "train_teacher", lambda *_: model)
@@ -139,7 +139,7 @@ def test_a_teacher_waits_for_the_dense_cell_of_another_runner(tmp_path: Path) ->
     board = make_board(tmp_path, regularizers=["distillation"])
     dense = board.suite.cells()[0]
     assert finish(board, "*dense*").finished == [dense.id]
-    teachers = benchmark.training.teachers.Teachers(board.cache / "teachers", board.locks, Options(device="cpu"))
+    teachers = benchmark.training.teachers.Teachers(board, Options(device="cpu"))
     prepared = open_task(dense, Options(device="cpu"))
     board.locks.mkdir(parents=True, exist_ok=True)
     held = FileLock(board.locks / f"{dense.id}.lock")
