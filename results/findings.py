@@ -272,10 +272,10 @@ def family() -> str:
             found.append((p_value(gap), one.task, f"{one.sparsity:g}", one.first.words, one.second.words, gap))
     found.sort(key=lambda row: row[0])
     adjusted = holm([one[0] for one in found])
-    shown = int((adjusted < 0.05).sum()) + 5
+    most = int((adjusted < 0.05).sum()) + 5
     rows = [
         [str(place), *names, f"{gap.mean():+.1f}", f"{p:.4f}", f"{corrected:.3f}"]
-        for place, ((p, *names, gap), corrected) in enumerate(zip(found[:shown], adjusted, strict=False), 1)
+        for place, ((p, *names, gap), corrected) in enumerate(zip(found[:most], adjusted, strict=False), 1)
     ]
     head = [f"of {len(found)}", "task", "sparsity", "first", "second", "difference", "p", "p, Holm"]
     return tabulate(rows, head, "pipe", disable_numparse=True)

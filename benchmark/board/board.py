@@ -15,6 +15,7 @@ and are never read.
 import json
 import os
 from collections.abc import Iterable, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -176,9 +177,10 @@ class Board:
         """Fingerprints of the data and model of the existing records of the spec's task."""
         names = _names(self.records_folder)
         for cell in self.suite.cells():
-            if cell.task == spec.task and f"{cell.id}.json" in names and self.is_done(cell):
-                record = load_record(record_path(self.records_folder, cell.id))
-                return Source(record.data_fingerprint, record.model_fingerprint)
+            if cell.task == spec.task and f"{cell.id}.json" in names:
+                with suppress(RecordError):
+                    record = load_record(record_path(self.records_folder, cell.id))
+                    return Source(record.data_fingerprint, record.model_fingerprint)
         return Source()
 
     def failures(self, failed: Set[str] | None = None) -> dict[str, str]:

@@ -30,7 +30,7 @@ Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 RECORD, OUTCOMES, FAILED, PREDICTIONS = ".json", ".npz", ".failed.json", ".predictions.json.gz"
 """What the names of a run's files end with, behind its id."""
-ERRORS = frozenset({"ter"})
+ERRORS = frozenset({"ter", "ter_score"})
 """Metrics of the evaluate hub of which less is better, which no task says."""
 
 

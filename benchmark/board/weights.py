@@ -28,9 +28,12 @@ def weights_path(folder: Path, run_id: str) -> Path:
 
 def save_weights(folder: Path, run_id: str, state: Mapping[str, Tensor]) -> None:
     """Write a state dict atomically."""
-    # Cloned, because safetensors refuses tensors that share memory, as tied weights and flat views do.
-    copies = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
-    write_bytes(weights_path(folder, run_id), seal(save(copies, BLANK)))
+    write_bytes(weights_path(folder, run_id), seal(save(unshared(state), BLANK)))
+
+
+def unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies on the CPU, each in memory of its own: safetensors refuses tensors that share it, as tied weights and flat views do."""
+    return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
 
 
 def size_of(state: Mapping[str, Tensor]) -> int:

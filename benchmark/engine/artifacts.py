@@ -47,7 +47,7 @@ def collect_artifacts(board: Board, spec: RunSpec, teacher: str | None = None) -
 def store_artifacts(board: Board, spec: RunSpec, artifacts: Artifacts) -> None:
     """Write the cell's files to `board`, unless it has the record already; PrunebenchError if they are not files of that cell."""
     record = parse_record(spec.id, artifacts.record) if artifacts.record else None
-    if record is None or record.id != spec.id or artifacts.outcomes is None:
+    if record is None or artifacts.outcomes is None:
         raise PrunebenchError(f"{spec.cell}: what came back from its worker is no record of it")
     if hashlib.sha256(artifacts.outcomes).hexdigest() != record.outcomes_sha256:
         raise PrunebenchError(f"{spec.cell}: its outcomes were damaged on the way")
@@ -74,7 +74,7 @@ def put_teachers(board: Board, files: Mapping[str, bytes]) -> None:
     """Write weights of teachers that are missing; names that are not those of teachers' files are ignored."""
     for name, content in files.items():
         path = board.cache / "teachers" / name
-        if re.fullmatch(r"[0-9a-f]{16}(-[0-9a-f]{16})?\.safetensors", name) and not path.exists():
+        if re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]{16}\.safetensors", name) and not path.exists():
             write_bytes(path, content)
 
 

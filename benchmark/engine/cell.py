@@ -98,8 +98,8 @@ class CellRunner:
 
         WriteError if the board's folder was moved, Interrupted if a signal was received; nothing has been written then.
         """
-        parallel.share_signals()
-        interrupt.raise_if_signalled()
+        if number := parallel.shared_signal():
+            raise interrupt.Interrupted(number)
         try:
             with holding(self.board.folder):
                 return self._attempt(spec, wait)

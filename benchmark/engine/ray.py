@@ -176,7 +176,7 @@ class _Tasks:
             try:
                 answer = self.ray.get(reference)
             except self.ray.exceptions.RayError as error:
-                self.scheduler.died(spec, f"its Ray task died: {_first_line(error)}", str(error))
+                self.scheduler.died(spec, f"its Ray task died: {_last_line(error)}", str(error))
             else:
                 self._take(spec, answer)
 
@@ -224,6 +224,6 @@ class _Tasks:
         self.ray.kill(self.mailbox)
 
 
-def _first_line(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[-1] if lines else ''}"

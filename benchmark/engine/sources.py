@@ -38,7 +38,8 @@ def open_sources(board: Board, cells: Sequence[RunSpec], options: Options) -> No
 
 def missing(board: Board, cells: Sequence[RunSpec], retry_failed: bool) -> list[RunSpec]:
     """Those of `cells` that a run has to make: without a record, and without a failure that is left alone."""
-    return [one for one in cells if not board.is_done(one) and (retry_failed or board.failure(one) is None)]
+    done = board.done(cells)
+    return [one for one in cells if one.id not in done and (retry_failed or board.failure(one) is None)]
 
 
 def refuse_other_sources(board: Board, spec: RunSpec, found: Source) -> None:

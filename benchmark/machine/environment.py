@@ -67,7 +67,10 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the global generators, which dropout inside models draws from. Nothing else sets them."""
+    """Seed the global generators, which dropout inside models draws from.
+
+    They are set again only in the other processes of a run, and where a run resumes.
+    """
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

@@ -107,13 +107,12 @@ def decorrelate(seed: int) -> None:
         torch.manual_seed(seed + 1_000_003 * rank())
 
 
-def share_signals() -> None:
-    """Pass a signal that one process received on to all, so that they stop at the same step."""
+def shared_signal() -> int:
+    """Number of the signal that some process of this run received, or 0: the same in all of them, so that they stop at one step."""
+    number = torch.tensor(interrupt.pending_signal())
     if size() > 1:
-        number = torch.tensor(interrupt.pending_signal())
         dist.all_reduce(number, op=dist.ReduceOp.MAX)
-        if number:
-            interrupt.request_stop(int(number))
+    return int(number)
 
 
 def agreed(value: bool) -> bool:

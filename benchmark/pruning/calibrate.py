@@ -1,7 +1,7 @@
 """Calibration: data that some criteria need besides the training gradient, shown to them just before a mask is computed.
 
 Layer inputs come from forward hooks, per-example gradients from one backward pass an example, Hessian products from double
-backward. The model is in eval mode (no dropout) meanwhile and its gradients are restored, so training is not affected.
+backward. The model is in eval mode (no dropout) meanwhile, and its gradients are not touched, so training is not affected.
 
 Where the scope settles each matrix by itself, layer inputs are shown block after block, as the released Wanda and SparseGPT do:
 a block's matrices are pruned before the next block is fed, with what the pruned one gives.
@@ -48,7 +48,6 @@ def calibrator(
             )
         was_training = model.training
         model.eval()
-        grad = pruner.weights.grad.clone()
         try:
             with pruner.evaluating():
                 shown = list(batches(criterion.calibration))
@@ -66,7 +65,6 @@ def calibrator(
                     else:
                         show_inputs(criterion, fed, model, loss, shown)
         finally:
-            pruner.weights.grad.copy_(grad)
             model.train(was_training)
         return True
 
@@ -157,7 +155,7 @@ def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: 
                     state, weight, torch.ones_like(tokens[:, :1]) if name.endswith(".bias") else tokens
                 )
 
-            hooks.callback(layers[name.rpartition(".")[0]].register_forward_pre_hook(hook).remove)
+            hooks.enter_context(layers[name.rpartition(".")[0]].register_forward_pre_hook(hook))
         yield
 
 

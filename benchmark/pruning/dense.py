@@ -12,7 +12,6 @@ class Dense:
     """Has the methods of a Pruner, and never prunes."""
 
     seconds = 0.0
-    scheduled = 0.0
     reached = True
 
     def __init__(self, weights: PrunableWeights) -> None:

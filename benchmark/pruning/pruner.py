@@ -45,7 +45,7 @@ from benchmark.pruning.loop_checks import (
     require_steps,
 )
 from benchmark.pruning.masks import Quota, Shapes, gate, make_mask, parse_scope
-from benchmark.pruning.prunable import find_prunable, prunable_of
+from benchmark.pruning.prunable import find_prunable
 from benchmark.pruning.schedules.base import Schedule
 from benchmark.pruning.scores import all_finite, bad_scores, fitting, score, sweep
 from benchmark.pruning.selection import count_true
@@ -112,8 +112,6 @@ class Pruner:
             raise self.scope.needs_dense()
         require_schedule(schedule, sparsity, total)
         self.model = model
-        self.prunable_counts = prunable_of(model)
-        """How many linear weights inside the model's blocks may be pruned, and how many there are."""
         self.criterion, self.schedule = criterion, schedule
         self.target, self.total, self.steps_taken, self.peak = sparsity, total, 0, peak
         self.steps_observed, self.steps_skipped, self.skipping = 0, 0, False

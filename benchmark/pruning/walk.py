@@ -40,9 +40,7 @@ def blocks_of(model: nn.Module, forward: Forward, batch: Batch) -> list[Block]:
     order: list[Block] = []
     with ExitStack() as hooks:
         for block in outermost(model):
-            hooks.enter_context(
-                _hook(block.module.register_forward_pre_hook(lambda *_, block=block: order.append(block)))
-            )
+            hooks.enter_context(block.module.register_forward_pre_hook(lambda *_, block=block: order.append(block)))
         with torch.no_grad(), _uncached(model):
             forward(batch)
     return order if len({block.name for block in order}) == len(order) else []
@@ -85,9 +83,9 @@ def _up_to(blocks: Sequence[Block], given: dict[str, list[Any]], i: int) -> Iter
                 undo.enter_context(_replaced(block.module, given[block.stack], i))
         if before is not None:
             stack = given[before.stack]
-            undo.enter_context(_hook(before.module.register_forward_hook(lambda *args: stack.__setitem__(i, args[-1]))))
+            undo.enter_context(before.module.register_forward_hook(lambda *args: stack.__setitem__(i, args[-1])))
         assert last is not None
-        undo.enter_context(_hook(last.module.register_forward_hook(_end)))
+        undo.enter_context(last.module.register_forward_hook(_end))
         yield
 
 
@@ -103,14 +101,6 @@ def _replaced(module: nn.Module, given: list[Any], i: int) -> Iterator[None]:
         yield
     finally:
         del module.forward  # the class's own again
-
-
-@contextmanager
-def _hook(handle: torch.utils.hooks.RemovableHandle) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 @contextmanager

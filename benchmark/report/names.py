@@ -92,6 +92,7 @@ METRICS = {
     "meteor": "METEOR",
     "nist": "NIST",
     "ter": "TER",
+    "ter_score": "TER",
     "perplexity": "Ppl.",
     "acc": "Acc.",
     "acc_norm": "Acc. norm.",

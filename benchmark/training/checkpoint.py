@@ -25,6 +25,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from benchmark.board.record import Count, Point, as_json
+from benchmark.board.weights import unshared
 from benchmark.machine import interrupt, parallel
 from benchmark.machine.atomic import write_bytes
 from benchmark.machine.safe_read import read_regular_file
@@ -51,6 +52,7 @@ class Facts(msgspec.Struct):
     """Numbers that a checkpoint holds beside its tensors, with the types that they must have."""
 
     step: int
+    since: Count
     best: tuple[float | None, int | None]
     curve: list[Point]
     intervals: list[tuple[Count, float]]
@@ -82,8 +84,7 @@ class Checkpointer:
             tensors, facts = unpack(read_regular_file(self.path, LARGEST))
             if facts.get("identity") != dict(self.identity):
                 raise ValueError("it is of another run, data or model")
-            check(run, tensors, facts)
-            restore(run, tensors, facts)
+            restore(run, tensors, check(run, tensors, facts), facts)
             reason = ""
         except Exception as error:  # contents that do not fit may raise anything
             reason = str(error) or type(error).__name__
@@ -102,15 +103,16 @@ class Checkpointer:
 
     def after_step(self, run: Run) -> None:
         """Save the run if it is time. If a signal asks to stop, save it and raise Interrupted."""
-        parallel.share_signals()
+        stop = parallel.shared_signal()
         passed = time.monotonic() - self.since
         ended = run.step == run.total and passed > WORTH_KEEPING
-        if parallel.agreed(passed >= 60 * self.minutes or ended) or interrupt.pending_signal():
+        if parallel.agreed(passed >= 60 * self.minutes or ended) or stop:
             tensors, facts = capture(run)
             if parallel.rank() == 0:
                 write_bytes(self.path, pack(tensors, {"identity": dict(self.identity), **facts}))
             self.since = time.monotonic()
-        interrupt.raise_if_signalled()
+        if stop:
+            raise interrupt.Interrupted(stop)
 
 
 def discard(folder: Path, run_id: str) -> None:
@@ -148,8 +150,8 @@ def capture(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, facts
 
 
-def check(run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """ValueError if the content of a checkpoint cannot be a state of `run`."""
+def check(run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Facts:
+    """The numbers of a checkpoint, with their types; ValueError if its content cannot be a state of `run`."""
     found = msgspec.convert({name: facts.get(name) for name in Facts.__struct_fields__}, Facts)
     steps = [point.step for point in found.curve]
     if not 1 <= found.step <= run.total:
@@ -170,9 +172,10 @@ def check(run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> 
             raise ValueError(f"'{name}' holds {tensors[name].dtype}, in the run {tensor.dtype}")
         if name.startswith("weights.") and not bool(tensors[name].isfinite().all()):
             raise ValueError(f"'{name}' is not finite")
+    return found
 
 
-def restore(run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+def restore(run: Run, tensors: Mapping[str, Tensor], found: Facts, facts: Mapping[str, Any]) -> None:
     """Restore in place what `capture` returned; random generators last, since nothing may draw from them afterwards."""
     run.running.copy_(tensors["running"])
     for i, vector in enumerate(run.optimizer.vectors):
@@ -184,24 +187,21 @@ def restore(run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -
         buffer.copy_(tensors[f"buffer.{name}"])
     run.pruner.load_state_dict(_under("pruner", tensors))
     run.regularizer.restore(_under("regularizer", tensors), run.model)
-    run.step, run.since, run.parts = facts["step"], facts["since"], facts["parts"]
-    score, step = facts["best"]
+    # A run that is tried again in more parts, because memory ran out, keeps those.
+    run.step, run.since, run.parts = found.step, found.since, max(run.parts, found.parts)
+    (score, step), (total, interval) = found.best, found.seconds
     best = {name: value.to(run.device) for name, value in _under("best", tensors).items()}
-    run.best = (score, step, best) if step is not None else None
-    run.curve = msgspec.convert(facts["curve"], list[Point])
-    run.intervals = [(int(steps), float(seconds)) for steps, seconds in facts["intervals"]]
-    total, interval = facts["seconds"]
+    run.best = (score, step, best) if score is not None and step is not None else None
+    run.curve, run.intervals = found.curve, found.intervals
     run.started, run.elapsed = run.started - total, interval
-    run.resumed = [*facts["resumed"], run.step]
+    run.resumed = [*found.resumed, run.step]
     _set_generators(_under("generator", tensors), facts, run.device)
 
 
 def pack(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
     """Tensors and JSON values as bytes that end in their own SHA-256."""
     text = json.dumps({"schema": SCHEMA, **facts}, allow_nan=False).encode()
-    # Cloned, because safetensors refuses tensors that share memory, as flat views do.
-    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    payload = save({**copies, "facts": torch.frombuffer(bytearray(text), dtype=torch.uint8)})
+    payload = save({**unshared(tensors), "facts": torch.frombuffer(bytearray(text), dtype=torch.uint8)})
     return payload + hashlib.sha256(payload).digest()
 
 

@@ -29,13 +29,17 @@ def require_contract(spec: RunSpec, total: int) -> None:
     for kind, text in asked:
         if registry.is_builtin(kind, text):
             continue
-        if breach := _breach(kind, text, total, spec.sparsity):
+        plan = (total, spec.sparsity) if kind == "schedules" else (0, 0.0)
+        if breach := _breach(kind, text, *plan):
             raise BrokenPluginError(f"{classes.KINDS[kind].singular} '{text}' breaks its contract: {breach}")
 
 
 @cache
 def _breach(kind: str, text: str, total: int, sparsity: float) -> str:
-    """The message of the first check that fails; "" if all pass, or cannot be tried on such small tensors."""
+    """The message of the first check that fails; "" if all pass, or cannot be tried on such small tensors.
+
+    `total` and `sparsity` are those of a schedule's run.
+    """
     plugin = registry.configure(kind, text)
     if kind == "schedules":
         plan = schedules.checks_of(plugin, total, sparsity)

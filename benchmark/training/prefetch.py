@@ -49,14 +49,14 @@ def one_ahead(items: Iterable[T], send: Callable[[T], T]) -> Iterator[T]:
     yield from waiting
 
 
-def widened(batch: Batch, pads: Mapping[str, int], multiple: int = MULTIPLE) -> Batch:
-    """Pad columns [rows, width] to the next multiple, each with the padding value in `pads`, or zeros.
+def widened(batch: Batch, pads: Mapping[str, int]) -> Batch:
+    """Pad columns [rows, width] to the next multiple of MULTIPLE, each with the padding value in `pads`, or zeros.
 
     The value matters: a decoder with a classifier finds the last token by the padding id, not by `attention_mask`.
     """
-    return {name: _filled(tensor, multiple, pads.get(name, 0)) for name, tensor in batch.items()}
+    return {name: _filled(tensor, pads.get(name, 0)) for name, tensor in batch.items()}
 
 
-def _filled(tensor: torch.Tensor, multiple: int, pad: int) -> torch.Tensor:
-    missing = -tensor.shape[1] % multiple if tensor.dim() == 2 else 0
+def _filled(tensor: torch.Tensor, pad: int) -> torch.Tensor:
+    missing = -tensor.shape[1] % MULTIPLE if tensor.dim() == 2 else 0
     return F.pad(tensor, (0, missing), value=pad) if missing else tensor

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -111,10 +112,9 @@ def run(spec: RunSpec, options: Options | None = None) -> Result:
     if not isinstance(options, Options | None):
         raise PrunebenchError(f"run: options {options!r}: expected Options, or nothing")
     options = options or Options()
-    try:
+    with suppress(StartAgainError):  # the checkpoint that could not be used has been set aside
         return _run(spec, options)
-    except StartAgainError:
-        return _run(spec, options)  # the checkpoint that could not be used has been set aside
+    return _run(spec, options)  # outside of the handler, whose traceback would keep the first model in memory
 
 
 def _run(spec: RunSpec, options: Options) -> Result:
@@ -122,7 +122,6 @@ def _run(spec: RunSpec, options: Options) -> Result:
     check_spec(spec)
     device = environment.pick_device(options.device)
     environment.prepare_device(device)
-    environment.reset_peak(device)
     started = time.perf_counter()
     prepared = open_task(spec, options)
     options.check(prepared)
@@ -181,8 +180,10 @@ def prune_untrained(
     model = prepared.build(spec.seed).to(device=device, dtype=PRECISIONS[spec.precision])
     environment.prepare_threads(model)
     environment.reset_peak(device)
-    pruner: Once | Unpruned = Unpruned(model, spec.scope)
-    if not spec.is_dense:
+    pruner: Once | Unpruned
+    if spec.is_dense:
+        pruner = Unpruned(model, spec.scope)
+    else:
         pruner = Once(
             model,
             registry.configure("criteria", spec.criterion),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from math import isfinite
 from statistics import median
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmark.board.record import Point
 from benchmark.errors import PrunebenchError
-from benchmark.machine import interrupt
+from benchmark.machine import interrupt, parallel
 from benchmark.pruning.dense import Dense
 from benchmark.pruning.once import Once, Unpruned
 from benchmark.pruning.pruner import Pruner
@@ -62,6 +63,12 @@ class Job:
     """The clock at the start of the run, minus the seconds that earlier processes spent on it."""
 
 
+def stop_if_signalled(_: "Run") -> None:
+    """Raise Interrupted where a signal asked this process or another of the run to stop."""
+    if number := parallel.shared_signal():
+        raise interrupt.Interrupted(number)
+
+
 @dataclass(kw_only=True)
 class Run(Job):
     """One training run in progress: what the loop works on, and what it has seen so far."""
@@ -72,7 +79,7 @@ class Run(Job):
     """Scores the model on the split that the selection protocol looks at; returns None if it looks at none."""
     progress: Progress
     step: int = 0
-    after_step: Callable[["Run"], None] = silent
+    after_step: Callable[["Run"], None] = stop_if_signalled
     """Called at the end of every step; may save the run, or end it by raising."""
     running: Tensor = field(init=False)
     """Sum of the losses since the last point of the curve, kept on the device until the next one."""
@@ -107,7 +114,6 @@ def train(run: Run) -> None:
                 run.pruner.finish()
             _note(run, lr)
             run.after_step(run)
-            interrupt.raise_if_signalled()
     if run.best is not None:
         run.model.load_state_dict(run.best[2])
 
@@ -149,7 +155,9 @@ def _evaluate(run: Run) -> float | None:
         score = run.score()
         if run.step < run.total:
             run.regularizer.evaluated(run.model, _utility(run, score), run.pruner.measure())
-        if score is not None and _is_best(run, score):
+        if score is None or not isfinite(score):  # an undefined score selects nothing, and no record could hold it
+            return None
+        if _is_best(run, score):
             run.best = score, run.step, {name: value.clone() for name, value in run.model.state_dict().items()}
     return score
 
@@ -197,6 +205,6 @@ def typical(intervals: list[tuple[int, float]]) -> float:
 
 
 def _finite(loss: float, step: int) -> float:
-    if loss != loss or loss in (float("inf"), float("-inf")):
+    if not isfinite(loss):
         raise PrunebenchError(f"the loss is {loss} at step {step}: try a lower learning rate or a longer warm-up")
     return loss

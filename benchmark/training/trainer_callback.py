@@ -22,12 +22,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from benchmark.board.weights import unshared
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import write_bytes
 from benchmark.plugins import registry
 from benchmark.pruning.arguments import require_choice, require_sparsity, require_whole
 from benchmark.pruning.calibrate import calibrator, wants_calibration
 from benchmark.pruning.masks import parse_scope
+from benchmark.pruning.prunable import prunable_of
 from benchmark.pruning.pruner import Pruner
 from benchmark.pruning.schedules.one_shot import OneShot
 from benchmark.pruning.scores import all_finite
@@ -98,7 +100,7 @@ class PruningCallback(TrainerCallback):
             peak=args.learning_rate,
             skip_frozen=self.skip_frozen,
         )
-        prunable, linear = pruner.prunable_counts
+        prunable, linear = prunable_of(model)
         logger.log(
             logging.INFO if prunable == linear else logging.WARNING,
             f"{prunable:,} of {linear:,} linear weights inside the blocks are pruned to {self.sparsity:g}",
@@ -109,7 +111,7 @@ class PruningCallback(TrainerCallback):
             pruner.calibrate = calibrator(model, _loss, batches, by_block=isinstance(self.schedule, OneShot))
         self.compared = False
         if saved is not None:
-            self.compared = bool(saved.pop("compared"))
+            self.compared = bool(saved.pop("compared", False))
             pruner.load_state_dict(saved)
             if not self.compared:
                 state.best_model_checkpoint = None
@@ -169,8 +171,7 @@ class PruningCallback(TrainerCallback):
         if not self.compared:
             state.best_model_checkpoint = None  # never loaded at the end: its weights are not at the target
         tensors = {**self.pruner.state_dict(), "compared": torch.tensor(self.compared)}
-        # Cloned, because safetensors refuses tensors that share memory.
-        data = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()})
+        data = save(unshared(tensors))
         folder = _folder(args, state.global_step)
         if folder.is_dir():
             write_bytes(folder / STATE, data)
@@ -207,7 +208,9 @@ def _saved(args: TrainingArguments, state: TrainerState) -> dict[str, Tensor]:
     for path in (folder / STATE for folder in folders):
         if path.is_file():
             saved = _read(path)
-            if (found := int(saved["taken"]) + int(saved["skipped"])) != state.global_step:
+            if "taken" not in saved:
+                raise PrunebenchError(f"{path}: no state of a pruner")
+            if (found := int(saved["taken"]) + int(saved.get("skipped", 0))) != state.global_step:
                 raise PrunebenchError(f"{path} is of step {found}, training resumes at step {state.global_step}")
             return saved
     raise PrunebenchError(

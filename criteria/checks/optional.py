@@ -108,22 +108,15 @@ def sweeping(criterion: Criterion) -> str:
     for group in (1, 2, 4):
         state = trials.start(criterion, [moment])
         next(trials.play(criterion, state, [moment]))
-        asked: list[tuple[int, Tensor]] = []
-        choose = Half(group)
-
-        def noted(scores: Tensor, start: int, choose: Half = choose, asked: list[tuple[int, Tensor]] = asked) -> Tensor:
-            asked.append((start, choose(scores, start)))
-            return asked[-1][1].clone()
-
-        weight = moment.weight.clone()
-        mask = criterion.sweep(state, weight, _Noted(noted, group))
+        weight, choose = moment.weight.clone(), _Noted(group)
+        mask = criterion.sweep(state, weight, choose)
         assert mask.dtype == torch.bool, f"{name}.sweep gives {mask.dtype}: return a bool tensor, True = kept"
         trials.assert_shape(criterion, mask, tuple(weight.shape), "from sweep")
-        columns = [column for start, part in asked for column in range(start, start + part.shape[1])]
+        columns = [column for start, part in choose.asked for column in range(start, start + part.shape[1])]
         assert sorted(columns) == list(range(weight.shape[1])), (
             f"{name}.sweep asks `choose` about columns {columns}: ask about each column of the matrix once"
         )
-        told = torch.cat([part for _, part in sorted(asked, key=lambda one: one[0])], dim=1)
+        told = torch.cat([part for _, part in sorted(choose.asked, key=lambda one: one[0])], dim=1)
         assert torch.equal(mask, told), f"{name}.sweep gives another mask than `choose` told it: return what it says"
         assert torch.isfinite(weight).all(), f"{name}.sweep leaves weights that are not finite"
     whole = moment.weight.clone()
@@ -134,13 +127,14 @@ def sweeping(criterion: Criterion) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Noted:
-    """A `Choose` of a function."""
+    """`Half` of a group, which notes the columns that it was asked about and what it told."""
 
-    choose: Callable[[Tensor, int], Tensor]
     group: int
+    asked: list[tuple[int, Tensor]] = dataclasses.field(default_factory=list)
 
     def __call__(self, scores: Tensor, start: int) -> Tensor:
-        return self.choose(scores, start)
+        self.asked.append((start, Half(self.group)(scores, start)))
+        return self.asked[-1][1].clone()
 
 
 def search_space(criterion: Criterion) -> str:

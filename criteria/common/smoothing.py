@@ -75,8 +75,13 @@ class Smoothed(Criterion):
         return {name: found for name, found in self.search.items() if name != "beta2" or self.uncertainty}
 
     def init(self, weight: Tensor, generator: torch.Generator) -> State:
-        """M, A, U at zero; M alone where nothing is smoothed."""
-        return start(weight, smooth=self.smooth, uncertainty=self.uncertainty and self.beta2 < 1)
+        """Statistics at zero, fp32: M, A and U (no U without uncertainty, M alone where nothing is smoothed).
+
+        "seen" holds [observations, closed windows] and stays on the CPU, so that reading it never waits for an accelerator.
+        """
+        names = ["M"] + ["A"] * self.smooth + ["U"] * (self.smooth and self.uncertainty and self.beta2 < 1)
+        state = {name: fresh(weight.shape, weight.device).zero_() for name in names}
+        return {**state, "seen": torch.zeros(2, dtype=torch.int64)}
 
     @abstractmethod
     def importance(self, step: Step) -> Importance:
@@ -101,8 +106,16 @@ class Smoothed(Criterion):
         return int(state["seen"][1]) or None if "A" in state else None
 
     def score(self, state: State, weight: Tensor) -> Tensor:
-        """A U, or A, or the last importance."""
-        return score(state, weight)
+        """A U, or A, or the last I where nothing is smoothed; the module says what ranks before the first window closes."""
+        observations, closed = state["seen"].tolist()
+        out = fresh(weight.shape, weight.device)
+        if not observations:
+            return torch.abs(weight, out=out)
+        if "A" not in state:
+            return out.copy_(state["M"])
+        if not closed:
+            return torch.mul(state["M"], EARLY, out=out)
+        return torch.mul(state["A"], state["U"], out=out) if "U" in state else out.copy_(state["A"])
 
     def predicted(self, state: State, weight: Tensor) -> Tensor | None:
         """A, the smoothed importance without the bonus: a change of the loss to first order. M until a window has closed."""
@@ -110,16 +123,6 @@ class Smoothed(Criterion):
         if not observations:
             return None
         return state["A"].clone() if "A" in state and closed else state["M"].clone()
-
-
-def start(weight: Tensor, *, smooth: bool, uncertainty: bool) -> State:
-    """Statistics at zero, fp32: M, A and U (no U without `uncertainty`, M alone unless `smooth`).
-
-    "seen" holds [observations, closed windows] and stays on the CPU, so that reading it never waits for an accelerator.
-    """
-    names = ["M"] + ["A"] * smooth + ["U"] * (smooth and uncertainty)
-    state = {name: fresh(weight.shape, weight.device).zero_() for name in names}
-    return {**state, "seen": torch.zeros(2, dtype=torch.int64)}
 
 
 @dataclass(frozen=True)
@@ -176,16 +179,3 @@ def one_pass(device: torch.device) -> Fold | None:
     except Exception as error:  # whatever a compiler may raise: the criterion goes on without it
         warnings.warn(f"smoothed criteria take several passes, for their kernel cannot be used: {error}", stacklevel=2)
         return None
-
-
-def score(state: State, weight: Tensor) -> Tensor:
-    """A U, or A, or the last I where nothing is smoothed; the module says what ranks before the first window closes."""
-    observations, closed = state["seen"].tolist()
-    out = fresh(weight.shape, weight.device)
-    if not observations:
-        return torch.abs(weight, out=out)
-    if "A" not in state:
-        return out.copy_(state["M"])
-    if not closed:
-        return torch.mul(state["M"], EARLY, out=out)
-    return torch.mul(state["A"], state["U"], out=out) if "U" in state else out.copy_(state["A"])

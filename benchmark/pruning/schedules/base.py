@@ -81,7 +81,7 @@ class Ramp(Schedule):
         """The sparsity at `progress` in (0, 1] of the ramp from `start` to `target`."""
 
     def sparsity(self, step: int, total: int, target: float) -> float:
-        first, last = self.phases(total)
+        first, last = phases(self.initial, self.final, total)
         if step >= min(last, total - 1):
             return target
         if step <= first:
@@ -89,14 +89,10 @@ class Ramp(Schedule):
         return self.climb((step - first) / (last - first), min(self.start, target), target)
 
     def due(self, step: int, total: int) -> bool:
-        first, last = self.phases(total)
+        first, last = phases(self.initial, self.final, total)
         if step == total - 1:
             return True
         return step > first and step % (self.window if step <= last else self.final_every) == 0
-
-    def phases(self, total: int) -> tuple[int, int]:
-        """The last steps of the warm-up, t_i, and of the ramp, T - t_f; ValueError where the run is too short."""
-        return phases(self.initial, self.final, total)
 
 
 def phases(initial: float, final: float, total: int) -> tuple[int, int]:

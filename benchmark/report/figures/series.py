@@ -28,6 +28,7 @@ NOT_PERCENT = frozenset(
         "nist",
         "cider",
         "ter",
+        "ter_score",
         "average",
     }
 )

@@ -92,5 +92,5 @@ def kept(shape: torch.Size, p: float) -> Tensor:
 
 
 def _takes(tensor: Tensor, p: float) -> bool:
-    """Whether `input` is fp32 on a CPU and something is to be dropped."""
+    """Whether `tensor` is fp32 on a CPU and something is to be dropped."""
     return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and 0 < round(p * LEVELS) < LEVELS

@@ -75,10 +75,15 @@ def test_without_a_floor_a_task_counts_from_zero_and_without_dense_runs_it_count
     ]
     assert all("gate" in found for found in marks(build_table(low)).values())
     assert not any("gate" in found for found in marks(build_table(low[1:])).values())
+
+
+@pytest.mark.parametrize("metric", ["ter", "ter_score"])
+def test_errors_that_the_hub_counts_are_better_where_they_are_less(metric: str) -> None:
     error = [
-        make_record(spec, 70.0, metric="ter", metrics={"ter": 70.0}, floor={})
-        for spec in (make_spec(sparsity=0, task="e2e"), make_spec(task="e2e"))
+        make_record(spec, score, metric=metric, metrics={metric: score}, floor={})
+        for spec, score in ((make_spec(sparsity=0, task="e2e"), 70.0), (make_spec(task="e2e"), 75.0))
     ]
+    assert all(record.less_is_better(metric) for record in error)
     assert not any("gate" in found for found in marks(build_table(error)).values())
 
 

@@ -134,6 +134,14 @@ def test_a_run_in_parts_is_resumed_in_parts(toy: Toy, tmp_path: Path) -> None:
     assert resumed.record.notes == ["each batch went through the model in 4 parts, for want of memory"]
 
 
+def test_a_run_is_resumed_in_more_parts_where_memory_ran_out(toy: Toy, tmp_path: Path) -> None:
+    with pytest.raises(interrupt.Interrupted):
+        toy({"criterion": "principled"}, stop_at=5, options=Options(checkpoints=tmp_path))
+    resumed = toy({"criterion": "principled"}, options=Options(checkpoints=tmp_path, parts=4))
+    assert resumed.record.cost.resumed == [5]
+    assert resumed.record.notes == ["each batch went through the model in 4 parts, for want of memory"]
+
+
 def test_a_checkpoint_is_saved_when_it_is_time(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     monkeypatch.setattr(checkpoint, "write_bytes", lambda path, _: written.append(path.name))
@@ -226,6 +234,7 @@ ODD: dict[str, Callable[[Path], object]] = {
     "no curve": told(curve=None),
     "time that runs backwards": told(seconds=[-5.0, 0.0]),
     "intervals longer than the run": told(intervals=[[10**6, 1.0]]),
+    "a loss over no count of steps": told(since="5"),
     "no generator": told(python=None),
     "an odd generator": told(python=[3, [1, 2], None]),
     "a generator in words": told(numpy="MT19937"),

@@ -216,6 +216,13 @@ def test_of_equal_scores_the_later_one_is_taken(toy: Callable[..., tuple[Result,
     assert result.record.selected.step == 10
 
 
+def test_a_score_that_is_not_defined_selects_nothing(toy: Callable[..., tuple[Result, ToyTask]]) -> None:
+    scores = [float("nan"), float("nan"), float("nan"), 30, float("nan"), 20]
+    result, _ = toy(ToyTask(scores), selection="heldout", heldout=0.2, schedule="one_shot[at=1]")
+    assert result.record.selected.step == 8
+    assert [point.score for point in result.record.curve][1::2] == [None, None, None, 30, None, 20]
+
+
 def test_best_dev_looks_at_the_reported_split_and_says_so(toy: Callable[..., tuple[Result, ToyTask]]) -> None:
     result, task = toy(ToyTask([70, 80, 75, 60, 50, 40]), selection="best_dev", criterion="dense", sparsity=0.0)
     assert task.asked == ["reported"] * 7

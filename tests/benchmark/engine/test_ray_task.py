@@ -1,0 +1,26 @@
+"""A Ray node that does not share the board's folder works on a copy of its own, which outlives the run."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from benchmark.board.record import record_path
+from benchmark.engine.cell import Settings
+from benchmark.engine.ray_task import CellTask, FolderMarker, own_folder, perform
+from tests.benchmark.boards import make_board
+
+
+def test_a_cell_that_the_driver_asks_for_again_is_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its record was deleted at the driver's, or the board there is another one now: the copy's old record is no answer."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    board = make_board(tmp_path / "board", criteria=["random"])
+    spec = board.suite.cells()[0]
+    sent: list[Any] = []
+    mailbox = SimpleNamespace(put=SimpleNamespace(remote=sent.append))
+    cell = CellTask(board, spec, Settings(device="cpu"), FolderMarker(tmp_path / "elsewhere", "token"), None)
+    first, again = (perform(cell, mailbox, {}) for _ in range(2))
+    assert (first.last[0], again.last[0]) == ("finished", "finished")
+    assert not record_path(board.records_folder, spec.id).exists()
+    assert len(list((own_folder(board) / "records").glob("*.npz"))) == 1
