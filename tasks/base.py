@@ -69,6 +69,8 @@ class Setting:
     """At most so many reported examples, chosen likewise: a declared sample, never comparable with published scores."""
     cache: Path | None = None
     """Folder of tokenized data, keyed by content; None keeps it in memory."""
+    code: str = ""
+    """What identifies the code of a task that is not built in, so that data which other code read or tokenized are not used."""
     trust_remote_code: bool = False
 
 

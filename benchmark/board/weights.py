@@ -3,7 +3,7 @@
 import os
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from benchmark.board.record import Record
 from benchmark.machine.atomic import write_bytes
 from benchmark.machine.safe_read import read_regular_file
 from tasks.pipeline.sealed import BLANK, intact, seal
@@ -89,3 +90,18 @@ def load_weights(folder: Path, run_id: str, like: Mapping[str, Tensor] | None = 
             path.replace(aside)
         warnings.warn(f"{path}: {error}; set aside as {aside.name}, to be made again", stacklevel=2)
         return None
+
+
+def weight_problems(record: Record, weights: Mapping[str, Tensor]) -> Iterator[str]:
+    """Where weights do not have the zeros that the record counts, or are not finite."""
+    for layer in record.sparsity.layers:
+        if layer.name not in weights:
+            yield f"its weights lack {layer.name}"
+            continue
+        weight = weights[layer.name]
+        size, zeros = weight.numel(), int((weight == 0).sum())
+        if (size, zeros) != (layer.size, layer.zeros):
+            yield f"{layer.name} has {zeros} zeros of {size}, the record says {layer.zeros} of {layer.size}"
+    for name, weight in weights.items():
+        if weight.is_floating_point() and not bool(weight.isfinite().all()):
+            yield f"{name} is not finite"

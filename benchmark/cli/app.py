@@ -5,13 +5,14 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.models import CommandFunctionType
 
 from benchmark.report.escape import for_terminal
 
@@ -48,7 +49,28 @@ class Interruptible(TyperGroup):
             formatter.write_dl([(name, self.commands[name].help or "") for name in self.list_commands(ctx)])
 
 
-app = typer.Typer(
+class Strict(TyperCommand):
+    """A command that refuses an option given twice, of which click would keep the last without a word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse `args`; UsageError names the option."""
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for parameter, times in Counter(given).items():
+            single = isinstance(parameter, TyperOption) and not (parameter.multiple or parameter.is_flag)
+            if single and times > 1:
+                ctx.fail(f"{parameter.opts[0]} is given {times} times: expected once")
+        return super().parse_args(ctx, args)
+
+
+class App(typer.Typer):
+    """The application, all of whose commands are strict."""
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[CommandFunctionType], CommandFunctionType]:
+        """As Typer's decorator."""
+        return super().command(name, **{"cls": Strict} | settings)
+
+
+app = App(
     name="prunebench",
     cls=Interruptible,
     no_args_is_help=True,

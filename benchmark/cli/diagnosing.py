@@ -1,12 +1,14 @@
 """The command that asks what criteria really do."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from benchmark.cli.app import Changes, Data, Device, Format, Model, Only, app, board_folder, echo, open_board
+from benchmark.errors import PrunebenchError
 
 
 @app.command()
@@ -37,16 +39,28 @@ def diagnose(
     """Say what BOARD's criteria really do: fidelity to the loss, churn of masks, overlap and correlation; BOARD/diagnose/ has all."""
     from benchmark.diagnose.fidelity import Probing
     from benchmark.diagnose.train import train as train_again
-    from benchmark.diagnose.write import printed, tables, write_all
+    from benchmark.diagnose.write import NOTHING, printed, tables, write_all
     from tasks.pipeline.whole import holding
 
-    cell = board.stem if board.suffix == ".json" and board.is_file() else None
-    opened = open_board(board.parents[1] if cell else board, changes, data, model, runs=train)
-    cells = [opened.find(cell)] if cell else opened.cells(only)
+    record = _record(board) if board.suffix == ".json" and board.is_file() else None
+    opened = open_board(record.parents[1] if record else board, changes, data, model, runs=train)
+    cells = [opened.find(record.stem)] if record else opened.cells(only)
+    tell = partial(echo, err=format != "text")  # what programs read holds the tables alone
     with holding(opened.folder):
-        failed = train_again(opened, cells, Probing(at, bins, singles, batches), device, echo) if train else 0
+        failed = train_again(opened, cells, Probing(at, bins, singles, batches), device, tell) if train else 0
         made = list(tables(opened, cells))
         paths = write_all(opened, made, cells, figures)
-    echo(printed(made, format))
-    echo(f"wrote {len(paths)} files in {opened.folder / 'diagnose'}")
+    if text := printed(made, format):
+        echo(text)
+    else:
+        tell(NOTHING)
+    tell(f"wrote {len(paths)} files in {opened.folder / 'diagnose'}")
     sys.exit(failed)
+
+
+def _record(given: Path) -> Path:
+    """The path of a record with its board's folder in it; PrunebenchError where the file lies in no folder of records."""
+    path = given if given.parent.name == "records" else given.resolve()
+    if path.parent.name != "records":
+        raise PrunebenchError(f"{given}: expected a board's folder, or a record in one: BOARD/records/ID.json")
+    return path

@@ -1,6 +1,7 @@
 """The command that tunes."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -46,9 +47,10 @@ def tune(
     search = Search(trials, seed, rates, lr == "fixed", device, trust_remote_code)
     opened = open_board(board, changes, data, model, runs=True)
     folder = output or Path(os.path.normpath(board / ".." / f"{board.resolve().name}-tuned"))
-    require_free(opened, folder)
+    require_free(opened, folder, search)
     with holding(opened.folder):
         tune(opened, search, only, say=echo)
     found = outcome(opened, trials, search.seed_for(opened))
     echo("\n".join([*found.lines, *(f"not tuned: {line}" for line in found.lacking)]))
-    echo(f"wrote {write_tuned(opened, found, folder, parse_changes(changes or []))}: run it like any board")
+    path = write_tuned(opened, found, folder, parse_changes(changes or []), data=data, model=model)
+    echo(f"wrote {path}: run it like any board, prunebench run {shlex.quote(str(folder))}")

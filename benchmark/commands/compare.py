@@ -99,23 +99,24 @@ def compare(
 ) -> int:
     """Run the missing cells of the added rows and print the table; 1 where a cell failed, else 0."""
     run_cells = pick_engine(engine, settings.device)
-    board, cells, console = wider.board, wider.cells(only), Console()
+    board, cells, printed = wider.board, wider.cells(only), Console()
+    told = printed if format == "text" else Console(stderr=True)  # what programs read holds the table alone
     if not cells:
         raise no_cell(only, board.suite.tasks)
     options = Options(settings.device, board.cache / "data", settings.trust_remote_code)
     open_sources(board, missing(board, cells, settings.retry_failed), options)
     with (
-        reporter(console, len(board.done(cells)), len(cells)) as shown,
+        reporter(told, len(board.done(cells)), len(cells)) as shown,
         tracked(shown, track, board.folder) as watcher,
     ):
         done = run_cells(board, cells, watcher, settings)
     table = wider.table(only, format in DATA)
     if format == "text":
-        say_table(console, partial(render, table, "text"))
+        say_table(printed, partial(render, table, "text"))
     else:
-        say(console, render(table, format))
+        say(printed, render(table, format))
     for line in _closing(wider, done.failed | done.left, cells):
-        say(console if format == "text" else Console(stderr=True), line)
+        say(told, line)
     return 1 if done.failed or done.left else 0
 
 

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from benchmark.board.board import Board
 from benchmark.board.outcomes import pack_outcomes
 from benchmark.board.record import Record
-from benchmark.board.weights import check_fit, load_weights, room, size_of
+from benchmark.board.weights import check_fit, load_weights, room, size_of, weight_problems
 from benchmark.commands.measure import LARGE, measure_compressed
-from benchmark.commands.verify import weight_problems
 from benchmark.errors import PrunebenchError, choices
 from benchmark.machine import environment
 from benchmark.machine.atomic import WriteError, reason_of, write_text

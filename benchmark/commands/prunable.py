@@ -1,25 +1,31 @@
 """`prunebench prunable MODEL`: lists a model's prunable weights, from its configuration alone (no weights are loaded)."""
 
+import warnings
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from benchmark.errors import PrunebenchError
 from benchmark.pruning.prunable import Matrix, find_prunable
+from tasks.base import ModelError
+from tasks.formats.sources import MINI
+from tasks.pipeline.checkpoints import fewer_messages
+from tasks.pipeline.model_files import check_config, check_folder
+
+EMBEDDED = {"mini": "encoder", "mini-decoder": "decoder"}
 
 
 def prunable_matrices(model: str, biases: bool = False) -> tuple[list[Matrix], int]:
-    """The prunable matrices of a hub id, a folder, `mini` or `mini-decoder`, and the number of all its parameters."""
-    import torch
-    from transformers import AutoConfig, AutoModel
+    """The prunable matrices of a hub id, a folder, `mini` or `mini-decoder`, and the number of all its parameters.
 
-    embedded = {"mini": "encoder", "mini-decoder": "decoder"}
-    place = str(Path(__file__).parents[2] / "tasks" / "mini" / embedded[model]) if model in embedded else model
-    try:
-        config = AutoConfig.from_pretrained(place)
-    except (OSError, ValueError) as error:
-        raise PrunebenchError(f"model '{model}': no configuration found: {error}") from error
-    with torch.device("meta"):
-        built = AutoModel.from_config(config)
-    return find_prunable(built, biases), sum(parameter.numel() for parameter in built.parameters())
+    PrunebenchError where there is no configuration, or none that a model can be made of.
+    """
+    built = _built(model, _configuration(model))
+    matrices = find_prunable(built, biases)
+    if empty := [matrix.name for matrix in matrices if not matrix.parameter.numel()]:
+        raise PrunebenchError(f"model '{model}': its configuration gives {empty[0]} no weights")
+    return matrices, sum(parameter.numel() for parameter in built.parameters())
 
 
 def prunable_text(model: str, biases: bool = False) -> str:
@@ -32,3 +38,60 @@ def prunable_text(model: str, biases: bool = False) -> str:
     table = tabulate(rows, headers=("matrix", "out", "in", "weights"), colalign=("left", "right", "right", "right"))
     share = f"{100 * total / parameters:.1f} % of {parameters:,} parameters (embeddings counted, no task head)"
     return f"{table}\n\nprunable: {total:,} in {len(matrices)} matrices, {share}"
+
+
+def _configuration(model: str) -> Any:
+    """The library's configuration of the model, of a file that passed the checks that tasks make before they open a model."""
+    from transformers import AutoConfig
+
+    place = str(MINI / EMBEDDED[model]) if model in EMBEDDED else model
+    folder = Path(place).expanduser()
+    try:
+        if folder.is_dir():
+            if not (folder / "config.json").is_file():
+                raise ModelError(f"model {model!r}: no config.json in {folder}")
+            check_folder(model, folder)
+            place = str(folder)
+        else:
+            check_config(model, _fetched(model))
+        with fewer_messages():
+            return AutoConfig.from_pretrained(place, trust_remote_code=False)
+    except ModelError as error:
+        raise PrunebenchError(str(error)) from error
+    except Exception as error:  # the library has no class for its errors
+        raise PrunebenchError(f"cannot open model {model!r}: {_reason(error)}") from error
+
+
+def _fetched(model: str) -> Path:
+    """The configuration's file of a hub's model."""
+    from transformers.utils import cached_file
+
+    try:
+        return Path(cached_file(model, "config.json"))
+    except Exception as error:  # the library's, the hub's and the network's errors alike
+        raise ModelError(
+            f"cannot open model {model!r}, taken as a hub id (no such folder here): {_reason(error)}"
+        ) from error
+
+
+def _built(model: str, config: Any) -> nn.Module:
+    """The model without memory for its weights; PrunebenchError where the configuration's numbers and names make none."""
+    import torch
+    from transformers import AutoModel
+
+    try:
+        with torch.device("meta"), fewer_messages(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of matrices without weights, which are refused
+            made: nn.Module = AutoModel.from_config(config, trust_remote_code=False)
+    except Exception as error:  # whatever the library comes upon while it builds
+        raise PrunebenchError(f"cannot build model {model!r} from its configuration: {_reason(error)}") from error
+    return made
+
+
+def _reason(error: Exception) -> str:
+    """The library's reason in one line, without its advice on what to install or to pass."""
+    if "trust_remote_code" in str(error):
+        return "it brings code of its own, which is not run here"
+    if isinstance(error, KeyError):
+        return f"its configuration names {error}, which is not known"
+    return " ".join(str(error).partition("\n\n")[0].split()).rstrip(".") or type(error).__name__

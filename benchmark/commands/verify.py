@@ -6,7 +6,7 @@ named and does not.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -26,7 +26,7 @@ from benchmark.board.record import (
     load_record,
     record_path,
 )
-from benchmark.board.weights import read_weights, weights_path
+from benchmark.board.weights import read_weights, weight_problems, weights_path
 from benchmark.commands.verify_others import Others
 from benchmark.commands.verify_outcomes import (
     Found,
@@ -203,21 +203,6 @@ def record_problems(board: Board, found: Found) -> Iterator[str]:
             yield from weight_problems(record, read_weights(path))
         except (OSError, ValueError) as error:
             yield f"kept weights {path.name}: {error}"
-
-
-def weight_problems(record: Record, weights: Mapping[str, Tensor]) -> Iterator[str]:
-    """Where weights do not have the zeros that the record counts, or are not finite."""
-    for layer in record.sparsity.layers:
-        if layer.name not in weights:
-            yield f"its weights lack {layer.name}"
-            continue
-        weight = weights[layer.name]
-        size, zeros = weight.numel(), int((weight == 0).sum())
-        if (size, zeros) != (layer.size, layer.zeros):
-            yield f"{layer.name} has {zeros} zeros of {size}, the record says {layer.zeros} of {layer.size}"
-    for name, weight in weights.items():
-        if weight.is_floating_point() and not bool(weight.isfinite().all()):
-            yield f"{name} is not finite"
 
 
 def of_exported(board: Board, folder: Path, cells: Sequence[RunSpec] | None) -> list[Finding]:

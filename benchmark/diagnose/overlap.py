@@ -6,6 +6,7 @@ Two independent random sets of density d overlap by d / (2 - d): the floor that 
 weights of the cells (`prunebench run --save-weights`).
 """
 
+import os
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 
 from benchmark.board.board import Board
 from benchmark.board.record import Record
-from benchmark.board.weights import load_weights
+from benchmark.board.weights import read_weights, weight_problems, weights_path
+from benchmark.errors import PrunebenchError
+from benchmark.machine.atomic import reason_of
 from benchmark.report.cells import Cell, Run
 from benchmark.report.layout import Line
 from benchmark.report.table import Table
@@ -36,10 +39,23 @@ def chance(density_a: float, density_b: float) -> float:
 
 
 def kept_set(board: Board, record: Record) -> Kept | None:
-    """The kept set of a finished cell; None if its weights were not saved."""
-    weights = load_weights(board.weights_folder, record.id)
-    if weights is None:
+    """The kept set of a finished cell; None if its weights were not saved.
+
+    PrunebenchError where the file is damaged or holds other weights than the record counts; it is left as it is.
+    """
+    path = weights_path(board.weights_folder, record.id)
+    if not os.path.lexists(path):
         return None
+    try:
+        weights = read_weights(path)
+        problem = next(weight_problems(record, weights), "")
+    except (OSError, ValueError) as error:
+        problem = reason_of(error) if isinstance(error, OSError) else str(error)
+    if problem:
+        raise PrunebenchError(
+            f"{record.spec.cell}: its kept weights do not fit its record: {problem}. Without weights/{path.name} the cell is left "
+            "out of the overlap"
+        )
     return np.concatenate([(weights[layer.name] != 0).numpy().reshape(-1) for layer in record.sparsity.layers])
 
 
@@ -64,7 +80,10 @@ def overlaps(records: Sequence[Record], kept: Sequence[Kept]) -> tuple[list[str]
 
 
 def overlap_tables(board: Board, records: Sequence[Record]) -> dict[tuple[str, float], Table]:
-    """One table of overlaps for every task and sparsity, rows as in the suite, over the cells whose weights were kept."""
+    """One table of overlaps for every task and sparsity, rows as in the suite, over the cells whose weights were kept.
+
+    PrunebenchError where kept weights are not those of their record.
+    """
     places = {spec.id: place for place, spec in enumerate(board.suite.cells())}
     records = sorted(records, key=lambda record: places.get(record.id, len(places)))
     kept = {
@@ -76,6 +95,8 @@ def overlap_tables(board: Board, records: Sequence[Record]) -> dict[tuple[str, f
     for task, sparsity in dict.fromkeys((r.spec.task, r.spec.sparsity) for r in records if r.id in kept):
         group = [r for r in records if r.id in kept and (r.spec.task, r.spec.sparsity) == (task, sparsity)]
         names, values = overlaps(group, [kept[record.id] for record in group])
+        if np.isnan(values).all():  # one row of one seed
+            continue
         tables[task, sparsity] = Table(
             title="Overlap of kept weights",
             row_fields=("row",),

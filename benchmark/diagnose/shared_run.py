@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from math import isnan
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator
 from torch import Tensor
 
 from benchmark.diagnose.fidelity import Fidelity, Probing, spearman
@@ -20,7 +22,7 @@ from benchmark.plugins import registry
 from benchmark.pruning.dense import Dense
 from benchmark.pruning.pruner import Pruner
 from benchmark.pruning.schedules.base import Schedule
-from benchmark.suite.spec import RunSpec, Strict
+from benchmark.suite.spec import RunSpec, Strict, portable_plugin
 from benchmark.training.run import Options, calibration, run
 from benchmark.training.train import Run
 
@@ -28,14 +30,18 @@ MOST = 1_000_000
 """Number of weights over which ranks are correlated; of more weights, an evenly spaced sample."""
 
 
+Portable = Annotated[str, AfterValidator(portable_plugin)]
+"""A configured criterion; one that is a file is named without its folder, also where an older version kept the whole path."""
+
+
 class SharedRun(Strict):
     """What was measured at one step of a dense run."""
 
     step: int
-    criteria: list[str]
+    criteria: list[Portable]
     correlation: list[list[float | None]]
     """Spearman's, [criteria][criteria]; None where all scores are equal."""
-    fidelity: dict[str, Fidelity]
+    fidelity: dict[Portable, Fidelity]
     """By criterion."""
 
 

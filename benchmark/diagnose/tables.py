@@ -35,7 +35,10 @@ ROW = ("task", "criterion", "regularizer", "sparsity")
 
 
 def fidelity_table(found: Sequence[Diagnosis]) -> Table | None:
-    """A row per pruned row of the board, on its own run, and one per criterion on the dense run that all of them watched."""
+    """A row per pruned row of the board, on its own run, and one per criterion on the dense run that all of them watched.
+
+    Without the columns that hold no number, such as the slopes where no criterion predicts a loss.
+    """
     entries: Entries = {}
     for one in found:
         on_dense = one.shared.fidelity if one.shared else {}
@@ -54,7 +57,11 @@ def fidelity_table(found: Sequence[Diagnosis]) -> Table | None:
         "Slope": "measured on predicted change of the loss through zero, where the criterion predicts one: 1 is calibrated",
         "Measured": _measured(found),
     }
-    return _table("Fidelity", ROW, "quantity", entries, facts)
+    known = {
+        name for row in entries.values() for name, found in row.items() if any(value is not None for _, value in found)
+    }
+    shown = {labels: {name: row[name] for name in row if name in known} for labels, row in entries.items() if known}
+    return _table("Fidelity", ROW, "quantity", shown, facts)
 
 
 def churn_table(found: Sequence[Diagnosis]) -> Table | None:

@@ -1,18 +1,21 @@
 """Trains cells of a board again under observation, and keeps what was seen. Records are neither read nor written."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from benchmark.board.board import Board
+from benchmark.board.board import Board, Source
 from benchmark.diagnose.fidelity import Probing
 from benchmark.diagnose.observed_run import observe_run
 from benchmark.diagnose.shared_run import can_observe_dense, compare_on_dense_run
 from benchmark.diagnose.store import Diagnosis, load_diagnosis, save_diagnosis
+from benchmark.engine.sources import refuse_other_sources
+from benchmark.errors import PrunebenchError
 from benchmark.machine.lock import locked
 from benchmark.suite.spec import RunSpec, portable_plugin
 from benchmark.training.run import Options
 from benchmark.training.teachers import Teachers
+from tasks.base import Prepared
 
 Say = Callable[[str], None]
 
@@ -50,23 +53,50 @@ def train(
 
 
 def _diagnosed(board: Board, spec: RunSpec, probing: Probing, options: Options, settings: dict[str, Any]) -> Diagnosis:
+    def check(prepared: Prepared) -> None:
+        refuse_other_sources(board, spec, Source(prepared.data_fingerprint, prepared.model_fingerprint))
+
+    options = replace(options, check=check)
     found = Diagnosis(id=spec.id, spec=spec.recorded(), settings=settings)
     if not spec.is_dense:
         churn, fidelity = observe_run(spec, options, probing)
         return found.model_copy(update={"churn": churn, "fidelity": fidelity})
     others = _pruned(board, spec)
+    _require_apart(_texts(others))
     shared = compare_on_dense_run(spec, _texts(others), others[0].schedule, _target(others), options, probing)
     return found.model_copy(update={"shared": shared})
 
 
 def _settings(board: Board, spec: RunSpec, probing: Probing) -> dict[str, Any]:
-    """What the measurement depends on besides the cell; a dense one also on which criteria are compared, by
-    what schedule and at what sparsity."""
+    """What the measurement depends on besides the cell; a dense one also on which criteria are compared, by what schedule and at
+    what sparsity, and on the code of those that are not built in. (A pruned cell's id knows its plugins' code.)"""
     if not spec.is_dense:
         return asdict(probing)
     others = _pruned(board, spec)
     names = [portable_plugin(text) for text in _texts(others)]
-    return asdict(probing) | {"criteria": names, "schedule": others[0].schedule, "sparsity": _target(others)}
+    schedule = portable_plugin(others[0].schedule)
+    code = _code(others)
+    return (
+        asdict(probing)
+        | {"criteria": names, "schedule": schedule, "sparsity": _target(others)}
+        | ({"plugins": code} if code else {})
+    )
+
+
+def _code(cells: Sequence[RunSpec]) -> dict[str, str]:
+    """What identifies the code of the compared criteria and of their schedule; empty where all are built in."""
+    known = {cell.criterion: cell.plugins.criterion for cell in cells}
+    found = {f"criterion {portable_plugin(text)}": known[text] for text in _texts(cells)}
+    found[f"schedule {portable_plugin(cells[0].schedule)}"] = cells[0].plugins.schedule
+    return {name: identity for name, identity in found.items() if identity}
+
+
+def _require_apart(texts: Sequence[str]) -> None:
+    """PrunebenchError for two files of one name, which the tables could not tell apart."""
+    seen: dict[str, str] = {}
+    for text in texts:
+        if (other := seen.setdefault(portable_plugin(text), text)) != text:
+            raise PrunebenchError(f"'{other}' and '{text}' are files of one name: rename one, to tell them apart")
 
 
 def _pruned(board: Board, spec: RunSpec) -> list[RunSpec]:

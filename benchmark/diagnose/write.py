@@ -62,6 +62,9 @@ def write_all(board: Board, made: Sequence[tuple[str, Table]], cells: Sequence[R
 
 
 def printed(made: Sequence[tuple[str, Table]], format: str) -> str:
-    """The tables one below the other; sparsity by matrix, which is long, is in its file alone."""
+    """The tables one below the other, in JSON as one list; empty where nothing is diagnosed.
+
+    Sparsity by matrix, which is long, is in its file alone.
+    """
     shown = [render(table, format) for name, table in made if not name.startswith("layers-")]
-    return "\n".join(shown) or NOTHING
+    return f"[{','.join(shown)}]" if shown and format == "json" else "\n".join(shown)

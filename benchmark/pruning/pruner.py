@@ -16,6 +16,8 @@ keep a value underneath and the forward pass sees weight * gate. From `observe` 
 any optimizer over `model.parameters()` moves them.
 """
 
+import dataclasses
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -73,6 +75,12 @@ def stacks_of(criterion: Criterion, shapes: Shapes, device: torch.device) -> lis
     for i, shape in enumerate(shapes):
         places.setdefault(shape, []).append(i)
     return list(places.values())
+
+
+def _spelled(plugin: Criterion | Schedule) -> str:
+    """The plugin's class and options."""
+    options = dataclasses.fields(plugin) if dataclasses.is_dataclass(plugin) else ()
+    return f"{type(plugin).__name__}({', '.join(f'{one.name}={getattr(plugin, one.name)!r}' for one in options)})"
 
 
 class Pruner:
@@ -302,6 +310,7 @@ class Pruner:
             "skipped": torch.tensor(self.steps_skipped),
             "settled": torch.tensor(self.settled),
             "masked": masked,
+            "settings": torch.frombuffer(bytearray(json.dumps(self._settings()).encode()), dtype=torch.uint8),
         }
         seconds = torch.tensor(self.seconds, dtype=torch.float64)
         return {"mask": self.mask, "seconds": seconds, **own, **latent, **named, **kept}
@@ -311,6 +320,8 @@ class Pruner:
         needed = {"mask", "taken", "seconds", "masked", "settled"}
         if not isinstance(saved, dict) or not needed <= saved.keys() or saved["mask"].shape != self.mask.shape:
             raise PrunebenchError("load_state_dict: expected what state_dict() of a Pruner of this model gave")
+        if "settings" in saved:  # earlier versions did not save them
+            self._refuse_other(json.loads(bytes(saved["settings"].tolist())))
         self.moved, self._observed = None, None
         self.mask.copy_(saved["mask"])
         self.ranked_by = None
@@ -336,6 +347,24 @@ class Pruner:
         if saved["settled"]:
             self.effective, self.settled = self.weights.vector.data, True
             self.weights.point_at(self.effective)
+
+    def _settings(self) -> dict[str, str]:
+        """What a saved state is of: one pruner cannot go on where another stopped."""
+        return {
+            "criterion": _spelled(self.criterion),
+            "schedule": _spelled(self.schedule),
+            "scope": str(self.scope),
+            "sparsity": repr(self.target),
+            "total": repr(self.total),
+        }
+
+    def _refuse_other(self, saved: dict[str, str]) -> None:
+        """PrunebenchError names the settings in which a saved state differs from this pruner's."""
+        own = self._settings()
+        if differs := [
+            f"{name} {saved.get(name)}, here {value}" for name, value in own.items() if saved.get(name) != value
+        ]:
+            raise PrunebenchError(f"load_state_dict: this is the state of another pruner: {'; '.join(differs)}")
 
     def _step(self, lr: float, sparsity: float) -> Step:
         matrices = sum(not matrix.name.endswith(".bias") for matrix in self.weights.matrices)

@@ -80,7 +80,8 @@ def spelled_as_recorded(
             continue
         if name is None:
             meant = _meant(key, suite["tasks"])
-            hint = f"it is the label of '{meant}': name that. " if meant else ""
+            there = meant in {name.partition("[")[0] for name in known}
+            hint = f"it is the label of '{meant}'{': name that' * there}. " if meant not in ("", key) else ""
             raise ValueError(f"'{key}' is nothing of this suite; {hint}{choices(key, known)}")
         if name in found:
             raise ValueError(f"'{name}' is named twice")

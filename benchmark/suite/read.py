@@ -67,6 +67,7 @@ def load_suite(
             if isinstance(override, dict):
                 override.pop(key, None)
     origin = _Origin(path, tuple(changes or ()), tuple(places))
+    _check_budgets(origin, raw)
     if not only_looks():
         _check_task_files(origin, raw)
     try:
@@ -76,8 +77,7 @@ def load_suite(
         raise PrunebenchError("\n".join(_explain(origin, item) for item in error.errors())) from error
     _check_methods(origin, suite)
     _check_cells(origin, suite)
-    if not only_looks():
-        _check_folders(origin, suite)
+    _check_folders(origin, suite)
     return suite
 
 
@@ -207,13 +207,27 @@ def _check_cells(origin: _Origin, suite: Suite) -> None:
                 continue  # whatever a plugin raises when it is asked, its cell tells
 
 
+def _check_budgets(origin: _Origin, raw: Mapping[str, Any]) -> None:
+    """PrunebenchError where a budget is left blank, which would otherwise become the default of three epochs."""
+    overrides = raw.get("overrides")
+    tasks = overrides if isinstance(overrides, dict) else {}
+    for where, settings in (("", raw), *((f"overrides.{task}.", own) for task, own in tasks.items())):
+        training = settings.get("training") if isinstance(settings, dict) else None
+        for key in ("epochs", "steps"):
+            if isinstance(training, dict) and key in training and training[key] is None:
+                field = origin.field(f"{where}training.{key}")
+                raise PrunebenchError(f"{field}: found nothing; expected a number, or no such key")
+
+
 def _check_folders(origin: _Origin, suite: Suite) -> None:
-    """Data folders must exist, and so must a model that is written as a path (anything else is a hub id)."""
+    """Data folders must exist, and so must a model that is written as a path (anything else is a hub id). Commands that only look at
+    a board need no more than those that they are given."""
     for name, text in dict.fromkeys(
         pair for cell in suite.cells() for pair in (("data", cell.data), ("model", cell.model))
     ):
         is_path = text.startswith((".", "/", "~")) or (name == "data" and text not in MODES)
-        if is_path and _folder(text, Path.cwd()) is None:
+        is_asked = name in origin.places or not only_looks()
+        if is_path and is_asked and _folder(text, Path.cwd()) is None:
             relative = name not in origin.places and not text.startswith(("/", "~"))
             looked = " (looked beside the suite and below the working directory)" * relative
             raise PrunebenchError(
@@ -315,5 +329,7 @@ def parse_changes(texts: list[str]) -> dict[str, Any]:
             written = re.fullmatch(r"\s*([\w.]+)\s*:\s*(\S.*)", text)
             example = f"{written[1]}={written[2]}" if written else "for instance training.epochs=2"
             raise PrunebenchError(f"--set {text}: expected key=value, {example}")
+        if match[1].strip() in changes:
+            raise PrunebenchError(f"--set {match[1].strip()} is given twice: expected one value")
         changes[match[1].strip()] = load_yaml(match[2], name=f"--set {text}")
     return changes

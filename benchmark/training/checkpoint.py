@@ -59,6 +59,8 @@ class Facts(msgspec.Struct):
     seconds: tuple[float, float]
     resumed: list[Count]
     parts: Count
+    commits: list[str] | None
+    """None in checkpoints of versions up to 0.2."""
 
 
 @dataclass
@@ -144,6 +146,7 @@ def capture(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "intervals": run.intervals,
         "seconds": [now - run.started, now - run.began],
         "resumed": run.resumed,
+        "commits": run.commits,
         "python": random.getstate(),
         "numpy": _numpy_state(),
     }
@@ -195,6 +198,7 @@ def restore(run: Run, tensors: Mapping[str, Tensor], found: Facts, facts: Mappin
     run.curve, run.intervals = found.curve, found.intervals
     run.started, run.elapsed = run.started - total, interval
     run.resumed = [*found.resumed, run.step]
+    run.commits = list(dict.fromkeys([*(found.commits or []), *run.commits]))
     _set_generators(_under("generator", tensors), facts, run.device)
 
 

@@ -111,4 +111,6 @@ def _notes(job: Job, sparsity: Sparsity) -> list[str]:
         )
     if job.parts > 1:
         notes.append(f"each batch went through the model in {job.parts} parts, for want of memory")
+    if len(job.commits) > 1:
+        notes.append(f"resumed by other code than began it: commits {', then '.join(job.commits)}")
     return notes

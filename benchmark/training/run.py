@@ -26,7 +26,7 @@ from benchmark.pruning.prunable import find_prunable
 from benchmark.pruning.pruner import Calibrate, Pruner
 from benchmark.pruning.schedules.base import Schedule
 from benchmark.suite.consistency import check_spec
-from benchmark.suite.identity import identified
+from benchmark.suite.identity import identified, identity
 from benchmark.suite.spec import RunSpec
 from benchmark.training.checkpoint import Checkpointer, StartAgainError, checkpoint_path
 from benchmark.training.compiled import Choice, compile_steps, eager, repays
@@ -244,6 +244,7 @@ def open_task(spec: RunSpec, options: Options) -> Prepared:
         train_examples=spec.training.train_examples,
         eval_examples=spec.training.eval_examples,
         cache=options.cache,
+        code=identity("tasks", spec.task),
         trust_remote_code=options.trust_remote_code,
     )
     try:

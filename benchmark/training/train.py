@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from benchmark.board.record import Point
 from benchmark.errors import PrunebenchError
 from benchmark.machine import interrupt, parallel
+from benchmark.machine.environment import git_commit
 from benchmark.pruning.dense import Dense
 from benchmark.pruning.once import Once, Unpruned
 from benchmark.pruning.pruner import Pruner
@@ -57,6 +58,8 @@ class Job:
     """Parts of a batch that go through the model one after the other: the same step in less memory."""
     compiled: bool = False
     """Whether the model's training steps are compiled."""
+    commits: list[str] = field(default_factory=lambda: [git_commit()])
+    """Commits of the code that trained it: several where it was resumed by other code."""
     resumed: list[int] = field(default_factory=list)
     """Steps at which the run resumed from a checkpoint."""
     started: float = field(default_factory=time.perf_counter)

@@ -7,19 +7,19 @@ current trial.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmark.board.board import Board
+from benchmark.board.board import SUITE, Board
 from benchmark.engine.sources import open_sources
 from benchmark.errors import PrunebenchError
 from benchmark.machine.environment import pick_device
 from benchmark.machine.lock import locked
 from benchmark.plugins.registry import spell
-from benchmark.suite.spec import RunSpec
+from benchmark.suite.spec import SEEDS, RunSpec
 from benchmark.training.run import Options, open_task
 from benchmark.training.teachers import Teachers
 from benchmark.tune.sampler import require_optuna, suggest
 from benchmark.tune.space import Point, Space, described, digest, space_of, start
 from benchmark.tune.study import Study, Trial, load_study, save_study, study_path
-from benchmark.tune.trial import attempt, trial_spec
+from benchmark.tune.trial import attempt, require_heldout, trial_spec
 
 Say = Callable[[str], None]
 
@@ -40,7 +40,10 @@ class Search:
 
     def seed_for(self, board: Board) -> int:
         """The seed of every trial on `board`."""
-        return 1 + max(board.suite.seeds) if self.seed is None else self.seed
+        if self.seed is not None:
+            return self.seed
+        above = 1 + max(board.suite.seeds)
+        return above if above in SEEDS else next(seed for seed in SEEDS if seed not in board.suite.seeds)
 
 
 def rows_of(board: Board, only: str = "*") -> list[RunSpec]:
@@ -61,6 +64,9 @@ def tune(board: Board, search: Search, only: str = "*", say: Say = lambda _: Non
     require_optuna()
     pick_device(search.device)
     specs = [trial_spec(spec, search.seed_for(board)) for spec in rows_of(board, only)]
+    for spec in specs:
+        if (most := spec.training.train_examples) is not None:
+            require_heldout(spec, most, f"{board.folder / SUITE}: {spec.task}: training.train_examples is {most}")
     open_sources(board, specs, _options(board, search))
     waiting = [(spec, space_of(spec, search.rates, search.fixed_rate)) for spec in specs]
     for wait in (False, True):  # what another runner has is looked at again at the end
@@ -88,6 +94,8 @@ def _bring(board: Board, search: Search, spec: RunSpec, space: Space, say: Say) 
 def _opened(board: Board, spec: RunSpec, space: Space, options: Options) -> Study:
     """The saved study, or a new one."""
     prepared = open_task(spec, options)
+    examples = prepared.counts["train"] + prepared.counts["heldout"]
+    require_heldout(spec, examples, f"{spec.task}: the data of this task are {examples} training examples")
     fresh = Study(
         spec=spec.recorded(),
         space=described(space),

@@ -96,6 +96,45 @@ def finiteness(criterion: Criterion) -> str:
     return f"{STEPS} steps at scales {', '.join(f'{scale:g}' for scale in scales)}"
 
 
+def order(criterion: Criterion) -> str:
+    """Scores of another kind than fp32 keep their order as fp32, in which the harness ranks."""
+    moments = trials.history(SHAPES[0], STEPS)
+    state, kinds = trials.start(criterion, moments), set[str]()
+    first = criterion.score(state, moments[0].weight)
+    for scores in (first, *trials.play(criterion, state, moments)):
+        kind = str(scores.dtype).removeprefix("torch.")
+        kinds.add(kind)
+        if scores.dtype == torch.float32 or scores.dtype.itemsize <= 2:  # fp32 holds every number of 16 bits
+            continue
+        values, left = scores.unique().numel(), scores.float().unique().numel()
+        assert left == values, (
+            f"{type(criterion).__name__} gives scores in {kind} of which {values} differ, and only {left} as fp32, in which the "
+            "harness ranks: the others would be ties. Leave out what all scores have in common, scale the rest to about 1, and "
+            "return fp32"
+        )
+    return f"kept in fp32, scores in {', '.join(sorted(kinds))}"
+
+
+def version(criterion: Criterion) -> str:
+    """Scores that changed have another version: until it changes, a mask of the same sparsity is not ranked again."""
+    moments = trials.history(SHAPES[0], STEPS)
+    state, name, told = trials.start(criterion, moments), type(criterion).__name__, dict[int, tuple[int, Tensor]]()
+    for index, scores in enumerate(trials.play(criterion, state, moments)):
+        number = criterion.version(state)
+        if number is None:
+            continue
+        assert isinstance(number, int), (
+            f"{name}.version gives a {type(number).__name__}: return a plain whole number, or None"
+        )
+        since, known = told.setdefault(number, (index, scores))
+        assert torch.equal(known, scores), (
+            f"{name}.version is {number} after step {since} and after step {index}, but the scores changed in between, so the mask "
+            "would not be ranked again: return another number whenever scores change, and None where they depend on the weights as "
+            "they are"
+        )
+    return f"{len(told)} in {STEPS} steps" if told else "skipped, because it tells none: every masking ranks"
+
+
 def determinism(criterion: Criterion) -> str:
     """The same history and seed give the same scores bitwise; asking twice changes nothing."""
     moments = trials.history(SHAPES[0], STEPS)
@@ -299,6 +338,8 @@ CHECKS: dict[str, Callable[[Criterion], str]] = {
     "hyperparameters": hyperparameters,
     "shape": shape,
     "finiteness": finiteness,
+    "order in fp32": order,
+    "version": version,
     "determinism": determinism,
     "inputs untouched": inputs_untouched,
     "surroundings untouched": surroundings_untouched,
@@ -323,6 +364,8 @@ CHEAP = (
     "surroundings untouched",
     "own statistics",
     "finiteness",
+    "order in fp32",
+    "version",
     "determinism",
     "dependence",
 )

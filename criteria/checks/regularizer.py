@@ -111,7 +111,11 @@ class Trial:
                 f"{self.name}.loss has a gradient that is not finite on {self.task.name}, {when}: a masked or certain class "
                 "goes through log or division; fill masked logits before, not after"
             )
-            size += weight.grad.square().sum().item()
+            size += weight.grad.double().square().sum().item()
+        assert size > 0, (
+            f"{self.name}.loss has a gradient of 0 for every weight on {self.task.name}, {when}, so nothing is trained: let it depend "
+            "on `losses` or `logits`, with a factor above 0"
+        )
         assert all(weight.grad is None for weight in self.teacher.parameters()), (
             f"{self.name}.loss sends gradients into the teacher on {self.task.name}: run it under torch.no_grad()"
         )

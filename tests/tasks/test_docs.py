@@ -9,8 +9,9 @@ from benchmark.commands.check import verdicts
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
 from benchmark.plugins.catalogue import catalogue
+from benchmark.suite.identity import identity
 from benchmark.suite.spec import RunSpec, Training
-from benchmark.training.run import run
+from benchmark.training.run import Options, open_task, run
 from tasks.base import Task
 from tasks.families.data_to_text import TextGeneration
 from tasks.glue import Glue
@@ -94,6 +95,32 @@ def test_the_task_of_the_documentation_runs_in_a_cell(plugin: str) -> None:
     assert record.sparsity.met
     assert record.counts == {"train": 16, "reported": 16}
     assert record.metrics["accuracy"] > 80
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ('labels.index(row["label"])', '1 - labels.index(row["label"])', "label"),  # of what is read
+        (
+            "encoded = self.tokenizer(texts,",
+            'encoded = self.tokenizer(["the"] * len(texts),',
+            "input_ids",
+        ),  # of what is made of it
+    ],
+)
+def test_a_task_whose_file_changed_does_not_take_what_other_code_cached(
+    plugin: str, tmp_path: Path, old: str, new: str, changed: str
+) -> None:
+    found = []
+    for _ in range(2):
+        registry.load.cache_clear()
+        identity.cache_clear()
+        prepared = open_task(RunSpec(task=plugin), Options(cache=tmp_path / "cache"))
+        found.append(next(iter(prepared.batches("train", 16, seed=None)))[changed].tolist())
+        path = tmp_path / "csv_text.py"
+        assert old in path.read_text() or new in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+    assert found[0] != found[1]
 
 
 def test_the_task_of_the_documentation_names_the_line_of_a_bad_row(plugin: str, tmp_path: Path) -> None:

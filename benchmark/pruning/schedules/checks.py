@@ -54,8 +54,11 @@ class Plan:
         return [step for step in range(self.total) if self.schedule.due(step, self.total)]
 
     def in_range(self) -> str:
-        """Between dense and the target."""
+        """A plain number between dense and the target."""
         for step, sparsity in enumerate(self.planned):
+            assert isinstance(sparsity, int | float), (
+                f"{self.name}.sparsity gives a {type(sparsity).__name__} at step {step}: return a plain number, float(...) of it"
+            )
             assert 0 <= sparsity <= self.target, (
                 f"{self.name}.sparsity is {sparsity!r} at step {step}: keep it in [0, target = {self.target}]; "
                 "where rounding leaves the range, clamp"
@@ -118,15 +121,20 @@ class Plan:
         return "the same answers in reverse order"
 
     def rewinds(self) -> str:
-        """Back to a moment that was, and only where masks change."""
+        """Back to a moment that was, only where masks change, and as was said beforehand: only such weights are kept."""
         asked = {step: self.schedule.rewind(step, self.total) for step in range(self.total)}
-        moves = {step: to for step, to in asked.items() if to is not None}
+        moves, due = {step: to for step, to in asked.items() if to is not None}, set(self.due)
         for step, to in moves.items():
-            assert step in self.due, (
+            assert step in due, (
                 f"{self.name}.rewind answers at step {step}, which is not due: rewind only where masks are recomputed"
             )
-            assert to in range(step + 1), (
+            assert type(to) is int and to in range(step + 1), (  # noqa: PT018 (one thing to do)
                 f"{self.name}.rewind returns {to!r} at step {step}: "
                 f"give the optimizer steps taken at an earlier moment, a whole number from 0 to {step}"
             )
+        again = {step: self.schedule.rewind(step, self.total) for step in reversed(range(self.total))}
+        assert again == asked, (
+            f"{self.name}.rewind answers differently the second time: compute it from step and total alone, for which weights are "
+            "kept to go back to is asked before the first step"
+        )
         return f"{len(moves)} times" if moves else "never"

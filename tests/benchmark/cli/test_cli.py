@@ -212,6 +212,28 @@ def test_a_wrong_suite_is_exit_code_2(
     assert [path.name for path in tmp_path.iterdir()] == ["suite.yaml"]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "--only", "a*", "--only", "b*"), "--only is given 2 times: expected once"),
+        (("run", "--jobs", "1", "--jobs=2"), "--jobs is given 2 times"),
+        (("status", "--data", "mini", "--model", "mini", "--data", "hub"), "--data is given 2 times"),
+        (("table", "--format", "csv", "--format", "csv", "--format", "json"), "--format is given 3 times"),
+    ],
+)
+def test_an_option_of_one_value_is_given_once(
+    tmp_path: Path, prunebench: Command, words: tuple[str, ...], said: str
+) -> None:
+    """What may be repeated, and flags, may."""
+    folder = make_board(tmp_path / "tiny").folder
+    code, printed = prunebench(words[0], folder, *words[1:])
+    assert (code, said in printed) == (2, True)
+    code, printed = prunebench(
+        "table", folder, "--only", "*", "--only", "*0.5*", "--set", "title=x", "--set", "seeds=[1]", "--strict"
+    )
+    assert "is given" not in printed
+
+
 def test_data_that_is_not_here_is_missed_by_who_runs_not_by_who_looks(tmp_path: Path, prunebench: Command) -> None:
     (tmp_path / "suite.yaml").write_text(json.dumps(TINY | {"data": "missing/folder", "model": "./missing"}))
     code, printed = prunebench("run", tmp_path)

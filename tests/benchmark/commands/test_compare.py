@@ -70,6 +70,19 @@ def test_a_format_is_printed_alone(board_copy: Path, format: str, capfd: pytest.
         assert {row["criterion"] for row in csv.DictReader(out.splitlines())} >= {"magnitude", "random"}
 
 
+@pytest.mark.parametrize("format", ["text", "markdown", "latex", "html", "csv", "json"])
+def test_progress_is_on_stdout_only_beside_text(
+    board_copy: Path, format: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    wider = widen(board_copy, ["taylor"])
+    assert compare(wider, "*", CPU, format=format) == 0
+    out, err = capfd.readouterr()
+    progress = "glue/sst2 taylor 0.5 seed 0: "
+    assert (progress in out, progress in err) == (format == "text", format != "text")
+    if format != "text":
+        assert out == f"{render(wider.table('*', format in ('csv', 'json')), format)}\n"
+
+
 def test_a_row_may_name_its_regularizer(board_copy: Path) -> None:
     wider = widen(board_copy, ["random + label_smoothing", "taylor"])
     assert wider.added == (("random", "label_smoothing"), ("taylor", "none"))

@@ -1,8 +1,12 @@
 """Diagnosing a mini board: what is trained again is the run itself, what is measured agrees, what is written is complete."""
 
+import csv
+import json
 import re
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -18,7 +22,8 @@ from benchmark.diagnose.train import train
 from benchmark.engine.cell import Settings
 from benchmark.engine.local import run_cells
 from benchmark.errors import PrunebenchError
-from benchmark.plugins.registry import configure
+from benchmark.plugins.registry import configure, load
+from benchmark.suite.identity import identity
 from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, run
 from tests.benchmark.boards import Watched, make_board
@@ -147,6 +152,151 @@ def test_another_schedule_or_sparsity_is_another_moment(tmp_path: Path) -> None:
         assert said == ["glue/sst2 dense seed 0: diagnosed"]
 
 
+MINE = '''"""Keeps the heaviest."""
+
+from dataclasses import dataclass
+
+from criteria.base import Criterion
+
+
+@dataclass(frozen=True)
+class Mine(Criterion):
+    power: float = 2.0
+
+    def score(self, state, weight):
+        return weight.abs() ** self.power
+'''
+PLAN = '''"""Prunes at the third step."""
+
+from dataclasses import dataclass
+
+from benchmark.pruning.schedules.base import Schedule
+
+
+@dataclass(frozen=True)
+class Plan(Schedule):
+    def sparsity(self, step, total, target):
+        return target if step > 1 else 0.0
+
+    def due(self, step, total):
+        return step == 2
+'''
+
+
+def forget() -> None:
+    """As a new process, which knows of no plugin's file."""
+    load.cache_clear()
+    identity.cache_clear()
+
+
+@pytest.fixture
+def new_process() -> Iterator[Callable[[], None]]:
+    """Call it to be as a new process, and so before and after the test."""
+    forget()
+    yield forget
+    forget()
+
+
+def by_name(folder: Path) -> dict[str, object]:
+    return {"criteria": ["magnitude", "mine.py"]}
+
+
+def by_path(folder: Path) -> dict[str, object]:
+    return {"criteria": ["magnitude", f"{folder / 'mine.py'}[power=3]"]}
+
+
+def as_method(folder: Path) -> dict[str, object]:
+    return {"criteria": ["magnitude", "Mine"], "methods": {"Mine": {"criterion": str(folder / "mine.py")}}}
+
+
+def as_schedule(folder: Path) -> dict[str, object]:
+    return {"criteria": ["magnitude"], "schedule": str(folder / "plan.py")}
+
+
+PLUGINS: dict[str, tuple[Callable[[Path], dict[str, object]], str]] = {
+    "a criterion's file by its name": (by_name, "mine.py"),
+    "a criterion's file by its path": (by_path, "mine.py"),
+    "a criterion's file in a method": (as_method, "mine.py"),
+    "a schedule's file": (as_schedule, "plan.py"),
+}
+
+
+@pytest.mark.parametrize("form", PLUGINS)
+def test_a_changed_file_of_a_plugin_is_measured_again_on_the_dense_run(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_process: Callable[[], None]
+) -> None:
+    """A dense cell's id does not know of the criteria that are compared on it."""
+    suite, changing = PLUGINS[form]
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for name, code in (("mine.py", MINE), ("plan.py", PLAN)):
+        (folder / name).write_text(code)
+
+    def diagnose() -> list[str]:
+        new_process()
+        made = make_board(folder, **{"schedule": SCHEDULE, **suite(folder)})
+        said: list[str] = []
+        assert train(made, made.cells("*dense*"), HOW, "cpu", said.append) == 0
+        kept = diagnosis_path(folder, made.cells()[0].id).read_text()
+        assert str(tmp_path) not in kept
+        return said
+
+    assert diagnose() == ["glue/sst2 dense seed 0: diagnosed"]
+    assert diagnose() == []
+    with (folder / changing).open("a") as file:
+        file.write("\n# changed\n")
+    assert diagnose() == ["glue/sst2 dense seed 0: diagnosed"]
+    assert diagnose() == []
+
+
+def test_settings_of_a_board_with_criteria_of_the_package_alone_name_no_code(board: Board) -> None:
+    """Diagnoses that stand are not made again."""
+    found = load_diagnosis(board.folder, board.cells()[0].id)
+    assert found
+    assert found.settings == asdict(HOW) | {"criteria": ROWS, "schedule": board.suite.schedule, "sparsity": 0.5}
+
+
+def test_a_diagnosis_that_holds_paths_is_read_without_them(board: Board) -> None:
+    found = load_diagnosis(board.folder, board.cells()[0].id)
+    assert found
+    assert found.shared
+    raw = found.shared.model_dump(mode="json")
+    raw["criteria"][0] = "/home/me/mine.py[power=3]"
+    raw["fidelity"]["/home/me/mine.py[power=3]"] = raw["fidelity"].pop(ROWS[0])
+    read = type(found.shared).model_validate(raw)
+    assert read.criteria == ["mine.py[power=3]", *ROWS[1:]]
+    assert set(read.fidelity) == {"mine.py[power=3]", *ROWS[1:]}
+
+
+def test_two_files_of_one_name_cannot_be_compared(tmp_path: Path, new_process: Callable[[], None]) -> None:
+    new_process()
+    methods = {}
+    for name in ("One", "Two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.py").write_text(MINE)
+        methods[name] = {"criterion": str(tmp_path / name / "mine.py")}
+    made = make_board(tmp_path / "tiny", criteria=["One", "Two"], methods=methods, schedule=SCHEDULE)
+    said: list[str] = []
+    assert train(made, made.cells("*dense*"), HOW, "cpu", said.append) == 1
+    assert re.search("FAILED .*One/mine.py' and '.*Two/mine.py' are files of one name", said[0])
+
+
+@pytest.mark.parametrize("source", ["data", "model"])
+def test_other_sources_than_the_records_are_refused(board: Board, source: str, tmp_path: Path) -> None:
+    """What was measured on them would stand under the ids of the records' cells."""
+    folder = Path(shutil.copytree(board.folder, tmp_path / "tiny"))
+    shutil.rmtree(folder / "diagnose")
+    for path in folder.glob("records/*.json"):
+        raw = json.loads(path.read_text())
+        if f"{source}_fingerprint" in raw:
+            path.write_text(json.dumps(raw | {f"{source}_fingerprint": "0" * 64}))
+    made = Board.open(folder)
+    said: list[str] = []
+    assert train(made, made.cells("*random*"), HOW, "cpu", said.append) == 1
+    assert f"the {source} of glue/sst2 changed since this board's records were made" in said[0]
+
+
 def test_cells_that_fail_are_said_and_the_others_go_on(tmp_path: Path) -> None:
     made = make_board(tmp_path / "tiny", criteria=["magnitude"], schedule=SCHEDULE)
     said: list[str] = []
@@ -212,3 +362,87 @@ def test_nothing_yet(tmp_path: Path, prunebench: Command) -> None:
     code, printed = prunebench("diagnose", made.folder)
     assert code == 0
     assert "nothing is diagnosed yet" in printed
+
+
+@pytest.mark.parametrize("format", ["text", "markdown", "latex", "html", "csv", "json"])
+@pytest.mark.parametrize("trained", [False, True])
+def test_what_programs_read_holds_the_tables_alone(
+    format: str, trained: bool, board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Lines about progress and files go to stderr, and so does that there is nothing yet."""
+    folder = Path(shutil.copytree(board.folder, tmp_path / "tiny"))
+    if trained:
+        diagnosis_path(folder, cell(board, "random").id).unlink()
+    else:
+        shutil.rmtree(folder / "diagnose")
+        shutil.rmtree(folder / "weights")
+    how = ["--bins", "2", "--singles", "6", "--batches", "1", "--device", "cpu", "--only", "*random*"]
+    words = ["diagnose", str(folder), "--format", format, *(["--train", *how] if trained else [])]
+    monkeypatch.setattr(sys, "argv", ["prunebench", *words])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert not caught.value.code
+    out, err = capfd.readouterr()
+    lines = ["wrote ", "glue/sst2 random 0.5 seed 0: diagnosed" if trained else "nothing is diagnosed yet"]
+    assert [line in (out if format == "text" else err) for line in lines] == [True, True]
+    assert [line in (err if format == "text" else out) for line in lines] == [False, False]
+    if format == "json" and trained:
+        assert json.loads(out)[0]["title"] == "Fidelity"
+    if format == "csv" and trained:
+        assert {row["criterion"] for row in csv.DictReader(out.partition("\n\n")[0].splitlines())} == {"random"}
+    if not trained and format != "text":
+        assert out == ""
+
+
+PLACES = {
+    "from the board": (".", "records/{}.json"),
+    "from above": ("..", "tiny/records/{}.json"),
+    "among the records": ("records", "{}.json"),
+    "among the records, with a dot": ("records", "./{}.json"),
+    "by a way round": ("records", "../records/{}.json"),
+    "through a link to the record": (".", "link.json"),
+    "through a link to the board": ("..", "alias/records/{}.json"),
+}
+
+
+@pytest.mark.parametrize("form", PLACES)
+def test_a_record_is_found_from_wherever_it_is_named(
+    form: str, board: Board, tmp_path: Path, prunebench: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, name = PLACES[form]
+    folder, spec = Path(shutil.copytree(board.folder, tmp_path / "tiny")), cell(board, MOVEMENT)
+    (folder / "link.json").symlink_to(f"records/{spec.id}.json")
+    (tmp_path / "alias").symlink_to("tiny")
+    monkeypatch.chdir(folder / place)
+    code, printed = prunebench("diagnose", name.format(spec.id), "--format", "markdown")
+    assert code == 0
+    assert "| Movement" in printed
+    assert "PLATON" not in printed
+
+
+@pytest.mark.parametrize("name", ["x.json", "./x.json", "sub/x.json", "records/../x.json", "/x.json"])
+def test_a_file_that_is_no_record_is_refused_in_a_sentence(
+    name: str, tmp_path: Path, prunebench: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("sub", "records"):
+        (tmp_path / folder).mkdir()
+    for path in ("x.json", "sub/x.json"):
+        (tmp_path / path).write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    given = str(tmp_path) + name if name.startswith("/") else name
+    code, printed = prunebench("diagnose", given)
+    assert code == 2
+    assert (
+        printed == f"prunebench: {Path(given)}: expected a board's folder, or a record in one: BOARD/records/ID.json\n"
+    )
+
+
+def test_weights_that_are_not_the_records_are_one_sentence(board: Board, tmp_path: Path, prunebench: Command) -> None:
+    folder = Path(shutil.copytree(board.folder, tmp_path / "tiny"))
+    path = folder / "weights" / f"{cell(board, 'random').id}.safetensors"
+    path.write_bytes(b"damaged")
+    code, printed = prunebench("diagnose", folder)
+    assert (code, len(printed.splitlines())) == (2, 1)
+    assert "glue/sst2 random 0.5 seed 0: its kept weights do not fit its record" in printed
+    assert path.read_bytes() == b"damaged"

@@ -1,9 +1,17 @@
 """Overlap of kept weights, by hand."""
 
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
-from benchmark.diagnose.overlap import chance, jaccard, overlaps
+from benchmark.board.board import Board
+from benchmark.board.weights import read_weights, save_weights, weights_path
+from benchmark.diagnose.overlap import chance, jaccard, kept_set, overlap_tables, overlaps
+from benchmark.errors import PrunebenchError
 from tests.benchmark.report.factory import make_record, make_spec
 
 
@@ -37,3 +45,66 @@ def test_rows_compare_at_equal_seeds_and_themselves_across_seeds() -> None:
 def test_one_seed_has_no_overlap_with_itself() -> None:
     records = [make_record(make_spec("magnitude"))]
     assert np.isnan(overlaps(records, [kept(1, 0)])[1]).all()
+
+
+LAYER = "bert.encoder.layer.1.attention.self.query.weight"
+Change = Callable[[Path, Path], object]
+"""What is done to the file of one cell's weights; the second path is another cell's."""
+
+
+def saved(path: Path, changed: dict[str, torch.Tensor | None]) -> None:
+    """Write the weights with some tensors changed, or left out where None."""
+    weights = read_weights(path) | changed
+    save_weights(path.parent, path.stem, {name: one for name, one in weights.items() if one is not None})
+
+
+def moved_away(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("nowhere")
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+ODD: dict[str, tuple[Change, str]] = {
+    "another cell's": (lambda path, other: path.write_bytes(other.read_bytes()), "zeros of .*, the record says"),
+    "another model's": (
+        lambda path, _: save_weights(path.parent, path.stem, {"one": torch.ones(2)}),
+        "its weights lack bert",
+    ),
+    "one matrix missing": (lambda path, _: saved(path, {LAYER: None}), f"its weights lack {LAYER}"),
+    "another size": (lambda path, _: saved(path, {LAYER: torch.ones(3)}), f"{LAYER} has 0 zeros of 3"),
+    "not finite": (lambda path, _: saved(path, {"more": torch.tensor([torch.inf])}), "more is not finite"),
+    "cut short": (lambda path, _: path.write_bytes(path.read_bytes()[:-100]), "its checksum does not hold"),
+    "empty": (lambda path, _: path.write_bytes(b""), "its checksum does not hold"),
+    "a link to nothing": (lambda path, _: moved_away(path), "[Nn]o such file"),
+    "a folder": (lambda path, _: a_folder(path), "not an ordinary file"),
+}
+
+
+@pytest.mark.parametrize("form", ODD)
+def test_weights_that_are_not_the_records_are_refused_and_left_alone(board_copy: Path, form: str) -> None:
+    change, message = ODD[form]
+    board = Board.open(board_copy)
+    records = {record.spec.criterion: record for record in board.records()[0]}
+    random, magnitude = (weights_path(board.weights_folder, records[name].id) for name in ("random", "magnitude"))
+    change(random, magnitude)
+    before = sorted(path.name for path in board.weights_folder.iterdir())
+    with warnings.catch_warnings(action="error"), pytest.raises(PrunebenchError, match=message) as caught:
+        overlap_tables(board, list(records.values()))
+    assert str(caught.value).startswith("glue/sst2 random 0.5 seed 0: its kept weights do not fit its record: ")
+    assert str(caught.value).endswith(f"Without weights/{random.name} the cell is left out of the overlap")
+    assert sorted(path.name for path in board.weights_folder.iterdir()) == before
+
+
+def test_weights_that_are_the_records_and_those_that_were_not_kept(board_copy: Path) -> None:
+    board = Board.open(board_copy)
+    record = board.record(board.find("glue/sst2 random 0.5 seed 0"))
+    found = kept_set(board, record)
+    assert found is not None
+    assert np.count_nonzero(~found) == record.sparsity.zeros
+    assert overlap_tables(board, [record]) == {}  # there is no pair
+    weights_path(board.weights_folder, record.id).unlink()
+    assert kept_set(board, record) is None

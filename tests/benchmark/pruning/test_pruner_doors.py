@@ -12,6 +12,7 @@ from torch import nn
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.registry import configure
 from benchmark.pruning.pruner import Pruner
+from benchmark.pruning.schedules.cubic import Cubic
 from criteria.base import Criterion
 from criteria.magnitude import Magnitude
 from criteria.movement import Movement
@@ -347,6 +348,26 @@ def test_a_model_without_weights_in_memory() -> None:
 def test_a_state_of_something_else(saved: Any) -> None:
     with pytest.raises(PrunebenchError, match=r"expected what state_dict\(\) of a Pruner of this model gave"):
         pruner_of().load_state_dict(saved)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"criterion": Sensitivity()}, "criterion Magnitude(), here Sensitivity("),
+        ({"criterion": Movement()}, "criterion Magnitude(), here Movement("),
+        ({"schedule": Cubic(window=5)}, "window=5"),
+        ({"sparsity": 0.75}, "sparsity 0.5, here 0.75"),
+        ({"scope": "layer"}, "scope global, here layer"),
+        ({"total": 40}, "total 20, here 40"),
+    ],
+)
+def test_a_state_of_another_pruner_is_refused_by_what_differs(changes: dict[str, Any], said: str) -> None:
+    usual: dict[str, Any] = {"criterion": Magnitude(), "schedule": Cubic(window=10), "total": 20}
+    saved = pruner_of(**usual).state_dict()
+    pruner_of(**usual).load_state_dict(saved)
+    with pytest.raises(PrunebenchError, match="this is the state of another pruner") as caught:
+        pruner_of(**usual | changes).load_state_dict(saved)
+    assert said in str(caught.value)
 
 
 def test_a_state_of_a_smaller_model() -> None:

@@ -6,8 +6,10 @@ import json
 import pkgutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -309,6 +311,13 @@ class HoldsTooEarly(Plain):
         return step == 0
 
 
+class Held(Plain):
+    hold = True
+
+    def due(self, step: int, total: int) -> bool:
+        return step == 0
+
+
 class NeverDense(Plain):
     def sparsity(self, step: int, total: int, target: float) -> float:
         return target or 0.5
@@ -317,6 +326,46 @@ class NeverDense(Plain):
 class RewindsAhead(Plain):
     def rewind(self, step: int, total: int) -> int | None:
         return step + 1
+
+
+class RewindsWhereNothingIsDue(Held):
+    def rewind(self, step: int, total: int) -> int | None:
+        return 0 if step == 3 else None
+
+
+class RewindsByTensor(Plain):
+    def rewind(self, step: int, total: int) -> int | None:
+        return torch.tensor(0)  # type: ignore[return-value]
+
+
+class RewindsByFraction(Plain):
+    def rewind(self, step: int, total: int) -> int | None:
+        return step / 2  # type: ignore[return-value]
+
+
+class RewindsBeforeTheStart(Plain):
+    def rewind(self, step: int, total: int) -> int | None:
+        return -1
+
+
+class RewindsAsItLikes(Plain):
+    """To a step of which nothing was kept: before the run it named others."""
+
+    asked: ClassVar[list[int]] = []
+
+    def rewind(self, step: int, total: int) -> int | None:
+        self.asked.append(step)
+        return 1 if step and len(self.asked) > total else 0
+
+
+class PlansTensors(Plain):
+    def sparsity(self, step: int, total: int, target: float) -> float:
+        return torch.tensor(target, dtype=torch.float64)  # type: ignore[return-value]
+
+
+class PlansText(Plain):
+    def sparsity(self, step: int, total: int, target: float) -> float:
+        return str(target)  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize(
@@ -330,6 +379,13 @@ class RewindsAhead(Plain):
         (HoldsTooEarly, "let the last masking be at the target"),
         (NeverDense, "bound every value by the target"),
         (RewindsAhead, "an earlier moment"),
+        (RewindsWhereNothingIsDue, "answers at step 3, which is not due"),
+        (RewindsByTensor, r"rewind returns tensor\(0\) at step 0: give .* a whole number"),
+        (RewindsByFraction, "rewind returns 0.0 at step 0: give .* a whole number"),
+        (RewindsBeforeTheStart, "rewind returns -1 at step 0"),
+        (RewindsAsItLikes, "rewind answers differently the second time"),
+        (PlansTensors, "sparsity gives a Tensor at step 0: return a plain number"),
+        (PlansText, "sparsity gives a str at step 0: return a plain number"),
     ],
 )
 def test_broken_schedules_are_caught(kind: type[Schedule], advice: str) -> None:

@@ -180,6 +180,12 @@ def test_set_without_an_equals_sign(text: str, said: str) -> None:
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("second", ["seeds=[1]", " seeds =[0]"])
+def test_set_says_a_key_once(second: str) -> None:
+    with pytest.raises(PrunebenchError, match="--set seeds is given twice: expected one value"):
+        parse_changes(["seeds=[0]", second])
+
+
 def test_the_largest_seed_is_one_that_every_generator_takes() -> None:
     assert RunSpec(task="glue/rte", seed=2**32 - 1, training=Training(steps=1)).seed == 2**32 - 1
 

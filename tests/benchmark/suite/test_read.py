@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from benchmark.plugins.files import only_look
 from benchmark.suite.read import load_suite
 from benchmark.suite.spec import Training
 from tests.benchmark.suites import BASE, LEAST, read, refusal
@@ -41,16 +42,14 @@ def test_set_leaves_shared_settings_alone(tmp_path: Path) -> None:
         ("=3", "--set =3: expected key=value"),
         ("title.x=3", "--set: cannot set 'x' in 'title' of suite.yaml, which holds 'A board', not settings"),
         ("trainin.epochs=3", "suite.yaml with --set trainin.epochs: unknown key 'trainin'; did you mean 'training'?"),
-        ("training.epochs=", "suite.yaml"),
+        ("training.epochs=", "--set training.epochs: found nothing; expected a number, or no such key"),
+        ("training.steps=", "--set training.steps: found nothing; expected a number, or no such key"),
         ("seeds=[1", "--set seeds=[1, line 1, column 3: not valid YAML"),
         ("sparsities=0.5", "--set sparsities: found 0.5: expected a list: [0.5]"),
     ],
 )
 def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -> None:
-    if change == "training.epochs=":
-        assert read(tmp_path, BASE, change).training.epochs is None
-    else:
-        assert refusal(tmp_path, BASE, change).startswith(message)
+    assert refusal(tmp_path, BASE, change).startswith(message)
 
 
 # Every mistake.
@@ -130,6 +129,12 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
         (LEAST + "call_point: behind", "suite.yaml: call_point: found 'behind': choices: after, before"),
         (LEAST + "heldout: 0.9", "suite.yaml: heldout: found 0.9: Input should be less than or equal to 0.5"),
         (LEAST + "heldout: 0\nselection: heldout", "suite.yaml: suite: selection 'heldout' needs heldout > 0"),
+        (LEAST + "training: {steps: }", "suite.yaml: training.steps: found nothing; expected a number, or no such key"),
+        (LEAST + "training: {epochs: ~}", "suite.yaml: training.epochs: found nothing; expected a number"),
+        (
+            LEAST + "overrides: {squad: {training: {steps: null}}}",
+            "suite.yaml: overrides.squad.training.steps: found nothing; expected a number",
+        ),
         (
             LEAST + "training: {lrr: 1}",
             "suite.yaml: unknown key 'training.lrr'; did you mean 'lr'? choices: batch_size,",
@@ -273,6 +278,23 @@ def test_given_places_win_over_the_suite_and_its_overrides(tmp_path: Path) -> No
     assert read(tmp_path, text).cells()[0].model == "other/model"
     assert {cell.model for cell in read(tmp_path, text, model="third/model").cells()} == {"third/model"}
     assert refusal(tmp_path, text, data="nowhere").startswith("--data: no folder 'nowhere'; expected mini")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"data": "nowhere"}, "--data: no folder 'nowhere'; expected mini, hub or a folder"),
+        ({"model": "./nowhere"}, "--model: no folder './nowhere'; expected mini, a hub id or a folder"),
+    ],
+)
+def test_commands_that_only_look_know_a_mistyped_place(tmp_path: Path, given: dict[str, str], said: str) -> None:
+    """What the suite itself names need not be on this machine."""
+    only_look(True)
+    try:
+        assert read(tmp_path, LEAST + "data: elsewhere\nmodel: /another/machine/bert").data == "elsewhere"
+        assert refusal(tmp_path, LEAST, **given).startswith(said)
+    finally:
+        only_look(False)
 
 
 def test_words_for_sources_are_no_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

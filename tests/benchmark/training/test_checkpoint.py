@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from benchmark.board.record import as_json
 from benchmark.machine import interrupt
 from benchmark.suite.spec import RunSpec, Training
-from benchmark.training import checkpoint
+from benchmark.training import checkpoint, train
 from benchmark.training.checkpoint import Checkpointer, checkpoint_path, discard, pack, unpack
 from benchmark.training.run import Options, Result, run
 from tasks.base import Evaluation
@@ -111,6 +111,14 @@ def test_a_resumed_run_is_bitwise_the_uninterrupted_one(toy: Toy, row: dict[str,
     # The seconds of all four processes count.
     assert len(resumed.record.curve) == len(whole.record.curve)
     assert resumed.record.cost.total_seconds >= resumed.record.cost.train_seconds > 0
+
+
+def test_a_record_says_that_other_code_took_the_run_up(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    for commit, stop in (("a", 1), ("a", 5), ("b+", 7)):
+        monkeypatch.setattr(train, "git_commit", lambda commit=commit: commit)
+        with pytest.raises(interrupt.Interrupted):
+            toy({"criterion": "principled"}, stop_at=stop)
+    assert toy({"criterion": "principled"}).record.notes == ["resumed by other code than began it: commits a, then b+"]
 
 
 @pytest.mark.parametrize("row", [{"criterion": "principled"}, {"criterion": "soft_movement"}, ROWS[0]], ids=str)

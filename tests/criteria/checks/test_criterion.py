@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -400,6 +400,94 @@ class Ages(Alias):
         return state["sum"].clone()
 
 
+RANKS: dict[str, Callable[[Tensor], Tensor]] = {
+    "far from zero": lambda w: 1.0 + w.abs().double() * 1e-9,
+    "large ranks": lambda w: w.abs().flatten().argsort().argsort().view(w.shape) + 2**30,
+    "tiny": lambda w: w.abs().double() * 1e-60,
+    "huge": lambda w: 1e60 + w.abs().double() * 1e50,
+    "ranks": lambda w: w.abs().flatten().argsort().argsort().view(w.shape),
+    "short ranks": lambda w: w.abs().flatten().argsort().argsort().view(w.shape).short(),
+    "fp64": lambda w: w.abs().double(),
+    "fp16": lambda w: w.abs().half(),
+    "bf16": lambda w: w.abs().bfloat16(),
+    "bool": lambda w: w.abs() > 1,
+}
+"""Scores of other kinds than fp32; the first four have no order as fp32."""
+
+
+@dataclass(frozen=True)
+class Ranks(Criterion):
+    """Scores in another kind of number."""
+
+    elementwise: ClassVar[bool] = False
+
+    form: str = "far from zero"
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return RANKS[self.form](weight)
+
+
+@pytest.mark.parametrize("form", RANKS)
+def test_scores_of_which_fp32_makes_ties(form: str) -> None:
+    if form in list(RANKS)[:4]:
+        with pytest.raises(
+            AssertionError, match=r"gives scores in (float64|int64) of which \d+ differ, and only \d+ as fp32"
+        ):
+            CHECKS["order in fp32"](Ranks(form))
+    else:
+        assert CHECKS["order in fp32"](Ranks(form)).startswith("kept in fp32, scores in ")
+
+
+VERSIONS: dict[str, Callable[[State], Any]] = {
+    "always 0": lambda _: 0,
+    "too seldom": lambda state: int(state["seen"]) // 2,
+    "over again": lambda state: int(state["seen"]) % 5,
+    "a tensor": lambda state: state["seen"],
+    "a fraction": lambda state: float(state["seen"]),
+    "each step": lambda state: int(state["seen"]),
+    "none": lambda _: None,
+    "none at first": lambda state: int(state["seen"]) if state["seen"] > 4 else None,
+}
+"""What `version` may give; the first five break its contract where scores change in every step."""
+
+
+@dataclass(frozen=True)
+class Versioned(Criterion):
+    """Ranks by a sum of gradients, or by the weights alone, and tells one of VERSIONS."""
+
+    form: str = "always 0"
+    by: str = "gradients"
+
+    def init(self, weight: Tensor, generator: torch.Generator) -> State:
+        return {"sum": torch.zeros_like(weight), "seen": torch.zeros((), dtype=torch.int64)}
+
+    def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
+        state["sum"] += grad.abs()
+        state["seen"] += 1
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return state["sum"].clone() if self.by == "gradients" else weight.abs()
+
+    def version(self, state: State) -> Any:
+        return VERSIONS[self.form](state)
+
+
+@pytest.mark.parametrize("by", ["gradients", "weights"])
+@pytest.mark.parametrize("form", VERSIONS)
+def test_versions_that_do_not_follow_the_scores(form: str, by: str) -> None:
+    if form in list(VERSIONS)[:3]:
+        with pytest.raises(
+            AssertionError, match=r"version is \d+ after step \d+ and after step \d+, but the scores changed"
+        ):
+            CHECKS["version"](Versioned(form, by))
+    elif form in list(VERSIONS)[:5]:
+        with pytest.raises(AssertionError, match=r"version gives a (Tensor|float): return a plain whole number"):
+            CHECKS["version"](Versioned(form, by))
+    else:
+        seen = {"each step": "24 in 24 steps", "none": "skipped, because", "none at first": "20 in 24 steps"}
+        assert CHECKS["version"](Versioned(form, by)).startswith(seen[form])
+
+
 SETTERS: dict[str, tuple[Callable[[], object], str]] = {
     "seeds torch": (lambda: torch.manual_seed(0), "torch's random state"),
     "seeds numpy": (lambda: np.random.seed(0), "numpy's random state"),
@@ -465,6 +553,8 @@ BROKEN = [
     (OnePerRow(), "shape", "one number a weight"),
     (NumberInState(), "shape", "tensors only"),
     (Logarithm(), "finiteness", "guard divisions and logarithms"),
+    (Ranks(), "order in fp32", "scale the rest to about 1, and return fp32"),
+    (Versioned(), "version", "would not be ranked again"),
     (GlobalNoise(), "determinism", "generator in init"),
     (Global(), "surroundings untouched", "torch's random state"),
     (Alias(), "determinism", r"\.clone\(\)"),

@@ -144,6 +144,37 @@ class Aliasing(SelfRegularization):
         self._snapshot = model
 
 
+class Zero(Regularizer):
+    def loss(self, losses: Tensor, logits: Tensor, model: nn.Module, batch: Batch) -> Tensor:
+        return losses.mean() * 0
+
+
+class ZeroLater(Regularizer):
+    """Trains nothing from the first evaluation on."""
+
+    def begin(self, forward: Forward, teacher: nn.Module | None) -> None:
+        self.factor = 1.0
+
+    def loss(self, losses: Tensor, logits: Tensor, model: nn.Module, batch: Batch) -> Tensor:
+        return losses.mean() * self.factor
+
+    def evaluated(self, model: nn.Module, score: float | None, sparsity: float) -> None:
+        self.factor = 0.0
+
+    def state(self) -> dict[str, Tensor]:
+        return {"factor": torch.tensor(self.factor)}
+
+    def restore(self, state: Mapping[str, Tensor], model: nn.Module) -> None:
+        self.factor = float(state["factor"])
+
+
+class Rounded(Regularizer):
+    """A loss in steps, whose gradient is zero."""
+
+    def loss(self, losses: Tensor, logits: Tensor, model: nn.Module, batch: Batch) -> Tensor:
+        return losses.round().mean()
+
+
 class Rounds(Regularizer):
     def evaluated(self, model: nn.Module, score: float | None, sparsity: float) -> None:
         with torch.no_grad():
@@ -173,6 +204,12 @@ class NotTensors(Regularizer):
         (Aliasing(), "keep copies"),
         (Rounds(), "evaluated changes the student's"),
         (NotTensors(), "give tensors only"),
+        (
+            Zero(),
+            "gradient of 0 for every weight on classification, before the first evaluation, so nothing is trained",
+        ),
+        (ZeroLater(), "gradient of 0 for every weight on classification, after two evaluations, so nothing is trained"),
+        (Rounded(), "gradient of 0 for every weight"),
     ],
 )
 def test_broken_regularizers_are_caught(broken: Regularizer, advice: str) -> None:
@@ -198,4 +235,6 @@ def test_one_failure_is_not_another_ones() -> None:
     assert not {"evaluations", "later loss"} & failing(LeavesEval())
     assert failing(Sum()) == {"averages"}
     assert {"first loss", "later loss"} <= failing(TeacherWithGradient())
+    assert failing(Zero()) == {"first loss", "later loss"}
+    assert failing(ZeroLater()) == {"later loss"}
     assert failing(Rounds()) == {"evaluations"}
