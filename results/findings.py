@@ -66,7 +66,8 @@ BUDGETS = {
 }
 """Boards that differ in their budget alone, by task."""
 ALL_BUDGETS = tuple(board for boards in BUDGETS.values() for board in boards.values())
-MRPC = "minilm-mrpc"
+FINE_TUNINGS = {"mrpc": "minilm-mrpc", "stsb": "minilm-stsb-15"}
+"""Boards of tasks that are pruned over all their epochs, by the name of their table."""
 DATA_TO_TEXT = {"E2E": "gpt-e2e-100", "WebNLG 2017": "gpt-webnlg-100"}
 ENCODERS = {"SQuAD": "minilm-squad-600", "CoNLL-2003": "minilm-conll-600"}
 """Boards of several tasks under one protocol, one board a task, by the head of its column; the first has the rows that are shown."""
@@ -368,9 +369,9 @@ def epochs(board: str) -> float:
     return passes_over_data(one_place(board, DENSE)[0])
 
 
-def mrpc() -> str:
-    """MRPC pruned over its whole ten epochs, and what principled is better than each row by: a family of its own."""
-    return beside("principled", {f"90 %, {epochs(MRPC):.0f} epochs": MRPC}, (MRPC,))
+def fine_tuning(board: str) -> str:
+    """A task pruned over all its epochs, and what principled is better than each row by: one family over such boards."""
+    return beside("principled", {f"90 %, {epochs(board):.0f} epochs": board}, tuple(FINE_TUNINGS.values()))
 
 
 def narrowing() -> str:
@@ -512,7 +513,7 @@ WHOLE: dict[str, Callable[[], str]] = {
     "fidelity": fidelity,
     "headline": headline,
     "movement": movement,
-    "mrpc": mrpc,
+    **{name: partial(fine_tuning, board) for name, board in FINE_TUNINGS.items()},
     "narrowing": narrowing,
     "one-shot": one_shot,
     "one-shot-cost": one_shot_cost,

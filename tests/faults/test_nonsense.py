@@ -81,7 +81,7 @@ COMMANDS = [
     ("tune b --trials 2 --lr 1e-300,1e300", "expected LOW,HIGH"),
     ("tune b --trials 2 --lr 0.1,11", "expected LOW,HIGH"),
     ("tune b --trials 2 --lr x", "expected LOW,HIGH"),
-    ("tune b --trials 2 --output b", "there is a suite that tuning did not write"),
+    ("tune b --trials 2 --output b", "b/suite.yaml is a suite that tuning did not write"),
     ("tune b --trials 2 --output file", "file: is no folder; choose another by --output"),
     ("tune b --trials 2 --output file/tuned", "file: is no folder"),
     ("tune b --trials 2 --output /dev/null", "/dev/null: is no folder"),
