@@ -70,7 +70,7 @@ class Setting:
     cache: Path | None = None
     """Folder of tokenized data, keyed by content; None keeps it in memory."""
     code: str = ""
-    """What identifies the code of a task that is not built in, so that data which other code read or tokenized are not used."""
+    """A hash of the task's code where it is not built in: what other code read or tokenized is not taken from the cache."""
     trust_remote_code: bool = False
 
 

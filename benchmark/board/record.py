@@ -30,7 +30,9 @@ Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 RECORD, OUTCOMES, FAILED, PREDICTIONS = ".json", ".npz", ".failed.json", ".predictions.json.gz"
 """What the names of a run's files end with, behind its id."""
-ERRORS = frozenset({"ter", "ter_score"})
+ERRORS = frozenset(
+    {"ter", "ter_score", "wer", "cer", "character_cer_score", "mse", "mae", "mape", "smape", "mase", "brier_score"}
+)
 """Metrics of the evaluate hub of which less is better, which no task says."""
 
 

@@ -49,7 +49,7 @@ class Interruptible(TyperGroup):
             formatter.write_dl([(name, self.commands[name].help or "") for name in self.list_commands(ctx)])
 
 
-class Strict(TyperCommand):
+class Command(TyperCommand):
     """A command that refuses an option given twice, of which click would keep the last without a word."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -63,11 +63,11 @@ class Strict(TyperCommand):
 
 
 class App(typer.Typer):
-    """The application, all of whose commands are strict."""
+    """The application; its commands are of the class above."""
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[CommandFunctionType], CommandFunctionType]:
         """As Typer's decorator."""
-        return super().command(name, **{"cls": Strict} | settings)
+        return super().command(name, **{"cls": Command} | settings)
 
 
 app = App(

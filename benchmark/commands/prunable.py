@@ -10,7 +10,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.pruning.prunable import Matrix, find_prunable
 from tasks.base import ModelError
 from tasks.formats.sources import MINI
-from tasks.pipeline.checkpoints import fewer_messages
+from tasks.pipeline.checkpoints import config_file, fewer_messages
 from tasks.pipeline.model_files import check_config, check_folder
 
 EMBEDDED = {"mini": "encoder", "mini-decoder": "decoder"}
@@ -64,10 +64,8 @@ def _configuration(model: str) -> Any:
 
 def _fetched(model: str) -> Path:
     """The configuration's file of a hub's model."""
-    from transformers.utils import cached_file
-
     try:
-        return Path(cached_file(model, "config.json"))
+        return config_file(model)
     except Exception as error:  # the library's, the hub's and the network's errors alike
         raise ModelError(
             f"cannot open model {model!r}, taken as a hub id (no such folder here): {_reason(error)}"

@@ -1,4 +1,5 @@
-"""Trains cells of a board again under observation, and keeps what was seen. Records are neither read nor written."""
+"""Trains cells of a board again under observation, and keeps what was seen. No record is written, and of
+records only the fingerprints of data and model are read."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace

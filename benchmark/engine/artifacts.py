@@ -44,6 +44,20 @@ def collect_artifacts(board: Board, spec: RunSpec, teacher: str | None = None) -
     )
 
 
+def forget(board: Board, spec: RunSpec) -> None:
+    """Delete the cell's files from `board`, unless another process is at the cell."""
+    with locked(board.locks, spec.id, wait=False) as mine:
+        if mine:
+            for path in (
+                record_path(board.records_folder, spec.id),
+                outcomes_path(board.records_folder, spec.id),
+                predictions_path(board.records_folder, spec.id),
+                failure_path(board.records_folder, spec.id),
+                weights_path(board.weights_folder, spec.id),
+            ):
+                path.unlink(missing_ok=True)
+
+
 def store_artifacts(board: Board, spec: RunSpec, artifacts: Artifacts) -> None:
     """Write the cell's files to `board`, unless it has the record already; PrunebenchError if they are not files of that cell."""
     record = parse_record(spec.id, artifacts.record) if artifacts.record else None

@@ -98,8 +98,7 @@ class CellRunner:
 
         WriteError if the board's folder was moved, Interrupted if a signal was received; nothing has been written then.
         """
-        if number := parallel.shared_signal():
-            raise interrupt.Interrupted(number)
+        parallel.raise_if_signalled()
         try:
             with holding(self.board.folder):
                 return self._attempt(spec, wait)

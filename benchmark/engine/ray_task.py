@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.board.board import Board
-from benchmark.board.record import outcomes_path, predictions_path, record_path
-from benchmark.board.weights import weights_path
-from benchmark.engine.artifacts import Artifacts, collect_artifacts, put_teachers
+from benchmark.engine.artifacts import Artifacts, collect_artifacts, forget, put_teachers
 from benchmark.engine.cell import CellRunner, Settings
 from benchmark.engine.events import LAST, Event, EventWatcher, attempt
 from benchmark.machine import interrupt
 from benchmark.machine.caches import cache_folder
-from benchmark.machine.lock import locked
 from benchmark.suite.spec import RunSpec
 from tasks.pipeline.whole import make_folder
 
@@ -87,27 +84,12 @@ def perform(cell: CellTask, mailbox: Any, teachers: Mapping[str, bytes]) -> Answ
         os.chdir(cell.start)
     send, shared = EventSender(mailbox), cell.marker.is_visible()
     board = cell.board if shared else replace(cell.board, folder=own_folder(cell.board))
-    # The driver has looked at the failures of its folder; those of the copy are old.
-    settings = cell.settings if shared else replace(cell.settings, retry_failed=True)
-    if not shared:
+    if not shared:  # the driver asks for what its own folder lacks; what this copy has of it is of an earlier run
         forget(board, cell.spec)
     put_teachers(board, teachers)  # this node's user may have another cache folder than the driver's
     with interrupt.catching():
-        attempt(CellRunner(board, EventWatcher(send), settings), cell.spec, send)
+        attempt(CellRunner(board, EventWatcher(send), cell.settings), cell.spec, send)
     return Answer(send.last, None if shared else collect_artifacts(board, cell.spec, cell.teacher))
-
-
-def forget(board: Board, spec: RunSpec) -> None:
-    """Delete what an earlier run left of the cell in this node's copy: the driver asks for it because it has no record."""
-    with locked(board.locks, spec.id, wait=False) as mine:
-        if mine:
-            for path in (
-                record_path(board.records_folder, spec.id),
-                outcomes_path(board.records_folder, spec.id),
-                predictions_path(board.records_folder, spec.id),
-                weights_path(board.weights_folder, spec.id),
-            ):
-                path.unlink(missing_ok=True)
 
 
 def own_folder(board: Board) -> Path:

@@ -109,10 +109,17 @@ def decorrelate(seed: int) -> None:
 
 def shared_signal() -> int:
     """Number of the signal that some process of this run received, or 0: the same in all of them, so that they stop at one step."""
+    if size() == 1:
+        return interrupt.pending_signal()
     number = torch.tensor(interrupt.pending_signal())
-    if size() > 1:
-        dist.all_reduce(number, op=dist.ReduceOp.MAX)
+    dist.all_reduce(number, op=dist.ReduceOp.MAX)
     return int(number)
+
+
+def raise_if_signalled() -> None:
+    """Raise Interrupted, in all processes of this run, if one of them received a signal."""
+    if number := shared_signal():
+        raise interrupt.Interrupted(number)
 
 
 def agreed(value: bool) -> bool:

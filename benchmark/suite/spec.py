@@ -3,6 +3,7 @@
 import hashlib
 import json
 from functools import cached_property, lru_cache
+from math import ceil
 from operator import itemgetter
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
@@ -177,10 +178,18 @@ class RunSpec(Strict):
             )
         if self.selection == "heldout" and self.heldout == 0:
             raise ValueError("selection 'heldout' needs heldout > 0")
-        pool = self.training.train_examples
-        if self.heldout and pool is not None and self.heldout * pool < 1:
-            raise ValueError(f"heldout {self.heldout:g} of {pool} training examples is less than one example")
+        if (pool := self.training.train_examples) is not None and (problem := self.heldout_problem(pool)):
+            raise ValueError(problem)
         return self
+
+    def heldout_problem(self, examples: int) -> str:
+        """Why nothing can be held out of so many training examples, though it should be; else empty."""
+        if not 0 < self.heldout * examples < 1:
+            return ""
+        return (
+            f"heldout {self.heldout:g} of {examples} training examples is less than one example: expected "
+            f"{ceil(1 / self.heldout)} examples or more, or a larger heldout"
+        )
 
     @cached_property
     def id(self) -> str:

@@ -125,11 +125,8 @@ def _run(spec: RunSpec, options: Options) -> Result:
     started = time.perf_counter()
     prepared = open_task(spec, options)
     options.check(prepared)
-    pool = prepared.counts["train"] + prepared.counts.get("heldout", 0)
-    if 0 < spec.heldout * pool < 1:
-        raise PrunebenchError(
-            f"{spec.task}: heldout {spec.heldout:g} of {pool} training examples is less than one example"
-        )
+    if problem := spec.heldout_problem(prepared.counts["train"] + prepared.counts.get("heldout", 0)):
+        raise PrunebenchError(f"{spec.task}: {problem}")
     total = spec.training.total(prepared.rows["train"])
     if spec.is_trained and (problem := spec.training.warmup_problem(total)):
         raise PrunebenchError(f"{spec.task}: {problem}")

@@ -67,9 +67,8 @@ class Job:
 
 
 def stop_if_signalled(_: "Run") -> None:
-    """Raise Interrupted where a signal asked this process or another of the run to stop."""
-    if number := parallel.shared_signal():
-        raise interrupt.Interrupted(number)
+    """What a run does after each step that keeps no checkpoints."""
+    parallel.raise_if_signalled()
 
 
 @dataclass(kw_only=True)
@@ -158,11 +157,23 @@ def _evaluate(run: Run) -> float | None:
         score = run.score()
         if run.step < run.total:
             run.regularizer.evaluated(run.model, _utility(run, score), run.pruner.measure())
-        if score is None or not isfinite(score):  # an undefined score selects nothing, and no record could hold it
+        if score is None:
+            return None
+        if not isfinite(score):  # it selects nothing, and no record could hold it
+            _require_selection(run)
             return None
         if _is_best(run, score):
             run.best = score, run.step, {name: value.clone() for name, value in run.model.state_dict().items()}
     return score
+
+
+def _require_selection(run: Run) -> None:
+    """PrunebenchError where the last score is undefined and no weights were selected before."""
+    if run.spec.selection != "last" and run.step == run.total and run.best is None:
+        raise PrunebenchError(
+            f"{run.spec.task}: {run.prepared.metric} was undefined whenever weights could be selected: choose selection last, or "
+            "train longer"
+        )
 
 
 def _is_best(run: Run, score: float) -> bool:

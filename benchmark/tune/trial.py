@@ -1,6 +1,5 @@
 """One trial: trains the row on part of the training data and scores it on the rest. The reported split is never used."""
 
-import math
 import time
 
 from benchmark.errors import PrunebenchError
@@ -25,16 +24,6 @@ def trial_spec(spec: RunSpec, seed: int) -> RunSpec:
     if spec.selection == "best_dev":
         changes["selection"] = "heldout"
     return spec.model_copy(update=changes)
-
-
-def require_heldout(spec: RunSpec, examples: int, where: str) -> None:
-    """PrunebenchError where the share of so many training examples that trials are scored on is less than one example."""
-    if spec.heldout * examples < 1:
-        raise PrunebenchError(
-            f"{where}: trials are scored on a share of the training examples, and heldout {spec.heldout:g} of {examples} is less than "
-            f"one example: expected {math.ceil(1 / spec.heldout)} training examples or more, or heldout "
-            f"{math.ceil(1000 / examples) / 1000:g} or more in the suite"
-        )
 
 
 def attempt(spec: RunSpec, point: Point, options: Options) -> Trial:

@@ -7,7 +7,7 @@ current trial.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmark.board.board import SUITE, Board
+from benchmark.board.board import Board
 from benchmark.engine.sources import open_sources
 from benchmark.errors import PrunebenchError
 from benchmark.machine.environment import pick_device
@@ -19,7 +19,7 @@ from benchmark.training.teachers import Teachers
 from benchmark.tune.sampler import require_optuna, suggest
 from benchmark.tune.space import Point, Space, described, digest, space_of, start
 from benchmark.tune.study import Study, Trial, load_study, save_study, study_path
-from benchmark.tune.trial import attempt, require_heldout, trial_spec
+from benchmark.tune.trial import attempt, trial_spec
 
 Say = Callable[[str], None]
 
@@ -66,7 +66,7 @@ def tune(board: Board, search: Search, only: str = "*", say: Say = lambda _: Non
     specs = [trial_spec(spec, search.seed_for(board)) for spec in rows_of(board, only)]
     for spec in specs:
         if (most := spec.training.train_examples) is not None:
-            require_heldout(spec, most, f"{board.folder / SUITE}: {spec.task}: training.train_examples is {most}")
+            _require_heldout(spec, most)
     open_sources(board, specs, _options(board, search))
     waiting = [(spec, space_of(spec, search.rates, search.fixed_rate)) for spec in specs]
     for wait in (False, True):  # what another runner has is looked at again at the end
@@ -94,8 +94,7 @@ def _bring(board: Board, search: Search, spec: RunSpec, space: Space, say: Say) 
 def _opened(board: Board, spec: RunSpec, space: Space, options: Options) -> Study:
     """The saved study, or a new one."""
     prepared = open_task(spec, options)
-    examples = prepared.counts["train"] + prepared.counts["heldout"]
-    require_heldout(spec, examples, f"{spec.task}: the data of this task are {examples} training examples")
+    _require_heldout(spec, prepared.counts["train"] + prepared.counts["heldout"])
     fresh = Study(
         spec=spec.recorded(),
         space=described(space),
@@ -112,6 +111,11 @@ def _opened(board: Board, spec: RunSpec, space: Space, options: Options) -> Stud
         return fresh
     standing.refuse_other(fresh, path)
     return standing
+
+
+def _require_heldout(spec: RunSpec, examples: int) -> None:
+    if problem := spec.heldout_problem(examples):
+        raise PrunebenchError(f"{spec.task}: trials are scored on held-out training examples: {problem}")
 
 
 def _next(study: Study, spec: RunSpec, space: Space) -> Point:

@@ -115,8 +115,8 @@ def write_tuned(
 def require_free(board: Board, folder: Path, search: Search) -> None:
     """PrunebenchError where the tuned board of `board` cannot be written into `folder`: asked before hours of trials.
 
-    Which options will be found is not known yet. But finished cells of a search with another number of trials, or another seed, will
-    be no cells of the new suite.
+    Which options will be found is not known yet, but the new suite will not have the finished cells of a search with another number
+    of trials or another seed.
     """
     _require_own(board, folder)
     asked = (search.trials, search.seed_for(board))
@@ -145,7 +145,7 @@ def _require_kept(folder: Path, stays: Callable[[RunSpec], bool]) -> None:
         named = ", ".join(f"{spec.cell} ({spec.id})" for spec in lost[:SHOWN])
         more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
         raise PrunebenchError(
-            f"{folder / SUITE}: these finished cells would be no cells of the new suite: {named}{more}; choose another folder for it "
+            f"{folder / SUITE}: the new suite would not have these finished cells: {named}{more}; choose another folder for it "
             "by --output (finished trials are not run again)"
         )
 

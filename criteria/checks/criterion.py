@@ -109,7 +109,7 @@ def order(criterion: Criterion) -> str:
         values, left = scores.unique().numel(), scores.float().unique().numel()
         assert left == values, (
             f"{type(criterion).__name__} gives scores in {kind} of which {values} differ, and only {left} as fp32, in which the "
-            "harness ranks: the others would be ties. Leave out what all scores have in common, scale the rest to about 1, and "
+            "harness ranks: the others would be ties. Subtract what all scores share, scale the rest to about 1, and "
             "return fp32"
         )
     return f"kept in fp32, scores in {', '.join(sorted(kinds))}"

@@ -58,6 +58,7 @@ class HubMetric:
         # Wrong kinds of inputs, wrong arguments, missing packages: whatever the script raises.
         except Exception as error:
             raise TaskError(f"metric {PREFIX}{self.name} fails: {type(error).__name__}: {error}") from error
+        found = found if isinstance(found, dict) else {self.short: found}  # some return their number alone
         named = {key if key == self.short else f"{self.short}_{key}": value for key, value in found.items()}
         return {key: value for key, value in named.items() if _is_number(value) or _is_column(value, len(predictions))}
 

@@ -225,7 +225,7 @@ class Checkpoint:
                 if self.gguf:
                     dequantised = quantised(folder / self.gguf)
                 else:
-                    held = stored(files or weight_files(self.name, _fetched(self.path, self.revision).parent))
+                    held = stored(files or weight_files(self.name, config_file(self.path, self.revision).parent))
         except Exception as error:  # a folder of another's making: say which, with the library's reason
             reason = f"its configuration names {error}, which is not known" if isinstance(error, KeyError) else error
             raise ModelError(f"cannot load model {self.name!r} as {auto}: {reason}") from error
@@ -290,7 +290,7 @@ def _open(name: str, path: str, fingerprint: str, trust_remote_code: bool, gguf:
         options["gguf_file"] = gguf
     try:
         if not fingerprint:
-            check_config(name, _fetched(path, revision))
+            check_config(name, config_file(path, revision))
         config = transformers.AutoConfig.from_pretrained(path, **options)
         tokenizer = transformers.AutoTokenizer.from_pretrained(path, **options)
     except ModelError:
@@ -314,7 +314,7 @@ def _open(name: str, path: str, fingerprint: str, trust_remote_code: bool, gguf:
     return Checkpoint(name, path, revision, fingerprint, config, tokenizer, trust_remote_code, gguf=gguf)
 
 
-def _fetched(hub_id: str, revision: str | None) -> Path:
+def config_file(hub_id: str, revision: str | None = None) -> Path:
     """The configuration of a hub's model, in the folder where all of the model is put."""
     from transformers.utils import cached_file
 

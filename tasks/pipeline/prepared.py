@@ -277,15 +277,8 @@ class PreparedTask(Prepared, Generic[E]):
 
     def _encoded(self, split: str, limit: int | None) -> Split[E]:
         """The examples of a split's files up to `limit`, read and tokenized once per content."""
-        code = (self.setting.code,) if self.setting.code else ()
-        content = (
-            self.source.fingerprint(split),
-            repr(self.task),
-            type(self).__qualname__,
-            split,
-            *self.reading,
-            *code,
-        )
+        task = (repr(self.task), type(self).__qualname__, self.setting.code)
+        content = (self.source.fingerprint(split), *task, split, *self.reading)
         everything, notes = _read.get(content, lambda: self._read(split))
         self.notes += notes
         self.read_counts[split] = len(everything)

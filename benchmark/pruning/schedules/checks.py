@@ -121,7 +121,10 @@ class Plan:
         return "the same answers in reverse order"
 
     def rewinds(self) -> str:
-        """Back to a moment that was, only where masks change, and as was said beforehand: only such weights are kept."""
+        """Back to an earlier step, only where masks change, and with the same answer when asked again.
+
+        The pruner asks before the run which weights it will have to keep.
+        """
         asked = {step: self.schedule.rewind(step, self.total) for step in range(self.total)}
         moves, due = {step: to for step, to in asked.items() if to is not None}, set(self.due)
         for step, to in moves.items():
@@ -134,7 +137,7 @@ class Plan:
             )
         again = {step: self.schedule.rewind(step, self.total) for step in reversed(range(self.total))}
         assert again == asked, (
-            f"{self.name}.rewind answers differently the second time: compute it from step and total alone, for which weights are "
-            "kept to go back to is asked before the first step"
+            f"{self.name}.rewind answers differently the second time: compute it from step and total alone, because "
+            "the pruner asks before the first step which weights to keep"
         )
         return f"{len(moves)} times" if moves else "never"

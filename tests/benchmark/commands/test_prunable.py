@@ -87,7 +87,7 @@ def test_a_configuration_that_makes_no_model_is_refused_in_a_sentence(
         from transformers import AutoConfig
 
         known = AutoConfig.from_pretrained
-        monkeypatch.setattr("transformers.utils.cached_file", lambda *_: str(path))
+        monkeypatch.setattr("transformers.utils.cached_file", lambda *_, **__: str(path))
         monkeypatch.setattr(AutoConfig, "from_pretrained", lambda _, **options: known(str(tmp_path), **options))
     with pytest.raises(PrunebenchError, match=message) as caught:
         prunable_matrices(str(tmp_path) if place == "folder" else "owner/name")
@@ -110,7 +110,7 @@ def test_the_command_says_it_in_a_line(
 def test_a_folder_without_a_configuration_and_a_model_that_the_hub_does_not_give(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def absent(*_: object) -> str:
+    def absent(*_: object, **__: object) -> str:
         raise OSError("We cannot reach it.\n\nPlease pip install something")
 
     monkeypatch.setattr("transformers.utils.cached_file", absent)

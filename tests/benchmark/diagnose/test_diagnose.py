@@ -27,6 +27,7 @@ from benchmark.suite.identity import identity
 from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, run
 from tests.benchmark.boards import Watched, make_board
+from tests.benchmark.plugin_sources import PLUGIN
 
 MOVEMENT = "movement[score_schedule=weights]"
 """It has to be told the learning rate's share of its peak."""
@@ -152,20 +153,7 @@ def test_another_schedule_or_sparsity_is_another_moment(tmp_path: Path) -> None:
         assert said == ["glue/sst2 dense seed 0: diagnosed"]
 
 
-MINE = '''"""Keeps the heaviest."""
-
-from dataclasses import dataclass
-
-from criteria.base import Criterion
-
-
-@dataclass(frozen=True)
-class Mine(Criterion):
-    power: float = 2.0
-
-    def score(self, state, weight):
-        return weight.abs() ** self.power
-'''
+MINE = PLUGIN.format(cls="Mine")
 PLAN = '''"""Prunes at the third step."""
 
 from dataclasses import dataclass

@@ -77,7 +77,7 @@ def test_without_a_floor_a_task_counts_from_zero_and_without_dense_runs_it_count
     assert not any("gate" in found for found in marks(build_table(low[1:])).values())
 
 
-@pytest.mark.parametrize("metric", ["ter", "ter_score"])
+@pytest.mark.parametrize("metric", ["ter", "ter_score", "wer", "mse", "mae", "brier_score"])
 def test_errors_that_the_hub_counts_are_better_where_they_are_less(metric: str) -> None:
     error = [
         make_record(spec, score, metric=metric, metrics={metric: score}, floor={})

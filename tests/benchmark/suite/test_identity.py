@@ -20,21 +20,9 @@ from benchmark.suite.identity import identified, identity, sources
 from benchmark.suite.spec import Plugins, RunSpec, portable_plugin
 from benchmark.suite.suite import Suite
 from tests.benchmark.conftest import TINY, write_suite
+from tests.benchmark.plugin_sources import PLUGIN
 
-MINE = '''"""Keeps the heaviest."""
-
-from dataclasses import dataclass
-
-from criteria.base import Criterion
-
-
-@dataclass(frozen=True)
-class Mine(Criterion):
-    power: float = 2.0
-
-    def score(self, state, weight):
-        return weight.abs() ** self.power
-'''
+MINE = PLUGIN.format(cls="Mine")
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.plugins.registry import load
 from benchmark.report.names import names_of
 from benchmark.suite.suite import Suite
+from tests.benchmark.boards import make_board
 from tests.benchmark.suites import read
 
 TEXT = 'tasks: [glue/sst2]\nsparsities: [0.5]\ncriteria: [magnitude, "principled[signed=true]", "sensitivity[beta1=0.9]"]\n'
@@ -109,3 +110,25 @@ def test_a_label_may_have_latex_of_its_own_and_is_plain_elsewhere(latex: str) ->
 def test_latex_that_runs_commands_or_does_not_compile_is_refused(latex: str) -> None:
     with pytest.raises(ValidationError):
         suite({"magnitude": {"text": "Magnitude", "latex": latex}})
+
+
+@pytest.mark.parametrize(
+    ("key", "criteria", "hint"),
+    [
+        ("random", ["magnitude"], ""),  # the key is the name itself
+        ("Random", ["magnitude"], "it is the label of 'random'. "),  # which is not there either
+        ("distillation", ["magnitude"], ""),
+        ("sensitivity", ["sensitivity[beta1=0.9]"], ""),
+        ("PINS", ["principled[signed=true]"], "it is the label of 'principled': name that. "),
+        ("Random", ["random"], "it is the label of 'random': name that. "),
+        ("SST-2", ["random"], "it is the label of 'glue/sst2': name that. "),
+    ],
+)
+def test_a_wrong_label_is_not_told_to_be_called_what_it_is_called(
+    key: str, criteria: list[str], hint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(PrunebenchError) as caught:
+        make_board(tmp_path / "tiny", criteria=criteria, labels={key: "Ours"})
+    said = str(caught.value)
+    assert f"'{key}' is nothing of this suite; {hint}" in said
+    assert said.count("it is the label of") == bool(hint)

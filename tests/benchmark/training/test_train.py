@@ -223,6 +223,14 @@ def test_a_score_that_is_not_defined_selects_nothing(toy: Callable[..., tuple[Re
     assert [point.score for point in result.record.curve][1::2] == [None, None, None, 30, None, 20]
 
 
+@pytest.mark.parametrize("selection", ["heldout", "best_dev"])
+def test_a_run_that_has_nothing_to_select_by_says_so(
+    toy: Callable[..., tuple[Result, ToyTask]], selection: str
+) -> None:
+    with pytest.raises(PrunebenchError, match="toy: score was undefined whenever weights could be selected"):
+        toy(ToyTask([10, 20, *[float("nan")] * 4]), selection=selection, heldout=0.2, schedule="one_shot[at=5]")
+
+
 def test_best_dev_looks_at_the_reported_split_and_says_so(toy: Callable[..., tuple[Result, ToyTask]]) -> None:
     result, task = toy(ToyTask([70, 80, 75, 60, 50, 40]), selection="best_dev", criterion="dense", sparsity=0.0)
     assert task.asked == ["reported"] * 7

@@ -47,6 +47,16 @@ def test_lists_become_outcomes_and_numbers_metrics(tmp_path: Path) -> None:
     assert numbers == {"overlap": 4.0}
 
 
+def test_a_metric_that_gives_its_number_alone(tmp_path: Path) -> None:
+    """As `wer` does."""
+    folder = metric(tmp_path, "text")
+    script = Path(folder) / "overlap.py"
+    script.write_text(
+        script.read_text().replace('{"each": shared, "overlap": sum(shared), "kind": "words"}', "sum(shared)")
+    )
+    assert hub_scores(parse(f"evaluate:{folder}"), ["a b"], [["a", "b"]]) == ({}, {"overlap": 1.0})
+
+
 def test_a_metric_of_one_reference_gets_the_first(tmp_path: Path) -> None:
     columns, _ = hub_scores(parse(f"evaluate:{metric(tmp_path, 'text')}"), ["a b"], [["a", "b"]])
     assert np.array_equal(columns["extra_overlap_each"], [1.0])
