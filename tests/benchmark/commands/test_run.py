@@ -48,7 +48,7 @@ def test_a_hub_that_gives_no_model_is_asked_once_and_told_once(tmp_path: Path, m
         raise OSError("no connection to\n the hub")
 
     monkeypatch.setattr("transformers.AutoConfig.from_pretrained", closed)
-    monkeypatch.setattr("tasks.pipeline.checkpoints._fetched", closed, raising=False)
+    monkeypatch.setattr("tasks.pipeline.checkpoints.config_file", closed)
     board = make_board(tmp_path, tasks=TASKS, model="owner/name", overrides={"glue/mrpc": {"model": "owner/other"}})
     with pytest.raises(PrunebenchError) as caught:
         open_sources(board, board.suite.cells(), Options("cpu"))
