@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from benchmark.board.record import Record
+from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import write_bytes
 from benchmark.machine.safe_read import read_regular_file
 from tasks.pipeline.sealed import BLANK, intact, seal
@@ -72,6 +73,17 @@ def check_fit(state: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> None:
     for name, tensor in state.items():
         if tensor.shape != like[name].shape:
             raise ValueError(f"'{name}' has shape {list(tensor.shape)}, in the model {list(like[name].shape)}")
+
+
+def kept_weights(folder: Path, run_id: str) -> dict[str, Tensor] | None:
+    """The state dict that `run --save-weights` kept; None if there is none, PrunebenchError if its file is damaged."""
+    path = weights_path(folder, run_id)
+    if not os.path.lexists(path):
+        return None
+    try:
+        return read_weights(path)
+    except (OSError, ValueError) as error:
+        raise PrunebenchError(f"{path}: {error}; delete it, and its cell is trained again") from error
 
 
 def load_weights(folder: Path, run_id: str, like: Mapping[str, Tensor] | None = None) -> dict[str, Tensor] | None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from benchmark.board.board import Board
 from benchmark.board.outcomes import pack_outcomes
 from benchmark.board.record import Record
-from benchmark.board.weights import check_fit, load_weights, room, size_of, weight_problems
+from benchmark.board.weights import check_fit, kept_weights, room, size_of, weight_problems
 from benchmark.commands.measure import LARGE, measure_compressed
 from benchmark.errors import PrunebenchError, choices
 from benchmark.machine import environment
@@ -58,7 +58,7 @@ def export_cell(
     if folder.exists() and any(folder.iterdir()):
         raise PrunebenchError(f"{folder}: not empty; export writes to a new folder")
     options = _options(board, device)
-    weights = load_weights(board.weights_folder, spec.id)
+    weights = kept_weights(board.weights_folder, spec.id)
     if weights is None:
         result = run(spec, options)
         prepared, model = result.prepared, result.model

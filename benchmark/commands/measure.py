@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from benchmark.bench.timing import wait
 from benchmark.board.board import Board
 from benchmark.board.record import Record
-from benchmark.board.weights import check_fit, load_weights
+from benchmark.board.weights import check_fit, kept_weights
 from benchmark.errors import PrunebenchError
 from benchmark.pruning.semi_structured import SCOPE, convert
 from benchmark.report.measured import Measured, in_turns, measure
@@ -46,7 +46,7 @@ def measure_cells(board: Board, records: Sequence[Record]) -> dict[str, Measured
     places = {spec.id: spec for spec in board.suite.cells()}
     for record in records:
         spec = places[record.id]
-        weights = [load_weights(board.weights_folder, run_id) for run_id in (spec.dense().id, spec.id)]
+        weights = [kept_weights(board.weights_folder, run_id) for run_id in (spec.dense().id, spec.id)]
         if spec.is_dense or None in weights:
             continue
         prepared = open_task(spec, Options(cache=board.cache / "data"))

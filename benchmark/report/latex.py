@@ -298,8 +298,10 @@ def _width(table: Table, sheet: Sheet, letters: float, subscripts: float, gap: f
     rows = [row for block in sheet.blocks for row in block.rows]
     words = [
         max(
-            letters * _ems(sheet.fields[k]),
-            *(min(wrap, _long(table, row.words[k], letters, subscripts)) for row in rows),
+            [
+                letters * _ems(sheet.fields[k]),
+                *(min(wrap, _long(table, row.words[k], letters, subscripts)) for row in rows),
+            ]
         )
         for k in range(len(sheet.fields))
     ]

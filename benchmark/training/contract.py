@@ -15,7 +15,7 @@ from benchmark.suite.spec import RunSpec
 from criteria.checks import criterion as criteria
 from criteria.checks import regularizer as regularizers
 
-LOSSES = ("first loss", "leaves alone", "evaluations", "averages")
+LOSSES = ("first loss", "leaves alone", "evaluations", "later loss", "averages")
 """Cheap checks of a regularizer: its loss is finite, trains and is a mean, and neither it nor an evaluation changes the models."""
 PLANS = ("range", "monotone", "ends at target", "due", "rewind")
 """Cheap checks of a schedule."""

@@ -145,6 +145,35 @@ def test_kept_weights_that_do_not_fit_the_record_are_refused(board_copy: Path, t
             measure_cells(board, [board.record(spec)])
 
 
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGED: dict[str, Callable[[Path], object]] = {
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:-9]),
+    "empty": lambda path: path.write_bytes(b""),
+    "one bit": lambda path: path.write_bytes(path.read_bytes()[:-1] + b"!"),
+    "a folder": a_folder,
+}
+
+
+@pytest.mark.parametrize("form", DAMAGED)
+def test_damaged_kept_weights_are_told_and_left_where_they_are(board_copy: Path, tmp_path: Path, form: str) -> None:
+    board = Board.open(board_copy)
+    spec = board.find("glue/sst2 magnitude 0.5 seed 0")
+    path = board.weights_folder / f"{spec.id}.safetensors"
+    DAMAGED[form](path)
+    before = sorted(board.weights_folder.iterdir())
+    for read in (
+        lambda: export_cell(board, spec, tmp_path / "out"),
+        lambda: measure_cells(board, [board.record(spec)]),
+    ):
+        with pytest.raises(PrunebenchError, match=f"{path.name}: .*; delete it, and its cell is trained again"):
+            read()
+    assert sorted(board.weights_folder.iterdir()) == before
+
+
 def test_a_full_folder_and_an_unknown_cell_are_refused(finished: Path, tmp_path: Path) -> None:
     board = Board.open(finished)
     (tmp_path / "file").write_text("mine")

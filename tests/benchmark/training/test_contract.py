@@ -93,6 +93,11 @@ BREACHES = [
         "evaluated changes the student",
     ),
     ("regularizers", "def evaluated(self, model, score, sparsity): model.eval()", "in eval mode"),
+    (
+        "regularizers",
+        "def evaluated(self, model, score, sparsity): self.loss = lambda losses, *rest: losses.mean() * 0",
+        "after two evaluations, so nothing is trained",
+    ),
     ("schedules", "def sparsity(self, step, total, target): return torch.tensor(target)", "return a plain number"),
     ("schedules", "def rewind(self, step, total): return 0 if step == 3 else None", "which is not due"),
     (
