@@ -40,8 +40,18 @@ from benchmark.suite.spec import RunSpec
 from benchmark.suite.suite import Suite, matches, no_cell
 
 SUITE = "suite.yaml"
-PAGES = (".html", ".htm", ".md", ".markdown", ".tex", ".txt", ".csv", ".json", "")
-"""How files are called in which tables and pages are written."""
+PAGES = {
+    ".html": "html",
+    ".htm": "html",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".tex": "latex",
+    ".csv": "csv",
+    ".json": "json",
+    ".txt": "",
+    "": "",
+}
+"""How files are called in which tables and pages are written, and in which format; empty for any."""
 
 
 @dataclass(frozen=True)
@@ -209,19 +219,32 @@ class Board:
         write_text(failure_path(self.records_folder, spec.id), text + "\n")
 
 
-def require_page(path: Path) -> None:
-    """PrunebenchError where `path` is a file that no table or page was written in before: a board's suite or record, or code."""
-    if not path.exists() or path.is_dir():
-        return  # what cannot be written is told by who writes
-    real = path.resolve()
-    recorded = any(
-        part.name in ("records", "weights", ".cache") and part.parent.joinpath(SUITE).exists() for part in real.parents
-    )
-    if recorded or (real.is_file() and real.suffix.lower() not in PAGES):
+def require_page(path: Path, format: str) -> None:
+    """PrunebenchError where no table or page in `format` belongs in `path`: a board's suite or record, code, a folder, a device."""
+    require_outside(path)
+    real, ending = path.resolve(), path.suffix.lower()
+    if not path.name.strip() or real.is_dir():
+        raise PrunebenchError(f"--output '{path}': is {'a folder' if path.is_dir() else 'blank'}, expected a file")
+    if real.exists() and not real.is_file():
         raise PrunebenchError(
-            f"--output {path}: is there, and no table or page: expected a new file, or one to write again that ends in "
-            f"{', '.join(filter(None, PAGES))}"
+            f"--output {path}: is a device or a pipe, expected a file; without --output the text goes to stdout"
         )
+    if ending not in PAGES or real.suffix.lower() not in PAGES:
+        raise PrunebenchError(
+            f"--output {path}: {'is there, and no table or page' if real.exists() else 'is called like no table or page'}: expected "
+            f"a file that ends in {', '.join(filter(None, PAGES))}"
+        )
+    if (meant := PAGES[ending]) not in ("", format):
+        raise PrunebenchError(
+            f"--output {path}: ends as {meant} does, and the format is {format}: expected --format {meant}, or another ending"
+        )
+
+
+def require_outside(path: Path) -> None:
+    """PrunebenchError where `path` lies among a board's records, weights or caches, in which only the program itself writes."""
+    for part in path.resolve().parents:
+        if part.name in ("records", "weights", ".cache") and part.parent.joinpath(SUITE).exists():
+            raise PrunebenchError(f"--output {path}: lies in {part.name} of a board, expected another place")
 
 
 def _names(folder: Path) -> set[str]:

@@ -83,7 +83,7 @@ def table(
     from benchmark.machine.atomic import write_text
 
     if output is not None:
-        require_page(output)
+        require_page(output, format)
     opened = [open_board(board, changes, data, model) for board in boards]
     options: dict[str, Any] = terminal(output) if format == "text" else {}
     if format == "latex":
@@ -180,8 +180,11 @@ def plot(
     model: Model = None,
 ) -> None:
     """Draw BOARD: score against sparsity and cost, training curves, ranks, sparsity by layer."""
+    from benchmark.board.board import require_outside
     from benchmark.commands.views import plot as plot_figures
 
+    if output is not None:
+        require_outside(output / "figure")
     opened, folder = open_board(board, changes, data, model), output or board / "figures"
     for path in plot_figures(opened, folder, format, dark, width, figure, font):
         echo(path)
@@ -203,7 +206,7 @@ def report(
     from benchmark.commands.views import write_report
 
     if output is not None:
-        require_page(output)
+        require_page(output, "html")
     opened = [open_board(board, changes, data, model) for board in boards]
     echo(write_report(opened, output or boards[0] / "report.html", published))
 

@@ -5,7 +5,8 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -93,12 +94,31 @@ def module_at(location: str, what: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up by name
     try:
-        spec.loader.exec_module(module)
-    except KeyboardInterrupt:
+        with leaves_surroundings(what):
+            spec.loader.exec_module(module)
+    except (BrokenPluginError, KeyboardInterrupt):
         raise
     except BaseException as error:
         raise broken(what, error) from error
     return module
+
+
+@contextmanager
+def leaves_surroundings(what: str) -> Iterator[None]:
+    """Puts back what an import changes for the whole process; BrokenPluginError where it changed a setting.
+
+    Random states are put back without a word: otherwise the rows beside a plugin would depend on when it is imported.
+    """
+    from criteria.checks.surroundings import put_back, settings
+
+    with put_back():
+        before = settings()
+        yield
+        moved = [name for name, value in settings().items() if value != before[name]]
+    if moved:
+        raise BrokenPluginError(
+            f"{what} changes {' and '.join(moved)} for the whole process when it is imported: set nothing global in a plugin"
+        )
 
 
 def kind_in_file(name: str) -> str:

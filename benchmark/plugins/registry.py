@@ -15,7 +15,16 @@ from typing import Any, get_type_hints
 
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins.broken import BrokenPluginError, broken
-from benchmark.plugins.classes import KINDS, Kind, checked, class_at, class_in, defines_plugin, package_folder
+from benchmark.plugins.classes import (
+    KINDS,
+    Kind,
+    checked,
+    class_at,
+    class_in,
+    defines_plugin,
+    leaves_surroundings,
+    package_folder,
+)
 from benchmark.plugins.files import file_called, is_file
 from benchmark.plugins.labels import labelled
 
@@ -104,7 +113,9 @@ def load(kind: str, name: str) -> type[Any]:
     owner = owners[0]
     try:
         if isinstance(owner, EntryPoint):
-            return checked(found, owner.load(), owner_of(owner))
+            with leaves_surroundings(f"{found.singular} '{name}' ({owner_of(owner)})"):
+                cls = owner.load()
+            return checked(found, cls, owner_of(owner))
         return class_in(found, importlib.import_module(owner), name)
     except (PrunebenchError, KeyboardInterrupt):
         raise

@@ -1,6 +1,7 @@
 """Loads YAML safely: scalars as in YAML 1.2, repeated keys are errors, and the size is bounded.
 
-PyYAML reads YAML 1.1, where 3e-5 is a word, 2:4 is 124, 2024-01-01 a date and `on` a truth value.
+PyYAML reads YAML 1.1, where 3e-5 is a word, 2:4 is 124, 2024-01-01 a date, `on` a truth value, and `<<` merges mappings, whose
+order readers do not agree on.
 """
 
 import re
@@ -55,7 +56,8 @@ class _Loader(yaml.SafeLoader):
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
+                problem = "'<<' merges mappings in YAML 1.1 alone: write the settings out, or give an alias to the whole value"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, Hashable) and key in seen:
                 raise yaml.MarkedYAMLError(problem=f"key '{key}' is given twice", problem_mark=key_node.start_mark)

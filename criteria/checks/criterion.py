@@ -19,6 +19,7 @@ from torch import Tensor
 from criteria.base import Criterion, State
 from criteria.checks import trials
 from criteria.checks.optional import compensation, cost, gates, own_rule, predictions, search_space, sweeping
+from criteria.checks.surroundings import put_back, random_states, settings
 from criteria.checks.trials import SHAPES, Moment
 from criteria.common.slips import slips
 
@@ -208,38 +209,17 @@ def surroundings_untouched(criterion: Criterion) -> str:
 @contextmanager
 def _own_surroundings() -> Iterator[None]:
     """Random states that no seed gives and plain settings, so that what sets them again is seen; all is put back afterwards."""
-    numbers, others = np.random.get_state(), random.getstate()
-    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    deterministic, kind = torch.are_deterministic_algorithms_enabled(), torch.get_default_dtype()
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        try:
-            torch.rand(5), np.random.random(5), random.random()
-            torch.set_default_dtype(torch.float32)
-            torch.use_deterministic_algorithms(True)
-            torch.set_float32_matmul_precision("high")
-            yield
-        finally:
-            np.random.set_state(numbers)
-            random.setstate(others)
-            torch.set_default_dtype(kind)
-            torch.use_deterministic_algorithms(deterministic)
-            torch.set_float32_matmul_precision(precision)
-            torch.set_num_threads(threads)
+    with put_back(), torch.enable_grad():
+        torch.rand(5), np.random.random(5), random.random()
+        torch.set_default_dtype(torch.float32)
+        torch.use_deterministic_algorithms(True)
+        torch.set_float32_matmul_precision("high")
+        yield
 
 
 def _surroundings() -> dict[str, object]:
     """What a call may change for the whole process, by a name for it."""
-    kind, keys, *place = np.random.get_state(legacy=True)
-    return {
-        "torch's random state": hash(torch.random.get_rng_state().numpy().tobytes()),
-        "numpy's random state": (kind, hash(np.asarray(keys).tobytes()), *place),
-        "Python's random state": hash(random.getstate()),
-        "torch's default dtype": torch.get_default_dtype(),
-        "torch's number of threads": torch.get_num_threads(),
-        "whether gradients are kept": torch.is_grad_enabled(),
-        "whether algorithms are deterministic": torch.are_deterministic_algorithms_enabled(),
-        "the precision of matrix products": torch.get_float32_matmul_precision(),
-    }
+    return random_states() | settings()
 
 
 def own_statistics(criterion: Criterion) -> str:

@@ -1,5 +1,6 @@
 """Commands with arguments that make no sense: exit code 2, one sentence, no traceback, and nothing left behind."""
 
+import os
 import shlex
 import shutil
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import cli
+from benchmark.board.board import PAGES
 from tests.benchmark.boards import finish, make_board
 
 
@@ -26,6 +28,9 @@ def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "file").write_text("text")
     (tmp_path / "code.py").write_text("text")
     (tmp_path / "link.md").symlink_to("b/suite.yaml")
+    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "pipe.md")
+    (tmp_path / "to-pipe").symlink_to("pipe")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine")
     monkeypatch.chdir(tmp_path)
@@ -97,17 +102,42 @@ COMMANDS = [
     # site
     # an output that would take the place of what it is made of
     *(
-        (f"{command} b --output {output}", "is there, and no table or page: expected a new file")
+        (f"{command} b --output {output}", message)
         for command in ("report", "table", "table --format latex")
-        for output in (
-            "b/suite.yaml",
-            "./b/../b/suite.yaml",
-            "b/records/RECORD.json",
-            "b/records/RECORD.npz",
-            "code.py",
-            "link.md",
+        for output, message in (
+            ("b/suite.yaml", "is there, and no table or page: expected a file that ends in .html"),
+            ("./b/../b/suite.yaml", "is there, and no table or page"),
+            ("b/records/RECORD.json", "lies in records of a board"),
+            ("b/records/RECORD.npz", "lies in records of a board"),
+            ("b/records/new.json", "lies in records of a board"),
+            ("b/records/new/t", "lies in records of a board"),
+            ("code.py", "is there, and no table or page"),
+            ("link.md", "is there, and no table or page"),
+            ("new.docx", "is called like no table or page"),
+            ("''", "is a folder, expected a file"),
+            ("' '", "is blank, expected a file"),
+            ("full", "is a folder, expected a file"),
+            ("pipe", "is a device or a pipe"),
+            ("pipe.md", "is a device or a pipe"),
+            ("to-pipe", "is a device or a pipe"),
         )
     ),
+    *(
+        (
+            f"{command} --output t{ending}",
+            f"ends as {meant} does, and the format is {format}: expected --format {meant}",
+        )
+        for command, format, endings in (
+            ("table b", "text", ".md .tex .csv .json .html"),
+            ("table b --format csv", "csv", ".md .tex .json .htm"),
+            ("table b --format latex", "latex", ".markdown .CSV"),
+            ("report b", "html", ".md .tex"),
+        )
+        for ending in endings.split()
+        for meant in (PAGES[ending.lower()],)
+    ),
+    ("plot b --output b/records", "lies in records of a board"),
+    ("plot b --output b/weights/new", "lies in weights of a board"),
     ("site nowhere --output s", "nowhere"),
     ("site full --output s", "full"),
     ("site . --output full", "full"),

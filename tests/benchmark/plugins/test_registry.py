@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import classes
+from benchmark.plugins.broken import BrokenPluginError
 from benchmark.plugins.classes import KINDS
 from benchmark.plugins.registry import builtin_names, configure, load, names, parse
 from benchmark.plugins.spelling import canonical
+from criteria.checks.surroundings import random_states, settings
 from criteria.magnitude import Magnitude
 from criteria.principled import Principled
 from criteria.regularizers.none import NoneRegularizer
@@ -168,6 +170,36 @@ def test_a_file_by_its_path(tmp_path: Path) -> None:
     assert configure("criteria", f"{path}[power=3]").power == 3.0
     assert canonical("criteria", f"{path}[power=2.0]") == str(path)
     assert configure("criteria", f"{path}:Heaviest").power == 2.0
+
+
+IMPORTS = {
+    "torch.set_default_dtype(torch.float64)": "torch's default dtype",
+    "torch.set_grad_enabled(False)": "whether gradients are kept",
+    "torch.use_deterministic_algorithms(not torch.are_deterministic_algorithms_enabled())": "whether algorithms are deterministic",
+    "torch.set_num_threads(torch.get_num_threads() + 1)": "torch's number of threads",
+    "torch.set_float32_matmul_precision('medium')": "the precision of matrix products",
+    "os.chdir('/')": "the working folder",
+    "os.chdir('/'); torch.set_grad_enabled(False)": "whether gradients are kept and the working folder",
+}
+
+
+@pytest.mark.parametrize("line", IMPORTS)
+def test_an_import_that_changes_the_process_is_refused_and_undone(tmp_path: Path, line: str) -> None:
+    path, before = tmp_path / "heaviest.py", settings()
+    path.write_text(f"import os, torch\n{line}\n{PLUGIN.format(cls='Heaviest')}")
+    with pytest.raises(
+        BrokenPluginError, match=f"heaviest.py' changes {IMPORTS[line]} for the whole process when it is imported"
+    ):
+        configure("criteria", str(path))
+    assert settings() == before
+
+
+def test_an_import_that_draws_or_seeds_changes_no_random_state(tmp_path: Path) -> None:
+    path, before = tmp_path / "heaviest.py", random_states()
+    seeds = "import random, numpy, torch\ntorch.manual_seed(5), numpy.random.seed(5), random.seed(5), torch.rand(3)\n"
+    path.write_text(seeds + PLUGIN.format(cls="Heaviest"))
+    assert configure("criteria", str(path)).power == 2.0
+    assert random_states() == before
 
 
 def test_two_files_of_one_name_do_not_mix(tmp_path: Path) -> None:
