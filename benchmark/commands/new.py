@@ -46,7 +46,7 @@ def new(kind: str, name: str, folder: Path, package: Path | None = None, llm: bo
     if package is not None:
         return _new_package(kind, name, package)
     path = folder / f"{name}.py"
-    _write({path: _plugin(kind, name)})
+    _write({path: _plugin(kind, name, called=path.name)})
     return Written((path,), (f"prunebench check {path}", *_tries(kind, str(path))))
 
 
@@ -73,9 +73,10 @@ def class_name(name: str, template: str, base: str) -> str:
     return plain + base if taken else plain
 
 
-def _plugin(kind: str, name: str) -> str:
+def _plugin(kind: str, name: str, called: str) -> str:
+    """The text of a plugin's file; `called` is what a suite calls it, without options."""
     template = _template(f"{kind}.py.txt")
-    return Template(template).substitute(name=name, cls=class_name(name, template, kind.capitalize()))
+    return Template(template).substitute(called=called, cls=class_name(name, template, kind.capitalize()))
 
 
 def _new_package(kind: str, name: str, folder: Path) -> Written:
@@ -102,7 +103,7 @@ def _new_package(kind: str, name: str, folder: Path) -> Written:
         folder / f"test_{module}.py": "test.py.txt",
     }
     texts = {path: Template(_template(f"package/{source}")).substitute(fields) for path, source in files.items()}
-    _write({folder / f"{module}.py": _plugin(kind, name), **texts})
+    _write({folder / f"{module}.py": _plugin(kind, name, called=name), **texts})
     install = f"python -m pip install -e {folder}"
     return Written(
         (folder / f"{module}.py", *texts),

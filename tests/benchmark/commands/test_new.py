@@ -30,6 +30,25 @@ def test_a_new_plugin_keeps_its_contract(kind: str, tmp_path: Path) -> None:
     assert written.next_steps[0] == f"prunebench check {written.paths[0]}"
 
 
+@pytest.mark.parametrize("kind", PLURALS)
+def test_a_new_plugin_shows_its_options_as_they_are_written(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file goes by its file's name, a plugin of a package by its own."""
+    monkeypatch.chdir(tmp_path)
+    new(kind, "my_idea", Path())
+    shown = shown_in(Path("my_idea.py"))
+    assert shown.startswith("my_idea.py[")
+    registry.configure(PLURALS[kind], shown)
+    new(kind, "my_idea", Path(), Path("package"))
+    assert shown_in(Path("package/prunebench_my_idea.py")) == shown.replace(".py[", "[")
+
+
+def shown_in(path: Path) -> str:
+    """The plugin with an option, as the docstring of its class shows it."""
+    return path.read_text().partition("Options are the fields below: ")[2].partition('."')[0]
+
+
 def test_new_plugins_run_on_a_board(tmp_path: Path) -> None:
     criterion, regularizer, schedule, task = (new(kind, f"my_{kind}", tmp_path).paths[0] for kind in PLURALS)
     suite = {
