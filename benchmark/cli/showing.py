@@ -42,7 +42,10 @@ def table(
     ] = "sd",
     digits: Annotated[int, typer.Option(min=0, max=6, help="Digits after the point.")] = 1,
     average: Annotated[
-        bool | None, typer.Option(help="An average over all tasks, for complete rows; over GLUE's if left out.")
+        bool | None,
+        typer.Option(
+            help="An average over all tasks, for complete rows; if left out, over GLUE's, and none in CSV and JSON."
+        ),
     ] = None,
     strict: Annotated[bool, typer.Option(help="Refuse a table with missing cells.")] = False,
     against: Annotated[

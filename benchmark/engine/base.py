@@ -30,11 +30,11 @@ class EngineOptions:
 
     name: str = "local"
     jobs: int | None = None
-    """Cells at a time: processes of the local engine (1), most tasks or jobs of the others (as many as fit)."""
+    """Cells at a time: processes of the local engine (1), at most so many tasks of Ray (1,000) or jobs of Slurm (200)."""
     address: str | None = None
     """A running Ray cluster; without it one is started on this machine."""
     gpus: float | None = None
-    """GPUs a cell gets from Ray or Slurm; a fraction lets several cells share one."""
+    """GPUs a cell gets from Ray or Slurm; a fraction, which Ray alone takes, lets several cells share one."""
     slurm: str | None = None
     """`key=value,...` for sbatch."""
 

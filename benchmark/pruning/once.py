@@ -4,10 +4,11 @@
     once.prune(loss, batches)
 
 There is no optimizer and no vector of all weights: matrices are pruned where they lie, in any floating type, and the criterion
-sees each in fp32. Where the scope settles each matrix by itself, statistics are held for one block at a time; where matrices
-compete, for all of them. Gradients of single examples, taken block by block too, are those of the model as it then is: with the
-blocks before it pruned. Criteria that watch training steps are shown one gradient of each calibration batch instead, at the
-dense weights, with nothing clipped and nothing moved.
+sees each in fp32. Where the scope settles each matrix by itself, statistics of layer inputs or of single examples are held for one
+block at a time; where matrices compete, for all of them. Gradients of single examples, taken block by block too, are those of the
+model as it then is: with the blocks before it pruned. Criteria that watch training steps are shown one gradient of each calibration
+batch instead, at the dense weights, with nothing clipped and nothing moved; their statistics, and those of Hessian products, are
+held for all matrices at once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -69,7 +69,7 @@ class Training(Strict):
     """A share of all steps below 1, else steps."""
     optimizer: Literal["adamw", "adamax"] = "adamw"
     weight_decay: Annotated[Real, Field(ge=0, le=10)] = 0.0
-    """Decoupled, on weight matrices only."""
+    """On weight matrices only: decoupled under adamw; under adamax torch's L2 term, added to the gradient after clipping."""
     clip: Annotated[Real, Field(ge=1e-6, le=1e6)] | None = 1.0
     """Largest gradient norm."""
     max_length: Annotated[Whole, Field(gt=0)] = 128

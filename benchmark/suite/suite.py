@@ -93,7 +93,8 @@ class Suite(Strict):
     overrides: dict[str, Override] = Field(default_factory=dict, max_length=1000)
     gate: Annotated[Real, Field(ge=0, le=100)] = GATE
     """A task counts in ranks, averages and tests where every dense run's headline metric is at least so many points above the
-    floor (0 where a task has none). It is declared before the board runs, changes no run, and so no id."""
+    floor (0 where a task has none); for perplexity, so many hundredths of a nat below it. It is declared before the board runs,
+    changes no run, and so no id."""
     labels: Labels = Field(default_factory=dict, max_length=1000)
     """Display names of tasks, criteria, regularizers and rows in tables and figures; they do not affect ids."""
     tuned: list[TunedCell] = Field(default_factory=list)

@@ -57,7 +57,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Options:
-    """Settings that do not change a result: device, cache, progress, where teachers come from."""
+    """Settings that are no part of a cell's id: device, cache, progress, where teachers come from.
+
+    Some of them may change a result a little all the same: `device`, `compile` and `parts` how sums are rounded, `device` and `parts`
+    what dropout draws. `split` decides what is scored.
+    """
 
     device: str = "auto"
     cache: Path | None = None
