@@ -39,7 +39,12 @@ def sweep(criterion: Criterion, state: State, weight: Tensor, quota: Quota, name
 
 
 def fitting(criterion: Criterion, method: str, value: object, weight: Tensor) -> Tensor:
-    """`value` where it is a tensor of the weight's shape, else PrunebenchError."""
+    """`value` where it is a plain tensor of real numbers of the weight's shape, else PrunebenchError."""
+    if isinstance(value, Tensor) and (value.is_complex() or value.layout != torch.strided):
+        raise PrunebenchError(
+            f"criterion {type(criterion).__name__}: {method} gave a tensor of {value.dtype}, {value.layout}: expected real numbers in "
+            "a dense tensor"
+        )
     if not isinstance(value, Tensor) or value.shape != weight.shape:
         found = list(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise PrunebenchError(

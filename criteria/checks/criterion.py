@@ -281,9 +281,12 @@ def flat_view(criterion: Criterion) -> str:
 
 
 def dependence(criterion: Criterion) -> str:
-    """Scores depend on something: the weights, what was observed, or at least the seed."""
+    """Scores differ within a matrix, and depend on something: the weights, what was observed, or at least the seed."""
     moments, others = trials.planted(WIDE, STEPS)[0], trials.history(WIDE, STEPS)
     scores = list(trials.play(criterion, trials.start(criterion, moments), moments))[-1]
+    assert scores.unique().numel() > 1, (
+        f"{type(criterion).__name__} gives all weights of a matrix the same score, {scores.flatten()[0].item():g}: nothing is ranked"
+    )
     other = list(trials.play(criterion, trials.start(criterion, moments), others))[-1]
     if not torch.equal(scores, other):
         return "the weights, or what was observed"

@@ -86,6 +86,8 @@ FORMS: dict[str, Callable[[Any], Any]] = {
     "nan": lambda weight: weight * NAN,
     "infinite": lambda weight: weight.abs() * INF,
     "whole numbers": lambda weight: weight.abs().long(),
+    "complex": lambda weight: torch.complex(weight, weight),
+    "sparse": lambda weight: weight.to_sparse(),
 }
 
 
@@ -102,6 +104,8 @@ FORMS: dict[str, Callable[[Any], Any]] = {
         ("nan", "scores that are not finite in "),
         ("infinite", "scores that are not finite in "),
         ("whole numbers", ""),
+        ("complex", r"score gave a tensor of torch.complex64, .*: expected real numbers in a dense tensor"),
+        ("sparse", r"score gave a tensor of torch.float32, torch.sparse_coo: expected real numbers in a dense tensor"),
     ],
 )
 def test_scores_that_do_not_fit_are_told_by_name(form: str, said: str, elementwise: bool) -> None:

@@ -69,6 +69,11 @@ BREACHES = [
     ("criteria", "def score(self, state, weight): return weight.abs().log()", "not finite"),
     ("criteria", "def score(self, state, weight): return weight / weight.abs()", "not finite"),
     ("criteria", "def score(self, state, weight): return torch.zeros_like(weight)", "nothing is ranked"),
+    (
+        "criteria",
+        "def score(self, state, weight): return weight.flatten()[0].expand(weight.shape).clone()",
+        "the same score, .*: nothing is ranked",
+    ),
     ("criteria", "def score(self, state, weight): return torch.rand(weight.shape)", "generator in init"),
     ("criteria", "def score(self, state, weight): return 1.0 + weight.abs().double() * 1e-9", "ties.*return fp32"),
     (
