@@ -46,6 +46,9 @@ MODEL_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 EVALUATION_ROWS, EVALUATION_TOKENS, EVALUATION_LEAST = 256, 16384, 2048
 """Bounds of an evaluation batch, in rows and in padded tokens, and the tokens from which rows must be of like length."""
 
+SHARED = 0.02
+"""Up to this share of the reported examples may be training examples too, as in the benchmarks themselves (1.3 % of CoLA's)."""
+
 _read: Recent[tuple[Sequence[Any], Sequence[str]]] = Recent(16)
 
 
@@ -96,7 +99,7 @@ class PreparedTask(Prepared, Generic[E]):
         self.rows = {name: len(split.features) for name, split in self._splits.items()}
         self.splits = self._describe()
         self._check_tokens()
-        self.notes += self._samples(layout)
+        self.notes += [*self._samples(layout), *self._trained_on()]
 
     # What a task fills in.
 
@@ -319,6 +322,15 @@ class PreparedTask(Prepared, Generic[E]):
     def _encode(self, examples: Sequence[E]) -> Iterator[Sequence[Feature]]:
         for start in range(0, len(examples), CHUNK):
             yield from self.encode(examples[start : start + CHUNK])
+
+    def _trained_on(self) -> list[str]:
+        """A note where more reported examples are trained on too than a benchmark itself has."""
+        reported = self.examples("reported")
+        known = {hash(repr(example)) for example in self.examples("train")}
+        count = sum(hash(repr(example)) in known for example in reported)
+        if count <= SHARED * len(reported):
+            return []
+        return [f"{count} of the {len(reported)} reported examples are training examples too: the scores are too good"]
 
     def _check_tokens(self) -> None:
         rows = getattr(self.checkpoint.config, "vocab_size", None)

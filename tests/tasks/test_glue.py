@@ -215,6 +215,19 @@ def test_limits_and_the_held_out_part(tmp_path: Path, bert: str) -> None:
         prepare(tmp_path, bert).evaluate(prepared.build(0), "heldout")
 
 
+@pytest.mark.parametrize(
+    ("first", "shared"),
+    [(0, 50), (25, 25), (48, 2), (49, 0), (50, 0)],  # one in fifty is what a benchmark may have by itself
+)
+def test_reported_examples_that_are_trained_on_are_noted(tmp_path: Path, bert: str, first: int, shared: int) -> None:
+    for name, start in (("train", 0), ("dev", first)):
+        rows = [[f"the cat sat {at}", str(at % 2)] for at in range(start, start + 50)]
+        write_tsv(tmp_path / f"glue/SST-2/{name}.tsv", [["sentence", "label"], *rows])
+    said = [note for note in prepare(tmp_path, bert).notes if "training examples too" in note]
+    expected = f"{shared} of the 50 reported examples are training examples too: the scores are too good"
+    assert said == ([expected] if shared else [])
+
+
 def test_every_cell_of_a_seed_sees_the_same_batches(tmp_path: Path, bert: str) -> None:
     write_sst2(tmp_path)
     first, second = (list(prepare(tmp_path, bert).batches("train", 8, seed=5)) for _ in range(2))
