@@ -194,6 +194,14 @@ def open_board(
     return Board.open(folder, parsed(changes), data=data, model=model)
 
 
+def tell_unreadable(*boards: Any) -> None:
+    """Name on stderr, in one line, the records of `boards` that cannot be read: what is shown lacks them."""
+    from benchmark.commands.views import unreadable
+
+    if said := unreadable(boards):
+        echo(f"prunebench: {said}", err=True)
+
+
 def parsed(changes: list[str] | None) -> dict[str, Any]:
     """The --set options as settings; without any, nothing is imported."""
     if not changes:

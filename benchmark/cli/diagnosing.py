@@ -7,7 +7,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from benchmark.cli.app import Changes, Data, Device, Format, Model, Only, app, board_folder, echo, open_board
+from benchmark.cli.app import (
+    Changes,
+    Data,
+    Device,
+    Format,
+    Model,
+    Only,
+    app,
+    board_folder,
+    echo,
+    open_board,
+    tell_unreadable,
+)
 from benchmark.errors import PrunebenchError
 
 
@@ -45,6 +57,7 @@ def diagnose(
     record = _record(board) if board.suffix == ".json" and board.is_file() else None
     opened = open_board(record.parents[1] if record else board, changes, data, model, runs=train)
     cells = [opened.find(record.stem)] if record else opened.cells(only)
+    tell_unreadable(opened)
     tell = partial(echo, err=format != "text")  # what programs read holds the tables alone
     with holding(opened.folder):
         failed = train_again(opened, cells, Probing(at, bins, singles, batches), device, tell) if train else 0

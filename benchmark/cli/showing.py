@@ -16,6 +16,7 @@ from benchmark.cli.app import (
     echo,
     echo_coloured,
     open_board,
+    tell_unreadable,
     terminal,
 )
 from benchmark.errors import PrunebenchError
@@ -88,6 +89,7 @@ def table(
     if output is not None:
         require_page(output, format)
     opened = [open_board(board, changes, data, model) for board in boards]
+    tell_unreadable(*opened)
     options: dict[str, Any] = terminal(output) if format == "text" else {}
     if format == "latex":
         kinds = {"notes": notes, "efficiency": efficiency or measure, "published": published, layout: layout != "paper"}
@@ -159,7 +161,9 @@ def statistics(board: BoardArgument, changes: Changes = None, data: Data = None,
     """Ranks with intervals, tests between rows, and what BOARD's runs cannot settle."""
     from benchmark.commands.views import statistics_text
 
-    echo(statistics_text(open_board(board, changes, data, model), terminal(None).get("width")))
+    opened = open_board(board, changes, data, model)
+    tell_unreadable(opened)
+    echo(statistics_text(opened, terminal(None).get("width")))
 
 
 @app.command()
@@ -189,6 +193,7 @@ def plot(
     if output is not None:
         require_outside(output / "figure")
     opened, folder = open_board(board, changes, data, model), output or board / "figures"
+    tell_unreadable(opened)
     for path in plot_figures(opened, folder, format, dark, width, figure, font):
         echo(path)
 
@@ -211,6 +216,7 @@ def report(
     if output is not None:
         require_page(output, "html")
     opened = [open_board(board, changes, data, model) for board in boards]
+    tell_unreadable(*opened)
     echo(write_report(opened, output or boards[0] / "report.html", published))
 
 
@@ -224,7 +230,7 @@ def site(
     from benchmark.plugins.files import only_look
 
     only_look(True)
-    index, left_out = write(folder, output)
+    index, left_out = write(folder, output, tell_unreadable)
     for name, reason in left_out.items():
         echo(f"left out: {name}: {reason}", err=True)
     echo(index)

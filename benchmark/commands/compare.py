@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmark.board.board import Board
-from benchmark.commands.views import DATA, View, comparison
+from benchmark.commands.views import DATA, View, comparison, unreadable
 from benchmark.engine.base import EngineOptions, pick_engine
 from benchmark.engine.cell import Settings
 from benchmark.engine.progress import failures, reporter, say, say_table
@@ -117,6 +117,8 @@ def compare(
         say(printed, render(table, format))
     for line in _closing(wider, done.failed | done.left, cells):
         say(told, line)
+    if damaged := unreadable([board]):
+        say(Console(stderr=True), damaged)
     return 1 if done.failed or done.left else 0
 
 

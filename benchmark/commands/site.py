@@ -1,5 +1,6 @@
 """`prunebench site`: writes a leaderboard of all readable boards below a folder, as static files."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.board.board import SUITE, Board
@@ -11,8 +12,8 @@ from benchmark.report.filenames import file_names
 from benchmark.report.site import SiteBoard, own_files, write_site
 
 
-def site(folder: Path, output: Path) -> tuple[Path, dict[str, str]]:
-    """Write the site; returns its index, and the boards that were left out with the reason.
+def site(folder: Path, output: Path, opened: Callable[[Board], None] | None = None) -> tuple[Path, dict[str, str]]:
+    """Write the site; returns its index, and the boards that were left out with the reason. Each board is given to `opened` first.
 
     PrunebenchError if no board below `folder` can be shown, or `output` holds other files.
     """
@@ -26,7 +27,10 @@ def site(folder: Path, output: Path) -> tuple[Path, dict[str, str]]:
     boards, left_out = [], {}
     for name, place in names.items():
         try:
-            boards.append(_read(name, files[name], place))
+            board = Board.open(place)
+            if opened is not None:
+                opened(board)
+            boards.append(_read(name, files[name], board))
         except (PrunebenchError, OSError, ValueError) as error:
             left_out[name] = str(error).replace(f"{place}/", "").replace(str(place), name)
     if not boards:
@@ -35,8 +39,7 @@ def site(folder: Path, output: Path) -> tuple[Path, dict[str, str]]:
     return write_site(boards, output, left_out), left_out
 
 
-def _read(name: str, file: str, folder: Path) -> SiteBoard:
-    board = Board.open(folder)
+def _read(name: str, file: str, board: Board) -> SiteBoard:
     found = page_board(board, f"../records/{file}")
     if not found.records:
         raise PrunebenchError("no run has finished yet")

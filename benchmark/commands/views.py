@@ -54,6 +54,8 @@ class View:
 
 DATA = ("csv", "json")
 """Formats for programs, always in the same arrangement and with full names."""
+NAMED = 5
+"""Unreadable records that one line names."""
 
 
 def table_text(board: Board, format: str, view: View | None = None, trace: bool = False, **options: Any) -> str:
@@ -83,6 +85,16 @@ def chosen(boards: Sequence[Board], only: Sequence[str]) -> frozenset[str] | Non
         found |= {spec.id for spec in matched}
         found |= {s.id for board in boards for s in board.suite.cells() if s.is_dense and s.task in tasks_shown}
     return frozenset(found)
+
+
+def unreadable(boards: Sequence[Board]) -> str:
+    """One line that names the records of these boards that cannot be read; empty where all can."""
+    names = [str(problem.path) for board in boards for problem in board.unreadable(board.suite.cells())]
+    if not names:
+        return ""
+    said = "a record cannot be read and counts" if len(names) == 1 else f"{len(names)} records cannot be read and count"
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{said} as missing: {', '.join(names[:NAMED])}{more} (`prunebench status` says why)"
 
 
 def comparison(board: Board | Sequence[Board], view: View, keep: frozenset[str] | None = None) -> Table:

@@ -310,6 +310,46 @@ def test_table_and_status_train_nothing(finished: Board, prunebench: Command, mo
     assert times(finished) == before
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(f"table BOARD --format {format}" for format in ("text", "markdown", "latex", "html", "csv", "json")),
+        "table BOARD --notes",
+        "table BOARD --efficiency",
+        "table BOARD --published --layout tasks",
+        "statistics BOARD",
+        "plot BOARD --output OUT --format svg",
+        "report BOARD --output OUT/page.html",
+        "site BOARD --output OUT",
+        "diagnose BOARD",
+    ],
+)
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_what_shows_results_names_records_that_cannot_be_read(
+    finished: Board,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    words: str,
+    count: int,
+) -> None:
+    folder = tmp_path / "board"
+    shutil.copytree(finished.folder, folder)
+    damaged = [record_path(folder / "records", spec.id) for spec in finished.suite.cells()[-count:] if count]
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:500])
+    given = words.replace("BOARD", str(folder)).replace("OUT", str(tmp_path / "out"))
+    monkeypatch.setattr(sys, "argv", ["prunebench", *given.split()])
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert not caught.value.code
+    said = [line for line in capfd.readouterr().err.splitlines() if "prunebench" in line]
+    assert len(said) == min(count, 1)
+    assert all(str(path) in said[0] for path in damaged)
+    assert all("as missing" in line for line in said)
+
+
 def test_every_number_of_a_table_leads_to_its_records(finished: Board, prunebench: Command) -> None:
     _, printed = prunebench("table", finished.folder, "--trace")
     assert all(spec.id in printed for spec in finished.suite.cells())

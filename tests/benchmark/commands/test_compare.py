@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.board.record import load_records
+from benchmark.board.record import load_records, record_path
 from benchmark.commands.compare import MARK, compare, widen
 from benchmark.commands.new import new
 from benchmark.engine.cell import Settings
@@ -42,6 +42,14 @@ def test_rows_that_are_there_are_only_marked(board_copy: Path) -> None:
     assert wider.board.suite.criteria == ["magnitude", "random"]
     labels = [line.mark + str(line.key[1]) for line in wider.table().rows]
     assert labels == ["", f"{MARK}magnitude", "random"]
+
+
+def test_records_that_cannot_be_read_are_named(board_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wider = widen(board_copy, ["magnitude"])
+    spec = next(spec for spec in wider.board.suite.cells() if spec.criterion == "random")
+    record_path(board_copy / "records", spec.id).write_text("{")
+    assert compare(wider, "*", CPU) == 0
+    assert f"{spec.id}.json (`prunebench status` says why)" in capsys.readouterr().err
 
 
 def test_only_the_chosen_columns_are_run_and_shown(board_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
