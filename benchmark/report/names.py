@@ -6,14 +6,15 @@ A suite's `labels` come first, then the tables below, then the `label` of a plug
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import labels as of_plugins
 from benchmark.plugins.catalogue import label_of
 from benchmark.plugins.registry import parse
-from benchmark.suite.spec import DENSE, portable_plugin
+from benchmark.suite.labels import method_of
+from benchmark.suite.spec import DENSE, portable_plugin, spelled
 
 if TYPE_CHECKING:
     from benchmark.suite.suite import Suite
@@ -200,7 +201,7 @@ class Names:
 
 
 def names_of(suite: "Suite") -> Names:
-    """The names of a board. A plugin's file is read, never run."""
+    """The names of a board. A plugin's file is read, never run, and its label left out where another row or task has that name."""
     found: dict[str, str] = {}
     for kind, texts in (
         ("tasks", suite.tasks),
@@ -212,7 +213,19 @@ def names_of(suite: "Suite") -> Names:
             if label := label_of(kind, name):
                 found[portable_plugin(name)] = label
     plain = {name: _capital(name) for name in suite.methods} | {key: label.text for key, label in suite.labels.items()}
-    return Names(plain, found, {key: label.latex for key, label in suite.labels.items() if label.latex})
+    names = Names(plain, found, {key: label.latex for key, label in suite.labels.items() if label.latex})
+    rows = [DENSE, *(spelled(method_of(*row)) for row in suite.rows)]
+    tasks = [spelled(task).partition("[")[0] for task in suite.tasks]
+    shared = _alike(rows, names.method) | _alike(tasks, names.task)
+    return replace(names, plugins={name: label for name, label in found.items() if name not in shared})
+
+
+def _alike(texts: Iterable[str], word: Callable[[str], str]) -> set[str]:
+    """Plugins of rows or tasks that share their words, whatever their case."""
+    words = {text: " ".join(word(text).lower().split()) for text in texts}
+    taken = Counter(words.values())
+    alike = [text for text, said in words.items() if taken[said] > 1]
+    return {part.partition("[")[0] for text in alike for part in text.split(" + ")}
 
 
 def _capital(name: str) -> str:

@@ -15,8 +15,11 @@ from benchmark.report.published import Published, quoted
 from benchmark.report.render import render
 from benchmark.report.settings import settings_table
 from benchmark.report.table import PAPER, Table, build_table
+from benchmark.suite.spec import spelled
 from benchmark.suite.suite import Suite
+from tests.benchmark.plugin_sources import PLUGIN
 from tests.benchmark.report.factory import make_board, make_record, make_spec
+from tests.benchmark.suites import LEAST, read
 
 GLUE = tuple(f"glue/{name}" for name in ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"))
 BLOCKS: dict[str, Any] = {**PAPER, "blocks": 1}
@@ -182,6 +185,32 @@ def test_a_regularizer_that_all_methods_share_is_said_once() -> None:
 def test_two_rows_that_would_share_a_name_are_spelled_out() -> None:
     out = render(paper(names=Names({"magnitude": "X", "movement": "X"})), "text")
     assert {"magnitude", "movement"} <= set(out.split())
+
+
+@pytest.mark.parametrize(
+    ("label", "rows", "words"),
+    [
+        ("Dense", ["a.py"], ["a.py"]),
+        ("dense", ["a.py"], ["a.py"]),
+        ("Random", ["a.py", "random"], ["a.py", "Random"]),
+        ("RANDOM", ["a.py", "a.py[power=3]", "random"], ["a.py", "a.py (power 3)", "Random"]),
+        ("Mine", ["a.py", "b.py"], ["a.py", "b.py"]),
+        ("Mine", ["a.py", "a.py[power=3]"], ["Mine", "Mine (power 3)"]),
+        ("Random", ["a.py + rdrop", "random + rdrop"], ["a.py + R-Drop", "Random + R-Drop"]),
+        ("Random", ["a.py", "random + rdrop"], ["Random", "Random + R-Drop"]),
+        ("PINS (Signed)", ["a.py", "principled[signed=true]"], ["a.py", "PINS (signed)"]),
+    ],
+)
+def test_a_label_of_a_plugin_that_another_row_has_is_left_out(
+    tmp_path: Path, label: str, rows: list[str], words: list[str]
+) -> None:
+    for name in "ab":
+        text = PLUGIN.format(cls=name.upper()).replace(
+            "    power:", f"    label: ClassVar[str] = {label!r}\n    power:"
+        )
+        (tmp_path / f"{name}.py").write_text(f"from typing import ClassVar\n{text}")
+    suite = read(tmp_path, LEAST.replace("[random]", f"{rows}").replace("[squad]", "[glue/sst2]"))
+    assert [names_of(suite).method(spelled(row)) for row in suite.criteria] == words
 
 
 def test_published_figures_stand_above_ours_with_their_note_and_no_rank() -> None:
