@@ -25,6 +25,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import registry
+from benchmark.plugins.labels import labelled
 from benchmark.plugins.spelling import spaced
 from benchmark.pruning.masks import parse_scope
 from benchmark.suite.identity import plugins_of
@@ -116,10 +117,13 @@ class Suite(Strict):
                 )
             if name.lower() in ("none", "best"):
                 raise ValueError(f"'{name}' says something else in options and tables; call the method otherwise")
-            if name.lower() == DENSE or name in registry.names("criteria"):
-                raise ValueError(
-                    f"'{name}' is a criterion's name; call the method otherwise, for instance '{name} as published'"
-                )
+            what = ""
+            if meant := labelled("criteria", name):
+                what = f"is what tables call the criterion '{meant}'"
+            if name.lower() in (DENSE, *map(str.lower, registry.names("criteria"))):
+                what = "is a criterion's name"
+            if what:
+                raise ValueError(f"'{name}' {what}; call the method otherwise, for instance '{name} as published'")
         return methods
 
     @field_validator("criteria")

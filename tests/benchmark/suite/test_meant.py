@@ -111,6 +111,11 @@ def test_a_batch_of_everything_is_noted(tmp_path: Path) -> None:
         (f"methods: {{as published: {METHOD}}}", "methods: 'as published' is no row: list it under criteria, or remove it"),
         (f"methods: {{Dense: {METHOD}}}", "'Dense' is a criterion's name"),
         (f"methods: {{DENSE: {METHOD}}}", "'DENSE' is a criterion's name"),
+        *((f"methods: {{{name}: {METHOD}}}", f"'{name}' is a criterion's name")
+          for name in ("magnitude", "Magnitude", "MAGNITUDE", "SparseGPT", "Soft_Movement")),
+        *((f"methods: {{{name}: {METHOD}}}", f"'{name}' is what tables call the criterion '{meant}'")
+          for name, meant in (("PINS", "principled"), ("pins", "principled"), ("Platon", "sensitivity"),
+                              ("Soft movement", "soft_movement"))),
         ("labels: {dense: Magnitude}", "'dense' and 'magnitude' are both called Magnitude"),
         ("labels: {dense: pins}", "'dense' and 'principled' are both called PINS"),
         ("labels: {magnitude: dense}", "'dense' and 'magnitude' are both called dense"),
@@ -125,10 +130,14 @@ def test_rows_that_are_idle_or_look_alike(more: str, said: str, tmp_path: Path) 
     assert said in refusal(tmp_path, f"{BASE}{more}\n")
 
 
-@pytest.mark.parametrize("name", ["Magnitude", "MAGNITUDE", "Pins", "PINS"])
+@pytest.mark.parametrize("name", ["Ours", "OURS", "oURS"])
 def test_a_method_that_is_called_as_another_row_is_shown(name: str, tmp_path: Path) -> None:
-    text = BASE.replace("[magnitude, principled]", f"[magnitude, principled, {name}]")
-    assert f"and '{name}' are both called" in refusal(tmp_path, f"{text}methods: {{{name}: {METHOD}}}\n")
+    text = BASE.replace("[magnitude, principled]", f"[magnitude, ours, {name}]")
+    assert f"and '{name}' are both called" in refusal(
+        tmp_path, f"{text}methods: {{ours: {METHOD}, {name}: {METHOD}}}\n"
+    )
+    labelled = text.replace("ours, ", "") + "labels: {magnitude: ours}\n"
+    assert f"and '{name}' are both called" in refusal(tmp_path, f"{labelled}methods: {{{name}: {METHOD}}}\n")
 
 
 def test_rows_given_for_one_call_may_leave_methods_out(tmp_path: Path) -> None:
