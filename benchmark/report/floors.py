@@ -73,7 +73,7 @@ def _split(task: "Task", record: Record, load: Callable[[Record], Outcomes]) -> 
     """What constant answers score on the record's split; UNKNOWN where its outcomes are gone or of another version."""
     try:
         outcomes = dict(load(record))
-        floor = {name: value for name, value in task.floor(outcomes).items() if name in record.metrics}
+        floor = {name: float(value) for name, value in task.floor(outcomes).items() if name in record.metrics}
         numbers = any(outcomes[name].dtype.kind == "f" for name in ("label", "prediction") if name in outcomes)
         return Split(floor, None if numbers else [task.aggregate(constant) for constant in task.constants(outcomes)])
     except KeyboardInterrupt:

@@ -30,7 +30,7 @@ from benchmark.suite.identity import identified, identity
 from benchmark.suite.spec import RunSpec
 from benchmark.training.checkpoint import Checkpointer, StartAgainError, checkpoint_path
 from benchmark.training.compiled import Choice, compile_steps, eager, repays
-from benchmark.training.contract import require_contract
+from benchmark.training.contract import require_contract, require_scores
 from benchmark.training.cpu import prepare
 from benchmark.training.make_record import make_record
 from benchmark.training.optimizer import FlatOptimizer
@@ -205,6 +205,8 @@ def finished(job: Job, options: Options) -> Result:
     trained = time.perf_counter()
     with environment.autocast(device), eager():
         evaluation = prepared.evaluate(model, options.split)
+    if options.split == "reported":
+        require_scores(job.spec, prepared, evaluation)
     outcomes = pack_outcomes(evaluation.outcomes)
     return Result(make_record(job, evaluation, outcomes, trained), outcomes, evaluation.predictions, model, prepared)
 

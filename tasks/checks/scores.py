@@ -1,12 +1,34 @@
 """The contract's part about scores: what evaluation gives, leaves behind, and what paired tests do with its outcomes."""
 
 import math
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import torch
 
-from tasks.base import Outcomes, resample
+from tasks.base import Evaluation, Outcomes, Prepared, Task, resample
 from tasks.checks.trials import Trial
+
+
+class Scored(Protocol):
+    """A task, opened, and one evaluation on its reported examples."""
+
+    @property
+    def name(self) -> str:
+        """What the task is called in advice."""
+
+    @property
+    def task(self) -> Task:
+        """The task as configured."""
+
+    @property
+    def prepared(self) -> Prepared:
+        """The task opened."""
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """A model on the reported examples."""
 
 
 def evaluation(trial: Trial) -> str:
@@ -31,11 +53,7 @@ def evaluation(trial: Trial) -> str:
     assert torch.equal(torch.get_rng_state(), state), (
         f"{name}.evaluate draws from the global generator, so that training goes on differently after it"
     )
-    for key, value in trial.task.aggregate(found.outcomes).items():
-        given = found.metrics.get(key)
-        assert given == value, (
-            f"{name}.evaluate gives {key} = {given}, aggregate of its outcomes {value}: take the metrics from there"
-        )
+    from_outcomes(trial)
     count = trial.prepared.counts["reported"]
     texts = [text for text in found.predictions if isinstance(text, str)]
     assert len(found.predictions) == len(texts) in (0, count), (
@@ -44,23 +62,47 @@ def evaluation(trial: Trial) -> str:
     return "the same three times"
 
 
+def from_outcomes(scored: Scored) -> str:
+    """Metrics are numbers, those that `aggregate` makes of the outcomes."""
+    name, found = scored.name, scored.evaluation
+    for key, value in found.metrics.items():
+        assert isinstance(value, (int, float, np.number)) and not isinstance(value, bool), (  # noqa: PT018 (one thing)
+            f"{name}.evaluate gives {key} = {value!r}: expected a plain number"
+        )
+    for key, value in scored.task.aggregate(found.outcomes).items():
+        given = found.metrics.get(key)
+        assert given == value, (
+            f"{name}.evaluate gives {key} = {given}, aggregate of its outcomes {value}: take the metrics from there"
+        )
+    return ", ".join(found.metrics)
+
+
+def one_each(scored: Scored) -> str:
+    """Outcomes are finite numbers, one for each reported example in each array."""
+    _fit(scored.name, scored.evaluation.outcomes, scored.prepared.counts["reported"], "reported")
+    return ", ".join(scored.evaluation.outcomes)
+
+
 def outcomes(trial: Trial) -> str:
     """Outcomes are finite numbers, one for each example in each array, of the reported and of the held-out examples."""
     for split in ("reported", "heldout"):
         found = trial.evaluation if split == "reported" else trial.prepared.evaluate(trial.build(), split)
-        count = trial.prepared.counts[split]
-        assert found.outcomes, f"{trial.name}.evaluate gives no outcomes: arrays whose sums or means make the metrics"
-        for key, values in found.outcomes.items():
-            kind, what = getattr(values, "dtype", np.dtype(object)), f"outcome {key!r} of {trial.name}"
-            assert kind.kind in "biuf", f"{what} is of type {kind}: give numpy arrays of numbers, no text"
-            assert values.shape[:1] == (count,), (
-                f"{what} has shape {values.shape} for {count} {split} examples: one entry each, in their order"
-            )
-            assert np.isfinite(values).all(), f"{what} is not finite: keep what is counted, and divide in aggregate"
+        _fit(trial.name, found.outcomes, trial.prepared.counts[split], split)
     return f"{len(trial.evaluation.outcomes)} numbers an example"
 
 
-def metrics(trial: Trial) -> str:
+def _fit(name: str, found: Outcomes, count: int, split: str) -> None:
+    assert found, f"{name}.evaluate gives no outcomes: arrays whose sums or means make the metrics"
+    for key, values in found.items():
+        kind, what = getattr(values, "dtype", np.dtype(object)), f"outcome {key!r} of {name}"
+        assert kind.kind in "biuf", f"{what} is of type {kind}: give numpy arrays of numbers, no text"
+        assert values.shape[:1] == (count,), (
+            f"{what} has shape {values.shape} for {count} {split} examples: one entry each, in their order"
+        )
+        assert np.isfinite(values).all(), f"{what} is not finite: keep what is counted, and divide in aggregate"
+
+
+def metrics(trial: Scored) -> str:
     """The headline is among the metrics, which are finite; it is a percentage, and so is its floor, unless less of it is better."""
     found, headline, floor = trial.evaluation.metrics, trial.prepared.metric, trial.prepared.floor
     assert headline in trial.task.aggregate(trial.evaluation.outcomes), (
@@ -91,7 +133,7 @@ def metrics(trial: Trial) -> str:
     return ", ".join(f"{name} {value:.1f}" for name, value in found.items())
 
 
-def resampling(trial: Trial) -> str:
+def resampling(trial: Scored) -> str:
     """Examples drawn with repeats aggregate as any others, and their order does not matter."""
     drawn, count = trial.evaluation.outcomes, trial.prepared.counts["reported"]
     generator = np.random.default_rng(0)
@@ -106,10 +148,14 @@ def resampling(trial: Trial) -> str:
     return "with repeats, one example, in reverse"
 
 
-def _headline(trial: Trial, drawn: Outcomes, what: str) -> float:
+def _headline(trial: Scored, drawn: Outcomes, what: str) -> float:
     value = trial.task.aggregate(drawn).get(trial.prepared.metric, math.nan)
     assert math.isfinite(value), (
         f"{trial.name}.aggregate gives {trial.prepared.metric} = {value} for {what}: paired tests resample the outcomes, so it must "
         "be defined for any of them (0 where it is not)"
     )
     return float(value)
+
+
+OF_A_RUN: tuple[Callable[[Scored], str], ...] = (from_outcomes, one_each, metrics, resampling)
+"""The checks that need nothing but an evaluation."""

@@ -1,16 +1,21 @@
 """A third party's plugin that breaks its contract gets no row: its cell fails with the sentence, the board goes on."""
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmark.commands.run import run_board
 from benchmark.engine.cell import Settings
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
-from benchmark.plugins.broken import SlipError
+from benchmark.plugins.broken import BrokenPluginError, SlipError
 from benchmark.suite.spec import RunSpec, Training
-from benchmark.training.contract import require_contract
+from benchmark.training.contract import require_contract, require_scores
+from tasks.base import Evaluation
 from tests.benchmark.boards import make_board
 
 HEADS = {
@@ -246,3 +251,34 @@ def test_an_interrupt_is_no_plugin_s_fault(tmp_path: Path) -> None:
     registry.load.cache_clear()
     with pytest.raises(KeyboardInterrupt):
         require_contract(cell(criterion=plugin), 20)
+
+
+SCORES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "text": ("50.0", {"accuracy": "50.0"}, "accuracy = '50.0': expected a plain number"),
+    "a truth value": ("1.0", {"accuracy": True}, "accuracy = True: expected a plain number"),
+    "another than its outcomes give": ("50.0", {"accuracy": 60.0}, "accuracy = 60.0, aggregate of its outcomes 50.0"),
+    "no percentage": ("1e9", {"accuracy": 1e9}, "is 1e\\+09: percent"),
+    "random": ("__import__('random').random()", {"accuracy": 0.5}, "take the metrics from there"),
+    "without the headline": ("50.0", {"f1": 50.0}, "accuracy"),
+    "by the examples' order": ("float(outcomes['label'][0])", {"accuracy": 0.0}, "in reverse order"),
+    "of other outcomes": ("50.0", {"accuracy": 50.0, "count": 3}, r"shape \(3,\) for 4 reported examples"),
+    "sound": ("50.0", {"accuracy": 50.0}, ""),
+}
+
+
+@pytest.mark.parametrize("form", SCORES)
+def test_a_task_whose_scores_no_record_should_hold(tmp_path: Path, form: str) -> None:
+    aggregate, metrics, message = SCORES[form]
+    metrics = dict(metrics)
+    size = metrics.pop("count", 4)
+    path = written(
+        tmp_path,
+        "tasks",
+        "headline: ClassVar[str] = 'accuracy'",
+        "def prepare(self, setting): raise NotImplementedError",
+        f"def aggregate(self, outcomes): return {{'accuracy': {aggregate}}}",
+    )
+    prepared: Any = SimpleNamespace(metric="accuracy", counts={"reported": 4}, floor={}, lower_is_better=frozenset())
+    evaluation = Evaluation(metrics, {"label": np.arange(size)})
+    with pytest.raises(BrokenPluginError, match=message) if message else nullcontext():
+        require_scores(RunSpec(task=path), prepared, evaluation)
