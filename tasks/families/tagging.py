@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from tasks.base import Batch, ModelError, Outcomes, Setting, Task, TaskError
-from tasks.formats.columns import check_column, scan_columns
+from tasks.formats.columns import FEW, check_column, scan_columns
 from tasks.formats.reading import each, field, listed, shown, text
 from tasks.formats.sources import Layout, Row
 from tasks.formats.tags import SCHEMES, Sentence, check_scheme, read_tag, to_iob2
@@ -27,6 +27,8 @@ from tasks.pipeline.features import Feature, Features
 from tasks.pipeline.prepared import Compared, PreparedTask
 
 UNLABELLED = -100
+ALONE = 0.9
+"""Share of sentences of one word above which the words of a corpus have lost their sentences."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,23 @@ class PreparedTagging(PreparedTask[Sentence]):
 
         found = each(enumerate(rows), sentence, self.task.skip_malformed)
         return (one for one in found if isinstance(one, TaskError) or one.words)
+
+    def _read(self, split: str) -> tuple[Sequence[Sentence], Sequence[str]]:
+        """As of any task; TaskError where all words have one tag, which nothing can be learnt from or measured by, or stand alone."""
+        read, notes = super()._read(split)
+        place = f"{self.source.describe(split)} ({split})"
+        tags = [tag for sentence in read for tag in sentence.tags]
+        if len(read) > 1 and len(set(tags)) == 1:
+            raise TaskError(
+                f"{place}: the tag of all {len(tags):,} words is {tags[0]}; expected O and tags of entities"
+            )
+        alone = sum(len(sentence.words) == 1 for sentence in read)
+        if len(read) > FEW and alone > ALONE * len(read):
+            raise TaskError(
+                f"{place}: {alone:,} of {len(read):,} sentences have one word; expected sentences of several words, in column files "
+                "with blank lines between sentences alone, not after every word"
+            )
+        return read, notes
 
     def tag_name(self, tag: object, place: str) -> str:
         """A tag of the hub's rows by name."""

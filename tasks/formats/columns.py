@@ -27,7 +27,7 @@ _COMMENTS = ("#begin document", "#end document")
 _NAMES = "# global.columns ="
 _NUMBER = re.compile("-?[1-9][0-9]*")
 FEW = 10
-"""Rows up to which a column that never changes says nothing."""
+"""Rows up to which a column that never changes says nothing, and sentences up to which their length does not."""
 
 
 @dataclass(frozen=True)

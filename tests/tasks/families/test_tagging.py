@@ -199,6 +199,66 @@ def test_an_unknown_type_names_file_and_line(tmp_path: Path, model: Callable[[st
         prepare(tmp_path, model("bert"))
 
 
+PLAIN = [("the O", "cat O"), ("a O", "dog O", "ran O")]
+APART = [(word,) for sentence in SENTENCES * 4 for word in sentence]
+
+
+@pytest.mark.parametrize(
+    ("train", "reported", "message"),
+    [
+        (PLAIN, SENTENCES, r"eng.train \(train\): the tag of all 5 words is O; expected O and tags of entities"),
+        (SENTENCES, PLAIN, r"eng.testb \(reported\): the tag of all 5 words is O; expected O and tags of entities"),
+        ([("king B-PER", "queen B-PER"), ("cat B-PER",)], SENTENCES, r"the tag of all 3 words is B-PER"),
+        (
+            APART,
+            SENTENCES,
+            r"eng.train \(train\): 52 of 52 sentences have one word; expected sentences of several words",
+        ),
+        (
+            SENTENCES,
+            APART,
+            r"eng.testb \(reported\): 52 of 52 sentences have one word; .*blank lines between sentences",
+        ),
+        ([*APART, *SENTENCES], SENTENCES, r"eng.train \(train\): 52 of 55 sentences have one word"),
+    ],
+)
+@pytest.mark.parametrize("own", [False, True])
+def test_data_that_say_nothing(
+    tmp_path: Path,
+    model: Callable[[str], str],
+    train: list[tuple[str, ...]],
+    reported: list[tuple[str, ...]],
+    message: str,
+    own: bool,
+) -> None:
+    write(tmp_path / "conll2003/eng.train", train)
+    write(tmp_path / "conll2003/eng.testb", reported)
+    task = Conll(path="conll2003", reported="eng.testb") if own else Conll2003()
+    if own:
+        (tmp_path / "conll2003/train").symlink_to("eng.train")
+        message = message.replace("eng.train", "train")
+    with pytest.raises(TaskError, match=message):
+        prepare(tmp_path, model("bert"), task)
+
+
+@pytest.mark.parametrize(
+    ("train", "reported"),
+    [
+        (SENTENCES, PLAIN[:1]),
+        ([*PLAIN * 20, SENTENCES[0]], SENTENCES),
+        (APART[:10], SENTENCES),
+        (SENTENCES, [*APART[:8], *SENTENCES]),
+    ],
+    ids=["one sentence", "one sentence with entities", "few words", "some words alone"],
+)
+def test_data_with_a_few_odd_sentences_are_read(
+    tmp_path: Path, model: Callable[[str], str], train: list[tuple[str, ...]], reported: list[tuple[str, ...]]
+) -> None:
+    write(tmp_path / "conll2003/eng.train", train)
+    write(tmp_path / "conll2003/eng.testb", reported)
+    prepare(tmp_path, model("bert"))
+
+
 def test_parquet_of_the_hubs_schema_reads_like_the_files(
     tmp_path: Path, data: Path, model: Callable[[str], str]
 ) -> None:
