@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tasks.base import Setting, TaskError
 from tasks.families.tagging import PreparedTagging, WordTagging
-from tasks.formats.sources import Layout, hash_file
+from tasks.formats.sources import Layout, hash_file, instead
 from tasks.formats.tags import Sentence, entity_types
 from tasks.pipeline.cache import Recent
 
@@ -55,7 +55,10 @@ class Conll(WordTagging):
 
 
 def _one(folder: Path, part: str) -> Path:
-    found = sorted(path for path in folder.glob(f"{part}*") if path.is_file())
+    there = sorted(folder.glob(f"{part}*"))
+    found = [path for path in there if path.is_file()]
+    if not found and (said := instead(there)):
+        raise TaskError(said)
     if len(found) != 1:
         held = ", ".join(sorted(path.name for path in folder.iterdir())[:10])
         names = ", ".join(path.name for path in found) or "none"

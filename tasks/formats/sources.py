@@ -76,9 +76,10 @@ class Files:
 
     def _expand(self, name: str, split: str) -> list[Path]:
         place = self.folder / name  # an absolute name stands for itself
-        found = _plain(self.folder.glob(name) if "*" in name else [place])
+        there = list(self.folder.glob(name)) if "*" in name else [place]
+        found = _plain(there)
         if not found:
-            raise TaskError(f"no {split} data: looked for {place}{_beside(place)}")
+            raise TaskError(f"no {split} data: {instead(there) or f'looked for {place}{_beside(place)}'}")
         return found
 
 
@@ -124,10 +125,12 @@ class Rows:
     def _parquet(self, name: str) -> list[Path]:
         assert self.folder is not None
         folder = self.folder / self.hub.config
-        found = _plain([*folder.glob(f"{name}.parquet"), *folder.glob(f"{name}-*.parquet")])
+        there = [*folder.glob(f"{name}.parquet"), *folder.glob(f"{name}-*.parquet")]
+        found = _plain(there)
         if not found:
             wanted = folder / f"{name}-*.parquet"
-            raise TaskError(f"no {name} rows of {self.hub.id}: looked for {wanted}{_beside(wanted)}")
+            said = instead(there) or f"looked for {wanted}{_beside(wanted)}"
+            raise TaskError(f"no {name} rows of {self.hub.id}: {said}")
         return found
 
 
@@ -256,6 +259,18 @@ def _plain(paths: Iterable[Path]) -> list[Path]:
         if (size := path.stat().st_size) > LARGEST:
             raise TaskError(f"{path}: {size:,} bytes; expected {LARGEST:,} at most")
     return found
+
+
+def instead(paths: Iterable[Path], expected: str = "a file") -> str:
+    """What stands at the first of `paths` where something stands that is no plain file; empty where nothing does."""
+    for path in paths:
+        if path.is_dir():
+            return f"{path} is a folder; expected {expected}"
+        if path.is_symlink() and not path.exists():
+            return f"{path} is a link to nothing; expected {expected}"
+        if path.exists() and not path.is_file():
+            return f"{path} is a pipe, a socket or a device; expected {expected}"
+    return ""
 
 
 def _name(path: Path, folder: Path) -> str:

@@ -190,6 +190,16 @@ def test_what_is_wrong_is_said(
         prepare(data, model("bert"), task())
 
 
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_folder_in_place_of_a_file_is_said(tmp_path: Path, model: Callable[[str], str], part: str) -> None:
+    for name in ("train", "test"):
+        write(tmp_path / f"own/{name}.txt", SENTENCES)
+    (tmp_path / f"own/{part}.txt").unlink()
+    (tmp_path / f"own/{part}.txt").mkdir()
+    with pytest.raises(TaskError, match=rf"own/{part}.txt is a folder; expected a file"):
+        prepare(tmp_path, model("bert"), Conll(path="own"))
+
+
 def test_an_unknown_type_names_file_and_line(tmp_path: Path, model: Callable[[str], str]) -> None:
     write(tmp_path / "conll2003/eng.train", [*SENTENCES, ("king I-GPE",)])
     write(tmp_path / "conll2003/eng.testb", SENTENCES)

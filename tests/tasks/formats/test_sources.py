@@ -149,15 +149,24 @@ def folder(path: Path) -> None:
     path.mkdir()
 
 
-@pytest.mark.parametrize("make", [pipe, zeros, folder])
+def nothing(path: Path) -> None:
+    path.symlink_to("gone")
+
+
+DEVICE = "a pipe, a socket or a device"
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"), [(pipe, DEVICE), (zeros, DEVICE), (folder, "a folder"), (nothing, "a link to nothing")]
+)
 @pytest.mark.parametrize("name", ["a/train.tsv", "b/train.xml", "hub/owner/name/train-0.parquet"])
-def test_what_is_no_plain_file_is_no_data(tmp_path: Path, name: str, make: Callable[[Path], None]) -> None:
+def test_what_is_no_plain_file_is_no_data(tmp_path: Path, name: str, make: Callable[[Path], None], kind: str) -> None:
     """A pipe would be waited for without end."""
     (tmp_path / name).parent.mkdir(parents=True)
     make(tmp_path / name)
     hub = Hub("owner/name", "r", splits={"train": ("train",)})
     layout = Layout({"train": ("b/*.xml" if name.startswith("b") else "a/train.tsv",)}, hub if "hub" in name else None)
-    with pytest.raises(TaskError, match=r"no train (data|rows)"):
+    with pytest.raises(TaskError, match=rf"no train (data|rows)[^:]*: {tmp_path / name} is {kind}; expected a file"):
         open_source(str(tmp_path), layout).fingerprint("train")
 
 
