@@ -194,8 +194,11 @@ def plot(
         require_outside(output / "figure")
     opened, folder = open_board(board, changes, data, model), output or board / "figures"
     tell_unreadable(opened)
-    for path in plot_figures(opened, folder, format, dark, width, figure, font):
+    paths = plot_figures(opened, folder, format, dark, width, figure, font)
+    for path in paths:
         echo(path)
+    if not paths:
+        echo("nothing is drawn: no run of a pruned model has finished yet", err=True)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes
+from benchmark.board.record import Record
 from benchmark.commands.side_by_side import several_models, shown, side_by_side, with_floors
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import registry
@@ -185,7 +186,7 @@ def published_text(board: Board, format: str, **options: Any) -> str:
 
     records, _ = board.summaries()
     table = published_table(load_published(default_path()), records, board.suite.cells(), title=board.suite.title)
-    return render(table, format, **options)
+    return render(_of_finished(table, board, records), format, **options)
 
 
 def efficiency_text(board: Board, format: str, measure: bool = False, **options: Any) -> str:
@@ -199,7 +200,14 @@ def efficiency_text(board: Board, format: str, measure: bool = False, **options:
     table = efficiency_table(
         records, board.suite.cells(), measured=measured, title=board.suite.title, names=names_of(board.suite)
     )
-    return render(table, format, **options)
+    return render(_of_finished(table, board, records), format, **options)
+
+
+def _of_finished(table: Table, board: Board, records: Sequence[Record]) -> Table:
+    """`table`, which has rows of finished runs alone, with a line that there are none where it is empty for that."""
+    if records:
+        return table
+    return replace(table, facts={"Runs": f"0 of {len(board.suite.cells())} finished", **table.facts})
 
 
 def statistics_text(board: Board, width: int | None = None) -> str:

@@ -49,7 +49,8 @@ def plot_board(
     inches = WIDTHS[width] if width else None
     found = {name: draw for name, _, draw in figures(records, specs, gate=gate, names=names, width=inches)}
     if figure is not None and figure not in found:
-        raise TableError(f"no figure '{figure}' of this board; {choices(figure, list(found))}")
+        hint = choices(figure, list(found)) if found else "no run of a pruned model has finished yet"
+        raise TableError(f"no figure '{figure}' of this board; {hint}")
     wanted = found if figure is None else {figure: found[figure]}
     with lettering(font):
         return [save(draw(), folder / f"{name}.{format}", dark) for name, draw in wanted.items()]

@@ -384,6 +384,27 @@ def test_an_unfinished_board_has_a_table_too(tmp_path: Path, prunebench: Command
     assert "Magnitude" in printed
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        *((f"table BOARD --efficiency --format {form}", 0, "0 of 3 finished") for form in ("text", "latex", "json")),
+        ("table BOARD --published --layout tasks", 0, "Runs: 0 of 3 finished"),
+        ("table BOARD", 0, "Runs: 0 of 3 finished"),
+        ("statistics BOARD", 0, "nothing is compared"),
+        ("plot BOARD --output OUT", 0, "nothing is drawn: no run of a pruned model has finished yet"),
+        ("plot BOARD --output OUT --figure ranks", 2, "no figure 'ranks' of this board; no run of a pruned model has"),
+    ],
+)
+def test_without_a_finished_run_it_is_said(
+    tmp_path: Path, prunebench: Command, words: str, code: int, said: str
+) -> None:
+    folder = make_board(tmp_path / "tiny").folder
+    given = words.replace("BOARD", str(folder)).replace("OUT", str(tmp_path / "out"))
+    found, printed = prunebench(*given.split())
+    assert found == code
+    assert said in printed
+
+
 # Quick.
 
 
