@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmark.board.board import Board
+from benchmark.board.record import failure_path
 from benchmark.commands.views import DATA, View, comparison, unreadable
 from benchmark.engine.base import EngineOptions, pick_engine
 from benchmark.engine.cell import Settings
@@ -136,7 +137,8 @@ def _method(table: Table, line: Line) -> str:
 
 
 def _closing(wider: Wider, failed: dict[str, str], cells: Sequence[RunSpec]) -> list[str]:
-    lines = failures((spec.cell, failed[spec.id]) for spec in cells if spec.id in failed)
+    folder = wider.board.records_folder
+    lines = failures((spec.cell, failed[spec.id], failure_path(folder, spec.id)) for spec in cells if spec.id in failed)
     if not wider.new:
         return [*lines, f"{MARK}named by --add; suite.yaml lists it already"]
     names = ", ".join(map(_quoted, wider.new))

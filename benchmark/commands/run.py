@@ -3,6 +3,7 @@
 from rich.console import Console
 
 from benchmark.board.board import Board
+from benchmark.board.record import failure_path
 from benchmark.board.weights import room, size_of
 from benchmark.commands.views import table_text
 from benchmark.engine.base import Engine, EngineOptions, pick_engine
@@ -72,8 +73,9 @@ def weights_room(board: Board, cells: list[RunSpec], settings: Settings) -> str:
 def _closing(board: Board, cells: list[RunSpec], done: Done) -> list[str]:
     """What was run, what failed and why, and which records cannot be read."""
     lines = [f"{len(done.finished)} cells run, {len(done.standing)} were done, {len(done.failed)} failed."]
-    lines += failures((spec.cell, done.failed[spec.id]) for spec in cells if spec.id in done.failed)
-    left = ((spec.cell, done.left[spec.id]) for spec in cells if spec.id in done.left)
+    files = {spec.id: failure_path(board.records_folder, spec.id) for spec in cells}
+    lines += failures((spec.cell, done.failed[spec.id], files[spec.id]) for spec in cells if spec.id in done.failed)
+    left = ((spec.cell, done.left[spec.id], files[spec.id]) for spec in cells if spec.id in done.left)
     lines += failures(left, "FAILED before, left alone:")
     lines += ["--retry-failed tries them again."] if done.left else []
     lines += [f"unreadable, not counted: {problem}" for problem in board.index().problems]

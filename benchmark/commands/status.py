@@ -20,9 +20,8 @@ def status_lines(
     done = {cell: seconds[cell] for cell, _, _ in board.cells if cell in seconds}
     failed = {cell for cell, _, _ in board.cells if cell in index.failures and cell not in done}
     lines = _by_task(board, done, failed)
-    lines += failures(
-        (name, failure_reason(failure_path(index.folder, cell))) for cell, _, name in board.cells if cell in failed
-    )
+    files = [(name, failure_path(index.folder, cell)) for cell, _, name in board.cells if cell in failed]
+    lines += failures((name, failure_reason(file), file) for name, file in files)
     lines += [f"unreadable, not counted: {problem}" for problem in index.problems]
     return [*lines, f"in all {len(done)} of {len(board.cells)} done; {_left(board, done)}"]
 

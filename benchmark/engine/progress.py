@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -26,6 +27,8 @@ BESIDE = 48
 """Columns beside the name: steps, loss and sparsity, time."""
 BAR = 10
 """Columns of the shortest bar."""
+TRACEBACK = 30
+"""Lines below which the traceback of a plugin is printed whole."""
 
 
 def first_line(reason: str) -> str:
@@ -33,12 +36,18 @@ def first_line(reason: str) -> str:
     return reason.partition("\n")[0]
 
 
-def failures(cells: Iterable[tuple[str, str]], word: str = "FAILED") -> list[str]:
-    """Failed cells by name and reason, a line each; a reason that several share is printed once."""
+def failures(cells: Iterable[tuple[str, str, Path]], word: str = "FAILED") -> list[str]:
+    """Failed cells by name, reason and the file that has it, a line each; a reason that several share is printed once.
+
+    Of a reason of several lines the first is printed, and the rest where it is the short traceback of a plugin.
+    """
     first: dict[str, str] = {}
     lines = []
-    for name, reason in cells:
-        lines.append(f"{word} {name}: {f'as {first[reason]}, above' if reason in first else reason}")
+    for name, reason, file in cells:
+        rest = reason.partition("\n")[2]
+        whole = not rest or (rest.startswith("Traceback") and rest.count("\n") < TRACEBACK)
+        told = reason if whole else f"{first_line(reason)} (the whole text is in {file})"
+        lines.append(f"{word} {name}: {f'as {first[reason]}, above' if reason in first else told}")
         first.setdefault(reason, name)
     return lines
 

@@ -2,12 +2,13 @@
 
 import io
 import time
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from benchmark.engine import progress
-from benchmark.engine.progress import Live, Plain, Tally, duration, reporter, shortened
+from benchmark.engine.progress import Live, Plain, Tally, duration, failures, reporter, shortened
 from benchmark.suite.spec import RunSpec
 
 SPEC = RunSpec(task="squad", criterion="principled[signed=true]", sparsity=0.8)
@@ -66,6 +67,27 @@ def test_bars_on_a_terminal() -> None:
         "[signed=true]",
     ):
         assert piece in text
+
+
+TRACE = "Traceback (most recent call last):\n" + "\n".join(f"line {number}" for number in range(5))
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("no memory", "no memory"),
+        (
+            "NotImplementedError: sparse\n" + "CPU: registered\n" * 40,
+            "NotImplementedError: sparse (the whole text is in F)",
+        ),
+        ("two\nlines", "two (the whole text is in F)"),
+        (f"mine.py cannot be imported: no\n{TRACE}", f"mine.py cannot be imported: no\n{TRACE}"),
+        (f"mine.py cannot be imported: no\n{TRACE * 6}", "mine.py cannot be imported: no (the whole text is in F)"),
+    ],
+)
+def test_the_summary_is_short_and_says_where_the_rest_is(reason: str, told: str) -> None:
+    cells = [(name, reason, Path("F")) for name in ("a", "b")]
+    assert failures(cells) == [f"FAILED a: {told}", "FAILED b: as a, above"]
 
 
 @pytest.mark.parametrize("width", [80, 99, 100, 120])
