@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import importlib.util
+import math
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -195,6 +196,13 @@ def checked(kind: Kind, cls: Any, owner: str) -> type[Any]:
         raise BrokenPluginError(
             f"{kind.singular} {cls.__name__} of {owner} is no dataclass: write {frozen} above class {cls.__name__}"
         )
+    for field in dataclasses.fields(cls):
+        if isinstance(field.default, float) and math.isnan(
+            field.default
+        ):  # equal to nothing, so no spelling leaves it out
+            raise BrokenPluginError(
+                f"{kind.singular} {cls.__name__} of {owner}: the default of {field.name} is nan: expected a number"
+            )
     for name, meant in slips(cls, base):
         raise SlipError(
             f"{kind.singular} {cls.__name__} of {owner}: {name} is no part of the contract: did you mean {meant}? "

@@ -188,6 +188,24 @@ def test_names_of_ones_own_pass(tmp_path: Path, kind: str, line: str) -> None:
     assert registry.load(kind, plugin).__name__ == "Mine"
 
 
+@pytest.mark.parametrize("kind", WORKING)
+@pytest.mark.parametrize("default", ['float("nan")', "-float('nan')", "torch.nan"])
+def test_a_default_that_is_no_number_is_the_plugins_fault(tmp_path: Path, kind: str, default: str) -> None:
+    plugin = written(tmp_path, kind, f"power: float = {default}", *WORKING[kind])
+    with pytest.raises(BrokenPluginError, match="Mine of mine: the default of power is nan: expected a number"):
+        registry.load(kind, plugin)
+
+
+def test_a_default_that_is_no_number_fails_its_own_cells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plugin = written(tmp_path, "criteria", "power: float = float('nan')", SCORE)
+    training = {"steps": 2, "batch_size": 4, "lr": 0.001, "max_length": 16, "train_examples": 16, "eval_examples": 8}
+    board = make_board(tmp_path / "board", criteria=[plugin, "magnitude"], training=training)
+    assert run_board(board, "*", Settings(device="cpu")) == 1
+    printed = capsys.readouterr().out
+    assert "2 cells run, 0 were done, 1 failed." in printed
+    assert "the default of power is nan" in printed.rpartition("FAILED glue/sst2")[2]
+
+
 RAISES = ["SystemExit(3)", "GeneratorExit('x')", "Own('x')", "RuntimeError('x')"]
 
 
