@@ -62,6 +62,9 @@ def hyperparameters(criterion: Criterion) -> str:
         assert not (criterion.stacks and criterion.overrides(method)), (
             f"{name}.{method} is called for one matrix at a time: leave stacks: ClassVar[bool] = False"
         )
+    batches = criterion.calibration
+    some = type(batches) is int and batches >= 1
+    assert some, f"{name}.calibration is {batches!r}: expected how many batches to show, a whole number from 1 on"
     count = len(dataclasses.fields(criterion))
     return f"{count} option{'s' * (count != 1)}, {'flat vector' if criterion.elementwise else 'matrices'}"
 

@@ -52,6 +52,14 @@ def cell(**plugins: str) -> RunSpec:
 
 
 BREACHES = [
+    *(
+        (
+            "criteria",
+            f"calibration: ClassVar[int] = {count}\n    {SCORE}",
+            f"Mine.calibration is {count}: expected how many",
+        )
+        for count in (0, -3, 2.5)
+    ),
     ("criteria", "def score(self, state, weight): return weight.abs_()", "changes the weight in place"),
     (
         "criteria",

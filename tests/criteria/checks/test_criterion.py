@@ -101,6 +101,21 @@ class StackedCompensation(SoftMovement):
 
 
 @dataclass(frozen=True)
+class Shown(Magnitude):
+    """Says how many batches it is to be shown."""
+
+    batches: int = 8
+
+    def __post_init__(self) -> None:
+        """Takes anything."""
+
+    @property
+    def calibration(self) -> int:  # type: ignore[override]
+        """As many as the option says."""
+        return self.batches
+
+
+@dataclass(frozen=True)
 class OnePerRow(Criterion):
     """A number per row."""
 
@@ -550,6 +565,10 @@ BROKEN = [
     (Undecorated(), "hyperparameters", "decorate Undecorated"),
     (FlatInputs(), "hyperparameters", "elementwise: ClassVar"),
     (StackedCompensation(), "hyperparameters", "stacks: ClassVar"),
+    *(
+        (Shown(count), "hyperparameters", f"Shown.calibration is {count!r}: expected how many batches")  # type: ignore[arg-type]
+        for count in (0, -3, True, 2.5, "8", None)
+    ),
     (OnePerRow(), "shape", "one number a weight"),
     (NumberInState(), "shape", "tensors only"),
     (Logarithm(), "finiteness", "guard divisions and logarithms"),
