@@ -197,9 +197,8 @@ def checked(kind: Kind, cls: Any, owner: str) -> type[Any]:
             f"{kind.singular} {cls.__name__} of {owner} is no dataclass: write {frozen} above class {cls.__name__}"
         )
     for field in dataclasses.fields(cls):
-        if isinstance(field.default, float) and math.isnan(
-            field.default
-        ):  # equal to nothing, so no spelling leaves it out
+        default = field.default
+        if isinstance(default, float) and math.isnan(default):  # equal to nothing, so no spelling leaves it out
             raise BrokenPluginError(
                 f"{kind.singular} {cls.__name__} of {owner}: the default of {field.name} is nan: expected a number"
             )
