@@ -51,7 +51,7 @@ PAGES = {
     ".txt": "",
     "": "",
 }
-"""How files are called in which tables and pages are written, and in which format; empty for any."""
+"""Endings of the files that tables and pages are written to, and the format that each means; empty for any."""
 
 
 @dataclass(frozen=True)
@@ -230,9 +230,9 @@ def require_page(path: Path, format: str) -> None:
             f"--output {path}: is a device or a pipe, expected a file; without --output the text goes to stdout"
         )
     if ending not in PAGES or real.suffix.lower() not in PAGES:
+        wrong = "is there, and no table or page" if real.exists() else "has the ending of no table or page"
         raise PrunebenchError(
-            f"--output {path}: {'is there, and no table or page' if real.exists() else 'is called like no table or page'}: expected "
-            f"a file that ends in {', '.join(filter(None, PAGES))}"
+            f"--output {path}: {wrong}: expected a file that ends in {', '.join(filter(None, PAGES))}"
         )
     if (meant := PAGES[ending]) not in ("", format):
         raise PrunebenchError(

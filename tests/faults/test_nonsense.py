@@ -113,7 +113,7 @@ COMMANDS = [
             ("b/records/new/t", "lies in records of a board"),
             ("code.py", "is there, and no table or page"),
             ("link.md", "is there, and no table or page"),
-            ("new.docx", "is called like no table or page"),
+            ("new.docx", "has the ending of no table or page"),
             ("''", "is a folder, expected a file"),
             ("' '", "is blank, expected a file"),
             ("full", "is a folder, expected a file"),
