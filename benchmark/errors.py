@@ -1,7 +1,26 @@
 """Errors a user can mend: printed as one clear message, never as a stack trace."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import Any
+
+KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "a text",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "keys with values",
+    "model": "keys with values",
+}
+BOUNDS = {
+    "greater_than": "more than",
+    "greater_than_equal": "at least",
+    "less_than": "less than",
+    "less_than_equal": "at most",
+}
+NOT_OF_KIND = ("type", "parsing", "from_float")
 
 
 class PrunebenchError(Exception):
@@ -18,3 +37,19 @@ def choices(value: str, options: Iterable[str]) -> str:
     close = get_close_matches(value, known, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{hint}choices: {', '.join(known) or 'none'}"
+
+
+def pydantic_reason(error: Mapping[str, Any]) -> str:
+    """What one error of pydantic's says was expected, in the words of all other messages."""
+    kind = error["type"]
+    if error["loc"][-1:] == ("[key]",) or kind == "invalid_key":
+        return "expected a text as the name: put it in quotes"
+    if kind in BOUNDS:
+        bound = next(iter(error["ctx"].values()))
+        return f"expected {BOUNDS[kind]} {f'{bound:g}' if isinstance(bound, float) else bound}"
+    if kind == "finite_number":
+        return "expected a finite number"
+    of, _, how = kind.partition("_")
+    if of in KINDS and how in NOT_OF_KIND:
+        return f"expected {KINDS[of]}"
+    return str(error["msg"].removeprefix("Value error, "))

@@ -17,7 +17,7 @@ import numpy as np
 from msgspec import Meta, Struct, field
 from pydantic import ValidationError
 
-from benchmark.errors import PrunebenchError
+from benchmark.errors import PrunebenchError, pydantic_reason
 from benchmark.machine.atomic import write_bytes
 from benchmark.machine.safe_read import MAX_RECORD, read_regular_file
 from benchmark.suite.spec import SEEDS, RunSpec
@@ -271,7 +271,7 @@ def decode_spec(_: type, value: Any) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from error
+        raise ValueError(f"{where}: {pydantic_reason(first)}" if where else pydantic_reason(first)) from error
 
 
 @lru_cache(4096)

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, get_type_hints
 
-from benchmark.errors import PrunebenchError, choices
+from benchmark.errors import PrunebenchError, choices, pydantic_reason
 from benchmark.plugins.broken import BrokenPluginError, broken
 from benchmark.plugins.classes import (
     KINDS,
@@ -205,7 +205,7 @@ def _convert(kind: Kind, name: str, cls: type[Any], options: dict[str, str]) -> 
         try:
             values[key] = TypeAdapter(hints[key]).validate_python(None if text == "none" else text)
         except ValidationError as error:
-            reason = error.errors()[0]["msg"]
+            reason = pydantic_reason(error.errors()[0])
             raise PrunebenchError(f"{kind.singular} '{name}', option '{key}': found '{text}': {reason}") from error
     return values
 

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
+from benchmark.errors import PrunebenchError
 from benchmark.pruning.loop_checks import CALIBRATIONS
 from benchmark.pruning.pruner import Calibrate, Pruner, Settle
 from benchmark.pruning.walk import Block, blocks_of, walk
@@ -20,7 +21,8 @@ from criteria.base import Criterion, State
 
 Loss = Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
 """(model, batch) -> mean task loss, a scalar."""
-
+Batches = Callable[[int], Iterable[Mapping[str, Tensor]]]
+"""Gives so many calibration batches."""
 
 Fed = tuple[str, State, Tensor]
 """Name, state and [out, in] weights of one matrix whose layer's inputs are shown."""
@@ -29,7 +31,7 @@ Fed = tuple[str, State, Tensor]
 def calibrator(
     model: nn.Module,
     loss: Loss,
-    batches: Callable[[int], Iterable[Mapping[str, Tensor]]],
+    batches: Batches,
     by_block: bool,
 ) -> Calibrate:
     """A function for `Pruner.calibrate`, which returns whether the criterion was shown anything.
@@ -50,7 +52,7 @@ def calibrator(
         model.eval()
         try:
             with pruner.evaluating():
-                shown = list(batches(criterion.calibration))
+                shown = calibration(criterion, batches)
                 for state, weight in zip(pruner.states, pruner._as_seen(pruner.weights.vector.data), strict=True):
                     criterion.begin_calibration(state, weight)
                 for method, gradients in GRADIENTS.items():
@@ -69,6 +71,17 @@ def calibrator(
         return True
 
     return run
+
+
+def calibration(criterion: Criterion, batches: Batches) -> list[Mapping[str, Tensor]]:
+    """The batches that the criterion asks for; PrunebenchError where there are none, for then nothing is ranked as it should be."""
+    shown = list(batches(criterion.calibration))
+    if not shown:
+        raise PrunebenchError(
+            f"{type(criterion).__name__} asked for {criterion.calibration!r} calibration batches and was given none: expected "
+            "at least 1"
+        )
+    return shown
 
 
 def wants_calibration(pruner: Pruner) -> bool:

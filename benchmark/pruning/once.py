@@ -11,7 +11,7 @@ batch instead, at the dense weights, with nothing clipped and nothing moved; the
 held for all matrices at once.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.machine.stopwatch import Stopwatch
 from benchmark.pruning.alphapruning import alpha_sparsities
 from benchmark.pruning.arguments import require_sparsity, require_whole
-from benchmark.pruning.calibrate import GRADIENTS, Fed, Loss, show_by_block, show_inputs
+from benchmark.pruning.calibrate import GRADIENTS, Batches, Fed, Loss, calibration, show_by_block, show_inputs
 from benchmark.pruning.masks import Quota, make_mask, parse_scope
 from benchmark.pruning.owl import owl_sparsities
 from benchmark.pruning.prunable import Listed, find_prunable
@@ -28,8 +28,6 @@ from benchmark.pruning.scores import bad_scores, score, sweep
 from benchmark.pruning.walk import outermost
 from criteria.base import Criterion, State, Step
 
-Batches = Callable[[int], Iterable[Mapping[str, Tensor]]]
-"""Gives so many calibration batches."""
 SHOWN = ("observe", "observe_inputs", *GRADIENTS)
 """The methods of a criterion that are shown calibration batches."""
 
@@ -75,7 +73,7 @@ class Once:
         try:
             with self.stopwatch.running():
                 wanted = self.scope.shares_by == "inputs" or any(map(self.criterion.overrides, SHOWN))
-                shown = list(batches(self.criterion.calibration)) if wanted else []
+                shown = calibration(self.criterion, batches) if wanted else []
                 quotas = self._quotas(loss, shown)
                 if quotas is None:
                     self._together(loss, shown)

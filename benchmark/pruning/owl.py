@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from benchmark.errors import PrunebenchError
 from benchmark.pruning.blockwise import held_by_blocks, of_matrices
 from benchmark.pruning.calibrate import Loss, show_inputs
 from benchmark.pruning.prunable import Matrix
@@ -33,8 +32,6 @@ def owl_sparsities(
     model: nn.Module, matrices: Sequence[Matrix], loss: Loss, batches: Sequence[Mapping[str, Tensor]], sparsity: float
 ) -> list[float]:
     """The sparsity of each matrix of the dense `model`; PrunebenchError where a block's would not lie in [0, 1)."""
-    if not batches:
-        raise PrunebenchError("scope 'owl' looks at what layers are fed, and there is no calibration batch")
     blocks = held_by_blocks(model, matrices)
     wanda, generator = Wanda(), torch.Generator()
     states = [wanda.init(matrix.view(matrix.parameter.detach().view(-1)), generator) for matrix in matrices]

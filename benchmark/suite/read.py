@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmark.errors import PrunebenchError, choices
+from benchmark.errors import PrunebenchError, choices, pydantic_reason
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.plugins.files import only_looks, plugin_file
 from benchmark.suite.consistency import check_spec
@@ -258,7 +258,7 @@ def _check_task_files(origin: _Origin, raw: Mapping[str, Any]) -> None:
 
 def _explain(origin: _Origin, item: Any) -> str:
     """One pydantic error as: file or option, field, what was found, what was expected."""
-    where = ".".join(str(part) for part in item["loc"])
+    where = ".".join(str(part) for part in item["loc"]).removesuffix(".[key]")
     if item["type"] == "extra_forbidden":
         key, parents = str(item["loc"][-1]), item["loc"][:-1]
         if meant := ELSEWHERE.get(key):
@@ -272,7 +272,7 @@ def _explain(origin: _Origin, item: Any) -> str:
     if item["type"] == "missing":
         return f"{origin.whole}: '{where}' is missing"
     found = "" if isinstance(item["input"], dict) else f"found {_short(item['input'])}: "
-    reason = item["msg"].removeprefix("Value error, ")
+    reason = pydantic_reason(item)
     value, place = item["input"], ("", *item["loc"])
     field = str(place[-2] if isinstance(place[-1], int) else place[-1])
     if field == "sparsities" and item["type"] == "less_than" and 2 <= value < 100:

@@ -17,11 +17,11 @@ from benchmark.plugins import registry
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.plugins.files import VARIABLE, brings_code, files_run
 from benchmark.pruning.arguments import require_choice, require_whole
-from benchmark.pruning.calibrate import Loss, calibrator
+from benchmark.pruning.calibrate import Batches, Loss, calibrator
 from benchmark.pruning.dense import Dense
 from benchmark.pruning.flat import PrunableWeights
 from benchmark.pruning.masks import parse_scope
-from benchmark.pruning.once import Batches, Once, Unpruned
+from benchmark.pruning.once import Once, Unpruned
 from benchmark.pruning.prunable import find_prunable
 from benchmark.pruning.pruner import Calibrate, Pruner
 from benchmark.pruning.schedules.base import Schedule

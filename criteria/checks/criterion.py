@@ -193,7 +193,7 @@ def surroundings_untouched(criterion: Criterion) -> str:
     """What the whole process shares is left alone: training draws its dropout from the global random state, after every masking."""
     moments = trials.history(SHAPES[0], 3)
     with _own_surroundings():
-        before = _surroundings()
+        before = random_states() | settings()
         state = trials.start(criterion, moments)
         for moment, _ in zip(moments, trials.play(criterion, state, moments), strict=True):
             mask = trials.half(moment.weight)
@@ -201,7 +201,7 @@ def surroundings_untouched(criterion: Criterion) -> str:
             criterion.gate(state, moment.weight, mask, True)
             if criterion.overrides("compensate"):
                 criterion.compensate(state, moment.weight.clone(), mask)
-        moved = [name for name, value in _surroundings().items() if value != before[name]]
+        moved = [name for name, value in (random_states() | settings()).items() if value != before[name]]
     assert not moved, (
         f"{type(criterion).__name__} changes {' and '.join(moved)} for the whole process: take all randomness from the "
         "generator in init (keep a seed in the state), and set nothing global"
@@ -218,11 +218,6 @@ def _own_surroundings() -> Iterator[None]:
         torch.use_deterministic_algorithms(True)
         torch.set_float32_matmul_precision("high")
         yield
-
-
-def _surroundings() -> dict[str, object]:
-    """What a call may change for the whole process, by a name for it."""
-    return random_states() | settings()
 
 
 def own_statistics(criterion: Criterion) -> str:

@@ -155,7 +155,7 @@ def put(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (put("metrics.accuracy", float("nan")), r"not a readable record \(NaN is no number\)"),
         (put("cost.total_seconds", float("-inf")), r"not a readable record \(-Infinity is no number\)"),
         (put("sparsity.zeros", None), "field 'sparsity.zeros': Expected `int`, got `null`"),
-        (put("spec.sparsity", 1.5), "field 'spec': sparsity: Input should be less than 1"),
+        (put("spec.sparsity", 1.5), "field 'spec': sparsity: expected less than 1"),
         (put("surprise", 1), "Object contains unknown field `surprise`"),
         (put("metric", "bleu"), r"headline metric 'bleu' is not among \['accuracy'\]"),
         (put("id", "0123456789abcdef"), r"file, id \(0123456789abcdef\) and spec \(.*\) do not belong together"),

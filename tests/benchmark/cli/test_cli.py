@@ -197,7 +197,7 @@ def test_interrupted(tmp_path: Path, prunebench: Command, monkeypatch: pytest.Mo
             {"criteria": ["magnitute"]},
             "criteria: found ['magnitute']: unknown criterion 'magnitute'; did you mean 'magnitude'?",
         ),
-        ({"sparsities": [1.5]}, "sparsities.0: found 1.5: Input should be less than 1"),
+        ({"sparsities": [1.5]}, "sparsities.0: found 1.5: expected less than 1"),
         ({"sparsity": [0.5]}, "unknown key 'sparsity'; did you mean 'sparsities'? choices: "),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmark.errors import PrunebenchError
 from benchmark.pruning.calibrate import calibrator, wants_calibration
 from benchmark.pruning.prunable import find_prunable
 from benchmark.pruning.pruner import Pruner
@@ -237,6 +238,14 @@ def test_criteria_that_ask_for_nothing_cost_nothing() -> None:
         pruner = Pruner(Blocks(), criterion, Steps(), sparsity=0.5, total=1)
         assert not wants_calibration(pruner)
         calibrator(Blocks(), loss_of, lambda _: pytest.fail("batches were drawn"), by_block=True)(pruner)
+
+
+def test_no_batches_are_no_calibration() -> None:
+    pruner = Pruner(Blocks(), InputsSpy(), Steps(), sparsity=0.5, total=1)
+    model = Blocks()
+    with pytest.raises(PrunebenchError, match="InputsSpy asked for 2 calibration batches and was given none"):
+        calibrator(model, loss_of, lambda _: [], by_block=True)(pruner)
+    assert model.training
 
 
 def test_inputs_need_matrices() -> None:
