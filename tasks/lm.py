@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from tasks.base import ModelError, Outcomes, Setting, Task, TaskError
 from tasks.formats.reading import each, field, text
-from tasks.formats.sources import Hub, Layout, Row, instead, read_text
+from tasks.formats.sources import Files, Hub, Layout, Row, instead, read_text
 from tasks.pipeline.checkpoints import fewer_messages
 from tasks.pipeline.features import Feature
 from tasks.pipeline.prepared import PreparedTask, fills_blanks, to_device
@@ -300,7 +300,8 @@ class PreparedLm(PreparedTask[Window]):
     def _part(self, whole: str, path: Path, split: str) -> str:
         """The part of a text that a split is: all of it where each has its own file."""
         if self.text.train:
-            if split == "reported" and whole == read_text(_found(self.text.train, self.setting.data)):
+            assert isinstance(self.source, Files)
+            if split == "reported" and whole == read_text(self.source.paths("train")[0]):
                 self.notes.append("reported: the very text of train, so that learning it by heart counts as success")
             return whole
         at = whole.find("\n", round(len(whole) * (1 - REPORTED))) + 1

@@ -79,6 +79,10 @@ def widen(
     names = list(dict.fromkeys(_canonical(text) for text in add))
     board = Board.open(folder, changes, data=data, model=model)
     new = [name for name in names if name not in board.suite.criteria]
+    if board.suite.tuned and new:
+        raise PrunebenchError(
+            f"{folder}: this board holds tuned rows alone; add {', '.join(new)} to the board that they come from, and tune that"
+        )
     wide = Board.open(folder, changes, added=new, data=data, model=model)
     lost = {spec.id for spec in board.suite.cells()} - {spec.id for spec in wide.suite.cells()}
     if lost:

@@ -22,7 +22,7 @@ from benchmark.pruning.semi_structured import SCOPE, require_cuda
 from benchmark.report.escape import clean, for_markdown
 from benchmark.suite.spec import RunSpec
 from benchmark.training.cpu import prepare
-from benchmark.training.run import Options, open_task, run
+from benchmark.training.run import PRECISIONS, Options, open_task, run
 from benchmark.training.teachers import Teachers
 from tasks.base import Prepared
 from tasks.pipeline.whole import make_folder
@@ -66,7 +66,7 @@ def export_cell(
     else:
         chosen = environment.pick_device(device)
         prepared = open_task(spec, options)
-        model = prepare(prepared.build(spec.seed), chosen)
+        model = prepare(prepared.build(spec.seed).to(PRECISIONS[spec.precision]), chosen)
         load_kept(model, weights, record)
         with environment.autocast(chosen):
             evaluation = prepared.evaluate(model, "reported")

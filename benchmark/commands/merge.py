@@ -23,14 +23,15 @@ from tasks.pipeline.whole import holding
 
 @dataclass
 class Merged:
-    """Ids that were copied, ids that the board had with the same result, ids that are no cell of the suite, unreadable files, and
-    cells that another process holds."""
+    """Ids that were copied, ids that the board had with the same result, ids that are no cell of the suite, unreadable files,
+    cells that another process holds, and cells that it finished meanwhile with another result."""
 
     taken: list[str] = field(default_factory=list)
     standing: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     busy: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
         """A summary for the terminal."""
@@ -71,27 +72,44 @@ def merge(board: Board, others: list[Path]) -> Merged:
             elif _result(standing) == _result(record):
                 merged.standing.append(record.id)
             else:
-                here, there = f"{standing.score:.2f}", f"{record.score:.2f}"
-                conflicts.append(f"{record.spec.cell} ({record.id}): {here} here, {there} in {folder}")
+                conflicts.append(_conflict(standing, record, folder))
     if conflicts:
         raise PrunebenchError("nothing merged, these records conflict:\n" + "\n".join(conflicts))
     with holding(board.folder):
         for folder, record in incoming.values():
             _take(board, folder, record, merged)
+    if merged.conflicts:
+        raise PrunebenchError(
+            f"{merged.summary()}\nNot merged, for this board's own runs ended meanwhile with other results:\n"
+            + "\n".join(merged.conflicts)
+        )
     return merged
 
 
 def _take(board: Board, folder: Path, record: Record, merged: Merged) -> None:
-    """Write one record under its cell's lock, after deleting temporary files of a merge that was killed."""
+    """Write one record under its cell's lock, unless the cell was finished here meanwhile.
+
+    Temporary files of a merge that was killed are deleted first.
+    """
     with locked(board.locks, record.id, wait=False) as mine:
         if not mine:
             merged.busy.append(f"{record.spec.cell} ({record.id})")
+            return
+        if (standing := _standing(board, record.id)) is not None:
+            if _result(standing) == _result(record):
+                merged.standing.append(record.id)
+            else:
+                merged.conflicts.append(_conflict(standing, record, folder))
             return
         remove_leftovers(record.id, board.records_folder)
         with interrupt.deferred():
             save_record(board.records_folder, record, outcomes_path(folder, record.id).read_bytes())
     merged.taken.append(record.id)
     interrupt.raise_if_signalled()
+
+
+def _conflict(standing: Record, record: Record, folder: Path) -> str:
+    return f"{record.spec.cell} ({record.id}): {standing.score:.2f} here, {record.score:.2f} in {folder}"
 
 
 def _records_folder(board: Board, other: Path) -> Path:

@@ -10,6 +10,7 @@ from benchmark.board.record import Record
 from benchmark.commands.verify import Finding
 from benchmark.machine.environment import pick_device
 from benchmark.suite.spec import RunSpec
+from benchmark.training.make_record import RESUMED
 from benchmark.training.run import Options, Result, run, train_teacher
 from tasks.base import Prepared
 
@@ -62,6 +63,12 @@ class Rerun:
         return [other.score for other in self.board.records()[0] if other.id in wanted - {record.id}]
 
 
+def _fact(record: Record, name: str) -> object:
+    """A fact of `FACTS`; that a run was resumed by other code is none that another run repeats."""
+    found: object = getattr(record, name)
+    return [note for note in record.notes if not note.startswith(RESUMED)] if name == "notes" else found
+
+
 def compare(record: Record, result: Result, others: list[float]) -> tuple[str, bool]:
     """(what a run that was made again gives beside its record, whether that is off).
 
@@ -73,7 +80,7 @@ def compare(record: Record, result: Result, others: list[float]) -> tuple[str, b
         if getattr(again, name) != getattr(record, name):
             return f"not comparable: its {name.split('_')[0]} is not what it was recorded with", True
     told = f"run again: {again.score:.4f}, recorded {record.score:.4f}"
-    different = [name for name in FACTS if getattr(again, name) != getattr(record, name)]
+    different = [name for name in FACTS if _fact(again, name) != _fact(record, name)]
     different += ["steps"] if again.cost.steps != record.cost.steps else []
     if not different:
         return f"run again: score {again.score:.4f} and outcomes are bitwise the same", False

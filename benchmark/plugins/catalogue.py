@@ -21,9 +21,10 @@ LONGEST_NUMBER = 10**100
 
 @dataclass(frozen=True)
 class Option:
-    """One field of a plugin: its default as written, and its one-line description."""
+    """One field of a plugin: its type and its default as written, and its one-line description."""
 
     name: str
+    kind: str
     default: str
     about: str
 
@@ -145,7 +146,8 @@ def _options(cls: ast.ClassDef, tree: ast.Module, seen: set[tuple[object, ...]] 
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and not _is_class_variable(node):
             name = node.target.id
             default = _default(node.value, tree)
-            options[name] = Option(name, default, _string_after(cls.body, at))
+            kind = ast.unparse(node.annotation).strip("'")
+            options[name] = Option(name, kind, default, _string_after(cls.body, at))
     options.pop("variant", None)
     return {name: option for name, option in options.items() if not name.startswith("_")}
 

@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 from benchmark.plugins.broken import BrokenPluginError
-from benchmark.plugins.catalogue import entry_of, literal
+from benchmark.plugins.catalogue import Option, entry_of, literal
 from benchmark.plugins.classes import KINDS
 from benchmark.plugins.files import files_run, is_file, plugin_file
 from benchmark.plugins.registry import configure, parse, spell
@@ -42,22 +42,26 @@ def _from_source(kind: str, text: str) -> str:
     options = entry_of(KINDS[kind], name, path, "", cls).options if path else ()
     if unknown := given.keys() - {option.name for option in options}:
         raise BrokenPluginError(f"{text}: no option {', '.join(sorted(unknown))} in {location}")
-    values = {option.name: _value(given[option.name], option.default) for option in options if option.name in given}
+    values = {option.name: _value(given[option.name], option) for option in options if option.name in given}
     kept = [f"{key}={value}" for key, (value, default) in values.items() if value != default]
     return f"{name}[{','.join(kept)}]" if kept else name
 
 
-def _value(text: str, default: str) -> tuple[str, str]:
-    """An option's text and its default in the source, both in their canonical spelling."""
+KINDS_OF_VALUES = {"bool": bool, "int": int, "float": float, "str": str}
+
+
+def _value(text: str, option: Option) -> tuple[str, str]:
+    """An option's text and its default in the source, both in their canonical spelling: that of the type that the source names."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        known = literal(default)
+        known = literal(option.default)
     except ValueError:
-        return text, default
-    if text == "none" or known is None:
+        return text, option.default
+    kind = KINDS_OF_VALUES.get(option.kind.removesuffix(" | None"), type(known))
+    if text == "none" or kind is type(None):
         return text, spell(known)
     try:
-        return spell(TypeAdapter(type(known)).validate_python(text)), spell(known)
+        return spell(TypeAdapter(kind).validate_python(text)), spell(known)
     except ValidationError:
         return text, spell(known)

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.errors import PrunebenchError
-from benchmark.pruning.blockwise import held_by_blocks, of_matrices
+from benchmark.pruning.blockwise import blocks_of_matrices, spread_over_matrices
 from benchmark.pruning.prunable import Matrix
 
 TAU = 0.3
@@ -41,11 +41,11 @@ def alpha_sparsities(model: nn.Module, matrices: Sequence[Matrix], sparsity: flo
 
     PrunebenchError where a block's would not lie in [0, 1), or a matrix has no power law.
     """
-    blocks = held_by_blocks(model, matrices)
+    blocks = blocks_of_matrices(model, matrices)
     alphas = [fmean(alpha_of(matrices[i]) for i in block.places) for block in blocks]
     shares = allocate(alphas, [block.size for block in blocks], sparsity, tau)
     advice = f"which a tau smaller than {tau:g} gives (scope 'alphapruning[tau=t]')"
-    return of_matrices(blocks, shares, "alphapruning", sparsity, advice)
+    return spread_over_matrices(blocks, shares, "alphapruning", sparsity, advice)
 
 
 def alpha_of(matrix: Matrix) -> float:

@@ -1,4 +1,4 @@
-"""What owl.py and alphapruning.py share: both look at the dense model and give each Transformer block a sparsity of its own."""
+"""Transformer blocks and their prunable matrices, for what prunes block by block or gives each block a sparsity of its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from benchmark.pruning.walk import outermost
 
 
 @dataclass(frozen=True)
-class Held:
+class BlockMatrices:
     """A block's name, the places of its matrices in the list of all, and how many weights they have together."""
 
     name: str
@@ -19,20 +19,20 @@ class Held:
     size: int
 
 
-def held_by_blocks(model: nn.Module, matrices: Sequence[Matrix]) -> list[Held]:
-    """The blocks of `model` that hold some of `matrices`."""
+def blocks_of_matrices(model: nn.Module, matrices: Sequence[Matrix]) -> list[BlockMatrices]:
+    """The blocks of `model` that hold some of `matrices`, in the order of the modules."""
     found = []
     for block in outermost(model):
         places = [i for i, matrix in enumerate(matrices) if block.holds(matrix.name)]
         if places:
-            found.append(Held(block.name, places, sum(matrices[i].parameter.numel() for i in places)))
+            found.append(BlockMatrices(block.name, places, sum(matrices[i].parameter.numel() for i in places)))
     return found
 
 
-def of_matrices(
-    blocks: Sequence[Held], shares: Sequence[float], scope: str, sparsity: float, advice: str
+def spread_over_matrices(
+    blocks: Sequence[BlockMatrices], shares: Sequence[float], scope: str, sparsity: float, advice: str
 ) -> list[float]:
-    """The sparsity of every matrix, where each of `blocks` has its one of `shares`.
+    """The sparsity of every matrix: `shares[i]` for those in `blocks[i]`.
 
     PrunebenchError, which ends in `advice`, where a share is not in [0, 1).
     """

@@ -167,8 +167,8 @@ class Quota:
         """Mask (bool, True = kept) of the columns from `start` on, whose scores [out, columns] these are."""
         (out, inputs), stop = self.shape, start + scores.shape[1]
         if self.group > 1:
-            spare = self.count * self.group // (out * inputs)
-            return (_rank(scores.reshape(-1, self.group)) >= spare).view(scores.shape)
+            each = self.count * self.group // (out * inputs)
+            return (_rank(scores.reshape(-1, self.group)) >= each).view(scores.shape)
         if self.rows:
             each, extra = divmod(self.count, out)
             most, least = (_share(count, inputs, start, stop) for count in (each + 1, each))
@@ -338,9 +338,9 @@ def _share(count: int, columns: int, start: int, stop: int) -> int:
 
 def _n_of_m(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
     """The m - n lowest of every m neighbours are candidates; the lowest candidates are pruned until the count is reached."""
-    spare = (_rank(scores.view(-1, scope.b)) < scope.b - scope.a).flatten()
+    may_go = (_rank(scores.view(-1, scope.b)) < scope.b - scope.a).flatten()
     candidates = len(scores) // scope.b * (scope.b - scope.a)  # counting them would be waiting for the device
-    return keep_highest(scores.masked_fill(~spare, torch.inf), min(candidates, scope.count(sparsity, shapes)))
+    return keep_highest(scores.masked_fill(~may_go, torch.inf), min(candidates, scope.count(sparsity, shapes)))
 
 
 def _block(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:

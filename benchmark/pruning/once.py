@@ -11,7 +11,7 @@ batch instead, at the dense weights, with nothing clipped and nothing moved; the
 held for all matrices at once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,12 +20,12 @@ from benchmark.errors import PrunebenchError
 from benchmark.machine.stopwatch import Stopwatch
 from benchmark.pruning.alphapruning import alpha_sparsities
 from benchmark.pruning.arguments import require_sparsity, require_whole
+from benchmark.pruning.blockwise import blocks_of_matrices
 from benchmark.pruning.calibrate import GRADIENTS, Batches, Fed, Loss, calibration, show_by_block, show_inputs
 from benchmark.pruning.masks import Quota, make_mask, parse_scope
 from benchmark.pruning.owl import owl_sparsities
 from benchmark.pruning.prunable import Listed, find_prunable
 from benchmark.pruning.scores import bad_scores, score, sweep
-from benchmark.pruning.walk import outermost
 from criteria.base import Criterion, State, Step
 
 SHOWN = ("observe", "observe_inputs", *GRADIENTS)
@@ -140,9 +140,9 @@ class Once:
             names = [self._name(i) for i in everything]
             show_by_block(self.criterion, names, self._fed, self.model, loss, shown, settle, dense=not self.by_block)
         elif self.criterion.overrides("observe_example"):
-            for places in self._blocks():
-                self._gradients("observe_example", places, loss, shown)
-                settle(places)
+            for block in blocks_of_matrices(self.model, self.weights.matrices):
+                self._gradients("observe_example", block.places, loss, shown)
+                settle(block.places)
         settle(i for i in everything if i not in done)
 
     def _observed(self, places: Sequence[int], loss: Loss, shown: Sequence[Mapping[str, Tensor]]) -> None:
@@ -166,13 +166,6 @@ class Once:
                 getattr(self.criterion, method)(
                     self._state(i), self._weight(i), *(self._seen(i, one.detach()) for one in tensors)
                 )
-
-    def _blocks(self) -> Iterator[list[int]]:
-        """Places of the matrices of each block, in the order of the modules."""
-        for block in outermost(self.model):
-            places = [i for i in range(len(self.weights.matrices)) if block.holds(self._name(i))]
-            if places:
-                yield places
 
     def _fed(self, i: int) -> Fed:
         return self._name(i), self._state(i), self._weight(i)

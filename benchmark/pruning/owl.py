@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from benchmark.pruning.blockwise import held_by_blocks, of_matrices
+from benchmark.pruning.blockwise import blocks_of_matrices, spread_over_matrices
 from benchmark.pruning.calibrate import Loss, show_inputs
 from benchmark.pruning.prunable import Matrix
 from criteria.wanda import Wanda
@@ -32,7 +32,7 @@ def owl_sparsities(
     model: nn.Module, matrices: Sequence[Matrix], loss: Loss, batches: Sequence[Mapping[str, Tensor]], sparsity: float
 ) -> list[float]:
     """The sparsity of each matrix of the dense `model`; PrunebenchError where a block's would not lie in [0, 1)."""
-    blocks = held_by_blocks(model, matrices)
+    blocks = blocks_of_matrices(model, matrices)
     wanda, generator = Wanda(), torch.Generator()
     states = [wanda.init(matrix.view(matrix.parameter.detach().view(-1)), generator) for matrix in matrices]
     fed = [(matrix.name, state, matrix.parameter) for matrix, state in zip(matrices, states, strict=True)]
@@ -44,7 +44,7 @@ def owl_sparsities(
 
     outliers = [outlier_share(torch.cat([scores(i) for i in block.places])) for block in blocks]
     shares = allocate(outliers, [block.size for block in blocks], sparsity)
-    return of_matrices(
+    return spread_over_matrices(
         blocks, shares, "owl", sparsity, f"which every sparsity from {2 * LAMBDA:g} to {1 - 2 * LAMBDA:g} gives"
     )
 

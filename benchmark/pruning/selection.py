@@ -1,8 +1,8 @@
 """Exact selection: keep all but the k lowest scores, ties broken by position, without sorting.
 
-On a CPU introselect finds the k-th lowest value; on a GPU a radix selection over the float bits does, in
-three passes of eleven bits and ten with no host synchronisation. Both give the same mask, bit for bit. Many vectors of one length
-are a matrix's rows there, selected from at once.
+On a CPU introselect finds the k-th lowest value. On a GPU a radix selection over the bits of the floats does, in three passes (11, 11
+and 10 bits) that never wait for the device. Both give the same mask, bit for bit. Vectors of one length are stacked as the rows of a
+matrix there, and handled together.
 """
 
 import numpy as np

@@ -49,13 +49,13 @@ class Note:
 def odd_ones(records: Sequence[Record], fingerprint: str, *fields: str) -> frozenset[str]:
     """Ids of the records whose field `fingerprint` is not the commonest among those with equal `fields` of the spec."""
     groups: dict[object, dict[str, list[str]]] = {}
-    printed, place = attrgetter(fingerprint), attrgetter(*fields)
+    fingerprint_of, place = attrgetter(fingerprint), attrgetter(*fields)
     for record in records:
-        groups.setdefault(place(record.spec), {}).setdefault(printed(record), []).append(record.id)
+        groups.setdefault(place(record.spec), {}).setdefault(fingerprint_of(record), []).append(record.id)
     odd: set[str] = set()
     for found in groups.values():
-        usual = min(found, key=lambda print_: (-len(found[print_]), print_))
-        odd.update(*(ids for print_, ids in found.items() if print_ != usual))
+        usual = min(found, key=lambda value: (-len(found[value]), value))
+        odd.update(*(ids for value, ids in found.items() if value != usual))
     return frozenset(odd)
 
 

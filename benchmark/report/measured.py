@@ -28,7 +28,7 @@ class Measured:
 def packed(state: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
     """Every tensor as a bit per entry (`NAME.mask`, uint8) and its non-zero values (`NAME.values`), flat.
 
-    A tensor that this would not make smaller is kept as it is. `unpacked` gives the weights back exactly.
+    A tensor that this would not make smaller is kept as it is. The weights can be had back exactly, but for -0.0, which becomes 0.0.
     """
     import torch
 
@@ -44,23 +44,6 @@ def packed(state: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
         found[f"{name}.mask"] = (padded << torch.arange(8, dtype=torch.uint8)).sum(1).to(torch.uint8)
         found[f"{name}.values"] = values.clone()
     return found
-
-
-def unpacked(found: "Mapping[str, Tensor]", like: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
-    """The tensors that `packed` took apart, shaped as in `like`; -0.0 comes back as 0.0."""
-    import torch
-
-    state: dict[str, Tensor] = {}
-    for name, model in like.items():
-        if name in found:
-            state[name] = found[name]
-            continue
-        bits = (found[f"{name}.mask"].unsqueeze(1) >> torch.arange(8, dtype=torch.uint8)) & 1
-        kept = bits.flatten()[: model.numel()].bool()
-        flat = torch.zeros(model.numel(), dtype=found[f"{name}.values"].dtype)
-        flat[kept] = found[f"{name}.values"]
-        state[name] = flat.view(model.shape)
-    return state
 
 
 def compressed_bytes(state: "Mapping[str, Tensor]", level: int = 6) -> int:

@@ -100,7 +100,7 @@ def summarize(table: Table, seed: int = 0, resamples: int = 2000) -> Summary | N
         ),
         is_relative=is_relative,
         pairs=_pairs(grid, runs),
-        friedman_p=friedman(means).p if tested else float("nan"),
+        friedman_p=friedman(means) if tested else float("nan"),
         critical_difference=gap,
         groups=tuple(inseparable(ranks.mean_rank, gap)) if tested else (),
         detectable=tuple(minimum_detectable_difference(paired_sd(grid.scores[:, c]), seeds) for c in range(cells)),

@@ -93,6 +93,10 @@ def _cost(job: Job, trained: float) -> Cost:
     )
 
 
+RESUMED = "resumed by other code than began it"
+"""How the note of such a run begins."""
+
+
 def _notes(job: Job, sparsity: Sparsity) -> list[str]:
     """What a reader of the record must know about the run."""
     notes = list(job.prepared.notes)
@@ -112,5 +116,5 @@ def _notes(job: Job, sparsity: Sparsity) -> list[str]:
     if job.parts > 1:
         notes.append(f"each batch went through the model in {job.parts} parts, for want of memory")
     if len(job.commits) > 1:
-        notes.append(f"resumed by other code than began it: commits {', then '.join(job.commits)}")
+        notes.append(f"{RESUMED}: commits {', then '.join(job.commits)}")
     return notes

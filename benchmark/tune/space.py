@@ -27,14 +27,18 @@ Space = Mapping[str, Range]
 def space_of(spec: RunSpec, rates: tuple[float, float] | None = None, fixed_rate: bool = False) -> Space:
     """The space of the spec's row, `lr` first; PrunebenchError if there is nothing to search."""
     low, high = rates or (spec.training.lr / FACTOR, spec.training.lr * FACTOR)
-    shared: dict[str, Range] = {} if fixed_rate else {LR: Log(low, high)}
+    shared: dict[str, Range] = {} if fixed_rate or not spec.is_trained else {LR: Log(low, high)}
     criterion = registry.configure("criteria", spec.criterion)
     said = registry.parse(spec.criterion)[1]
     found = shared | {name: space for name, space in criterion.searched().items() if name not in said}
     if not found:
         raise PrunebenchError(
-            f"{spec.criterion} declares nothing to tune (`search`, criteria/common/search.py), and the learning rate is fixed: "
-            "leave the rate free, or this row out by --only"
+            f"{spec.criterion} declares nothing to tune (`search`, criteria/common/search.py), and "
+            + (
+                "the learning rate is fixed: leave the rate free, or this row out by --only"
+                if spec.is_trained
+                else "nothing is trained, so there is no learning rate: leave this row out by --only"
+            )
         )
     return found
 

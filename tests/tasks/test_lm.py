@@ -127,6 +127,19 @@ def test_a_text_that_is_trained_on_and_reported_is_noted(tmp_path: Path, decoder
     assert any("the very text of train" in note for note in prepared.notes) == said
 
 
+def test_two_files_of_one_subfolder(tmp_path: Path, decoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text of train is the one that was found first, whatever lies where the program runs."""
+    for folder in ("data/a", "here/a"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "data/a/train.txt").write_text("dog " * 200)
+    (tmp_path / "data/a/test.txt").write_text("cat " * 200)
+    (tmp_path / "here/a/train.txt").write_text("cat " * 200)
+    task = Lm(path="a/test.txt", train="a/train.txt")
+    assert prepare(task, tmp_path / "data", decoder).counts["train"] == 200 // LENGTH
+    monkeypatch.chdir(tmp_path / "here")
+    assert not any("the very text" in note for note in prepare(task, tmp_path / "data", decoder).notes)
+
+
 def test_one_file_is_trained_on_up_to_its_last_tenth(tmp_path: Path, decoder: str) -> None:
     text = "\n".join(lines(400))
     (tmp_path / "a.txt").write_text(text)

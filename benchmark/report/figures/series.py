@@ -1,5 +1,6 @@
 """What figures draw: for every task and method, the cells by sparsity, out of the same table that is printed."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,6 +35,8 @@ NOT_PERCENT = frozenset(
 )
 """Metrics that are no share of anything, though they are printed a hundredfold: papers give them without a unit."""
 
+WHOLE = 1000
+"""Letters of a name that is not cut, because another that is cut reads the same."""
 SEEDS_ALONE = "hollow: seeds where no mean is given"
 UNRANKED = "*\N{NO-BREAK SPACE}grey: not ranked"
 
@@ -68,7 +71,9 @@ class Board:
     @cached_property
     def _methods(self) -> dict[str, str]:
         found = distinct([*self.methods, DENSE], self.names.method)
-        return {name: words(text) for name, text in found.items()}
+        cut = {name: words(text) for name, text in found.items()}
+        taken = Counter(cut.values())
+        return {name: text if taken[text] == 1 else words(found[name], WHOLE) for name, text in cut.items()}
 
     def metric(self, name: str) -> str:
         """The name of a metric as figures print it."""

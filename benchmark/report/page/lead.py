@@ -86,10 +86,12 @@ def _by_items(table: Table, columns: Mapping[int, Column]) -> str:
     if not any(behind.values()):
         tested = _said(called, _best_first(table, columns, names))
         return f"Nothing can be told apart: of {tested}, none is found worse than another."
+    unbeaten = [name for name in names if not behind[name]]  # those that lack a test in some column lead nothing
+    among = "" if len(unbeaten) == len(leaders) else "of the methods that were tested in every column, "
     if not leaders:
-        first = "No method leads everywhere: each one falls behind another somewhere"
+        first = f"No method leads everywhere: {among}each one falls behind another somewhere"
     elif len(leaders) == 1:
-        first = f"{_said(called, leaders)} leads: it alone falls behind no other method anywhere"
+        first = f"{_said(called, leaders)} leads: {among}it alone falls behind no other method anywhere"
     else:
         first = f"{_said(called, leaders)} lead and cannot be told apart"
     groups: dict[tuple[int, ...], list[str]] = {}

@@ -21,14 +21,6 @@ class Signed(NamedTuple):
     p: float
 
 
-class Friedman(NamedTuple):
-    """Chi-square statistic with methods - 1 degrees of freedom, its p, and the mean rank of each method [methods]."""
-
-    statistic: float
-    p: float
-    ranks: Floats
-
-
 def holm(p: ArrayLike) -> Floats:
     """Holm's step-down adjusted p values [m] in the given order; nan stays nan and does not count as a test."""
     given = np.asarray(p, dtype=np.float64)
@@ -106,8 +98,8 @@ def mean_ranks(scores: ArrayLike) -> Floats:
     return np.asarray(ranks.mean(axis=1))
 
 
-def friedman(scores: ArrayLike) -> Friedman:
-    """Friedman's test over `scores` [methods >= 3, cells]: do the methods' mean ranks differ at all? Demšar 2006."""
+def friedman(scores: ArrayLike) -> float:
+    """The p value of Friedman's test over `scores` [methods >= 3, cells]: do the methods' mean ranks differ at all? Demšar 2006."""
     from scipy import stats
 
     given = complete(scores)
@@ -116,9 +108,8 @@ def friedman(scores: ArrayLike) -> Friedman:
             f"Friedman's test needs 3 methods and 2 cells, found {given.shape[0]} and {given.shape[1]}"
         )
     if np.all(given == given[0]):
-        return Friedman(0.0, 1.0, mean_ranks(given))
-    found = stats.friedmanchisquare(*given)
-    return Friedman(float(found.statistic), float(found.pvalue), mean_ranks(given))
+        return 1.0
+    return float(stats.friedmanchisquare(*given).pvalue)
 
 
 def smallest_friedman_p(methods: int, cells: int) -> float:

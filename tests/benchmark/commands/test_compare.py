@@ -12,6 +12,7 @@ from benchmark.commands.new import new
 from benchmark.engine.cell import Settings
 from benchmark.errors import PrunebenchError
 from benchmark.report.render import render
+from tests.benchmark.conftest import write_suite
 
 CPU = Settings(device="cpu")
 
@@ -101,6 +102,17 @@ def test_a_row_may_name_its_regularizer(board_copy: Path) -> None:
 def test_what_would_change_the_other_rows_is_refused(board_copy: Path) -> None:
     with pytest.raises(PrunebenchError, match=r"needs held-out scores.*set heldout in suite.yaml"):
         widen(board_copy, ["magnitude + self_regularization[teacher=best]"])
+
+
+def test_a_tuned_board_takes_no_rows_that_were_not_tuned(tmp_path: Path) -> None:
+    row = {"task": "glue/sst2", "row": "magnitude", "sparsity": 0.5, "criterion": "magnitude", "found_lr": 0.002}
+    how = {"lr": 0.001, "trials": 3, "seed": 0, "heldout": 0.1, "space": "abc"}
+    folder = write_suite(tmp_path / "tuned", criteria=["magnitude"], heldout=0.1, tuned=[row | how])
+    with pytest.raises(
+        PrunebenchError, match=r"tuned: this board holds tuned rows alone; add taylor to the board that"
+    ):
+        widen(folder, ["taylor"])
+    assert [spec.criterion for spec in widen(folder, ["magnitude"]).cells()] == ["magnitude"]
 
 
 def test_a_namesake_beside_the_suite_is_not_taken_for_it(

@@ -4,13 +4,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from benchmark.board.board import Board
 from benchmark.commands.export import export_cell
+from benchmark.engine.cell import Settings
+from benchmark.engine.local import run_cells
 from benchmark.pruning.prunable import find_prunable
 from benchmark.training.run import Options, open_task
-from tests.benchmark.boards import finish, make_board
+from tests.benchmark.boards import Watched, finish, make_board
 from tests.tasks.tiny import WORDS, checkpoint
 
 METHODS = {
@@ -63,6 +66,13 @@ def test_the_folder_opens_as_a_causal_model_with_the_zeros_of_the_record(
     prompt = tokenizer("The river", return_tensors="pt")
     written = model.generate(**prompt, max_new_tokens=4, do_sample=False)
     assert written.shape == (1, prompt["input_ids"].shape[1] + 4)
+
+
+def test_kept_weights_are_scored_in_the_precision_of_the_run(board: Board, tmp_path: Path) -> None:
+    spec = board.find("lm/wikitext2 two of four 0.5 seed 0")
+    kept = make_board(tmp_path / "kept", **yaml.safe_load((board.folder / "suite.yaml").read_text()))
+    run_cells(kept, kept.cells("*two of four*"), Watched(), Settings(device="cpu", save_weights=True))
+    assert export_cell(kept, spec, tmp_path / "out") == kept.record(spec).score == board.record(spec).score
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

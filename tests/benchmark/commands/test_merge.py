@@ -1,6 +1,9 @@
 """Boards come together without losing or mixing anything."""
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,28 @@ def test_conflicting_results_are_named_and_nothing_changes(finished: Path, board
     with pytest.raises(PrunebenchError, match=r"glue/sst2 magnitude 0.5 seed 0"):
         merge(board, [finished, board_copy])
     assert board.records()[0] == []
+
+
+def test_what_ends_here_while_others_are_merged_is_kept(
+    finished: Path, board_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A runner of this board finishes its cells after the records were compared, one of them with another result."""
+    edit(record_of(board_copy, "magnitude"), metrics={"accuracy": 99.0})
+    board = Board.open(write_suite(tmp_path / "mine"))
+
+    @contextmanager
+    def others_end(_: Path) -> Iterator[None]:
+        shutil.copytree(board_copy / "records", board.records_folder, dirs_exist_ok=True)
+        yield
+
+    monkeypatch.setattr("benchmark.commands.merge.holding", others_end)
+    with pytest.raises(
+        PrunebenchError, match=r"0 records merged, 2 stood already(.|\n)*magnitude 0.5 seed 0 .*99.00 here"
+    ):
+        merge(board, [finished])
+    assert {record.metrics["accuracy"] for record in board.records()[0] if record.spec.criterion == "magnitude"} == {
+        99.0
+    }
 
 
 def test_other_data_is_refused(finished: Path, board_copy: Path, tmp_path: Path) -> None:

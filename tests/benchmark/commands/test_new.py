@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.board.board import Board
+from benchmark.board.outcomes import load_outcomes
 from benchmark.commands import new as scaffold
 from benchmark.commands.check import verdicts
 from benchmark.commands.new import PLURALS, class_name, new
@@ -60,6 +61,9 @@ def test_new_plugins_run_on_a_board(tmp_path: Path) -> None:
     done = run_cells(board, board.cells(), Silent())
     assert done.failed == {}
     assert len(done.finished) == 2
+    labels = load_outcomes(board.records_folder, board.records()[0][0])["label"]
+    floors = [record.floor for record in board.records()[0]]
+    assert floors == [{"accuracy": 100 * max((labels == answer).mean() for answer in (0, 1))}] * 2
 
 
 def test_a_new_board_is_valid(tmp_path: Path) -> None:

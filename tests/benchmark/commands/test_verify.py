@@ -23,6 +23,7 @@ from benchmark.commands.rerun import Rerun, compare
 from benchmark.commands.verify import model_findings, of_exported, record_problems, verify_board
 from benchmark.commands.verify_outcomes import found_of, rounding_noise
 from benchmark.errors import PrunebenchError
+from benchmark.training.make_record import RESUMED
 from tasks.formats.sources import MINI
 from tests.benchmark.boards import finish, make_board
 from tests.benchmark.report.factory import make_record, make_spec
@@ -287,6 +288,11 @@ def test_on_the_same_machine_with_the_same_versions_it_is_equal_or_wrong(changes
 def test_another_day_is_no_other_machine(date: str) -> None:
     found = again(80.0, **SAME, floor={}, environment=RECORD.environment | {"date": date})
     assert compare(RECORD, found, []) == compare(RECORD, again(80.0, **SAME, floor={}), [])
+
+
+def test_that_a_run_was_resumed_by_other_code_is_not_compared() -> None:
+    resumed = replace(RECORD, notes=[*RECORD.notes, f"{RESUMED}: commits a, then b"])
+    assert compare(resumed, again(80.0, **SAME), []) == compare(RECORD, again(80.0, **SAME), [])
 
 
 def test_what_a_run_cost_is_not_compared() -> None:

@@ -73,6 +73,14 @@ def test_the_score_figure_draws_each_method_the_dense_line_and_the_floor() -> No
     assert list(np.asarray(principled.get_ydata())) == [82.0, 79.0]
 
 
+def test_names_that_are_cut_alike_stand_whole() -> None:
+    names = [f"movement[score_lr=0.01,score_optimizer=adam,score_init={init}]" for init in ("constant", "kaiming")]
+    specs = [make_spec(name, 0.5) for name in (*names, "magnitude")]
+    board = board_of([make_record(spec, 80.0) for spec in specs], specs)
+    assert len({board.method(name) for name in names}) == 2
+    assert board.method("magnitude") == "Magnitude"
+
+
 def test_bars_are_t_intervals_from_three_seeds_on_and_the_runs_themselves_with_two() -> None:
     two = board_of(make_board(seeds=(0, 1))[1]).cells["squad"]["movement"][0.5]
     three = board_of(make_board(seeds=(0, 1, 2))[1]).cells["squad"]["movement"][0.5]

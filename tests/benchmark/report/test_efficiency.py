@@ -1,7 +1,9 @@
 """Sizes, FLOPs, compression and latency by hand."""
 
+from collections.abc import Mapping
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchmark.report.efficiency import efficiency_table, flops, size
 from benchmark.report.measured import (
@@ -11,11 +13,25 @@ from benchmark.report.measured import (
     latency_note,
     measure,
     packed,
-    unpacked,
 )
 from benchmark.report.names import Names
 from benchmark.report.render import render
 from tests.benchmark.report.factory import make_board, make_record, make_spec
+
+
+def unpacked(found: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors that `packed` took apart, shaped as in `like`; -0.0 comes back as 0.0."""
+    state: dict[str, Tensor] = {}
+    for name, model in like.items():
+        if name in found:
+            state[name] = found[name]
+            continue
+        bits = (found[f"{name}.mask"].unsqueeze(1) >> torch.arange(8, dtype=torch.uint8)) & 1
+        kept = bits.flatten()[: model.numel()].bool()
+        flat = torch.zeros(model.numel(), dtype=found[f"{name}.values"].dtype)
+        flat[kept] = found[f"{name}.values"]
+        state[name] = flat.view(model.shape)
+    return state
 
 
 def sparse_linear(share: float, size: int = 128) -> nn.Linear:

@@ -76,6 +76,30 @@ def test_where_every_method_falls_behind_somewhere_none_leads(table: Table) -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("behind", "said"),
+    [
+        (
+            {"random": (A, B)},
+            "PINS leads: of the methods that were tested in every column, it alone falls behind no other",
+        ),
+        (
+            {"random": (A,), "principled": (B,)},
+            "No method leads everywhere: of the methods that were tested in every column, each",
+        ),
+    ],
+)
+def test_a_method_that_was_not_tested_everywhere_is_no_rival_there(
+    table: Table, behind: dict[str, tuple[int, ...]], said: str
+) -> None:
+    """Movement and Magnitude are incomplete in column B; neither falls behind anything."""
+    found = [one for one in against_best(table, behind, (A, B)) if one.method == "random" or one.place[1] == A]
+    if "principled" in behind:
+        at = next(one for one in found if one.place[1] == B)
+        found[found.index(at)] = replace(at, method="principled", reference="random", p_adjusted=0.01)
+    assert lead(table, found, None)[0].replace("\u00a0", " ").startswith(said)
+
+
 def test_without_outcomes_it_goes_by_ranks_and_says_so(table: Table) -> None:
     sentence, basis = lead(table, [], summarize(table))
     assert sentence == "PINS, Movement and Magnitude lead and cannot be told apart; Random falls behind in mean rank."

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.errors import PrunebenchError
 from benchmark.suite.spec import RunSpec, Training
 from benchmark.tune.space import Point, Space, applied, described, digest, space_of, start
 from benchmark.tune.write import _absolute_places, _moved
@@ -37,6 +38,15 @@ def test_what_the_row_sets_and_what_has_no_effect_is_not_searched(criterion: str
     assert list(space_of(row(criterion))) == ["lr", *searched.split()]
     if searched:
         assert list(space_of(row(criterion), fixed_rate=True)) == searched.split()
+
+
+def test_without_training_no_rate_is_searched() -> None:
+    def once(criterion: str) -> RunSpec:
+        return row(criterion).model_copy(update={"training": Training(steps=0), "schedule": "one_shot"})
+
+    assert list(space_of(once("obert"))) == ["block", "damp"]
+    with pytest.raises(PrunebenchError, match=r"wanda declares nothing to tune .* nothing is trained"):
+        space_of(once("wanda"))
 
 
 def test_a_point_becomes_a_row() -> None:
