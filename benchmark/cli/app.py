@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -50,12 +50,16 @@ class Interruptible(TyperGroup):
 
 
 class Command(TyperCommand):
-    """A command that refuses an option given twice, of which click would keep the last without a word."""
+    """A command that refuses a blank option, and one given twice, of which click would keep the last without a word."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse `args`; UsageError names the option."""
-        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        values, _, given = self.make_parser(ctx).parse_args(args=list(args))
         for parameter, times in Counter(given).items():
+            texts = values[parameter.name] if isinstance(parameter, TyperOption) else ()
+            for text in [texts] if isinstance(texts, str) else texts if isinstance(texts, list) else ():
+                if isinstance(text, str) and not text.strip():
+                    ctx.fail(f"{parameter.opts[0]} {text!r} is blank: expected {parameter.metavar or 'a value'}")
             single = isinstance(parameter, TyperOption) and not (parameter.multiple or parameter.is_flag)
             if single and times > 1:
                 ctx.fail(f"{parameter.opts[0]} is given {times} times: expected once")
@@ -167,6 +171,15 @@ def terminal(output: object = None) -> dict[str, Any]:
 def echo_coloured(text: str) -> None:
     """Print a table with its colours; its names were escaped when it was written."""
     typer.echo(text)
+
+
+def typed(context: typer.Context, names: Iterable[str]) -> list[str]:
+    """Those options among the parameters `names` that the command line gives."""
+    return [
+        f"--{name.replace('_', '-')}"
+        for name in names
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
 
 
 def when_to_compile(always: bool, auto: bool) -> bool | Literal["auto"]:

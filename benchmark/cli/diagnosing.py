@@ -19,12 +19,14 @@ from benchmark.cli.app import (
     echo,
     open_board,
     tell_unreadable,
+    typed,
 )
 from benchmark.errors import PrunebenchError
 
 
 @app.command()
 def diagnose(
+    context: typer.Context,
     board: Annotated[
         Path,
         typer.Argument(
@@ -54,6 +56,8 @@ def diagnose(
     from benchmark.diagnose.write import NOTHING, printed, tables, write_all
     from tasks.pipeline.whole import holding
 
+    if not train and (unused := typed(context, ("at", "bins", "singles", "batches", "device"))):
+        raise PrunebenchError(f"{', '.join(unused)}: of cells that are trained again; add --train, or leave this out")
     record = _record(board) if board.suffix == ".json" and board.is_file() else None
     opened = open_board(record.parents[1] if record else board, changes, data, model, runs=train)
     cells = [opened.find(record.stem)] if record else opened.cells(only)

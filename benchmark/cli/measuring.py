@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.app import Device, app, echo
+from benchmark.cli.app import Device, app, echo, typed
 
 
 @app.command()
 def bench(
+    context: typer.Context,
     sections: Annotated[
         list[str] | None,
         typer.Argument(
@@ -68,6 +69,9 @@ def bench(
         lambda text: echo(f"  {text}", err=True),
     )
     require_room(output)
+    for section, options in {"step": ("criteria",), "cell": ("data", "model", "steps", "naive", "without")}.items():
+        if not {section, "all"} & set(sections or ["all"]) and (unused := typed(context, options)):
+            raise PrunebenchError(f"{', '.join(unused)}: of the section {section}, which is not asked for")
     if batch and not profile:
         raise PrunebenchError("--batch is for the profiled step: name it with --profile NAME")
     if profile:

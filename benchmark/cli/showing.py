@@ -18,6 +18,7 @@ from benchmark.cli.app import (
     open_board,
     tell_unreadable,
     terminal,
+    typed,
 )
 from benchmark.errors import PrunebenchError
 
@@ -138,12 +139,7 @@ def table(
 def _require_used(context: typer.Context, kind: str, *used: str) -> None:
     """PrunebenchError for options that were given and that this kind of table does not use, besides those of every kind."""
     of_every_kind = ("boards", "format", "output", "width", "caption", "label", "changes", "data", "model")
-    unused = [
-        f"--{name}"
-        for name in context.params
-        if name not in (*of_every_kind, *used)
-        and getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
-    ]
+    unused = typed(context, [name for name in context.params if name not in (*of_every_kind, *used)])
     if unused:
         raise PrunebenchError(
             f"{kind} does not use {', '.join(unused)}: leave {'it' if len(unused) == 1 else 'them'} out"

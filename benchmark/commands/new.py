@@ -2,6 +2,7 @@
 
 import keyword
 import re
+import shlex
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -104,10 +105,11 @@ def _new_package(kind: str, name: str, folder: Path) -> Written:
     }
     texts = {path: Template(_template(f"package/{source}")).substitute(fields) for path, source in files.items()}
     _write({folder / f"{module}.py": _plugin(kind, name, called=name), **texts})
-    install = f"python -m pip install -e {folder}"
+    place = shlex.quote(str(folder))
+    install = f"python -m pip install -e {place}"
     return Written(
         (folder / f"{module}.py", *texts),
-        (install, f"prunebench check {name} --kind {plural}", *_tries(kind, name), f"python -m pytest {folder}"),
+        (install, f"prunebench check {name} --kind {plural}", *_tries(kind, name), f"python -m pytest {place}"),
     )
 
 

@@ -82,7 +82,8 @@ def verify_board(
         tell(str(finding))
     records = sum(record_path(board.records_folder, spec.id).exists() for spec in chosen)
     wrong = sum(finding.wrong for finding in found)
-    tell(f"{records} of {len(chosen)} cells have a record: {wrong} wrong, {len(found) - wrong} notes")
+    notes = len(found) - wrong
+    tell(f"{records} of {len(chosen)} cells have a record: {wrong} wrong, {notes} note{'s' * (notes != 1)}")
     return wrong > 0
 
 
@@ -221,6 +222,8 @@ def of_exported(board: Board, folder: Path, cells: Sequence[RunSpec] | None) -> 
 
 
 def _of_card(board: Board, folder: Path) -> RunSpec:
+    if not folder.is_dir():
+        raise PrunebenchError(f"{folder}: no such folder; expected one that export wrote")
     try:
         text = (folder / "README.md").read_text(encoding="utf-8")
     except (OSError, ValueError) as error:

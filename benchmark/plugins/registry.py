@@ -107,6 +107,10 @@ def load(kind: str, name: str) -> type[Any]:
         hint = f"did you mean '{meant}'? choices: {', '.join(sorted(known))}" if meant else choices(name, known)
         if meant := labelled(kind, name):
             hint = f"'{name}' is the label of '{meant}': name it so. choices: {', '.join(sorted(known))}"
+        if (kind, name) == ("criteria", "dense"):
+            hint = "the dense row is on every board: leave it out"
+        if kind == "regularizers" and " + " in name:
+            hint = "a row has one regularizer at most"
         raise PrunebenchError(f"unknown {found.singular} '{name}'; {hint}")
     if len(owners) > 1:
         raise PrunebenchError(f"{found.singular} '{name}' is claimed by {' and by '.join(map(owner_of, owners))}")
@@ -188,7 +192,7 @@ def _check_variant(kind: Kind, cls: type[Any], family: str, variant: str) -> Non
     if (variant or known) and variant not in known and not (variant and "*" in known):
         given = f"{family}/{variant}" if variant else family
         full = [f"{family}/{name}" if name else family for name in known]
-        expected = choices(given, full) if known else f"it is called '{family}'"
+        expected = choices(given, full) if known else f"'{family}' has no variants; {choices(given, names(kind.name))}"
         raise PrunebenchError(f"unknown {kind.singular} '{given}'; {expected}")
 
 

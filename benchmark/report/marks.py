@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import attrgetter
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmark.board.record import Record
@@ -100,9 +101,8 @@ def bimodal(cell: Cell, gate: float) -> bool:
     """Whether some runs lie within `gate` points of the floor and the next better one more than `gate` points away."""
     if cell.n < 2 or cell.floor is None:
         return False
-    above = sorted((cell.sign * points_above(cell.metric, cell.values, cell.floor)).tolist())
-    if cell.less_is_better:  # errors have no end: worse than the floor is at the floor
-        above = [max(0.0, gap) for gap in above]
+    gaps = cell.sign * points_above(cell.metric, cell.values, cell.floor)
+    above = sorted(np.maximum(gaps, 0.0).tolist())  # worse than the floor is at the floor
     return any(low < gate and high - low > gate for low, high in pairwise(above))
 
 

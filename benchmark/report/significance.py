@@ -123,7 +123,7 @@ def compare(
 
 def reference_row(table: Table, against: str) -> str:
     """The row that `against` names, as records spell it; `best` is itself. A row is named by that spelling, by its label, or by the
-    beginning of its spelling where no other row begins so.
+    beginning of one of them where no other row begins so.
 
     TableError names the choices, with the label of each.
     """
@@ -139,7 +139,12 @@ def reference_row(table: Table, against: str) -> str:
         return against
     if labelled := [name for name, word in words.items() if word == against]:
         return labelled[0]
-    if len(begun := [name for name in words if name.startswith(f"{against} ")]) == 1:
+    begun = [
+        name
+        for name, word in words.items()
+        if any(text.startswith((f"{against} ", f"{against}[")) for text in (name, word))
+    ]
+    if len(begun) == 1:
         return begun[0]
     meant = next((name for name, word in words.items() if letters(word) == letters(against)), "")
     hint = f"did you mean '{words[meant]}'? " if meant else ""

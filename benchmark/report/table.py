@@ -193,7 +193,8 @@ def refuse_incomplete(table: Table) -> None:
     """TableError naming every cell that lacks runs."""
     found = table.incomplete()
     if found:
-        raise TableError(f"{len(found)} cells are not complete:\n" + "\n".join(f"  {line}" for line in found))
+        count = f"{len(found)} cells are" if len(found) > 1 else "1 cell is"
+        raise TableError(f"{count} not complete:\n" + "\n".join(f"  {line}" for line in found))
 
 
 def _grid(layout: Layout, axes: tuple[str, ...], used: Sequence[Record]) -> list[list[Cell]]:

@@ -14,8 +14,9 @@ from benchmark.errors import PrunebenchError, choices, pydantic_reason
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.plugins.files import only_looks, plugin_file
 from benchmark.suite.consistency import check_spec
-from benchmark.suite.parts import Method, Override
-from benchmark.suite.spec import MODES, RANDOM, Training
+from benchmark.suite.labels import Label
+from benchmark.suite.parts import Method, Override, TunedCell
+from benchmark.suite.spec import MODES, RANDOM, Strict, Training
 from benchmark.suite.suite import Suite, on_top
 from benchmark.suite.yaml import load_yaml, unspaced
 
@@ -76,6 +77,7 @@ def load_suite(
     except ValidationError as error:
         raise PrunebenchError("\n".join(_explain(origin, item) for item in error.errors())) from error
     _check_methods(origin, suite)
+    _check_inputs(origin, suite)
     _check_cells(origin, suite)
     _check_folders(origin, suite)
     return suite
@@ -113,9 +115,11 @@ def raw_suite(path: Path) -> dict[str, Any]:
     raw = load_yaml(path)
     if not isinstance(raw, dict):
         hint = f"; {said}" if isinstance(raw, str) and (said := unspaced(raw)) else ""
-        raise PrunebenchError(f"{path}: expected a mapping of settings, found {type(raw).__name__}{hint}")
-    found: dict[str, Any] = raw
-    return found
+        found = {None: "nothing", str: "a text", list: "a list"}.get(
+            raw if raw is None else type(raw), "a single value"
+        )
+        raise PrunebenchError(f"{path}: expected keys with values, found {found}{hint}")
+    return dict[str, Any](raw)
 
 
 def with_changes(settings: dict[str, Any], changes: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -189,6 +193,15 @@ def _check_methods(origin: _Origin, suite: Suite) -> None:
     idle = [name for name in suite.methods if name not in listed]
     if idle and "criteria" not in origin.changed and not suite.tuned:
         raise PrunebenchError(f"{origin.field('methods')}: '{idle[0]}' is no row: list it under criteria, or remove it")
+
+
+def _check_inputs(origin: _Origin, suite: Suite) -> None:
+    """PrunebenchError where layer inputs are to come from pruned blocks, and no cell is calibrated so."""
+    if suite.calibration_inputs == "pruned" and all(cell.calibration_inputs == "dense" for cell in suite.cells()):
+        raise PrunebenchError(
+            f"{origin.field('calibration_inputs')}: found 'pruned', which no cell of this board can have: it is for criteria that are "
+            "calibrated on layer inputs, under one_shot, in a scope that settles each matrix by itself"
+        )
 
 
 def _check_cells(origin: _Origin, suite: Suite) -> None:
@@ -279,7 +292,7 @@ def _explain(origin: _Origin, item: Any) -> str:
         reason = f"expected a share below 1: {value / 100:g} for {value:g} %"
     if field == "sparsities" and item["type"] == "float_type" and isinstance(value, str):
         reason = _share(value)
-    if field == "clip" and item["type"] in ("greater_than", "greater_than_equal") and not value:
+    if field == "clip" and (not value or isinstance(value, str)):
         reason = "expected a number above 0, or null where gradients are not clipped"
     if item["type"] == "too_short" and isinstance(value, list):
         reason = "expected one at least"
@@ -304,6 +317,8 @@ def _share(text: str) -> str:
 
 def _short(value: object) -> str:
     """`value` as it would be written in YAML, shortened if it is long."""
+    if value is None:
+        return "nothing"
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # a number of so many digits that Python does not write it, lists in lists
@@ -311,12 +326,15 @@ def _short(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
+BELOW: Mapping[str, type[Strict]] = {"methods": Method, "labels": Label, "tuned": TunedCell}
+
+
 def _fields(parents: tuple[Any, ...]) -> Iterable[str]:
     """Keys allowed below `parents`."""
     if "training" in parents[-1:]:
         return Training.model_fields
-    if parents[:1] == ("methods",):
-        return Method.model_fields
+    if parents and parents[0] in BELOW:
+        return BELOW[parents[0]].model_fields
     return Override.model_fields if parents else Suite.model_fields
 
 

@@ -504,7 +504,6 @@ def test_caption_label_and_names_of_a_paper_are_options(finished: Board, prunebe
         ("--caption", r"A \{ and 5 \$, \emph{ours}, $x_{1}$", True),
         ("--label", "tab:a{b", False),
         ("--label", "two words", False),
-        ("--label", "", False),
         ("--label", "tab:glue_1-a.b", True),
     ],
 )

@@ -160,6 +160,7 @@ def test_letters_begin_with_the_heads_and_cells_keep_their_own() -> None:
         ((62.0, 66.0, 70.0), False),
         ((64.0, 78.0, 90.0), False),  # far apart, but none at the floor
         ((60.0, 69.0, 78.0), False),  # a slope, not two heaps
+        ((30.0, 45.0, 52.0), False),  # all below the floor
         ((52.0,), False),
     ],
 )

@@ -351,6 +351,12 @@ def test_a_row_is_named_by_its_label_and_called_so(against: str) -> None:
     assert "does it differ from A (ours)" in marked.facts["Significance"]
 
 
+@pytest.mark.parametrize("against", ["sensitivity", "PLATON", "PLATON (beta2 0.95)", "sensitivity[beta2=0.95]"])
+def test_a_row_is_named_by_how_it_begins(against: str) -> None:
+    table = build_table([make_record(make_spec(name, 0.5), 80.0) for name in ("sensitivity[beta2=0.95]", "magnitude")])
+    assert reference_row(table, against) == "sensitivity[beta2=0.95]"
+
+
 @pytest.mark.parametrize("against", ["a (ours)", "A", "nobody", ""])
 def test_choices_are_rows_with_their_labels_and_none_is_empty(against: str) -> None:
     specs, records = make_board()

@@ -58,8 +58,20 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "suite.yaml: expected a mapping of settings, found NoneType"),
-        ("- a", "suite.yaml: expected a mapping of settings, found list"),
+        ("", "suite.yaml: expected keys with values, found nothing"),
+        ("- a", "suite.yaml: expected keys with values, found a list"),
+        (
+            LEAST + "calibration_inputs: pruned",
+            "suite.yaml: calibration_inputs: found 'pruned', which no cell of this board can have",
+        ),
+        (
+            LEAST + "labels: {squad: {txt: a}}",
+            "suite.yaml: 'labels.squad.text' is missing\nsuite.yaml: unknown key 'labels.squad.txt'; did you mean",
+        ),
+        (
+            LEAST + "training: {clip: none}",
+            "suite.yaml: training.clip: found 'none': expected a number above 0, or null where",
+        ),
         ("tasks: [squad]", "suite.yaml: 'criteria' is missing\nsuite.yaml: 'sparsities' is missing"),
         (LEAST + "tasks: [squad]", "suite.yaml, line 4, column 1: not valid YAML: key 'tasks' is given twice"),
         (
@@ -152,7 +164,7 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
             "suite.yaml: training: give epochs or steps, not both (epochs=1.0,",
         ),
         (LEAST + "training: 3", "suite.yaml: training: found 3: expected keys with values"),
-        (LEAST + "training:", "suite.yaml: training: found None: expected keys with values"),
+        (LEAST + "training:", "suite.yaml: training: found nothing: expected keys with values"),
         (
             LEAST + "overrides: {sqad: {}}",
             "suite.yaml: overrides: 'sqad' matches no task of this suite; did you mean 'squad'?",

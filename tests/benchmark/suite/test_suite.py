@@ -187,7 +187,6 @@ scope: row
         ("one_shot", "gradual", set()),
         ("scope: row", "scope: row\ncalibration_inputs: dense", set()),
         ("scope: row", "scope: row\ncalibration_inputs: pruned", {"wanda", "sparsegpt"}),
-        ("scope: row", "scope: global\ncalibration_inputs: pruned", set()),
     ],
 )
 def test_layer_inputs_come_from_pruned_blocks_where_the_question_arises(
