@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from criteria.sensitivity import Sensitivity
-from tests.criteria.helpers import generator, matrix, observed, start, step
+from tests.criteria.helpers import generator, matrix, observed, start
 
 WEIGHT = matrix([1.0, -2.0], [0.0, 4.0])
 ONES = torch.ones(2, 2)
@@ -103,12 +103,3 @@ def test_long_vectors_are_walked_in_blocks_without_seams() -> None:
 def test_options_outside_their_ranges_are_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Sensitivity(**options)  # type: ignore[arg-type]
-
-
-def test_observing_leaves_weight_and_gradient_alone() -> None:
-    criterion, weight, grad = Sensitivity(window=1), WEIGHT.clone(), ONES.clone()
-    state = start(criterion, weight)
-    for index in range(3):
-        criterion.observe(state, weight, grad, step(index))
-    assert torch.equal(weight, WEIGHT)
-    assert torch.equal(grad, ONES)

@@ -351,5 +351,7 @@ class Mine(Magnitude):
     plugin_files.only_look(False)
     run = canonical("criteria", written)
     plugin_files.only_look(True)
-    assert canonical("criteria", written) == run
-    plugin_files.only_look(False)
+    try:
+        assert canonical("criteria", written) == run
+    finally:
+        plugin_files.only_look(False)

@@ -12,9 +12,8 @@ from msgspec.structs import replace
 from benchmark.board.board import Board
 from benchmark.board.outcomes import pack_outcomes
 from benchmark.board.record import Record, outcomes_path, save_record
-from benchmark.report.figures.layers import shortened
+from tests.command import call
 from tests.faults.boards import finished
-from tests.faults.command import call
 
 LONG = "a" * 300
 
@@ -69,21 +68,6 @@ def test_figures_of_records_that_lack_something_are_drawn(
     rewrite(board, change)
     code, said = prunebench(capsys, monkeypatch, *command.format(board.folder).split())
     assert (code, "Traceback" in said) == (0, False), said
-
-
-@pytest.mark.parametrize(
-    ("names", "short"),
-    [
-        ([], []),
-        ([""], [""]),
-        (["a"], ["a"]),
-        (["a.b", "a.c"], ["b", "c"]),
-        (["a.b", "a.b"], ["b", "b"]),
-        (["a.b", "c"], ["a.b", "c"]),
-    ],
-)
-def test_names_are_shortened(names: list[str], short: list[str]) -> None:
-    assert shortened(names) == short
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from benchmark import cli
 from benchmark.board.board import PAGES
 from tests.benchmark.boards import finish, make_board
+from tests.command import call
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +39,8 @@ def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(words: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    monkeypatch.setattr(sys, "argv", ["prunebench", *shlex.split(words)])
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    said = capfd.readouterr()
-    return caught.value.code if isinstance(caught.value.code, int) else 0, said.err.strip()
+    code, _, err = call(capfd, monkeypatch, *shlex.split(words))
+    return code, err.strip()
 
 
 def left(folder: Path) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.machine import parallel
 from benchmark.machine.atomic import WriteError, disk_trouble, require_room
 from tests.benchmark.boards import finish, make_board
-from tests.faults.command import call
+from tests.command import call
 
 UTF8_OFF = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 

@@ -16,7 +16,6 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from benchmark import cli
 from benchmark.board.board import Board
 from benchmark.board.outcomes import pack_outcomes
 from benchmark.board.record import load_record, load_records, save_record
@@ -31,6 +30,7 @@ from tasks.pipeline.features import Features
 from tests.benchmark.boards import make_board
 from tests.benchmark.report.factory import make_board as make_records
 from tests.benchmark.report.factory import make_record, make_spec
+from tests.command import call
 from tests.faults.disk import BROKEN, DENIED, FULL, READONLY, STEPS, failing, files
 
 Output = Callable[[Path, int], None]
@@ -169,12 +169,7 @@ def test_what_is_the_disks_and_what_is_a_cells() -> None:
 
 def prunebench(capfd: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["prunebench", *map(str, words)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-    printed = capfd.readouterr()
-    return int(caught.value.code or 0), printed.out, printed.err
+        return call(capfd, patch, *words)
 
 
 @pytest.mark.parametrize("at", [1, 2, 4, 6])

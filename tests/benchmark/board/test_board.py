@@ -79,6 +79,20 @@ def test_no_board(tmp_path: Path, finished_board: Board) -> None:
         Board.open(finished_board.folder.parent)
 
 
+LOSSES = {
+    "dense": [1.57346, 1.14610, 1.33050, 1.00878, 1.07151],
+    "magnitude": [1.57346, 1.14610, 1.23005, 1.04345, 1.12075],
+    "random": [1.57346, 1.14610, 0.71588, 0.73245, 0.73474],
+}
+
+
+def test_a_run_gives_the_numbers_that_it_always_gave(finished_board: Board) -> None:
+    """Order of batches, learning rates, schedule, masks, updates: what changes one of them changes every published number."""
+    for record in finished_board.records()[0]:
+        expected = LOSSES[record.spec.criterion]
+        assert [point.loss for point in record.curve] == pytest.approx(expected, rel=1e-3), record.spec.criterion
+
+
 def test_cells_by_id_or_name(finished_board: Board) -> None:
     spec = finished_board.suite.cells()[1]
     assert finished_board.find(spec.id) == finished_board.find(spec.id[:10]) == finished_board.find(spec.cell) == spec

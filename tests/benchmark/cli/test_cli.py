@@ -21,6 +21,7 @@ from benchmark.engine.cell import Settings
 from benchmark.plugins.registry import load
 from benchmark.training.contract import _breach
 from tests.benchmark.boards import NOT_FINITE, TINY, make_board, times
+from tests.command import call
 
 ROOT = Path(__file__).resolve().parents[3]
 Command = Callable[..., tuple[int, str]]
@@ -31,16 +32,11 @@ def prunebench(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str
     """Calls the console script in this process; exit code and everything printed."""
     load.cache_clear()
 
-    def call(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["prunebench", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        printed = capfd.readouterr()
-        code = caught.value.code
-        return (code if isinstance(code, int) else 0), printed.out + printed.err
+    def run(*arguments: object) -> tuple[int, str]:
+        code, out, err = call(capfd, monkeypatch, *arguments)
+        return code, out + err
 
-    yield call
+    yield run
     load.cache_clear()
 
 
@@ -288,10 +284,18 @@ def test_a_device_that_is_not_there(tmp_path: Path, prunebench: Command, monkeyp
 
 
 @pytest.mark.parametrize(
-    "arguments", [("rum", "board"), ("run",), ("run", "board", "--onyl", "x"), ("table", "board", "--format", "pdf")]
+    ("arguments", "said"),
+    [
+        ("rum {}", "No such command 'rum'"),
+        ("run", "Missing argument 'BOARD'"),
+        ("run {} --onyl x", "No such option"),
+        ("table {} --format pdf", "is not one of"),
+    ],
 )
-def test_wrong_usage_is_exit_code_2(prunebench: Command, arguments: tuple[str, ...]) -> None:
-    assert prunebench(*arguments)[0] == 2
+def test_wrong_usage_is_exit_code_2(finished: Board, prunebench: Command, arguments: str, said: str) -> None:
+    code, printed = prunebench(*arguments.format(finished.folder).split())
+    assert code == 2
+    assert said in printed
 
 
 # Tables.

@@ -48,4 +48,5 @@ def test_names_are_those_that_can_be_given() -> None:
     from benchmark.plugins import registry
 
     assert "squad" in completing.plugins("")
+    assert "magnitude" in completing.criteria("")
     assert not [name for name in completing.criteria("") if name not in registry.names("criteria")]

@@ -174,15 +174,11 @@ def test_damaged_kept_weights_are_told_and_left_where_they_are(board_copy: Path,
     assert sorted(board.weights_folder.iterdir()) == before
 
 
-def test_a_full_folder_and_an_unknown_cell_are_refused(finished: Path, tmp_path: Path) -> None:
+def test_a_full_folder_is_refused(finished: Path, tmp_path: Path) -> None:
     board = Board.open(finished)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(PrunebenchError, match="not empty"):
         export_cell(board, board.cells()[0], tmp_path)
-    with pytest.raises(PrunebenchError, match="names no cell"):
-        board.find("glue/sst2 magnitude 0.6 seed 0")
-    with pytest.raises(PrunebenchError, match="several"):
-        board.find("")
 
 
 def test_of_many_cells_the_nearest_are_named(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from benchmark.board.board import Board
 from benchmark.board.index import index_file, planned
 from benchmark.board.record import record_path
 from benchmark.commands.status import status_lines
+from benchmark.errors import PrunebenchError
 from tests.benchmark.boards import NOT_FINITE, make_board
 
 QUICK = """
@@ -126,7 +127,7 @@ def test_a_folder_that_came_or_went_is_seen(tmp_path: Path, monkeypatch: pytest.
     planned(folder, {})
     assert len(opened) == 1
     (tmp_path / "data").rmdir()
-    with pytest.raises(Exception, match="no folder"):
+    with pytest.raises(PrunebenchError, match="no folder"):
         planned(folder, {})
 
 

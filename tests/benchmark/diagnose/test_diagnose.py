@@ -28,6 +28,7 @@ from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, run
 from tests.benchmark.boards import Watched, make_board
 from tests.benchmark.plugin_sources import PLUGIN
+from tests.command import call
 
 MOVEMENT = "movement[score_schedule=weights]"
 """It has to be told the learning rate's share of its peak."""
@@ -302,14 +303,11 @@ Command = Callable[..., tuple[int, str]]
 def prunebench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Calls the console script in this process; exit code and everything printed."""
 
-    def call(*words: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["prunebench", *map(str, words)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        printed = capsys.readouterr()
-        return (caught.value.code if isinstance(caught.value.code, int) else 0), printed.out + printed.err
+    def run(*words: object) -> tuple[int, str]:
+        code, out, err = call(capsys, monkeypatch, *words)
+        return code, out + err
 
-    return call
+    return run
 
 
 def test_the_command(board: Board, prunebench: Command) -> None:

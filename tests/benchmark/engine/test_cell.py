@@ -42,7 +42,7 @@ def when(condition: Callable[[], bool], process: Forked, patience: float = 60.0)
 # Signals.
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_command_saves_its_cell_and_goes_on_there(tmp_path: Path, number: signal.Signals) -> None:
     """Hit in the middle of its training; the exit code is the signal's, and what follows is as if nothing had been."""
     suite = {"criteria": ["principled"], "training": LONG}

@@ -95,7 +95,9 @@ def test_layer_inputs() -> None:
 def test_inputs_of_transposed_layers_fit_out_by_in() -> None:
     spy = InputsSpy()
     calibrated(spy, Blocks(conv=True))
-    assert all(weight.shape[1] == shown[0].shape[1] for name, weight, shown in spy.seen if name == "inputs")
+    fed = [(weight.shape[1], shown[0].shape[1]) for name, weight, shown in spy.seen if name == "inputs"]
+    assert fed
+    assert all(columns == width for columns, width in fed)
 
 
 def test_tokens_are_flattened() -> None:

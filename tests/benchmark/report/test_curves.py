@@ -127,6 +127,9 @@ def test_the_layer_map_shows_measured_shares() -> None:
         (["a.weight", "weight"], ["a.weight", "weight"]),
         (["a"], ["a"]),
         (["a.b"], ["b"]),
+        (["a.b", "a.b"], ["b", "b"]),
+        ([""], [""]),
+        ([], []),
     ],
 )
 def test_names_lose_the_parts_that_all_share_at_either_end(names: list[str], short: list[str]) -> None:

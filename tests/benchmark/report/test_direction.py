@@ -329,14 +329,14 @@ def test_outcomes_are_looked_at_near_the_floor_and_beyond(score: float, near: bo
     assert not _near(record("magnitude", score, floor={}))
 
 
-@pytest.mark.parametrize(("scores", "scale"), [((40.0, 25.0), "log"), ((400000.0, 25.0), "log"), ((3e10, 25.0), "log")])
-def test_a_figure_of_wide_errors_is_logarithmic_and_its_axis_points_down(scores: tuple[float, ...], scale: str) -> None:
+@pytest.mark.parametrize("scores", [(40.0, 25.0), (400000.0, 25.0), (3e10, 25.0)])
+def test_a_figure_of_wide_errors_is_logarithmic_and_its_axis_points_down(scores: tuple[float, ...]) -> None:
     records = [
         record("dense", 20.0, sparsity=0.0),
         *(record(n, s) for n, s in zip(("magnitude", "wanda"), scores, strict=True)),
     ]
     axis = score_figure(board_of(records, [made.spec for made in records])).axes[0]
-    assert axis.get_yscale() == scale  # the floor, 500, is shown in both
+    assert axis.get_yscale() == "log"  # the floor, 500, is shown in all
     assert axis.get_ylabel() == "Ppl. \N{DOWNWARDS ARROW}"
     low, high = axis.get_ylim()
     assert low < 20.0 < max(*scores, 500.0) < high

@@ -102,7 +102,7 @@ def test_there_is_no_average_where_no_row_is_complete_nor_over_other_families() 
     half = [record for record in records if record.spec.is_dense or record.spec.task == GLUE[0]]
     assert "avg." not in render(build_table(half, specs, **BLOCKS, average=None))
     assert "avg." not in render(paper(("squad", "e2e")))
-    assert "Tasks" in render(build_table(records, specs, **BLOCKS, average=True)) or "GLUE" in render(paper())
+    assert "avg." in render(build_table(records, specs, **BLOCKS, average=True))
 
 
 @pytest.mark.parametrize(("value", "words"), [(-0.04, "0.0"), (-0.5, "\N{MINUS SIGN}0.5"), (0.05, "0.1"), (3.0, "3.0")])

@@ -121,7 +121,7 @@ def test_what_the_file_says_of_rows_and_tasks_that_set_takes_out_is_left_out(
 ) -> None:
     suite = read(tmp_path, f"{BASE}{more}", change)
     assert (suite.labels, suite.overrides) == ({}, {})
-    with pytest.raises(PrunebenchError):
+    with pytest.raises(PrunebenchError, match="'taylor' is nothing of this suite"):
         read(tmp_path, f"{BASE}labels: {{taylor: T}}", change)
 
 

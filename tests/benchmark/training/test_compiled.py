@@ -93,6 +93,7 @@ def test_a_compiled_run_is_the_plain_run() -> None:
     """With a copy of the model that teaches, masks, and evaluations in between."""
     row = {"criterion": "principled", "regularizer": "self_regularization", "sparsity": 0.5}
     spec = RunSpec.model_validate({"task": "glue/sst2", "training": TRAINING, **row})
+    torch._dynamo.utils.counters.clear()
     plain, fast = run(spec, Options(device="cpu")), run(spec, Options(device="cpu", compile=True))
     assert fast.record.metrics == plain.record.metrics
     assert [point.loss for point in fast.record.curve] == [point.loss for point in plain.record.curve]

@@ -165,7 +165,6 @@ def test_the_record_holds_all_that_is_promised() -> None:
     assert cost.steps == 6
     assert cost.epochs == 1  # 48 rows in batches of 8
     assert 0 < cost.criterion_seconds < cost.total_seconds
-    assert cost.step_seconds * 6 < 6 * cost.total_seconds
     assert cost.train_seconds + cost.evaluate_seconds <= cost.total_seconds
     assert cost.peak_bytes > 2**20
     assert record.teacher is None

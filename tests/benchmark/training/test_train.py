@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain, pairwise
+from statistics import fmean
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,12 +13,15 @@ import torch
 
 from benchmark.board.record import as_json
 from benchmark.errors import PrunebenchError
+from benchmark.plugins.registry import configure
+from benchmark.pruning.pruner import Pruner
 from benchmark.suite.spec import RunSpec, Training
 from benchmark.training.optimizer import rate
 from benchmark.training.run import Options, Result, run
-from benchmark.training.train import evenly_spaced, stream
+from benchmark.training.train import evenly_spaced, stream, typical
 from tasks.base import Prepared
 from tests.benchmark.toy_task import ToyTask
+from tests.benchmark.toys import Blocks
 
 TRAINING = Training(steps=12, batch_size=8, lr=0.01, checkpoints=6)
 Runner = Callable[..., Result]
@@ -70,6 +74,50 @@ def test_every_cell_sees_the_same_batches_and_the_same_noise(toy: Callable[..., 
     assert all(states == seen[0][1] for _, states in seen)
     assert len(seen[0][0]) == 12
     assert seen[0][0][:5] != seen[0][0][5:10]  # another order in the second epoch
+
+
+class Quiet(ToyTask):
+    """Without dropout."""
+
+    def build(self, seed: int) -> torch.nn.Module:
+        return Blocks(seed=seed).train()
+
+
+@pytest.mark.parametrize(
+    ("criterion", "call_point"),
+    [("taylor", "before"), ("taylor", "after"), ("principled", "before"), ("movement", "before")],
+)
+def test_a_step_is_that_of_a_plain_loop(
+    toy: Callable[..., tuple[Result, ToyTask]], criterion: str, call_point: str
+) -> None:
+    """Backward, clip, observe before or after the optimizer, a new mask: with torch's own clipping and AdamW."""
+    jobs: list[Any] = []
+    training = TRAINING.model_copy(update={"clip": 0.05, "weight_decay": 0.0})
+    ran = {"criterion": criterion, "call_point": call_point, "training": training}
+    result, task = toy(Quiet(), Options(watch=jobs.append), **ran)
+
+    plain = Blocks().train()
+    schedule = configure("schedules", result.record.spec.schedule)
+    pruner = Pruner(plain, configure("criteria", criterion), schedule, sparsity=0.5, total=12, peak=training.lr)
+    optimizer = torch.optim.AdamW(plain.parameters(), lr=training.lr, weight_decay=0.0)
+    for step, rows in enumerate(list(task.order)):
+        batch = {"x": task.x[rows], "y": task.y[rows], "index": torch.tensor(rows)}
+        task.forward(plain, batch)[0].mean().backward()
+        assert torch.nn.utils.clip_grad_norm_(plain.parameters(), 0.05) > 0.05
+        lr = optimizer.param_groups[0]["lr"] = rate(step, 12, training)
+        if call_point == "before":
+            pruner.observe(lr, finite=True)
+        optimizer.step()
+        if call_point == "after":
+            pruner.observe(lr, finite=True)
+        pruner.prune()
+        optimizer.zero_grad()
+    pruner.finish()
+    for (name, one), other in zip(plain.named_parameters(), result.model.parameters(), strict=True):
+        assert torch.allclose(one, other.cpu(), atol=1e-6), name
+    assert torch.equal(pruner.mask, jobs[0].pruner.mask.cpu())
+    for mine, theirs in zip(pruner.states, jobs[0].pruner.states, strict=True):
+        assert all(torch.allclose(mine[name], theirs[name].cpu(), rtol=1e-3) for name in mine)
 
 
 def test_another_seed_sees_another_order(toy: Callable[..., tuple[Result, ToyTask]]) -> None:
@@ -153,6 +201,16 @@ def test_the_loss_of_a_point_is_the_mean_since_the_one_before(toy: Callable[...,
     assert points[-1].step == 120
     steps = [0, *(point.step for point in points)]
     assert max(after - before for before, after in pairwise(steps)) <= 3
+    single, _ = toy(training=Training(steps=120, batch_size=8, lr=0.01, checkpoints=120))
+    losses = [point.loss for point in single.record.curve]
+    assert len(losses) == 120
+    for (before, after), point in zip(pairwise(steps), points, strict=True):
+        assert point.loss == pytest.approx(fmean(losses[before:after]), rel=1e-5)
+
+
+def test_the_time_of_a_step_is_the_median_interval() -> None:
+    assert typical([(2, 4.0), (1, 10.0), (4, 4.0)]) == 2.0
+    assert typical([]) == 0.0
 
 
 def test_progress_is_told(toy: Callable[..., tuple[Result, ToyTask]]) -> None:

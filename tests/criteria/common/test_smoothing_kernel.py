@@ -66,6 +66,7 @@ def test_where_it_cannot_run_torch_does(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
-def test_elsewhere_nothing_of_it_is_looked_for(device: str) -> None:
+def test_elsewhere_nothing_of_it_is_looked_for(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "criteria.common.smoothing_kernel", raising=False)
     assert smoothing.one_pass(torch.device(device)) is None
     assert "criteria.common.smoothing_kernel" not in sys.modules

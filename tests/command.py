@@ -10,7 +10,8 @@ from benchmark import cli
 def call(
     capture: "pytest.CaptureFixture[str]", monkeypatch: pytest.MonkeyPatch, *words: object
 ) -> tuple[int, str, str]:
-    """(exit code, what was printed, what was printed as an error)."""
+    """(exit code, what was printed, what was printed as an error); what was printed before is dropped."""
+    capture.readouterr()
     monkeypatch.setattr(sys, "argv", ["prunebench", *map(str, words)])
     code = 0
     try:
