@@ -1,6 +1,7 @@
 """`prunebench prunable` counts from a configuration alone."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +124,12 @@ def test_a_folder_without_a_configuration_and_a_model_that_the_hub_does_not_give
 def test_a_known_type_needs_none_of_the_code_that_its_folder_names(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(changed(auto_map=OWN_CODE)())
     assert len(prunable_matrices(str(tmp_path))[0]) == 2 * 6
+
+
+@pytest.mark.parametrize("name", ["", " ", "/no/such", "./none", "~/none"])
+def test_a_folder_that_is_not_there(name: str) -> None:
+    with pytest.raises(PrunebenchError, match=re.escape(f"no folder {name!r}; expected mini, mini-decoder, a hub id")):
+        prunable_matrices(name)
 
 
 @pytest.mark.parametrize("name", ["mini", "mini-decoder"])
