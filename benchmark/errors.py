@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-KINDS = {
+EXPECTED = {
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
@@ -14,13 +14,14 @@ KINDS = {
     "dict": "keys with values",
     "model": "keys with values",
 }
+"""What pydantic's kinds of values are called here."""
 BOUNDS = {
     "greater_than": "more than",
     "greater_than_equal": "at least",
     "less_than": "less than",
     "less_than_equal": "at most",
 }
-NOT_OF_KIND = ("type", "parsing", "from_float")
+"""What pydantic's bounds are called here."""
 
 
 class PrunebenchError(Exception):
@@ -49,7 +50,7 @@ def pydantic_reason(error: Mapping[str, Any]) -> str:
         return f"expected {BOUNDS[kind]} {f'{bound:g}' if isinstance(bound, float) else bound}"
     if kind == "finite_number":
         return "expected a finite number"
-    of, _, how = kind.partition("_")
-    if of in KINDS and how in NOT_OF_KIND:
-        return f"expected {KINDS[of]}"
+    name, _, fault = kind.partition("_")
+    if name in EXPECTED and fault in ("type", "parsing", "from_float"):
+        return f"expected {EXPECTED[name]}"
     return str(error["msg"].removeprefix("Value error, "))

@@ -56,12 +56,13 @@ class Command(TyperCommand):
         """Parse `args`; UsageError names the option."""
         values, _, given = self.make_parser(ctx).parse_args(args=list(args))
         for parameter, times in Counter(given).items():
-            texts = values[parameter.name] if isinstance(parameter, TyperOption) else ()
-            for text in [texts] if isinstance(texts, str) else texts if isinstance(texts, list) else ():
+            if not isinstance(parameter, TyperOption):
+                continue
+            value = values[parameter.name]
+            for text in value if isinstance(value, list) else [value]:
                 if isinstance(text, str) and not text.strip():
                     ctx.fail(f"{parameter.opts[0]} {text!r} is blank: expected {parameter.metavar or 'a value'}")
-            single = isinstance(parameter, TyperOption) and not (parameter.multiple or parameter.is_flag)
-            if single and times > 1:
+            if times > 1 and not (parameter.multiple or parameter.is_flag):
                 ctx.fail(f"{parameter.opts[0]} is given {times} times: expected once")
         return super().parse_args(ctx, args)
 

@@ -57,7 +57,7 @@ def diagnose(
     from tasks.pipeline.whole import holding
 
     if not train and (unused := typed(context, ("at", "bins", "singles", "batches", "device"))):
-        raise PrunebenchError(f"{', '.join(unused)}: of cells that are trained again; add --train, or leave this out")
+        raise PrunebenchError(f"{', '.join(unused)}: only used with --train; add it, or leave this out")
     record = _record(board) if board.suffix == ".json" and board.is_file() else None
     opened = open_board(record.parents[1] if record else board, changes, data, model, runs=train)
     cells = [opened.find(record.stem)] if record else opened.cells(only)

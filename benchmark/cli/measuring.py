@@ -71,7 +71,7 @@ def bench(
     require_room(output)
     for section, options in {"step": ("criteria",), "cell": ("data", "model", "steps", "naive", "without")}.items():
         if not {section, "all"} & set(sections or ["all"]) and (unused := typed(context, options)):
-            raise PrunebenchError(f"{', '.join(unused)}: of the section {section}, which is not asked for")
+            raise PrunebenchError(f"{', '.join(unused)}: only used by the section {section}, which is not asked for")
     if batch and not profile:
         raise PrunebenchError("--batch is for the profiled step: name it with --profile NAME")
     if profile:

@@ -47,7 +47,8 @@ def _from_source(kind: str, text: str) -> str:
     return f"{name}[{','.join(kept)}]" if kept else name
 
 
-KINDS_OF_VALUES = {"bool": bool, "int": int, "float": float, "str": str}
+TYPES = {"bool": bool, "int": int, "float": float, "str": str}
+"""Types of options by their names in a source; all others are spelled like their default."""
 
 
 def _value(text: str, option: Option) -> tuple[str, str]:
@@ -58,7 +59,7 @@ def _value(text: str, option: Option) -> tuple[str, str]:
         known = literal(option.default)
     except ValueError:
         return text, option.default
-    kind = KINDS_OF_VALUES.get(option.kind.removesuffix(" | None"), type(known))
+    kind = TYPES.get(option.kind.removesuffix(" | None"), type(known))
     if text == "none" or kind is type(None):
         return text, spell(known)
     try:

@@ -115,11 +115,10 @@ def raw_suite(path: Path) -> dict[str, Any]:
     raw = load_yaml(path)
     if not isinstance(raw, dict):
         hint = f"; {said}" if isinstance(raw, str) and (said := unspaced(raw)) else ""
-        found = {None: "nothing", str: "a text", list: "a list"}.get(
-            raw if raw is None else type(raw), "a single value"
-        )
-        raise PrunebenchError(f"{path}: expected keys with values, found {found}{hint}")
-    return dict[str, Any](raw)
+        sort = {type(None): "nothing", str: "a text", list: "a list"}.get(type(raw), "a single value")
+        raise PrunebenchError(f"{path}: expected keys with values, found {sort}{hint}")
+    found: dict[str, Any] = raw
+    return found
 
 
 def with_changes(settings: dict[str, Any], changes: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -327,6 +326,7 @@ def _short(value: object) -> str:
 
 
 BELOW: Mapping[str, type[Strict]] = {"methods": Method, "labels": Label, "tuned": TunedCell}
+"""What stands below a name, or a place in a list, of these keys."""
 
 
 def _fields(parents: tuple[Any, ...]) -> Iterable[str]:

@@ -213,11 +213,11 @@ COMMANDS = [
     ("run b --engine slurm --slurm ''", "--slurm '' is blank"),
     ("run b --engine ray --address ''", "--address '' is blank"),
     # options that nothing would use
-    ("diagnose b --bins 7", "--bins: of cells that are trained again; add --train"),
-    ("diagnose b --at 0.5 --device cpu", "--at, --device: of cells that are trained again"),
-    ("bench step --without linear --quick", "--without: of the section cell, which is not asked for"),
-    ("bench records selection --criteria magnitude --quick", "--criteria: of the section step"),
-    ("bench selection --no-naive --steps 5 --quick", "--steps, --naive: of the section cell"),
+    ("diagnose b --bins 7", "--bins: only used with --train; add it"),
+    ("diagnose b --at 0.5 --device cpu", "--at, --device: only used with --train"),
+    ("bench step --without linear --quick", "--without: only used by the section cell, which is not asked for"),
+    ("bench records selection --criteria magnitude --quick", "--criteria: only used by the section step"),
+    ("bench selection --no-naive --steps 5 --quick", "--steps, --naive: only used by the section cell"),
     # the same board twice
     ("report b b", "b is given twice"),
     ("report b ./b", "b is given twice"),
