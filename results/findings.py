@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,8 +66,8 @@ BUDGETS = {
 }
 """Boards that differ in their budget alone, by task."""
 ALL_BUDGETS = tuple(board for boards in BUDGETS.values() for board in boards.values())
-FINE_TUNINGS = {"mrpc": "minilm-mrpc", "stsb": "minilm-stsb-15"}
-"""Boards of tasks that are pruned over all their epochs, by the name of their table."""
+FINE_TUNINGS = {"MRPC": "minilm-mrpc", "CoLA": "minilm-cola-15", "STS-B": "minilm-stsb-15"}
+"""Boards of tasks that are pruned over all their epochs, by the head of their column."""
 DATA_TO_TEXT = {"E2E": "gpt-e2e-100", "WebNLG 2017": "gpt-webnlg-100"}
 ENCODERS = {"SQuAD": "minilm-squad-600", "CoNLL-2003": "minilm-conll-600"}
 """Boards of several tasks under one protocol, one board a task, by the head of its column; the first has the rows that are shown."""
@@ -341,11 +341,15 @@ def leads(first: str, boards: tuple[str, ...]) -> dict[tuple[str, str], tuple[Fl
 
 def beside(first: str, columns: dict[str, str], family: tuple[str, ...]) -> str:
     """The rows of boards, by the head of their columns, and what `first` is better than each by."""
-    names = [name for name in opened(next(iter(columns.values()))).suite.criteria if name != first]
+    criteria = {board: opened(board).suite.criteria for board in columns.values()}
+    names = [name for name in dict.fromkeys(chain.from_iterable(criteria.values())) if name != first]
     rows = []
     for name in (DENSE, *names, first):
         row = [name]
         for board in columns.values():
+            if name in names and name not in criteria[board]:
+                row += ["", ""]
+                continue
             row.append(mean_of(list(one_place(board, name).values()), opened(board).suite.gate))
             if name in names:
                 gap, p = leads(first, family)[name, board]
@@ -369,9 +373,10 @@ def epochs(board: str) -> float:
     return passes_over_data(one_place(board, DENSE)[0])
 
 
-def fine_tuning(board: str) -> str:
-    """A task pruned over all its epochs, and what principled is better than each row by: one family over such boards."""
-    return beside("principled", {f"90 %, {epochs(board):.0f} epochs": board}, tuple(FINE_TUNINGS.values()))
+def fine_tunings() -> str:
+    """Tasks pruned over all their epochs, and what principled is better than each row by: one family over them."""
+    columns = {f"{task} ({epochs(board):.0f} epochs)": board for task, board in FINE_TUNINGS.items()}
+    return beside("principled", columns, tuple(FINE_TUNINGS.values()))
 
 
 def narrowing() -> str:
@@ -513,7 +518,7 @@ WHOLE: dict[str, Callable[[], str]] = {
     "fidelity": fidelity,
     "headline": headline,
     "movement": movement,
-    **{name: partial(fine_tuning, board) for name, board in FINE_TUNINGS.items()},
+    "fine-tunings": fine_tunings,
     "narrowing": narrowing,
     "one-shot": one_shot,
     "one-shot-cost": one_shot_cost,
