@@ -15,7 +15,7 @@ from benchmark.suite.spec import RunSpec, portable
 
 T = TypeVar("T", RunSpec, Record)
 
-SPREADS = {
+MEANS = {
     "sd": "mean ± standard deviation over the seeds (n - 1)",
     "interval": "mean [95 % t interval over the seeds]",
     "none": "mean over the seeds",
@@ -78,7 +78,7 @@ def describe(
     finished = len({record.id for record in records})
     specs, records = [specs[0] for specs in runs], _told_apart(records)
     facts = {
-        "Cells": f"{SPREADS[spread]}, {METRICS.get(metric, metric)} {_unit(records)}; missing and failed runs are "
+        "Cells": f"{MEANS[spread]}, {METRICS.get(metric, metric)} {_unit(records)}; missing and failed runs are "
         "shown as such",
         "Seeds": _seeds(runs),
         "Selection": _by_task(specs, _selection),

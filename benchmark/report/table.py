@@ -9,7 +9,7 @@ Nothing here trains or reads a file. Every cell keeps the ids of the records beh
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 from benchmark.board.record import Record
 from benchmark.errors import choices
@@ -25,7 +25,6 @@ from benchmark.report.statistics.intervals import LOGARITHMIC
 from benchmark.suite.spec import GATE, RunSpec
 
 Spread = Literal["sd", "interval", "none"]
-SPREADS = ("sd", "interval", "none")
 
 PAPER: dict[str, tuple[str, ...]] = {"rows": ("sparsity", "method"), "columns": ("task",)}
 """Blocks by sparsity, a row for each method, a column for each task: how pruning papers lay out their results."""
@@ -137,8 +136,8 @@ def build_table(
     if metric == "all" and "metric" not in (*row_fields, *column_fields):
         column_fields = (*column_fields, "metric")
     check_axes(row_fields, column_fields)
-    if spread not in SPREADS:
-        raise TableError(f"spread: found '{spread}'; {choices(spread, SPREADS)}")
+    if spread not in get_args(Spread):
+        raise TableError(f"spread: found '{spread}'; {choices(spread, get_args(Spread))}")
     plan, by_id = planned(records, specs)
     slots = slots_of(plan, by_id, metric, failures or {})
     axes = (*row_fields, *column_fields)
