@@ -76,9 +76,7 @@ def _checks(
     kind = kind or kind_of(text)
     places = {name: place for name, place in (("data", data), ("model", model)) if place is not None}
     if places and kind != "tasks":
-        raise PrunebenchError(
-            f"'{text}' is checked without data or model; {' and '.join(places)} {'are' if len(places) > 1 else 'is'} for tasks"
-        )
+        raise PrunebenchError(f"'{text}' is checked without data or model: only tasks take {' and '.join(places)}")
     for name, place in places.items():
         require_place(name, place)
         is_path = place.startswith((".", "/", "~")) or (name == "data" and place not in MODES)

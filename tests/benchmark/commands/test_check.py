@@ -58,7 +58,7 @@ def test_a_task_is_checked_on_data_of_its_own(tmp_path: Path) -> None:
     assert (kind, {one.name: one.words for one in told}["facts"]) == ("tasks", "24 train, 8 heldout, 8 reported")
     with pytest.raises(PrunebenchError, match="--data: no folder 'nowhere'; expected mini, hub or a folder"):
         verdicts("glue/rte", data="nowhere")
-    with pytest.raises(PrunebenchError, match="'magnitude' is checked without data or model; data are for tasks"):
+    with pytest.raises(PrunebenchError, match="'magnitude' is checked without data or model: only tasks take data"):
         verdicts("magnitude", data=data)
 
 

@@ -62,7 +62,7 @@ def test_a_task_of_a_file_that_is_not_run_is_noted(tmp_path: Path, monkeypatch: 
     wrong, lines = said(Board.open(tmp_path / "board"))
     assert not wrong
     assert lines[0].startswith(f"note  {task}: its metrics are not made again")
-    assert lines[1:] == ["2 of 2 cells have a record: 0 wrong, 1 notes"]
+    assert lines[1:] == ["2 of 2 cells have a record: 0 wrong, 1 note"]
 
 
 def put(*keys: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
