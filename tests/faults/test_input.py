@@ -327,6 +327,10 @@ def test_a_strangers_board_can_be_looked_at_without_running_its_files(
         "[name=x, power=3]",
         "[exact=false]",
         "[exact=true,power=0.50]",
+        *(
+            f"[{option}]"
+            for option in ("whole=1e-3", "whole=2.50", "whole=2.0", "rate=0.50", "rate=none", "many=04", "name=1.0")
+        ),
     ],
 )
 def test_options_read_from_the_source_are_spelled_as_by_the_plugin_itself(tmp_path: Path, text: str) -> None:
@@ -342,6 +346,9 @@ class Mine(Magnitude):
     """Mine."""
 
     power: float = 2.0
+    whole: float = 2
+    rate: float | None = None
+    many: 'int' = 3
     exact: bool = True
     name: str = "y"
 '''.replace("exact", "round")

@@ -11,7 +11,6 @@ from benchmark.errors import PrunebenchError
 from benchmark.plugins import classes
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.plugins.classes import KINDS
-from benchmark.plugins.files import only_look
 from benchmark.plugins.registry import builtin_names, configure, load, names, parse
 from benchmark.plugins.spelling import canonical
 from criteria.checks.surroundings import random_states, settings
@@ -178,42 +177,6 @@ def test_a_file_by_its_path(tmp_path: Path) -> None:
     assert configure("criteria", f"{path}[power=3]").power == 3.0
     assert canonical("criteria", f"{path}[power=2.0]") == str(path)
     assert configure("criteria", f"{path}:Heaviest").power == 2.0
-
-
-TYPED = PLUGIN.replace(
-    "    power: float = 2.0\n",
-    "    power: float = 2\n    rate: float | None = None\n    many: 'int' = 3\n    word: str = ''\n    on: bool = False\n",
-)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        "power=1e-3",
-        "power=2.50",
-        "power=2.0",
-        "rate=0.50",
-        "rate=none",
-        "many=04",
-        "word=1.0",
-        "on=1",
-        "rate=x",
-        "power=3,on=true",
-    ],
-)
-def test_a_file_that_is_only_looked_at_is_spelled_as_where_it_runs(tmp_path: Path, options: str) -> None:
-    path = tmp_path / "heaviest.py"
-    path.write_text(TYPED.format(cls="Heaviest"))
-    text = f"{path}[{options}]"
-    only_look(True)
-    try:
-        seen = canonical("criteria", text)
-    finally:
-        only_look(False)
-    if options == "rate=x":
-        assert seen == text  # what is wrong with it is told where it runs
-        return
-    assert seen == canonical("criteria", text)
 
 
 IMPORTS = {
