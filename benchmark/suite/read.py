@@ -195,11 +195,14 @@ def _check_methods(origin: _Origin, suite: Suite) -> None:
 
 
 def _check_inputs(origin: _Origin, suite: Suite) -> None:
-    """PrunebenchError where layer inputs are to come from pruned blocks, and no cell is calibrated so."""
-    if suite.calibration_inputs == "pruned" and all(cell.calibration_inputs == "dense" for cell in suite.cells()):
+    """PrunebenchError where layer inputs are to come from pruned blocks, for the board or a method, and no such cell can have it."""
+    asked = {"": suite.calibration_inputs} | {name: method.calibration_inputs for name, method in suite.methods.items()}
+    pruned = {name for cell in suite.cells() if cell.calibration_inputs == "pruned" for name in ("", cell.method)}
+    for name in (name for name, inputs in asked.items() if inputs == "pruned" and name not in pruned):
+        field, whose = (f"methods.{name}.calibration_inputs", "method") if name else ("calibration_inputs", "board")
         raise PrunebenchError(
-            f"{origin.field('calibration_inputs')}: found 'pruned', which no cell of this board can have: it is for criteria that are "
-            "calibrated on layer inputs, under one_shot, in a scope that settles each matrix by itself"
+            f"{origin.field(field)}: found 'pruned', which no cell of this {whose} can have: it is for criteria that are calibrated "
+            "on layer inputs, under one_shot, in a scope that settles each matrix by itself"
         )
 
 

@@ -65,6 +65,10 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
             "suite.yaml: calibration_inputs: found 'pruned', which no cell of this board can have",
         ),
         (
+            LEAST.replace("[random]", "[mine]") + "methods: {mine: {criterion: wanda, calibration_inputs: pruned}}",
+            "suite.yaml: methods.mine.calibration_inputs: found 'pruned', which no cell of this method can have",
+        ),
+        (
             LEAST + "labels: {squad: {txt: a}}",
             "suite.yaml: 'labels.squad.text' is missing\nsuite.yaml: unknown key 'labels.squad.txt'; did you mean",
         ),
