@@ -28,7 +28,7 @@ class Measured:
 def packed(state: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
     """Every tensor as a bit per entry (`NAME.mask`, uint8) and its non-zero values (`NAME.values`), flat.
 
-    A tensor that this would not make smaller is kept as it is. The weights can be had back exactly, but for -0.0, which becomes 0.0.
+    A tensor that this would not make smaller is kept as it is. Nothing is lost but the sign of -0.0.
     """
     import torch
 

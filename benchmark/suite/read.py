@@ -329,7 +329,7 @@ def _short(value: object) -> str:
 
 
 BELOW: Mapping[str, type[Strict]] = {"methods": Method, "labels": Label, "tuned": TunedCell}
-"""What stands below a name, or a place in a list, of these keys."""
+"""Keys whose values are checked by a class of their own, each under a name or in a list."""
 
 
 def _fields(parents: tuple[Any, ...]) -> Iterable[str]:

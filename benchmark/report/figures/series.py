@@ -36,7 +36,7 @@ NOT_PERCENT = frozenset(
 """Metrics that are no share of anything, though they are printed a hundredfold: papers give them without a unit."""
 
 WHOLE = 1000
-"""Letters of a name that is not cut, because another that is cut reads the same."""
+"""Most letters of a name that would look like another one if it were cut as short as usual."""
 SEEDS_ALONE = "hollow: seeds where no mean is given"
 UNRANKED = "*\N{NO-BREAK SPACE}grey: not ranked"
 
