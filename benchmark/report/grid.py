@@ -8,7 +8,7 @@ import numpy as np
 from benchmark.report import words
 from benchmark.report.cells import Cell
 from benchmark.report.fields import TableError
-from benchmark.report.layout import Line, method_name
+from benchmark.report.layout import Line
 from benchmark.report.marks import counts
 from benchmark.report.statistics.intervals import LOGARITHMIC, Floats, additive
 from benchmark.report.table import Table
@@ -47,7 +47,7 @@ def grid_of(table: Table) -> Grid:
     """
     if "task" not in table.column_fields:
         raise TableError(f"statistics need the task in the columns, found {', '.join(table.column_fields)}")
-    rows = [(method_name(line.labels), cells) for line, cells in zip(table.rows, table.cells, strict=True)
+    rows = [(line.method, cells) for line, cells in zip(table.rows, table.cells, strict=True)
             if not line.dense]  # fmt: skip
     methods = [(name, cells) for name, cells in rows if any(map(counts, cells))]
     columns = [j for j, line in enumerate(table.columns) if not line.average]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from benchmark.report.fields import METHOD, Slot, Value, key, label, ranks
+from benchmark.suite.labels import method_of
 
 Key = tuple[Value, ...]
 
@@ -27,6 +28,11 @@ class Line:
     """The tasks that an average is over."""
     mark: str = ""
     """Stands before the words, so that the row is easy to find."""
+
+    @property
+    def method(self) -> str:
+        """`criterion + regularizer`, where the labels are these."""
+        return method_of(*self.labels)
 
 
 @dataclass(frozen=True)
@@ -85,11 +91,6 @@ def header_spans(columns: Sequence[Line], level: int) -> list[tuple[str, int]]:
     """Spans of one header level; a span never crosses a border of the level above."""
     grouped = groupby(columns, key=lambda line: (line.average, line.labels[: level + 1]))
     return [(labels[level], len(list(group))) for (_, labels), group in grouped]
-
-
-def method_name(labels: Sequence[str]) -> str:
-    """`criterion + regularizer`, the null regularizer left out."""
-    return " + ".join(label for label in labels if label and label != "none")
 
 
 def _agreeing(slot: Slot, fields: tuple[str, ...], lines: set[Key]) -> list[Key]:

@@ -18,7 +18,7 @@ from benchmark.errors import choices
 from benchmark.plugins.labels import letters
 from benchmark.report.cells import Cell
 from benchmark.report.fields import RIVALS, TableError
-from benchmark.report.layout import Line, dense_on_rows, method_name
+from benchmark.report.layout import Line, dense_on_rows
 from benchmark.report.marks import TEXTS, better, notes, rivals
 from benchmark.report.names import listed
 from benchmark.report.statistics.intervals import Floats, additive
@@ -26,6 +26,7 @@ from benchmark.report.statistics.multiple import LEVEL, against_the_best, step_d
 from benchmark.report.statistics.paired import Difference, Outcomes, difference, same_items
 from benchmark.report.statistics.resampling import bootstrap
 from benchmark.report.table import Table, transposed
+from benchmark.suite.labels import method_of
 
 FEWEST = 20
 """Test items below which nothing is tested: a bootstrap of so few marks equal rows too often."""
@@ -154,7 +155,7 @@ def reference_row(table: Table, against: str) -> str:
 
 def _methods(lines: Sequence[Line], fields: Sequence[str]) -> list[str]:
     return [
-        method_name([text for name, text in zip(fields, line.labels, strict=True) if name in RIVALS]) for line in lines
+        method_of(*(text for name, text in zip(fields, line.labels, strict=True) if name in RIVALS)) for line in lines
     ]
 
 

@@ -21,7 +21,7 @@ from benchmark.report import words
 from benchmark.report.cells import Cell
 from benchmark.report.escape import for_html
 from benchmark.report.filenames import file_names
-from benchmark.report.layout import Line, method_name
+from benchmark.report.layout import Line
 from benchmark.report.page.lead import Column, columns_of, lead
 from benchmark.report.page.model import PageBoard
 from benchmark.report.page.write import HERE, page, policy
@@ -120,7 +120,7 @@ def _methods(boards: Sequence[SiteBoard]) -> dict[str, list[tuple[SiteBoard, int
     for one in boards:
         for i, line in enumerate(one.table.rows):
             if not line.dense:
-                found.setdefault(method_name(line.labels), []).append((one, i))
+                found.setdefault(line.method, []).append((one, i))
     return dict(sorted(found.items()))
 
 
@@ -202,7 +202,7 @@ def _number(line: Line) -> float:
 
 def _best(one: SiteBoard, j: int, cells: Mapping[int, Cell], method_files: Mapping[str, str]) -> tuple[str, str]:
     """The best methods of a column as links, and the best score; where no test was made, that is said."""
-    rows = {method_name(one.table.rows[i].labels): i for i in cells}
+    rows = {one.table.rows[i].method: i for i in cells}
     column = one.columns.get(j)
     if column is None:
         ranked = [name for name, i in rows.items() if cells[i].rank == 1]
@@ -233,16 +233,16 @@ def _method_page(places: Sequence[tuple[SiteBoard, int]], files: Mapping[str, st
     first, i = places[0]
     body = "".join(f"<tr>{''.join(cells)}</tr>\n" for _, cells in rows)
     head = _head("Task", "Sparsity", "Score", "Dense", "Against the best", "Seeds", "Model", "Board")
-    spelling = for_html(method_name(first.table.rows[i].labels))
+    spelling = for_html(first.table.rows[i].method)
     return _document(
-        first.table.called.method(method_name(first.table.rows[i].labels)),
+        first.table.called.method(first.table.rows[i].method),
         f"<p>Written <code>{spelling}</code> in suites, records and CSV files.</p>\n{_scrolling('Results', head, body)}",
         "../index.html",
     )
 
 
 def _where(one: SiteBoard, i: int, file: str) -> Iterable[tuple[tuple[str, str, float, str], list[str]]]:
-    table, name = one.table, method_name(one.table.rows[i].labels)
+    table, name = one.table, one.table.rows[i].method
     dense = next((k for k, line in enumerate(table.rows) if line.dense), None)
     models = ", ".join(table.word("model", model) for model in one.board.models)
     for j, line in enumerate(table.columns):

@@ -89,9 +89,9 @@ def spelled_as_recorded(
     return found
 
 
-def method_of(criterion: str, regularizer: str) -> str:
-    """`criterion + regularizer`, the null regularizer left out."""
-    return criterion if regularizer in ("", "none") else f"{criterion} + {regularizer}"
+def method_of(*parts: str) -> str:
+    """`criterion + regularizer`, the null regularizer and empty parts left out."""
+    return " + ".join(part for part in parts if part not in ("", "none"))
 
 
 def require_apart(rows: Sequence[tuple[str, str]], tasks: Sequence[str], labels: Mapping[str, Label]) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell
 from benchmark.report.figures.style import words
-from benchmark.report.layout import method_name
 from benchmark.report.names import Names, distinct
 from benchmark.report.statistics.intervals import Interval
 from benchmark.report.table import build_table
@@ -115,7 +114,7 @@ def board_of(
     cells: dict[str, dict[str, dict[float, Cell]]] = {str(line.key[0]): {} for line in table.columns}
     dense: dict[str, Cell] = {}
     for line, row in zip(table.rows, table.cells, strict=True):
-        name = method_name(line.labels)
+        name = line.method
         for column, cell in zip(table.columns, row, strict=True):
             task = str(column.key[0])
             if not cell.runs:
@@ -124,7 +123,7 @@ def board_of(
                 dense[task] = cell
             else:
                 cells[task].setdefault(name, {})[float(column.key[1])] = cell
-    methods = tuple(method_name(line.labels) for line in table.rows if not line.dense)
+    methods = tuple(line.method for line in table.rows if not line.dense)
     return Board(methods, cells, dense, {record.id: record for record in records}, names or Names())
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.report import words
-from benchmark.report.layout import method_name
 from benchmark.report.names import Names, listed
 from benchmark.report.statistics.multiple import LEVEL
 from benchmark.report.summary import Summary
@@ -117,7 +116,7 @@ def _best_first(table: Table, columns: Mapping[int, Column], names: Sequence[str
         )
         for name in names
     }
-    order = {method_name(line.labels): i for i, line in enumerate(table.rows)}
+    order = {line.method: i for i, line in enumerate(table.rows)}
     return sorted(names, key=lambda name: (places[name], order[name]))
 
 

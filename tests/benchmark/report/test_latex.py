@@ -1,8 +1,6 @@
 """LaTeX of one's own: labels, caption and key; how notes, spreads and the seeds of a cell are set."""
 
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from benchmark.report.sheet import sheets
 from benchmark.report.show import lettered
 from benchmark.report.table import PAPER, Table, build_table
 from tests.benchmark.report.factory import make_board, make_record, make_spec
+from tests.benchmark.report.pdflatex import compiled, needs_pdflatex
 
 BLOCKS: dict[str, Any] = {**PAPER, "blocks": 1}
 THREE = {"magnitude": 61.0, "taylor": 78.0, "principled": 79.4}
@@ -159,7 +158,7 @@ def test_every_arrangement_has_the_same_head_and_dashes(rows: tuple[str, ...]) -
         assert sum(line.startswith("Taylor") for line in lines) == (2 if blocks else 1)
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@needs_pdflatex
 def test_all_of_it_compiles_in_a_column(tmp_path: Path) -> None:
     """Labels with citations, stacked seeds, marks, phantoms, a caption of one's own."""
     found = cells({"magnitude": (53.0, 90.0, 52.0), "taylor": (70.0, 80.0, 90.0), "principled": (52.0, 52.0, 52.0)})
@@ -168,13 +167,8 @@ def test_all_of_it_compiles_in_a_column(tmp_path: Path) -> None:
         r"\documentclass[11pt,twocolumn]{article}\usepackage{booktabs}\newcommand{\citep}[1]{(Han et al., 2015)}"
         r"\setlength{\textwidth}{455pt}\setlength{\columnsep}{17pt}\begin{document}"
     )
-    (tmp_path / "a.tex").write_text(head + body + r"\end{document}", encoding="utf-8")
-    done = subprocess.run(
-        ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "a.tex"],
-        cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert not re.search(r"Overfull|too large|undefined", done.stdout)
+    log = compiled(tmp_path, head + body + r"\end{document}")
+    assert not re.search(r"Overfull|too large|undefined", log)
 
 
 @pytest.mark.parametrize("wording", ["Scores at 80 % sparsity", "Ours & theirs", "Table #1"])

@@ -1,8 +1,6 @@
 """The paper's layout: names, blocks, averages, what is never best, and that LaTeX sets it in an article's column and page."""
 
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from benchmark.suite.spec import spelled
 from benchmark.suite.suite import Suite
 from tests.benchmark.plugin_sources import PLUGIN
 from tests.benchmark.report.factory import make_board, make_record, make_spec
+from tests.benchmark.report.pdflatex import compiled, needs_pdflatex
 from tests.benchmark.suites import LEAST, read
 
 GLUE = tuple(f"glue/{name}" for name in ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"))
@@ -262,7 +261,7 @@ def test_tasks_have_the_names_of_the_field_and_stand_by_family(task: str, words:
     assert (Names().task(task), family(task)) == (words, kin)
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@needs_pdflatex
 @pytest.mark.parametrize(
     ("tasks", "width", "environment"),
     [
@@ -285,15 +284,5 @@ def test_latex_fits_an_articles_column_and_page(
         r"\setlength{\textwidth}{455pt}\setlength{\columnsep}{17pt}\setlength{\textheight}{690pt}"
         r"\setlength{\topmargin}{-40pt}\begin{document}"
     )
-    (tmp_path / "a.tex").write_text(head + body + r"\end{document}", encoding="utf-8")
-    done = subprocess.run(
-        ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "a.tex"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert not re.search(r"Overfull|too large|undefined", done.stdout)
+    log = compiled(tmp_path, head + body + r"\end{document}")
+    assert not re.search(r"Overfull|too large|undefined", log)

@@ -4,8 +4,6 @@ import csv
 import io
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from benchmark.report.fields import TableError
 from benchmark.report.render import FORMATS, render
 from benchmark.report.table import Table, build_table
 from tests.benchmark.report.factory import make_board, make_record, make_spec
+from tests.benchmark.report.pdflatex import compiled, needs_pdflatex
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -183,18 +182,8 @@ def test_escapes_hold_for_any_text(text: str) -> None:
     assert escape.for_latex(text).isascii() or re.search("[À-ž]", text)
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@needs_pdflatex
 def test_latex_compiles_even_with_hostile_names(hostile: Table, table: Table, tmp_path: Path) -> None:
     body = render(table, "latex") + render(hostile, "latex", trace=True)
     head = "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n\\listoftables\n"
-    (tmp_path / "a.tex").write_text(head + body + "\\end{document}\n", encoding="utf-8")
-    done = subprocess.run(
-        ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "a.tex"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
+    compiled(tmp_path, head + body + "\\end{document}\n")

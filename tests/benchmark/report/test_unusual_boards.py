@@ -1,8 +1,6 @@
 """Boards that are out of the ordinary, in names, numbers of columns, seeds and sparsities: nothing breaks, nothing overlaps."""
 
 import re
-import shutil
-import subprocess
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
@@ -24,6 +22,7 @@ from benchmark.report.sheet import sheets
 from benchmark.report.table import PAPER, TASKS, Table, build_table
 from benchmark.suite.spec import RunSpec
 from tests.benchmark.report.factory import make_board
+from tests.benchmark.report.pdflatex import compiled, needs_pdflatex
 
 Odd = tuple[list[RunSpec], list[Record], Names]
 GLUE = tuple(f"glue/{name}" for name in ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"))
@@ -131,7 +130,7 @@ def test_rows_can_be_told_apart(name: str) -> None:
             assert len(set(labels)) == len(labels)
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@needs_pdflatex
 def test_all_of_their_latex_compiles_and_fits(tmp_path: Path) -> None:
     """In a column, on a page, and where the table chooses."""
     parts = [
@@ -144,15 +143,10 @@ def test_all_of_their_latex_compiles_and_fits(tmp_path: Path) -> None:
                 said = f"{name}, {kind}, {width}".replace("_", " ")
                 parts.append(f"\\typeout{{CASE {said}}}" + render(table, "latex", width=width, label=f"{len(parts)}"))
         parts.append(r"\clearpage")
-    (tmp_path / "a.tex").write_text("\n".join([*parts, r"\end{document}"]), encoding="utf-8")
-    done = subprocess.run(
-        ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "a.tex"],
-        cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-2000:]
+    log = compiled(tmp_path, "\n".join([*parts, r"\end{document}"]), timeout=120)
     faults = [
         f"{said}: {fault.group()}"
-        for said in done.stdout.split("CASE ")[1:]
+        for said in log.split("CASE ")[1:]
         if (fault := re.search(r"Overfull \\hbox.*|.*too large.*|Missing character.*", said))
     ]
     assert faults == []
