@@ -5,29 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from benchmark.board.board import Board
 from benchmark.engine.cell import Settings
 from benchmark.engine.local import run_cells
 from benchmark.engine.progress import Silent
 from benchmark.plugins.registry import load
-from tests.benchmark.boards import finish, make_board
-
-TINY = {
-    "title": "tiny",
-    "tasks": ["glue/sst2"],
-    "criteria": ["magnitude", "random"],
-    "sparsities": [0.5],
-    "training": {"steps": 4, "batch_size": 4, "lr": 1e-3, "max_length": 32, "eval_examples": 20},
-}
-
-
-def write_suite(folder: Path, **changes: object) -> Path:
-    """A board folder with the tiny suite, changed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "suite.yaml").write_text(yaml.safe_dump(TINY | changes))
-    return folder
+from tests.benchmark.boards import finish, make_board, write_suite
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import benchmark
-from tests.benchmark.conftest import TINY
+from tests.benchmark.boards import TINY
 
 
 def test_importing_the_package_loads_nothing() -> None:

@@ -12,7 +12,7 @@ from benchmark.commands.new import new
 from benchmark.engine.cell import Settings
 from benchmark.errors import PrunebenchError
 from benchmark.report.render import render
-from tests.benchmark.conftest import write_suite
+from tests.benchmark.boards import write_suite
 
 CPU = Settings(device="cpu")
 
@@ -40,9 +40,9 @@ def test_a_file_of_ones_own_gets_its_row(board_copy: Path, tmp_path: Path, capsy
 
 def test_rows_that_are_there_are_only_marked(board_copy: Path) -> None:
     wider = widen(board_copy, ["magnitude", "magnitude"])
-    assert wider.board.suite.criteria == ["magnitude", "random"]
+    assert wider.board.suite.criteria == ["random", "magnitude"]
     labels = [line.mark + str(line.key[1]) for line in wider.table().rows]
-    assert labels == ["", f"{MARK}magnitude", "random"]
+    assert labels == ["", "random", f"{MARK}magnitude"]
 
 
 def test_records_that_cannot_be_read_are_named(board_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from benchmark.board.board import Board
 from benchmark.commands import doctor
 from tasks.formats import sources
-from tests.benchmark.conftest import write_suite
+from tests.benchmark.boards import write_suite
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -20,8 +20,7 @@ from benchmark.engine.progress import Silent
 from benchmark.errors import PrunebenchError
 from benchmark.pruning import semi_structured
 from benchmark.training.run import Options, open_task
-from tests.benchmark.boards import make_board
-from tests.benchmark.conftest import write_suite
+from tests.benchmark.boards import make_board, write_suite
 
 Weights = dict[str, Tensor]
 LAYER = "bert.encoder.layer.1.attention.self.query.weight"

@@ -11,7 +11,7 @@ import pytest
 from benchmark.board.board import Board
 from benchmark.commands.merge import merge
 from benchmark.errors import PrunebenchError
-from tests.benchmark.conftest import write_suite
+from tests.benchmark.boards import write_suite
 
 
 def edit(path: Path, **changes: object) -> None:

@@ -17,7 +17,7 @@ from benchmark.engine.local import run_cells
 from benchmark.engine.progress import Silent
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
-from tests.benchmark.conftest import TINY, write_suite
+from tests.benchmark.boards import TINY, write_suite
 
 
 @pytest.mark.parametrize("kind", PLURALS)

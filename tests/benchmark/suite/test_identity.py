@@ -19,7 +19,7 @@ from benchmark.plugins.broken import BrokenPluginError
 from benchmark.suite.identity import identified, identity, sources
 from benchmark.suite.spec import Plugins, RunSpec, portable_plugin
 from benchmark.suite.suite import Suite
-from tests.benchmark.conftest import TINY, write_suite
+from tests.benchmark.boards import TINY, write_suite
 from tests.benchmark.plugin_sources import PLUGIN
 
 MINE = PLUGIN.format(cls="Mine")

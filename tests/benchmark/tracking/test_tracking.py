@@ -12,7 +12,7 @@ from benchmark.engine.progress import Silent
 from benchmark.errors import PrunebenchError
 from benchmark.suite.spec import RunSpec
 from benchmark.tracking.watch import Tracking, opener_of, settings_of, tracked
-from tests.benchmark.conftest import write_suite
+from tests.benchmark.boards import write_suite
 
 EVENTS = "tensorboard.backend.event_processing.event_accumulator"
 SPEC = RunSpec(task="glue/sst2", criterion="magnitude", sparsity=0.5)
