@@ -81,8 +81,14 @@ class Place:
         from tasks.glue import VARIANTS
 
         folder = Path(self.data) / "glue"
-        found = (cell for cell in CELLS if (folder / VARIANTS[cell.task.partition("/")[2]].folder).is_dir())
-        return tuple(found)[: self.most]
+        places = {cell: folder / VARIANTS[cell.task.partition("/")[2]].folder for cell in CELLS}
+        found = tuple(cell for cell, place in places.items() if place.is_dir())
+        if not found:
+            expected = " or ".join(str(place) for place in dict.fromkeys(places.values()))
+            raise PrunebenchError(
+                f"--data {self.data}: no task to time is there; expected mini, or a folder with {expected}"
+            )
+        return found[: self.most]
 
     def spec(self, cell: Cell) -> RunSpec:
         """The cell's spec under the controlled protocol."""
@@ -155,7 +161,7 @@ def alone(device: torch.device, rounds: int, tell: Tell, place: Place) -> Sectio
             for name in names if turn % 2 == 0 else names[::-1]:
                 tell(f"cell: {_name(cell)}, without {name}, {turn + 1} of {rounds}")
                 without = [] if name == NOTHING else [name]
-                found = child.call("cells", specs=[spec], device=device.type, without=without)
+                found = child.call("cell", spec=spec, device=device.type, without=without)
                 times.setdefault((_name(cell), name), []).append(found)
     return tabulate(times, place.steps, rounds)
 

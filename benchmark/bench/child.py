@@ -20,27 +20,16 @@ Found = dict[str, float]
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def call(kind: str, threads: int | None = None, **arguments: Any) -> Found:
-    """Run a child process and return its answer."""
-    return collect(start(kind, threads, **arguments))
-
-
-def start(kind: str, threads: int | None = None, **arguments: Any) -> "subprocess.Popen[str]":
-    """Start a child process, with `threads` CPU threads or as many as this one."""
-    limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+def call(kind: str, **arguments: Any) -> Found:
+    """The answer of a child process; PrunebenchError with the end of its output if it failed."""
     command = [sys.executable, "-P", "-m", "benchmark.bench.child", kind, json.dumps(arguments)]
     # An empty part would be the current folder.
     places = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    environment = {**os.environ, **limits, "PYTHONPATH": os.pathsep.join(places)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-
-
-def collect(child: "subprocess.Popen[str]") -> Found:
-    """A child's answer; PrunebenchError with the end of its output if it failed."""
-    output, errors = child.communicate()
-    if child.returncode:
-        raise PrunebenchError(f"a measuring process failed ({child.returncode}): {errors.strip()[-500:]}")
-    found: Found = json.loads(output.splitlines()[-1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise PrunebenchError(f"a measuring process failed ({done.returncode}): {done.stderr.strip()[-500:]}")
+    found: Found = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -62,8 +51,8 @@ def peak(device: str, criterion: str, shape: dict[str, Any], steps: int) -> Foun
     return {"bytes": peak_bytes(place), "weights": step.pruner.weights.vector.numel()}
 
 
-def cells(specs: list[dict[str, Any]], device: str, without: Sequence[str] = ()) -> Found:
-    """Seconds of cells, one after the other, `without` some CPU speed-ups: wall clock, and processor time of the main thread."""
+def cell(spec: dict[str, Any], device: str, without: Sequence[str] = ()) -> Found:
+    """Seconds of a cell `without` some CPU speed-ups: wall clock, and processor time of the main thread."""
     from benchmark.bench.cell import ready
     from benchmark.suite.spec import RunSpec
     from benchmark.training import cpu
@@ -72,14 +61,13 @@ def cells(specs: list[dict[str, Any]], device: str, without: Sequence[str] = ())
     ready()
     for name in without:
         del cpu.WAYS[name]
-    seconds, busy = 0.0, time.thread_time()
-    for spec in specs:
-        seconds += run(RunSpec.model_validate(spec), Options(device=device)).record.cost.total_seconds
-    return {"seconds": seconds, "busy": time.thread_time() - busy}
+    busy = time.thread_time()
+    cost = run(RunSpec.model_validate(spec), Options(device=device)).record.cost
+    return {"seconds": cost.total_seconds, "busy": time.thread_time() - busy}
 
 
 def naive(spec: dict[str, Any], device: str, precision: str = "ours") -> Found:
-    """Seconds and score of a naive cell, in a process that the harness has not configured but for `precision` (or `published`)."""
+    """Seconds and score of a naive cell, at the harness's precision (`ours`) or in fp32 (`published`)."""
     import torch
 
     from benchmark.bench.cell import opened, ready
@@ -97,7 +85,7 @@ def naive(spec: dict[str, Any], device: str, precision: str = "ours") -> Found:
     return {"score": found.score, "seconds": found.seconds, "evaluations": found.evaluations, **found.parts}
 
 
-KINDS: dict[str, Callable[..., Found]] = {"memory": peak, "cells": cells, "naive": naive}
+KINDS: dict[str, Callable[..., Found]] = {"memory": peak, "cell": cell, "naive": naive}
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from benchmark.bench.synthetic import changed, write_board
 from benchmark.bench.timing import Tell, quiet
 from benchmark.board.index import index_file
 from benchmark.errors import PrunebenchError
+from benchmark.machine.caches import temporary_boards
 
 COMMAND = "from benchmark.cli import main; main()"
 LOAD = """
@@ -36,8 +36,8 @@ FULL = 100_000
 
 def measure(quick: bool, tell: Tell) -> Section:
     """The section for `prunebench bench`, in a temporary folder that goes with it (2 GB)."""
-    with tempfile.TemporaryDirectory() as folder:
-        return measure_records(QUICK if quick else FULL, Path(folder) / "board", 1, tell, quick)
+    with temporary_boards() as folder:
+        return measure_records(QUICK if quick else FULL, folder / "board", 1, tell, quick)
 
 
 def measure_records(count: int, folder: Path, repetitions: int = 3, tell: Tell = quiet, quick: bool = False) -> Section:

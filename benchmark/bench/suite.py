@@ -59,9 +59,11 @@ def measure(job: Job, names: Sequence[str], folder: Path, show: Callable[[Sectio
     environment.prepare_device(job.device)
     machine = environment.describe(job.device) | {"cores": str(os.cpu_count())}
     device = machine["device"] if job.device.type == "cuda" else f"{machine['device']}, {machine['threads']} threads"
-    table = folder / f"{'quick-' if job.quick else ''}{slug(device)}.md"  # nothing measured gives way to a trial
+    table = (
+        folder / f"{'quick-' if job.quick else ''}{slug(device)}.md"
+    )  # a quick run never overwrites measured figures
     for name in wanted:
-        load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "?"
+        load = f"{os.getloadavg()[0]:.1f}"
         started = time.perf_counter()
         for section in SECTIONS[name](job):
             seconds = time.perf_counter() - started

@@ -9,7 +9,6 @@ import math
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from benchmark.bench.timing import Tell
 from benchmark.board.board import Board
 from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError
+from benchmark.machine.caches import temporary_boards
 from benchmark.machine.lock import locked
 
 SUITE: dict[str, Any] = {
@@ -47,12 +47,12 @@ POLICIES: tuple[Policy, ...] = ("runners", "spread", "driver")
 
 def measure(quick: bool, tell: Tell) -> list[Section]:
     """Two sections: the simulation compared with measured runs, and simulated rates for many workers."""
-    with tempfile.TemporaryDirectory() as name:
+    with temporary_boards() as folder:
         suite = SUITE | (QUICK if quick else {})
-        alone = _run(Path(name) / "one", suite, 1, tell)
-        pair = alone if quick else _run(Path(name) / "two", suite, 2, tell)
-        start = _timed(Path(name) / "one", 1)
-        operation = folder_cost(Path(name) / "one")
+        alone = _run(folder / "one", suite, 1, tell)
+        pair = alone if quick else _run(folder / "two", suite, 2, tell)
+        start = _timed(folder / "one", 1)
+        operation = folder_cost(folder / "one")
     raw = {
         f"seconds of cells, {n} workers": [cell.seconds for cell in cells] for n, (cells, _) in ((1, alone), (2, pair))
     }

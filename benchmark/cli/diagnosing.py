@@ -59,6 +59,10 @@ def diagnose(
     if not train and (unused := typed(context, ("at", "bins", "singles", "batches", "device"))):
         raise PrunebenchError(f"{', '.join(unused)}: only used with --train; add it, or leave this out")
     record = _record(board) if board.suffix == ".json" and board.is_file() else None
+    if record and typed(context, ("only",)):
+        raise PrunebenchError(
+            "--only: chooses among a board's cells, and one record is named; leave it out, or name the board"
+        )
     opened = open_board(record.parents[1] if record else board, changes, data, model, runs=train)
     cells = [opened.find(record.stem)] if record else opened.cells(only)
     tell_unreadable(opened)

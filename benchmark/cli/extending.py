@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from benchmark.cli import completing
-from benchmark.cli.app import Changes, Data, Kind, Model, app, board_folder, echo, open_board
+from benchmark.cli.app import Changes, Data, Kind, Model, app, board_folder, echo, open_board, typed
 from benchmark.errors import PrunebenchError
 
 
@@ -53,6 +53,7 @@ def check(
 
 @app.command()
 def new(
+    context: typer.Context,
     kind: Annotated[
         Literal["criterion", "regularizer", "schedule", "task", "board"], typer.Argument(help="What to write.")
     ],
@@ -68,6 +69,8 @@ def new(
     """Write a plugin (one file that already works), a package around it, or a board; nothing is overwritten."""
     from benchmark.commands.new import new as write_new
 
+    if package is not None and typed(context, ("folder",)):
+        raise PrunebenchError("--folder: --package says already where its files go; leave one of them out")
     written = write_new(kind, name, folder, package, llm)
     echo(
         "\n".join(

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, app, board_folder, echo, open_board
+from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, app, board_folder, echo, open_board, typed
+from benchmark.errors import PrunebenchError
 
 
 @app.command()
@@ -59,6 +60,7 @@ def export(
 
 @app.command()
 def verify(
+    context: typer.Context,
     board: BoardArgument,
     cell: Annotated[
         str | None,
@@ -79,6 +81,8 @@ def verify(
     from benchmark.commands.rerun import Rerun
     from benchmark.commands.verify import of_exported, verify_board
 
+    if not rerun and (unused := typed(context, ("device", "trust_remote_code"))):
+        raise PrunebenchError(f"{', '.join(unused)}: only used with --rerun; add it, or leave this out")
     opened = open_board(board, changes, data, model, runs=rerun)
     again = Rerun(opened, device, trust_remote_code) if rerun else None
     chosen = [opened.find(cell)] if cell is not None else None

@@ -125,11 +125,10 @@ def compare(
     from benchmark.commands.compare import widen
     from benchmark.engine.cell import Settings
     from benchmark.plugins.files import only_look
-    from benchmark.suite.read import parse_changes
 
     compiles = when_to_compile(compile, compile_auto)
     only_look(False)
-    wider = widen(board, add, parse_changes(changes or []), data=data, model=model)
+    wider = widen(board, add, parsed(changes), data=data, model=model)
     settings = Settings(device, retry_failed=retry_failed, checkpoint_minutes=checkpoint_minutes, compile=compiles)
     sys.exit(compare_rows(wider, only, settings, track, _engine(engine, jobs, address, gpus, slurm), format))
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, Only, app, echo, open_board
+from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, Only, app, echo, open_board, parsed
 
 
 @app.command()
@@ -37,7 +37,6 @@ def tune(
     trust_remote_code: Annotated[bool, typer.Option(help="Let a hub model run its own code.")] = False,
 ) -> None:
     """Give every row of BOARD the same number of trials on held-out training data, and write the board of the tuned rows."""
-    from benchmark.suite.read import parse_changes
     from benchmark.tune.space import parse_rates
     from benchmark.tune.tune import Search, tune
     from benchmark.tune.write import outcome, require_free, write_tuned
@@ -52,5 +51,5 @@ def tune(
         tune(opened, search, only, say=echo)
     found = outcome(opened, trials, search.seed_for(opened))
     echo("\n".join([*found.lines, *(f"not tuned: {line}" for line in found.lacking)]))
-    path = write_tuned(opened, found, folder, parse_changes(changes or []), data=data, model=model)
+    path = write_tuned(opened, found, folder, parsed(changes), data=data, model=model)
     echo(f"wrote {path}: run it like any board, prunebench run {shlex.quote(str(folder))}")

@@ -8,9 +8,8 @@ from pathlib import Path
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import classes, registry
 from benchmark.plugins.broken import origin, own_traceback
-from benchmark.plugins.files import file_called
-from benchmark.suite.read import require_place
-from benchmark.suite.spec import MODES
+from benchmark.plugins.files import file_called, is_file
+from benchmark.suite.read import PLACES, names_path, require_place
 
 CONTRACTS = {
     "criteria": ("criteria.checks.criterion", "check_criterion"),
@@ -61,7 +60,7 @@ def verdicts(
 
 
 def _fault(error: BaseException) -> str:
-    """What an error is known by when it is met again: an assertion's message, for any other where the plugin raised it."""
+    """A key that is equal for one fault met twice: an assertion's message, else the place in the plugin that raised it."""
     return (isinstance(error, AssertionError) and str(error)) or origin(error)
 
 
@@ -79,11 +78,8 @@ def _checks(
         raise PrunebenchError(f"'{text}' is checked without data or model: only tasks take {' and '.join(places)}")
     for name, place in places.items():
         require_place(name, place)
-        is_path = place.startswith((".", "/", "~")) or (name == "data" and place not in MODES)
-        if is_path and not Path(place).expanduser().exists():
-            raise PrunebenchError(
-                f"--{name}: no folder {place!r}; expected mini, {'hub' if name == 'data' else 'a hub id'} or a folder"
-            )
+        if names_path(name, place) and not Path(place).expanduser().exists():
+            raise PrunebenchError(f"--{name}: no folder {place!r}; expected {PLACES[name]}")
     checks_of: Callable[..., dict[str, Callable[[], str]]] = import_module(CONTRACTS[kind][0]).checks_of
     return kind, checks_of(registry.configure(kind, text), **places)
 
@@ -91,7 +87,7 @@ def _checks(
 def kind_of(text: str) -> str:
     """The kind of the plugin of this name or in this file; PrunebenchError if there is none or several."""
     name, _ = registry.parse(text)
-    if name.partition(":")[0].endswith(".py"):
+    if is_file(name):
         return classes.kind_in_file(name)
     kinds = [kind for kind in classes.KINDS if name.partition("/")[0] in registry.names(kind)]
     if len(kinds) == 1:

@@ -19,11 +19,13 @@ from benchmark.engine.cell import Settings
 from benchmark.engine.progress import failures, reporter, say, say_table
 from benchmark.engine.sources import missing, open_sources
 from benchmark.errors import PrunebenchError
+from benchmark.plugins.files import file_of
 from benchmark.plugins.spelling import canonical, spaced
 from benchmark.report.layout import Line
 from benchmark.report.render import render
 from benchmark.report.table import Table
-from benchmark.suite.labels import method_of
+from benchmark.suite.labels import method_of, rows_named
+from benchmark.suite.read import located
 from benchmark.suite.spec import RunSpec, portable_plugin
 from benchmark.suite.suite import no_cell
 from benchmark.tracking.watch import tracked
@@ -58,7 +60,7 @@ class Wider:
         wanted = {(spec.task, spec.sparsity) for spec in self.cells(only)}
         wanted |= {(task, 0.0) for task, _ in wanted}
         keep = frozenset(spec.id for spec in self.board.suite.cells() if (spec.task, spec.sparsity) in wanted)
-        return marked(comparison(self.board, View(layout="tasks" if data else "paper"), keep), self.added)
+        return marked(comparison([self.board], View(layout="tasks" if data else "paper"), keep), self.added)
 
 
 def widen(
@@ -76,7 +78,7 @@ def widen(
         raise PrunebenchError("nothing to compare: name a criterion with --add NAME or --add path/to/my_criterion.py")
     add = [spaced(text) for text in add]
     _one_file_each(add, folder)
-    names = list(dict.fromkeys(_canonical(text) for text in add))
+    names = list(dict.fromkeys(_canonical(located(text, folder)) for text in add))
     board = Board.open(folder, changes, data=data, model=model)
     new = [name for name in names if name not in board.suite.criteria]
     if board.suite.tuned and new:
@@ -90,8 +92,7 @@ def widen(
             f"{', '.join(names)} needs held-out scores, and this board keeps no data aside: its other rows would have to be "
             "trained again (set heldout in suite.yaml for that)"
         )
-    rows = [row for name in names for row in _rows(name, wide.suite.regularizers)]
-    return Wider(wide, tuple(rows), tuple(new))
+    return Wider(wide, tuple(rows_named(names, wide.suite.regularizers)), tuple(new))
 
 
 def compare(
@@ -157,9 +158,9 @@ def _quoted(name: str) -> str:
 def _one_file_each(add: Sequence[str], folder: Path) -> None:
     """PrunebenchError where a file named from here has a namesake beside the suite, which would be taken for it."""
     for part in (part for text in add for part in text.split(" + ")):
-        location = part.partition("[")[0].partition(":")[0].strip()
+        location = file_of(part)
         here, there = Path(location), folder / location
-        if location.endswith(".py") and here.is_file() and there.is_file() and not here.samefile(there):
+        if location and here.is_file() and there.is_file() and not here.samefile(there):
             raise PrunebenchError(
                 f"--add {location}: there is another one beside the suite, {there}; give the whole path"
             )
@@ -169,9 +170,3 @@ def _canonical(text: str) -> str:
     criterion, plus, regularizer = text.partition(" + ")
     row = canonical("criteria", criterion)
     return f"{row} + {canonical('regularizers', regularizer)}" if plus else row
-
-
-def _rows(name: str, regularizers: Sequence[str]) -> list[Row]:
-    """What `name` adds: crossed with the suite's regularizers where it names none."""
-    criterion, plus, regularizer = name.partition(" + ")
-    return [(criterion, each) for each in ([regularizer] if plus else regularizers)]

@@ -151,7 +151,7 @@ def hub(seconds: float = SECONDS) -> Finding:
     try:
         port = parts.port or (80 if parts.scheme == "http" else 443)
         socket.create_connection((parts.hostname or address, port), timeout=seconds).close()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         return Finding("hub", "missing", f"{address}: {error}{cached}", "use folders instead: --data DIR --model DIR")
     return Finding("hub", "ok", f"{address} answers{cached}")
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.board.board import SUITE, Board
+from benchmark.board.board import SUITE, Board, Source
 from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import (
     Record,
@@ -53,6 +53,7 @@ def merge(board: Board, others: list[Path]) -> Merged:
     merged, incoming = Merged(), dict[str, tuple[Path, Record]]()
     known = {spec.id: spec for spec in board.suite.cells()}
     conflicts: list[str] = []
+    sources: dict[str, Source] = {}
     for folder in [_records_folder(board, other) for other in others]:
         records, problems = load_records(folder)
         merged.problems += [str(problem) for problem in problems]
@@ -67,7 +68,7 @@ def merge(board: Board, others: list[Path]) -> Merged:
                 continue
             standing = _standing(board, record.id) or (incoming[record.id][1] if record.id in incoming else None)
             if standing is None:
-                conflicts += _other_source(board, record, [taken for _, taken in incoming.values()])
+                conflicts += _other_source(board, record, sources)
                 incoming[record.id] = folder, record
             elif _result(standing) == _result(record):
                 merged.standing.append(record.id)
@@ -139,12 +140,13 @@ def _result(record: Record) -> str:
     return json.dumps([record.metrics, record.outcomes_sha256, record.sparsity.zeros, sources], sort_keys=True)
 
 
-def _other_source(board: Board, record: Record, taken: list[Record]) -> list[str]:
-    """A complaint if the record's data or model is not that of the board's records of the task."""
-    standing = board.sources(record.spec)
-    pairs = [(standing.data, standing.model)] if standing.data else []
-    pairs += [(r.data_fingerprint, r.model_fingerprint) for r in taken if r.spec.task == record.spec.task]
-    if all(pair == (record.data_fingerprint, record.model_fingerprint) for pair in pairs):
+def _other_source(board: Board, record: Record, sources: dict[str, Source]) -> list[str]:
+    """A complaint if the record's data or model is not that of its task's others; `sources` holds what those of each task have."""
+    own, task = Source(record.data_fingerprint, record.model_fingerprint), record.spec.task
+    if task not in sources:
+        standing = board.sources(record.spec)
+        sources[task] = standing if standing.data else own
+    if sources[task] == own:
         return []
     return [
         f"{record.spec.cell} ({record.id}): made from other data or another model than the rest of {record.spec.task}"

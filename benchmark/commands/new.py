@@ -48,7 +48,7 @@ def new(kind: str, name: str, folder: Path, package: Path | None = None, llm: bo
         return _new_package(kind, name, package)
     path = folder / f"{name}.py"
     _write({path: _plugin(kind, name, called=path.name)})
-    return Written((path,), (f"prunebench check {path}", *_tries(kind, str(path))))
+    return Written((path,), (f"prunebench check {shlex.quote(str(path))}", *_tries(kind, str(path))))
 
 
 def check_name(kind: str, name: str) -> None:
@@ -120,7 +120,7 @@ def _new_board(name: str, folder: Path, package: Path | None, template: str) -> 
         raise PrunebenchError(f"'{name}' cannot be the name of a board: expected letters, digits, _, . and -")
     path = folder / name / "suite.yaml"
     _write({path: Template(_template(template)).substitute(name=name)})
-    return Written((path,), (f"prunebench run {path.parent}",))
+    return Written((path,), (f"prunebench run {shlex.quote(str(path.parent))}",))
 
 
 def _tries(kind: str, name: str) -> tuple[str, ...]:
@@ -129,11 +129,11 @@ def _tries(kind: str, name: str) -> tuple[str, ...]:
     board = "results/mini" if at_hand else "try"
     first = () if at_hand else ("prunebench new board try",)
     if kind == "task":
-        return (*first, f"prunebench run {board} --set 'tasks=[{name}]'")
+        return (*first, f"prunebench run {board} --set {shlex.quote(f'tasks=[{name}]')}")
     if kind == "schedule":
-        return (*first, f"prunebench run {board} --set 'schedule={name}'")
-    row = name if kind == "criterion" else f"'magnitude + {name}'"
-    return (*first, f"prunebench run {board}", f"prunebench compare {board} --add {row}")
+        return (*first, f"prunebench run {board} --set {shlex.quote(f'schedule={name}')}")
+    row = name if kind == "criterion" else f"magnitude + {name}"
+    return (*first, f"prunebench run {board}", f"prunebench compare {board} --add {shlex.quote(row)}")
 
 
 def _template(name: str) -> str:

@@ -8,6 +8,7 @@ from torch import Tensor
 from benchmark.board.board import Board
 from benchmark.board.record import Record
 from benchmark.commands.verify import Finding
+from benchmark.commands.verify_spec import named
 from benchmark.machine.environment import pick_device
 from benchmark.suite.spec import RunSpec
 from benchmark.training.make_record import RESUMED
@@ -38,7 +39,7 @@ class Rerun:
 
     def __call__(self, spec: RunSpec, record: Record) -> Finding:
         """Equal, inside the spread of its row where machine or versions changed, or off."""
-        about = f"{spec.cell} ({spec.id})"
+        about = named(spec)
         try:
             result = run(spec, self._options())
         except KeyboardInterrupt:
@@ -64,7 +65,7 @@ class Rerun:
 
 
 def _fact(record: Record, name: str) -> object:
-    """A fact of `FACTS`; that a run was resumed by other code is none that another run repeats."""
+    """The record's field `name`; of its notes, those on resuming are left out, because another run does not repeat them."""
     found: object = getattr(record, name)
     return [note for note in record.notes if not note.startswith(RESUMED)] if name == "notes" else found
 

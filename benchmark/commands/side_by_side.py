@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from benchmark.board.board import Board
@@ -68,30 +69,23 @@ def side_by_side(boards: Sequence[Board]) -> Side:
     Each board's folder is listed once, because listing many records takes a second.
     """
     indexes = [board.index() for board in boards]
-    if len(boards) == 1:
-        board, index = boards[0], indexes[0]
-        found = with_floors(board, index.summaries(board.suite.cells()))
-        return Side(
-            board.suite.title,
-            found,
-            board.suite.cells(),
-            board.failures(index.failures),
-            names_of(board.suite),
-            board.suite.gate,
-            other_settings=_other_settings(boards, indexes, found),
-        )
-    _comparable(boards)
+    found = [
+        with_floors(board, index.summaries(board.suite.cells())) for board, index in zip(boards, indexes, strict=True)
+    ]
+    if len(boards) > 1:
+        _comparable(boards, found)
     specs = {spec.id: spec for board in boards for spec in board.suite.cells()}
     records: dict[str, Record] = {}
+    for record in chain.from_iterable(found):
+        _same_run(records.setdefault(record.id, record), record)
     failures: dict[str, str] = {}
     for board, index in zip(boards, indexes, strict=True):
-        for record in with_floors(board, index.summaries(board.suite.cells())):
-            _same_run(records.setdefault(record.id, record), record)
         failures |= board.failures(index.failures)
     named = [names_of(board.suite) for board in boards]
     labels = {key: text for names in reversed(named) for key, text in names.labels.items()}
     plugins = {key: text for names in reversed(named) for key, text in names.plugins.items()}
-    titles = dict.fromkeys(board.suite.title or board.folder.name for board in boards)
+    untitled = len(boards) > 1
+    titles = dict.fromkeys(board.suite.title or (board.folder.resolve().name if untitled else "") for board in boards)
     gates = sorted({board.suite.gate for board in boards})
     return Side(
         "; ".join(titles),
@@ -109,7 +103,7 @@ def _other_settings(boards: Sequence[Board], indexes: Sequence[Index], records: 
     known = {record.id for record in records}
     found: dict[str, int] = {}
     for board, index in zip(boards, indexes, strict=True):
-        missing = {_place(spec): spec for spec in board.suite.cells() if spec.id not in known}
+        missing = {_place(spec.recorded()): spec for spec in board.suite.cells() if spec.id not in known}
         for id_ in sorted(index.ids - known) if missing else ():
             with suppress(RecordError):
                 spec = load_record(record_path(board.records_folder, id_)).spec
@@ -146,12 +140,13 @@ def several_models(boards: Sequence[Board]) -> bool:
     return len(boards) > 1 and len({portable(spec.model) for board in boards for spec in board.suite.cells()}) > 1
 
 
-def _comparable(boards: Sequence[Board]) -> None:
+def _comparable(boards: Sequence[Board], records: Sequence[Sequence[Record]]) -> None:
+    """PrunebenchError says which settings, methods or data of the boards, whose records these are, differ."""
     first: dict[tuple[str, bool, str], tuple[Board, object]] = {}
     rows: dict[str, tuple[Board, object]] = {}
     data: dict[str, tuple[Board, str]] = {}
     wrong: dict[str, None] = {}
-    for board in boards:
+    for board, own in zip(boards, records, strict=True):
         for spec in board.suite.cells():
             for key, ours in _protocol(spec).items():
                 other, theirs = first.setdefault((spec.task, spec.is_dense, key), (board, ours))
@@ -161,7 +156,7 @@ def _comparable(boards: Sequence[Board]) -> None:
             other, theirs = rows.setdefault(name, (board, method))
             if other is not board and method != theirs:
                 wrong[_said("methods", name, (other, theirs), (board, method))] = None
-        for record in board.summaries()[0]:
+        for record in own:
             other, fingerprint = data.setdefault(record.spec.task, (board, record.data_fingerprint))
             if fingerprint != record.data_fingerprint and other is not board:
                 pair = (other, fingerprint[:8]), (board, record.data_fingerprint[:8])
@@ -178,11 +173,9 @@ def _protocol(spec: RunSpec) -> dict[str, object]:
     the row is calibrated on them."""
     recorded = spec.recorded()
     settings: dict[str, object] = {
-        name: getattr(recorded, name)
-        for name in PROTOCOL
-        if spec.row == spec.criterion or name not in ("scope", "schedule")
+        name: getattr(recorded, name) for name in PROTOCOL if not (spec.method and name in ("scope", "schedule"))
     }
-    if spec.row == spec.criterion and inputs_of("pruned", spec.criterion, spec.schedule, spec.scope) == "pruned":
+    if not spec.method and inputs_of("pruned", spec.criterion, spec.schedule, spec.scope) == "pruned":
         settings["calibration_inputs"] = spec.calibration_inputs
     for name in Training.model_fields:
         if not (name == "lr" and spec.tuned.trials):

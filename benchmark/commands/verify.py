@@ -27,7 +27,7 @@ from benchmark.board.record import (
     record_path,
 )
 from benchmark.board.weights import read_weights, weight_problems, weights_path
-from benchmark.commands.verify_others import Others, named
+from benchmark.commands.verify_others import Others
 from benchmark.commands.verify_outcomes import (
     Found,
     corpus_metrics,
@@ -36,7 +36,7 @@ from benchmark.commands.verify_outcomes import (
     outcome_problems,
     rounding_noise,
 )
-from benchmark.commands.verify_spec import spec_problems, unread
+from benchmark.commands.verify_spec import named, spec_problems, unread
 from benchmark.engine.sources import refuse_other_sources
 from benchmark.errors import PrunebenchError
 from benchmark.machine.safe_read import MAX_RECORD, read_regular_file

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import isclose
 
 from benchmark.board.record import Record
-from benchmark.commands.verify_spec import unread
+from benchmark.commands.verify_spec import named, unread
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
 from benchmark.pruning.masks import parse_scope
@@ -130,8 +130,3 @@ def _trains_otherwise(spec: RunSpec) -> bool:
     except PrunebenchError:
         return True
     return criterion.overrides("gate") or not criterion.exact
-
-
-def named(spec: RunSpec) -> str:
-    """A cell's name and id, as findings give them."""
-    return f"{spec.cell} ({spec.id})"

@@ -98,9 +98,8 @@ def unreadable(boards: Sequence[Board]) -> str:
     return f"{said} as missing: {', '.join(names[:NAMED])}{more} (`prunebench status` says why)"
 
 
-def comparison(board: Board | Sequence[Board], view: View, keep: frozenset[str] | None = None) -> Table:
+def comparison(boards: Sequence[Board], view: View, keep: frozenset[str] | None = None) -> Table:
     """The comparison table of one board or several, with every planned cell (of those in `keep`), missing ones too."""
-    boards = [board] if isinstance(board, Board) else list(board)
     side = side_by_side(boards)
     records = [record for record in side.records if keep is None or record.id in keep]
     table = build_table(
@@ -204,7 +203,7 @@ def efficiency_text(board: Board, format: str, measure: bool = False, **options:
 
 
 def _of_finished(table: Table, board: Board, records: Sequence[Record]) -> Table:
-    """`table`, which has rows of finished runs alone, with a line that there are none where it is empty for that."""
+    """Adds the line "Runs: 0 of N finished" to a table that is empty because no run has finished."""
     if records:
         return table
     return replace(table, facts={"Runs": f"0 of {len(board.suite.cells())} finished", **table.facts})
@@ -271,7 +270,7 @@ def page_board(board: Board, records_at: str = "") -> "PageBoard":
 
     records, problems = board.records()
     found = PageBoard(
-        title=board.suite.title or board.folder.name,
+        title=board.suite.title or board.folder.resolve().name,
         records=with_floors(board, records),
         specs=board.suite.cells(),
         failures=board.failures(),

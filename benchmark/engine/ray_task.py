@@ -89,7 +89,11 @@ def perform(cell: CellTask, mailbox: Any, teachers: Mapping[str, bytes]) -> Answ
     put_teachers(board, teachers)  # this node's user may have another cache folder than the driver's
     with interrupt.catching():
         attempt(CellRunner(board, EventWatcher(send), cell.settings), cell.spec, send)
-    return Answer(send.last, None if shared else collect_artifacts(board, cell.spec, cell.teacher))
+    if shared:
+        return Answer(send.last)
+    sent = collect_artifacts(board, cell.spec, cell.teacher)
+    forget(board, cell.spec)  # it has been collected; left here, it would count as this board's in a later run
+    return Answer(send.last, sent)
 
 
 def own_folder(board: Board) -> Path:

@@ -137,7 +137,9 @@ class _Queue:
         if self.scheduler.board.is_done(job.spec) or time.monotonic() - job.missed > GRACE:
             del self.jobs[job.number]
             self.scheduler.died(
-                job.spec, f"Slurm job {job.number} ended without a record, twice; see {job.log}", _tail(job.log)
+                job.spec,
+                f"Slurm job {job.number} ended without a record, as those before it did; see {job.log}",
+                _tail(job.log),
             )
 
     def _submit(self, spec: RunSpec) -> None:

@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-HANGUP: int | None = getattr(signal, "SIGHUP", None)
-"""Sent when the terminal is closed; Windows has no such signal."""
-SIGNALS = tuple(number for number in (signal.SIGINT, signal.SIGTERM, HANGUP) if number is not None)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -35,7 +33,7 @@ class _Signals:
 
     def handle(self, number: int, _: FrameType | None) -> None:
         """Remember the signal; raise Interrupted unless this is the first one and the training loop will look for it."""
-        if number == HANGUP:
+        if number == signal.SIGHUP:
             _discard_output(self.terminals)
             if self.number:  # shell and system both send one when a terminal closes: one request, not two
                 return
@@ -53,8 +51,8 @@ def catching() -> Iterator[None]:
     if _signals.catching or threading.current_thread() is not threading.main_thread():
         yield
         return
-    ignored = HANGUP is not None and signal.getsignal(HANGUP) == signal.SIG_IGN  # started by nohup
-    before = {n: signal.signal(n, _signals.handle) for n in SIGNALS if n != HANGUP or not ignored}
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # started by nohup
+    before = {n: signal.signal(n, _signals.handle) for n in SIGNALS if n != signal.SIGHUP or not ignored}
     _signals.number, _signals.catching = 0, True
     _signals.terminals = tuple(handle for handle in (0, 1, 2) if os.isatty(handle))
     try:

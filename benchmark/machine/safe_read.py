@@ -11,7 +11,7 @@ MAX_RECORD = 16 << 20
 """Bytes of the largest record that is read."""
 MAX_OUTCOMES = 256 << 20
 """Bytes of the largest file of per-example outcomes that is read."""
-FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+FLAGS = os.O_RDONLY | os.O_NONBLOCK
 """Non-blocking, so that opening a pipe that nobody writes to does not wait."""
 
 

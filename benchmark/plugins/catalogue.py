@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmark.machine.safe_read import read_regular_file
 from benchmark.plugins.classes import KINDS, Kind, class_names, package_folder
-from benchmark.plugins.files import plugin_file
+from benchmark.plugins.files import file_of, plugin_file
 from benchmark.plugins.locate import LARGEST, find_module
 from benchmark.plugins.registry import builtin_names
 
@@ -59,8 +59,8 @@ def label_of(kind: str, name: str) -> str:
     It is read from the source, so that making a table runs no plugin.
     """
     found, family = KINDS[kind], name.partition("/")[0]
-    location, _, wanted = name.partition(":")
-    path: Path | None = plugin_file(location) if location.endswith(".py") else None
+    location, wanted = file_of(name), name.partition(":")[2]
+    path: Path | None = plugin_file(location) if location else None
     if path is None and family in builtin_names(kind):
         path = package_folder(found) / f"{family}.py"
     if path is None:
@@ -68,8 +68,8 @@ def label_of(kind: str, name: str) -> str:
             spec = find_module(point.module)
             path, wanted = Path(spec.origin) if spec and spec.origin else None, point.attr
     try:
-        tree = ast.parse(read_regular_file(path, LARGEST)) if path else ast.Module([], [])
-    except (OSError, SyntaxError, ValueError):
+        tree = parsed(path) if path else ast.Module([], [])
+    except (OSError, ValueError):
         return ""
     body = _class(tree, {wanted.lower()} if wanted else class_names(path.stem if path else "", found))
     return (_label(body) or _in_words(body.name, found)) if body else ""

@@ -171,12 +171,17 @@ def _no_class(name: str, expected: str, found: Sequence[type]) -> str:
 
 def class_in(kind: Kind, module: ModuleType, stem: str) -> type[Any]:
     """The class that `module` defines, and not just imports, named after its file."""
-    own = {value.__name__.lower(): value for value in own_classes(module)}
-    for candidate in class_names(stem, kind):
-        if candidate in own:
-            return checked(kind, own[candidate], module.__name__.removeprefix("prunebench_plugin_"))
-    derived = [one for one in own.values() if _kind_of_class(one) == kind]
-    raise BrokenPluginError(_no_class(str(module.__file__), expected_class(stem), derived or list(own.values())))
+    own, names, where = own_classes(module), class_names(stem, kind), str(module.__file__)
+    named = [one for one in dict.fromkeys(own) if one.__name__.lower() in names]
+    if len(named) > 1:
+        both = " and ".join(one.__name__ for one in named)
+        raise BrokenPluginError(
+            f"{where}: {both} are both named after the file; say which, as {Path(where).name}:{named[0].__name__}"
+        )
+    if named:
+        return checked(kind, named[0], module.__name__.removeprefix("prunebench_plugin_"))
+    derived = [one for one in own if _kind_of_class(one) == kind]
+    raise BrokenPluginError(_no_class(where, expected_class(stem), derived or own))
 
 
 def checked(kind: Kind, cls: Any, owner: str) -> type[Any]:

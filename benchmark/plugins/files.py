@@ -1,7 +1,7 @@
 """Plugins that are named by their files. Their code runs only under commands that run cells.
 
-A command that only shows a board must be safe on boards of strangers, so it reads options from the source (spelling.py). It must
-also work without the board's data and model.
+A command that only shows a board must be safe on boards of strangers, so it reads options from the source (spelling.py).
+Reading a board must also work where its data and model are not at hand.
 """
 
 import os
@@ -39,9 +39,15 @@ def brings_code(task: str) -> bool:
     return bool(re.match(r"\s*lm_eval/.*\binclude\s*=", task, re.DOTALL))
 
 
+def file_of(text: str) -> str:
+    """The path in a configured plugin that is named by its file, without class and options; "" for any other plugin."""
+    location = text.partition("[")[0].partition(":")[0].strip()
+    return location if location.endswith(".py") else ""
+
+
 def is_file(text: str) -> bool:
     """Whether a configured plugin is named by its file."""
-    return text.partition("[")[0].partition(":")[0].strip().endswith(".py")
+    return bool(file_of(text))
 
 
 def plugin_file(location: str) -> Path | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
-from benchmark.plugins.files import plugin_file
+from benchmark.plugins.files import file_of, plugin_file
 from benchmark.plugins.locate import find_module
 from benchmark.suite.spec import Plugins, RunSpec
 
@@ -46,8 +46,7 @@ def identity(kind: str, text: str) -> str:
     Cached like the loaded class, so that both are of the same moment.
     """
     name, _ = registry.parse(text)
-    location = name.partition(":")[0]
-    if location.endswith(".py"):
+    if location := file_of(name):
         path = plugin_file(location)
         return _digest([path]) if path else ""
     owners = registry.foreign(kind, name.partition("/")[0])

@@ -89,6 +89,15 @@ def spelled_as_recorded(
     return found
 
 
+def rows_named(criteria: Sequence[str], regularizers: Sequence[str]) -> list[tuple[str, str]]:
+    """(criterion or method, regularizer) of every row, once: one that names no regularizer stands with each of the suite's."""
+    rows: dict[tuple[str, str], None] = {}
+    for text in criteria:
+        criterion, plus, regularizer = text.partition(" + ")
+        rows.update({(criterion, each): None for each in ([regularizer] if plus else regularizers)})
+    return list(rows)
+
+
 def method_of(*parts: str) -> str:
     """`criterion + regularizer`, the null regularizer and empty parts left out."""
     return " + ".join(part for part in parts if part not in ("", "none"))
@@ -128,16 +137,9 @@ def _meant(key: str, tasks: list[str]) -> str:
 
 def _named(suite: Mapping[str, Any]) -> set[str]:
     """What labels may name: the suite's model, tasks, rows and their parts, as records spell them."""
-    rows = [row.partition(" + ") for row in suite["criteria"]]
-    regularizers = {regularizer for *_, regularizer in rows if regularizer} | set(suite["regularizers"])
-    whole = {
-        f"{criterion} + {r}"
-        for criterion, _, own in rows
-        for r in ([own] if own else suite["regularizers"])
-        if r != "none"
-    }
-    named = {criterion for criterion, *_ in rows} | whole | regularizers - {"none"} | set(suite["tasks"])
-    return {spelled(name) for name in named} | {portable(suite["model"]), DENSE}
+    rows = rows_named(suite["criteria"], suite["regularizers"])
+    named = {part for row in rows for part in (*row, method_of(*row))} | {*suite["regularizers"], *suite["tasks"]}
+    return {spelled(name) for name in named - {"none"}} | {portable(suite["model"]), DENSE}
 
 
 def _spellings(key: str) -> Iterator[str]:

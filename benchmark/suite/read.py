@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from benchmark.errors import PrunebenchError, choices, pydantic_reason
 from benchmark.plugins.broken import BrokenPluginError
-from benchmark.plugins.files import only_looks, plugin_file
+from benchmark.plugins.files import file_of, only_looks, plugin_file
 from benchmark.suite.consistency import check_spec
 from benchmark.suite.labels import Label
 from benchmark.suite.parts import Method, Override, TunedCell
@@ -99,7 +99,7 @@ class _Origin:
         return self.whole if key is None else f"--set {key}"
 
     def field(self, field: str) -> str:
-        """`of` and the field's name, once."""
+        """`of(field)` and then the field's name, unless it ends with that already."""
         who = self.of(field)
         return who if who.split("--")[-1].removeprefix("set ") == field else f"{who}: {field}"
 
@@ -125,7 +125,7 @@ def with_changes(settings: dict[str, Any], changes: Mapping[str, Any], path: Pat
     """The raw `settings` of the suite in `path` with `changes` of --set on top, not yet checked."""
     for key, value in changes.items():
         label = key.startswith("labels.")  # what is named may hold dots: a file, or an option's number
-        keys = key.split(".", maxsplit=1) if label else re.findall(r"(?:[^.\[]|\[[^\]]*\]?)+", key)
+        keys = key.split(".", maxsplit=1) if label else re.findall(r"(?:[^.\[]|\[[^\]]*\]?)+", key) or [key]
         settings = _changed(settings, keys, value, path)
     return settings
 
@@ -156,22 +156,24 @@ def _locate(raw: dict[str, Any], folder: Path) -> None:
         for key in ("criteria", "regularizers", "schedule"):
             given = node.get(key) if isinstance(node, dict) else None
             if isinstance(given, str):
-                node[key] = _plugin_file(given, folder)
+                node[key] = located(given, folder)
             elif isinstance(given, list):
-                node[key] = [_plugin_file(text, folder) if isinstance(text, str) else text for text in given]
+                node[key] = [located(text, folder) if isinstance(text, str) else text for text in given]
     tuned, methods = raw.get("tuned"), raw.get("methods")
     for cell in (*(tuned if isinstance(tuned, list) else ()), *(methods.values() if isinstance(methods, dict) else ())):
         for key in ("row", "criterion", "regularizer", "schedule"):
             if isinstance(cell, dict) and isinstance(cell.get(key), str):
-                cell[key] = _plugin_file(cell[key], folder)
+                cell[key] = located(cell[key], folder)
 
 
-def _plugin_file(text: str, folder: Path) -> str:
-    """A row's text with absolute paths of plugin files that are beside the suite; others are relative to the current folder."""
+def located(text: str, folder: Path) -> str:
+    """A row's text with absolute paths of plugin files in the suite's folder; others are relative to the current folder."""
     parts = []
     for part in text.split(" + "):
-        location = part.partition("[")[0].partition(":")[0].strip()
-        beside = plugin_file(str(folder / location)) if location.endswith(".py") else None
+        location = file_of(part)
+        here, beside = (plugin_file(location), plugin_file(str(folder / location))) if location else (None, None)
+        if here and here.resolve().is_relative_to(folder.resolve()):
+            beside = beside or here
         parts.append(part.strip().replace(location, str(beside.resolve()), 1) if beside else part)
     return " + ".join(parts)
 
@@ -240,30 +242,34 @@ def _check_folders(origin: _Origin, suite: Suite) -> None:
     for name, text in dict.fromkeys(
         pair for cell in suite.cells() for pair in (("data", cell.data), ("model", cell.model))
     ):
-        is_path = text.startswith((".", "/", "~")) or (name == "data" and text not in MODES)
         is_asked = name in origin.places or not only_looks()
-        if is_path and is_asked and _folder(text, Path.cwd()) is None:
+        if names_path(name, text) and is_asked and _folder(text, Path.cwd()) is None:
             relative = name not in origin.places and not text.startswith(("/", "~"))
             looked = " (looked beside the suite and below the working directory)" * relative
-            raise PrunebenchError(
-                f"{origin.field(name)}: no folder {_short(text)}{looked}; "
-                f"expected mini, {'hub' if name == 'data' else 'a hub id'} or a folder"
-            )
+            raise PrunebenchError(f"{origin.field(name)}: no folder {_short(text)}{looked}; expected {PLACES[name]}")
+
+
+PLACES = {"data": "mini, hub or a folder", "model": "mini, a hub id or a folder"}
+"""What --data and --model may be."""
+
+
+def names_path(name: str, text: str) -> bool:
+    """Whether `data` or `model` is written as a path, so that it must exist; any other model is a hub id."""
+    return text.startswith((".", "/", "~")) or (name == "data" and text not in MODES)
 
 
 def require_place(name: str, text: str) -> None:
     """PrunebenchError where --data or --model names nothing at all."""
     if not text.removeprefix(RANDOM if name == "model" else "").strip():
-        expected = "mini, hub or a folder" if name == "data" else "mini, a hub id or a folder"
-        raise PrunebenchError(f"--{name} {text!r}: expected {expected}")
+        raise PrunebenchError(f"--{name} {text!r}: expected {PLACES[name]}")
 
 
 def _check_task_files(origin: _Origin, raw: Mapping[str, Any]) -> None:
     """PrunebenchError where a task's file lies beside the suite alone: its path counts in ids and is kept as it is written."""
     for text in raw["tasks"] if isinstance(raw.get("tasks"), list) else ():
-        location = text.partition("[")[0].partition(":")[0].strip() if isinstance(text, str) else ""
+        location = file_of(text) if isinstance(text, str) else ""
         beside = origin.path.parent / location
-        if location.endswith(".py") and not plugin_file(location) and plugin_file(str(beside)):
+        if location and not plugin_file(location) and plugin_file(str(beside)):
             raise PrunebenchError(
                 f"{origin.field('tasks')}: no file {_short(location)} in the working directory. There is one beside the suite, "
                 "but the path of a task's file counts in the ids of its runs and is kept as it is written: run in the suite's "

@@ -29,7 +29,7 @@ from benchmark.plugins.labels import labelled
 from benchmark.plugins.spelling import spaced
 from benchmark.pruning.masks import parse_scope
 from benchmark.suite.identity import plugins_of
-from benchmark.suite.labels import Label, Labels, method_of, require_apart, spelled_as_recorded
+from benchmark.suite.labels import Label, Labels, method_of, require_apart, rows_named, spelled_as_recorded
 from benchmark.suite.parts import (
     NAME,
     Method,
@@ -197,11 +197,7 @@ class Suite(Strict):
     @cached_property
     def rows(self) -> list[tuple[str, str]]:
         """(criterion or method, regularizer) of every row but the dense one."""
-        rows: dict[tuple[str, str], None] = {}
-        for text in self.criteria:
-            criterion, plus, regularizer = text.partition(" + ")
-            rows.update({(criterion, r): None for r in ([regularizer] if plus else self.regularizers)})
-        return list(rows)
+        return rows_named(self.criteria, self.regularizers)
 
     @model_validator(mode="after")
     def _rows_told_apart(self) -> "Suite":
@@ -287,7 +283,7 @@ class Suite(Strict):
 
 
 def inputs_of(asked: Inputs | None, criterion: str, schedule: str, scope: str) -> Inputs:
-    """`dense` wherever the question does not arise, so that the ids of such cells know nothing of it."""
+    """Which layer inputs the cell is calibrated on. Cells that need none get `dense`, the default, which ids leave out."""
     if asked == "dense" or schedule.partition("[")[0] != "one_shot" or not parse_scope(scope).settles_each:
         return "dense"
     if registry.is_builtin("criteria", criterion):

@@ -19,6 +19,7 @@ from benchmark.board.board import SUITE, Board
 from benchmark.board.record import Record, load_records
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import require_room, write_text
+from benchmark.plugins.files import file_of
 from benchmark.suite.labels import Label, spelled_as_recorded
 from benchmark.suite.parts import TunedCell
 from benchmark.suite.read import load_suite, raw_suite, with_changes
@@ -283,7 +284,7 @@ def _absolute_places(node: Any, key: str = "") -> Iterator[str]:
 
 def _location(text: str, ending: str) -> str:
     """The path in `text`: of a plugin what stands before its class and options, of a model what stands behind `random:`."""
-    return text.partition("[")[0].partition(":")[0].strip() if ending else text.removeprefix(RANDOM)
+    return file_of(text) if ending else text.removeprefix(RANDOM)
 
 
 def _parts(text: str, key: str) -> list[str]:

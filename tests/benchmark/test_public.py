@@ -26,7 +26,7 @@ def test_every_public_name_is_there() -> None:
 def test_a_cell_from_python() -> None:
     from benchmark import Options, RunSpec, Training, run
 
-    spec = RunSpec(task="glue/sst2", criterion="magnitude", sparsity=0.5, training=Training(**TINY["training"]))  # type: ignore[arg-type]
+    spec = RunSpec(task="glue/sst2", criterion="magnitude", sparsity=0.5, training=Training(**TINY["training"]))
     result = run(spec, Options(device="cpu"))
     assert result.record.id == spec.id
     assert result.record.sparsity.met

@@ -215,6 +215,13 @@ COMMANDS = [
     # options that nothing would use
     ("diagnose b --bins 7", "--bins: only used with --train; add it"),
     ("diagnose b --at 0.5 --device cpu", "--at, --device: only used with --train"),
+    ("verify b --device cpu", "--device: only used with --rerun; add it"),
+    ("verify b --trust-remote-code", "--trust-remote-code: only used with --rerun"),
+    (
+        "diagnose b/records/RECORD.json --only '*random*'",
+        "--only: chooses among a board's cells, and one record is named",
+    ),
+    ("new criterion mine --folder a --package p", "--folder: --package says already where its files go"),
     ("bench step --without linear --quick", "--without: only used by the section cell, which is not asked for"),
     ("bench records selection --criteria magnitude --quick", "--criteria: only used by the section step"),
     ("bench selection --no-naive --steps 5 --quick", "--steps, --naive: only used by the section cell"),

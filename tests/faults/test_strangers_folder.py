@@ -193,6 +193,7 @@ SOURCES = {
     "no Python": "class Mine(\n",
     "a null byte": "class Mine:\0\n",
     "brackets without end": "(" * 100_000,
+    "signs without end": f"x = {'-' * 20_000}1",
     "not UTF-8": "# \udcff\nclass Mine: pass\n",
     "empty": "",
 }
@@ -203,7 +204,7 @@ def test_odd_sources_are_read_or_refused_in_words(tmp_path: Path, monkeypatch: p
     from benchmark.commands.list import _entry_lines
     from benchmark.errors import PrunebenchError
     from benchmark.plugins import files
-    from benchmark.plugins.catalogue import entry_of
+    from benchmark.plugins.catalogue import entry_of, label_of
     from benchmark.plugins.classes import KINDS
 
     monkeypatch.syspath_prepend(tmp_path)
@@ -212,6 +213,7 @@ def test_odd_sources_are_read_or_refused_in_words(tmp_path: Path, monkeypatch: p
     path = tmp_path / "mine.py"
     path.write_bytes(source.encode(errors="surrogateescape"))
     assert _entry_lines(entry_of(KINDS["criteria"], "mine", path, "me"))
+    assert isinstance(label_of("criteria", str(path)), str)
     assert canonical("criteria", str(path)) == str(path)
     try:
         assert canonical("criteria", f"{path}[power=3]").startswith(str(path))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from benchmark.bench.child import collect, start
+from benchmark.bench.child import call
 from benchmark.bench.result import read
 from benchmark.cli import app
 from benchmark.errors import PrunebenchError
@@ -36,7 +36,7 @@ def test_memory_is_measured_in_processes_of_their_own(tmp_path: Path) -> None:
 
 def test_a_child_that_fails_says_why() -> None:
     with pytest.raises(PrunebenchError, match="a measuring process failed"):
-        collect(start("nothing"))
+        call("nothing")
 
 
 def test_an_unknown_section_is_refused() -> None:

@@ -61,6 +61,12 @@ def test_selections_agree() -> None:
     assert selection.by_kthvalue(scores, 2).tolist() == [True] * 4  # ties of the k-th stay
 
 
+@pytest.mark.parametrize("data", ["hub", "no/such/folder"])
+def test_data_without_a_task_to_time_are_refused(data: str) -> None:
+    with pytest.raises(PrunebenchError, match=rf"--data {data}: no task to time is there; expected mini, or a folder"):
+        _ = Place(data=data).cells
+
+
 def test_a_cell_beside_the_naive_one() -> None:
     place = Place(steps=12, eval_examples=8)
     plain = place.spec(Cell("glue/sst2", "none", 4, 1))
@@ -81,8 +87,8 @@ def test_the_harness_alone_with_and_without(monkeypatch: pytest.MonkeyPatch) -> 
     """By turns, every other round backwards; ratios are of pairs in one round."""
     asked: list[list[str]] = []
 
-    def call(kind: str, specs: list[object], device: str, without: list[str]) -> child.Found:
-        assert (kind, len(specs), device) == ("cells", 1, "cpu")
+    def call(kind: str, spec: dict[str, Any], device: str, without: list[str]) -> child.Found:
+        assert (kind, spec["task"], device) == ("cell", "glue/sst2", "cpu")
         asked.append(without)
         slow = 2.0 if len(asked) > 4 else 1.0  # the second round's machine is busier
         return {"seconds": slow * (6.0 if without else 4.0), "busy": 3.0 if without else 2.0}
@@ -99,7 +105,7 @@ def test_the_harness_alone_with_and_without(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_cell_without_one_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu, "WAYS", dict(cpu.WAYS))
     spec = Place(steps=4, eval_examples=4).spec(Cell("glue/sst2", "none", 2, 1)).model_dump(mode="json")
-    found = child.cells([spec], "cpu", ["dropout"])
+    found = child.cell(spec, "cpu", ["dropout"])
     assert set(cpu.WAYS) == {"linear", "allocator"}
     assert found["seconds"] > 0
     assert found["busy"] > 0

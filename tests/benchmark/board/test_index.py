@@ -17,7 +17,7 @@ from benchmark.bench.synthetic import write_board
 from benchmark.board import index as indexes
 from benchmark.board.board import Board
 from benchmark.board.index import Index, index_file, shortened
-from benchmark.board.record import Record, load_records
+from benchmark.board.record import Record, load_record, load_records
 
 COUNT = 6
 
@@ -67,13 +67,12 @@ def entries(file: Path) -> list[str]:
 def read_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the records that the index reads from their files, from now on."""
     asked: list[str] = []
-    read = indexes._record
 
-    def watched(folder: Path, name: str) -> Record:
-        asked.append(name)
-        return read(folder, name)
+    def watched(path: Path) -> Record:
+        asked.append(path.name)
+        return load_record(path)
 
-    monkeypatch.setattr(indexes, "_record", watched)
+    monkeypatch.setattr(indexes, "load_record", watched)
     return asked
 
 

@@ -115,6 +115,21 @@ def test_a_tuned_board_takes_no_rows_that_were_not_tuned(tmp_path: Path) -> None
     assert [spec.criterion for spec in widen(folder, ["magnitude"]).cells()] == ["magnitude"]
 
 
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize(("here", "given"), [("board", "my_idea.py"), (".", "board/my_idea.py"), (".", "my_idea.py")])
+def test_a_file_in_the_boards_folder_is_one_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: bool, here: str, given: str
+) -> None:
+    """Whether the suite lists it or not, and wherever the command is given; the suite calls it by its name."""
+    new("criterion", "my_idea", tmp_path / "board")
+    folder = write_suite(tmp_path / "board", criteria=["random", *["my_idea.py"] * listed])
+    monkeypatch.chdir(tmp_path / here)
+    wider = widen(folder if here == "." else Path(), [given])
+    assert [spec.sparsity for spec in wider.cells()] == [0.5]
+    assert len(wider.board.suite.rows) == 2
+    assert bool(wider.new) is not listed
+
+
 def test_a_namesake_beside_the_suite_is_not_taken_for_it(
     board_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

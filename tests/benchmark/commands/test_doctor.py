@@ -63,6 +63,9 @@ def test_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
         assert doctor.hub().state == "ok"
+    monkeypatch.setenv("HF_ENDPOINT", "https://host:port")
+    assert "port" in doctor.hub().found.lower()
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     gone = doctor.hub(seconds=0.2)
     assert gone.state == "missing"
     assert "--data DIR" in gone.remedy

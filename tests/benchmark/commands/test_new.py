@@ -1,6 +1,7 @@
 """`prunebench new`: what it writes keeps its contract and runs; names are checked; nothing is overwritten."""
 
 import importlib
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -71,6 +72,16 @@ def test_a_new_board_is_valid(tmp_path: Path) -> None:
     board = Board.open(written.paths[0].parent)
     assert (board.suite.title, board.suite.tasks) == ("my-board", TINY["tasks"])
     assert written.next_steps == (f"prunebench run {tmp_path / 'my-board'}",)
+
+
+@pytest.mark.parametrize("kind", [*PLURALS, "board"])
+def test_next_steps_can_be_pasted_where_a_path_holds_a_space(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "my ideas").mkdir()
+    written = new(kind, "an_idea", tmp_path / "my ideas")
+    place = str(written.paths[0].parent if kind == "board" else written.paths[0])
+    steps = [shlex.split(step) for step in written.next_steps]
+    assert any(place in step or any(f"[{place}]" in word or word.endswith(place) for word in step) for step in steps)
+    assert not any(word.endswith("/my") for step in steps for word in step)
 
 
 def test_a_new_board_of_decoders_is_run_without_training(tmp_path: Path) -> None:

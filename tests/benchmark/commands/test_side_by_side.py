@@ -1,11 +1,13 @@
 """Several boards in one table: what may differ, and what keeps them apart."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmark.board.board import Board
+from benchmark.commands.side_by_side import side_by_side
 from benchmark.commands.views import View, comparison, tables_text
 from benchmark.errors import PrunebenchError
 from tests.benchmark.boards import TINY, finish, make_board
@@ -83,6 +85,23 @@ def test_a_method_is_the_same_on_all_boards(tmp_path: Path) -> None:
     with pytest.raises(PrunebenchError, match=r"methods, early: .*at=0\.1.* in .*at=0\.9"):
         tables_text(boards[:2], "text", View())
     assert "early" in tables_text([boards[0], boards[2]], "text", View()).lower()
+
+
+def test_tuned_rows_share_the_protocol_too(tmp_path: Path) -> None:
+    """They are called otherwise than their criterion, as methods are, which may have a scope and a schedule of their own."""
+    row = {"task": "glue/sst2", "row": "magnitude", "sparsity": 0.5, "criterion": "magnitude", "found_lr": 0.002}
+    how = {"lr": 0.001, "trials": 3, "seed": 0, "heldout": 0.1, "space": "abc"}
+    tuned = {"criteria": ["magnitude"], "heldout": 0.1, "tuned": [row | how]}
+    boards = [board(tmp_path / scope, scope=scope, **tuned) for scope in ("global", "layer")]
+    with pytest.raises(PrunebenchError, match=r"glue/sst2, scope: global in .*, layer in"):
+        tables_text(boards, "text", View())
+
+
+def test_a_board_without_a_title_is_called_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    boards = [board(tmp_path / name, title="", criteria=[row]) for name, row in (("a", "random"), ("b", "taylor"))]
+    monkeypatch.chdir(tmp_path / "a")
+    here = replace(boards[0], folder=Path())
+    assert side_by_side([here, boards[1]]).title == "a; b"
 
 
 @pytest.mark.parametrize(("inputs", "apart"), [(("dense", "pruned"), True), (("pruned", "pruned"), False)])

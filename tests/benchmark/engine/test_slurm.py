@@ -104,5 +104,5 @@ def test_a_cell_whose_jobs_die_has_failed_with_their_log(
     board = make_board(tmp_path, criteria=["deadly.py"])
     done = SlurmEngine(OPTIONS)(board, board.cells("*deadly*"), Watched(), SAVING)
     ((run_id, reason),) = done.failed.items()
-    assert "ended without a record, twice" in reason
+    assert "ended without a record, as those before it did" in reason
     assert board.failures() == {run_id: reason}

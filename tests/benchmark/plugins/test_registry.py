@@ -232,6 +232,11 @@ def test_two_files_of_one_name_do_not_mix(tmp_path: Path) -> None:
             "expected Criterion, found Other; rename the class, or name it as criterion.py:Other",
         ),
         (PLUGIN.format(cls="Other"), "named.py:Missing", "named.py defines no Missing"),
+        (
+            PLUGIN.format(cls="Mine") + "\n\nclass MineCriterion(Mine):\n    pass\n",
+            "mine.py",
+            "mine.py: Mine and MineCriterion are both named after the file; say which, as mine.py:Mine",
+        ),
         ("class Plain: pass", "plain.py", r"write class Plain\(Criterion\), with Criterion from criteria.base$"),
     ],
 )

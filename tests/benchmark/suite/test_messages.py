@@ -84,6 +84,7 @@ def test_slips_are_told_in_their_own_words(change: str, said: str, tmp_path: Pat
             "overrides.glue/rte.training.lr=-1",
             "--set overrides.glue/rte.training.lr: found -1: expected at least",
         ),
+        (".=1", "--set .: unknown key '.'"),
         ("title.x=1", "--set: cannot set 'x' in 'title' of suite.yaml"),
         ("scope=2:4", "suite.yaml with --set scope: glue/rte magnitude 0.8 seed 0: scope '2:4' prunes to sparsity 0.5"),
         ("selection=heldout", ""),
