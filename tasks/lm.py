@@ -241,13 +241,13 @@ class PreparedLm(PreparedTask[Window]):
 
     def forward(self, model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """losses [tokens], logits [tokens, vocabulary] of all but each window's first token, window after window, in fp32."""
-        ids = batch["input_ids"]
-        logits = model(**self.model_inputs(batch), use_cache=False).logits[:, :-1].flatten(0, 1).float()
+        ids = self._ids(batch)
+        logits = model(**self.model_inputs(batch), use_cache=False).logits[:, : ids.shape[1] - 1].flatten(0, 1).float()
         return nn.functional.cross_entropy(logits, ids[:, 1:].flatten(), reduction="none"), logits
 
     def losses(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         """Those of `forward`; without gradients, the body runs once and the head on few positions at a time."""
-        ids, body = batch["input_ids"], getattr(model, "base_model", model)
+        ids, body = self._ids(batch), getattr(model, "base_model", model)
         last = ids.shape[1] - 1
         width = max(1, LOGITS // (len(ids) * int(getattr(self.checkpoint.config, "vocab_size", None) or 1)))
         if torch.is_grad_enabled() or width >= last or body is model:
@@ -271,6 +271,10 @@ class PreparedLm(PreparedTask[Window]):
             losses = self.losses(model, to_device(batch, model))
             nll[batch["index"]] = losses.double().view(len(batch["index"]), -1).sum(1).cpu()
         return {"nll": nll, "tokens": tokens, "unigram": self._unigram(split)}, []
+
+    def _ids(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Tokens [windows, max_length] of a batch, without the padding that a GPU's batches are widened by (training/prefetch.py)."""
+        return batch["input_ids"][:, : self.setting.max_length]
 
     def _windows(self, pieces: Iterable[str | TaskError], split: str) -> Iterator[Window | TaskError]:
         """The windows of the joined pieces; malformed ones come first, as they are."""

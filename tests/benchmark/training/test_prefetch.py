@@ -23,6 +23,7 @@ DECODER = Path(mini.__file__).parent / "decoder"
         ("squad", "mini"),
         ("conll2003", "mini"),
         ("e2e[beams=1,max_target=32]", "mini"),
+        ("lm/wikitext2", "mini"),
     ],
 )
 def test_widened_batches_give_the_same_losses(task: str, name: str) -> None:
@@ -40,7 +41,8 @@ def test_widened_batches_give_the_same_losses(task: str, name: str) -> None:
         assert torch.equal(wide["index"], batch["index"])
         with torch.no_grad():
             plain, wider = prepared.forward(model, batch)[0], prepared.forward(model, wide)[0]
-        assert torch.allclose(plain, wider, atol=1e-5)
+            assert torch.allclose(plain, wider, atol=1e-5)
+            assert torch.allclose(plain, prepared.losses(model, wide), atol=1e-5)
 
 
 def test_the_next_is_sent_before_the_current_is_used() -> None:
