@@ -146,13 +146,17 @@ def show_by_block(
 def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: Mapping[str, Tensor]) -> Iterator[None]:
     """While this lasts the criterion is shown what the layers of the matrices `fed` see of `batch`.
 
-    A shared layer is shown all its inputs, a bias the constant 1. Padded positions are left out wherever a layer sees the
-    batch's own positions.
+    A shared layer is shown all its inputs, a bias the constant 1. Padded positions of the text that the model reads are left out, as
+    far as they can be told by their number: where what an encoder-decoder writes is equally wide, in its encoder alone.
     """
     layers = dict(model.named_modules())
-    real = batch["attention_mask"].bool() if "attention_mask" in batch else None
+    mask = batch["attention_mask"].bool() if "attention_mask" in batch else None
+    masked = set(layers.values())
+    if mask is not None and "labels" in batch and batch["labels"].shape == mask.shape and _is_encoder_decoder(model):
+        masked = set(model.get_encoder().modules())  # type: ignore[operator]
     with ExitStack() as hooks:
         for name, state, weight in fed:
+            layer = layers[name.rpartition(".")[0]]
 
             def hook(
                 _: nn.Module,
@@ -160,6 +164,7 @@ def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: 
                 name: str = name,
                 state: State = state,
                 weight: Tensor = weight,
+                real: Tensor | None = mask if layer in masked else None,
             ) -> None:
                 inputs = arguments[0].detach()
                 kept = inputs[real] if real is not None and inputs.shape[:-1] == real.shape else inputs
@@ -168,8 +173,12 @@ def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: 
                     state, weight, torch.ones_like(tokens[:, :1]) if name.endswith(".bias") else tokens
                 )
 
-            hooks.enter_context(layers[name.rpartition(".")[0]].register_forward_pre_hook(hook))
+            hooks.enter_context(layer.register_forward_pre_hook(hook))
         yield
+
+
+def _is_encoder_decoder(model: nn.Module) -> bool:
+    return bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
 
 
 def example_gradients(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from benchmark.pruning.calibrate import calibrator
 from benchmark.pruning.pruner import Pruner
 from benchmark.pruning.walk import blocks_of, walk
+from criteria.base import Criterion, State
 from criteria.wanda import Wanda
 from tests.benchmark.toys import Blocks, Steps, data
 
@@ -72,6 +73,21 @@ def t5() -> Any:
     )
 
 
+def tagger() -> Any:
+    """The encoder of an encoder-decoder, which tags what it reads."""
+    from transformers import T5Config, T5ForTokenClassification
+
+    return T5ForTokenClassification(T5Config(vocab_size=32, d_model=16, d_kv=8, d_ff=24, num_layers=2, num_heads=2))
+
+
+def bart() -> Any:
+    from transformers import BartConfig, BartForConditionalGeneration
+
+    sizes: dict[str, Any] = {"encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24}
+    heads: dict[str, Any] = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    return BartForConditionalGeneration(BartConfig(vocab_size=32, d_model=16, **sizes, **heads))
+
+
 def albert() -> Any:
     from transformers import AlbertConfig, AlbertModel
 
@@ -90,7 +106,7 @@ MODELS = {"bert": bert, "roberta": roberta, "gpt2": gpt2, "llama": llama, "t5": 
 def built(name: str) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return {**MODELS, "albert": albert}[name]().eval()
+        return {**MODELS, "albert": albert, "bart": bart, "tagger": tagger}[name]().eval()
 
 
 def loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
@@ -138,9 +154,10 @@ def fed_to(model: nn.Module, names: list[str], batches: list[dict[str, Tensor]])
     """Sums of squares over real positions of what the layers of these matrices see, by plain hooks."""
     sums: dict[str, Tensor] = {}
     for batch in batches:
-        real = batch["attention_mask"].bool()
         hooks = []
         for name in names:
+            written = "labels" in batch and name.startswith("decoder.")  # equally wide as what is read
+            real = torch.ones_like(MASK).bool() if written else batch["attention_mask"].bool()
 
             def hook(_: nn.Module, arguments: tuple[Tensor, ...], name: str = name, real: Tensor = real) -> None:
                 x = arguments[0]
@@ -152,6 +169,45 @@ def fed_to(model: nn.Module, names: list[str], batches: list[dict[str, Tensor]])
         for handle in hooks:
             handle.remove()
     return sums
+
+
+class Counting(Criterion):
+    """Counts the positions that each layer is fed."""
+
+    elementwise: ClassVar[bool] = False
+
+    def init(self, weight: Tensor, generator: torch.Generator) -> State:
+        return {"tokens": torch.zeros(())}
+
+    def observe_inputs(self, state: State, weight: Tensor, inputs: Tensor) -> None:
+        state["tokens"] += len(inputs)
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        return weight.abs()
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "encoder", "decoder", "across"),
+    [
+        ("t5", 11, 20, 22, 20),
+        ("t5", 12, 20, 24, 24),
+        ("bart", 11, 20, 22, 20),
+        ("bart", 12, 20, 24, 24),
+        ("tagger", 12, 20, 0, 0),
+    ],
+)
+def test_the_padding_of_what_is_read_hides_nothing_of_what_is_written(
+    name: str, width: int, encoder: int, decoder: int, across: int
+) -> None:
+    """Two texts of 12 and 8 tokens are read and 11 or 12 positions written; keys and values across see what the encoder gives."""
+    model = built(name)
+    batch = {"input_ids": IDS, "attention_mask": MASK, "labels": IDS[:, :width] % 2}
+    pruner = Pruner(model, Counting(), Steps(), sparsity=0.5, total=1)
+    calibrator(model, loss, lambda _: [batch], by_block=False)(pruner)
+    keys = ("EncDecAttention.k.", "EncDecAttention.v.", "encoder_attn.k_proj.", "encoder_attn.v_proj.")
+    for matrix, state, _ in pruner.matrices():
+        wanted = encoder if "decoder." not in matrix else across if any(key in matrix for key in keys) else decoder
+        assert state["tokens"] == wanted, matrix
 
 
 @pytest.mark.parametrize("name", [*MODELS, "albert"])
