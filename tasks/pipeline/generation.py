@@ -1,11 +1,9 @@
 """Batched beam search with the library's `generate`: prompts of like length together, decoders padded on the left.
 
 Only the plan below decides how text is generated; hints that a checkpoint brings along (banned repeats, forced lengths) are
-set aside, so that all models of a table are decoded alike. Nothing is drawn at random, so the same weights asked the same again
-(the best checkpoint of a run, when it is reported) answer from memory.
+set aside, so that all models of a table are decoded alike. Nothing is drawn at random.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tasks.pipeline.batching import budgeted
-from tasks.pipeline.cache import Recent
 
 BATCH_ROWS, BATCH_TOKENS = 512, 32768
 """Bounds of a batch on a CPU: prompts, and tokens over all beams with the prompt and the longest answer in each."""
@@ -38,29 +35,8 @@ class Plan:
     """Prompts are continued (and padded on the left) rather than read by an encoder."""
 
 
-_answers: Recent[list[list[int]]] = Recent(16)
-
-
 def generate(model: nn.Module, prompts: Sequence[NDArray[np.int32]], plan: Plan) -> list[list[int]]:
     """Token ids that follow each prompt, up to and without the end of text, in the order of the prompts."""
-    asked = hashlib.sha256(np.concatenate(prompts).tobytes()).hexdigest(), tuple(map(len, prompts))
-    key = (content(model), asked, plan)
-    return _answers.get(key, lambda: search(model, prompts, plan))
-
-
-def content(model: nn.Module) -> str:
-    """Hash of all that a model's answers depend on: configuration, weights, and the precision it computes in."""
-    device = next(model.parameters()).device
-    precision = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
-    found = hashlib.sha256(f"{model.config!r} {device} {precision}".encode())
-    for name, tensor in model.state_dict().items():
-        found.update(name.encode())
-        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return found.hexdigest()
-
-
-def search(model: nn.Module, prompts: Sequence[NDArray[np.int32]], plan: Plan) -> list[list[int]]:
-    """What `generate` gives, computed now."""
     answers: list[list[int]] = [[] for _ in prompts]
     lengths = np.array([len(prompt) + plan.new_tokens for prompt in prompts], np.int64)
     with _decoding(model, plan):

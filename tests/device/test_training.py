@@ -16,7 +16,7 @@ from benchmark.training.optimizer import FlatOptimizer
 from benchmark.training.prefetch import prefetched
 from benchmark.training.run import Options, open_task, run
 from tasks.pipeline.decided import DECISIONS
-from tasks.pipeline.generation import Plan, search
+from tasks.pipeline.generation import Plan, generate
 from tests.device.test_pruner import net
 
 
@@ -105,7 +105,7 @@ def test_a_text_is_the_likeliest_token_after_token(device: torch.device) -> None
     prompts = [drawn.integers(5, 60, size).astype(np.int32) for size in (3, 9, 5, 6)]
     plan = Plan(1, 12, 1.0, pad=0, end=model.config.eos_token_id, decoder_only=True)
     with torch.no_grad():
-        found = search(model, prompts, plan)
+        found = generate(model, prompts, plan)
         for prompt, answer in zip(prompts, found, strict=True):
             text = prompt.tolist()
             for _ in range(plan.new_tokens):

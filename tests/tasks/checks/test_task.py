@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 from benchmark.plugins import registry
 from tasks.base import Batch, Evaluation, Outcomes, Setting
 from tasks.checks.task import CHECKS, check_task
+from tasks.e2e import E2e
+from tasks.families.data_to_text import PreparedText
 from tasks.glue import Glue, PreparedGlue
 from tasks.pipeline.prepared import _part
 from tests.tasks.tiny import WORDS, checkpoint, write_csv, write_squad, write_sst2, write_tsv
@@ -381,3 +384,27 @@ class Wordy(Glue):
 def test_broken_options_and_metrics_are_caught_with_advice(data: Path, kind: type[Glue], advice: str) -> None:
     with pytest.raises(AssertionError, match=advice):
         check_task(kind("sst2"), data=str(data))
+
+
+class PreparedRestless(PreparedText):
+    """Texts are a word longer every time."""
+
+    def build(self, seed: int) -> nn.Module:
+        model: Any = super().build(seed)
+        generate, asked = model.generate, count(1)
+        model.generate = lambda **given: generate(**given)[:, : given["input_ids"].shape[1] + next(asked)]
+        built: nn.Module = model
+        return built
+
+
+@dataclass(frozen=True)
+class Restless(E2e):
+    """Opens what is restless."""
+
+    def prepare(self, setting: Setting) -> PreparedText:
+        return PreparedRestless(self, setting, self.layout(setting.data))
+
+
+def test_texts_that_change_when_asked_again_are_caught() -> None:
+    with pytest.raises(AssertionError, match=r"Restless.evaluate gives .* the second time, .* the first"):
+        check_task(Restless(beams=1, max_target=8))

@@ -16,7 +16,6 @@ from tasks.e2e import E2e
 from tasks.families.data_to_text import PreparedText, grouped
 from tasks.metrics.text import text_metrics, text_outcomes
 from tasks.pipeline.decided import moved
-from tasks.pipeline.generation import Plan, search
 from tasks.webnlg import Webnlg
 from tests.tasks.metrics.test_hub import metric
 from tests.tasks.tiny import checkpoint, pairs_of, write_csv
@@ -163,7 +162,6 @@ def test_batched_beams_write_what_each_prompt_would_get_alone(
     network = memorise(prepared, 40, device).eval()
     together = prepared.write(network, "reported")
     monkeypatch.setattr("tasks.pipeline.generation.BATCH_ROWS", 1)
-    monkeypatch.setattr("tasks.families.data_to_text.generate", search)  # not from memory
     assert prepared.write(network, "reported") == together
     by_library = []
     for example in prepared.examples("reported"):
@@ -179,30 +177,6 @@ def test_batched_beams_write_what_each_prompt_would_get_alone(
         by_library.append(" ".join(answer.split()))
     assert together == by_library
     assert len(set(together)) > 1
-
-
-def test_the_same_weights_asked_the_same_answer_from_memory(
-    data: Path, model: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    searched: list[Plan] = []
-
-    def counted(network: nn.Module, prompts: Any, plan: Plan) -> list[list[int]]:
-        searched.append(plan)
-        return search(network, prompts, plan)
-
-    monkeypatch.setattr("tasks.pipeline.generation.search", counted)
-    prepared = prepare(data, f"random:{model('gpt2')}", heldout=0.25)
-    network = prepared.build(seed=5).eval()
-    first = prepared.write(network, "reported")
-    assert (prepared.write(prepared.build(seed=5), "reported"), len(searched)) == (first, 1)
-    prepared.write(network, "heldout")
-    with torch.no_grad():
-        network.get_parameter("transformer.wte.weight")[3, 1] += 1
-    prepared.write(network, "reported")
-    with torch.autocast("cpu", torch.bfloat16):
-        prepared.write(network, "reported")
-    prepare(data, model("gpt2"), E2e(beams=1, max_target=20)).write(network, "reported")
-    assert len(searched) == 5
 
 
 def test_texts_that_were_learnt_score_high(data: Path, model: Callable[[str], str], device: torch.device) -> None:
