@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.base import TaskError
-from tasks.families.data_to_text import TextGeneration, flat, grouped, references
+from tasks.families.data_to_text import TextGeneration, grouped, references
 from tasks.formats.reading import each, field, listed
 from tasks.formats.sources import MINI, Hub, Layout, Row
 from tasks.formats.triples import Pair, as_triple, linearise, read_json, read_xml
@@ -55,14 +55,14 @@ class Dart(TextGeneration):
     def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[Pair | TaskError]:
         """Rows with `tripleset` and `references` or, in training, a row per `target`."""
 
-        def told(entry: tuple[int, Row]) -> tuple[str, list[str]]:
+        def told(entry: tuple[int, Row]) -> Pair:
             place, row = f"{where}, row {entry[0]}", entry[1]
             triples = [as_triple(one, place) for one in listed(field(row, "tripleset", place), "tripleset", place)]
             if not triples:
                 raise TaskError(f"{place}: a record without triples")
-            return linearise(triples), references(row, place)
+            return Pair(linearise(triples), references(row, place))
 
-        return grouped(flat(each(enumerate(rows), told, self.skip_malformed)))
+        return grouped(each(enumerate(rows), told, self.skip_malformed))
 
 
 def _name(folder: Path, part: str) -> str:

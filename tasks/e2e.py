@@ -50,18 +50,18 @@ class E2e(TextGeneration):
 
     def read_file(self, path: Path, split: str) -> Iterable[Pair | TaskError]:
         """The columns `mr` and `ref` of a quoted CSV, gathered by their representation."""
-        return grouped(each(_csv_rows(path), _source_and_text, self.skip_malformed))
+        return grouped(each(_csv_rows(path), _pair, self.skip_malformed))
 
     def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[Pair | TaskError]:
         """Rows with the columns `meaning_representation` and `human_reference`."""
         names = ("meaning_representation", "human_reference")
 
-        def values(entry: tuple[int, Row]) -> tuple[str, str]:
+        def pair(entry: tuple[int, Row]) -> Pair:
             place = f"{where}, row {entry[0]}"
             meaning, told = (text(field(entry[1], name, place), name, place) for name in names)
-            return linearise(meaning, place), spread(told)
+            return Pair(linearise(meaning, place), (spread(told),))
 
-        return grouped(each(enumerate(rows), values, self.skip_malformed))
+        return grouped(each(enumerate(rows), pair, self.skip_malformed))
 
 
 def linearise(representation: str, place: str) -> str:
@@ -80,13 +80,13 @@ def linearise(representation: str, place: str) -> str:
     return " | ".join(slots)
 
 
-def _source_and_text(row: tuple[str, list[str], list[str]]) -> tuple[str, str]:
+def _pair(row: tuple[str, list[str], list[str]]) -> Pair:
     """Of a CSV row with its place and the header."""
     place, cells, header = row
     named = dict(zip(header, cells, strict=False))
     if len(cells) != len(header) or not named["ref"].strip():
         raise TaskError(f"{place}: {len(cells)} fields {shown(cells)}; expected a meaning representation and a text")
-    return linearise(named["mr"], place), spread(named["ref"])
+    return Pair(linearise(named["mr"], place), (spread(named["ref"]),))
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, list[str], list[str]]]:

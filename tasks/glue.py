@@ -21,8 +21,7 @@ from tasks.base import Outcomes, Setting, Task, TaskError
 from tasks.formats.reading import LINE, bounded, each, field, shown, text, whole
 from tasks.formats.sources import Hub, Layout, Row, read_text
 from tasks.metrics import classification as metrics
-from tasks.metrics.hub import HubMetric, means
-from tasks.metrics.hub import parse as parse_metrics
+from tasks.metrics.hub import means
 from tasks.pipeline.features import Feature
 from tasks.pipeline.prepared import Compared, PreparedTask
 
@@ -207,10 +206,6 @@ class PreparedGlue(PreparedTask[Example]):
             predicted[batch["index"].cpu()] = answers.cpu()
         outcomes = self._outcomes(predicted.numpy(), examples)
         return outcomes, [labels[at] if labels else f"{at:.3f}" for at in predicted.tolist()]
-
-    def hub_metrics(self) -> Sequence[HubMetric]:
-        """Those of the option `extra`."""
-        return parse_metrics(self.task.extra)
 
     def compared(self, split: str, predictions: Sequence[str], outcomes: Outcomes) -> Compared:
         """Predicted classes or scores, and those of the labels; in MNLI over both development sets."""

@@ -21,7 +21,7 @@ from tasks.base import ModelError, Outcomes, Setting, Task, TaskError
 from tasks.formats.reading import each, field, listed, shown, text, whole
 from tasks.formats.sources import Hub, Layout, Row, read_json
 from tasks.metrics import classification as metrics
-from tasks.metrics.hub import HubMetric, means, parse
+from tasks.metrics.hub import means
 from tasks.pipeline.features import Feature
 from tasks.pipeline.prepared import Compared, PreparedTask
 from tasks.pipeline.spans import best_spans, locate, null_scores, paragraph, positions, token_span
@@ -221,10 +221,6 @@ class PreparedSquad(PreparedTask[Question]):
         pairs = zip(answers, questions, strict=True)
         scores = np.array([self.task.score(answer, question.answers) for answer, question in pairs])
         return {"exact_match": scores[:, 0], "f1": scores[:, 1]}, answers
-
-    def hub_metrics(self) -> Sequence[HubMetric]:
-        """Those of the option `extra`."""
-        return parse(self.task.extra)
 
     def compared(self, split: str, predictions: Sequence[str], outcomes: Outcomes) -> Compared:
         """Predicted answers, and the gold ones of each question; the empty text where there is none."""

@@ -19,7 +19,7 @@ from typing import ClassVar
 import numpy as np
 
 from tasks.base import Outcomes, TaskError, resample
-from tasks.families.data_to_text import TextGeneration, references
+from tasks.families.data_to_text import TextGeneration, grouped, references
 from tasks.formats.reading import each, field, listed, text
 from tasks.formats.sources import Hub, Layout, Row
 from tasks.formats.triples import Pair, linearise, parse_triple, plain, read_xml
@@ -72,23 +72,17 @@ class Webnlg(TextGeneration):
     def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[Pair | TaskError]:
         """Rows with `input` (a list of triples), `category`, and `references` or, in training, a row per `target`."""
 
-        def told(entry: tuple[int, Row]) -> tuple[str, str, list[str]]:
+        def told(entry: tuple[int, Row]) -> Pair:
             place, row = f"{where}, row {entry[0]}", entry[1]
             given = listed(field(row, "input", place), "input", place)
             triples = [parse_triple(text(one, "a triple", place), place) for one in given]
             if not triples:
                 raise TaskError(f"{place}: a record without triples")
             category = text(field(row, "category", place), "category", place)
-            return linearise([(plain(s), p, plain(o)) for s, p, o in triples]), category, references(row, place)
+            source = linearise([(plain(s), p, plain(o)) for s, p, o in triples])
+            return Pair(source, references(row, place), category)
 
-        found: dict[tuple[str, str], list[str]] = {}
-        malformed: list[Pair | TaskError] = []
-        for record in each(enumerate(rows), told, self.skip_malformed):
-            if isinstance(record, TaskError):
-                malformed.append(record)
-            else:
-                found.setdefault(record[:2], []).extend(record[2])
-        return malformed + [Pair(source, tuple(texts), category) for (source, category), texts in found.items()]
+        return grouped(each(enumerate(rows), told, self.skip_malformed))
 
     def marks(self, examples: Sequence[Pair], trained: Iterable[Pair]) -> Outcomes:
         """`unseen` [examples]: whether no training example is of the category."""

@@ -29,7 +29,7 @@ from tasks.formats.reading import field, listed, spread
 from tasks.formats.reading import text as checked
 from tasks.formats.sources import Layout, Row
 from tasks.formats.triples import Pair
-from tasks.metrics.hub import HubMetric, means, parse
+from tasks.metrics.hub import means
 from tasks.metrics.text import signatures, text_metrics, text_outcomes
 from tasks.pipeline.batching import Rows
 from tasks.pipeline.decided import DECISIONS, is_counted, picked, positions
@@ -41,35 +41,26 @@ LEAST_SOURCE = 8
 """Tokens that a source is given room for at least: fewer hold no meaning representation."""
 
 
-def grouped(rows: Iterable[tuple[str, str] | TaskError]) -> list[Pair | TaskError]:
-    """One pair per distinct source of (source, text) rows, in order of first appearance; empty texts are left out. Malformed
-    rows come first, as they are."""
-    texts: dict[str, list[str]] = {}
+def grouped(pairs: Iterable[Pair | TaskError]) -> list[Pair | TaskError]:
+    """Pairs of one source and category as one, in order of first appearance and without empty texts. Malformed records come
+    first, as they are."""
+    texts: dict[tuple[str, str], list[str]] = {}
     malformed: list[TaskError] = []
-    for row in rows:
-        if isinstance(row, TaskError):
-            malformed.append(row)
+    for pair in pairs:
+        if isinstance(pair, TaskError):
+            malformed.append(pair)
         else:
-            texts.setdefault(row[0], []).extend([row[1]] if row[1] else [])
-    return [*malformed, *(Pair(source, tuple(found)) for source, found in texts.items() if found)]
+            texts.setdefault((pair.source, pair.category), []).extend(filter(None, pair.texts))
+    return [*malformed, *(Pair(source, tuple(found), category) for (source, category), found in texts.items() if found)]
 
 
-def flat(records: Iterable[tuple[str, list[str]] | TaskError]) -> Iterator[tuple[str, str] | TaskError]:
-    """(source, text) rows of (source, texts) records."""
-    for record in records:
-        if isinstance(record, TaskError):
-            yield record
-        else:
-            yield from ((record[0], text) for text in record[1])
-
-
-def references(row: Row, place: str) -> list[str]:
+def references(row: Row, place: str) -> tuple[str, ...]:
     """A hub row's texts: its `references` or, in training, its `target`; TaskError where there is none or it is no text."""
     given = listed(field(row, "references", place), "references", place) or [field(row, "target", place)]
     texts = [spread(checked(one, "a reference", place, blank=True)) for one in given]
     if not any(texts):
         raise TaskError(f"{place}: a record without text")
-    return list(filter(None, texts))
+    return tuple(filter(None, texts))
 
 
 @dataclass(frozen=True)
@@ -279,10 +270,6 @@ class PreparedText(PreparedTask[Pair]):
         texts = [example.texts for example in examples]
         outcomes = text_outcomes(predictions, texts, self.task.lowercase, self.task.script)
         return outcomes | self.task.marks(examples, trained), predictions
-
-    def hub_metrics(self) -> Sequence[HubMetric]:
-        """Those of the option `extra`."""
-        return parse(self.task.extra)
 
     def compared(self, split: str, predictions: Sequence[str], outcomes: Outcomes) -> Compared:
         """Generated texts, and all texts of each meaning."""

@@ -20,7 +20,7 @@ from tasks.formats.reading import each, field, listed, shown, text
 from tasks.formats.sources import Layout, Row
 from tasks.formats.tags import SCHEMES, Sentence, check_scheme, read_tag, to_iob2
 from tasks.metrics.entities import entity_metrics, entity_outcomes
-from tasks.metrics.hub import HubMetric, means, parse
+from tasks.metrics.hub import means
 from tasks.pipeline.batching import Rows
 from tasks.pipeline.decided import DECISIONS, picked
 from tasks.pipeline.features import Feature, Features
@@ -210,10 +210,6 @@ class PreparedTagging(PreparedTask[Sentence]):
         gold = [sentence.tags for sentence in examples]
         outcomes = entity_outcomes(gold, predicted, self.types, self.task.strict)
         return outcomes, [" ".join(tags) for tags in predicted]
-
-    def hub_metrics(self) -> Sequence[HubMetric]:
-        """Those of the option `extra`."""
-        return parse(self.task.extra)
 
     def compared(self, split: str, predictions: Sequence[str], outcomes: Outcomes) -> Compared:
         """Predicted tags of each sentence, and the gold ones."""

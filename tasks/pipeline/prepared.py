@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from tasks.base import Batch, Evaluation, ModelError, Outcomes, Prepared, Setting, Task, TaskError
 from tasks.formats.sources import Files, Layout, Row, hash_text, open_source
-from tasks.metrics.hub import HubMetric, hub_scores
+from tasks.metrics.hub import HubMetric, hub_scores, parse
 from tasks.pipeline.batching import Rows, budgeted, carve, grouped, in_order, sample
 from tasks.pipeline.cache import Recent, cached
 from tasks.pipeline.checkpoints import open_checkpoint
@@ -68,7 +68,7 @@ class PreparedTask(Prepared, Generic[E]):
     embedded: ClassVar[str] = "encoder"
     """What `model: mini` stands for: the folder of that name below tasks/mini."""
     version: ClassVar[int] = 1
-    """Raised when `encode` changes, so that no cache of an older encoding is read."""
+    """Add one when `encode` changes, so that no cache of an older encoding is read."""
     only_encoders: ClassVar[bool] = True
     """Refuse encoder-decoders, whose heads read a decoder's states."""
 
@@ -128,8 +128,8 @@ class PreparedTask(Prepared, Generic[E]):
         raise NotImplementedError
 
     def hub_metrics(self) -> Sequence[HubMetric]:
-        """Metrics of the evaluate hub that an option of the task asks for; then `compared` is asked, and `aggregate` adds `means`."""
-        return ()
+        """Metrics of the evaluate hub, those of an option `extra`; then `compared` is asked, and `aggregate` adds `means`."""
+        return parse(getattr(self.task, "extra", ""))
 
     def compared(self, split: str, predictions: Sequence[str], outcomes: Outcomes) -> Compared:
         """What the hub's metrics get: a prediction for each example, and its references."""
@@ -197,11 +197,6 @@ class PreparedTask(Prepared, Generic[E]):
     def drawn(self) -> frozenset[str]:
         """Parameters that the checkpoint lacks for this task."""
         return self.checkpoint.drawn(self.auto, **self.settings())
-
-    @property
-    def floor(self) -> dict[str, float]:
-        """Metrics, in percent, of the best constant answer on the reported split; may be empty."""
-        return {}
 
     # What a task gets.
 

@@ -14,11 +14,12 @@ from torch import nn
 from tasks.base import Batch, ModelError, Setting, TaskError
 from tasks.e2e import E2e
 from tasks.families.data_to_text import PreparedText, grouped
+from tasks.formats.triples import Pair
 from tasks.metrics.text import text_metrics, text_outcomes
 from tasks.pipeline.decided import moved
 from tasks.webnlg import Webnlg
 from tests.tasks.metrics.test_hub import metric
-from tests.tasks.tiny import checkpoint, pairs_of, write_csv
+from tests.tasks.tiny import checkpoint, write_csv
 
 ROWS = [
     ("name[the king], area[city]", "the king is in the city ."),
@@ -57,9 +58,12 @@ def first_batch(prepared: PreparedText, size: int, device: torch.device) -> Batc
     return moved(next(prepared.batches("train", size, seed=0)), lambda tensor: tensor.to(device))
 
 
-def test_texts_are_gathered_by_source() -> None:
-    first, second = pairs_of(grouped([("a", "x"), ("b", "y"), ("a", ""), ("a", "z"), ("c", "")]))
-    assert (first.source, first.texts, second.texts) == ("a", ("x", "z"), ("y",))
+def test_texts_are_gathered_by_source_and_category() -> None:
+    malformed = TaskError("no text")
+    given = [("a", "x", ""), ("b", "y", ""), ("a", "", ""), ("a", "z", ""), ("c", "", ""), ("a", "w", "City")]
+    pairs = [Pair(source, (text,), category) for source, text, category in given]
+    wanted = [malformed, Pair("a", ("x", "z")), Pair("b", ("y",)), Pair("a", ("w",), "City")]
+    assert grouped([*pairs[:3], malformed, *pairs[3:]]) == wanted
 
 
 @pytest.mark.parametrize("kind", DECODERS)
