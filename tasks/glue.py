@@ -139,7 +139,7 @@ class PreparedGlue(PreparedTask[Example]):
         """The rows of a TSV file: no quoting, a header in all but CoLA."""
         spec, header = self.task.spec, self.task.variant != "cola"
 
-        def example(row: tuple[int, list[str] | str]) -> Example:
+        def example(row: tuple[int, list[str]]) -> Example:
             try:
                 return parse(row[1], spec, path.stem.endswith("mismatched"))
             except ValueError as error:
@@ -239,8 +239,8 @@ def rating(label: object, place: str) -> float:
     return float(label)
 
 
-def read_tsv(path: Path, header: bool, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str] | str]]:
-    """(line number, the fields of `columns`) of every row, or what is wrong with a row of another width than the first.
+def read_tsv(path: Path, header: bool, columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]] | TaskError]:
+    """(line number, the fields of `columns`) of every row; TaskError in the place of a row of another width than the first.
 
     Columns are named by the header, or by position where there is none. Lines end at LF or CRLF alone, and a quote is a
     character like any other: GLUE's sentences hold bare ones.
@@ -261,17 +261,17 @@ def read_tsv(path: Path, header: bool, columns: tuple[str, ...]) -> Iterator[tup
     places = [names.index(column) for column in columns]
     for number, line in enumerate(lines[header:], start=1 + header):
         if len(line) > LINE:
-            yield number, f"{len(line):,} characters in one line; expected {LINE:,} at most"
+            yield TaskError(f"{path}:{number}: {len(line):,} characters in one line; expected {LINE:,} at most")
             continue
         fields = line.removesuffix("\r").split("\t")
-        wrong = f"{len(fields)} tab-separated columns, expected {len(names)}"
-        yield number, [fields[place] for place in places] if len(fields) == len(names) else wrong
+        if len(fields) == len(names):
+            yield number, [fields[place] for place in places]
+        else:
+            yield TaskError(f"{path}:{number}: {len(fields)} tab-separated columns, expected {len(names)}")
 
 
-def parse(fields: list[str] | str, spec: Variant, mismatched: bool) -> Example:
+def parse(fields: list[str], spec: Variant, mismatched: bool) -> Example:
     """The example of a row's texts and label (last); ValueError says what is wrong with it."""
-    if isinstance(fields, str):
-        raise ValueError(fields)
     *texts, label = fields
     if not spec.labels:
         score = float(label)

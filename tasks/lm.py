@@ -220,7 +220,7 @@ class PreparedLm(PreparedTask[Window]):
             return self._windows([self._part(_prose(path), path, split)], split)
         lines = _LINES[self.text.variant](path)
         return self._windows(
-            each(islice(lines, self.text.corpus.most.get(split)), _own, self.task.skip_malformed), split
+            each(islice(lines, self.text.corpus.most.get(split)), lambda line: line, self.task.skip_malformed), split
         )
 
     def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterator[Window | TaskError]:
@@ -363,12 +363,6 @@ def _prose(path: Path) -> str:
     if (at := whole.find("\0")) >= 0:
         raise TaskError(f"{path}:{whole.count(chr(10), 0, at) + 1}: not a text: it holds a byte of zero")
     return whole
-
-
-def _own(piece: str | TaskError) -> str:
-    if isinstance(piece, TaskError):
-        raise piece
-    return piece
 
 
 def _wikitext(path: Path) -> Iterator[str | TaskError]:

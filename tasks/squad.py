@@ -125,8 +125,6 @@ class PreparedSquad(PreparedTask[Question]):
 
         def question(entry: tuple[str, Any, Any]) -> Question:
             place, context, asked = entry
-            if isinstance(asked, TaskError):
-                raise asked
             given = asked.get("is_impossible", False) if isinstance(asked, dict) else False
             if not isinstance(given, bool):
                 raise TaskError(f"{place}: is_impossible is {shown(given)}; expected true or false")
@@ -276,14 +274,14 @@ def _name(value: Any, place: str) -> str:
     return str(value) if type(value) is int else text(value, "id", place)
 
 
-def _entries(articles: Any, path: Path) -> Iterator[tuple[str, Any, Any]]:
+def _entries(articles: Any, path: Path) -> Iterator[tuple[str, Any, Any] | TaskError]:
     """(place, paragraph's text, question entry) of an official file's nested lists; a TaskError for an entry that is none."""
     for a, article in enumerate(articles):
         for p, holder in enumerate(_list(article, "paragraphs", f"{path}: data[{a}]")):
             place = f"{path}: data[{a}].paragraphs[{p}]"
             context, asked = _paragraph(holder, place)
             for q, entry in enumerate(asked):
-                yield f"{place}.qas[{q}]", context, entry
+                yield entry if isinstance(entry, TaskError) else (f"{place}.qas[{q}]", context, entry)
 
 
 def _paragraph(holder: Any, place: str) -> tuple[str, list[Any]]:

@@ -19,11 +19,14 @@ SHOWN = 60
 """Characters of a value that a message shows."""
 
 
-def each(records: Iterable[R], parse: Callable[[R], E], skip: bool) -> Iterator[E | TaskError]:
-    """What `parse` makes of every record; its TaskError is raised with that hint, or with `skip` yielded in the record's place."""
+def each(records: Iterable[R | TaskError], parse: Callable[[R], E], skip: bool) -> Iterator[E | TaskError]:
+    """What `parse` makes of every record; its TaskError, or one that stands in a record's place already, is raised with that hint, or
+    with `skip` yielded in the record's place."""
     for record in records:
         found: E | TaskError
         try:
+            if isinstance(record, TaskError):
+                raise record
             found = parse(record)
         except TaskError as error:
             if not skip:
@@ -49,8 +52,8 @@ def bounded(line: str, place: str) -> str:
 
 
 def text(value: Any, what: str, place: str, blank: bool = False) -> str:
-    """A text that is one; TaskError for null, numbers, lists, half a surrogate pair, too long a text, and unless allowed for blank
-    text."""
+    """`value` as a text; TaskError where it is none, holds half a surrogate pair, is too long, or is blank and `blank` does not allow
+    that."""
     if not isinstance(value, str) or not (blank or value.strip()):
         raise TaskError(f"{place}: {what} is {shown(value)}; expected a text")
     try:
