@@ -187,8 +187,7 @@ class PreparedGlue(PreparedTask[Example]):
 
     def settings(self) -> dict[str, Any]:
         """The head's classes by name; one output where the label is a score."""
-        labels = self.task.spec.labels or ("score",)
-        return {"id2label": dict(enumerate(labels)), "label2id": {name: at for at, name in enumerate(labels)}}
+        return {"id2label": dict(enumerate(self.task.spec.labels or ("score",)))}
 
     def forward(self, model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """losses [batch], logits [batch, classes]."""

@@ -52,14 +52,14 @@ def history(shape: tuple[int, int], steps: int, seed: int = 0, scale: float = 1.
     return moments
 
 
-def planted(shape: tuple[int, int], steps: int, seed: int = 0) -> tuple[list[Moment], Tensor]:
+def planted(shape: tuple[int, int], steps: int) -> tuple[list[Moment], Tensor]:
     """A history in which half of the weights matter, and which ones (bool).
 
     Those are large, the loss pushes them further from zero (g = -theta) and ever harder the further they are (H g = theta). The
     others are a hundred times smaller, and so is what the loss wants of them, now this way and now that. Every idea of importance
     in the field agrees on these.
     """
-    g = torch.Generator().manual_seed(seed)
+    g = torch.Generator().manual_seed(0)
     matters = (torch.arange(shape[0])[:, None] + torch.arange(shape[1])) % 2 == 0
     sign = torch.randint(0, 2, shape, generator=g) * 2.0 - 1
     weight = sign * torch.where(matters, 1.0, 0.01) * (1 + 0.5 * torch.rand(shape, generator=g))

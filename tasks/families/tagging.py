@@ -62,11 +62,9 @@ class WordTagging(Task):
     def read(self, path: Path) -> Iterator[Sentence | TaskError]:
         """The sentences of a column file, their tags in IOB2; TaskError with file and line of what breaks `scheme`."""
 
-        def converted(one: Sentence | TaskError) -> Sentence:
-            if isinstance(one, TaskError):
-                raise one
+        def converted(one: Sentence) -> Sentence:
             if self.scheme != "auto":
-                check_scheme([one], self.scheme, path)
+                check_scheme(one, self.scheme, path)
             return Sentence(one.words, tuple(to_iob2(one.tags)), one.line)
 
         return each(scan_columns(path, self.word, self.tag, self.skip_malformed), converted, self.skip_malformed)
@@ -115,9 +113,7 @@ class PreparedTagging(PreparedTask[Sentence]):
     def read_file(self, path: Path, split: str) -> Iterator[Sentence | TaskError]:
         """The sentences of a column file; TaskError names the line of a tag of unknown type."""
 
-        def known(sentence: Sentence | TaskError) -> Sentence:
-            if isinstance(sentence, TaskError):
-                raise sentence
+        def known(sentence: Sentence) -> Sentence:
             return self._known(sentence, f"{path}:{sentence.line}")
 
         return each(self.task.read(path), known, self.task.skip_malformed)
@@ -185,7 +181,7 @@ class PreparedTagging(PreparedTask[Sentence]):
 
     def settings(self) -> dict[str, Any]:
         """The head's labels by name."""
-        return {"id2label": dict(enumerate(self.labels)), "label2id": {name: at for at, name in enumerate(self.labels)}}
+        return {"id2label": dict(enumerate(self.labels))}
 
     def forward(self, model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """losses [words], logits [words, labels] at the first sub-tokens, sentence after sentence, in fp32."""

@@ -58,7 +58,8 @@ def scan_columns(path: Path, word: str = WORD, tag: str = TAG, skip: bool = Fals
     places = tuple(_place(one, names, width, path) for one in (word, tag))
     regular = [[line for line in block if len(line.columns) == width] for block in blocks]
     _check_words(path, regular, places[0], width)
-    _check_tags(path, regular, places[1], asked=tag != TAG, elsewhere=word != WORD)
+    if tag == TAG:
+        _check_tags(path, regular, places[1], elsewhere=word != WORD)
     typed = any("-" in line.columns[places[1]] for block in regular for line in block if width > 1)
 
     def sentence(block: list[Line]) -> Sentence:
@@ -164,11 +165,9 @@ def _counts(column: Sequence[str]) -> bool:
     return all(after - before == 1 for before, after in pairwise(numbers))
 
 
-def _check_tags(path: Path, blocks: Sequence[Sequence[Line]], at: int, asked: bool, elsewhere: bool) -> None:
+def _check_tags(path: Path, blocks: Sequence[Sequence[Line]], at: int, elsewhere: bool) -> None:
     """TaskError where the last column was taken for the tags, and another could be meant: it has entities of the same types, or
     the file is known not to be laid out as usual, for its words stand `elsewhere`."""
-    if asked:
-        return
     own = _types(blocks, at)
     others = [(one, types) for one in range(at) if (types := _types(blocks, one))]
     rivals = [str(one + 1) for one, types in others if types & own or elsewhere]

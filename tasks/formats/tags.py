@@ -62,12 +62,11 @@ def entity_types(sentences: Sequence[Sentence]) -> set[str]:
     return {tag[2:] for sentence in sentences for tag in sentence.tags if tag != "O"}
 
 
-def check_scheme(sentences: Sequence[Sentence], scheme: str, path: Path) -> None:
+def check_scheme(sentence: Sentence, scheme: str, path: Path) -> None:
     """TaskError with file and line of the first tag that breaks the rules of `scheme`."""
-    for sentence in sentences:
-        for offset, (tag, complaint) in enumerate(zip(sentence.tags, _complaints(sentence.tags, scheme), strict=True)):
-            if complaint:
-                raise TaskError(f"{path}:{sentence.line + offset}: tag {tag!r} {complaint} in {scheme}")
+    for offset, (tag, complaint) in enumerate(zip(sentence.tags, _complaints(sentence.tags, scheme), strict=True)):
+        if complaint:
+            raise TaskError(f"{path}:{sentence.line + offset}: tag {tag!r} {complaint} in {scheme}")
 
 
 def _complaints(tags: Sequence[str], scheme: str) -> list[str]:

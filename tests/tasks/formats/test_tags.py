@@ -26,7 +26,7 @@ def sentence(*tags: str) -> Sentence:
 def violation(tags: Sequence[str], scheme: str) -> str:
     """What `check_scheme` says of these tags; "" where it passes them."""
     try:
-        check_scheme([sentence(*tags)], scheme, Path("tags"))
+        check_scheme(sentence(*tags), scheme, Path("tags"))
     except TaskError as error:
         return str(error)
     return ""
@@ -58,7 +58,7 @@ def test_the_rules_of_a_scheme_hold_for_its_tags(tags: list[str], scheme: str) -
 def test_what_breaks_a_scheme_is_named(tags: list[str], scheme: str) -> None:
     assert violation(tags, scheme)
     with pytest.raises(TaskError, match=f"x.txt:1: tag .* in {scheme}" if len(tags) == 1 else f"x.txt:.* in {scheme}"):
-        check_scheme([sentence(*tags)], scheme, Path("x.txt"))
+        check_scheme(sentence(*tags), scheme, Path("x.txt"))
 
 
 @st.composite
@@ -150,4 +150,5 @@ def test_conll2003_has_its_published_counts(
     assert sum(len(one.words) for one in found) == tokens
     assert Counter(tag[2:] for one in found for tag in to_iob2(one.tags) if tag[0] == "B") == entities
     assert entity_types(found) == set(entities)
-    check_scheme(found, "iob1", Path(name))
+    for one in found:
+        check_scheme(one, "iob1", Path(name))
