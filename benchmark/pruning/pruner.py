@@ -317,20 +317,15 @@ class Pruner:
 
     def load_state_dict(self, saved: dict[str, Tensor]) -> None:
         """Restore what `state_dict` returned, in place; PrunebenchError where it is no state of a Pruner of such a model."""
-        needed = {"mask", "taken", "seconds", "masked", "settled"}
+        needed = {"mask", "taken", "observed", "skipped", "seconds", "masked", "settled", "settings"}
         if not isinstance(saved, dict) or not needed <= saved.keys() or saved["mask"].shape != self.mask.shape:
             raise PrunebenchError("load_state_dict: expected what state_dict() of a Pruner of this model gave")
-        if "settings" in saved:  # earlier versions did not save them
-            self._refuse_other(json.loads(bytes(saved["settings"].tolist())))
+        self._refuse_other(json.loads(bytes(saved["settings"].tolist())))
         self.moved, self._observed = None, None
         self.mask.copy_(saved["mask"])
         self.ranked_by = None
         self.steps_taken, self.stopwatch.total = int(saved["taken"]), float(saved["seconds"])
-        # Checkpoints of earlier versions lack these two; their loops observed every step and skipped none.
-        self.steps_observed, self.steps_skipped = (
-            int(saved.get("observed", saved["taken"])),
-            int(saved.get("skipped", 0)),
-        )
+        self.steps_observed, self.steps_skipped = int(saved["observed"]), int(saved["skipped"])
         taken, sparsity = saved["masked"].tolist()
         self.last_masking = (int(taken), sparsity) if taken >= 0 else None
         for i, state in enumerate(self.states):

@@ -1,13 +1,12 @@
 """Checkpoints: the whole state of an unfinished run on disk. On a CPU a resumed run equals the uninterrupted one bit for bit.
 
 Weights, optimizer, every random generator, position in the data, criterion state, masks, regularizer state with its teacher,
-best weights so far, curve. One file a run: named tensors and one JSON text in safetensors (which holds no code), then their
-SHA-256. It is written atomically. A file that is damaged or of another run is set aside, and the run starts from its first step.
+best weights so far, curve. One file a run: named tensors and one JSON text in safetensors (which holds no code), with their
+checksum. It is written atomically. A file that is damaged or of another run is set aside, and the run starts from its first step.
 
 `Checkpointer.after_step` is where a run stops that was asked to (machine/interrupt.py): it saves the run, then raises Interrupted.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -30,9 +29,9 @@ from benchmark.machine import interrupt, parallel
 from benchmark.machine.atomic import write_bytes
 from benchmark.machine.safe_read import read_regular_file
 from benchmark.training.train import Run, silent
+from tasks.pipeline.sealed import BLANK, intact, seal
 
-SCHEMA = 1
-DIGEST = 32
+SCHEMA = 2
 LARGEST = 64 << 30
 """Bytes of the largest checkpoint that is read."""
 WORTH_KEEPING = 60.0
@@ -59,8 +58,7 @@ class Facts(msgspec.Struct):
     seconds: tuple[float, float]
     resumed: list[Count]
     parts: Count
-    commits: list[str] | None
-    """None in checkpoints of versions up to 0.2."""
+    commits: list[str]
 
 
 @dataclass
@@ -198,23 +196,21 @@ def restore(run: Run, tensors: Mapping[str, Tensor], found: Facts, facts: Mappin
     run.curve, run.intervals = found.curve, found.intervals
     run.started, run.elapsed = run.started - total, interval
     run.resumed = [*found.resumed, run.step]
-    run.commits = list(dict.fromkeys([*(found.commits or []), *run.commits]))
+    run.commits = list(dict.fromkeys([*found.commits, *run.commits]))
     _set_generators(_under("generator", tensors), facts, run.device)
 
 
 def pack(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
-    """Tensors and JSON values as bytes that end in their own SHA-256."""
+    """Tensors and JSON values as the bytes of a file that holds its own checksum."""
     text = json.dumps({"schema": SCHEMA, **facts}, allow_nan=False).encode()
-    payload = save({**unshared(tensors), "facts": torch.frombuffer(bytearray(text), dtype=torch.uint8)})
-    return payload + hashlib.sha256(payload).digest()
+    return seal(save({**unshared(tensors), "facts": torch.frombuffer(bytearray(text), dtype=torch.uint8)}, BLANK))
 
 
 def unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The inverse of `pack`; ValueError if the bytes were changed."""
-    payload, digest = data[:-DIGEST], data[-DIGEST:]
-    if hashlib.sha256(payload).digest() != digest:
-        raise ValueError("its checksum is wrong")
-    tensors = load(payload)
+    if not intact(data):
+        raise ValueError("it is damaged, or of an older version")
+    tensors = load(data)
     if "facts" not in tensors:
         raise ValueError("it is no checkpoint")
     facts = json.loads(tensors.pop("facts").numpy().tobytes())

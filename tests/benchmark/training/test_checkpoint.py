@@ -1,5 +1,6 @@
 """A run that is interrupted and taken up again is bitwise the run that was not; what is damaged or foreign is set aside."""
 
+import hashlib
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from benchmark.board.record import as_json
@@ -170,7 +172,7 @@ def interrupted(toy: Toy, tmp_path: Path) -> Path:
     return checkpoint_path(tmp_path, spec_id(tmp_path))
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "foreign", "other data"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "foreign", "other data", "older"])
 def test_a_bad_checkpoint_is_set_aside_and_the_cell_starts_from_the_beginning(
     toy: Toy, tmp_path: Path, damage: str
 ) -> None:
@@ -184,6 +186,7 @@ def test_a_bad_checkpoint_is_set_aside_and_the_cell_starts_from_the_beginning(
         "empty": b"",
         "foreign": b"hello" * 100,
         "other data": pack(tensors, known | {"identity": known["identity"] | {"data": "other"}}),
+        "older": save(tensors) + hashlib.sha256(save(tensors)).digest(),
     }[damage]
     path.write_bytes(bad)
     said: list[str] = []
