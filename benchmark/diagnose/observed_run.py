@@ -1,6 +1,7 @@
 """Trains a cell again and observes its masks, and its criterion's fidelity at one of them, without changing the run."""
 
 from dataclasses import replace
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -81,7 +82,7 @@ def split_of(job: Run) -> str:
 def loss_of(job: Run, count: int) -> Loss:
     """The task's mean loss per decision on the first `count` batches of a fixed shuffle, the same for every criterion."""
     stream = job.prepared.batches(split_of(job), job.spec.training.batch_size, seed=0)
-    batches = [_placed(batch, job.device) for batch, _ in zip(stream, range(count), strict=False)]
+    batches = [_placed(batch, job.device) for batch in islice(stream, count)]
 
     def loss(model: nn.Module) -> float:
         with torch.no_grad():

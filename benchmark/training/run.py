@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -326,8 +327,7 @@ def shown(job: Job) -> tuple[Loss, Batches]:
 
     def batches(count: int) -> list[Batch]:
         stream = prepared.batches("train", spec.training.batch_size, seed=1000 * spec.seed)
-        some = (batch for batch, _ in zip(stream, range(count), strict=False))
-        return [moved(batch, lambda tensor: tensor.to(device)) for batch in some]
+        return [moved(batch, lambda tensor: tensor.to(device)) for batch in islice(stream, count)]
 
     return loss, batches
 

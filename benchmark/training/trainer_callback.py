@@ -14,6 +14,7 @@ import importlib.util
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -248,7 +249,7 @@ def _batches(loader: DataLoader[Any], args: TrainingArguments) -> Any:
     def first(count: int) -> Iterable[Mapping[str, Tensor]]:
         plain = DataLoader(loader.dataset, batch_size=args.per_device_train_batch_size, collate_fn=loader.collate_fn)
         with torch.random.fork_rng(devices=[]):
-            for batch, _ in zip(plain, range(count), strict=False):
+            for batch in islice(plain, count):
                 moved = {name: tensor.to(args.device) for name, tensor in batch.items()}
                 yield moved | {"index": torch.arange(len(next(iter(moved.values()))))}
 
