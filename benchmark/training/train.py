@@ -156,7 +156,8 @@ def _evaluate(run: Run) -> float | None:
     with run.pruner.evaluating():
         score = run.score()
         if run.step < run.total:
-            run.regularizer.evaluated(run.model, _utility(run, score), run.pruner.measure())
+            utility = None if score is None else _utility(run, score)
+            run.regularizer.evaluated(run.model, utility, run.pruner.measure())
         if score is None:
             return None
         if not isfinite(score):  # it selects nothing, and no record could hold it
@@ -180,15 +181,12 @@ def _is_best(run: Run, score: float) -> bool:
     """Whether the selection protocol prefers these weights: at the target sparsity, with the best score; the later of equal ones."""
     if run.spec.selection == "last" or not run.pruner.reached:
         return False
-    better, best = _utility(run, score), _utility(run, run.best[0]) if run.best else None
-    return best is None or (better is not None and better >= best)
+    return run.best is None or _utility(run, score) >= _utility(run, run.best[0])
 
 
-def _utility(run: Run, score: float | None) -> float | None:
+def _utility(run: Run, score: float) -> float:
     """A score as more is better: errors are negated."""
-    if score is None or run.prepared.metric not in run.prepared.lower_is_better:
-        return score
-    return -score
+    return -score if run.prepared.metric in run.prepared.lower_is_better else score
 
 
 def stream(prepared: Prepared, spec: RunSpec, start: int, total: int) -> Iterator[Batch]:
