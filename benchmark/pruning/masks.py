@@ -282,13 +282,8 @@ def _each(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tens
 
 
 def _same_share(shapes: Shapes, scope: Scope, sparsity: float, rows: bool = False) -> "list[Quota]":
-    """The same sparsity in every matrix."""
+    """The same sparsity in every matrix, or with `rows` in every row of every matrix."""
     return _apportioned([sparsity] * len(shapes), shapes, scope.count(sparsity, shapes), rows)
-
-
-def _row_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":
-    """The same sparsity in every row."""
-    return _same_share(shapes, scope, sparsity, rows=True)
 
 
 def _erk_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":
@@ -379,7 +374,7 @@ SCOPES: dict[str, Kind] = {
     "global": Kind(_global),
     "published": Kind(_global, biases=True),
     "layer": Kind(_each, quotas=_same_share),
-    "row": Kind(_each, quotas=_row_share, two_dimensional=True),
+    "row": Kind(_each, quotas=partial(_same_share, rows=True), two_dimensional=True),
     "erk": Kind(_each, quotas=_erk_share),
     "owl": Kind(_each, quotas=_dense_share, shares_by="inputs"),
     "owl[row]": Kind(_each, quotas=_dense_share, shares_by="inputs", two_dimensional=True),

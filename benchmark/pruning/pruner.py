@@ -50,7 +50,6 @@ from benchmark.pruning.masks import Quota, Shapes, gate, make_mask, parse_scope
 from benchmark.pruning.prunable import find_prunable
 from benchmark.pruning.schedules.base import Schedule
 from benchmark.pruning.scores import all_finite, bad_scores, fitting, score, sweep
-from benchmark.pruning.selection import count_true
 from criteria.base import Criterion, State, Step
 from criteria.common.blocks import fresh, lending
 
@@ -283,7 +282,7 @@ class Pruner:
         self._require_finite()
         n, direct = self.mask.numel(), self.settled or not self.criterion.latent
         seen = (self.weights.vector.data != 0).logical_and_(self.mask) if direct else self._evaluation_weights() != 0
-        return (n - count_true(seen)) / n
+        return (n - int(torch.count_nonzero(seen))) / n
 
     def matrices(self) -> Iterator[tuple[str, State, Tensor]]:
         """Name, state and [out, in] weights of each matrix, for calibration of criteria that see matrices."""

@@ -39,11 +39,6 @@ def keep_highest_rows(rows: Tensor, k: int) -> Tensor:
     return _keep_above(rows, rows.kthvalue(k, dim=1, keepdim=True).values, k)
 
 
-def count_true(mask: Tensor) -> int:
-    """How many entries of `mask` (bool) are True; on a CPU by numpy, which is faster."""
-    return int(np.count_nonzero(mask.numpy()) if mask.device.type == "cpu" else torch.count_nonzero(mask))
-
-
 def _kth_host(values: NDArray[np.float32], k: int) -> float:
     """The k-th lowest value (k from 1), by numpy's introselect.
 

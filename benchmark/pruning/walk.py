@@ -76,15 +76,13 @@ def _up_to(blocks: Sequence[Block], given: dict[str, list[Any]], i: int) -> Iter
 
     Earlier blocks return their saved output, `given`. The output of the last but one is saved, since it was pruned after its last run.
     """
-    *done, before, last = (None, *blocks)[-len(blocks) - 1 :]
+    *earlier, last = blocks
     with ExitStack() as undo:
-        for block in done:
-            if block is not None:
-                undo.enter_context(_replaced(block.module, given[block.stack], i))
-        if before is not None:
-            stack = given[before.stack]
-            undo.enter_context(before.module.register_forward_hook(lambda *args: stack.__setitem__(i, args[-1])))
-        assert last is not None
+        for block in earlier[:-1]:
+            undo.enter_context(_replaced(block.module, given[block.stack], i))
+        if earlier:
+            stack = given[earlier[-1].stack]
+            undo.enter_context(earlier[-1].module.register_forward_hook(lambda *args: stack.__setitem__(i, args[-1])))
         undo.enter_context(last.module.register_forward_hook(_end))
         yield
 

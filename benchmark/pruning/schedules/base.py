@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from math import isfinite
 from typing import ClassVar
 
 from criteria.common.options import require_types
@@ -112,8 +111,8 @@ def steps(amount: float, total: int) -> int:
 
 
 def require_length(name: str, value: float) -> None:
-    """ValueError unless `value` is a share of the run or a number of steps: finite and not negative."""
-    if isinstance(value, bool) or not (isfinite(value) and value >= 0):
+    """ValueError unless `value` is a share of the run or a number of steps: not negative."""
+    if not value >= 0:
         raise ValueError(f"{name} = {value!r}: expected a share of the run in [0, 1), or a number of steps from 1 on")
 
 
@@ -126,6 +125,6 @@ def require_phases(initial: float, final: float) -> None:
 
 
 def require_count(name: str, value: int) -> None:
-    """ValueError unless `value` is a whole number from 1 on."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    """ValueError unless the whole number `value` is at least 1."""
+    if value < 1:
         raise ValueError(f"{name} = {value!r}: expected a whole number from 1 on")

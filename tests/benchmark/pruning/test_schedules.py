@@ -245,6 +245,8 @@ def test_which_schedules_hold_their_mask() -> None:
         (lambda: Gradual(initial=0.6), "leave no ramp between them"),
         (lambda: Gradual(maskings=0), "maskings = 0: expected a whole number from 1 on"),
         (lambda: OneShot(at=-1), "at = -1"),
+        (lambda: OneShot(at=float("inf")), "at=inf"),
+        (lambda: OneShot(at=True), "at=True"),
         (lambda: Constant(window=True), "window=True"),
         (lambda: Iterative(rounds=0), "rounds = 0"),
         (lambda: Iterative(rounds=4, rewind_to=0.3), "past the first of 5 equal parts"),
