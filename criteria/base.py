@@ -89,7 +89,8 @@ class Criterion(ABC):
     """How many training batches to show to `observe_inputs`, `observe_example` or `observe_hessian` before each masking."""
 
     search: ClassVar[Mapping[str, Range]] = {}
-    """Options that tuning may set, and where (criteria/common/search.py); what is not named here stays as the row says."""
+    """Options that tuning may set, and their ranges (criteria/common/search.py); the others keep the value that the suite's row
+    gives them."""
 
     def __post_init__(self) -> None:
         """ValueError where an option is not of its type; a subclass that checks more calls this first."""

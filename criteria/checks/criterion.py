@@ -162,7 +162,7 @@ def determinism(criterion: Criterion) -> str:
 
 
 def inputs_untouched(criterion: Criterion) -> str:
-    """Weights, gradients, layer inputs and products are only read (`compensate` alone may write to the weight)."""
+    """Weights, gradients, layer inputs and products are only read (`compensate` and `sweep` may write to the weight)."""
     moments = trials.history(SHAPES[0], 4)
     copies = [moment.scaled() for moment in moments]
     state = trials.start(criterion, moments)

@@ -1,4 +1,5 @@
-"""The part of the contract that only some criteria have to keep: gates, a rule of their own, compensation; and what one costs."""
+"""The part of the contract that only some criteria have to keep: gates, a rule of their own, compensation, sweeps, what may be tuned,
+predictions; and what a criterion costs."""
 
 import dataclasses
 import time

@@ -34,7 +34,7 @@ RANDOM = "random:"
 """Before a model's name: its weights are drawn, not read."""
 
 PARAMETERS = 2
-"""For each byte of its files, more than any way of storing weights puts into it."""
+"""The most parameters that one byte of a model's files can stand for; a configuration that asks for more does not fit its files."""
 
 UNBOUNDED = 512
 """Tokens that a model without a bound is tried on."""

@@ -150,7 +150,8 @@ def _stems(model: Any, key: str) -> list[str]:
 
 
 def _refuse_doubled(name: str, model: Any, body: list[str], stored: Stored) -> None:
-    """Two tensors for one parameter, for instance a model's and its average's: which of them is read is nobody's choice."""
+    """ModelError where files hold two tensors for one parameter, for instance a model's and its average's: which one the library
+    reads is arbitrary."""
     for key in body:
         held = [stem for stem in _stems(model, key) if stem in stored]
         if len(held) > 1:

@@ -1,8 +1,9 @@
-"""What lies in a checkpoint's folder: plain files, a configuration that can be built, the weights, and the tokenizer.
+"""Checks what lies in a checkpoint's folder before the library opens it: plain files, a configuration that can be built, the weights
+and the tokenizer.
 
-The library is forgiving: without a tokenizer's files it makes up a vocabulary of five words, and a folder without weights that
-it can read is told from one that never had any by nobody. And it believes: it waits for a pipe, builds a thousand million layers
-where a configuration asks for them, and fetches the attention that one names.
+The library accepts too much: without a tokenizer's files it makes up a vocabulary of five words, weights that it cannot read count as
+none, it waits for a pipe without end, builds a thousand million layers where a configuration asks for them, and downloads the
+attention code that one names.
 """
 
 import json
@@ -43,7 +44,7 @@ LAYERS, SIZE = 2**11, 2**24
 
 _LAYERS = re.compile("(^|_)(layers?|blocks|depths?|stages|loops)$")
 _NO_SIZE = re.compile("theta|base|length|token|flos|seed|version|_id$")
-"""Names of whole numbers that nothing is made as large as."""
+"""Names of whole numbers that are no sizes: a token's id, a seed, a version."""
 
 _DROPOUT = re.compile("dropout|(^|_)(drop|pdrop|layerdrop)($|_)")
 _EPSILON = re.compile("norm_(eps|epsilon)$")

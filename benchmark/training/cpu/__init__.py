@@ -1,4 +1,8 @@
-"""Makes training faster on a CPU. `prepare` applies every way, each a file here; docs/speed.md says what each one gains."""
+"""Prepares a model for training on its device.
+
+On a CPU every file of this folder makes it faster (docs/speed.md says how much); on a GPU attention masks are made without the host
+reading them (unread_masks.py).
+"""
 
 from collections.abc import Callable
 
