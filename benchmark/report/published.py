@@ -132,7 +132,8 @@ def published_table(
 def quoted(table: Table, published: Sequence[Published], records: Sequence[Record]) -> Table:
     """A table in the paper's layout with the figures that concern it above our rows in each block, never ranked with them.
 
-    A note for each source and model says what they are and why they differ. PublishedError: another layout.
+    A note for each source, model and note of theirs, such as the budget, says what they are and why they differ. PublishedError:
+    another layout.
     """
     if table.row_fields != PAPER["rows"] or table.column_fields != PAPER["columns"]:
         raise PublishedError(
@@ -144,7 +145,8 @@ def quoted(table: Table, published: Sequence[Published], records: Sequence[Recor
     for figure in published:
         if (figure.task, figure.metric) in shown and _concerns(figure, records):
             block: Value = figure.sparsity or DENSE
-            source = f"{figure.source}, {figure.table}: {figure.model}"
+            said = f" ({figure.note})" if figure.note else ""
+            source = f"{figure.source}, {figure.table}: {figure.model}{said}"
             name = method_of(figure.criterion, "distillation" if figure.distillation else "none")
             groups.setdefault((block, name, source), []).append(figure)
     if not groups:

@@ -123,6 +123,32 @@ def test_a_column_quotes_figures_of_its_own_metric_alone(metric: str, expected: 
     assert {row[0].metric for row in table.cells} == {"f1" if metric == "f1" else "accuracy"}
 
 
+def test_figures_of_another_budget_have_a_row_and_a_letter_of_their_own() -> None:
+    records = [make_record(make_spec(name, 0.5), score) for name, score in (("obert", 70.0), ("movement", 80.0))]
+    figures = [
+        figure("obert", task="glue/rte", metric="accuracy", printed=printed, note=note)
+        for printed, note in (("87.98", "10 epochs"), ("88.31", "30 epochs"))
+    ]
+    table = quoted(build_table(records, rows=PAPER["rows"], columns=PAPER["columns"]), figures, records)
+    shown = [row[0] for line, row in zip(table.rows, table.cells, strict=True) if line.quoted]
+    assert [cell.text for cell in shown] == ["87.98", "88.31"]
+    notes = {note.kind: note.text for note in table.notes}
+    assert "Table 1: bert-base-uncased (10 epochs)," in notes[shown[0].marks[0]]
+    assert "Table 1: bert-base-uncased (30 epochs)," in notes[shown[1].marks[0]]
+
+
+def test_every_figure_of_the_committed_file_has_a_place_and_a_letter() -> None:
+    found = load_published(default_path())
+    specs = {(f.task, f.metric, f.sparsity): make_spec("magnitude", f.sparsity, task=f.task) for f in found}
+    metrics = {f.task: {g.metric: 80.0 for g in found if g.task == f.task} for f in found}
+    records = {spec.id: make_record(spec, metric=m, metrics=metrics[t]) for (t, m, _), spec in specs.items()}
+    for metric in sorted({f.metric for f in found}):
+        table = build_table(list(records.values()), metric=metric, rows=PAPER["rows"], columns=PAPER["columns"])
+        table = quoted(table, found, list(records.values()))
+        shown = [cell.text for line, row in zip(table.rows, table.cells, strict=True) if line.quoted for cell in row]
+        assert sorted(filter(None, shown)) == sorted(f.printed for f in found if f.metric == metric)
+
+
 def test_quoted_figures_are_no_rivals() -> None:
     records = [make_record(make_spec(name, 0.5), score) for name, score in (("magnitude", 70.0), ("movement", 80.0))]
     published = [figure(task="glue/rte", metric="accuracy", value=99.0, printed="99.0")]
