@@ -126,10 +126,13 @@ def correlation_figure(
 
 
 def _fidelity_by_criterion(found: Sequence[Diagnosis]) -> Named:
+    """On dense runs, of the seeds that were measured in as many bins as the first one: others have no mean with it."""
     named: Named = {}
     for one in found:
         for name, fidelity in (one.shared.fidelity if one.shared else {}).items():
-            named.setdefault(name, []).append(fidelity)
+            seeds = named.setdefault(name, [])
+            if not seeds or fidelity.bins.layer == seeds[0].bins.layer:
+                seeds.append(fidelity)
     return named
 
 

@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from benchmark.diagnose.fidelity import Groups, Probing, by_layer, measure, slope, spearman
+from benchmark.diagnose.fidelity import Fidelity, Groups, Probing, by_layer, measure, slope, spearman
+from benchmark.diagnose.figures import figures
+from benchmark.diagnose.shared_run import SharedRun
+from benchmark.diagnose.store import Diagnosis
 from benchmark.pruning.flat import PrunableWeights
 from benchmark.pruning.prunable import find_prunable
 from criteria.base import Criterion, State
 from criteria.fisher import Fisher
 from criteria.magnitude import Magnitude
 from criteria.obert import Obert
+from tests.benchmark.report.factory import make_spec
 from tests.benchmark.toys import Blocks, data, loss_of, one_matrix
 
 THETA = [[1.0, 2.0, 3.0]]
@@ -104,6 +108,22 @@ def test_groups_are_bins_of_each_matrix_and_the_change_is_that_of_a_model_withou
     assert found.bins.measured[0] == pytest.approx(without - whole, rel=1e-9)
     assert found.singles.score == [-57.0, -44.0, -31.0, -19.0, -6.0]
     assert found.singles.layer == [1, 1, 0, 0, 0]
+
+
+def on_the_dense_run(seed: int, measured: list[float]) -> Diagnosis:
+    """One matrix in so many bins."""
+    n = len(measured)
+    groups = Groups(layer=[0] * n, size=[1] * n, score=[float(i) for i in range(n)], predicted=None, measured=measured)
+    found = Fidelity(step=0, split="train", loss=1.0, layers=["a"], bins=groups, singles=groups)
+    shared = SharedRun(step=0, criteria=["magnitude"], correlation=[[1.0]], fidelity={"magnitude": found})
+    spec = make_spec(sparsity=0, seed=seed)
+    return Diagnosis(id=spec.id, spec=spec, settings={}, heard=shared)
+
+
+def test_seeds_that_were_measured_in_other_bins_are_not_in_the_mean_that_is_drawn() -> None:
+    found = [on_the_dense_run(0, [1, 3]), on_the_dense_run(1, [5, 6, 7]), on_the_dense_run(2, [3, 5])]
+    drawn = dict(figures(found, {"glue/rte": "rte"}))
+    assert list(np.asarray(drawn["fidelity-rte"].axes[0].lines[0].get_ydata())) == [2, 4]
 
 
 def test_a_slope_by_hand() -> None:
