@@ -9,6 +9,7 @@ weights of the cells (`prunebench run --save-weights`).
 import os
 from collections.abc import Sequence
 from itertools import combinations
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,24 +60,20 @@ def kept_set(board: Board, record: Record) -> Kept | None:
     return np.concatenate([(weights[layer.name] != 0).numpy().reshape(-1) for layer in record.sparsity.layers])
 
 
-def overlaps(records: Sequence[Record], kept: Sequence[Kept]) -> tuple[list[str], NDArray[np.float64]]:
-    """Row names and their mean overlaps [rows, rows]: off the diagonal between rows at equal seeds, on it between seeds.
+def overlaps(records: Sequence[Record], kept: Sequence[Kept]) -> tuple[list[str], dict[tuple[str, str], list[Run]]]:
+    """Row names, and the overlaps of every two of them, a run for each pair of cells: of two rows at equal seeds, of one row between
+    seeds.
 
-    `records` are cells of one task and sparsity, `kept` their kept sets. nan if there is no pair (one seed).
+    `records` are cells of one task and sparsity, `kept` their kept sets. Rows without a pair of cells (one seed) are not there.
     """
     rows = [method_of(record.spec.row, record.spec.regularizer) for record in records]
-    names = list(dict.fromkeys(rows))
-    sums, counts = np.zeros((len(names),) * 2), np.zeros((len(names),) * 2)
+    found: dict[tuple[str, str], list[Run]] = {}
     for (one, first, a), (two, second, b) in combinations(zip(records, rows, kept, strict=True), 2):
-        i, j = names.index(first), names.index(second)
-        if i == j or one.spec.seed == two.spec.seed:
-            sums[i, j] += jaccard(a, b)
-            counts[i, j] += 1
-    sums, counts = (
-        sums + np.triu(sums.T, 1) + np.tril(sums.T, -1),
-        counts + np.triu(counts.T, 1) + np.tril(counts.T, -1),
-    )
-    return names, np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+        if first == second or one.spec.seed == two.spec.seed:
+            pair = Run(jaccard(a, b), (one.id, two.id))
+            for place in {(first, second), (second, first)}:
+                found.setdefault(place, []).append(pair)
+    return list(dict.fromkeys(rows)), found
 
 
 def overlap_tables(board: Board, records: Sequence[Record]) -> dict[tuple[str, float], Table]:
@@ -94,8 +91,8 @@ def overlap_tables(board: Board, records: Sequence[Record]) -> dict[tuple[str, f
     tables = {}
     for task, sparsity in dict.fromkeys((r.spec.task, r.spec.sparsity) for r in records if r.id in kept):
         group = [r for r in records if r.id in kept and (r.spec.task, r.spec.sparsity) == (task, sparsity)]
-        names, values = overlaps(group, [kept[record.id] for record in group])
-        if np.isnan(values).all():  # one row of one seed
+        names, pairs = overlaps(group, [kept[record.id] for record in group])
+        if not pairs:  # one row of one seed
             continue
         tables[task, sparsity] = Table(
             title="Overlap of kept weights",
@@ -103,7 +100,7 @@ def overlap_tables(board: Board, records: Sequence[Record]) -> dict[tuple[str, f
             column_fields=("with",),
             rows=tuple(Line((name,), (name,)) for name in names),
             columns=tuple(Line((name,), (name,)) for name in names),
-            cells=tuple(tuple(_cell(value, [record.id for record in group]) for value in row) for row in values),
+            cells=tuple(tuple(_cell(pairs.get((one, other), [])) for other in names) for one in names),
             facts={
                 "Overlap": "Jaccard's, of the weights that are not zero in the final models; on the diagonal between seeds of "
                 "one row, off it between rows at equal seeds",
@@ -113,5 +110,9 @@ def overlap_tables(board: Board, records: Sequence[Record]) -> dict[tuple[str, f
     return tables
 
 
-def _cell(value: float, ids: Sequence[str]) -> Cell:
-    return Cell() if np.isnan(value) else Cell(runs=(Run(float(value), tuple(ids)),), planned=1, text=f"{value:.3f}")
+def _cell(pairs: Sequence[Run]) -> Cell:
+    """The mean overlap of these pairs of cells."""
+    if not pairs:
+        return Cell()
+    mean, ids = fmean(pair.value for pair in pairs), dict.fromkeys(id_ for pair in pairs for id_ in pair.ids)
+    return Cell(runs=(Run(mean, tuple(ids)),), planned=1, text=f"{mean:.3f}")

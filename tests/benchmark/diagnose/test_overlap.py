@@ -36,15 +36,33 @@ def test_rows_compare_at_equal_seeds_and_themselves_across_seeds() -> None:
     cells = [("magnitude", 0), ("magnitude", 1), ("random", 0), ("random", 1)]
     records = [make_record(make_spec(criterion, seed=seed)) for criterion, seed in cells]
     sets = [kept(1, 1, 0, 0), kept(1, 1, 0, 0), kept(1, 0, 1, 0), kept(0, 0, 1, 1)]
-    names, table = overlaps(records, sets)
+    names, found = overlaps(records, sets)
     assert names == ["magnitude", "random"]
-    # magnitude across seeds 1; random across seeds {0,2} against {2,3}: 1/3; between rows: (1/3 + 0)/2.
-    np.testing.assert_allclose(table, [[1, 1 / 6], [1 / 6, 1 / 3]])
+    # magnitude across seeds 1; random across seeds {0,2} against {2,3}: 1/3; between rows 1/3 and 0, one at each seed.
+    assert {place: [pair.value for pair in pairs] for place, pairs in found.items()} == {
+        ("magnitude", "magnitude"): [1],
+        ("magnitude", "random"): [pytest.approx(1 / 3), 0],
+        ("random", "magnitude"): [pytest.approx(1 / 3), 0],
+        ("random", "random"): [pytest.approx(1 / 3)],
+    }
 
 
 def test_one_seed_has_no_overlap_with_itself() -> None:
-    records = [make_record(make_spec("magnitude"))]
-    assert np.isnan(overlaps(records, [kept(1, 0)])[1]).all()
+    assert overlaps([make_record(make_spec("magnitude"))], [kept(1, 0)]) == (["magnitude"], {})
+
+
+def test_a_cell_is_of_the_records_of_its_pairs_alone(monkeypatch: pytest.MonkeyPatch, finished: Path) -> None:
+    bits = {("magnitude", 0): (1, 1, 0), ("random", 0): (1, 0, 1), ("random", 1): (1, 0, 1), ("random", 2): (0, 1, 1)}
+    records = [make_record(make_spec(criterion, seed=seed)) for criterion, seed in bits]
+    monkeypatch.setattr(
+        "benchmark.diagnose.overlap.kept_set", lambda _, record: kept(*bits[record.spec.criterion, record.spec.seed])
+    )
+    (table,) = overlap_tables(Board.open(finished), records).values()
+    (own, other), (turned, seeds) = table.cells
+    assert own.state == "blank"
+    assert (other.text, seeds.text) == ("0.333", "0.556")  # 1/3; 1, 1/3 and 1/3
+    assert other.ids == turned.ids == (records[0].id, records[1].id)
+    assert seeds.ids == tuple(record.id for record in records[1:])
 
 
 LAYER = "bert.encoder.layer.1.attention.self.query.weight"
