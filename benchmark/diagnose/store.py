@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from benchmark.board.board import Board
 from benchmark.diagnose.churn import Churn
@@ -46,7 +46,7 @@ def load_diagnosis(board: Path, run_id: str) -> Diagnosis | None:
     try:
         raw = diagnosis_path(board, run_id).read_text(encoding="utf-8")
         return Diagnosis.model_validate_json(raw)
-    except (OSError, ValueError, ValidationError):
+    except (OSError, ValueError):
         return None
 
 
