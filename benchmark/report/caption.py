@@ -196,9 +196,8 @@ def _budget(spec: RunSpec) -> str:
     if not spec.is_trained:
         kept = "" if spec.precision == "fp32" else f", weights in {spec.precision}"
         return f"no training, calibrated in batches of {training.batch_size}{kept}"
-    length = f"{training.steps} steps" if training.steps is not None else f"{training.epochs or 3:g} epochs"
     rate = "learning rate tuned" if spec.tuned.trials else f"learning rate {training.lr:g}"
-    return f"{length} of batch {training.batch_size}, {training.optimizer}, {rate}"
+    return f"{training.length} of batch {training.batch_size}, {training.optimizer}, {rate}"
 
 
 def _epochs(record: Record) -> str:

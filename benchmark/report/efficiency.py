@@ -17,8 +17,8 @@ from benchmark.suite.spec import DENSE, RunSpec
 BYTES = 4
 """Of a weight in fp32."""
 TOKENS = 128
-"""Of the forward pass whose FLOPs are counted: a bound that no dense kernel reaches, without embeddings, attention products and head;
-a shared matrix counts once."""
+"""Tokens of the forward pass whose FLOPs are counted. Only prunable matrices count (no embeddings, attention products or head), and a
+shared matrix counts once; no dense kernel gets this low."""
 Quantity = tuple[Callable[[Record], float | None], Callable[[float], str]]
 """A number of a record, and how it is written."""
 ROWS = ("task", "criterion", "regularizer", "sparsity")
@@ -42,7 +42,8 @@ def efficiency_table(
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in known:
         groups.setdefault(_labels(record), []).append(record)
-    columns = {**_columns(), **(_measured_columns(taken) if taken else {})}
+    trained = not known or any(record.spec.is_trained for record in known)
+    columns = {**_columns(trained), **(_measured_columns(taken) if taken else {})}
     return Table(
         title=title,
         row_fields=ROWS,
@@ -50,7 +51,7 @@ def efficiency_table(
         rows=tuple(Line(_key(found[0]), labels, dense=labels[1] == DENSE) for labels, found in groups.items()),
         columns=tuple(Line((name,), (name,)) for name in columns),
         cells=tuple(tuple(_cell(get, found) for get in columns.values()) for found in groups.values()),
-        facts=_facts(latency_note(taken.values())),
+        facts=_facts(trained, latency_note(taken.values())),
         names=names or Names(),
     )
 
@@ -67,17 +68,20 @@ def _labels(record: Record) -> tuple[str, ...]:
     return (spec.task, spec.row, spec.regularizer, f"{spec.sparsity:g}")
 
 
-def _columns() -> dict[str, Quantity]:
-    """The columns that every record has."""
+def _columns(trained: bool) -> dict[str, Quantity]:
+    """The columns that every record has. Without training all time is the criterion's, and there are no steps."""
+    steps: dict[str, Quantity] = {
+        "Criterion time": (lambda r: r.cost.criterion_seconds, _seconds),
+        "Criterion share": (lambda r: 100 * r.cost.criterion_seconds / max(r.cost.train_seconds, 1e-9), _percent),
+        "Step time": (lambda r: 1000 * r.cost.step_seconds, _milliseconds),
+    }
     return {
         "Prunable": (lambda r: r.sparsity.prunable, _count),
         "Non-zero": (_nonzero, _count),
         "Bytes, dense": (lambda r: BYTES * r.sparsity.prunable, size),
         f"FLOPs, {TOKENS} tokens": (lambda r: 2 * _nonzero(r) * TOKENS, flops),
-        "Training time": (lambda r: r.cost.train_seconds, _seconds),
-        "Criterion time": (lambda r: r.cost.criterion_seconds, _seconds),
-        "Criterion share": (lambda r: 100 * r.cost.criterion_seconds / max(r.cost.train_seconds, 1e-9), _percent),
-        "Step time": (lambda r: 1000 * r.cost.step_seconds, _milliseconds),
+        f"{'Training' if trained else 'Pruning'} time": (lambda r: r.cost.train_seconds, _seconds),
+        **(steps if trained else {}),
         "Peak memory": (lambda r: r.cost.peak_bytes, size),
     }
 
@@ -105,11 +109,12 @@ def _cell(quantity: Quantity, records: Sequence[Record]) -> Cell:
     return Cell(runs=runs, planned=len(runs), text=text)
 
 
-def _facts(latency: str) -> dict[str, str]:
+def _facts(trained: bool, latency: str) -> dict[str, str]:
+    times = "criterion: observing, scoring and masking; step: median" if trained else "observing, scoring and masking"
     facts = {
         "Sizes": f"prunable matrices alone; dense bytes at {BYTES} bytes a weight, zeros stored like any other number",
         "FLOPs": f"theory: 2 x non-zero weights x {TOKENS} tokens, prunable matrices alone; no dense kernel skips zeros",
-        "Times": "wall clock, means over seeds; criterion: observing, scoring and masking; step: median",
+        "Times": f"wall clock, means over seeds; {times}",
         "Peak memory": "CUDA allocations, or resident memory on a CPU",
     }
     return facts | ({"Latency": latency} if latency else {})

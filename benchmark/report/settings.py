@@ -6,22 +6,27 @@ from benchmark.board.record import Record
 from benchmark.report.caption import describe, subject_of
 from benchmark.report.cells import Cell
 from benchmark.report.layout import Line
-from benchmark.report.names import Names, percent
+from benchmark.report.names import Names, distinct, percent
 from benchmark.report.table import Table
 from benchmark.suite.spec import RunSpec, portable
 
 Setting = Callable[[RunSpec], str]
+
+
+def _trained(setting: Setting) -> Setting:
+    """The setting of a run that takes a step; nothing of others."""
+    return lambda spec: setting(spec) if spec.is_trained else ""
+
+
 ROWS: Mapping[str, Setting] = {
     "Model": lambda spec: portable(spec.model),
-    "Optimizer": lambda spec: {"adamw": "AdamW", "adamax": "Adamax"}[spec.training.optimizer],
-    "Learning rate": lambda spec: "tuned" if spec.tuned.trials else f"{spec.training.lr:g}",
-    "Warm-up": lambda spec: _warmup(spec.training.warmup),
-    "Weight decay": lambda spec: f"{spec.training.weight_decay:g}",
-    "Gradient clipping": lambda spec: "none" if spec.training.clip is None else f"{spec.training.clip:g}",
+    "Optimizer": _trained(lambda spec: {"adamw": "AdamW", "adamax": "Adamax"}[spec.training.optimizer]),
+    "Learning rate": _trained(lambda spec: "tuned" if spec.tuned.trials else f"{spec.training.lr:g}"),
+    "Warm-up": _trained(lambda spec: _warmup(spec.training.warmup)),
+    "Weight decay": _trained(lambda spec: f"{spec.training.weight_decay:g}"),
+    "Gradient clipping": _trained(lambda spec: "none" if spec.training.clip is None else f"{spec.training.clip:g}"),
     "Batch size": lambda spec: f"{spec.training.batch_size}",
-    "Training length": lambda spec: (
-        f"{spec.training.steps} steps" if spec.training.steps is not None else f"{spec.training.epochs or 3:g} epochs"
-    ),
+    "Training length": lambda spec: spec.training.length,
     "Longest input (tokens)": lambda spec: f"{spec.training.max_length}",
     "Sparsity schedule": lambda spec: "" if spec.is_dense else spec.schedule,
     "Scope of ranking": lambda spec: "" if spec.is_dense else spec.scope,
@@ -51,14 +56,12 @@ def settings_table(records: Sequence[Record], specs: Sequence[RunSpec], *, title
         rows.append((name, [_values(setting(spec) for spec in plan if spec.task == task) for task in tasks]))
     for name, counted in COUNTED.items():
         rows.append((name, [_values(counted(record) for record in used if record.spec.task == task) for task in tasks]))
-    words = [names.task(task) for task in tasks]
-    distinct = [word if words.count(word) == 1 else task for task, word in zip(tasks, words, strict=True)]
     return Table(
         title=f"{title}: settings" if title else "Settings",
         row_fields=("Setting",),
         column_fields=("task",),
         rows=tuple(Line((name,), (name,)) for name, _ in rows),
-        columns=tuple(Line((task,), (word,)) for task, word in zip(tasks, distinct, strict=True)),
+        columns=tuple(Line((task,), (word,)) for task, word in distinct(tasks, names.task).items()),
         cells=tuple(tuple(Cell(text=text) for text in found) for _, found in rows),
         facts=describe([[spec] for spec in plan], used, 0, len(records) - len(used), "sd", "headline"),
         sentence=f"How the runs of {subject_of(plan, names)} were trained and pruned.",

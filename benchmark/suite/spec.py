@@ -97,6 +97,11 @@ class Training(Strict):
             else ""
         )
 
+    @property
+    def length(self) -> str:
+        """`500 steps` or `3 epochs`."""
+        return f"{self.steps} steps" if self.steps is not None else f"{self.epochs or 3:g} epochs"
+
     def total(self, examples: int) -> int:
         """Optimizer steps for a training split of `examples`."""
         if self.steps is not None:

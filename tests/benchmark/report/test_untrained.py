@@ -6,8 +6,10 @@ from msgspec.structs import replace
 from benchmark.commands.export import card
 from benchmark.report.caption import describe
 from benchmark.report.curves import figures
+from benchmark.report.efficiency import efficiency_table
 from benchmark.report.names import Names
 from benchmark.report.settings import settings_table
+from benchmark.report.sheet import sheets
 from benchmark.suite.spec import RunSpec, Training
 from tests.benchmark.report.factory import make_record, make_spec
 
@@ -22,6 +24,16 @@ def facts(*specs: RunSpec) -> dict[str, str]:
     return describe([[spec] for spec in specs], records, 0, 0, "sd", "headline")
 
 
+TIMES = ["Training time", "Criterion time", "Criterion share", "Step time"]
+OPTIMIZER = {"Optimizer", "Learning rate", "Warm-up", "Weight decay", "Gradient clipping"}
+
+
+def settings(*specs: RunSpec) -> dict[str, str]:
+    """The rows that are printed of a board's one task."""
+    (sheet,) = sheets(settings_table([], specs, names=Names()))
+    return {row.words[0].text: row.cells[0].text for block in sheet.blocks for row in block.rows}
+
+
 @pytest.mark.parametrize(("precision", "kept"), [("fp32", ""), ("bf16", ", weights in bf16")])
 def test_a_board_without_training_says_so(precision: str, kept: str) -> None:
     specs = [
@@ -30,9 +42,29 @@ def test_a_board_without_training_says_so(precision: str, kept: str) -> None:
     said = facts(*specs)
     assert said["Budget"] == f"no training, calibrated in batches of 16{kept}"
     assert "Epochs" not in said
-    table = settings_table([], specs, names=Names())
-    rows = {line.labels[0]: cells[0].text for line, cells in zip(table.rows, table.cells, strict=True)}
+    rows = settings(*specs)
     assert rows["Training length"] == "0 steps"
+    assert not OPTIMIZER & set(rows)
+    assert settings(*specs, make_spec("taylor", 0.5))["Learning rate"] == "5e-05"
+
+
+def test_a_board_that_takes_steps_has_settings_of_its_optimizer() -> None:
+    assert set(settings(make_spec("taylor", 0.5))) >= OPTIMIZER
+
+
+@pytest.mark.parametrize(
+    ("budgets", "timed"),
+    [
+        ([NONE], ["Pruning time"]),
+        ([Training(steps=400)], TIMES),
+        ([NONE, Training(steps=400)], TIMES),
+        ([], TIMES),
+    ],
+)
+def test_costs_of_a_board_without_training_are_the_time_of_pruning(budgets: list[Training], timed: list[str]) -> None:
+    table = efficiency_table([make_record(make_spec("wanda", 0.5, training=budget)) for budget in budgets])
+    assert [line.labels[0] for line in table.columns[4:-1]] == timed
+    assert ("step: median" in table.facts["Times"]) == (timed == TIMES)
 
 
 def test_a_model_card_does_not_claim_a_training() -> None:
