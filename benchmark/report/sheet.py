@@ -162,15 +162,13 @@ class _RowWords:
         return tuple(Words(text, GATED if gated and is_task else ()) for text, is_task in texts)
 
     def _texts(self, line: Line) -> tuple[str, ...]:
+        first, *others = (self.distinct[k][line.key[k]] for k in self.shown)
+        told_apart = "task" in self.table.row_fields or "model" in self.table.row_fields[self.table.blocks :]
         if line.quoted:
-            return (line.labels[-1], *("" for _ in self.shown[1:]))
-        if line.dense and self.table.named:
-            words = [self.table.called.method("dense"), *("" for _ in self.shown[1:])]
-            if "task" in self.table.row_fields or "model" in self.table.row_fields[self.table.blocks :]:
-                words = [self.distinct[k][line.key[k]] for k in self.shown]
-        else:
-            words = [self.distinct[k][line.key[k]] for k in self.shown]
-        return (line.mark + words[0], *words[1:]) if words else ()
+            return (line.labels[-1], *("" for _ in others))
+        if line.dense and self.table.named and not told_apart:
+            return (line.mark + self.table.called.method("dense"), *("" for _ in others))
+        return (line.mark + first, *others)
 
     def block(self, line: Line) -> Words:
         """The label of the block that a row stands in."""
@@ -191,7 +189,8 @@ class _RowWords:
 
 
 def shared(table: Table) -> list[tuple[str, str]]:
-    """(field, words) of what is the same in every row and is left out of them: a column, or the regularizer of all methods."""
+    """(field, words) of what is the same in every row and is left out of them: a column, if another is left, or the regularizer of all
+    methods, if none of them has a label as a whole."""
     found: list[tuple[str, str]] = []
     if not table.named:
         return found
@@ -202,9 +201,10 @@ def shared(table: Table) -> list[tuple[str, str]]:
             found.append((name, str(values.pop())))
         if name == "method" and len(values) > 1:
             regularizers = {str(value).partition(" + ")[2] for value in values}
-            if len(regularizers) == 1 and "" not in regularizers:
+            labelled = any(table.called.label(str(value)) for value in values)
+            if len(regularizers) == 1 and "" not in regularizers and not labelled:
                 found.append(("regularizer", regularizers.pop()))
-    return found
+    return found if set(table.row_fields[table.blocks :]) - {name for name, _ in found} else found[:-1]
 
 
 def _heads(table: Table, part: Sequence[int]) -> tuple[tuple[Span, ...], ...]:

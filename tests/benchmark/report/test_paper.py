@@ -181,6 +181,30 @@ def test_a_regularizer_that_all_methods_share_is_said_once() -> None:
     assert "Magnitude + distil." not in out
 
 
+@pytest.mark.parametrize(("label", "spelled"), [("", "PINS"), ("PINS (full)", "PINS (full)")])
+def test_a_label_of_a_whole_row_stands_where_all_methods_share_a_regularizer(label: str, spelled: str) -> None:
+    names = Names({"principled + self_regularization": label} if label else {})
+    records = [make_record(make_spec(name, regularizer="self_regularization")) for name in ("principled", "magnitude")]
+    out = render(build_table(records, **BLOCKS, names=names), "text").splitlines()
+    other = "Magnitude + self-reg." if label else "Magnitude"
+    assert [line.partition("  ")[0] for line in out if line.startswith(("PINS", "Magnitude"))] == [other, spelled]
+    assert ("regularizer: self-reg. in every row" in out) == (not label)
+
+
+@pytest.mark.parametrize("format", ["text", "markdown", "latex", "html"])
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [(("regularizer",), "distil."), (("schedule",), "cubic"), (("regularizer", "scope"), "global")],
+)
+def test_rows_that_differ_in_nothing_keep_a_word(format: str, fields: tuple[str, ...], words: str) -> None:
+    """A single method, of which the rows name what all have in common."""
+    records = [make_record(make_spec(regularizer="distillation", sparsity=sparsity)) for sparsity in (0.5, 0.8)]
+    records.append(make_record(make_spec(sparsity=0)))
+    out = render(build_table(records, rows=fields, columns=("task", "sparsity")), format)
+    assert words in out
+    assert f"{fields[-1]}: {words} in every row" not in out
+
+
 def test_two_rows_that_would_share_a_name_are_spelled_out() -> None:
     out = render(paper(names=Names({"magnitude": "X", "movement": "X"})), "text")
     assert {"magnitude", "movement"} <= set(out.split())
