@@ -121,7 +121,7 @@ def remarks(table: Table, sheet: Sheet) -> list[tuple[str, str]]:
     said += [
         ("", f"{name}: {table.word(name, text) or text} in every row") for name, text in shared(table) if text != "none"
     ]
-    return said
+    return list(dict.fromkeys(said))
 
 
 def merged(line: Line, row: tuple[Cell, ...]) -> list[tuple[Cell, int]]:

@@ -104,6 +104,13 @@ def test_there_is_no_average_where_no_row_is_complete_nor_over_other_families() 
     assert "avg." in render(build_table(records, specs, **BLOCKS, average=True))
 
 
+@pytest.mark.parametrize("format", ["text", "markdown", "latex", "html"])
+def test_an_average_of_several_sparsities_is_explained_once(format: str) -> None:
+    specs, records = make_board(GLUE[:4], SIX, (0.5, 0.8, 0.9))
+    out = render(build_table(records, specs, average=True), format)
+    assert out.count("GLUE avg.: mean over CoLA, SST-2, MRPC, STS-B, of complete rows") == 1
+
+
 @pytest.mark.parametrize(("value", "words"), [(-0.04, "0.0"), (-0.5, "\N{MINUS SIGN}0.5"), (0.05, "0.1"), (3.0, "3.0")])
 def test_minus_signs_are_minus_signs_and_nothing_is_minus_zero(value: float, words: str) -> None:
     assert number(value, 1) == words
