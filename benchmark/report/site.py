@@ -24,7 +24,7 @@ from benchmark.report.filenames import file_names
 from benchmark.report.layout import Line
 from benchmark.report.page.lead import Column, columns_of, lead
 from benchmark.report.page.model import PageBoard
-from benchmark.report.page.write import HERE, page, policy
+from benchmark.report.page.write import document, page
 from benchmark.report.show import show
 from benchmark.report.summary import summarize
 from benchmark.report.table import Table
@@ -46,6 +46,17 @@ class SiteBoard:
     def table(self) -> Table:
         """The board's table."""
         return self.board.table()
+
+    @cached_property
+    def dense(self) -> tuple[Cell, ...]:
+        """The dense model's cells; none where the board has no such row."""
+        rows = zip(self.table.rows, self.table.cells, strict=True)
+        return next((cells for line, cells in rows if line.dense), ())
+
+    @cached_property
+    def models(self) -> str:
+        """The names of its models."""
+        return ", ".join(self.table.word("model", model) for model in self.board.models)
 
     @cached_property
     def columns(self) -> dict[int, Column]:
@@ -102,16 +113,15 @@ def _remember(folder: Path, names: Iterable[str]) -> None:
 
 def _files(boards: Sequence[SiteBoard], left_out: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     """Name and text of every file, the index last."""
-    files = {one.name: one.file for one in boards}
     methods = _methods(boards)
     method_files = file_names(methods)
     for one in boards:
         for id_, text in one.records.items():
-            yield f"records/{files[one.name]}/{id_}.json", text
-        yield f"boards/{files[one.name]}.html", page([one.board], home="../index.html")
+            yield f"records/{one.file}/{id_}.json", text
+        yield f"boards/{one.file}.html", page([one.board], home="../index.html")
     for name, places in methods.items():
-        yield f"methods/{method_files[name]}.html", _method_page(places, files)
-    yield "index.html", _index(boards, files, methods, method_files, left_out)
+        yield f"methods/{method_files[name]}.html", _method_page(places)
+    yield "index.html", _index(boards, methods, method_files, left_out)
 
 
 def _methods(boards: Sequence[SiteBoard]) -> dict[str, list[tuple[SiteBoard, int]]]:
@@ -126,12 +136,11 @@ def _methods(boards: Sequence[SiteBoard]) -> dict[str, list[tuple[SiteBoard, int
 
 def _index(
     boards: Sequence[SiteBoard],
-    files: Mapping[str, str],
     methods: Mapping[str, list[tuple[SiteBoard, int]]],
     method_files: Mapping[str, str],
     left_out: Mapping[str, str],
 ) -> str:
-    rows = [row for one in boards for row in _standings(one, files[one.name], method_files)]
+    rows = [row for one in boards for row in _standings(one, method_files)]
     rows.sort(key=lambda row: row[0])
     heads = ["Task", "Sparsity", "Best methods", "Best score", "Dense", "Seeds", "Model", "Board", "Hours", "Date"]
     dated = "; the date is that of the last of them, where its record holds one"
@@ -140,14 +149,14 @@ def _index(
         rows = [(key, cells[:-1]) for key, cells in rows]
     body = "".join(f"<tr>{''.join(cells)}</tr>\n" for _, cells in rows)
     head = _head(*heads)
-    listed = "".join(_listed_board(one, files[one.name]) for one in boards)
+    listed = "".join(_listed_board(one) for one in boards)
     every = ", ".join(
         f'<a href="methods/{method_files[name]}.html">{for_html(places[0][0].table.called.method(name))}</a>'
         for name, places in methods.items()
     )
     gone = "".join(f"<li>{for_html(name)}: {for_html(reason)}</li>" for name, reason in left_out.items())
     missing = f"<h2>Boards left out</h2>\n<ul>{gone}</ul>\n" if gone else ""
-    return _document(
+    return document(
         "Leaderboard of pruning criteria",
         "<p>One line for each model, task and sparsity. Methods that stand together cannot be told apart by a test over "
         "the test items, corrected over the whole board; the first has the best mean score, which stands beside them. "
@@ -157,18 +166,24 @@ def _index(
     )
 
 
-def _listed_board(one: SiteBoard, file: str) -> str:
+def _listed_board(one: SiteBoard) -> str:
     sentence, _ = lead(one.table, one.board.comparisons, summarize(one.table))
-    return f'<li><a href="boards/{file}.html">{for_html(one.board.title)}</a>: {for_html(sentence)}</li>'
+    return f'<li><a href="boards/{one.file}.html">{for_html(one.board.title)}</a>: {for_html(sentence)}</li>'
 
 
-def _standings(
-    one: SiteBoard, file: str, method_files: Mapping[str, str]
-) -> Iterable[tuple[tuple[str, str, float, str], list[str]]]:
+Key = tuple[str, str, float, str]
+"""What rows are sorted by: models, task, sparsity, board."""
+
+
+def _key(one: SiteBoard, column: Line) -> Key:
+    """That of a column of a board."""
+    task, sparsity = column.key
+    return one.models, str(task), sparsity if isinstance(sparsity, float) else 0.0, one.name
+
+
+def _standings(one: SiteBoard, method_files: Mapping[str, str]) -> Iterable[tuple[Key, list[str]]]:
     """A sorting key and the cells of a row for every column that has scores."""
     table = one.table
-    dense = next((i for i, line in enumerate(table.rows) if line.dense), None)
-    models = ", ".join(table.word("model", model) for model in one.board.models)
     for j, line in enumerate(table.columns):
         cells = {i: row[j] for i, row in enumerate(table.cells) if not table.rows[i].dense and row[j].runs}
         if line.average or not cells:
@@ -179,25 +194,20 @@ def _standings(
         records = [record for record in one.board.records if record.id in shown]
         hours = sum(record.cost.total_seconds for record in records) / 3600
         date = max((record.environment.get("date", "") for record in records), default="")
-        key = (models, str(line.key[0]), _number(line), one.name)
         yield (
-            key,
+            _key(one, line),
             [
                 f'<th scope="row"><span>{for_html(words.task(table.called, line))}</span></th>',
                 f"<td>{for_html(words.sparsity(line))}</td>",
                 f'<td class="words">{best}</td><td>{score}</td>',
-                f"<td>{_score(table, table.cells[dense][j]) if dense is not None else ''}</td>",
+                f"<td>{_dense(one, j)}</td>",
                 f"<td>{seeds[0] if len(seeds) == 1 else f'{seeds[0]} to {seeds[-1]}'}</td>",
-                f'<td class="name">{for_html(models)}</td>',
-                f'<td class="name"><a href="boards/{file}.html">{for_html(one.name)}</a></td>',
+                f'<td class="name">{for_html(one.models)}</td>',
+                f'<td class="name"><a href="boards/{one.file}.html">{for_html(one.name)}</a></td>',
                 f"<td>{hours:.2f}</td>",
                 f"<td>{for_html(date)}</td>",
             ],
         )
-
-
-def _number(line: Line) -> float:
-    return line.key[1] if isinstance(line.key[1], float) else 0.0
 
 
 def _best(one: SiteBoard, j: int, cells: Mapping[int, Cell], method_files: Mapping[str, str]) -> tuple[str, str]:
@@ -227,37 +237,41 @@ def _score(table: Table, cell: Cell) -> str:
     return for_html(show(cell, table).plain)
 
 
-def _method_page(places: Sequence[tuple[SiteBoard, int]], files: Mapping[str, str]) -> str:
-    rows = [row for one, i in places for row in _where(one, i, files[one.name])]
+def _dense(one: SiteBoard, j: int) -> str:
+    """The dense model's score in a column."""
+    return _score(one.table, one.dense[j]) if one.dense else ""
+
+
+def _method_page(places: Sequence[tuple[SiteBoard, int]]) -> str:
+    rows = [row for one, i in places for row in _where(one, i)]
     rows.sort(key=lambda row: row[0])
     first, i = places[0]
     body = "".join(f"<tr>{''.join(cells)}</tr>\n" for _, cells in rows)
     head = _head("Task", "Sparsity", "Score", "Dense", "Against the best", "Seeds", "Model", "Board")
     spelling = for_html(first.table.rows[i].method)
-    return _document(
+    return document(
         first.table.called.method(first.table.rows[i].method),
         f"<p>Written <code>{spelling}</code> in suites, records and CSV files.</p>\n{_scrolling('Results', head, body)}",
         "../index.html",
     )
 
 
-def _where(one: SiteBoard, i: int, file: str) -> Iterable[tuple[tuple[str, str, float, str], list[str]]]:
+def _where(one: SiteBoard, i: int) -> Iterable[tuple[Key, list[str]]]:
+    """A sorting key and the cells of a row for every column that was planned for a method."""
     table, name = one.table, one.table.rows[i].method
-    dense = next((k for k, line in enumerate(table.rows) if line.dense), None)
-    models = ", ".join(table.word("model", model) for model in one.board.models)
     for j, line in enumerate(table.columns):
         cell = table.cells[i][j]
         if line.average or cell.state == "blank":
             continue
         yield (
-            (models, str(line.key[0]), _number(line), one.name),
+            _key(one, line),
             [
                 f'<th scope="row"><span>{for_html(words.task(table.called, line))}</span></th>',
                 f"<td>{for_html(words.sparsity(line))}</td><td>{_score(table, cell)}</td>",
-                f"<td>{_score(table, table.cells[dense][j]) if dense is not None else ''}</td>",
+                f"<td>{_dense(one, j)}</td>",
                 f'<td class="words">{_standing(one.columns.get(j), name)}</td><td>{cell.n}</td>',
-                f'<td class="name">{for_html(models)}</td>',
-                f'<td class="name"><a href="../boards/{file}.html">{for_html(one.name)}</a></td>',
+                f'<td class="name">{for_html(one.models)}</td>',
+                f'<td class="name"><a href="../boards/{one.file}.html">{for_html(one.name)}</a></td>',
             ],
         )
 
@@ -288,26 +302,3 @@ def _scrolling(label: str, head: str, body: str) -> str:
         f'<div class="scroll" role="region" aria-label="{label}" tabindex="0"><table class="site"><thead><tr>{head}</tr>'
         f"</thead>\n<tbody>\n{body}</tbody></table></div>\n"
     )
-
-
-def _document(title: str, body: str, home: str = "") -> str:
-    style = (HERE / "page.css").read_text("utf-8")
-    back = f'<nav><a href="{home}">All boards</a></nav>\n' if home else ""
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{policy("")}">
-<meta name="color-scheme" content="light dark">
-<title>{for_html(title)}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<header>{back}<h1>{for_html(title)}</h1></header>
-<main>
-{body}</main>
-</body>
-</html>
-"""

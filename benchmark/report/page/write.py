@@ -42,44 +42,48 @@ def page(boards: Sequence[PageBoard], *, published: Sequence[Published] = (), ho
         raise TableError("a page needs at least one board")
     tables = [board.table() for board in boards]
     data = embedded([board_data(board, table) for board, table in zip(boards, tables, strict=True)])
-    script, style = (HERE / "page.js").read_text("utf-8"), (HERE / "page.css").read_text("utf-8")
-    name = for_html(" and ".join(board.title for board in boards))
     sections = "\n".join(
         _section(board, table, i, published, len(boards) > 1)
         for i, (board, table) in enumerate(zip(boards, tables, strict=True))
     )
+    return document(
+        " and ".join(board.title for board in boards),
+        f"{_filters(boards, tables)}\n{sections}\n",
+        home,
+        below=f"<p>{_counted(boards)}</p>",
+        data=data,
+    )
+
+
+def document(title: str, body: str, home: str = "", below: str = "", data: str = "") -> str:
+    """A whole page that fetches nothing: `below` stands under its heading; with `data`, JSON, our script runs, and no other."""
+    style, script = (HERE / "page.css").read_text("utf-8"), (HERE / "page.js").read_text("utf-8") if data else ""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:"
     back = f'<nav><a href="{for_html(home)}">All boards</a></nav>\n' if home else ""
+    under = f"\n{below}\n" if below else ""
+    details = (
+        '<dialog id="detail" aria-labelledby="detail-title"></dialog>\n'
+        f'<script type="application/json" id="data">{data}</script>\n<script>{script}</script>\n'
+    )
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{policy(script)}">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="color-scheme" content="light dark">
-<title>{name}</title>
+<title>{for_html(title)}</title>
 <style>
 {style}</style>
 </head>
 <body>
-<header>{back}<h1>{name}</h1>
-<p>{_counted(boards)}</p>
-</header>
+<header>{back}<h1>{for_html(title)}</h1>{under}</header>
 <main>
-{_filters(boards, tables)}
-{sections}
-</main>
-<dialog id="detail" aria-labelledby="detail-title"></dialog>
-<script type="application/json" id="data">{data}</script>
-<script>{script}</script>
-</body>
+{body}</main>
+{details if data else ""}</body>
 </html>
 """
-
-
-def policy(script: str) -> str:
-    """Content-Security-Policy of a page: this script alone runs, and nothing is fetched."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:"
 
 
 def _counted(boards: Sequence[PageBoard]) -> str:
