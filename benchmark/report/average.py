@@ -44,12 +44,14 @@ def _error(j: int, grid: Sequence[Sequence[Cell]]) -> str:
 def _line(members: Sequence[Line], fields: tuple[str, ...], error: str = "") -> Line:
     at = fields.index("task")
     tasks = list(dict.fromkeys(str(line.key[at]) for line in members))
-    style = "GLUE-style average" if all(task.startswith("glue/") for task in tasks) else "average"
+    glue = all(task.startswith("glue/") for task in tasks)
+    name = "GLUE avg." if glue else f"{error.capitalize() or 'Tasks'} avg."
+    style = "GLUE-style average" if glue else "average"
     style = f"{style} {error}" if error else style
     words = {"task": f"{style} of {len(tasks)} tasks", "metric": "mean"}
     labels = tuple(words.get(field, members[0].labels[i]) for i, field in enumerate(fields))
     key = tuple(words.get(field, members[0].key[i]) for i, field in enumerate(fields))
-    return Line(key, labels, dense=members[0].dense, average=True, over=tuple(tasks))
+    return Line(key, labels, dense=members[0].dense, average=name, over=tuple(tasks))
 
 
 def _average(parts: Sequence[tuple[str, Cell]]) -> Cell:

@@ -56,7 +56,7 @@ def _entry(table: Table, line: Line, column: Line, cell: Cell) -> dict[str, Any]
         "row": dict(zip(table.row_fields, line.key, strict=True)),
         "column": dict(zip(table.column_fields, column.key, strict=True)),
         "dense": line.dense or column.dense,
-        "average": line.average or column.average,
+        "average": bool(line.average or column.average),
         "shown_metric": cell.metric,
         "state": cell.text or cell.state,
         "mean": cell.mean,

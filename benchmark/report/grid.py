@@ -10,8 +10,9 @@ from benchmark.report.cells import Cell
 from benchmark.report.fields import TableError
 from benchmark.report.layout import Line
 from benchmark.report.marks import counts
+from benchmark.report.names import Names, distinct
 from benchmark.report.statistics.intervals import LOGARITHMIC, Floats, additive
-from benchmark.report.table import Table
+from benchmark.report.table import TASKS, Table
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,15 @@ class Grid:
 
 
 def grid_of(table: Table) -> Grid:
-    """The grid of a table with methods as rows and tasks in the columns (build_table's default layout).
+    """The grid of a table with methods as rows, tasks and sparsities as columns (build_table's default layout).
 
     What the table does not rank is not here either. Methods without any complete cell that is ranked are left out, then columns
     in which a remaining method has none, and columns without a dense score above the floor, unless all are.
     """
-    if "task" not in table.column_fields:
-        raise TableError(f"statistics need the task in the columns, found {', '.join(table.column_fields)}")
+    if table.column_fields != TASKS["columns"]:
+        raise TableError(
+            f"statistics need the columns {', '.join(TASKS['columns'])}; found {', '.join(table.column_fields)}"
+        )
     rows = [(line.method, cells) for line, cells in zip(table.rows, table.cells, strict=True)
             if not line.dense]  # fmt: skip
     methods = [(name, cells) for name, cells in rows if any(map(counts, cells))]
@@ -59,30 +62,26 @@ def grid_of(table: Table) -> Grid:
     seeds = {tuple(run.seed for run in cells[j].runs) for _, cells in methods for j in full}
     pooled = len(seeds) != 1
     scores = [[_values(cells[j], pooled) for j in full] for _, cells in methods]
-    at = table.column_fields.index("task")
     gone = [name for name, _ in rows if name not in [kept for kept, _ in methods]]
     names = [" ".join(filter(None, table.columns[j].labels)) for j in columns]
+    said = {name: table.called.method(name) for name, _ in rows}
+    said |= {name: _column(table.called, table.columns[j]) for j, name in zip(columns, names, strict=True)}
     return Grid(
         methods=tuple(name for name, _ in methods),
         cells=tuple(name for j, name in zip(columns, names, strict=True) if j in full),
-        tasks=tuple(str(table.columns[j].key[at]) for j in full),
+        tasks=tuple(str(table.columns[j].key[0]) for j in full),
         scores=np.array(scores, dtype=np.float64).reshape(len(methods), len(full), -1 if full else 1),
         dense=np.array([dense[j] for j in full], dtype=np.float64),
         floor=np.array([floor[j] for j in full], dtype=np.float64),
         nats=tuple(any(cells[j].metric in LOGARITHMIC for _, cells in methods) for j in full),
         left_out=(*gone, *(name for j, name in zip(columns, names, strict=True) if j not in full)),
-        words=_words(
-            table, [name for name, _ in rows], {name: table.columns[j] for j, name in zip(columns, names, strict=True)}
-        ),
+        words=distinct(said, said.__getitem__),
     )
 
 
-def _words(table: Table, methods: list[str], columns: Mapping[str, Line]) -> dict[str, str]:
-    """The names in print; two that would read alike keep their spelling."""
-    said = {name: table.called.method(name) for name in methods}
-    said |= {name: words.column(table, line) for name, line in columns.items()}
-    taken = list(said.values())
-    return {name: text if taken.count(text) == 1 else name for name, text in said.items()}
+def _column(names: Names, line: Line) -> str:
+    """`SST-2 (Acc.) at 80 %`."""
+    return f"{words.task(names, line)} at {words.sparsity(line)}"
 
 
 def _values(cell: Cell, pooled: bool) -> list[float]:

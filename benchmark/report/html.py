@@ -79,8 +79,7 @@ def _body(table: Table, sheet: Sheet) -> list[str]:
 
 def _row(table: Table, row: Row) -> str:
     heads = "".join(f'<th scope="row">{_words(table, word)}</th>' for word in row.words)
-    spans = [(cell, 1) for cell in row.cells] if table.blocks else merged(row.line, row.cells)
-    cells = "".join(_data(cell, show(cell, table), span) for cell, span in spans)
+    cells = "".join(_data(cell, show(cell, table), span) for cell, span in merged(table, row))
     kind = ' class="dense"' if row.line.dense else ""
     return f"<tr{kind}>{heads}{cells}</tr>"
 

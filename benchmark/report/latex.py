@@ -6,7 +6,7 @@ whole, between families of tasks; what is too long, between blocks of sparsity.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 
 from benchmark.errors import choices
@@ -88,25 +88,13 @@ def write_latex(
         raise TableError(f"caption: '{bare[0]}' is a command of LaTeX: write \\{bare[0]}")
     if label is not None and not re.fullmatch(r"[\w:.,+/-]+", label):
         raise TableError(f"label: found {label!r}; expected letters, digits and : . , + / - _, as in tab:glue")
-    texts = _Texts(wording, label or f"tab:{slug(table.title, 'results')}")
-    floats = [
-        _float(lettered(table, [sheet]), sheet, chosen, texts.of(number, len(made)))
-        for number, sheet in enumerate(made, 1)
-    ]
+    key = label or f"tab:{slug(table.title, 'results')}"
+    floats = []
+    for number, sheet in enumerate(made, 1):
+        own_key, part = (f"{key}-{number}", f" ({number} of {len(made)})") if len(made) > 1 else (key, "")
+        own = lettered(table, [sheet])
+        floats.append(_float(own, sheet, chosen, _caption(own, wording, part), own_key))
     return "\n".join(head) + "\n" + "\n".join(floats)
-
-
-@dataclass(frozen=True)
-class _Texts:
-    """What a float is called: its caption, if that is given as LaTeX, and its label, and which of several tables it is."""
-
-    wording: str | None
-    label: str
-    part: str = ""
-
-    def of(self, number: int, count: int) -> "_Texts":
-        """Those of table `number` of `count`."""
-        return replace(self, label=f"{self.label}-{number}", part=f" ({number} of {count})") if count > 1 else self
 
 
 def fit(table: Table, sheet: Sheet, limit: float) -> Fit | None:
@@ -139,7 +127,7 @@ def _raised(symbols: str) -> str:
     return rf"\textsuperscript{{{for_latex(symbols)}}}" if symbols else ""
 
 
-def _float(table: Table, sheet: Sheet, width: str, texts: _Texts) -> str:
+def _float(table: Table, sheet: Sheet, width: str, captioned: str, key: str) -> str:
     found = fit(table, sheet, WIDTHS[width]) or Fit(list(SIZES)[-1], GAPS[-1], WRAPPED * WIDTHS[width])
     environment = "table*" if width == "page" else "table"
     words = "l" * len(sheet.fields)
@@ -156,18 +144,19 @@ def _float(table: Table, sheet: Sheet, width: str, texts: _Texts) -> str:
             r"\bottomrule",
             r"\end{tabular}",
             *_below(table, sheet, width),
-            _caption(table, texts),
-            rf"\label{{{texts.label}}}",
+            captioned,
+            rf"\label{{{key}}}",
             rf"\end{{{environment}}}",
             "",
         ]
     )
 
 
-def _caption(table: Table, texts: _Texts) -> str:
-    if texts.wording is not None:
-        return rf"\caption{{{texts.wording}{texts.part}}}"
-    title = _tex(table, table.title + texts.part)
+def _caption(table: Table, wording: str | None, part: str) -> str:
+    """The caption of one of several tables, `part` of them; `wording` is LaTeX."""
+    if wording is not None:
+        return rf"\caption{{{wording}{part}}}"
+    title = _tex(table, table.title + part)
     sentences = caption(table, "in bold", "underlined", subscript=True) or [table.sentence]
     if not any(sentences):
         facts = [f"{name}: {text}." for name, text in table.facts.items()]
@@ -218,7 +207,7 @@ def _body(table: Table, sheet: Sheet, fitted: Fit) -> list[str]:
             lines.append(rf"\multicolumn{{{columns}}}{{@{{}}l}}{{\textit{{{_words(table, block.label)}}}}} \\")
         for k, row in enumerate(block.rows):
             before = block.rows[k - 1]
-            if k and (before.line.dense != row.line.dense or before.line.average != row.line.average):
+            if k and (before.line.dense, bool(before.line.average)) != (row.line.dense, bool(row.line.average)):
                 lines.append(r"\midrule")
             lines.append(_row(table, row, pads, fitted))
     return lines
@@ -239,13 +228,10 @@ class _Pad:
 
 
 def _row(table: Table, row: Row, pads: Sequence[_Pad], fitted: Fit) -> str:
-    if table.blocks:
-        cells = [_cell(show(cell, table), pad) for cell, pad in zip(row.cells, pads, strict=True)]
-    else:
-        cells, at = [], 0
-        for cell, span in merged(row.line, row.cells):
-            cells.append(_spanning(_cell(show(cell, table), pads[at] if span == 1 else _Pad()), span))
-            at += span
+    cells, at = [], 0
+    for cell, span in merged(table, row):
+        cells.append(_spanning(_cell(show(cell, table), pads[at] if span == 1 else _Pad()), span))
+        at += span
     return " & ".join([*(_label(table, word, fitted) for word in row.words), *cells]) + r" \\"
 
 

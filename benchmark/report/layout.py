@@ -6,7 +6,6 @@ per task stands under every sparsity of that task.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from benchmark.report.fields import METHOD, Slot, Value, key, label, ranks
 from benchmark.suite.labels import method_of
@@ -21,7 +20,8 @@ class Line:
     key: Key
     labels: tuple[str, ...]
     dense: bool = False
-    average: bool = False
+    average: str = ""
+    """`GLUE avg.` where the line is an average over tasks, `Perplexity avg.` where it is one of errors."""
     quoted: bool = False
     """Figures printed in a paper, which stand beside ours and are never ranked with them."""
     over: tuple[str, ...] = ()
@@ -85,12 +85,6 @@ def dense_on_rows(rows: tuple[str, ...], columns: tuple[str, ...]) -> bool:
         if field in columns:
             return False
     return True
-
-
-def header_spans(columns: Sequence[Line], level: int) -> list[tuple[str, int]]:
-    """Spans of one header level; a span never crosses a border of the level above."""
-    grouped = groupby(columns, key=lambda line: (line.average, line.labels[: level + 1]))
-    return [(labels[level], len(list(group))) for (_, labels), group in grouped]
 
 
 def _agreeing(slot: Slot, fields: tuple[str, ...], lines: set[Key]) -> list[Key]:

@@ -115,10 +115,9 @@ def _grouped(part: list[int], key: Callable[[int], Hashable]) -> list[list[int]]
 def _family(table: Table, line: Line) -> str:
     if "task" not in table.column_fields:
         return str(line.key[0])
-    task = str(line.key[table.column_fields.index("task")])
     if line.average:
-        return "glue" if task.startswith("GLUE") else "average"
-    return family(task)
+        return "glue" if line.average.startswith("GLUE") else "average"
+    return family(str(line.key[table.column_fields.index("task")]))
 
 
 def _sheet(table: Table, part: Sequence[int]) -> Sheet:
@@ -233,21 +232,13 @@ def _level(table: Table, part: Sequence[int], k: int) -> list[str]:
         line, metric = table.columns[j], metric_of(table, j)
         word = words[tasks[j]]
         if line.average:
-            word = average_name(line)[: None if len(table.column_fields) > 1 else -5]
+            word = line.average if len(table.column_fields) > 1 else line.average.removesuffix(" avg.")
         elif word == table.called.task(tasks[j]):
             word = table.called.scored(tasks[j], metric)
         if len(table.column_fields) > 1 and "metric" not in table.column_fields and metric and not line.average:
             word = f"{word} ({table.called.metric(metric)})"
         found.append(word)
     return found
-
-
-def average_name(line: Line) -> str:
-    """`GLUE avg.`, or `Tasks avg.` where not all of them are GLUE's; `perplexity avg.` where errors are averaged."""
-    for part in map(str, line.key):
-        if (error := part.removeprefix("average ").partition(" of ")[0]) and part.startswith(f"average {error} of "):
-            return f"{error.capitalize()} avg."
-    return "GLUE avg." if any(str(part).startswith("GLUE") for part in line.key) else "Tasks avg."
 
 
 def metric_of(table: Table, j: int) -> str:

@@ -4,11 +4,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from benchmark.report.cells import Cell
-from benchmark.report.layout import Line
 from benchmark.report.marks import IN_HEADS, notes
 from benchmark.report.names import listed
 from benchmark.report.numbers import number
-from benchmark.report.sheet import Sheet, average_name, shared
+from benchmark.report.sheet import Row, Sheet, shared
 from benchmark.report.table import Table
 
 LEGEND = "best {best}, second {second} of each task, metric and sparsity, where all runs are there; the dense model is not ranked"
@@ -48,15 +47,10 @@ def show(cell: Cell, table: Table) -> Shown:
     if cell.mean is None:
         blank_text = "\N{EN DASH}" if table.subject else ""
         return Shown(blank_text if cell.state == "blank" else cell.state)
+    count = f"({cell.n}/{cell.planned})" if cell.state == "partial" else ""
     if "bimodal" in cell.marks:
         runs = tuple(number(value, table.digits) for value in cell.values)
-        return Shown(
-            " / ".join(runs),
-            runs=runs,
-            count=f"({cell.n}/{cell.planned})" if cell.state == "partial" else "",
-            symbols=symbols,
-        )
-    count = f"({cell.n}/{cell.planned})" if cell.state == "partial" else ""
+        return Shown(" / ".join(runs), runs=runs, count=count, symbols=symbols)
     trivial = "floor" in cell.marks
     return Shown(number(cell.mean, table.digits), _spread(cell, table), count, symbols, rank=cell.rank, trivial=trivial)
 
@@ -117,18 +111,20 @@ def remarks(table: Table, sheet: Sheet) -> list[tuple[str, str]]:
     for line in sheet.columns:
         if line.average and table.names:
             tasks = [table.called.task(task) for task in line.over]
-            said.append(("", f"{average_name(line)}: mean over {', '.join(tasks)}, of complete rows"))
+            said.append(("", f"{line.average}: mean over {', '.join(tasks)}, of complete rows"))
     said += [
         ("", f"{name}: {table.word(name, text) or text} in every row") for name, text in shared(table) if text != "none"
     ]
     return list(dict.fromkeys(said))
 
 
-def merged(line: Line, row: tuple[Cell, ...]) -> list[tuple[Cell, int]]:
-    """Cells of a row with the number of columns each stands over: the dense model's one value spans its neighbours."""
+def merged(table: Table, row: Row) -> list[tuple[Cell, int]]:
+    """Cells of a row with the number of columns each stands over: the dense model's one value spans its neighbours, where sparsities
+    are not blocks."""
+    joined = row.line.dense and not table.blocks
     found: list[tuple[Cell, int]] = []
-    for cell in row:
-        if line.dense and found and cell.planned and found[-1][0] == cell:
+    for cell in row.cells:
+        if joined and found and cell.planned and found[-1][0] == cell:
             found[-1] = (cell, found[-1][1] + 1)
         else:
             found.append((cell, 1))

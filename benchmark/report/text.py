@@ -89,7 +89,7 @@ class _Grid:
                 lines.append(_styled(self._words(block.label), BOLD, colors))
             for k, row in enumerate(block.rows):
                 before = block.rows[k - 1].line
-                if k and (before.dense, before.average) != (row.line.dense, row.line.average):
+                if k and (before.dense, bool(before.average)) != (row.line.dense, bool(row.line.average)):
                     lines.append(rule)
                 cells = [_padded(cell, w, colors) for cell, w in zip(next(shown)[1], self.columns, strict=True)]
                 lines.append(self._line([self._words(word) for word in row.words], cells))

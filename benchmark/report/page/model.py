@@ -124,7 +124,7 @@ def _cell(
 
 
 def _name(table: Table, row: Line, column: Line) -> list[str]:
-    return [words.method(table.called, row), words.task(table.called, column), words.sparsity(column)]
+    return [table.called.method(row.method), words.task(table.called, column), words.sparsity(column)]
 
 
 def command(folder: str, spec: RunSpec) -> str:

@@ -5,9 +5,9 @@ import re
 from benchmark.report import words
 from benchmark.report.cells import Cell
 from benchmark.report.escape import for_html, tied
-from benchmark.report.layout import Line, header_spans
+from benchmark.report.layout import Line
 from benchmark.report.names import listed
-from benchmark.report.sheet import GATED, HEADS, average_name
+from benchmark.report.sheet import HEADS, sheets
 from benchmark.report.show import LEGEND, show, symbols_of, unit
 from benchmark.report.table import Table
 
@@ -60,7 +60,7 @@ def _averaged(table: Table) -> str:
     for line in table.columns:
         if line.average:
             over = listed(table.called.task(task) for task in line.over)
-            said.setdefault(average_name(line), []).append(f"{over} at {words.sparsity(line)}")
+            said.setdefault(line.average, []).append(f"{over} at {words.sparsity(line)}")
     return "".join(
         tied(for_html(f" {name}, of complete rows: mean over {'; '.join(found)}.")) for name, found in said.items()
     )
@@ -72,25 +72,21 @@ def _breakable(text: str) -> str:
 
 
 def _head(table: Table) -> list[str]:
-    levels = len(table.column_fields)
+    """Tasks, and sparsities that can be sorted by."""
+    (sheet,) = sheets(table)
     corner = "".join(
-        f'<th scope="col" class="field" rowspan="{levels}" aria-sort="none">'
+        f'<th scope="col" class="field" rowspan="{len(sheet.heads)}" aria-sort="none">'
         f'<button type="button" class="sort" data-field="{place}">{for_html(HEADS[table.row_fields[k]])}</button></th>'
         for place, k in enumerate(_varying(table))
     )
-    lines = []
-    for level in range(levels - 1):
-        start, cells = 0, []
-        for _, span in header_spans(table.columns, level):
-            said = _breakable(words.task(table.called, table.columns[start]))
-            if table.gated(table.columns[start]):
-                said += f"<sup>{symbols_of(GATED, table)}</sup>"
-            cells.append(f'<th scope="colgroup" colspan="{span}" data-from="{start}" data-to="{start + span}">'
-                         f"{said}</th>")  # fmt: skip
-            start += span
-        lines.append(f"<tr>{corner if level == 0 else ''}{''.join(cells)}</tr>")
+    tasks, start = "", 0
+    for task, span in sheet.heads[0]:
+        gated = f"<sup>{symbols_of(task.marks, table)}</sup>" if task.marks else ""
+        where = f'colspan="{span}" data-from="{start}" data-to="{start + span}"'
+        tasks += f'<th scope="colgroup" {where}>{_breakable(task.text)}{gated}</th>'
+        start += span
     last = "".join(_sortable(table, line, j) for j, line in enumerate(table.columns))
-    return [*lines, f"<tr>{'' if lines else corner}{last}</tr>"]
+    return [f"<tr>{corner}{tasks}</tr>", f"<tr>{last}</tr>"]
 
 
 def _sortable(table: Table, line: Line, j: int) -> str:
@@ -124,7 +120,7 @@ def _data(table: Table, i: int, j: int, cell: Cell, number: int) -> str:
     notes = f"<sup>{shown.symbols}</sup>" if shown.symbols else ""
     spread = f' <span class="spread">{for_html(shown.spread)}</span>' if shown.spread else ""
     row, column = table.rows[i], table.columns[j]
-    said = words.method(table.called, row), words.task(table.called, column), words.sparsity(column)
+    said = table.called.method(row.method), words.task(table.called, column), words.sparsity(column)
     label = f"{', '.join(said)}: {shown.plain}{RANKS.get(shown.rank, '')}"
     return (
         f'<td {where} class="{cell.state}"><button type="button" class="cell" aria-haspopup="dialog" '
