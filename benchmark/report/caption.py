@@ -78,7 +78,7 @@ def describe(
     finished = len({record.id for record in records})
     specs, records = [specs[0] for specs in runs], _told_apart(records)
     facts = {
-        "Cells": f"{MEANS[spread]}, {METRICS.get(metric, metric)} {_unit(records)}; missing and failed runs are "
+        "Cells": f"{MEANS[spread]}, {METRICS.get(metric, metric)} {_unit(records, metric)}; missing and failed runs are "
         "shown as such",
         "Seeds": _seeds(runs),
         "Selection": _by_task(specs, _selection),
@@ -128,15 +128,16 @@ def _told_apart(records: Sequence[Record]) -> list[Record]:
     return told
 
 
-def _unit(records: Sequence[Record]) -> str:
-    """Percent, and which metrics are errors in a unit of their own."""
-    errors = dict.fromkeys(name for record in records for name in record.lower_is_better)
+def _unit(records: Sequence[Record], metric: str) -> str:
+    """Percent, and which of the metrics shown are errors in a unit of their own."""
+    shown = [(record, name) for record in records for name in record.metrics if metric in (name, "all")]
+    shown = [(record, record.metric) for record in records] if metric == "headline" else shown
+    errors = dict.fromkeys(name for record, name in shown if record.less_is_better(name))
     if not errors:
         return "in percent"
-    others = any(set(record.metrics) - set(record.lower_is_better) for record in records)
-    return (
-        f"in percent, but for {listed(errors)} (lower is better)" if others else f"({listed(errors)}, lower is better)"
-    )
+    if any(name not in errors for _, name in shown):
+        return f"in percent, but for {listed(errors)} (lower is better)"
+    return "(lower is better)" if metric in errors else f"({listed(errors)}, lower is better)"
 
 
 def _seeds(runs: Sequence[Sequence[RunSpec]]) -> str:

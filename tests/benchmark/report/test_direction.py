@@ -184,6 +184,37 @@ def test_the_unit_of_a_table() -> None:
     assert unit(build_table(accuracies)) == "in percent"
 
 
+BLEU = {"metric": "bleu", "metrics": {"bleu": 30.0, "ter": 60.0}, "lower_is_better": []}
+
+
+@pytest.mark.parametrize(
+    ("records", "metric", "words"),
+    [
+        ([record("magnitude", 40.0)], "headline", "each task's headline metric (perplexity, lower is better)"),
+        ([record("magnitude", 0.0, task="e2e", **BLEU)], "headline", "each task's headline metric in percent"),
+        ([record("magnitude", 0.0, task="e2e", **BLEU)], "bleu", "bleu in percent"),
+        ([record("magnitude", 0.0, task="e2e", **BLEU)], "ter", "ter (lower is better)"),
+        (
+            [record("magnitude", 0.0, task="e2e", **BLEU)],
+            "all",
+            "all metrics in percent, but for ter (lower is better)",
+        ),
+        (
+            [record("magnitude", 40.0), record("magnitude", 0.0, task="e2e", **BLEU)],
+            "headline",
+            "each task's headline metric in percent, but for perplexity (lower is better)",
+        ),
+        (
+            [record("magnitude", 40.0, metrics={"perplexity": 40.0, "accuracy": 30.0})],
+            "headline",
+            "each task's headline metric (perplexity, lower is better)",
+        ),
+    ],
+)
+def test_the_facts_name_the_unit_of_what_is_shown(records: list[Record], metric: str, words: str) -> None:
+    assert f"over the seeds (n - 1), {words}; missing" in build_table(records, metric=metric).facts["Cells"]
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [(7.13, "7.1"), (99999.0, "99999.0"), (123456.0, "1.2e5"), (2.7e43, "2.7e43"), (-1.5e5, "\N{MINUS SIGN}1.5e5")],
