@@ -18,7 +18,6 @@ from benchmark.report.figures.training import has_curves, training_figure
 from benchmark.report.filenames import file_names
 from benchmark.report.names import Names, percent
 from benchmark.report.summary import Summary, summarize
-from benchmark.report.table import build_table
 from benchmark.suite.spec import GATE, RunSpec
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def figures(
     if any(board.cells.values()):
         yield "score-sparsity", "Score against sparsity", partial(score_figure, board, width=width)
         yield "score-cost", "Score against time", partial(cost_figure, board, width=width)
-    found = summary or summarize(build_table(records, specs, gate=gate))
+    found = summary or summarize(board.table)
     if found is not None and len(found.grid.methods) > 2:
         yield "ranks", "Mean ranks and critical difference", partial(rank_figure, found, names, width)
     yield from _by_task(board, training, width)

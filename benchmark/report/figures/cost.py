@@ -22,9 +22,10 @@ SIZES = (6.0, 2.5)
 """Points: the marker of the lowest sparsity of a panel, and of the highest."""
 
 
-def cost_figure(board: Board, tasks: tuple[str, ...] | None = None, width: float | None = None) -> "Figure":
-    """Headline score, mean over seeds, over training seconds, their median, or seeds where a mean says nothing; inches."""
-    shown = tasks or board.tasks
+def cost_figure(board: Board, width: float | None = None) -> "Figure":
+    """A point for each cell: its mean score over the median of its training seconds; each seed by itself where tables give no mean.
+    `width` in inches."""
+    shown = board.tasks
     with drawing():
         figure, axes = panels(len(shown), width=width)
         for axis, task in zip(axes, shown, strict=True):
@@ -33,7 +34,7 @@ def cost_figure(board: Board, tasks: tuple[str, ...] | None = None, width: float
         cells = [cell for task in shown for cell in board.cells_of(task)]
         seeds = any(cell.n > 1 and not seeds_alone(cell) for cell in cells)
         said = [*(["points: mean score and median time", "lines: fastest to slowest seed"] if seeds else []), CLOCK]
-        said += [*(["smaller points: higher sparsity"] if many else []), *board.remarks(shown)]
+        said += [*(["smaller points: higher sparsity"] if many else []), *board.remarks()]
         legend_below(figure, axes, "; ".join(said))
     return figure
 

@@ -11,7 +11,7 @@ from math import isfinite, nan
 from typing import TYPE_CHECKING
 
 from benchmark.report.cells import Cell
-from benchmark.report.figures.series import Board, bounds, seeds_alone, wide
+from benchmark.report.figures.series import Board, seeds_alone, wide
 from benchmark.report.figures.style import (
     INK,
     MUTED,
@@ -48,9 +48,9 @@ BESIDE = 0.6
 """Inches of a panel left and right of its axes."""
 
 
-def score_figure(board: Board, tasks: tuple[str, ...] | None = None, width: float | None = None) -> "Figure":
+def score_figure(board: Board, width: float | None = None) -> "Figure":
     """Score in the task's headline metric over the share of weights removed; `width` in inches."""
-    shown = tasks or board.tasks
+    shown = board.tasks
     with drawing():
         figure, axes = panels(len(shown), width=width)
         room = figure.get_size_inches()[0] / side_by_side(len(shown), figure.get_size_inches()[0]) - BESIDE
@@ -58,9 +58,9 @@ def score_figure(board: Board, tasks: tuple[str, ...] | None = None, width: floa
         share = _share(board, list(places.values()))
         for axis, task in zip(axes, shown, strict=True):
             _panel(axis, board, task, share, places[task], _tight(places[task], room))
-        cells = [cell for task in shown for by in board.cells[task].values() for cell in by.values()]
+        lines = [list(by_sparsity.values()) for task in shown for by_sparsity in board.cells[task].values()]
         even = [EVENLY] if any(s != x for found in places.values() for s, x in found.items()) else []
-        legend_below(figure, axes, "; ".join([*_how_to_read(cells), *even, *board.remarks(shown)]))
+        legend_below(figure, axes, "; ".join([*_how_to_read(lines), *even, *board.remarks()]))
     return figure
 
 
@@ -160,7 +160,7 @@ def _line(axis: "Axes", board: Board, method: str, cells: dict[float, Cell]) -> 
         xs, means, color=style.color, marker=style.marker, linestyle=style.dash, label=board.method(method), zorder=3
     )
     bands = [
-        bounds(cell) if cell.n > 2 and isfinite(mean) else Interval(mean, mean)
+        cell.interval if cell.n > 2 and isfinite(mean) else Interval(mean, mean)
         for cell, mean in zip(cells.values(), means, strict=True)
     ]
     if len(xs) > 1:
@@ -175,9 +175,9 @@ def _line(axis: "Axes", board: Board, method: str, cells: dict[float, Cell]) -> 
                       linestyle="none", alpha=0.6, zorder=2)  # fmt: skip
 
 
-def _how_to_read(cells: list[Cell]) -> list[str]:
-    most = max((cell.n for cell in cells), default=1)
-    if most == 1:
+def _how_to_read(lines: Sequence[Sequence[Cell]]) -> list[str]:
+    """What points and bands are, of each line's cells by sparsity."""
+    if not any(cell.n > 1 for line in lines for cell in line):
         return ["one seed: differences may be noise"]
-    bands = ["bands: 95 % t intervals"] if most > 2 else []
-    return ["large: means; small: seeds", *bands]
+    banded = any(len(line) > 1 and any(cell.n > 2 for cell in line) for line in lines)
+    return ["large: means; small: seeds", *(["bands: 95 % t intervals"] if banded else [])]

@@ -5,14 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
-
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell
 from benchmark.report.figures.style import words
 from benchmark.report.names import Names, distinct
-from benchmark.report.statistics.intervals import Interval
-from benchmark.report.table import build_table
+from benchmark.report.table import Table, build_table
 from benchmark.suite.spec import DENSE, GATE, RunSpec
 
 NOT_PERCENT = frozenset(
@@ -29,7 +26,6 @@ NOT_PERCENT = frozenset(
         "cider",
         "ter",
         "ter_score",
-        "average",
     }
 )
 """Metrics that are no share of anything, though they are printed a hundredfold: papers give them without a unit."""
@@ -42,8 +38,9 @@ UNRANKED = "*\N{NO-BREAK SPACE}grey: not ranked"
 
 @dataclass(frozen=True)
 class Board:
-    """Cells of a board: `cells[task][method][sparsity]`, the dense cell of each task, and the records by id."""
+    """Cells of a board: `cells[task][method][sparsity]`, the dense cell of each task, and the records by id; all out of `table`."""
 
+    table: Table
     methods: tuple[str, ...]
     cells: dict[str, dict[str, dict[float, Cell]]]
     dense: dict[str, Cell]
@@ -93,10 +90,10 @@ class Board:
         pruned = [cell for by_sparsity in self.cells[task].values() for cell in by_sparsity.values()]
         return [*pruned, *([self.dense[task]] if task in self.dense else [])]
 
-    def remarks(self, tasks: Sequence[str]) -> list[str]:
-        """What must be said below panels of these tasks, as tables say it in notes."""
-        apart = any(seeds_alone(cell) for task in tasks for cell in self.cells_of(task))
-        return [*([SEEDS_ALONE] if apart else []), *([UNRANKED] if any(map(self.unranked, tasks)) else [])]
+    def remarks(self) -> list[str]:
+        """What must be said below panels of all tasks, as tables say it in notes."""
+        apart = any(seeds_alone(cell) for task in self.tasks for cell in self.cells_of(task))
+        return [*([SEEDS_ALONE] if apart else []), *([UNRANKED] if any(map(self.unranked, self.tasks)) else [])]
 
     def runs(self, cell: Cell) -> list[Record]:
         """The records behind a cell."""
@@ -124,7 +121,7 @@ def board_of(
             else:
                 cells[task].setdefault(name, {})[float(column.key[1])] = cell
     methods = tuple(line.method for line in table.rows if not line.dense)
-    return Board(methods, cells, dense, {record.id: record for record in records}, names or Names())
+    return Board(table, methods, cells, dense, {record.id: record for record in records}, names or Names())
 
 
 WIDE = 10
@@ -140,10 +137,3 @@ def wide(cells: Sequence[Cell], values: Sequence[float]) -> bool:
 def seeds_alone(cell: Cell) -> bool:
     """Whether tables give the cell's seeds and no mean, because a mean would lie where none of them is."""
     return "bimodal" in cell.marks
-
-
-def bounds(cell: Cell) -> Interval:
-    """A cell's 95 % t interval from three runs on; with two, for which it would be too wide to draw, the two runs."""
-    if cell.n > 2:
-        return cell.interval
-    return Interval(min(cell.values), max(cell.values)) if cell.n else Interval(np.nan, np.nan)

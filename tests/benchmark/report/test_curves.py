@@ -19,7 +19,7 @@ from benchmark.report.fields import TableError
 from benchmark.report.figures.cost import cost_figure
 from benchmark.report.figures.layers import layer_figure, shortened
 from benchmark.report.figures.score import score_figure
-from benchmark.report.figures.series import Board, board_of, bounds
+from benchmark.report.figures.series import Board, board_of
 from benchmark.report.figures.style import COLORS, COLUMN, INK, PAGE, PALE, WIDTHS, drawing, inline_svg, look, save
 from benchmark.report.figures.training import training_figure
 from benchmark.report.names import Names
@@ -81,11 +81,27 @@ def test_names_that_are_cut_alike_stand_whole() -> None:
     assert board.method("magnitude") == "Magnitude"
 
 
-def test_bars_are_t_intervals_from_three_seeds_on_and_the_runs_themselves_with_two() -> None:
-    two = board_of(make_board(seeds=(0, 1))[1]).cells["squad"]["movement"][0.5]
-    three = board_of(make_board(seeds=(0, 1, 2))[1]).cells["squad"]["movement"][0.5]
-    assert bounds(two) == (76.5, 77.5)
-    assert bounds(three).high > 77.5
+@pytest.mark.parametrize(
+    ("sparsities", "seeds", "said"),
+    [
+        ((0.5, 0.8), (0, 1, 2), "large: means; small: seeds; bands: 95 % t intervals"),
+        ((0.5, 0.8), (0, 1), "large: means; small: seeds"),
+        ((0.5,), (0, 1, 2), "large: means; small: seeds"),
+        ((0.5,), (0,), "one seed: differences may be noise"),
+    ],
+)
+def test_bands_are_t_intervals_and_are_named_where_they_are_drawn(
+    sparsities: tuple[float, ...], seeds: tuple[int, ...], said: str
+) -> None:
+    board = board_of(make_board(("squad",), {"movement": 78.0}, sparsities, seeds)[1])
+    figure = score_figure(board)
+    assert figure.legends[0].get_title().get_text().replace("\n", " ") == said
+    tops = [
+        np.asarray(path.vertices, dtype=float)[:, 1].max()
+        for band in figure.axes[0].collections
+        for path in band.get_paths()
+    ]
+    assert ("bands" in said) == (tops == [pytest.approx(board.cells["squad"]["movement"][0.5].interval.high)])
 
 
 def test_a_board_of_dense_runs_alone_has_nothing_to_draw_but_does_not_fail(tmp_path: Path) -> None:
