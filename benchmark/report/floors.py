@@ -1,11 +1,11 @@
 """What a constant answer scores on the evaluated split, and which runs give one, from the outcomes of each record.
 
 Records of earlier versions hold the floor of the training split's majority (QNLI 48.1 where always answering the other class gives
-51.9), and correlations that are the rounding noise of one answer. A report computes both
-from the outcomes again.
+51.9), and correlations that are the rounding noise of one answer. A report computes both from the outcomes again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf, isclose
 from typing import TYPE_CHECKING, Any
@@ -48,17 +48,17 @@ def recomputed(
 ) -> list[Record]:
     """`records` with floors, metrics and notes as their outcomes give them.
 
-    Only records that may be a constant answer, and one of each split for the floor, have their outcomes read. Where outcomes are
-    missing or the task is not at hand (None), a record stays as it is, and counts as a constant answer where it equals the floor.
+    Only records that may be a constant answer, and one of each split for the floor, have their outcomes read. Where no outcomes of
+    its split can be read or the task is not at hand (None), a record stays as it is. Without its own outcomes it counts as a constant
+    answer where it equals the floor.
     """
-    splits: dict[tuple[str, str, int], Split] = {}
+    places: dict[tuple[str, str, int], list[Record]] = {}
+    for record in records:
+        places.setdefault(_place(record), []).append(record)
+    splits = {place: _split(task(place[0]), found, load) for place, found in places.items()}
     made = []
     for record in records:
-        place = (record.spec.task, record.data_fingerprint, record.counts.get("reported", 0))
-        if place not in splits:
-            known = task(record.spec.task)
-            splits[place] = UNKNOWN if known is None else _split(known, record, load)
-        split = splits[place]
+        split = splits[_place(record)]
         now = replace(record, floor=split.floor) if split.floor and split.floor != record.floor else record
         made.append(_checked(now, task(record.spec.task), load) if _may_be_constant(now, split) else now)
     return made
@@ -69,10 +69,24 @@ def gives_one_answer(record: Record) -> bool:
     return CONSTANT in record.notes
 
 
-def _split(task: "Task", record: Record, load: Callable[[Record], Outcomes]) -> Split:
-    """What constant answers score on the record's split; UNKNOWN where its outcomes are gone or of another version."""
+def _place(record: Record) -> tuple[str, str, int]:
+    """The split that a record is of: task, data and size."""
+    return record.spec.task, record.data_fingerprint, record.counts.get("reported", 0)
+
+
+def _split(task: "Task | None", records: Sequence[Record], load: Callable[[Record], Outcomes]) -> Split:
+    """What constant answers score on the split of these records, by the first of them whose outcomes can be read; UNKNOWN without."""
+    if task is None:
+        return UNKNOWN
+    for record in records:
+        with suppress(Exception):  # its file is gone or damaged
+            return _constants(task, dict(load(record)), record)
+    return UNKNOWN
+
+
+def _constants(task: "Task", outcomes: Outcomes, record: Record) -> Split:
+    """What constant answers score on these outcomes of a record; UNKNOWN where they are of another version."""
     try:
-        outcomes = dict(load(record))
         floor = {name: float(value) for name, value in task.floor(outcomes).items() if name in record.metrics}
         numbers = any(outcomes[name].dtype.kind == "f" for name in ("label", "prediction") if name in outcomes)
         return Split(floor, None if numbers else [task.aggregate(constant) for constant in task.constants(outcomes)])

@@ -1,5 +1,6 @@
 """Floors by the evaluated split, and runs that answer alike everywhere, found in their outcomes."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -149,8 +150,21 @@ def test_a_correlation_of_one_answer_is_shown_as_none() -> None:
     assert found.id == record.id
 
 
+@pytest.mark.parametrize("readable", [0, 1, 2])
+def test_one_record_whose_outcomes_can_be_read_tells_the_floor_of_all(readable: int, tmp_path: Path) -> None:
+    records, outcomes = board(a=classes(27, 25), b=classes(25, 27), c=classes(26, 26))
+
+    def load(record: Record) -> Outcomes:
+        if record is not records[readable]:
+            raise RecordError(tmp_path, "gone")
+        return outcomes[record.id]
+
+    floors = [record.floor["accuracy"] for record in recomputed(records, load, glue)]
+    assert floors == pytest.approx([100 * 27 / 52] * 3)
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["outcomes gone", "task not run here"])
-def test_without_outcomes_equality_with_the_floor_tells(known: bool, tmp_path: Any) -> None:
+def test_without_outcomes_equality_with_the_floor_tells(known: bool, tmp_path: Path) -> None:
     records, outcomes = board(minor=np.zeros(52, int), chance=np.arange(52) % 2)
 
     def gone(record: Record) -> Outcomes:
