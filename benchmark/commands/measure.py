@@ -4,19 +4,21 @@ Cells of scope 2:4 are timed compressed, on its GPU, where it has one.
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from statistics import median
 
 import torch
 from torch import Tensor, nn
 
-from benchmark.bench.timing import wait
+from benchmark.bench.timing import interleave
 from benchmark.board.board import Board
 from benchmark.board.record import Record
 from benchmark.board.weights import check_fit, kept_weights
 from benchmark.errors import PrunebenchError
 from benchmark.pruning.semi_structured import SCOPE, convert
-from benchmark.report.measured import Measured, in_turns, measure
+from benchmark.report.measured import Measured, compressed_bytes
 from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, open_task
 from tasks.base import Batch, Prepared
@@ -26,18 +28,8 @@ ROWS = 8
 """Number of examples in the forward pass that is timed."""
 LARGE = 128
 """The same on CUDA, where smaller batches wait for launches."""
-
-
-class OneForward(nn.Module):
-    """A model and the batch that it is timed on."""
-
-    def __init__(self, prepared: Prepared, model: nn.Module, batch: Batch) -> None:
-        super().__init__()
-        self.model, self._prepared, self._batch = model, prepared, batch
-
-    def forward(self) -> tuple[Tensor, Tensor]:
-        """The task's forward pass on that batch."""
-        return self._prepared.forward(self.model, self._batch)
+ROUNDS, WARM = 20, 5
+"""Forward passes of each model that count, and those before them that do not."""
 
 
 def measure_cells(board: Board, records: Sequence[Record]) -> dict[str, Measured]:
@@ -46,15 +38,18 @@ def measure_cells(board: Board, records: Sequence[Record]) -> dict[str, Measured
     places = {spec.id: spec for spec in board.suite.cells()}
     for record in records:
         spec = places[record.id]
-        weights = [kept_weights(board.weights_folder, run_id) for run_id in (spec.dense().id, spec.id)]
-        if spec.is_dense or None in weights:
+        if spec.is_dense or (pruned_weights := kept_weights(board.weights_folder, spec.id)) is None:
+            continue
+        if (dense_weights := kept_weights(board.weights_folder, spec.dense().id)) is None:
             continue
         prepared = open_task(spec, Options(cache=board.cache / "data"))
-        dense, pruned = (_forward(prepared, spec, state) for state in weights if state is not None)
-        prunable = {f"model.{layer.name}" for layer in record.sparsity.layers}
-        found[record.id] = measure(dense, pruned, {}, names=prunable)
+        dense, pruned = (_built(prepared, spec, weights) for weights in (dense_weights, pruned_weights))
+        state = pruned.state_dict()
+        size = compressed_bytes({layer.name: state[layer.name] for layer in record.sparsity.layers})
+        batch = next(iter(prepared.batches("train", ROWS, None)))
+        found[record.id] = Measured(size, *_in_turns(prepared, dense, pruned, batch), "cpu")
         if spec.scope == SCOPE and torch.cuda.is_available():
-            _, dense_ms, pruned_ms = measure_compressed(prepared, pruned.model.cuda())
+            _, dense_ms, pruned_ms = measure_compressed(prepared, pruned.cuda())
             where = f"{torch.cuda.get_device_name()}, fp16, pruned to {SCOPE} and compressed"
             found[record.id] = replace(
                 found[record.id], device=where, dense_milliseconds=dense_ms, pruned_milliseconds=pruned_ms
@@ -73,23 +68,26 @@ def measure_compressed(prepared: Prepared, model: nn.Module) -> tuple[nn.Module,
     convert(compressed)
     device = next(model.parameters()).device
     batch = moved(next(iter(prepared.batches("train", LARGE, None))), lambda tensor: tensor.to(device))
+    return compressed, *_in_turns(prepared, model, compressed, batch)
 
-    def forward(one: nn.Module) -> Callable[[], None]:
-        def run() -> None:
-            prepared.forward(one.eval(), batch)
-            wait(device)
 
-        return run
-
+def _in_turns(prepared: Prepared, first: nn.Module, second: nn.Module, batch: Batch) -> tuple[float, float]:
+    """Median milliseconds of a batch by two models on the device of the first, in turns, so that drift affects both alike."""
+    passes = {
+        "first": partial(prepared.forward, first.eval(), batch),
+        "second": partial(prepared.forward, second.eval(), batch),
+    }
     with torch.no_grad():
-        return compressed, *in_turns(forward(model), forward(compressed), repeats=20, warmup=5)
+        seconds = interleave(passes, ROUNDS, WARM, next(first.parameters()).device)
+    return 1000 * median(seconds["first"]), 1000 * median(seconds["second"])
 
 
-def _forward(prepared: Prepared, spec: RunSpec, weights: dict[str, Tensor]) -> OneForward:
+def _built(prepared: Prepared, spec: RunSpec, weights: dict[str, Tensor]) -> nn.Module:
+    """The spec's model with these weights; PrunebenchError where they are not its own."""
     model = prepared.build(spec.seed)
     try:
         check_fit(weights, model.state_dict())
     except ValueError as error:
         raise PrunebenchError(f"{spec.cell}: kept weights that do not fit its model: {error}") from error
     model.load_state_dict(weights)
-    return OneForward(prepared, model, next(iter(prepared.batches("train", ROWS, None))))
+    return model

@@ -1,14 +1,13 @@
 """What is measured on the weights themselves: bytes after compression, and latency dense against pruned."""
 
 import gzip
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 NOISE = 0.05
 """A speed-up smaller than this share counts as none."""
@@ -46,67 +45,24 @@ def packed(state: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
     return found
 
 
-def compressed_bytes(state: "Mapping[str, Tensor]", level: int = 6) -> int:
+def compressed_bytes(state: "Mapping[str, Tensor]") -> int:
     """Bytes of the packed weights as a gzipped safetensors file: what pruning saves on disk and in transfer."""
     from safetensors.torch import save
 
-    return len(gzip.compress(save(packed(state)), compresslevel=level, mtime=0))
-
-
-def measure(
-    dense: "nn.Module",
-    pruned: "nn.Module",
-    inputs: "Mapping[str, Tensor]",
-    repeats: int = 20,
-    warmup: int = 3,
-    names: Collection[str] | None = None,
-) -> Measured:
-    """Compressed bytes of `pruned`, and the latency of `model(**inputs)` of both, in turns, so that drift affects both alike.
-
-    Bytes are of the tensors called `names` (all if None).
-    """
-    import torch
-
-    device = next(pruned.parameters()).device
-    state = {name: value for name, value in pruned.state_dict().items() if names is None or name in names}
-
-    def forward(model: "nn.Module") -> Callable[[], None]:
-        def run() -> None:
-            model(**inputs)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-
-        return run
-
-    modes = dense.training, pruned.training
-    dense.eval()
-    pruned.eval()
-    with torch.inference_mode():
-        first, second = in_turns(forward(dense), forward(pruned), repeats, warmup)
-    dense.train(modes[0])
-    pruned.train(modes[1])
-    return Measured(compressed_bytes(state), first, second, str(device))
-
-
-def in_turns(first: Callable[[], None], second: Callable[[], None], repeats: int, warmup: int) -> tuple[float, float]:
-    """Median milliseconds of two calls, alternating."""
-    taken: tuple[list[float], list[float]] = ([], [])
-    for i in range(warmup + repeats):
-        for call, times in zip((first, second), taken, strict=True):
-            start = time.perf_counter()
-            call()
-            if i >= warmup:
-                times.append(1000 * (time.perf_counter() - start))
-    return median(taken[0]), median(taken[1])
+    return len(gzip.compress(save(packed(state)), compresslevel=6, mtime=0))
 
 
 def latency_note(measured: Collection[Measured]) -> str:
-    """What the forward passes say about speed, in one sentence for all models that were timed; empty if none was."""
+    """What the forward passes say about speed, a part for each device on which models were timed; empty if none was."""
     timed = [one for one in measured if one.device]
-    if not timed:
-        return ""
+    devices = dict.fromkeys(one.device for one in timed)
+    return "; ".join(_on(device, [one for one in timed if one.device == device]) for device in devices)
+
+
+def _on(device: str, timed: Collection[Measured]) -> str:
+    """What they say of the models that were timed on one device."""
     ratios = [one.dense_milliseconds / one.pruned_milliseconds for one in timed]
-    device, models = timed[0].device, f"{len(timed)} {'model' if len(timed) == 1 else 'models'}"
+    models = f"{len(timed)} {'model' if len(timed) == 1 else 'models'}"
     spread = (
         f"{min(ratios):.2f}"
         if len(timed) == 1

@@ -9,9 +9,7 @@ from benchmark.report.efficiency import efficiency_table, flops, size
 from benchmark.report.measured import (
     Measured,
     compressed_bytes,
-    in_turns,
     latency_note,
-    measure,
     packed,
 )
 from benchmark.report.names import Names
@@ -101,24 +99,17 @@ def test_compression_saves_what_pruning_removed() -> None:
     assert compressed_bytes(pruned) == compressed_bytes(pruned)
 
 
-def test_latency_is_taken_in_turns_and_modes_are_put_back() -> None:
-    calls: list[str] = []
-    in_turns(lambda: calls.append("a"), lambda: calls.append("b"), repeats=2, warmup=1)
-    assert calls == ["a", "b"] * 3
-    dense, pruned = sparse_linear(0.0).train(), sparse_linear(0.9).eval()
-    found = measure(dense, pruned, {"input": torch.zeros(1, 128)}, repeats=3)
-    assert found.dense_milliseconds > 0
-    assert found.device == "cpu"
-    assert (dense.training, pruned.training) == (True, False)
-
-
-def test_one_sentence_about_latency_for_all_models() -> None:
+def test_one_sentence_about_latency_for_all_models_of_a_device() -> None:
     assert latency_note([]) == latency_note([Measured(1)]) == ""
     assert "no speed-up on this device (cpu): the dense model takes 1.02 times" in latency_note(
         [Measured(1, 10.0, 9.8, "cpu")]
     )
     faster = [Measured(1, 10.0, pruned, "cuda") for pruned in (5.0, 4.0, 8.0)]
     assert "takes 1.25 to 2.50, median 2.00 times as long as the pruned one (3 models)" in latency_note(faster)
+    assert latency_note([Measured(1, 10.0, 10.0, "cpu"), *faster]) == (
+        "zeros bring no speed-up on this device (cpu): the dense model takes 1.00 times as long (1 model); "
+        "on this device (cuda) the dense model takes 1.25 to 2.50, median 2.00 times as long as the pruned one (3 models)"
+    )
 
 
 def test_units() -> None:
