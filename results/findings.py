@@ -31,9 +31,9 @@ from benchmark.report.caption import passes_over_data
 from benchmark.report.cells import Cell, Run
 from benchmark.report.marks import bimodal, passes
 from benchmark.report.numbers import number
-from benchmark.report.statistics import paired
-from benchmark.report.statistics.intervals import Floats, additive, sd, t_interval
+from benchmark.report.statistics.intervals import Floats, Interval, additive, percentiles, sd, t_interval
 from benchmark.report.statistics.multiple import holm
+from benchmark.report.statistics.paired import same_items
 from benchmark.report.statistics.resampling import bootstrap
 from benchmark.suite.labels import method_of
 from benchmark.suite.spec import DENSE
@@ -206,26 +206,27 @@ def lines(compared: Sequence[tuple[Row, Row]]) -> Iterator[list[str]]:
 
 def difference(ours: list[Record], theirs: list[Record], first: Row, second: Row) -> list[str]:
     """Scores of both sides by seed, their mean difference and its two intervals."""
-    found, over_seeds = over_items(ours, theirs, first, second), t_interval(gaps(ours, theirs))
+    gap, items = gaps(ours, theirs), over_items(ours, theirs, first, second)
+    over_seeds = t_interval(gap)
     scores = [" ".join(f"{record.score:.1f}" for record in side) for side in (ours, theirs)]
-    return [*scores, f"{found.difference:+.1f}", f"{found.low:+.1f} to {found.high:+.1f}",
+    return [*scores, f"{gap.mean():+.1f}", f"{items.low:+.1f} to {items.high:+.1f}",
             "one seed" if len(ours) == 1 else f"{over_seeds.low:+.1f} to {over_seeds.high:+.1f}"]  # fmt: skip
 
 
-def over_items(ours: list[Record], theirs: list[Record], first: Row, second: Row) -> paired.Difference:
-    """The difference of the means over seeds, and its interval over items."""
+def over_items(ours: list[Record], theirs: list[Record], first: Row, second: Row) -> Interval:
+    """The interval over items of the difference of the means over seeds."""
     score_all, metric = aggregate(ours[0].spec.task), ours[0].metric
     sides = [
         [load_outcomes(HERE / row.board / "records", record) for record in side]
         for row, side in ((first, ours), (second, theirs))
     ]
-    items = paired.same_items([*sides[0], *sides[1]])
+    items = same_items([*sides[0], *sides[1]])
     means = [
         additive(metric, bootstrap(side, lambda outcomes: score_all(outcomes)[metric], metric, items, RESAMPLES, seed=0))
         .mean(axis=0)
         for side in sides
     ]  # fmt: skip
-    return paired.difference(float(gaps(ours, theirs).mean()), means[0] - means[1])
+    return percentiles(means[0] - means[1])
 
 
 def gaps(ours: list[Record], theirs: list[Record]) -> Floats:
@@ -429,10 +430,11 @@ def one_shot_pairs() -> str:
             if name != "sparsegpt":
                 seeds = sorted(found.keys() & lowest.keys())
                 ours, theirs = [found[seed] for seed in seeds], [lowest[seed] for seed in seeds]
-                items, over = over_items(ours, theirs, row, best), t_interval(gaps(ours, theirs))
-                p.append(p_value(gaps(ours, theirs)))
+                gap, items = gaps(ours, theirs), over_items(ours, theirs, row, best)
+                over = t_interval(gap)
+                p.append(p_value(gap))
                 rows.append(
-                    [level, name, str(len(seeds)), f"{items.difference:+.2f}", f"{items.low:+.2f} to {items.high:+.2f}",
+                    [level, name, str(len(seeds)), f"{gap.mean():+.2f}", f"{items.low:+.2f} to {items.high:+.2f}",
                      f"{over.low:+.2f} to {over.high:+.2f}"]
                 )  # fmt: skip
     for row_, corrected in zip(rows, holm(p), strict=True):

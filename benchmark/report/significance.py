@@ -23,7 +23,7 @@ from benchmark.report.marks import TEXTS, better, notes, rivals
 from benchmark.report.names import listed
 from benchmark.report.statistics.intervals import Floats, additive
 from benchmark.report.statistics.multiple import LEVEL, against_the_best, step_down, studentised
-from benchmark.report.statistics.paired import Difference, Outcomes, difference, same_items
+from benchmark.report.statistics.paired import Outcomes, same_items
 from benchmark.report.statistics.resampling import bootstrap
 from benchmark.report.table import Table, transposed
 from benchmark.suite.labels import method_of
@@ -51,8 +51,8 @@ class Comparison:
     method: str
     reference: str
     column: str
-    items: int
-    found: Difference
+    difference: float
+    """Its mean score minus the reference's, in points; of perplexity in nats."""
     p_adjusted: float
     family: int
     """Hypotheses that were tested together."""
@@ -72,7 +72,6 @@ def compare(
     *,
     against: str = "best",
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> list[Comparison]:
     """Every complete cell against the best of its rivals, or against the row (or column) called `against`.
 
@@ -81,8 +80,8 @@ def compare(
     lines, fields, crossing = _sides(table)
     names = _methods(lines, fields)
     against = reference_row(table, against)
-    sampler = _Sampler({record.id: record for record in records}, load, aggregate, resamples, seed)
-    found: list[Comparison] = []
+    sampler = _Sampler({record.id: record for record in records}, load, aggregate, resamples)
+    found: list[tuple[tuple[int, int], str, str, str, float]] = []
     statistics: list[float] = []
     nulls: list[Floats] = []
     silent: list[int] = []
@@ -107,17 +106,16 @@ def compare(
                         continue
                     silent.append(len(found))
                 place = (i, j) if dense_on_rows(table.row_fields, table.column_fields) else (j, i)
-                gap = difference(float(scores[k] - scores[base]), draws[:, k] - draws[:, base])
                 where = " ".join(filter(None, cross.labels))
-                found.append(Comparison(place, names[i], names[reference], where, items, gap, gap.p, 0, resamples))
+                found.append((place, names[i], names[reference], where, float(scores[k] - scores[base])))
                 statistics.append(float(observed[k]))
                 nulls.append(centred[:, k])
     if not found:
         return []
     adjusted = step_down(statistics, np.stack(nulls, axis=1))
     return [
-        replace(comparison, p_adjusted=float(p), family=len(found))
-        for k, (comparison, p) in enumerate(zip(found, adjusted, strict=True))
+        Comparison(*compared, float(p), len(found), resamples)
+        for k, (compared, p) in enumerate(zip(found, adjusted, strict=True))
         if k not in silent
     ]
 
@@ -230,7 +228,7 @@ def _kind(cell: Cell, comparison: Comparison, against: str) -> str:
         return "" if separable else "tied"
     if not separable:
         return ""
-    return "above" if better(cell, comparison.found.difference, 0.0) else "below"
+    return "above" if better(cell, comparison.difference, 0.0) else "below"
 
 
 def _sides(table: Table) -> tuple[tuple[Line, ...], tuple[str, ...], list[tuple[Line, list[Cell]]]]:
@@ -267,7 +265,6 @@ class _Sampler:
     load: Load
     aggregate: Aggregate
     resamples: int
-    seed: int
 
     def of(self, cells: Sequence[Cell]) -> tuple[Floats, Floats, int]:
         """Mean scores [cells], their bootstrap means [resamples, cells] on the same drawn items, and the number of items; of
@@ -293,13 +290,13 @@ class _Sampler:
             return found[metric]
 
         observed = additive(metric, [score(outcomes) for outcomes in flat])
-        drawn = additive(metric, bootstrap(flat, score, metric, items, self.resamples, _seed(self.seed, task)))
+        drawn = additive(metric, bootstrap(flat, score, metric, items, self.resamples, _seed(task)))
         ends = np.cumsum([0, *(len(of_cell) for of_cell in loaded)])
         sides = [slice(start, end) for start, end in pairwise(ends)]
         scores = np.array([np.mean(observed[side]) for side in sides])
         return scores, np.stack([drawn[side].mean(axis=0) for side in sides], axis=1), items
 
 
-def _seed(seed: int, task: str) -> int:
+def _seed(task: str) -> int:
     """Each task has a seed of its own, because its items are others."""
-    return seed + crc32(task.encode())
+    return crc32(task.encode())

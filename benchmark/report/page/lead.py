@@ -48,7 +48,7 @@ def columns_of(comparisons: "Sequence[Comparison]") -> dict[int, Column]:
         here = [comparison for comparison in comparisons if comparison.place[1] == j]
         behind = {comparison.method for comparison in here if comparison.p_adjusted < LEVEL}
         tested = dict.fromkeys([here[0].reference, *(comparison.method for comparison in here)])
-        gap = {comparison.method: abs(comparison.found.difference) for comparison in here}
+        gap = {comparison.method: abs(comparison.difference) for comparison in here}
         order = sorted(tested, key=lambda name: gap.get(name, 0.0))
         found[j] = Column(
             tuple(name for name in order if name not in behind), tuple(name for name in order if name in behind)

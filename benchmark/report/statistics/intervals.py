@@ -22,11 +22,6 @@ class Interval(NamedTuple):
     high: float
 
 
-def mean(values: ArrayLike) -> float:
-    """Mean of `values` [n]."""
-    return float(np.mean(np.asarray(values, dtype=np.float64)))
-
-
 def additive(metric: str, values: ArrayLike) -> Floats:
     """`values` of a metric on the scale on which they are means over items: of perplexity the logarithm, which is the mean negative
     log-likelihood of a token in nats; of others as they are."""
@@ -50,8 +45,9 @@ def t_interval(values: ArrayLike) -> Interval:
     found = np.asarray(values, dtype=np.float64)
     if found.size < 2:
         return Interval(float("nan"), float("nan"))
+    mean = float(np.mean(found))
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, found.size - 1)) * sd(found) / np.sqrt(found.size)
-    return Interval(mean(found) - half, mean(found) + half)
+    return Interval(mean - half, mean + half)
 
 
 def percentiles(draws: ArrayLike) -> Interval:

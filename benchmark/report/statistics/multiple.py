@@ -1,4 +1,5 @@
-"""Many comparisons at once: Holm, Wilcoxon over cells, Friedman and Nemenyi's critical difference over all methods."""
+"""Many comparisons at once: step-down max-T and comparisons with the best over items; Holm, Wilcoxon, Friedman and Nemenyi over
+cells."""
 
 from math import sqrt
 from typing import NamedTuple
@@ -14,10 +15,9 @@ LEVEL = 0.05
 
 
 class Signed(NamedTuple):
-    """Median difference over cells, cells that differ at all, and the two-sided p value."""
+    """Median difference over cells, and the two-sided p value."""
 
     median: float
-    cells: int
     p: float
 
 
@@ -86,8 +86,8 @@ def wilcoxon(first: ArrayLike, second: ArrayLike) -> Signed:
     gaps = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     differing = gaps[gaps != 0]
     if not differing.size:
-        return Signed(0.0, 0, 1.0)
-    return Signed(float(np.median(gaps)), int(differing.size), float(stats.wilcoxon(differing).pvalue))
+        return Signed(0.0, 1.0)
+    return Signed(float(np.median(gaps)), float(stats.wilcoxon(differing).pvalue))
 
 
 def mean_ranks(scores: ArrayLike) -> Floats:

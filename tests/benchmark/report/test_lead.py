@@ -9,7 +9,6 @@ from benchmark.report.names import Names
 from benchmark.report.page.lead import lead
 from benchmark.report.page.model import PageBoard
 from benchmark.report.significance import Comparison
-from benchmark.report.statistics.paired import Difference
 from benchmark.report.summary import summarize
 from benchmark.report.table import Table
 from tests.benchmark.report.factory import make_board
@@ -35,8 +34,7 @@ def against_best(
             if name in ("dense", "principled"):
                 continue
             p = 0.01 if j in behind.get(name, ()) else 0.5
-            gap = Difference(-10.0 + i, -11.0 + i, -9.0 + i, p)
-            found.append(Comparison((i, j), name, "principled", "", 100, gap, p, 4 * len(columns), 4000))
+            found.append(Comparison((i, j), name, "principled", "", -10.0 + i, p, 4 * len(columns), 4000))
     return found
 
 
@@ -69,8 +67,7 @@ def test_it_says_what_survives_the_correction(table: Table, behind: dict[str, tu
 def test_where_every_method_falls_behind_somewhere_none_leads(table: Table) -> None:
     found = against_best(table, {"random": (A,), "magnitude": (A,), "movement": (A,)}, (A,))
     i = next(i for i, line in enumerate(table.rows) if line.labels[0] == "random")
-    gap = Difference(-1.0, -2.0, -0.5, 0.01)
-    found.append(Comparison((i, B), "principled", "random", "", 100, gap, 0.01, 8, 4000))
+    found.append(Comparison((i, B), "principled", "random", "", -1.0, 0.01, 8, 4000))
     assert lead(table, found, None)[0].startswith(
         "No method leads everywhere: each one falls behind another somewhere; "
     )

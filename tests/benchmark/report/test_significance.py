@@ -39,7 +39,7 @@ def test_what_is_close_to_the_best_is_marked_and_what_is_far_is_not() -> None:
     table = build_table(records)
     found = compare(table, records, outcomes, aggregate, resamples=400)  # type: ignore[arg-type]
     assert [(c.method, c.reference) for c in found] == [("b", "a"), ("c", "a")]
-    assert found[0].found.difference == pytest.approx(-0.5)
+    assert found[0].difference == pytest.approx(-0.5)
     assert found[1].p_adjusted < 0.05 < found[0].p_adjusted
     assert [c.family for c in found] == [3, 3]
     marked = with_significance(table, found)
@@ -88,7 +88,9 @@ def test_transposed_tables_are_compared_alike() -> None:
     one = compare(build_table(records, specs), records, outcomes, aggregate, resamples=100)  # type: ignore[arg-type]
     turned = build_table(records, specs, rows=("task", "sparsity"), columns=("criterion", "regularizer"))
     other = compare(turned, records, outcomes, aggregate, resamples=100)  # type: ignore[arg-type]
-    assert {(c.method, c.column, c.found) for c in one} == {(c.method, c.column, c.found) for c in other}
+    assert {(c.method, c.column, c.difference, c.p_adjusted) for c in one} == {
+        (c.method, c.column, c.difference, c.p_adjusted) for c in other
+    }
     assert {c.place for c in one} == {(j, i) for c in other for i, j in [c.place]}
 
 
@@ -325,7 +327,7 @@ def test_a_row_is_compared_with_the_one_of_that_very_name(order: tuple[str, str]
     records.append(make_record(make_spec("magnitude"), 70.0))
     for against in ("principled", "PINS"):
         found = compare(build_table(records), records, outcomes, aggregate, against=against, resamples=50)  # type: ignore[arg-type]
-        assert {(c.reference, round(c.found.difference)) for c in found} == {("principled", 20), ("principled", 10)}
+        assert {(c.reference, round(c.difference)) for c in found} == {("principled", 20), ("principled", 10)}
 
 
 def test_the_beginning_of_a_name_names_a_row_where_no_other_begins_so() -> None:

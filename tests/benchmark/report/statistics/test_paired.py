@@ -1,4 +1,4 @@
-"""Differences over the same items: hand-made draws, refused pairs, and the rate of false alarms."""
+"""Outcomes that are not of the same items are refused."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,6 @@ import pytest
 from benchmark.report.statistics.paired import (
     Outcomes,
     StatisticsError,
-    difference,
     same_items,
 )
 
@@ -14,24 +13,6 @@ from benchmark.report.statistics.paired import (
 def run(*correct: int) -> Outcomes:
     """Outcomes of one run."""
     return {"correct": np.array(correct, dtype=bool)}
-
-
-def test_p_and_interval_of_a_difference_by_hand() -> None:
-    found = difference(1.5, [-1.0, *[1.0] * 98])
-    assert found.difference == 1.5
-    assert found.p == 2 * 2 / 100
-    assert difference(0.0, [0.0] * 9).p == 1.0
-
-
-def test_false_alarms_under_no_difference_stay_near_the_level() -> None:
-    rng = np.random.default_rng(0)
-    alarms = 0
-    for _ in range(200):
-        first, second = rng.random(100) < 0.8, rng.random(100) < 0.8
-        index = rng.integers(0, 100, size=(199, 100))
-        draws = 100 * (first[index].mean(axis=1) - second[index].mean(axis=1))
-        alarms += difference(100 * float(first.mean() - second.mean()), draws).p < 0.05
-    assert 2 <= alarms <= 20
 
 
 @pytest.mark.parametrize(
