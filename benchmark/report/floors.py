@@ -84,7 +84,7 @@ def _split(task: "Task | None", records: Sequence[Record], load: Callable[[Recor
     return UNKNOWN
 
 
-def _constants(task: "Task", outcomes: Outcomes, record: Record) -> Split:
+def _constants(task: "Task", outcomes: dict[str, NDArray[Any]], record: Record) -> Split:
     """What constant answers score on these outcomes of a record; UNKNOWN where they are of another version."""
     try:
         floor = {name: float(value) for name, value in task.floor(outcomes).items() if name in record.metrics}

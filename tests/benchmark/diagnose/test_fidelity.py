@@ -117,7 +117,7 @@ def on_the_dense_run(seed: int, measured: list[float]) -> Diagnosis:
     found = Fidelity(step=0, split="train", loss=1.0, layers=["a"], bins=groups, singles=groups)
     shared = SharedRun(step=0, criteria=["magnitude"], correlation=[[1.0]], fidelity={"magnitude": found})
     spec = make_spec(sparsity=0, seed=seed)
-    return Diagnosis(id=spec.id, spec=spec, settings={}, heard=shared)
+    return Diagnosis(id=spec.id, spec=spec, settings={}).model_copy(update={"shared": shared})
 
 
 def test_seeds_that_were_measured_in_other_bins_are_not_in_the_mean_that_is_drawn() -> None:

@@ -184,7 +184,7 @@ def test_the_unit_of_a_table() -> None:
     assert unit(build_table(accuracies)) == "in percent"
 
 
-BLEU = {"metric": "bleu", "metrics": {"bleu": 30.0, "ter": 60.0}, "lower_is_better": []}
+BLEU: dict[str, Any] = {"metric": "bleu", "metrics": {"bleu": 30.0, "ter": 60.0}, "lower_is_better": []}
 
 
 @pytest.mark.parametrize(
