@@ -9,11 +9,10 @@ from pathlib import Path
 from statistics import median
 
 from benchmark.bench.result import Section, Target
-from benchmark.bench.synthetic import changed, write_board
+from benchmark.bench.synthetic import changed, temporary_boards, write_board
 from benchmark.bench.timing import Tell, quiet
 from benchmark.board.index import index_file
 from benchmark.errors import PrunebenchError
-from benchmark.machine.caches import temporary_boards
 
 COMMAND = "from benchmark.cli import main; main()"
 LOAD = """

@@ -56,12 +56,13 @@ def chosen(names: Sequence[str]) -> list[str]:
 def measure(job: Job, names: Sequence[str], folder: Path, show: Callable[[Section], None]) -> Path:
     """Measure sections one by one, saving each beside older ones of this device; returns the table's path."""
     wanted = chosen(names)
+    if "cell" in wanted:
+        _ = job.place.cells  # data without a task to time are refused before anything is measured
     environment.prepare_device(job.device)
     machine = environment.describe(job.device) | {"cores": str(os.cpu_count())}
     device = machine["device"] if job.device.type == "cuda" else f"{machine['device']}, {machine['threads']} threads"
-    table = (
-        folder / f"{'quick-' if job.quick else ''}{slug(device)}.md"
-    )  # a quick run never overwrites measured figures
+    # A quick run never overwrites measured figures.
+    table = folder / f"{'quick-' if job.quick else ''}{slug(device)}.md"
     for name in wanted:
         load = f"{os.getloadavg()[0]:.1f}"
         started = time.perf_counter()

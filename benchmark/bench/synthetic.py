@@ -7,7 +7,10 @@ written for a measurement and deleted after it.
 import hashlib
 import json
 import random
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import numpy as np
 from benchmark.board.outcomes import pack_outcomes
 from benchmark.board.record import SCHEMA, outcomes_path, record_path
 from benchmark.errors import PrunebenchError
+from benchmark.machine.caches import board_cache
 from benchmark.suite.spec import RunSpec
 from benchmark.suite.suite import Suite
 
@@ -141,3 +145,15 @@ def changed(folder: Path, share: float) -> Iterator[Path]:
     for path in paths[:: max(1, round(1 / share))]:
         path.write_bytes(path.read_bytes())
         yield path
+
+
+@contextmanager
+def temporary_boards() -> Iterator[Path]:
+    """A temporary folder for boards, which is deleted with the caches of the boards in it."""
+    with tempfile.TemporaryDirectory() as name:
+        try:
+            yield Path(name)
+        finally:
+            for board in Path(name).iterdir():
+                with suppress(PrunebenchError):  # there is no folder for caches
+                    shutil.rmtree(board_cache(board), ignore_errors=True)

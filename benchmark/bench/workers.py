@@ -16,11 +16,11 @@ from typing import Any
 
 from benchmark.bench.result import Section, Target
 from benchmark.bench.simulate import Cell, Outcome, Policy, World, simulate
+from benchmark.bench.synthetic import temporary_boards
 from benchmark.bench.timing import Tell
 from benchmark.board.board import Board
 from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError
-from benchmark.machine.caches import temporary_boards
 from benchmark.machine.lock import locked
 
 SUITE: dict[str, Any] = {

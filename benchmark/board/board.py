@@ -135,7 +135,7 @@ class Board:
         """The cell's record; PrunebenchError if it has none."""
         path = record_path(self.records_folder, spec.id)
         if not path.exists():
-            raise PrunebenchError(f"{spec.cell} ({spec.id}) has no record yet: run the board first")
+            raise PrunebenchError(f"{spec.named} has no record yet: run the board first")
         return load_record(path)
 
     def cells(self, only: str = "*") -> list[RunSpec]:

@@ -146,7 +146,8 @@ def _closing(wider: Wider, failed: dict[str, str], cells: Sequence[RunSpec]) -> 
     lines = failures((spec.cell, failed[spec.id], failure_path(folder, spec.id)) for spec in cells if spec.id in failed)
     if not wider.new:
         return [*lines, f"{MARK}named by --add; suite.yaml lists it already"]
-    names = ", ".join(map(_quoted, wider.new))
+    own = f"{wider.board.folder.resolve()}/"  # a file beside the suite goes by its name there
+    names = ", ".join(_quoted(name.replace(own, "")) for name in wider.new)
     return [*lines, f"{MARK}added by --add, not in suite.yaml. To keep the row, add to its criteria: {names}"]
 
 

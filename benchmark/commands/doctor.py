@@ -147,8 +147,8 @@ def hub(seconds: float = SECONDS) -> Finding:
         return Finding(
             "hub", "missing", f"HF_HUB_OFFLINE is set{cached}", "unset it, or use folders: --data DIR --model DIR"
         )
-    parts = urlsplit(address)
     try:
+        parts = urlsplit(address)
         port = parts.port or (80 if parts.scheme == "http" else 443)
         socket.create_connection((parts.hostname or address, port), timeout=seconds).close()
     except (OSError, ValueError) as error:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from benchmark.bench.timing import interleave
 from benchmark.board.board import Board
 from benchmark.board.record import Record
-from benchmark.board.weights import check_fit, kept_weights
+from benchmark.board.weights import check_fit, kept_weights, weight_problems
 from benchmark.errors import PrunebenchError
 from benchmark.pruning.semi_structured import SCOPE, convert
 from benchmark.report.measured import Measured, compressed_bytes
@@ -42,6 +42,8 @@ def measure_cells(board: Board, records: Sequence[Record]) -> dict[str, Measured
             continue
         if (dense_weights := kept_weights(board.weights_folder, spec.dense().id)) is None:
             continue
+        if problem := next(weight_problems(record, pruned_weights), ""):
+            raise PrunebenchError(f"{spec.cell}: its kept weights do not fit its record: {problem}")
         prepared = open_task(spec, Options(cache=board.cache / "data"))
         dense, pruned = (_built(prepared, spec, weights) for weights in (dense_weights, pruned_weights))
         state = pruned.state_dict()

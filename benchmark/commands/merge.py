@@ -94,7 +94,7 @@ def _take(board: Board, folder: Path, record: Record, merged: Merged) -> None:
     """
     with locked(board.locks, record.id, wait=False) as mine:
         if not mine:
-            merged.busy.append(f"{record.spec.cell} ({record.id})")
+            merged.busy.append(record.spec.named)
             return
         if (standing := _standing(board, record.id)) is not None:
             if _result(standing) == _result(record):
@@ -110,7 +110,7 @@ def _take(board: Board, folder: Path, record: Record, merged: Merged) -> None:
 
 
 def _conflict(standing: Record, record: Record, folder: Path) -> str:
-    return f"{record.spec.cell} ({record.id}): {standing.score:.2f} here, {record.score:.2f} in {folder}"
+    return f"{record.spec.named}: {standing.score:.2f} here, {record.score:.2f} in {folder}"
 
 
 def _records_folder(board: Board, other: Path) -> Path:
@@ -148,6 +148,4 @@ def _other_source(board: Board, record: Record, sources: dict[str, Source]) -> l
         sources[task] = standing if standing.data else own
     if sources[task] == own:
         return []
-    return [
-        f"{record.spec.cell} ({record.id}): made from other data or another model than the rest of {record.spec.task}"
-    ]
+    return [f"{record.spec.named}: made from other data or another model than the rest of {record.spec.task}"]

@@ -8,7 +8,6 @@ from torch import Tensor
 from benchmark.board.board import Board
 from benchmark.board.record import Record
 from benchmark.commands.verify import Finding
-from benchmark.commands.verify_spec import named
 from benchmark.machine.environment import pick_device
 from benchmark.suite.spec import RunSpec
 from benchmark.training.make_record import RESUMED
@@ -39,7 +38,7 @@ class Rerun:
 
     def __call__(self, spec: RunSpec, record: Record) -> Finding:
         """Equal, inside the spread of its row where machine or versions changed, or off."""
-        about = named(spec)
+        about = spec.named
         try:
             result = run(spec, self._options())
         except KeyboardInterrupt:

@@ -84,8 +84,8 @@ def side_by_side(boards: Sequence[Board]) -> Side:
     named = [names_of(board.suite) for board in boards]
     labels = {key: text for names in reversed(named) for key, text in names.labels.items()}
     plugins = {key: text for names in reversed(named) for key, text in names.plugins.items()}
-    untitled = len(boards) > 1
-    titles = dict.fromkeys(board.suite.title or (board.folder.resolve().name if untitled else "") for board in boards)
+    several = len(boards) > 1
+    titles = dict.fromkeys(board.suite.title or (board.folder.resolve().name if several else "") for board in boards)
     gates = sorted({board.suite.gate for board in boards})
     return Side(
         "; ".join(titles),
@@ -141,7 +141,7 @@ def several_models(boards: Sequence[Board]) -> bool:
 
 
 def _comparable(boards: Sequence[Board], records: Sequence[Sequence[Record]]) -> None:
-    """PrunebenchError says which settings, methods or data of the boards, whose records these are, differ."""
+    """`records` are each board's own. PrunebenchError names the settings, methods and data in which the boards differ."""
     first: dict[tuple[str, bool, str], tuple[Board, object]] = {}
     rows: dict[str, tuple[Board, object]] = {}
     data: dict[str, tuple[Board, str]] = {}

@@ -36,7 +36,7 @@ from benchmark.commands.verify_outcomes import (
     outcome_problems,
     rounding_noise,
 )
-from benchmark.commands.verify_spec import named, spec_problems, unread
+from benchmark.commands.verify_spec import spec_problems, unread
 from benchmark.engine.sources import refuse_other_sources
 from benchmark.errors import PrunebenchError
 from benchmark.machine.safe_read import MAX_RECORD, read_regular_file
@@ -98,12 +98,12 @@ def verify(
         path = record_path(board.records_folder, spec.id)
         if not path.exists():
             if path.is_symlink():
-                yield Finding(named(spec), f"{path.name} is a link to nothing")
+                yield Finding(spec.named, f"{path.name} is a link to nothing")
             continue
         try:
             record = load_record(path)
         except RecordError as error:
-            yield Finding(named(spec), error.reason)
+            yield Finding(spec.named, error.reason)
             continue
         if spec.task not in first and unread(spec.task):
             words = "its metrics are not made again, for its file is not run here (PRUNEBENCH_PLUGIN_FILES=yes runs it)"
@@ -112,18 +112,18 @@ def verify(
         told.setdefault(spec.task, set()).update(corpus_metrics(opened))
         other = first.setdefault(spec.task, opened)
         yield from (
-            Finding(named(spec), words)
+            Finding(spec.named, words)
             for words in (
                 *record_problems(board, opened),
                 *_source(record, other.record),
                 *label_problems(opened, other),
             )
         )
-        yield from (Finding(named(spec), words, wrong=False) for words in rounding_noise(opened))
-        yield from (Finding(named(one), words, wrong) for one, words, wrong in others.add(record))
+        yield from (Finding(spec.named, words, wrong=False) for words in rounding_noise(opened))
+        yield from (Finding(one.named, words, wrong) for one, words, wrong in others.add(record))
         if rerun is not None:
             yield rerun(spec, record)
-    yield from (Finding(named(one), words, wrong) for one, words, wrong in others.findings())
+    yield from (Finding(one.named, words, wrong) for one, words, wrong in others.findings())
     for task, names in told.items():
         if names:
             words = f"{', '.join(sorted(names))} cannot be made again from outcomes: only --rerun checks them"
@@ -183,7 +183,7 @@ def _zeros_beyond(record: Record, prepared: Prepared) -> Iterator[Finding]:
     for layer in record.sparsity.layers:
         if layer.zeros > own.get(layer.name, 0):
             words = f"dense, and has {layer.zeros} zeros of {layer.size} in {layer.name}, its model {own.get(layer.name, 0)}"
-            yield Finding(named(spec), words)
+            yield Finding(spec.named, words)
             return
 
 
@@ -218,7 +218,7 @@ def of_exported(board: Board, folder: Path, cells: Sequence[RunSpec] | None) -> 
     except Exception as error:  # the library's own error and the file system's
         return [Finding(str(folder), f"unreadable weights ({error})")]
     problems = [Finding(str(folder), words) for words in weight_problems(board.record(spec), weights)]
-    return problems or [Finding(str(folder), f"the sparsity of {named(spec)}, as recorded", wrong=False)]
+    return problems or [Finding(str(folder), f"the sparsity of {spec.named}, as recorded", wrong=False)]
 
 
 def _of_card(board: Board, folder: Path) -> RunSpec:
@@ -253,7 +253,7 @@ def _source(record: Record, other: Record) -> Iterator[str]:
     """Where two records of one task are of different data or models."""
     for name in ("data_fingerprint", "model_fingerprint"):
         if getattr(record, name) != getattr(other, name):
-            yield f"has another {name.replace('_', ' ')} than {named(other.spec)}"
+            yield f"has another {name.replace('_', ' ')} than {other.spec.named}"
 
 
 def _strangers(board: Board) -> Iterator[Finding]:

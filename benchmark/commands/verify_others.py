@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import isclose
 
 from benchmark.board.record import Record
-from benchmark.commands.verify_spec import named, unread
+from benchmark.commands.verify_spec import unread
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
 from benchmark.pruning.masks import parse_scope
@@ -46,7 +46,7 @@ class Others:
         if [(one.name, one.size) for one in record.sparsity.layers] != [
             (one.name, one.size) for one in other.sparsity.layers
         ]:
-            yield spec, f"has other layers than {named(other.spec)}", True
+            yield spec, f"has other layers than {other.spec.named}", True
         if record.curve:
             yield from self._twin(record)
             self._keep_losses(record)
@@ -56,7 +56,7 @@ class Others:
         for name in names:
             found, expected = getattr(record, name), getattr(other, name)
             if found != expected:
-                yield record.spec, f"its {name} are {found}, those of {named(other.spec)} {expected}", True
+                yield record.spec, f"its {name} are {found}, those of {other.spec.named} {expected}", True
 
     def _twin(self, record: Record) -> Iterator[Said]:
         """Two runs with one curve: the same run twice, unless what tells their cells apart has no effect."""
@@ -69,7 +69,7 @@ class Others:
         drawn = other.seed != spec.seed and record.counts.get("train", 0) > spec.training.batch_size
         wrong = drawn or other.sparsity != spec.sparsity
         why = "which no two such runs have" if wrong else "so what tells them apart has no effect, or one is a copy"
-        yield spec, f"has the training curve of {named(other)}, {why}", wrong
+        yield spec, f"has the training curve of {other.named}, {why}", wrong
 
     def _keep_losses(self, record: Record) -> None:
         spec = record.spec
@@ -105,7 +105,7 @@ class Others:
 
 def _other_loss(loss: float, usual: float, step: int, like: RunSpec) -> str:
     return (
-        f"has the loss {loss:.7g} up to step {step}, {named(like)} {usual:.7g}: seed, budget and machine are the same and "
+        f"has the loss {loss:.7g} up to step {step}, {like.named} {usual:.7g}: seed, budget and machine are the same and "
         "nothing was pruned yet, so one of them has another run's results"
     )
 

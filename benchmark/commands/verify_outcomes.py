@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record, RecordError
-from benchmark.commands.verify_spec import named, unread
+from benchmark.commands.verify_spec import unread
 from benchmark.commands.views import aggregate
 from benchmark.plugins import registry
 from tasks.metrics.classification import is_constant
@@ -79,7 +79,7 @@ def label_problems(found: Found, other: Found) -> Iterator[str]:
         return
     if found.record is other.record or found.record.data_fingerprint != other.record.data_fingerprint:
         return
-    name = named(other.record.spec)
+    name = other.record.spec.named
     if found.outcomes.keys() != other.outcomes.keys():
         yield f"has the outcomes {', '.join(found.outcomes)}, {name} {', '.join(other.outcomes)}"
     own, first = found.outcomes.get("label"), other.outcomes.get("label")

@@ -13,7 +13,6 @@ from benchmark.plugins import registry
 from benchmark.plugins.files import files_run, is_file
 from benchmark.pruning.masks import parse_scope
 from benchmark.pruning.schedules.base import Schedule
-from benchmark.suite.spec import RunSpec
 from benchmark.training.optimizer import rate
 from criteria.base import Criterion
 
@@ -24,11 +23,6 @@ MACHINE = ("prunebench", "commit", "python", "platform", "torch", "device")
 
 CHANCE = 7.0
 """Standard deviations of a layer's zeros under `random`, beyond which chance does not lead."""
-
-
-def named(spec: RunSpec) -> str:
-    """A cell's name and id, as findings give them."""
-    return f"{spec.cell} ({spec.id})"
 
 
 def unread(name: str) -> bool:

@@ -126,7 +126,8 @@ def correlation_figure(
 
 
 def _fidelity_by_criterion(found: Sequence[Diagnosis]) -> Named:
-    """On dense runs, of the seeds that were measured in as many bins as the first one: others have no mean with it."""
+    """Fidelities on dense runs, by criterion. Seeds that were measured in other bins than the first one are left out, because they
+    have no mean with it."""
     named: Named = {}
     for one in found:
         for name, fidelity in (one.shared.fidelity if one.shared else {}).items():

@@ -61,10 +61,10 @@ def kept_set(board: Board, record: Record) -> Kept | None:
 
 
 def overlaps(records: Sequence[Record], kept: Sequence[Kept]) -> tuple[list[str], dict[tuple[str, str], list[Run]]]:
-    """Row names, and the overlaps of every two of them, a run for each pair of cells: of two rows at equal seeds, of one row between
-    seeds.
+    """Row names; and by every two of them, in either order, a run for each pair of their cells: two rows at equal seeds, one row and
+    itself between seeds.
 
-    `records` are cells of one task and sparsity, `kept` their kept sets. Rows without a pair of cells (one seed) are not there.
+    `records` are cells of one task and sparsity, `kept` their kept sets. Two rows without such a pair are left out.
     """
     rows = [method_of(record.spec.row, record.spec.regularizer) for record in records]
     found: dict[tuple[str, str], list[Run]] = {}

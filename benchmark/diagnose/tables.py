@@ -145,7 +145,7 @@ def _cell(found: Sequence[Measured]) -> Cell:
 
 
 def _number(value: float) -> str:
-    """Two decimals between 0.1 and 1000, two significant digits otherwise."""
+    """Two decimals between 0.1 and 1000 and for what rounds to 0; two significant digits otherwise."""
     return f"{value:.2f}" if 0.1 <= abs(value) < 1000 or round(value, 4) == 0 else f"{value:.2g}"
 
 

@@ -104,7 +104,8 @@ class _Workers:
             raise PrunebenchError(f"a process of --jobs could not start ({ending}); what it said is above")
         if worker.spec is not None:
             self.scheduler.died(
-                worker.spec, f"its process died again and again, last by {ending} (SIGKILL often means: out of memory)"
+                worker.spec,
+                f"every process that ran it died, the last by {ending} (SIGKILL often means: out of memory)",
             )
 
     def stop(self) -> None:

@@ -92,7 +92,8 @@ def perform(cell: CellTask, mailbox: Any, teachers: Mapping[str, bytes]) -> Answ
     if shared:
         return Answer(send.last)
     sent = collect_artifacts(board, cell.spec, cell.teacher)
-    forget(board, cell.spec)  # it has been collected; left here, it would count as this board's in a later run
+    if send.last[0] != "busy":  # it has been collected; left here, it would count as this board's in a later run
+        forget(board, cell.spec)
     return Answer(send.last, sent)
 
 

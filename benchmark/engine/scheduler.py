@@ -2,7 +2,8 @@
 
 Dense cells that are teachers come first, and a cell is not started before its teacher is trained, so that no worker waits. For the
 same reason a cell goes before others if no running cell is reading and tokenizing its data at that moment. A cell that another runner
-has locked is tried again later. A cell whose runner died is started again once; then it counts as failed.
+has locked is tried again later. A cell whose runner died is started again; after two deaths (one before it began counts half) it
+has failed.
 """
 
 import time

@@ -12,10 +12,6 @@ Everything below it can be deleted while nothing runs.
 import hashlib
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from benchmark.errors import PrunebenchError
@@ -42,14 +38,3 @@ def board_cache(folder: Path) -> Path:
     path = os.path.realpath(folder)
     name = re.sub(r"[^A-Za-z0-9._-]", "_", Path(path).name)[:40]
     return cache_folder() / "boards" / f"{name}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:DIGITS]}"
-
-
-@contextmanager
-def temporary_boards() -> Iterator[Path]:
-    """A temporary folder for boards, which is deleted with the caches of the boards in it."""
-    with tempfile.TemporaryDirectory() as name:
-        try:
-            yield Path(name)
-        finally:
-            for board in Path(name).iterdir():
-                shutil.rmtree(board_cache(board), ignore_errors=True)

@@ -146,15 +146,19 @@ def show_by_block(
 def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: Mapping[str, Tensor]) -> Iterator[None]:
     """While this lasts the criterion is shown what the layers of the matrices `fed` see of `batch`.
 
-    A shared layer is shown all its inputs, a bias the constant 1. Padded positions of the text that the model reads are left out, as
-    far as they can be told by their number: where what an encoder-decoder writes is equally wide, in its encoder alone.
+    A shared layer is shown all its inputs, a bias the constant 1. Padded positions are left out where a layer's input has the shape of
+    `attention_mask`; of an encoder-decoder, whose target may have that shape too, where the input is the source's: in the encoder, and
+    where the decoder is fed what the encoder returned.
     """
     layers = dict(model.named_modules())
     mask = batch["attention_mask"].bool() if "attention_mask" in batch else None
-    masked = set(layers.values())
-    if mask is not None and "labels" in batch and batch["labels"].shape == mask.shape and _is_encoder_decoder(model):
-        masked = set(model.get_encoder().modules())  # type: ignore[operator]
+    encoder: nn.Module | None = model.get_encoder() if _is_encoder_decoder(model) else None  # type: ignore[operator]
+    reading = set(layers.values()) if encoder is None else set(encoder.modules())
+    returned: list[Tensor] = []
+
     with ExitStack() as hooks:
+        if encoder is not None:
+            hooks.enter_context(encoder.register_forward_hook(lambda *args: returned.append(args[-1][0])))
         for name, state, weight in fed:
             layer = layers[name.rpartition(".")[0]]
 
@@ -164,10 +168,11 @@ def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: 
                 name: str = name,
                 state: State = state,
                 weight: Tensor = weight,
-                real: Tensor | None = mask if layer in masked else None,
+                reads: bool = layer in reading,
             ) -> None:
                 inputs = arguments[0].detach()
-                kept = inputs[real] if real is not None and inputs.shape[:-1] == real.shape else inputs
+                of_source = reads or any(arguments[0] is one for one in returned)
+                kept = inputs[mask] if mask is not None and of_source and inputs.shape[:-1] == mask.shape else inputs
                 tokens = kept.reshape(-1, kept.shape[-1]).float()
                 criterion.observe_inputs(
                     state, weight, torch.ones_like(tokens[:, :1]) if name.endswith(".bias") else tokens

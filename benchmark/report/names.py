@@ -157,12 +157,16 @@ class Names:
         """`principled[signed=true] + self_regularization` is PINS (signed) + self-reg.; a regularizer `none` is left out."""
         criterion, _, regularizer = text.partition(" + ")
         row = text if regularizer not in ("", "none") else criterion
-        if label := self.label(row):
-            return label
-        if row.endswith(" (tuned)") and (whole := self.label(row.removesuffix(" (tuned)"))):
-            return f"{whole} (tuned)"
+        if whole := self.whole(row):
+            return whole
         name = self._plugin(criterion, CRITERIA)
         return name if regularizer in ("", "none") else f"{name} + {self.regularizer(regularizer)}"
+
+    def whole(self, row: str) -> str:
+        """The label that a row has as a whole, tuned or not; empty where it has none."""
+        plain = row.replace(" (tuned)", "", 1)
+        label = self.label(row) or self.label(plain)
+        return f"{label} (tuned)" if label and plain != row and not self.label(row) else label
 
     def regularizer(self, text: str) -> str:
         """`self_regularization[teacher=best]` is self-reg. (teacher best)."""

@@ -132,8 +132,8 @@ def published_table(
 def quoted(table: Table, published: Sequence[Published], records: Sequence[Record]) -> Table:
     """A table in the paper's layout with the figures that concern it above our rows in each block, never ranked with them.
 
-    A note for each source, model and note of theirs, such as the budget, says what they are and why they differ. PublishedError:
-    another layout.
+    A lettered note for each source, model and remark on the figures (such as the budget) says what they are and why they differ.
+    PublishedError: another layout.
     """
     if table.row_fields != PAPER["rows"] or table.column_fields != PAPER["columns"]:
         raise PublishedError(

@@ -200,7 +200,7 @@ def shared(table: Table) -> list[tuple[str, str]]:
             found.append((name, str(values.pop())))
         if name == "method" and len(values) > 1:
             regularizers = {str(value).partition(" + ")[2] for value in values}
-            labelled = any(table.called.label(str(value)) for value in values)
+            labelled = any(table.called.whole(str(value)) for value in values)
             if len(regularizers) == 1 and "" not in regularizers and not labelled:
                 found.append(("regularizer", regularizers.pop()))
     return found if set(table.row_fields[table.blocks :]) - {name for name, _ in found} else found[:-1]

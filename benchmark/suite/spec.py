@@ -250,6 +250,11 @@ class RunSpec(Strict):
         return f"{self.task} {self.row}{regularizer}{sparsity} seed {self.seed}"
 
     @property
+    def named(self) -> str:
+        """`cell` and the id, as messages give them."""
+        return f"{self.cell} ({self.id})"
+
+    @property
     def row(self) -> str:
         """The row's name in tables: its method or criterion, or `name (tuned)`, whatever options tuning chose."""
         return f"{self.tuned.row} (tuned)" if self.tuned.trials else self.method or self.criterion

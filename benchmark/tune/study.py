@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import write_text
@@ -100,7 +100,7 @@ def load_study(path: Path) -> Study | None:
         raw = json.loads(path.read_text(encoding="utf-8"))
         del raw["best"]
         return Study.model_validate(raw)
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise PrunebenchError(
             f"{path}: not a readable study ({type(error).__name__}): move it away to start from the beginning"
         ) from error

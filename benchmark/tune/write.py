@@ -143,7 +143,7 @@ def _require_kept(folder: Path, stays: Callable[[RunSpec], bool]) -> None:
     """PrunebenchError where a finished cell of the tuned suite in `folder` would be none of the new suite."""
     lost = [record.spec for record in _finished(folder) if not stays(record.spec)]
     if lost:
-        named = ", ".join(f"{spec.cell} ({spec.id})" for spec in lost[:SHOWN])
+        named = ", ".join(spec.named for spec in lost[:SHOWN])
         more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
         raise PrunebenchError(
             f"{folder / SUITE}: the new suite would not have these finished cells: {named}{more}; choose another folder for it "

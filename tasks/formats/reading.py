@@ -20,8 +20,8 @@ SHOWN = 60
 
 
 def each(records: Iterable[R | TaskError], parse: Callable[[R], E], skip: bool) -> Iterator[E | TaskError]:
-    """What `parse` makes of every record; its TaskError, or one that stands in a record's place already, is raised with that hint, or
-    with `skip` yielded in the record's place."""
+    """What `parse` makes of every record. Its TaskError, or one that stands in a record's place already, is raised with the hint at
+    `skip_malformed`; with `skip` it is yielded in the record's place."""
     for record in records:
         found: E | TaskError
         try:

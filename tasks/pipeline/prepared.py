@@ -128,8 +128,10 @@ class PreparedTask(Prepared, Generic[E]):
         raise NotImplementedError
 
     def hub_metrics(self) -> Sequence[HubMetric]:
-        """Metrics of the evaluate hub, those of an option `extra`; then `compared` is asked, and `aggregate` adds `means`."""
-        return parse(getattr(self.task, "extra", ""))
+        """Metrics of the evaluate hub: those that a text in an option `extra` names. `compared` is then asked, and `aggregate` adds
+        `means`."""
+        extra = getattr(self.task, "extra", "")
+        return parse(extra) if isinstance(extra, str) else ()
 
     def compared(self, split: str, predictions: Sequence[str], outcomes: Outcomes) -> Compared:
         """What the hub's metrics get: a prediction for each example, and its references."""

@@ -179,5 +179,5 @@ def _how_to_read(lines: Sequence[Sequence[Cell]]) -> list[str]:
     """What points and bands are, of each line's cells by sparsity."""
     if not any(cell.n > 1 for line in lines for cell in line):
         return ["one seed: differences may be noise"]
-    banded = any(len(line) > 1 and any(cell.n > 2 for cell in line) for line in lines)
+    banded = any(len(line) > 1 and any(cell.n > 2 and not seeds_alone(cell) for cell in line) for line in lines)
     return ["large: means; small: seeds", *(["bands: 95 % t intervals"] if banded else [])]

@@ -38,7 +38,7 @@ UNRANKED = "*\N{NO-BREAK SPACE}grey: not ranked"
 
 @dataclass(frozen=True)
 class Board:
-    """Cells of a board: `cells[task][method][sparsity]`, the dense cell of each task, and the records by id; all out of `table`."""
+    """Cells of a board, out of `table`: `cells[task][method][sparsity]`, and the dense cell of each task; and the records by id."""
 
     table: Table
     methods: tuple[str, ...]

@@ -1,7 +1,7 @@
 """Prepares a model for training on its device.
 
 On a CPU every file of this folder makes it faster (docs/speed.md says how much); on a GPU attention masks are made without the host
-reading them (unread_masks.py).
+reading them (../unread_masks.py).
 """
 
 from collections.abc import Callable

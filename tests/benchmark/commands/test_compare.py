@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.board.record import load_records, record_path
-from benchmark.commands.compare import MARK, compare, widen
+from benchmark.commands.compare import MARK, _closing, compare, widen
 from benchmark.commands.new import new
 from benchmark.engine.cell import Settings
 from benchmark.errors import PrunebenchError
@@ -128,6 +128,7 @@ def test_a_file_in_the_boards_folder_is_one_row(
     assert [spec.sparsity for spec in wider.cells()] == [0.5]
     assert len(wider.board.suite.rows) == 2
     assert bool(wider.new) is not listed
+    assert _closing(wider, {}, [])[-1].endswith("suite.yaml lists it already" if listed else "criteria: my_idea.py")
 
 
 def test_a_namesake_beside_the_suite_is_not_taken_for_it(

@@ -198,6 +198,21 @@ def test_a_label_of_a_whole_row_stands_where_all_methods_share_a_regularizer(lab
     assert ("regularizer: self-reg. in every row" in out) == (not label)
 
 
+@pytest.mark.parametrize(
+    ("row", "spelled"),
+    [
+        ("principled + self_regularization", "PINS (full)"),
+        ("principled (tuned) + self_regularization", "PINS (full) (tuned)"),
+        ("magnitude (tuned)", "Size (tuned)"),
+        ("magnitude (tuned) + self_regularization", "Size (tuned) + self-reg."),
+        ("principled (tuned)", "PINS (tuned)"),
+    ],
+)
+def test_a_tuned_row_has_the_label_of_the_row_that_was_tuned(row: str, spelled: str) -> None:
+    names = Names({"principled + self_regularization": "PINS (full)", "magnitude": "Size"})
+    assert names.method(row) == spelled
+
+
 @pytest.mark.parametrize("format", ["text", "markdown", "latex", "html"])
 @pytest.mark.parametrize(
     ("fields", "words"),

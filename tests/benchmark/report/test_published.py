@@ -147,6 +147,10 @@ def test_every_figure_of_the_committed_file_has_a_place_and_a_letter() -> None:
         table = quoted(table, found, list(records.values()))
         shown = [cell.text for line, row in zip(table.rows, table.cells, strict=True) if line.quoted for cell in row]
         assert sorted(filter(None, shown)) == sorted(f.printed for f in found if f.metric == metric)
+        symbols = {note.kind: note.symbol for note in table.notes}
+        cells = [cell for line, row in zip(table.rows, table.cells, strict=True) if line.quoted for cell in row]
+        assert all(symbols[mark] for cell in cells for mark in cell.marks)
+        assert all(cell.marks for cell in cells if cell.text)
 
 
 def test_quoted_figures_are_no_rivals() -> None:
