@@ -16,7 +16,7 @@ from benchmark.board.record import Record
 from benchmark.board.weights import check_fit, kept_weights, room, size_of, weight_problems
 from benchmark.commands.measure import LARGE, measure_compressed
 from benchmark.errors import PrunebenchError, choices
-from benchmark.machine import environment
+from benchmark.machine import environment, interrupt
 from benchmark.machine.atomic import WriteError, reason_of, write_text
 from benchmark.pruning.semi_structured import SCOPE, require_cuda
 from benchmark.report.escape import clean, for_markdown
@@ -156,7 +156,10 @@ def _write(
             made = Path(place) / "model"
             prepared.save(model, made)
             write_text(made / "README.md", card(record) + said)
-            made.replace(folder)
+            with interrupt.deferred():  # a signal between these two would leave an empty folder beside the model
+                made.replace(folder)
+                Path(place).rmdir()
+        interrupt.raise_if_signalled()
     except (OSError, SafetensorError) as error:  # the latter wraps the system's error in its own words
         raise WriteError(str(folder), reason_of(error) if isinstance(error, OSError) else str(error)) from error
 

@@ -16,6 +16,7 @@ import pytest
 
 from benchmark.board.board import Board
 from benchmark.board.record import record_path, save_record
+from benchmark.commands.export import export_cell
 from benchmark.commands.merge import merge
 from benchmark.commands.views import plot, write_report
 from benchmark.engine.cell import CellRunner, Settings
@@ -250,6 +251,25 @@ def test_an_export_that_is_ended_says_so_and_leaves_nothing(tmp_path: Path) -> N
     left = list(target.parent.iterdir()) if target.parent.exists() else []
     assert left in ([], [target])  # whole where it had its name already, and only the last sentence was missing
     assert not left or {"config.json", "model.safetensors"} <= {path.name for path in target.iterdir()}
+
+
+def test_a_signal_while_an_export_gets_its_name_leaves_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = make_board(tmp_path / "board", criteria=["magnitude"])
+    run_cells(board, board.cells(), Silent(), Settings(device="cpu"))
+    original, target = os.rmdir, tmp_path / "out" / "exported"
+
+    def removed(path: Any, **options: Any) -> None:
+        if ".exported." in str(path):
+            signal.raise_signal(signal.SIGTERM)
+        original(path, **options)
+
+    monkeypatch.setattr(os, "rmdir", removed)
+    with pytest.raises(interrupt.Interrupted), interrupt.catching():
+        export_cell(board, board.suite.cells()[-1], target)
+    assert list(target.parent.iterdir()) == [target]
+    assert {"config.json", "model.safetensors", "README.md"} <= {path.name for path in target.iterdir()}
 
 
 def test_a_merge_that_is_ended_between_two_records_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
