@@ -68,10 +68,13 @@ class Place:
     """So many cells at most, the first ones."""
 
     def __post_init__(self) -> None:
-        """PrunebenchError for an unknown speed-up."""
+        """PrunebenchError for an unknown speed-up, or where none of the cells has its data."""
         for name in self.without:
             if name not in WAYS:
                 raise PrunebenchError(f"--without {name}: {choices(name, WAYS)}")
+        if not self.cells:
+            tasks = ", ".join(dict.fromkeys(cell.task for cell in CELLS))
+            raise PrunebenchError(f"--data {self.data}: expected mini, or a folder with the files of one of {tasks}")
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -81,14 +84,8 @@ class Place:
         from tasks.glue import VARIANTS
 
         folder = Path(self.data) / "glue"
-        places = {cell: folder / VARIANTS[cell.task.partition("/")[2]].folder for cell in CELLS}
-        found = tuple(cell for cell, place in places.items() if place.is_dir())
-        if not found:
-            expected = " or ".join(str(place) for place in dict.fromkeys(places.values()))
-            raise PrunebenchError(
-                f"--data {self.data}: no task to time is there; expected mini, or a folder with {expected}"
-            )
-        return found[: self.most]
+        found = (cell for cell in CELLS if (folder / VARIANTS[cell.task.partition("/")[2]].folder).is_dir())
+        return tuple(found)[: self.most]
 
     def spec(self, cell: Cell) -> RunSpec:
         """The cell's spec under the controlled protocol."""

@@ -98,6 +98,11 @@ class Board:
         return self.folder / "records"
 
     @property
+    def title(self) -> str:
+        """The suite's title, else the folder's name."""
+        return self.suite.title or self.folder.resolve().name
+
+    @property
     def cache(self) -> Path:
         """This user's cache folder for the board; PrunebenchError if the user has no home folder."""
         return board_cache(self.folder)

@@ -84,8 +84,7 @@ def side_by_side(boards: Sequence[Board]) -> Side:
     named = [names_of(board.suite) for board in boards]
     labels = {key: text for names in reversed(named) for key, text in names.labels.items()}
     plugins = {key: text for names in reversed(named) for key, text in names.plugins.items()}
-    several = len(boards) > 1
-    titles = dict.fromkeys(board.suite.title or (board.folder.resolve().name if several else "") for board in boards)
+    titles = dict.fromkeys(board.title for board in boards) if len(boards) > 1 else [boards[0].suite.title]
     gates = sorted({board.suite.gate for board in boards})
     return Side(
         "; ".join(titles),

@@ -270,7 +270,7 @@ def page_board(board: Board, records_at: str = "") -> "PageBoard":
 
     records, problems = board.records()
     found = PageBoard(
-        title=board.suite.title or board.folder.resolve().name,
+        title=board.title,
         records=with_floors(board, records),
         specs=board.suite.cells(),
         failures=board.failures(),

@@ -147,15 +147,14 @@ def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: 
     """While this lasts the criterion is shown what the layers of the matrices `fed` see of `batch`.
 
     A shared layer is shown all its inputs, a bias the constant 1. Padded positions are left out where a layer's input has the shape of
-    `attention_mask`; of an encoder-decoder, whose target may have that shape too, where the input is the source's: in the encoder, and
-    where the decoder is fed what the encoder returned.
+    `attention_mask`. The target of an encoder-decoder may have that shape too, so there it holds for the encoder's layers, and for
+    those of the decoder that are fed what the encoder returned.
     """
     layers = dict(model.named_modules())
     mask = batch["attention_mask"].bool() if "attention_mask" in batch else None
     encoder: nn.Module | None = model.get_encoder() if _is_encoder_decoder(model) else None  # type: ignore[operator]
     reading = set(layers.values()) if encoder is None else set(encoder.modules())
     returned: list[Tensor] = []
-
     with ExitStack() as hooks:
         if encoder is not None:
             hooks.enter_context(encoder.register_forward_hook(lambda *args: returned.append(args[-1][0])))

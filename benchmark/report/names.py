@@ -164,9 +164,10 @@ class Names:
 
     def whole(self, row: str) -> str:
         """The label that a row has as a whole, tuned or not; empty where it has none."""
-        plain = row.replace(" (tuned)", "", 1)
-        label = self.label(row) or self.label(plain)
-        return f"{label} (tuned)" if label and plain != row and not self.label(row) else label
+        if label := self.label(row):
+            return label
+        plain = self.label(row.replace(" (tuned)", "", 1))
+        return f"{plain} (tuned)" if plain else ""
 
     def regularizer(self, text: str) -> str:
         """`self_regularization[teacher=best]` is self-reg. (teacher best)."""

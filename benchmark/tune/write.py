@@ -223,7 +223,7 @@ def _narrowed(board: Board, cells: list[TunedCell], raw: Mapping[str, Any]) -> d
     grid = {"tasks": tasks, "criteria": list(rows), "regularizers": ["none"]}
     labels = _still_named(raw.get("labels") or {}, {**grid, "model": board.suite.model})
     return {
-        "title": f"{board.suite.title or board.folder.resolve().name}, tuned",
+        "title": f"{board.title}, tuned",
         **({"methods": methods} if methods or "methods" in raw else {}),
         **grid,
         "heldout": board.suite.cells()[0].heldout,

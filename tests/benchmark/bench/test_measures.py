@@ -63,8 +63,10 @@ def test_selections_agree() -> None:
 
 @pytest.mark.parametrize("data", ["hub", "no/such/folder"])
 def test_data_without_a_task_to_time_are_refused(data: str) -> None:
-    with pytest.raises(PrunebenchError, match=rf"--data {data}: no task to time is there; expected mini, or a folder"):
-        _ = Place(data=data).cells
+    with pytest.raises(
+        PrunebenchError, match=rf"--data {data}: expected mini, or a folder with the files of one of glue/"
+    ):
+        Place(data=data)
 
 
 def test_a_cell_beside_the_naive_one() -> None:
