@@ -18,7 +18,7 @@ BYTES = 4
 """Of a weight in fp32."""
 TOKENS = 128
 """Tokens of the forward pass whose FLOPs are counted. Only prunable matrices count (no embeddings, attention products or head), and a
-shared matrix counts once; no dense kernel gets this low."""
+shared matrix counts once. A dense kernel does more, because it multiplies zeros too."""
 Quantity = tuple[Callable[[Record], float | None], Callable[[float], str]]
 """A number of a record, and how it is written."""
 ROWS = ("task", "criterion", "regularizer", "sparsity")

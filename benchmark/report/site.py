@@ -176,7 +176,7 @@ Key = tuple[str, str, float, str]
 
 
 def _key(one: SiteBoard, column: Line) -> Key:
-    """That of a column of a board."""
+    """The key of a column of a board."""
     task, sparsity = column.key
     return one.models, str(task), sparsity if isinstance(sparsity, float) else 0.0, one.name
 

@@ -85,7 +85,7 @@ def _by_items(table: Table, columns: Mapping[int, Column]) -> str:
     if not any(behind.values()):
         tested = _said(called, _best_first(table, columns, names))
         return f"Nothing can be told apart: of {tested}, none is found worse than another."
-    unbeaten = [name for name in names if not behind[name]]  # tested everywhere or not; only the former may lead
+    unbeaten = [name for name in names if not behind[name]]  # some were not tested in every column: they cannot lead
     among = "" if len(unbeaten) == len(leaders) else "of the methods that were tested in every column, "
     if not leaders:
         first = f"No method leads everywhere: {among}each one falls behind another somewhere"

@@ -56,7 +56,7 @@ def page(boards: Sequence[PageBoard], *, published: Sequence[Published] = (), ho
 
 
 def document(title: str, body: str, home: str = "", below: str = "", data: str = "") -> str:
-    """A whole page that fetches nothing: `below` stands under its heading; with `data`, JSON, our script runs, and no other."""
+    """A whole page that fetches nothing: `below` stands under its heading. Only with `data` (JSON) may a script run, our own."""
     style, script = (HERE / "page.css").read_text("utf-8"), (HERE / "page.js").read_text("utf-8") if data else ""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:"
