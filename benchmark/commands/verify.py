@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from benchmark.board.board import Board, Source
+from benchmark.board.board import Board
 from benchmark.board.record import (
     FAILED,
     OUTCOMES,
@@ -156,7 +156,7 @@ def _opened(board: Board, spec: RunSpec, zeros: Sequence[RunSpec]) -> Iterator[F
     """What is found when the model of `spec` is opened; `zeros` are dense cells of it whose records count zeros."""
     try:
         prepared = open_few(spec, Options())
-        refuse_other_sources(board, spec, Source(prepared.data_fingerprint, prepared.model_fingerprint))
+        refuse_other_sources(board, spec, prepared)
         for one in zeros:
             yield from _zeros_beyond(board.record(one), prepared)
     except PrunebenchError as error:

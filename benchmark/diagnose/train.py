@@ -3,9 +3,10 @@ records only the fingerprints of data and model are read."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
-from benchmark.board.board import Board, Source
+from benchmark.board.board import Board
 from benchmark.diagnose.fidelity import Probing
 from benchmark.diagnose.observed_run import observe_run
 from benchmark.diagnose.shared_run import can_observe_dense, compare_on_dense_run
@@ -16,7 +17,6 @@ from benchmark.machine.lock import locked
 from benchmark.suite.spec import RunSpec, portable_plugin
 from benchmark.training.run import Options
 from benchmark.training.teachers import Teachers
-from tasks.base import Prepared
 
 Say = Callable[[str], None]
 
@@ -54,10 +54,7 @@ def train(
 
 
 def _diagnosed(board: Board, spec: RunSpec, probing: Probing, options: Options, settings: dict[str, Any]) -> Diagnosis:
-    def check(prepared: Prepared) -> None:
-        refuse_other_sources(board, spec, Source(prepared.data_fingerprint, prepared.model_fingerprint))
-
-    options = replace(options, check=check)
+    options = replace(options, check=partial(refuse_other_sources, board, spec))
     found = Diagnosis(id=spec.id, spec=spec.recorded(), settings=settings)
     if not spec.is_dense:
         churn, fidelity = observe_run(spec, options, probing)

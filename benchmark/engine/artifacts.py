@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.board.board import Board, Source
+from benchmark.board.board import Board
 from benchmark.board.record import failure_path, outcomes_path, parse_record, predictions_path, record_path, save_record
 from benchmark.board.weights import weights_path
 from benchmark.engine.sources import refuse_other_sources
@@ -68,7 +68,7 @@ def store_artifacts(board: Board, spec: RunSpec, artifacts: Artifacts) -> None:
     with locked(board.locks, spec.id):
         if board.is_done(spec):
             return
-        refuse_other_sources(board, spec, Source(record.data_fingerprint, record.model_fingerprint))
+        refuse_other_sources(board, spec, record)
         put_teachers(board, artifacts.teachers)
         for path, content in (
             (weights_path(board.weights_folder, spec.id), artifacts.weights),

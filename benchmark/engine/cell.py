@@ -7,12 +7,11 @@ cell leaves its record, written atomically; a failed one leaves the reason.
 import gzip
 import json
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from benchmark.board.board import Board, Source
+from benchmark.board.board import Board
 from benchmark.board.record import predictions_path, record_path, save_record
 from benchmark.board.weights import save_weights
 from benchmark.engine.sources import refuse_other_sources
@@ -26,7 +25,7 @@ from benchmark.training.compiled import Choice
 from benchmark.training.run import Options, Result, run
 from benchmark.training.teachers import Teachers, taught_by
 from benchmark.training.train import Progress
-from tasks.base import Prepared, TaskError
+from tasks.base import TaskError
 from tasks.pipeline.whole import check_held, holding
 
 PARTS = 4
@@ -149,7 +148,7 @@ class CellRunner:
         options = replace(
             self.options,
             progress=self._progress(spec),
-            check=self._check(spec),
+            check=partial(refuse_other_sources, self.board, spec),
             tell=lambda text: self.watcher.noted(spec, text),
         )
         try:
@@ -208,9 +207,3 @@ class CellRunner:
             with locked(self.board.locks, run_id, wait=False) as mine:
                 if mine:
                     discard(self.board.checkpoints, run_id)
-
-    def _check(self, spec: RunSpec) -> Callable[[Prepared], None]:
-        def check(prepared: Prepared) -> None:
-            refuse_other_sources(self.board, spec, Source(prepared.data_fingerprint, prepared.model_fingerprint))
-
-        return check

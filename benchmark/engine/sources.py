@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from benchmark.board.board import Board, Source
+from benchmark.board.board import Board
+from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, open_few
-from tasks.base import HubError
+from tasks.base import HubError, Prepared
 
 
 def open_sources(board: Board, cells: Sequence[RunSpec], options: Options) -> None:
@@ -23,7 +24,7 @@ def open_sources(board: Board, cells: Sequence[RunSpec], options: Options) -> No
             continue
         try:
             prepared = open_few(spec, options)
-            refuse_other_sources(board, spec, Source(prepared.data_fingerprint, prepared.model_fingerprint))
+            refuse_other_sources(board, spec, prepared)
         except BrokenPluginError:
             continue  # the cell's own fault, which it tells
         except PrunebenchError as error:
@@ -42,10 +43,13 @@ def missing(board: Board, cells: Sequence[RunSpec], retry_failed: bool) -> list[
     return [one for one in cells if one.id not in done and (retry_failed or board.failure(one) is None)]
 
 
-def refuse_other_sources(board: Board, spec: RunSpec, found: Source) -> None:
+def refuse_other_sources(board: Board, spec: RunSpec, found: Prepared | Record) -> None:
     """PrunebenchError if the cell's data or model is not that of the task's existing records."""
     standing = board.sources(spec)
-    for name, old, new in (("data", standing.data, found.data), ("model", standing.model, found.model)):
+    for name, old, new in (
+        ("data", standing.data, found.data_fingerprint),
+        ("model", standing.model, found.model_fingerprint),
+    ):
         if old and old != new:
             raise PrunebenchError(
                 f"the {name} of {spec.task} changed since this board's records were made (fingerprint {old[:12]}, now "
