@@ -77,15 +77,8 @@ def label_of(kind: str, name: str) -> str:
 
 def _label(cls: ast.ClassDef) -> str:
     """The text that a class gives as its `label`, annotated or not."""
-    for node in cls.body:
-        targets = (
-            [node.target] if isinstance(node, ast.AnnAssign) else node.targets if isinstance(node, ast.Assign) else []
-        )
-        if any(isinstance(target, ast.Name) and target.id == "label" for target in targets):
-            assert isinstance(node, ast.AnnAssign | ast.Assign)
-            value = node.value
-            return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
-    return ""
+    value = _assigned(cls.body, "label")
+    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
 
 
 def _in_words(name: str, kind: Kind) -> str:
