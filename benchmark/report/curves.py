@@ -80,10 +80,9 @@ def figures(
 
 def _by_task(board: Board, training: bool, width: float | None) -> "Iterator[tuple[str, str, Callable[[], Figure]]]":
     files = file_names(board.cells)
-    for task, methods in board.cells.items():
+    for task in board.cells:
         said = board.task(task)
-        sparsities = sorted({s for by_sparsity in methods.values() for s in by_sparsity})
-        for sparsity in (s for s in sparsities if training and has_curves(board, task, s)):
+        for sparsity in (s for s in board.sparsities(task) if training and has_curves(board, task, s)):
             title = f"Training curves of {said} at {percent(sparsity)} sparsity"
             yield f"training-{files[task]}-{sparsity:g}", title, partial(training_figure, board, task, sparsity, width)
         if has_layers(board, task):

@@ -40,7 +40,7 @@ def cost_figure(board: Board, width: float | None = None) -> "Figure":
 
 
 def _panel(axis: "Axes", board: Board, task: str) -> None:
-    sparsities = sorted({sparsity for by_sparsity in board.cells[task].values() for sparsity in by_sparsity})
+    sparsities = board.sparsities(task)
     dense = board.dense.get(task)
     scale = board.scale(dense) if dense is not None else ""
     for method, by_sparsity in board.cells[task].items():
@@ -70,13 +70,13 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
             label=board.method(DENSE),
         )  # fmt: skip
     axis.set_title(board.task(task), loc="left")
-    runs = [record for cell in board.cells_of(task) for record in board.runs(cell)]
+    cells = board.cells_of(task)
+    runs = [record for cell in cells for record in board.runs(cell)]
     taken = [record.cost.train_seconds for record in runs]
     trained = not runs or any(record.spec.is_trained for record in runs)
     axis.set_xlabel(f"{'Training' if trained else 'Pruning'} time (s)")
     if min(taken, default=0.0) > 0 and max(taken) > WIDE * min(taken):
         logarithmic(axis, "x")
-    cells = board.cells_of(task)
     if wide(cells, [value for cell in cells for value in cell.values]):
         logarithmic(axis, "y")
     axis.set_ylabel(scale)

@@ -31,7 +31,7 @@ def layer_figure(board: Board, task: str, width: float | None = None) -> "Figure
     from matplotlib.figure import Figure
 
     methods = board.cells[task]
-    sparsities = sorted({s for by_sparsity in methods.values() for s in by_sparsity})
+    sparsities = board.sparsities(task)
     names = _names([record for found in methods.values() for cell in found.values() for record in board.runs(cell)])
     width = width or PAGE
     most = int(LETTERS_AN_INCH * width)

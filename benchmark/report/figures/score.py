@@ -54,7 +54,7 @@ def score_figure(board: Board, width: float | None = None) -> "Figure":
     with drawing():
         figure, axes = panels(len(shown), width=width)
         room = figure.get_size_inches()[0] / side_by_side(len(shown), figure.get_size_inches()[0]) - BESIDE
-        places = {task: _places(_sparsities(board, task), room) for task in shown}
+        places = {task: _places(board.sparsities(task), room) for task in shown}
         share = _share(board, list(places.values()))
         for axis, task in zip(axes, shown, strict=True):
             _panel(axis, board, task, share, places[task], _tight(places[task], room))
@@ -72,10 +72,6 @@ def _share(board: Board, places: Sequence[Mapping[float, float]]) -> float:
         left, right = _ends(xs)
         room = min([room, *(BETWEEN * (b - a) / (right - left) for a, b in pairwise(xs))])
     return min(SHIFT, room / max(1, len(board.methods)))
-
-
-def _sparsities(board: Board, task: str) -> list[float]:
-    return sorted({s for by_sparsity in board.cells[task].values() for s in by_sparsity})
 
 
 def _places(sparsities: Sequence[float], inches: float) -> dict[float, float]:

@@ -90,6 +90,10 @@ class Board:
         pruned = [cell for by_sparsity in self.cells[task].values() for cell in by_sparsity.values()]
         return [*pruned, *([self.dense[task]] if task in self.dense else [])]
 
+    def sparsities(self, task: str) -> list[float]:
+        """The sparsities of a task's pruned cells, ascending."""
+        return sorted({sparsity for by_sparsity in self.cells[task].values() for sparsity in by_sparsity})
+
     def remarks(self) -> list[str]:
         """What must be said below panels of all tasks, as tables say it in notes."""
         apart = any(seeds_alone(cell) for task in self.tasks for cell in self.cells_of(task))
