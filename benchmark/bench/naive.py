@@ -17,7 +17,7 @@ References: the released code of Ren & Zhu (PINS, https://arxiv.org/abs/2305.123
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,8 +44,6 @@ EVERY = 50
 """Steps between evaluations, as in the published code (`--logging_steps 50 --evaluate_during_training`)."""
 
 TEMPERATURE = 2.0
-
-Loss = Callable[[nn.Module, dict[str, Tensor]], Tensor]
 
 
 class NaivePruner:
@@ -114,30 +112,18 @@ class NaivePruner:
 class NaiveStepper:
     """The naive loop's step: an optimizer that loops over parameters, a pruner that loops over names."""
 
-    def __init__(
-        self,
-        shape: Shape,
-        device: torch.device,
-        schedule: Schedule,
-        total: int,
-        loss: Loss = loss_of,
-        prunes: bool = True,
-    ) -> None:
-        self.model, self.batch, self.training, self.total = (
-            build(shape, device),
-            batch(shape, device),
-            Training(),
-            total,
-        )
+    def __init__(self, shape: Shape, device: torch.device, schedule: Schedule, total: int, prunes: bool = True) -> None:
+        self.model, self.batch = build(shape, device), batch(shape, device)
+        self.training, self.total = Training(), total
         names = {matrix.name for matrix in find_prunable(self.model)}
         self.pruner = NaivePruner(names, schedule, SPARSITY, total) if prunes else None
         self.optimizer = naive_optimizer(self.model, self.training.lr)
-        self.loss, self.taken = loss, 0
+        self.taken = 0
 
     def __call__(self) -> None:
         """The published order: backward, clip, update the scores, optimizer, zero; the loss is read every step."""
         lr = rate(self.taken, self.total, self.training)
-        loss = self.loss(self.model, self.batch)
+        loss = loss_of(self.model, self.batch)
         loss.backward()
         naive_update(self.model, self.optimizer, self.pruner, self.taken, lr, self.training.clip)
         loss.item()
