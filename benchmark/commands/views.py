@@ -121,9 +121,9 @@ def comparison(boards: Sequence[Board], view: View, keep: frozenset[str] | None 
     if keep is None and side.other_settings:
         table = replace(table, facts={**table.facts, "Other settings": side.other_settings})
     if view.published:
-        from benchmark.report.published import default_path, load_published, quoted
+        from benchmark.report.published import load_published, quoted
 
-        table = quoted(table, load_published(default_path()), records)
+        table = quoted(table, load_published(), records)
     if view.against is None:
         return table
     from benchmark.report.significance import compare, with_significance
@@ -181,10 +181,10 @@ def aggregate(task: str) -> Aggregated:
 
 def published_text(board: Board, format: str, **options: Any) -> str:
     """Published figures beside ours, with the difference and what is not comparable."""
-    from benchmark.report.published import default_path, load_published, published_table
+    from benchmark.report.published import load_published, published_table
 
     records, _ = board.summaries()
-    table = published_table(load_published(default_path()), records, board.suite.cells(), title=board.suite.title)
+    table = published_table(load_published(), records, board.suite.cells(), title=board.suite.title)
     return render(_of_finished(table, board, records), format, **options)
 
 
@@ -255,11 +255,11 @@ def plot(
 def write_report(boards: Sequence[Board], path: Path, published: bool = False) -> Path:
     """One self-contained HTML page of several boards."""
     from benchmark.report.page.write import write_page
-    from benchmark.report.published import default_path, load_published
+    from benchmark.report.published import load_published
 
     pages = [page_board(board, link_to(board.records_folder, path.parent)) for board in boards]
     with holding(boards[0].folder):
-        return write_page(pages, path, published=load_published(default_path()) if published else ())
+        return write_page(pages, path, published=load_published() if published else ())
 
 
 def page_board(board: Board, records_at: str = "") -> "PageBoard":

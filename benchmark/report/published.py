@@ -65,8 +65,9 @@ def default_path() -> Path:
     return checkout if checkout.is_file() else Path(__file__).with_name("figures.csv")
 
 
-def load_published(path: Path) -> list[Published]:
-    """Read the file; PublishedError names file, line and what is wrong."""
+def load_published(path: Path | None = None) -> list[Published]:
+    """Read the file, by default that of `default_path`; PublishedError names file, line and what is wrong."""
+    path = path or default_path()
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
