@@ -122,15 +122,14 @@ class _Queue:
         return happened
 
     def _look(self, job: _Job, reason: str | None) -> None:
-        """Check a job that has not reported its end: it may be gone from the queue (None), or held there for a reason."""
+        """Check a job that has not reported its end: it may be gone from the queue (None), or held there for a reason.
+
+        One that is gone counts as dead after the file system had time to show a reported end.
+        """
         if reason == HELD:
             ask(["scontrol", "release", job.number] if job.released < RELEASES else ["scancel", job.number])
             job.released += 1
-        self._missing(job, reason is not None)
-
-    def _missing(self, job: _Job, queued: bool) -> None:
-        """Count a job that left the queue as dead, after the file system had time to show a reported end."""
-        if queued:
+        if reason is not None:
             job.missed = None
             return
         job.missed = job.missed or time.monotonic()
