@@ -22,7 +22,7 @@ from benchmark.report.measured import Measured, compressed_bytes
 from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, open_task
 from tasks.base import Batch, Prepared
-from tasks.pipeline.decided import moved
+from tasks.pipeline.prepared import to_device
 
 ROWS = 8
 """Number of examples in the forward pass that is timed."""
@@ -68,8 +68,7 @@ def measure_compressed(prepared: Prepared, model: nn.Module) -> tuple[nn.Module,
     """
     compressed = copy.deepcopy(model.half())
     convert(compressed)
-    device = next(model.parameters()).device
-    batch = moved(next(iter(prepared.batches("train", LARGE, None))), lambda tensor: tensor.to(device))
+    batch = to_device(next(iter(prepared.batches("train", LARGE, None))), model)
     return compressed, *_in_turns(prepared, model, compressed, batch)
 
 

@@ -12,8 +12,7 @@ from benchmark.pruning.pruner import Pruner
 from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, run
 from benchmark.training.train import Run
-from tasks.base import Batch
-from tasks.pipeline.decided import moved
+from tasks.pipeline.prepared import to_device
 
 
 def observe_run(spec: RunSpec, options: Options, probing: Probing) -> tuple[Churn, Fidelity | None]:
@@ -82,7 +81,7 @@ def split_of(job: Run) -> str:
 def loss_of(job: Run, count: int) -> Loss:
     """The task's mean loss per decision on the first `count` batches of a fixed shuffle, the same for every criterion."""
     stream = job.prepared.batches(split_of(job), job.spec.training.batch_size, seed=0)
-    batches = [_placed(batch, job.device) for batch in islice(stream, count)]
+    batches = [to_device(batch, job.model) for batch in islice(stream, count)]
 
     def loss(model: nn.Module) -> float:
         with torch.no_grad():
@@ -90,7 +89,3 @@ def loss_of(job: Run, count: int) -> Loss:
         return float(torch.cat([part.reshape(-1) for part in losses]).mean())
 
     return loss
-
-
-def _placed(batch: Batch, device: torch.device) -> Batch:
-    return moved(batch, lambda tensor: tensor.to(device))
