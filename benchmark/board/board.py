@@ -168,7 +168,8 @@ class Board:
     def records(self) -> tuple[list[Record], list[RecordError]]:
         """Records of this board's cells, and errors of files that cannot be read."""
         records, problems = load_records(self.records_folder)
-        return self._own(records), problems
+        wanted = {spec.id for spec in self.suite.cells()}
+        return [record for record in records if record.id in wanted], problems
 
     def summaries(self) -> tuple[list[Record], list[RecordError]]:
         """As `records`, but in the order of the cells and shortened (index.py), which is faster for large boards."""
@@ -207,10 +208,6 @@ class Board:
             for spec in (self.suite.cells() if failed else ())
             if spec.id in failed and not self.is_done(spec)
         }
-
-    def _own(self, records: list[Record]) -> list[Record]:
-        wanted = {spec.id for spec in self.suite.cells()}
-        return [record for record in records if record.id in wanted]
 
     def failure(self, spec: RunSpec) -> str | None:
         """Why the cell failed, if its last run did."""
