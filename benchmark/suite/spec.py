@@ -245,9 +245,14 @@ class RunSpec(Strict):
     @property
     def cell(self) -> str:
         """A readable name: task, criterion, regularizer, sparsity and seed."""
+        return f"{self.unseeded} seed {self.seed}"
+
+    @property
+    def unseeded(self) -> str:
+        """`cell` without the seed."""
         regularizer = "" if self.regularizer == "none" else f"+{self.regularizer}"
         sparsity = "" if self.is_dense else f" {self.sparsity:g}"
-        return f"{self.task} {self.row}{regularizer}{sparsity} seed {self.seed}"
+        return f"{self.task} {self.row}{regularizer}{sparsity}"
 
     @property
     def named(self) -> str:

@@ -57,7 +57,7 @@ class Study(Strict):
     @property
     def name(self) -> str:
         """Task, row and sparsity."""
-        return self.spec.cell.partition(" seed ")[0]
+        return self.spec.unseeded
 
     def best(self, trials: int) -> Trial | None:
         """The best of the first `trials`, the earlier one of equals; None if all failed or missed."""
@@ -80,7 +80,7 @@ class Study(Strict):
 
 def study_path(board: Path, spec: RunSpec) -> Path:
     """Path of the study of the row that `spec` trains, named by row and id."""
-    row = re.sub(r"[^A-Za-z0-9]+", "-", spec.cell.partition(" seed ")[0]).strip("-")
+    row = re.sub(r"[^A-Za-z0-9]+", "-", spec.unseeded).strip("-")
     return board / FOLDER / f"{row}-{spec.id}.json"
 
 

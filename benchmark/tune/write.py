@@ -62,7 +62,7 @@ def outcome(board: Board, trials: int, seed: int) -> Outcome:
     found, of_task = Outcome(), dict[str, tuple[Path, Study]]()
     for cell in rows_of(board):
         spec = trial_spec(cell, seed)
-        path, name = study_path(board.folder, spec), spec.cell.partition(" seed ")[0]
+        path, name = study_path(board.folder, spec), spec.unseeded
         study = load_study(path)
         if study is None or len(study.trials) < trials:
             found.lacking.append(f"{name}: {len(study.trials) if study else 0} of {trials} trials")

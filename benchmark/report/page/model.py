@@ -132,9 +132,9 @@ def command(folder: str, spec: RunSpec) -> str:
 
     There the suite's relative paths of data and model are right, on any machine.
     """
-    name, board = spec.cell.rpartition(" seed ")[0], Path(clean(folder)).resolve().name
+    board = Path(clean(folder)).resolve().name
     suite, again = shlex.quote(f"{board}/suite.yaml"), shlex.quote(f"{board}-again")
-    only = shlex.quote(clean(f"{glob.escape(name)} seed *"))
+    only = shlex.quote(clean(f"{glob.escape(spec.unseeded)} seed *"))
     return f"mkdir {again} && cp {suite} {again} && prunebench run {again} --only {only}"
 
 
