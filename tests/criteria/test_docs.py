@@ -1,11 +1,10 @@
-"""docs/criteria.md names every plugin, every check that it names exists, and the criterion it teaches keeps the contract."""
+"""docs/criteria.md names every plugin, and every check that it names exists."""
 
 import ast
 import re
 from pathlib import Path
 
 from benchmark.plugins import registry
-from criteria.checks.criterion import check_criterion
 
 HERE = Path(__file__).parent
 TEXT = (HERE.parents[1] / "docs" / "criteria.md").read_text(encoding="utf-8")
@@ -25,10 +24,3 @@ def test_every_row_names_a_check_that_exists() -> None:
                 node.name for node in ast.parse((HERE / file).read_text()).body if isinstance(node, ast.FunctionDef)
             }
             assert test in functions, f"{name}: {file} has no {test}"
-
-
-def test_the_criterion_of_the_documentation_keeps_the_contract(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
-    path = tmp_path / "agreement.py"
-    path.write_text(code)
-    assert check_criterion(registry.configure("criteria", str(path)))

@@ -25,7 +25,6 @@ from benchmark.machine.atomic import WriteError, disk_trouble, write_text
 from benchmark.report.figures.style import save
 from benchmark.report.page import write as page_writer
 from benchmark.report.page.model import PageBoard
-from benchmark.training.checkpoint import checkpoint_path
 from tasks.pipeline.features import Features
 from tests.benchmark.boards import make_board
 from tests.benchmark.report.factory import make_board as make_records
@@ -267,7 +266,3 @@ def test_every_flipped_bit_is_found(tmp_path: Path) -> None:
         flipped = bytearray(data)
         flipped[at] ^= 1 << bit
         assert not intact(bytes(flipped)), at
-
-
-def test_the_path_of_a_checkpoint_is_its_runs(tmp_path: Path) -> None:
-    assert checkpoint_path(tmp_path, "0123456789abcdef").parent == tmp_path

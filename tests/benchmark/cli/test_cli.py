@@ -186,25 +186,14 @@ def test_interrupted(tmp_path: Path, prunebench: Command, monkeypatch: pytest.Mo
 # Refused before anything runs.
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"criteria": ["magnitute"]},
-            "criteria: found ['magnitute']: unknown criterion 'magnitute'; did you mean 'magnitude'?",
-        ),
-        ({"sparsities": [1.5]}, "sparsities.0: found 1.5: expected less than 1"),
-        ({"sparsity": [0.5]}, "unknown key 'sparsity'; did you mean 'sparsities'? choices: "),
-    ],
-)
-def test_a_wrong_suite_is_exit_code_2(
-    tmp_path: Path, prunebench: Command, changes: dict[str, Any], message: str
-) -> None:
-    (tmp_path / "suite.yaml").write_text(json.dumps(TINY | changes))
+def test_a_wrong_suite_is_exit_code_2(tmp_path: Path, prunebench: Command) -> None:
+    (tmp_path / "suite.yaml").write_text(json.dumps(TINY | {"sparsities": [1.5]}))
     for command in ("run", "status", "table"):
         code, printed = prunebench(command, tmp_path)
         assert code == 2
-        assert printed.startswith(f"prunebench: {tmp_path / 'suite.yaml'}: {message}")
+        assert printed.startswith(
+            f"prunebench: {tmp_path / 'suite.yaml'}: sparsities.0: found 1.5: expected less than 1"
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["suite.yaml"]
 
 

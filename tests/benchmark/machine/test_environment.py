@@ -32,7 +32,7 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
         pick_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert pick_device("auto") == pick_device("cuda") == torch.device("cuda")
-    with pytest.raises(PrunebenchError, match="unknown device 'tpu'"):
+    with pytest.raises(PrunebenchError, match=r"unknown device 'tpu'; .*choices: auto, cpu, cuda"):
         pick_device("tpu")
 
 

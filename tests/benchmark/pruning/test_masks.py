@@ -325,11 +325,6 @@ def test_unknown_scopes_name_the_choices(text: str) -> None:
         parse_scope(text)
 
 
-def test_a_slip_is_recognised() -> None:
-    with pytest.raises(PrunebenchError, match="unknown scope 'globl'; did you mean 'global'"):
-        parse_scope("globl")
-
-
 @pytest.mark.parametrize("text", ["n:m", "block[h,w]", "alphapruning[tau=t]", "alphapruning[row,tau=t]"])
 def test_letters_of_the_list_of_choices_want_numbers(text: str) -> None:
     with pytest.raises(PrunebenchError, match=r"scope '.*': numbers take the place of the letters, as in 2:4"):

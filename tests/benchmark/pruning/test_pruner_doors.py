@@ -337,12 +337,6 @@ def test_a_learning_rate_is_a_number_from_0_on(lr: Any) -> None:
         pruner_of().observe(lr)
 
 
-@pytest.mark.parametrize("model", ["bert-base-uncased", {"weight": torch.ones(2, 2)}, Blocks])
-def test_a_model_is_a_module(model: Any) -> None:
-    with pytest.raises(PrunebenchError, match=r"expected a torch\.nn\.Module"):
-        pruner_of(model)
-
-
 def test_a_model_without_weights_in_memory() -> None:
     with pytest.raises(PrunebenchError, match="Blocks is on the meta device"):
         pruner_of(Blocks().to("meta"))

@@ -93,9 +93,3 @@ def test_a_model_that_does_not_fit_is_refused_before_any_training(
     with pytest.raises(PrunebenchError, match=reason) as told:
         pruned(task, place)
     assert isinstance(told.value.__cause__, ModelError), "by this `verify` tells a wrong model from absent data"
-
-
-def test_inputs_longer_than_the_models_are_refused(model: Callable[[str], str]) -> None:
-    longer = RunSpec(task="glue/sst2", model=model("bert"), training=TRAINING.model_copy(update={"max_length": 200}))
-    with pytest.raises(PrunebenchError, match=r"max_length is 200, but model .*bert' takes at most 128 tokens"):
-        run(longer)

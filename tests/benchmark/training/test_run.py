@@ -254,11 +254,3 @@ def test_the_check_comes_before_training() -> None:
 def test_data_and_models_that_are_not_there(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(PrunebenchError, match=re.escape(message)):
         run(spec(**changes), CPU)
-
-
-def test_devices() -> None:
-    with pytest.raises(PrunebenchError, match=r"unknown device 'gpu'; .*choices: auto, cpu, cuda"):
-        run(spec(), Options(device="gpu"))
-    if not torch.cuda.is_available():
-        with pytest.raises(PrunebenchError, match="device 'cuda' was asked for, but torch finds no CUDA device here"):
-            run(spec(), Options(device="cuda"))

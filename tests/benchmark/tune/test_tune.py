@@ -125,16 +125,6 @@ def test_the_tuned_board_runs_and_says_how_it_was_tuned(tuned: Board, tmp_path: 
         "row": "magnitude", "trials": 3, "lr": 0.001, "seed": 1, "heldout": 0.1,
     }  # fmt: skip
     assert write_tuned(tuned, outcome(tuned, 3, 1), tmp_path / "tiny-tuned") == path
-    written = path.read_text()
-    for name, text, said in (
-        ("mine", "title: mine\n", "a suite that tuning did not write"),
-        ("other", written.replace("/tiny;", "/small;", 1), "the tuned rows of another board, .*/small"),
-    ):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "suite.yaml").write_text(text)
-        with pytest.raises(PrunebenchError, match=said):
-            write_tuned(tuned, outcome(tuned, 3, 1), tmp_path / name)
-        assert (tmp_path / name / "suite.yaml").read_text() == text
     with pytest.raises(PrunebenchError, match="this board holds tuned rows"):
         tune(board, Search(3, device="cpu"))
 

@@ -194,14 +194,6 @@ def test_only_the_suite_of_the_same_board_is_replaced(head: str | None, reason: 
     assert path.read_text() == text
 
 
-def test_another_board_of_the_same_name_is_another_board(tmp_path: Path) -> None:
-    one, two = (tried(make_board(tmp_path / name / "bb")) for name in ("e1", "e2"))
-    path = write(one, tmp_path / "tt")
-    finished(path.parent)
-    with pytest.raises(PrunebenchError, match=r"tuned rows of another board, \.\./e1/bb"):
-        write(two, path.parent)
-
-
 @pytest.mark.parametrize("name", ["tiny", "ti ny: {board}", "ti\u00e4ny", "ti\nny", "ti\u2028ny"])
 def test_a_board_is_the_same_by_whatever_path_and_wherever_both_were_moved(name: str, tmp_path: Path) -> None:
     board = tried(make_board(tmp_path / "here" / name))
