@@ -1,7 +1,5 @@
 """One table from records: places, means, marks, missing cells, and what it refuses."""
 
-from dataclasses import replace
-
 import msgspec
 import pytest
 
@@ -248,12 +246,6 @@ def test_a_fact_on_which_tasks_differ_is_said_for_each() -> None:
 def replace_counts(record: Record) -> Record:
     """The record with other counts."""
     return msgspec.structs.replace(record, counts={"reported": 5})
-
-
-def test_a_changed_table_is_a_new_one() -> None:
-    specs, records = make_board()
-    table = build_table(records, specs)
-    assert replace(table, title="x").cells is table.cells
 
 
 def test_a_score_at_another_sparsity_does_not_compete() -> None:

@@ -196,11 +196,6 @@ def test_total_hand_computed() -> None:
     assert Training(epochs=0.001).total(10) == 1
 
 
-def test_epochs_or_steps() -> None:
-    with pytest.raises(ValidationError, match=r"give epochs or steps, not both \(epochs=1.0, steps=2\)"):
-        Training(epochs=1, steps=2)
-
-
 def test_a_changed_copy_has_an_id_of_its_own() -> None:
     spec, same = RunSpec(task="squad", seed=1), RunSpec(task="squad", seed=1)
     assert spec.id == copy(spec).id == deepcopy(spec).id == same.id
