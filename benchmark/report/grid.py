@@ -39,6 +39,10 @@ class Grid:
         """Runs of each cell; 1 stands for a mean where cells have unequal numbers of seeds."""
         return int(self.scores.shape[2])
 
+    def word(self, name: str) -> str:
+        """What a method or a cell is called in print."""
+        return self.words.get(name, name)
+
 
 def grid_of(table: Table) -> Grid:
     """The grid of a table with methods as rows, tasks and sparsities as columns (build_table's default layout).

@@ -11,7 +11,7 @@ from tabulate import tabulate
 from benchmark.report.escape import clean
 from benchmark.report.grid import Grid, grid_of
 from benchmark.report.names import listed
-from benchmark.report.statistics.intervals import Interval
+from benchmark.report.statistics.intervals import Floats, Interval
 from benchmark.report.statistics.multiple import (
     LEVEL,
     critical_difference,
@@ -90,7 +90,7 @@ def summarize(table: Table, resamples: int = 2000) -> Summary | None:
     rng = np.random.default_rng(0)
     means = grid.scores.mean(axis=2)
     is_relative = bool(np.all(grid.dense > grid.floor))
-    runs = [_runs(grid, m, is_relative) for m in range(methods)]
+    runs = [relative(found.T, grid.dense, grid.floor) if is_relative else found.T for found in grid.scores]
     tested = methods > 2 and cells > 1
     ranks = rank_intervals(grid.scores, rng, resamples)
     gap = critical_difference(methods, cells) if tested else float("nan")
@@ -126,7 +126,7 @@ def summary_text(summary: Summary, width: int | None = None) -> str:
 def method_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
     """Head and rows, best mean rank first."""
     order = np.argsort(summary.ranks.mean_rank, kind="stable")
-    rows = [[_word(summary, summary.grid.methods[m]), *_method(summary, int(m))] for m in order]
+    rows = [[summary.grid.word(summary.grid.methods[m]), *_method(summary, int(m))] for m in order]
     return ["Method", "Mean rank [95 %]", "Place", "IQM [95 %]"], rows
 
 
@@ -135,7 +135,7 @@ def pair_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
     tested = reachable(summary)
     rows = [
         [
-            *(_word(summary, pair.first), _word(summary, pair.second), f"{round(pair.median, 2) + 0.0:+.2f}"),
+            *(summary.grid.word(pair.first), summary.grid.word(pair.second), f"{round(pair.median, 2) + 0.0:+.2f}"),
             *([f"{pair.p_adjusted:.3g}"] if tested else []),
             f"{pair.improvement:.2f}",
         ]
@@ -143,11 +143,6 @@ def pair_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
     ]
     p = [f"p (Wilcoxon, Holm over {len(rows)})"] if tested else []
     return ["First", "Second", "Median difference", *p, "P(first wins)"], rows
-
-
-def _word(summary: Summary, name: str) -> str:
-    """What a method or a cell is called in print."""
-    return summary.grid.words.get(name, name)
 
 
 def reachable(summary: Summary) -> bool:
@@ -181,7 +176,7 @@ def remarks_of(summary: Summary) -> list[str]:
     """What the tests say and what stays open, a sentence each."""
     grid = summary.grid
     seeds = "1 seed" if grid.seeds == 1 else f"{grid.seeds} seeds"
-    cells = [_word(summary, name) for name in grid.cells]
+    cells = [grid.word(name) for name in grid.cells]
     way = ", in percent of the way from the floor to the dense model" if summary.is_relative else ""
     way += ", and so are median differences, for cells have unlike units" if way and _is_mixed(grid) else ""
     lines = [
@@ -228,7 +223,7 @@ def _ranks_say(summary: Summary) -> list[str]:
             f"{friedman_says}two mean ranks would have to differ by {gap:.2f} ({family}) and cannot by more than "
             f"{len(methods) - 1}: no two methods are separable by rank."
         ]
-    groups = ["{" + ", ".join(_word(summary, methods[m]) for m in group) + "}" for group in summary.groups]
+    groups = ["{" + ", ".join(summary.grid.word(methods[m]) for m in group) + "}" for group in summary.groups]
     return [
         f"{friedman_says}mean ranks closer than {gap:.2f} are not separable ({family}).",
         f"Not separable by rank: {'; '.join(groups) or 'none'}.",
@@ -244,7 +239,7 @@ def _pairs_say(summary: Summary) -> str:
     if not reachable(summary):
         return f"{family}: p cannot go below {smallest_family_p(summary):.3g}, so none is printed and no pair is separable by it."
     found = [
-        f"{_word(summary, pair.first)} and {_word(summary, pair.second)}"
+        f"{summary.grid.word(pair.first)} and {summary.grid.word(pair.second)}"
         for pair in summary.pairs
         if pair.p_adjusted < LEVEL
     ]
@@ -253,10 +248,6 @@ def _pairs_say(summary: Summary) -> str:
 
 def _open(grid: Grid, is_relative: bool) -> list[str]:
     lines = cautions(grid.seeds, len(grid.cells))
-
-    def said(name: str) -> str:
-        return grid.words.get(name, name)
-
     if not is_relative:
         lines.append(
             "A dense score is missing or not above its floor: scores are pooled as they are, over unlike metrics."
@@ -264,16 +255,11 @@ def _open(grid: Grid, is_relative: bool) -> list[str]:
     if grid.left_out:
         lines.append(
             "Left out for being incomplete, not ranked, or without a dense score above the floor: "
-            f"{', '.join(map(said, grid.left_out))}."
+            f"{', '.join(map(grid.word, grid.left_out))}."
         )
     if len(set(grid.tasks)) < len(grid.cells):
         lines.append("Sparsities of one task are not independent cells: p values over cells are somewhat too small.")
     return lines
-
-
-def _runs(grid: Grid, m: int, is_relative: bool) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    scores = grid.scores[m].T
-    return relative(scores, grid.dense, grid.floor) if is_relative else scores
 
 
 def _is_mixed(grid: Grid) -> bool:
@@ -281,7 +267,7 @@ def _is_mixed(grid: Grid) -> bool:
     return any(grid.nats) and not all(grid.nats)
 
 
-def _pairs(grid: Grid, runs: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]) -> tuple[Pair, ...]:
+def _pairs(grid: Grid, runs: Sequence[Floats]) -> tuple[Pair, ...]:
     both = list(combinations(range(len(grid.methods)), 2))
     means = np.stack([run.mean(axis=0) for run in runs]) if _is_mixed(grid) else grid.scores.mean(axis=2)
     tests = [wilcoxon(means[a], means[b]) for a, b in both]
