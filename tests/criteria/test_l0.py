@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from criteria.base import Step
 from criteria.l0 import L0
 from tests.criteria.helpers import Network, generator, matrix, start, step
 
@@ -108,18 +107,3 @@ def test_evaluation_lets_nothing_through_the_mask() -> None:
 def test_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         L0(**options)  # type: ignore[arg-type]
-
-
-def test_the_penalty_is_averaged_over_the_models_own_matrices_and_the_rate_follows_the_weights() -> None:
-    """By default as with `matrices` given; half the peak moves S half as far."""
-    weight, none = torch.ones(1, 2), torch.zeros(1, 2)
-    moved = {}
-    for matrices, known, lr in ((0, 36, 2e-5), (36, 1, 2e-5), (72, 36, 2e-5), (0, 36, 1e-5)):
-        criterion = L0(matrices=matrices, score_optimizer="sgd")
-        state = start(criterion, weight)
-        before = state["S"].clone()
-        criterion.observe(state, weight, none, Step(5, 10, lr, 0.8, 0.8, peak=2e-5, matrices=known))
-        moved[matrices, known, lr] = float((before - state["S"]).mean())
-    assert moved[0, 36, 2e-5] == moved[36, 1, 2e-5] > 0
-    assert moved[0, 36, 2e-5] == pytest.approx(2 * moved[72, 36, 2e-5], rel=1e-3)
-    assert moved[0, 36, 2e-5] == pytest.approx(2 * moved[0, 36, 1e-5], rel=1e-3)

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from criteria.base import Step
+from criteria.l0 import L0
 from criteria.soft_movement import SoftMovement
 from tests.criteria.helpers import Network, matrix, start, step
 
@@ -85,12 +86,15 @@ def test_options_are_refused(options: dict[str, object]) -> None:
         SoftMovement(**options)  # type: ignore[arg-type]
 
 
-def test_the_penalty_is_averaged_over_the_models_own_matrices_and_the_rate_follows_the_weights() -> None:
+@pytest.mark.parametrize("kind", [SoftMovement, L0])
+def test_the_penalty_is_averaged_over_the_models_own_matrices_and_the_rate_follows_the_weights(
+    kind: type[SoftMovement | L0],
+) -> None:
     """By default as with `matrices` given; half the peak moves S half as far."""
     weight, none = torch.ones(1, 2), torch.zeros(1, 2)
     moved = {}
     for matrices, known, lr in ((0, 36, 2e-5), (36, 1, 2e-5), (72, 36, 2e-5), (0, 36, 1e-5)):
-        criterion = SoftMovement(matrices=matrices, score_optimizer="sgd")
+        criterion = kind(matrices=matrices, score_optimizer="sgd")
         state = start(criterion, weight)
         before = state["S"].clone()
         criterion.observe(state, weight, none, Step(5, 10, lr, 0.8, 0.8, peak=2e-5, matrices=known))

@@ -52,23 +52,11 @@ def cell(**plugins: str) -> RunSpec:
 
 
 BREACHES = [
-    *(
-        (
-            "criteria",
-            f"calibration: ClassVar[int] = {count}\n    {SCORE}",
-            f"Mine.calibration is {count}: expected how many",
-        )
-        for count in (0, -3, 2.5)
-    ),
+    ("criteria", f"calibration: ClassVar[int] = 0\n    {SCORE}", "Mine.calibration is 0: expected how many"),
     ("criteria", "def score(self, state, weight): return weight.abs_()", "changes the weight in place"),
     (
         "criteria",
         "def score(self, state, weight): weight.data.neg_(); return weight.abs()",
-        "changes the weight in place",
-    ),
-    (
-        "criteria",
-        "def score(self, state, weight): weight.data.zero_(); return weight + 1",
         "changes the weight in place",
     ),
     (
@@ -80,7 +68,6 @@ BREACHES = [
     ("criteria", "def score(self, state, weight): return weight.abs().sum(-1, keepdim=True)", "one number a weight"),
     ("criteria", "def score(self, state, weight): return 1.0", "gives float for a weight of shape"),
     ("criteria", "def score(self, state, weight): return weight.abs().log()", "not finite"),
-    ("criteria", "def score(self, state, weight): return weight / weight.abs()", "not finite"),
     ("criteria", "def score(self, state, weight): return torch.zeros_like(weight)", "nothing is ranked"),
     (
         "criteria",
@@ -89,11 +76,6 @@ BREACHES = [
     ),
     ("criteria", "def score(self, state, weight): return torch.rand(weight.shape)", "generator in init"),
     ("criteria", "def score(self, state, weight): return 1.0 + weight.abs().double() * 1e-9", "ties.*return fp32"),
-    (
-        "criteria",
-        "def score(self, state, weight): return weight.flatten().argsort().argsort().view(weight.shape) + 2**30",
-        "ties.*return fp32",
-    ),
     ("criteria", "def version(self, state): return 0", "would not be ranked again"),
     ("regularizers", "def loss(self, losses, logits, model, batch): return losses", "a tensor without dimensions"),
     ("regularizers", "def loss(self, losses, logits, model, batch): return losses.mean() / 0", "finite"),
@@ -202,16 +184,6 @@ def test_a_default_that_is_no_number_is_the_plugins_fault(tmp_path: Path, kind: 
     plugin = written(tmp_path, kind, f"power: float = {default}", *WORKING[kind])
     with pytest.raises(BrokenPluginError, match="Mine of mine: the default of power is nan: expected a number"):
         registry.load(kind, plugin)
-
-
-def test_a_default_that_is_no_number_fails_its_own_cells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plugin = written(tmp_path, "criteria", "power: float = float('nan')", SCORE)
-    training = {"steps": 2, "batch_size": 4, "lr": 0.001, "max_length": 16, "train_examples": 16, "eval_examples": 8}
-    board = make_board(tmp_path / "board", criteria=[plugin, "magnitude"], training=training)
-    assert run_board(board, "*", Settings(device="cpu")) == 1
-    printed = capsys.readouterr().out
-    assert "2 cells run, 0 were done, 1 failed." in printed
-    assert "the default of power is nan" in printed.rpartition("FAILED glue/sst2")[2]
 
 
 RAISES = ["SystemExit(3)", "GeneratorExit('x')", "Own('x')", "RuntimeError('x')"]
