@@ -271,12 +271,6 @@ def test_v2_scoring_of_golds_that_normalise_to_nothing() -> None:
     assert Squad().score("an", ["the"]) == (1.0, 0.0)
 
 
-def test_the_embedded_data_and_model() -> None:
-    prepared = Squad().prepare(Setting(max_length=96, heldout=0.1))
-    losses, _ = prepared.forward(prepared.build(seed=0), next(prepared.batches("train", 4, seed=0)))
-    assert torch.isfinite(losses).all()
-
-
 @pytest.mark.shared
 def test_gold_logits_on_real_paragraphs(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spans of real text survive tokens, windows and offsets; what is lost are answers that are parts of a token."""

@@ -304,13 +304,6 @@ def test_byte_level_tokenizers_read_words_as_after_a_space() -> None:
     assert spaced(moved) is moved
 
 
-def test_the_embedded_data_and_encoder() -> None:
-    prepared = Conll2003().prepare(Setting(eval_examples=10))
-    losses, logits = prepared.forward(prepared.build(seed=0), next(prepared.batches("train", size=4, seed=0)))
-    assert losses.isfinite().all()
-    assert logits.shape[1] == 9
-
-
 @pytest.mark.shared
 def test_the_real_files_with_a_real_tokenizer(shared: Path) -> None:
     setting = Setting(str(shared / "data"), str(shared / "models/minilm-l6-h384"), train_examples=50, eval_examples=100)
