@@ -96,12 +96,20 @@ def test_a_run_gives_the_numbers_that_it_always_gave(finished_board: Board) -> N
 def test_cells_by_id_or_name(finished_board: Board) -> None:
     spec = finished_board.suite.cells()[1]
     assert finished_board.find(spec.id) == finished_board.find(spec.id[:10]) == finished_board.find(spec.cell) == spec
-    with pytest.raises(
-        PrunebenchError, match=r"'glue/sst2 randon 0\.5 seed 0' names no cell of this board; did you mean"
-    ):
-        finished_board.find("glue/sst2 randon 0.5 seed 0")
     with pytest.raises(PrunebenchError, match="'' names several cells"):
         finished_board.find("")
+
+
+def test_of_many_cells_the_nearest_are_named(tmp_path: Path) -> None:
+    board = make_board(tmp_path / "wide", criteria=["random", "magnitude"], seeds=list(range(30)))
+    with pytest.raises(PrunebenchError) as caught:
+        board.find("glue/sst2 magnitud 0.5 seed 7")
+    said = str(caught.value)
+    assert said.startswith(
+        "'glue/sst2 magnitud 0.5 seed 7' names no cell of this board; did you mean 'glue/sst2 magnitude 0.5 seed 7'?"
+    )
+    assert said.count("glue/sst2") == 2 + 8
+    assert said.endswith("and 82 more (see status)")
 
 
 # Failures.

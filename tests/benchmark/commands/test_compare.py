@@ -1,7 +1,5 @@
 """`prunebench compare`: only the new row's cells run, the table marks it, and the suite stays as it is."""
 
-import csv
-import json
 from pathlib import Path
 
 import pytest
@@ -63,20 +61,6 @@ def test_only_the_chosen_columns_are_run_and_shown(board_copy: Path, capsys: pyt
     assert "50 % sparsity" not in printed
     with pytest.raises(PrunebenchError, match=r"--only 'glue/rte' matches no cell; tasks: "):
         compare(wider, "glue/rte", CPU)
-
-
-@pytest.mark.parametrize("format", ["markdown", "latex", "html", "csv", "json"])
-def test_a_format_is_printed_alone(board_copy: Path, format: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """What is read by other programs holds the table alone; the closing line goes to stderr."""
-    wider = widen(board_copy, ["magnitude"])
-    assert compare(wider, "*", CPU, format=format) == 0
-    out, err = capfd.readouterr()
-    assert out == f"{render(wider.table('*', format in ('csv', 'json')), format)}\n"
-    assert "named by --add; suite.yaml lists it already" in err
-    if format == "json":
-        assert json.loads(out)["cells"]
-    if format == "csv":
-        assert {row["criterion"] for row in csv.DictReader(out.splitlines())} >= {"magnitude", "random"}
 
 
 @pytest.mark.parametrize("format", ["text", "markdown", "latex", "html", "csv", "json"])

@@ -20,7 +20,7 @@ from benchmark.engine.progress import Silent
 from benchmark.errors import PrunebenchError
 from benchmark.pruning import semi_structured
 from benchmark.training.run import Options, open_task
-from tests.benchmark.boards import make_board, write_suite
+from tests.benchmark.boards import write_suite
 
 Weights = dict[str, Tensor]
 LAYER = "bert.encoder.layer.1.attention.self.query.weight"
@@ -177,18 +177,6 @@ def test_a_full_folder_is_refused(finished: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(PrunebenchError, match="not empty"):
         export_cell(board, board.cells()[0], tmp_path)
-
-
-def test_of_many_cells_the_nearest_are_named(tmp_path: Path) -> None:
-    board = make_board(tmp_path / "wide", criteria=["random", "magnitude"], seeds=list(range(30)))
-    with pytest.raises(PrunebenchError) as caught:
-        board.find("glue/sst2 magnitud 0.5 seed 7")
-    said = str(caught.value)
-    assert said.startswith(
-        "'glue/sst2 magnitud 0.5 seed 7' names no cell of this board; did you mean 'glue/sst2 magnitude 0.5 seed 7'?"
-    )
-    assert said.count("glue/sst2") == 2 + 8
-    assert said.endswith("and 82 more (see status)")
 
 
 def test_the_card_states_what_a_reader_needs(finished: Path) -> None:

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from benchmark.board.outcomes import load_outcomes, pack_outcomes
 from benchmark.board.record import Record, save_record
@@ -60,17 +59,3 @@ def test_what_others_finish_is_listed_and_not_locked(tmp_path: Path, monkeypatch
     assert (len(found.finished), len(found.standing), found.failed) == (1, 8, {})
     assert len(locked) == 3
     assert len(set(found.standing)) == 8
-
-
-def test_a_held_cell_is_waited_for_when_nothing_else_is_left(tmp_path: Path) -> None:
-    board = make_board(tmp_path, criteria=["random"])
-    board.locks.mkdir(parents=True)
-    dense, pruned = board.suite.cells()
-    held = FileLock(board.locks / f"{dense.id}.lock")
-    held.acquire()
-
-    class Releasing(Watched):
-        def finished(self, spec: RunSpec, score: float, seconds: float) -> None:
-            held.release()
-
-    assert run_cells(board, board.cells(), Releasing(), CPU).finished == [pruned.id, dense.id]

@@ -64,10 +64,6 @@ def test_numbers_as_people_write_them(tmp_path: Path) -> None:
     assert (training.lr, training.weight_decay, training.epochs, training.clip) == (3e-5, 0.01, 2.0, None)
 
 
-def test_n_of_m_needs_no_quotes(tmp_path: Path) -> None:
-    assert read(tmp_path, LEAST + "scope: 2:4").cells()[1].scope == "2:4"
-
-
 @pytest.mark.parametrize(
     ("more", "heldout"),
     [

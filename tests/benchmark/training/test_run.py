@@ -182,11 +182,6 @@ def test_metrics_can_be_made_again_from_the_outcomes() -> None:
 # Teachers.
 
 
-def test_the_dense_run_is_one_for_all_rows() -> None:
-    rows = [spec(), spec(criterion="random", sparsity=0.2), spec(regularizer="distillation"), spec(scope="layer")]
-    assert {row.dense().id for row in rows} == {DENSE.id}
-
-
 def test_a_teacher_is_the_dense_cell_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trained on the spot, once, and as good as the dense cell's own weights."""
     distilled = spec(criterion="magnitude", regularizer="distillation", schedule="linear")
