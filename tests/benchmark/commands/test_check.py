@@ -46,9 +46,6 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     assert kind == "criteria"
     assert told
     assert all(one.passed for one in told)
-    path = tmp_path / "worse.py"
-    path.write_text(CRITERION.replace("Mine", "Worse").replace("return weight", "return -weight"))
-    assert not all(one.passed for one in verdicts(str(path))[1])
 
 
 def test_a_task_is_checked_on_data_of_its_own(tmp_path: Path) -> None:
@@ -135,6 +132,7 @@ def test_one_error_has_one_traceback(tmp_path: Path, wrong: str, told: str) -> N
     failed = [one.words for one in verdicts(str(path))[1] if not one.passed]
     assert sum("Traceback" in words for words in failed) == 1
     assert re.fullmatch(told, failed[0].splitlines()[-1])
+    assert f'File "{path}"' in failed[0]
     assert "criteria/checks" not in failed[0]
     assert set(failed[1:]) == {"as shape, above"}
 
@@ -156,11 +154,6 @@ def test_all_checks_are_told_whichever_fail(tmp_path: Path) -> None:
     assert [one.name for one in told if not one.passed] == ["planted example"]
     assert "take out the minus" in next(one.words for one in told if not one.passed)
     assert len(told) > 5
-    path = tmp_path / "wrong.py"
-    path.write_text(CRITERION.replace("Mine", "Wrong").replace("weight.abs()", "weight.no_such_method()"))
-    told = verdicts(str(path))[1]
-    assert "no_such_method" in told[1].words
-    assert f'File "{path}"' in told[1].words
 
 
 def test_the_command_says_what_passed_and_what_failed(

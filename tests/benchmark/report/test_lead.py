@@ -103,13 +103,6 @@ def test_without_outcomes_it_goes_by_ranks_and_says_so(table: Table) -> None:
     assert "Nemenyi at 5 %" in basis
 
 
-def test_with_one_seed_and_without_any_test_it_claims_nothing() -> None:
-    specs, records = make_board(("squad",), {"magnitude": 70.0}, (0.5,), (0,))
-    table = PageBoard("Board", records, specs).table()
-    assert lead(table, [], summarize(table))[0].startswith("One seed:")
-    assert lead(table, [], None)[0].startswith("One seed:")
-
-
 def of(seeds: Mapping[str, tuple[int, ...]], names: Names | None = None) -> Table:
     """A table of RTE and SQuAD with these seeds of each."""
     specs, records = [], []

@@ -121,10 +121,3 @@ def test_segment_ids_go_only_to_models_with_two_segments(tmp_path: Path, kind: s
     opened = open_checkpoint(str(checkpoint(tmp_path, kind)), "encoder")
     assert ("token_type_ids" in opened.inputs(AUTO)) == segments
     assert {"input_ids", "attention_mask"} <= opened.inputs(AUTO)
-
-
-@pytest.mark.parametrize("embedded", ["encoder", "decoder"])
-def test_the_embedded_checkpoints_open(embedded: str) -> None:
-    opened = open_checkpoint("mini", embedded)
-    assert opened.name == "mini"
-    assert opened.positions is not None
