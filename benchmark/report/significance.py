@@ -57,6 +57,8 @@ class Comparison:
     family: int
     """Hypotheses that were tested together."""
     resamples: int
+    reference_place: tuple[int, int] | None = None
+    """Where the reference stands; None where it is not known."""
 
     @property
     def smallest_p(self) -> float:
@@ -82,6 +84,8 @@ def compare(
     against = reference_row(table, against)
     sampler = _Sampler({record.id: record for record in records}, load, aggregate, resamples)
     found: list[tuple[tuple[int, int], str, str, str, float]] = []
+    bases: list[tuple[int, int]] = []
+    upright = dense_on_rows(table.row_fields, table.column_fields)
     statistics: list[float] = []
     nulls: list[Floats] = []
     silent: list[int] = []
@@ -105,16 +109,17 @@ def compare(
                     if against != "best":
                         continue
                     silent.append(len(found))
-                place = (i, j) if dense_on_rows(table.row_fields, table.column_fields) else (j, i)
+                place, beside = ((i, j), (reference, j)) if upright else ((j, i), (j, reference))
                 where = " ".join(filter(None, cross.labels))
                 found.append((place, names[i], names[reference], where, float(scores[k] - scores[base])))
+                bases.append(beside)
                 statistics.append(float(observed[k]))
                 nulls.append(centred[:, k])
     if not found:
         return []
     adjusted = step_down(statistics, np.stack(nulls, axis=1))
     return [
-        Comparison(*compared, float(p), len(found), resamples)
+        Comparison(*compared, float(p), len(found), resamples, bases[k])
         for k, (compared, p) in enumerate(zip(found, adjusted, strict=True))
         if k not in silent
     ]
@@ -160,6 +165,9 @@ def _methods(lines: Sequence[Line], fields: Sequence[str]) -> list[str]:
 def with_significance(table: Table, comparisons: Sequence[Comparison], against: str = "best") -> Table:
     """The table with a mark on every cell that may be the best of its column, or that differs from the reference.
 
+    The best itself is marked where it is not printed as best: its mean is not given, or is no better than a constant answer, or
+    another row has the better mean of perplexities and the worse of logarithms.
+
     The fact `Significance` states the family, how many of it were decided, and where nothing was tested; where so few resamples were
     drawn that none could be, it says so and nothing is marked.
     """
@@ -186,6 +194,10 @@ def with_significance(table: Table, comparisons: Sequence[Comparison], against: 
         kind = _kind(cells[i][j], comparison, against)
         if kind:
             cells[i][j] = replace(cells[i][j], marks=(*cells[i][j].marks, kind))
+    bests = dict.fromkeys(one.reference_place for one in comparisons if reachable and against == "best")
+    for i, j in filter(None, bests):
+        if cells[i][j].rank != 1:
+            cells[i][j] = replace(cells[i][j], marks=(*cells[i][j].marks, "tied"))
     flat = [cell for row in cells for cell in row]
     kept = {note.kind: note.text for note in table.notes if note.kind not in TEXTS}
     said = _family(comparisons, row, reachable) + (f"; {untested}" if untested else "")
@@ -217,9 +229,7 @@ def _untested(table: Table, comparisons: Sequence[Comparison], against: str) -> 
     if not (left := [where for where in dict.fromkeys(wheres) if where not in tested]):
         return ""
     among = "" if against == "best" else f", {against} among them"
-    return (
-        f"nothing was tested on {listed(left)}: a test takes two complete, ranked rows{among}, and {FEWEST} test items"
-    )
+    return f"nothing was tested on {listed(left)}: a test takes two complete, comparable rows{among}, and {FEWEST} test items"
 
 
 def _kind(cell: Cell, comparison: Comparison, against: str) -> str:

@@ -342,6 +342,8 @@ def test_paired_differences_are_of_the_mean_loss_of_a_token() -> None:
     best = compare(table, records, lambda made: kept[made.spec.criterion, made.spec.seed], _aggregate, resamples=500)
     # The mean of 40 and 4000 is above 500, that of their logarithms below log 500.
     assert {one.reference for one in best} == {"magnitude"}
+    marked = {line.key[0]: row[0] for line, row in zip(table.rows, with_significance(table, best).cells, strict=True)}
+    assert "tied" in marked["magnitude"].marks
 
 
 def test_perplexity_of_many_samples_at_once_is_that_of_each() -> None:

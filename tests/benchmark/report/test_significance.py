@@ -49,6 +49,34 @@ def test_what_is_close_to_the_best_is_marked_and_what_is_far_is_not() -> None:
     assert "; 1 are at level 0.05" in marked.facts["Significance"]
 
 
+@pytest.mark.parametrize(
+    ("scores", "marks"),
+    [
+        ({"a": (80.0, 80.0), "b": (60.0, 60.0)}, [(), ()]),  # printed as best: no mark says so again
+        ({"a": (50.5, 98.0), "b": (60.0, 60.0)}, [("bimodal", "tied"), ()]),  # no mean of it is given
+        ({"a": (50.0, 50.0), "b": (50.0, 50.0)}, [("floor", "tied"), ("floor", "tied")]),  # none is ranked
+    ],
+    ids=["best", "no mean", "floor"],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_best_that_is_not_printed_as_best_is_marked(
+    scores: dict[str, tuple[float, ...]], marks: list[tuple[str, ...]], turned: bool
+) -> None:
+    """Else it would read as one that is worse."""
+    records = [
+        make_record(make_spec(name, seed=seed), score, floor={"accuracy": 50.0})
+        for name, found in scores.items()
+        for seed, score in enumerate(found)
+    ]
+    sides = {"rows": ("task", "sparsity"), "columns": ("criterion", "regularizer")} if turned else {}
+    table = build_table(records, **sides)  # type: ignore[arg-type]
+    found = compare(table, records, outcomes, aggregate, resamples=400)  # type: ignore[arg-type]
+    marked = with_significance(table, found).cells
+    cells = marked[0] if turned else [row[0] for row in marked]
+    kinds = ("floor", "bimodal", "tied")
+    assert [tuple(kind for kind in cell.marks if kind in kinds) for cell in cells] == marks
+
+
 @pytest.mark.parametrize("rows", [5, 40])
 def test_a_family_of_any_size_tells_a_row_at_the_floor_from_the_best(rows: int) -> None:
     """26 rows were enough for nothing to be separable, when p was corrected by a factor."""
@@ -288,7 +316,7 @@ def test_where_nothing_is_tested_it_is_said() -> None:
     squad = [make_record(make_spec(name, task="squad"), 70.0) for name in ("a", "c")]
     said = untested(rte + squad, "b")
     assert said.startswith("one family of 1 cells")
-    assert "; nothing was tested on squad (f1) 0.8: a test takes two complete, ranked rows, b among them," in said
+    assert "; nothing was tested on squad (f1) 0.8: a test takes two complete, comparable rows, b among them," in said
     assert "nothing was tested" not in untested(rte + squad, "a")
     assert untested(rte[:1], "best").startswith("nothing was tested on glue/rte (accuracy) 0.8: a test takes two")
 
