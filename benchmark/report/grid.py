@@ -31,12 +31,14 @@ class Grid:
     """Of each cell, whether its metric counts as a logarithm."""
     left_out: tuple[str, ...]
     """What is left out: incomplete, not ranked in the table, or without a dense score above the floor where others have one."""
+    alike: bool = True
+    """Whether all have the same seeds; if not, `scores` are means over the seeds that each has."""
     words: Mapping[str, str] = field(default_factory=dict)
     """What each of these methods and cells is called in print."""
 
     @property
     def seeds(self) -> int:
-        """Runs of each cell; 1 stands for a mean where cells have unequal numbers of seeds."""
+        """Numbers of each cell: one a run, or the mean alone."""
         return int(self.scores.shape[2])
 
     def word(self, name: str) -> str:
@@ -79,6 +81,7 @@ def grid_of(table: Table) -> Grid:
         floor=np.array([floor[j] for j in full], dtype=np.float64),
         nats=tuple(any(cells[j].metric in LOGARITHMIC for _, cells in methods) for j in full),
         left_out=(*gone, *(name for j, name in zip(columns, names, strict=True) if j not in full)),
+        alike=not pooled,
         words=distinct(said, said.__getitem__),
     )
 

@@ -175,13 +175,14 @@ def _with_bounds(value: float, low: float, high: float, digits: int) -> str:
 def remarks_of(summary: Summary) -> list[str]:
     """What the tests say and what stays open, a sentence each."""
     grid = summary.grid
-    seeds = "1 seed" if grid.seeds == 1 else f"{grid.seeds} seeds"
+    seeds = f"{'1 seed' if grid.seeds == 1 else f'{grid.seeds} seeds'} each" if grid.alike else "of unlike seeds"
+    runs = "runs" if grid.alike else "cells' means over their seeds"
     cells = [grid.word(name) for name in grid.cells]
     way = ", in percent of the way from the floor to the dense model" if summary.is_relative else ""
     way += ", and so are median differences, for cells have unlike units" if way and _is_mixed(grid) else ""
     lines = [
-        f"{_cells(len(cells))} (task x sparsity), {seeds} each: {', '.join(cells)}.",
-        f"IQM: the mean of the middle half of all runs{way}.",
+        f"{_cells(len(cells))} (task x sparsity), {seeds}: {', '.join(cells)}.",
+        f"IQM: the mean of the middle half of all {runs}{way}.",
     ]
     lines += [*_ranks_say(summary), _pairs_say(summary)]
     if any(grid.nats):
@@ -247,7 +248,7 @@ def _pairs_say(summary: Summary) -> str:
 
 
 def _open(grid: Grid, is_relative: bool) -> list[str]:
-    lines = cautions(grid.seeds, len(grid.cells))
+    lines = cautions(grid.seeds if grid.alike else None, len(grid.cells))
     if not is_relative:
         lines.append(
             "A dense score is missing or not above its floor: scores are pooled as they are, over unlike metrics."

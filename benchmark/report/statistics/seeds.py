@@ -62,10 +62,14 @@ def sd_factor(n: int) -> float:
     return sqrt((n - 1) / float(stats.chi2.ppf((1 - CONFIDENCE) / 2, n - 1)))
 
 
-def cautions(seeds: int, cells: int) -> list[str]:
-    """What so few paired seeds, and so few task x sparsity cells, cannot show; empty where ten seeds suffice."""
+def cautions(seeds: int | None, cells: int) -> list[str]:
+    """What so few paired seeds (None: they do not pair) and task x sparsity cells cannot show; empty where ten seeds suffice."""
     found = []
-    if seeds == 1:
+    if seeds is None:
+        found.append(
+            "Not all cells have the same seeds: each counts as its mean, and nothing is said of what other seeds would find."
+        )
+    elif seeds == 1:
         found.append("One seed: no spread over seeds is known, so a difference may be seed noise.")
     elif smallest_p(seeds) > LEVEL:
         found.append(
@@ -73,7 +77,7 @@ def cautions(seeds: int, cells: int) -> list[str]:
             "assume normal differences, which so few seeds cannot show: they are printed, but nothing here is called different "
             "because of them alone."
         )
-    if 2 <= seeds < 10:
+    if seeds is not None and 2 <= seeds < 10:
         found.append(
             f"{seeds} seeds: the true standard deviation may be {sd_factor(seeds):.1f} times the one shown (95 % bound)."
         )

@@ -304,6 +304,30 @@ def test_statistics_leave_out_what_the_table_does_not_rank(change: dict[str, Any
     assert grid.left_out == ("glue/rte (accuracy) 0.8",)
 
 
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        ({"a": (0, 1), "b": (0, 1)}, ["2 seeds each", "half of all runs,", "2 paired seeds: no exact"]),
+        ({"a": (0,), "b": (0,)}, ["1 seed each", "half of all runs,", "One seed: no spread"]),
+        ({"a": (0, 1), "b": (0,)}, ["of unlike seeds", "all cells' means over their seeds,", "Not all cells have the same"]),
+        ({"a": (0, 1), "b": (2, 3)}, ["of unlike seeds", "all cells' means over their seeds,", "Not all cells have the same"]),
+    ],
+)  # fmt: skip
+def test_a_summary_says_whether_all_rows_have_the_same_seeds(
+    seeds: dict[str, tuple[int, ...]], said: list[str]
+) -> None:
+    """Rows of two and of four seeds were said to have one."""
+    made = {"dense": (0,), **seeds}
+    records = [
+        make_record(make_spec(name, 0.0 if name == "dense" else 0.8, seed=seed), 70.0 + seed + 10 * (name == "dense"))
+        for name, found in made.items()
+        for seed in found
+    ]
+    text = summary_text(summarize(build_table(records), resamples=20))  # type: ignore[arg-type]
+    assert [words for words in said if words not in text] == []
+    assert ("1 seed" in text or "One seed" in text) == (said[0] == "1 seed each")
+
+
 def untested(records: list[Record], against: str) -> str:
     """What is said of significance."""
     table = build_table(records)
