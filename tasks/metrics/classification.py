@@ -66,12 +66,12 @@ def spearman(prediction: Numbers, label: Numbers) -> float:
 
 def is_constant(prediction: Numbers, label: Numbers) -> bool:
     """Whether all predictions [n] are one number: largest minus smallest at most ROUNDING of the largest absolute value, or of a
-    tenth of the labels' standard deviation where that is larger, as it is of predictions around 0."""
+    tenth of the labels' standard deviation where that is larger, as it is of predictions around 0. Infinite ones are none."""
     found = np.asarray(prediction, dtype=np.float64)
     if not found.size:
         return True
     size = max(float(np.abs(found).max()), 0.1 * float(np.std(label, dtype=np.float64)))
-    return float(np.ptp(found)) <= ROUNDING * size
+    return bool(np.isfinite(size)) and float(np.ptp(found)) <= ROUNDING * size
 
 
 def mean(values: Numbers) -> float:
@@ -115,4 +115,6 @@ def _bag_f1(prediction: str, gold: str, empty_counts: bool) -> float:
 def _correlation(statistic: Callable[[Numbers, Numbers], float], x: Numbers, y: Numbers) -> float:
     if len(x) < 2 or is_constant(x, y) or is_constant(y, y):
         return 0.0
+    if not np.isfinite(x).all():
+        return float("nan")  # of a broken model, whose run is then refused
     return 100 * float(statistic(x.astype(np.float64), y.astype(np.float64)))

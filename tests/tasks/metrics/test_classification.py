@@ -59,6 +59,14 @@ def test_correlation_with_a_constant_in_the_last_bits_of_float32_is_no_correlati
     assert metrics.is_constant(np.full(5, answer, dtype), np.arange(5.0))
 
 
+@pytest.mark.parametrize("answers", [(np.inf, 1.0, 2.0), (-np.inf, np.inf, 1.0), (np.inf,) * 3, (np.nan, 1.0, 2.0)])
+def test_predictions_that_are_not_finite_are_no_constant_answer(answers: tuple[float, ...]) -> None:
+    """One infinite score made all others count as the same, and a broken run a correlation of 0."""
+    prediction, label = np.array(answers), np.arange(3.0)
+    assert not metrics.is_constant(prediction, label)
+    assert np.isnan([metrics.pearson(prediction, label), metrics.spearman(prediction, label)]).all()
+
+
 @pytest.mark.parametrize("spread", [1e-3, 1e-4])
 def test_a_small_spread_that_is_no_rounding_is_a_correlation(spread: float) -> None:
     label = np.arange(50.0)
