@@ -147,13 +147,15 @@ def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: 
     """While this lasts the criterion is shown what the layers of the matrices `fed` see of `batch`.
 
     A shared layer is shown all its inputs, a bias the constant 1. Padded positions are left out where a layer's input has the shape of
-    `attention_mask`. The target of an encoder-decoder may have that shape too, so there it holds for the encoder's layers, and for
-    those of the decoder that are fed what the encoder returned.
+    `attention_mask`. An encoder-decoder may write a target, `labels` [batch, length]: they say what of it is padding (-100),
+    and the mask holds for the encoder's layers and for those of the decoder that are fed what the encoder returned.
     """
     layers = dict(model.named_modules())
     mask = batch["attention_mask"].bool() if "attention_mask" in batch else None
     encoder: nn.Module | None = model.get_encoder() if _is_encoder_decoder(model) else None  # type: ignore[operator]
     reading = set(layers.values()) if encoder is None else set(encoder.modules())
+    written = None if encoder is None else batch.get("labels")
+    target = written != -100 if written is not None and written.dim() == 2 else mask
     returned: list[Tensor] = []
     with ExitStack() as hooks:
         if encoder is not None:
@@ -171,7 +173,8 @@ def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: 
             ) -> None:
                 inputs = arguments[0].detach()
                 of_source = reads or any(arguments[0] is one for one in returned)
-                kept = inputs[mask] if mask is not None and of_source and inputs.shape[:-1] == mask.shape else inputs
+                real = mask if of_source else target
+                kept = inputs[real] if real is not None and inputs.shape[:-1] == real.shape else inputs
                 tokens = kept.reshape(-1, kept.shape[-1]).float()
                 criterion.observe_inputs(
                     state, weight, torch.ones_like(tokens[:, :1]) if name.endswith(".bias") else tokens

@@ -212,6 +212,29 @@ def test_the_padding_of_what_is_read_hides_nothing_of_what_is_written(
         assert state["tokens"] == wanted, matrix
 
 
+@pytest.mark.parametrize("name", ["t5", "bart"])
+@pytest.mark.parametrize("width", [11, 12])
+def test_the_padding_of_what_is_written_is_not_shown(name: str, width: int) -> None:
+    """Of 11 or 12 positions the second text has 5. Where the decoder reads the text itself, the mask is its own."""
+    model = built(name)
+    labels = IDS[:, :width] % 2
+    labels[1, 5:] = -100
+    batch = {"input_ids": IDS, "attention_mask": MASK, "labels": labels}
+    pruner = Pruner(model, Counting(), Steps(), sparsity=0.5, total=1)
+    calibrator(model, loss, lambda _: [batch], by_block=True)(pruner, list[int]().extend)
+    for matrix, state, _ in pruner.matrices():
+        of_source = "decoder." not in matrix or any(key in matrix for key in ACROSS)
+        assert state["tokens"] == (20 if of_source else width + 5), matrix
+
+
+def test_a_decoder_that_reads_the_text_again_is_not_shown_its_padding() -> None:
+    model = built("bart")
+    pruner = Pruner(model, Counting(), Steps(), sparsity=0.5, total=1)
+    batch = {"input_ids": IDS, "attention_mask": MASK}
+    calibrator(model, loss, lambda _: [batch], by_block=False)(pruner)
+    assert {int(state["tokens"]) for _, state, _ in pruner.matrices()} == {20}
+
+
 @pytest.mark.parametrize("name", [*MODELS, "albert"])
 def test_a_walk_leaves_the_model_as_it_was(name: str) -> None:
     model = built(name)
