@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from math import inf, isclose
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
@@ -118,7 +119,8 @@ def _checked(record: Record, task: "Task | None", load: Callable[[Record], Outco
         outcomes = dict(load(record)) if task is not None else {}
         prediction = outcomes.get("prediction")
         if task is None or prediction is None:
-            constant = record.score == record.floor[record.metric]
+            # entities that were predicted are more than one answer, though all be wrong
+            constant = record.score == record.floor[record.metric] and not np.any(outcomes.get("predicted", 0))
         else:
             constant = is_constant(prediction, outcomes.get("label", prediction))
             again = task.aggregate(outcomes) if constant else {}

@@ -10,6 +10,7 @@ from benchmark.board.record import Record, RecordError
 from benchmark.report.floors import CONSTANT, gives_one_answer, recomputed
 from benchmark.report.table import build_table
 from tasks.base import Outcomes, Task
+from tasks.conll2003 import Conll2003
 from tasks.glue import Glue
 from tests.benchmark.report.factory import make_record, make_spec
 
@@ -161,6 +162,15 @@ def test_one_record_whose_outcomes_can_be_read_tells_the_floor_of_all(readable: 
 
     floors = [record.floor["accuracy"] for record in recomputed(records, load, glue)]
     assert floors == pytest.approx([100 * 27 / 52] * 3)
+
+
+@pytest.mark.parametrize(("predicted", "constant"), [([0, 0, 0], True), ([0, 2, 1], False)], ids=["all O", "all wrong"])
+def test_entities_that_are_all_wrong_are_no_constant_answer(predicted: list[int], constant: bool) -> None:
+    spec = make_spec(task="conll2003")
+    record = make_record(spec, 0.0, metric="f1", metrics={"f1": 0.0}, floor={"f1": 0.0})
+    outcomes = {"correct": np.zeros(3, int), "predicted": np.array(predicted), "gold": np.ones(3, int)}
+    (found,) = recomputed([record], lambda _: outcomes, lambda _: Conll2003())
+    assert gives_one_answer(found) == constant
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["outcomes gone", "task not run here"])
