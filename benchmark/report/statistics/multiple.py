@@ -13,6 +13,9 @@ from benchmark.report.statistics.paired import StatisticsError
 LEVEL = 0.05
 """The level of every test that tables, statistics and pages report."""
 
+DIGITS = 9
+"""Decimals of scores that are ranked: beyond them is rounding, by which means of the same scores in another order differ."""
+
 
 class Signed(NamedTuple):
     """Median difference over cells, and the two-sided p value."""
@@ -83,7 +86,7 @@ def wilcoxon(first: ArrayLike, second: ArrayLike) -> Signed:
     """
     from scipy import stats
 
-    gaps = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    gaps = np.round(np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64), DIGITS)
     differing = gaps[gaps != 0]
     if not differing.size:
         return Signed(0.0, 1.0)
@@ -140,10 +143,10 @@ def inseparable(ranks: ArrayLike, difference: float) -> list[tuple[int, ...]]:
 
 
 def complete(scores: ArrayLike) -> Floats:
-    """`scores` [methods, cells] as floats; StatisticsError where one is missing (nan) or the shape is another."""
+    """`scores` [methods, cells] as floats of DIGITS decimals; StatisticsError where one is missing (nan) or the shape is another."""
     given = np.asarray(scores, dtype=np.float64)
     if given.ndim != 2 or np.isnan(given).any():
         raise StatisticsError(
             f"ranks need complete scores [methods, cells]; found shape {given.shape}, some may be missing"
         )
-    return given
+    return np.round(given, DIGITS)

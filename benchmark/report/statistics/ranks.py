@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmark.report.statistics.intervals import CONFIDENCE, Floats
-from benchmark.report.statistics.multiple import complete, mean_ranks
+from benchmark.report.statistics.multiple import DIGITS, complete, mean_ranks
 from benchmark.report.statistics.paired import StatisticsError
 
 BLOCK = 100
@@ -51,7 +51,7 @@ def rank_intervals(scores: ArrayLike, rng: np.random.Generator, resamples: int =
             chosen = np.repeat(rng.integers(0, cells, size=(cells, 1)), seeds, axis=1)
             within = rng.integers(0, seeds, size=(cells, seeds))
             given[:, chosen, within].mean(axis=2, out=sample)
-        block[:] = stats.rankdata(-redrawn, axis=1).mean(axis=2)
+        block[:] = stats.rankdata(-redrawn.round(DIGITS), axis=1).mean(axis=2)
     places = places_of(drawn)
     bounds = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
     low, high = np.quantile(drawn, bounds, axis=0)
