@@ -12,6 +12,7 @@ from benchmark.report.layout import Line
 from benchmark.report.marks import counts
 from benchmark.report.names import Names, distinct
 from benchmark.report.statistics.intervals import LOGARITHMIC, Floats, additive
+from benchmark.report.statistics.multiple import DIGITS
 from benchmark.report.table import TASKS, Table
 
 
@@ -98,9 +99,9 @@ def _values(cell: Cell, pooled: bool) -> list[float]:
 
 def _floor(cells: list[Cell]) -> float:
     floors = (cell.sign * float(additive(cell.metric, cell.floor)) for cell in cells if cell.floor is not None)
-    return next(floors, 0.0)
+    return round(next(floors, 0.0), DIGITS)
 
 
 def _dense(cells: list[Cell]) -> float:
-    means = [float(cell.utilities.mean()) for cell in cells if cell.runs]
+    means = [round(float(cell.utilities.mean()), DIGITS) for cell in cells if cell.runs]
     return means[0] if means else float("nan")

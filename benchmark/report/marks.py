@@ -15,6 +15,7 @@ from benchmark.report.floors import gives_one_answer
 from benchmark.report.layout import Line
 from benchmark.report.numbers import rounded
 from benchmark.report.statistics.intervals import LOGARITHMIC, Floats, additive
+from benchmark.report.statistics.multiple import DIGITS
 
 TEXTS = {
     "partial": "fewer runs than planned; not ranked or tested",
@@ -68,7 +69,9 @@ def remarks(slots: Sequence[Slot], cell: Cell, odd: dict[str, frozenset[str]], a
         "partial": cell.state == "partial",
         "missed": any(sparsity.exact for sparsity in unmet),
         "outcome": any(not sparsity.exact for sparsity in unmet),
-        "floor": cell.mean is not None and cell.floor is not None and not better(cell, cell.mean, cell.floor),
+        "floor": cell.mean is not None
+        and cell.floor is not None
+        and cell.sign * float(points_above(cell.metric, cell.mean, cell.floor)) <= 0,
         "constant": any(gives_one_answer(record) for record in records),
         "optimistic": not all_optimistic and any(record.selected.optimistic for record in records),
     }
@@ -91,10 +94,10 @@ def passes(record: Record, gate: float) -> bool:
 
 
 def points_above(metric: str, values: ArrayLike, floor: float) -> Floats:
-    """How many points `values` [n] are above the floor, in the metric's own unit; for perplexity in hundredths of a nat, so that ten
-    are some 10 % of any floor."""
+    """How many points `values` [n] are above the floor, in the metric's own unit and without rounding errors; for perplexity in
+    hundredths of a nat, so that ten are some 10 % of any floor."""
     points = additive(metric, values) - additive(metric, floor)
-    return 100 * points if metric in LOGARITHMIC else points
+    return np.round(100 * points if metric in LOGARITHMIC else points, DIGITS)
 
 
 def bimodal(cell: Cell, gate: float) -> bool:

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from msgspec import structs
 
@@ -52,6 +53,17 @@ def test_every_dense_run_has_to_pass(dense: tuple[float, ...], gate: float, pass
     assert grid_of(table).methods == (("a", "b") if passes else ())
     assert any(note.kind == "gate" for note in table.notes) != passes
     assert ("; glue/rte does not" in table.facts.get("Gate", "")) != passes
+
+
+@pytest.mark.parametrize(("floor", "dense"), [(28, 33), (29, 34), (30, 35), (40, 45)])
+def test_margins_are_free_of_rounding_errors(floor: int, dense: int) -> None:
+    """Of 50 answers the constant one has `floor` right: 28 are 56.00000000000001 %, and 33 are 66.0 %, ten points more."""
+    share = [100 * float(np.mean(np.arange(50) < right)) for right in range(51)]
+    found = records("glue/rte", (share[dense],) * 2, a=(share[floor - 1], share[floor + 1]), b=(share[floor + 1],) * 2)
+    found = [structs.replace(record, floor={"accuracy": share[floor]}) for record in found]
+    kinds = marks(build_table(found))
+    assert not any("gate" in marked for marked in kinds.values())
+    assert ["floor" in kinds[name, "glue/rte"] for name in "ab"] == [True, False]
 
 
 def test_what_does_not_count_is_shown_and_in_no_average() -> None:
