@@ -25,7 +25,8 @@ TEXTS = {
     "constant": "at least one run gives every example the same answer",
     "optimistic": "weights selected on the reported split itself: optimistic",
     "gate": "a dense run is too close to the trivial predictor on this task: not ranked, averaged or tested",
-    "bimodal": "the score of each seed: some runs stay at the trivial predictor and others do not, so no mean is given; not ranked",
+    "bimodal": "the score of each seed: some runs, its own or the dense model's, stay at the trivial predictor and others do not, so "
+    "no mean is given; not ranked",
     "data": "other data than the rest of this task (fingerprints differ): not comparable, not ranked",
     "model": "another start than the rest of this task (model fingerprints differ): not comparable, not ranked",
 }
