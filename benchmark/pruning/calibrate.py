@@ -48,29 +48,36 @@ def calibrator(
             raise TypeError(
                 f"{type(criterion).__name__} overrides observe_inputs: set elementwise = False to see matrices"
             )
-        was_training = model.training
-        model.eval()
-        try:
-            with pruner.evaluating():
-                shown = calibration(criterion, batches)
-                for state, weight in zip(pruner.states, pruner._as_seen(pruner.weights.vector.data), strict=True):
-                    criterion.begin_calibration(state, weight)
-                for method, gradients in GRADIENTS.items():
-                    if criterion.overrides(method):
-                        for parts in gradients(model, loss, shown, pruner.weights.parameters):
-                            _show(pruner, method, *map(_flat, parts))
-                if criterion.overrides("observe_inputs"):
-                    fed = list(pruner.matrices())
-                    if by_block and settle is not None:
-                        names = [name for name, *_ in fed]
-                        show_by_block(criterion, names, fed.__getitem__, model, loss, shown, settle)
-                    else:
-                        show_inputs(criterion, fed, model, loss, shown)
-        finally:
-            model.train(was_training)
+        with in_eval_mode(model), pruner.evaluating():
+            shown = calibration(criterion, batches)
+            for state, weight in zip(pruner.states, pruner._as_seen(pruner.weights.vector.data), strict=True):
+                criterion.begin_calibration(state, weight)
+            for method, gradients in GRADIENTS.items():
+                if criterion.overrides(method):
+                    for parts in gradients(model, loss, shown, pruner.weights.parameters):
+                        _show(pruner, method, *map(_flat, parts))
+            if criterion.overrides("observe_inputs"):
+                fed = list(pruner.matrices())
+                if by_block and settle is not None:
+                    names = [name for name, *_ in fed]
+                    show_by_block(criterion, names, fed.__getitem__, model, loss, shown, settle)
+                else:
+                    show_inputs(criterion, fed, model, loss, shown)
         return True
 
     return run
+
+
+@contextmanager
+def in_eval_mode(model: nn.Module) -> Iterator[None]:
+    """Within, no module of `model` trains; afterwards each is in the mode that it was in."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 def calibration(criterion: Criterion, batches: Batches) -> list[Mapping[str, Tensor]]:

@@ -21,7 +21,16 @@ from benchmark.machine.stopwatch import Stopwatch
 from benchmark.pruning.alphapruning import alpha_sparsities
 from benchmark.pruning.arguments import require_sparsity, require_whole
 from benchmark.pruning.blockwise import blocks_of_matrices
-from benchmark.pruning.calibrate import GRADIENTS, Batches, Fed, Loss, calibration, show_by_block, show_inputs
+from benchmark.pruning.calibrate import (
+    GRADIENTS,
+    Batches,
+    Fed,
+    Loss,
+    calibration,
+    in_eval_mode,
+    show_by_block,
+    show_inputs,
+)
 from benchmark.pruning.masks import Quota, make_mask, parse_scope
 from benchmark.pruning.owl import owl_sparsities
 from benchmark.pruning.prunable import Listed, find_prunable
@@ -67,11 +76,9 @@ class Once:
         return self.stopwatch.seconds
 
     def prune(self, loss: Loss, batches: Batches) -> None:
-        """Calibrate on what `batches` gives, choose, compensate and zero; the model ends in the mode that it was in."""
-        was_training = self.model.training
-        self.model.eval()
+        """Calibrate on what `batches` gives, choose, compensate and zero; each module ends in the mode that it was in."""
         try:
-            with self.stopwatch.running():
+            with in_eval_mode(self.model), self.stopwatch.running():
                 wanted = self.scope.shares_by == "inputs" or any(map(self.criterion.overrides, SHOWN))
                 shown = calibration(self.criterion, batches) if wanted else []
                 quotas = self._quotas(loss, shown)
@@ -81,7 +88,6 @@ class Once:
                     self._each(quotas, loss, shown)
         finally:
             self._states.clear()
-            self.model.train(was_training)
         self.scheduled = self.target
 
     def measure(self) -> float:

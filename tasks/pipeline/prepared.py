@@ -357,14 +357,15 @@ class PreparedTask(Prepared, Generic[E]):
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in eval mode without gradients, then in the mode it was in."""
-    training = model.training
+    """The model in eval mode without gradients, then each module in the mode it was in."""
+    modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        model.train(training)
+        for module, training in modes.items():
+            module.training = training
 
 
 def to_device(batch: Mapping[str, Tensor], model: nn.Module) -> Batch:

@@ -192,6 +192,21 @@ def test_nothing_but_the_pruned_weights_is_left_behind() -> None:
         assert pruner.seconds > 0
 
 
+@pytest.mark.parametrize("trained", [True, False], ids=["while it trains", "once"])
+@pytest.mark.parametrize(("whole", "block"), [(True, True), (True, False), (False, True), (False, False)])
+def test_every_module_ends_in_the_mode_that_it_was_in(trained: bool, whole: bool, block: bool) -> None:
+    """A block whose dropout someone has switched off went on with dropout after the first masking."""
+    model = Blocks().train(whole)
+    model.blocks[0].train(block)
+    before = {name: module.training for name, module in model.named_modules()}
+    if trained:
+        pruner = Pruner(model, registry.configure("criteria", "wanda"), Steps(), sparsity=0.5, total=1)
+        calibrator(model, loss_of, batches, by_block=True)(pruner)
+    else:
+        once(model, "wanda", "row", 0.25)
+    assert {name: module.training for name, module in model.named_modules()} == before
+
+
 @pytest.mark.parametrize("criterion", ["movement", "soft_movement", "soft_movement[rule=matched]", "l0"])
 def test_criteria_that_learn_in_training_are_refused(criterion: str) -> None:
     with pytest.raises(PrunebenchError, match="learns what to keep in training"):

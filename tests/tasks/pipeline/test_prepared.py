@@ -8,12 +8,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from tasks.base import TaskError
 from tasks.pipeline import cache as caching
 from tasks.pipeline.batching import WINDOW, budgeted, carve, grouped, in_order, sample
 from tasks.pipeline.cache import Recent, cached
 from tasks.pipeline.features import Feature, Features, collate, pack
+from tasks.pipeline.prepared import evaluating
 
 EXAMPLES: list[list[Feature]] = [
     [{"input_ids": [1, 2, 3], "labels": [7], "label": 1}],
@@ -159,3 +161,13 @@ def test_several_processes_tokenize_once(tmp_path: Path) -> None:
         found = list(pool.map(_ask, [tmp_path] * 6))
     assert found == [[0, 1, 1, 2]] * 6
     assert (tmp_path / "made").read_text() == "x"
+
+
+@pytest.mark.parametrize(("whole", "head"), [(True, True), (True, False), (False, True), (False, False)])
+def test_evaluation_leaves_every_module_in_its_mode(whole: bool, head: bool) -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Dropout()).train(whole)
+    model[1].train(head)
+    before = [module.training for module in model.modules()]
+    with evaluating(model):
+        assert not any(module.training for module in model.modules())
+    assert [module.training for module in model.modules()] == before
