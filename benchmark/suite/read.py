@@ -225,7 +225,7 @@ def _check_cells(origin: _Origin, suite: Suite) -> None:
 
 
 def _check_budgets(origin: _Origin, raw: Mapping[str, Any]) -> None:
-    """PrunebenchError where a budget is left blank, which would otherwise become the default of three epochs."""
+    """PrunebenchError where a budget is null, which would otherwise become the default of three epochs."""
     overrides = raw.get("overrides")
     tasks = overrides if isinstance(overrides, dict) else {}
     for where, settings in (("", raw), *((f"overrides.{task}.", own) for task, own in tasks.items())):
@@ -356,6 +356,8 @@ def parse_changes(texts: list[str]) -> dict[str, Any]:
             written = re.fullmatch(r"\s*([\w.]+)\s*:\s*(\S.*)", text)
             example = f"{written[1]}={written[2]}" if written else "for instance training.epochs=2"
             raise PrunebenchError(f"--set {text}: expected key=value, {example}")
+        if not match[2].strip():
+            raise PrunebenchError(f"--set {match[1].strip()} is left blank: expected a value")
         if match[1].strip() in changes:
             raise PrunebenchError(f"--set {match[1].strip()} is given twice: expected one value")
         changes[match[1].strip()] = load_yaml(match[2], name=f"--set {text}")

@@ -1,4 +1,4 @@
-"""Loads YAML safely: scalars as in YAML 1.2, repeated keys are errors, and the size is bounded.
+"""Loads YAML safely: scalars as in YAML 1.2, repeated and blank keys are errors, and the size is bounded.
 
 PyYAML reads YAML 1.1, where 3e-5 is a word, 2:4 is 124, 2024-01-01 a date, `on` a truth value, and `<<` merges mappings, whose
 order readers do not agree on.
@@ -34,7 +34,7 @@ SCALARS = {
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader with these scalars, which refuses repeated keys and values that contain themselves or explode."""
+    """SafeLoader with these scalars, which refuses repeated keys, blank values, and values that contain themselves or explode."""
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 - PyYAML's own table; filled below
 
@@ -54,7 +54,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Hashable] = set()
-        for key_node, _ in node.value:
+        for key_node, value in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 problem = "'<<' merges mappings in YAML 1.1 alone: write the settings out, or give an alias to the whole value"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
@@ -62,6 +62,9 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key, Hashable) and key in seen:
                 raise yaml.MarkedYAMLError(problem=f"key '{key}' is given twice", problem_mark=key_node.start_mark)
             seen.add(key if isinstance(key, Hashable) else id(key_node))
+            if value.tag.endswith(":null") and not value.value and not unspaced(str(key)):
+                problem = f"'{key}' is left blank: expected a value, or no such key"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
         return super().construct_mapping(node, deep)
 
 

@@ -57,7 +57,7 @@ COMMANDS = [
     ("doctor b --model ' '", "--model ' ' is blank: expected DIR"),
     ("doctor b --model random:", "--model 'random:': expected mini"),
     ("doctor b --set x", "--set x: expected key=value"),
-    ("doctor b --set model=", "--set model: found nothing"),
+    ("doctor b --set model=", "--set model is left blank"),
     ("doctor b --set 'data=\"\"'", "names nothing: expected mini"),
     ("doctor b b", "unexpected extra argument"),
     ("doctor --data mini", "name one, prunebench doctor BOARD"),

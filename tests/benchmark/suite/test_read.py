@@ -41,8 +41,9 @@ def test_set_leaves_shared_settings_alone(tmp_path: Path) -> None:
         ("=3", "--set =3: expected key=value"),
         ("title.x=3", "--set: cannot set 'x' in 'title' of suite.yaml, which holds 'A board', not settings"),
         ("trainin.epochs=3", "suite.yaml with --set trainin.epochs: unknown key 'trainin'; did you mean 'training'?"),
-        ("training.epochs=", "--set training.epochs: found nothing; expected a number, or no such key"),
-        ("training.steps=", "--set training.steps: found nothing; expected a number, or no such key"),
+        ("training.epochs=null", "--set training.epochs: found nothing; expected a number, or no such key"),
+        ("training.clip=", "--set training.clip is left blank: expected a value"),
+        ("heldout= ", "--set heldout is left blank: expected a value"),
         ("seeds=[1", "--set seeds=[1, line 1, column 3: not valid YAML"),
         ("sparsities=0.5", "--set sparsities: found 0.5: expected a list: [0.5]"),
     ],
@@ -144,7 +145,18 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
         (LEAST + "call_point: behind", "suite.yaml: call_point: found 'behind': choices: after, before"),
         (LEAST + "heldout: 0.9", "suite.yaml: heldout: found 0.9: expected at most 0.5"),
         (LEAST + "heldout: 0\nselection: heldout", "suite.yaml: suite: selection 'heldout' needs heldout > 0"),
-        (LEAST + "training: {steps: }", "suite.yaml: training.steps: found nothing; expected a number, or no such key"),
+        (
+            LEAST + "training: {steps: ~}",
+            "suite.yaml: training.steps: found nothing; expected a number, or no such key",
+        ),
+        (
+            LEAST + "training:\n  clip:\n  steps: 9",
+            "suite.yaml, line 5, column 3: not valid YAML: 'clip' is left blank: expected a",
+        ),
+        (
+            LEAST + "overrides: {squad: {sparsities: }}",
+            "suite.yaml, line 4, column 21: not valid YAML: 'sparsities' is left blank",
+        ),
         (LEAST + "training: {epochs: ~}", "suite.yaml: training.epochs: found nothing; expected a number"),
         (
             LEAST + "overrides: {squad: {training: {steps: null}}}",
@@ -167,7 +179,7 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
             "suite.yaml: training: give epochs or steps, not both (epochs=1.0,",
         ),
         (LEAST + "training: 3", "suite.yaml: training: found 3: expected keys with values"),
-        (LEAST + "training:", "suite.yaml: training: found nothing: expected keys with values"),
+        (LEAST + "training: null", "suite.yaml: training: found nothing: expected keys with values"),
         (
             LEAST + "overrides: {sqad: {}}",
             "suite.yaml: overrides: 'sqad' matches no task of this suite; did you mean 'squad'?",
