@@ -30,6 +30,9 @@ REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
 BINARY = ("0", "1")
 ENTAILMENT = ("entailment", "not_entailment")
 
+FEW, OFTEN = 20, 20
+"""So few different texts, each in more than so many examples on average, are no column of a benchmark's texts."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -162,7 +165,8 @@ class PreparedGlue(PreparedTask[Example]):
         return each(enumerate(rows), example, self.task.skip_malformed)
 
     def _read(self, split: str) -> tuple[Sequence[Example], Sequence[str]]:
-        """As of any task; TaskError where all labels are the same, which nothing can be learnt from or measured by."""
+        """As of any task; TaskError where all labels are the same, which nothing can be learnt from or measured by, or a column of
+        texts holds a few that recur: it is another column, or has lost its texts."""
         read, notes = super()._read(split)
         if len(read) > 1 and len({example.label for example in read}) == 1:
             labels = self.task.spec.labels
@@ -171,6 +175,13 @@ class PreparedGlue(PreparedTask[Example]):
             raise TaskError(
                 f"{self.source.describe(split)} ({split}): the label of all {len(read):,} examples is {found}; expected {wanted}"
             )
+        for column, texts in zip(self.task.spec.texts, zip(*(one.texts for one in read), strict=True), strict=True):
+            different = set(texts)
+            if len(different) <= FEW and len(read) > OFTEN * len(different):
+                raise TaskError(
+                    f"{self.source.describe(split)} ({split}): column {column!r} has {len(different)} different texts in "
+                    f"{len(read):,} examples, such as {shown(min(different))}; expected texts that differ"
+                )
         return read, notes
 
     def encode(self, examples: Sequence[Example]) -> Iterator[Sequence[Feature]]:

@@ -128,6 +128,10 @@ class PreparedSquad(PreparedTask[Question]):
             given = asked.get("is_impossible", False) if isinstance(asked, dict) else False
             if not isinstance(given, bool):
                 raise TaskError(f"{place}: is_impossible is {shown(given)}; expected true or false")
+            if given and asked.get("answers"):
+                raise TaskError(
+                    f"{place}: is_impossible is true, and answers is {shown(asked['answers'])}; expected none"
+                )
             answers = [] if given else listed(field(asked, "answers", place), "answers", place)
             pairs = [
                 (field(answer, "text", f"{place}.answers[{a}]"), field(answer, "answer_start", f"{place}.answers[{a}]"))

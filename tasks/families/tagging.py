@@ -81,7 +81,9 @@ class PreparedTagging(PreparedTask[Sentence]):
         self.types = tuple(sorted(types))
         self.labels = ("O", *(f"{prefix}-{kind}" for kind in self.types for prefix in "BI"))
         super().__init__(task, setting, layout)
-        self.notes += [note for split in self.counts if (note := self._lost(split))]
+        for split in ("train", "reported"):
+            self._check_lengths(split)
+        self.notes += [note for note in (*map(self._lost, self.counts), self._untaught()) if note]
 
     @property
     def signatures(self) -> dict[str, str]:
@@ -210,6 +212,32 @@ class PreparedTagging(PreparedTask[Sentence]):
     def compared(self, split: str, predictions: Sequence[str], outcomes: Outcomes) -> Compared:
         """Predicted tags of each sentence, and the gold ones."""
         return [tags.split() for tags in predictions], [sentence.tags for sentence in self.examples(split)]
+
+    def _check_lengths(self, split: str) -> None:
+        """TaskError where the average sentence has more words than any tokenizer could fit in: blank lines are missing."""
+        sentences = self.examples(split)
+        words = sum(len(sentence.words) for sentence in sentences)
+        if words > self.setting.max_length * len(sentences):
+            raise TaskError(
+                f"{self.source.describe(split)} ({split}): {words:,} words in {len(sentences):,} sentences, of which at most "
+                f"{self.setting.max_length} each can be read; expected blank lines between sentences, or a larger max_length"
+            )
+
+    def _untaught(self) -> str:
+        """A note of reported types that training does not show; TaskError where that is all of them."""
+        taught, asked = (
+            {tag[2:] for sentence in self.examples(split) for tag in sentence.tags if tag != "O"}
+            for split in ("train", "reported")
+        )
+        if taught and asked and taught.isdisjoint(asked):
+            raise TaskError(
+                f"{self.source.describe('reported')} (reported): the entity types are {', '.join(sorted(asked))}, those of training "
+                f"{', '.join(sorted(taught))}; expected the same names"
+            )
+        missing = ", ".join(sorted(asked - taught))
+        return f"reported: entities of types that no training example has, which count as missed: {missing}" * bool(
+            missing
+        )
 
     def _lost(self, split: str) -> str:
         lost = self.features(split).scalar["lost"]

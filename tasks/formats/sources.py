@@ -181,7 +181,7 @@ def read_json(path: Path) -> tuple[str, Any]:
     try:
         return text, json.loads(text)
     except json.JSONDecodeError as error:
-        raise TaskError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+        raise TaskError(f"{path}:{error.lineno}: not JSON: {error.msg} (column {error.colno:,})") from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists within lists without end
         raise TaskError(f"{path}:1: not JSON that can be read: {error}") from error
 

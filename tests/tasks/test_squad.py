@@ -186,7 +186,12 @@ def test_options_out_of_range_are_refused(tmp_path: Path, bert: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"data": [\n,]}', r"train-v1\.1\.json:2: not JSON"),
+        ('{"data": [\n,]}', r"train-v1\.1\.json:2: not JSON: Expecting value \(column 1\)"),
+        (
+            '{"data": [{"paragraphs": [{"context": "x", "qas": [{"id": "q", "question": "?", "is_impossible": true, "answers": '
+            '[{"text": "x", "answer_start": 0}]}]}]}]}',
+            r"qas\[0\]: is_impossible is true, and answers is \[\{.*; expected none",
+        ),
         ('{"date": []}', r"train-v1\.1\.json:1: expected an object with `data`"),
         ('{"data": [{"title": "x"}]}', r"data\[0\]: expected an object with a list `paragraphs`"),
         (

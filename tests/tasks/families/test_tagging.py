@@ -166,11 +166,17 @@ def test_column_files_of_any_scheme_and_place(
     assert prepared.splits == {"train": "train.txt", "reported": "dev.txt"}
     assert [list(one.tags) for one in prepared.examples("reported")] == GOLD
     write(tmp_path / "x/train.bio", [("king S-A", "the B-B", "cat E-B")])
-    write(tmp_path / "x/test.bio", [("king B-C",)])
+    write(tmp_path / "x/test.bio", [("king B-C", "the B-A")])
     monkeypatch.chdir(tmp_path)
     other = prepare(data, model("bert"), Conll(path="x"))
     assert other.types == ("A", "B", "C")
     assert other.examples("train")[0].tags == ("B-A", "B-B", "I-B")
+    assert "reported: entities of types that no training example has, which count as missed: C" in other.notes
+    write(tmp_path / "x/test.bio", [("king B-C",)])
+    with pytest.raises(
+        TaskError, match=r"test.bio \(reported\): the entity types are C, those of training A, B; expected"
+    ):
+        prepare(data, model("bert"), Conll(path="x"))
 
 
 @pytest.mark.parametrize(
@@ -230,6 +236,12 @@ APART = [(word,) for sentence in SENTENCES * 4 for word in sentence]
             r"eng.testb \(reported\): 52 of 52 sentences have one word; .*blank lines between sentences",
         ),
         ([*APART, *SENTENCES], SENTENCES, r"eng.train \(train\): 52 of 55 sentences have one word"),
+        (
+            [SENTENCES[0] * 30],
+            SENTENCES,
+            r"eng.train \(train\): 180 words in 1 sentences, of which at most 32 .*blank lines",
+        ),
+        (SENTENCES, [SENTENCES[0] * 30], r"eng.testb \(reported\): 180 words in 1 sentences"),
     ],
 )
 @pytest.mark.parametrize("own", [False, True])

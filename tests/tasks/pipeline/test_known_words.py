@@ -85,6 +85,16 @@ DATA: dict[str, tuple[Rows, Rows, str]] = {
     "blank sentences alone": ([("  ", 1), (" ", 0)] * 4, GOOD, r"train.tsv \(train\): all texts are empty"),
     "blank sentences alone, reported": (GOOD, [("  ", 1), (" ", 0)] * 4, r"\(reported\): all texts are empty"),
     "one class": (GOOD[:1] * 4, GOOD, r"train.tsv \(train\): the label of all 4 examples is 1; expected 0 and 1"),
+    "two texts": (
+        GOOD * 6,
+        GOOD,
+        r"train.tsv \(train\): column 'sentence' has 2 different texts in 48 examples, such as 'a dog ran'",
+    ),
+    "two texts, reported": (
+        GOOD,
+        [("", 1), ("*", 0)] * 24,
+        r"\(reported\): column 'sentence' has 2 different texts in 48",
+    ),
     "one class, reported": (GOOD, GOOD[1:2] * 4, r"dev.tsv \(reported\): the label of all 4 examples is 0; expected"),
 }
 
