@@ -201,7 +201,7 @@ class Checkpoint:
         own = self._own_labels()
         if "id2label" in overrides:
             overrides = {"label2id": {name: at for at, name in overrides["id2label"].items()}, **overrides}
-        for name, value in {"pad_token_id": self.tokenizer.pad_token_id, **overrides}.items():
+        for name, value in {"pad_token_id": self.tokenizer.pad_token_id, "return_dict": True, **overrides}.items():
             setattr(config, name, value)
         folder = Path(self.path)
         files = weight_files(self.name, folder) if folder.is_dir() and not (self.random or self.gguf) else []

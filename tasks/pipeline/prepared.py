@@ -148,6 +148,12 @@ class PreparedTask(Prepared, Generic[E]):
                 f"model {name!r} says is_decoder in its configuration: its first token, which this task reads, would see no other; "
                 "remove it"
             )
+        first, encoder = self.tokenizer.cls_token_id, not getattr(config, "is_encoder_decoder", False)
+        if encoder and fills_blanks(config) and first not in (None, *self.tokenizer("a")["input_ids"]):
+            raise ModelError(
+                f"the tokenizer of model {name!r} puts no {self.tokenizer.cls_token} before a text, which the model has learnt to "
+                "read there: save the tokenizer with its post-processor"
+            )
         bound = self.checkpoint.positions
         if bound is not None and self.setting.max_length > bound:
             raise ModelError(

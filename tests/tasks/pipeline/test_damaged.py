@@ -184,6 +184,23 @@ def test_folders_that_lack_a_part_are_refused(tmp_path: Path, form: str) -> None
     refused_everywhere(emptied(tmp_path / "model", *names, add=add, content=content), message, tmp_path / "board")
 
 
+def test_a_tokenizer_without_its_post_processor_is_refused(tmp_path: Path) -> None:
+    saved = json.loads((MINI / "encoder/tokenizer.json").read_text())
+    content = json.dumps(saved | {"post_processor": None})
+    folder = emptied(tmp_path / "model", add="tokenizer.json", content=content)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    general = config | {"tokenizer_class": "PreTrainedTokenizerFast"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(general))
+    refused_everywhere(folder, r"puts no \[CLS\] before a text.*post-processor", tmp_path / "board")
+
+
+def test_a_configuration_that_asks_for_tuples_is_read(tmp_path: Path) -> None:
+    saved = json.loads((MINI / "encoder/config.json").read_text())
+    folder = emptied(tmp_path / "model", add="config.json", content=json.dumps(saved | {"return_dict": False}))
+    task = Glue("sst2").prepare(Setting(model=str(folder), max_length=32, train_examples=4, eval_examples=4))
+    assert len(task.evaluate(task.build(0), "reported").predictions) == 4
+
+
 @pytest.mark.parametrize(
     ("own", "note", "rows"),
     [
