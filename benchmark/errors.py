@@ -50,6 +50,8 @@ def pydantic_reason(error: Mapping[str, Any]) -> str:
         return f"expected {BOUNDS[kind]} {f'{bound:g}' if isinstance(bound, float) else bound}"
     if kind == "finite_number":
         return "expected a finite number"
+    if kind == "string_too_long":
+        return f"expected {error['ctx']['max_length']} characters at most"
     name, _, fault = kind.partition("_")
     if name in EXPECTED and fault in ("type", "parsing", "from_float"):
         return f"expected {EXPECTED[name]}"

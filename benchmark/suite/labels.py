@@ -50,10 +50,16 @@ def in_pairs(text: str) -> bool:
     return min(depth) >= 0 and depth[-1] == 0 and plain.count("$") % 2 == 0
 
 
+def _one_line(text: str) -> str:
+    if len(text.splitlines()) != 1:
+        raise ValueError("expected one line of text")
+    return text
+
+
 class Label(Strict):
     """What something is called: in plain text, and in LaTeX where that is to differ."""
 
-    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    text: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100), AfterValidator(_one_line)]
     latex: Annotated[str, Field(max_length=300), AfterValidator(_latex)] = ""
 
 

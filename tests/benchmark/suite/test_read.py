@@ -157,6 +157,10 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
             LEAST + "overrides: {squad: {sparsities: }}",
             "suite.yaml, line 4, column 21: not valid YAML: 'sparsities' is left blank",
         ),
+        (
+            LEAST + f"labels: {{random: {'x' * 101}}}",
+            f"suite.yaml: labels.random.text: found '{'x' * 99}...: expected 100 characters",
+        ),
         (LEAST + "training: {epochs: ~}", "suite.yaml: training.epochs: found nothing; expected a number"),
         (
             LEAST + "overrides: {squad: {training: {steps: null}}}",

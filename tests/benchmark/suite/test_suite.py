@@ -272,7 +272,8 @@ def test_labels_name_what_the_suite_has_and_change_no_id(key: str, known: str) -
         ({"magnitud": "M"}, "'magnitud' is nothing of this suite; did you mean 'magnitude'"),
         ({"taylor": "T"}, "'taylor' is nothing of this suite"),
         ({"magnitude + distillation": "T"}, "is nothing of this suite; did you mean 'magnitude'"),
-        ({"magnitude": ""}, "at least 1 character"),
+        ({"magnitude": " "}, "expected one line of text"),
+        ({"magnitude": "PINS\nours"}, "expected one line of text"),
         ({"magnitude": 3}, "valid string"),
     ],
 )
