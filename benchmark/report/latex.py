@@ -163,7 +163,8 @@ def _caption(table: Table, wording: str | None, part: str) -> str:
         legend = LEGEND.format(best="in bold", second="underlined")
         sentences = [*facts, *([f"Marks: {legend}."] if table.ranked else [])]
     text = _tex(table, " ".join(sentences))
-    return rf"\caption[{{{title}}}]{{{f'{title}. ' if title else ''}{text}}}"
+    sentence = f"{title}{'' if title.endswith(('.', '?', '!')) else '.'} " if title else ""
+    return rf"\caption[{{{title}}}]{{{sentence}{text}}}"
 
 
 def _below(table: Table, sheet: Sheet, width: str) -> list[str]:

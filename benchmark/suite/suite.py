@@ -21,7 +21,7 @@ from functools import cached_property
 from itertools import product
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import registry
@@ -72,7 +72,7 @@ HELDOUT = 0.1
 class Suite(Strict):
     """A board's grid and protocol: the cells differ in what the grid varies, and share the rest."""
 
-    title: str = ""
+    title: Annotated[str, StringConstraints(strip_whitespace=True)] = ""
     model: Place = "mini"
     data: Place = "mini"
     tasks: Names

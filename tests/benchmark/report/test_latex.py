@@ -67,6 +67,13 @@ def test_caption_and_label_are_options() -> None:
     assert r"\label{tab:mine}" in latex
 
 
+@pytest.mark.parametrize(
+    ("title", "begins"), [("A board", "A board. "), ("Ours vs.", "Ours vs. "), ("Why?", "Why? "), ("", "")]
+)
+def test_a_title_is_one_sentence_of_the_caption(title: str, begins: str) -> None:
+    assert rf"\caption[{{{title}}}]{{{begins}Mini model" in render(replace(board(), title=title), "latex")
+
+
 def test_several_tables_have_several_labels() -> None:
     latex = render(board(("squad", "conll2003", "e2e", "glue/cola", "glue/sst2", "glue/mrpc")), "latex", width="column",
                    label="tab:x", wording="W")  # fmt: skip

@@ -52,6 +52,10 @@ def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -
     assert refusal(tmp_path, BASE, change).startswith(message)
 
 
+def test_a_title_has_no_blanks_around_it(tmp_path: Path) -> None:
+    assert read(tmp_path, LEAST + "title: |\n  Ours\n  and theirs\n").title == "Ours\nand theirs"
+
+
 # Every mistake.
 
 
