@@ -17,7 +17,7 @@ from benchmark.commands.views import DATA, View, comparison, unreadable
 from benchmark.engine.base import EngineOptions, pick_engine
 from benchmark.engine.cell import Settings
 from benchmark.engine.progress import failures, reporter, say, say_table
-from benchmark.engine.sources import missing, open_sources
+from benchmark.engine.sources import missing, open_sources, require_places
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.files import file_of
 from benchmark.plugins.spelling import canonical, spaced
@@ -110,7 +110,9 @@ def compare(
     if not cells:
         raise no_cell(only, board.suite.tasks)
     options = Options(settings.device, board.cache / "data", settings.trust_remote_code)
-    open_sources(board, missing(board, cells, settings.retry_failed), options)
+    waiting = missing(board, cells, settings.retry_failed)
+    require_places(board, waiting, settings.save_weights)
+    open_sources(board, waiting, options)
     with (
         reporter(told, len(board.done(cells)), len(cells)) as shown,
         tracked(shown, track, board.folder) as watcher,

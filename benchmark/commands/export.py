@@ -17,7 +17,7 @@ from benchmark.board.weights import check_fit, kept_weights, room, size_of, weig
 from benchmark.commands.measure import LARGE, measure_compressed
 from benchmark.errors import PrunebenchError, choices
 from benchmark.machine import environment, interrupt
-from benchmark.machine.atomic import WriteError, reason_of, write_text
+from benchmark.machine.atomic import WriteError, reason_of, require_room, write_text
 from benchmark.pruning.semi_structured import SCOPE, require_cuda
 from benchmark.report.escape import clean, for_markdown
 from benchmark.suite.spec import RunSpec
@@ -55,8 +55,9 @@ def export_cell(
             raise PrunebenchError("dtype: found 'bfloat16'; --semi-structured stores float16")
         _require_semi_structured(spec, device)
     record = board.record(spec)
-    if folder.exists() and any(folder.iterdir()):
+    if folder.is_dir() and any(folder.iterdir()):
         raise PrunebenchError(f"{folder}: not empty; export writes to a new folder")
+    require_room(folder, otherwise="; choose another folder")
     options = _options(board, device)
     weights = kept_weights(board.weights_folder, spec.id)
     if weights is None:

@@ -9,7 +9,7 @@ from benchmark.commands.views import table_text
 from benchmark.engine.base import Engine, EngineOptions, pick_engine
 from benchmark.engine.cell import CellRunner, Done, Settings
 from benchmark.engine.progress import Silent, failures, reporter, say, say_table
-from benchmark.engine.sources import missing, open_sources
+from benchmark.engine.sources import missing, open_sources, require_places
 from benchmark.machine import parallel
 from benchmark.machine.atomic import write_text
 from benchmark.suite.spec import RunSpec
@@ -26,7 +26,9 @@ def run_board(
     run_cells = pick_engine(engine, settings.device)
     with parallel.joined(settings.device):
         options = Options(settings.device, board.cache / "data", settings.trust_remote_code)
-        open_sources(board, missing(board, cells, settings.retry_failed), options)
+        waiting = missing(board, cells, settings.retry_failed)
+        require_places(board, waiting, settings.save_weights)
+        open_sources(board, waiting, options)
         if parallel.rank() > 0:
             done = run_cells(board, cells, Silent(), settings)
             return 1 if done.failed or done.left else 0

@@ -35,7 +35,11 @@ def write_bytes(path: Path, data: bytes) -> None:
     try:
         write_whole(path, data)
     except OSError as error:
-        raise WriteError(str(path), reason_of(error)) from error
+        above = next((place for place in path.parents if place.exists()), path.parent)
+        in_a_file = error.errno in (errno.EEXIST, errno.ENOTDIR) and above.exists() and not above.is_dir()
+        raise WriteError(
+            str(path), f"{above} is a file, expected a folder" if in_a_file else reason_of(error)
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -64,10 +68,11 @@ def reason_of(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
-def require_room(folder: Path) -> None:
-    """PrunebenchError where `folder` cannot be written into, or not be made: asked before hours of work whose result goes there."""
+def require_room(folder: Path, otherwise: str = "; choose another by --output") -> None:
+    """PrunebenchError where `folder` cannot be written into, or not be made: asked before hours of work whose result goes there.
+    `otherwise` says what else may be done."""
     standing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not standing.is_dir():
-        raise PrunebenchError(f"{standing}: is no folder; choose another by --output")
+        raise PrunebenchError(f"{standing}: is no folder{otherwise}")
     if not os.access(standing, os.W_OK):
-        raise PrunebenchError(f"{standing}: cannot be written to; choose another folder by --output")
+        raise PrunebenchError(f"{standing}: cannot be written to{otherwise}")

@@ -91,7 +91,11 @@ COMMANDS = [
     ("tune b --trials 2 --only nope", "matches no cell"),
     # export
     (f"export b {CELL} full", "full"),
-    (f"export b {CELL} file", "file"),
+    (f"export b {CELL} file", "file: is no folder; choose another folder"),
+    (f"export b {CELL} file/x", "file: is no folder; choose another folder"),
+    ("report b --output file/x.html", "cannot write file/x.html: file is a file, expected a folder"),
+    ("plot b --output file", "file is a file, expected a folder"),
+    ("new board file", "cannot write file/suite.yaml: file is a file, expected a folder"),
     (f"export b {CELL} /dev/null", "/dev/null"),
     (f"export b {CELL} out --dtype int8", "int8"),
     (f"export b {CELL} out --model nowhere", "has no record yet"),

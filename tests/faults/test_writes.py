@@ -236,6 +236,19 @@ def test_an_unreadable_record_is_named_and_left(
 # Caches mend themselves.
 
 
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [(("run",), "records"), (("run", "--save-weights"), "weights"), (("compare", "--add", "taylor"), "records")],
+)
+def test_a_place_that_is_no_folder_is_told_before_training(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], words: tuple[str, ...], place: str
+) -> None:
+    board = make_board(tmp_path / "board")
+    (board.folder / place).write_text("")
+    code, out, said = prunebench(capfd, words[0], board.folder, *words[1:], "--device", "cpu")
+    assert (code, out, said.strip()) == (2, "", f"prunebench: {board.folder / place}: is no folder")
+
+
 @pytest.mark.parametrize("damage", ["bit", "half", "empty", "foreign"])
 def test_damaged_weights_are_set_aside_with_a_message(tmp_path: Path, damage: str) -> None:
     state = {"a": torch.arange(12.0)}
