@@ -19,9 +19,13 @@ def canonical(kind: str, text: str) -> str:
     options = [
         f"{field.name}={spell(getattr(plugin, field.name))}"
         for field in dataclasses.fields(plugin)
-        if field.init and field.name != "variant" and getattr(plugin, field.name) != field.default
+        if field.init and field.name != "variant" and getattr(plugin, field.name) != _default(field)
     ]
     return f"{name}[{','.join(options)}]" if options else name
+
+
+def _default(field: "dataclasses.Field[object]") -> object:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def spaced(text: str) -> str:

@@ -1,13 +1,16 @@
 """The contract every regularizer must keep, for plugin authors: each assertion says what to do."""
 
+import random
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from functools import cached_property, partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from criteria.checks.surroundings import put_back, random_states, settings
 from criteria.checks.toy_tasks import TOY_TASKS, ToyTask
 from criteria.regularizers.base import Regularizer
 
@@ -134,8 +137,15 @@ class Trial:
         watched |= {f"student.{name}": weight for name, weight in self.student.named_parameters()}
         watched |= {f"teacher.{name}": weight for name, weight in self.teacher.named_parameters()}
         before = {name: value.detach().clone() for name, value in watched.items()}
-        with torch.random.fork_rng(devices=[]):
-            self.regularizer.loss(losses, logits, self.student, self.batch)
+        self.student.zero_grad()
+        moved = self._moved(partial(self.regularizer.loss, losses, logits, self.student, self.batch))
+        assert not moved, (
+            f"{self.name}.loss sets {' and '.join(moved)} for the whole process, and with it the run's dropout or arithmetic: set "
+            "nothing global"
+        )
+        assert all(weight.grad is None for weight in self.student.parameters()), (
+            f"{self.name}.loss leaves gradients in the student, which are added to those of the step: call no backward() in it"
+        )
         for name, value in watched.items():
             assert torch.equal(value.detach(), before[name]), f"{self.name}.loss changes {name}: work on a copy"
         assert self.student.training, (
@@ -147,6 +157,20 @@ class Trial:
             f"{again[1].item()!r}): change nothing but in begin and evaluated, draw nothing beyond the model's own dropout"
         )
         return f"{len(watched)} tensors unchanged, same loss twice"
+
+    def _moved(self, call: Callable[[], object]) -> list[str]:
+        """What `call` sets for the whole process: settings, and random states that are the same whatever they were before."""
+        states: list[dict[str, object]] = []
+        with put_back():
+            known = settings()
+            for seed in (0, 1):
+                torch.manual_seed(seed)
+                np.random.seed(seed)
+                random.seed(seed)
+                call()
+                states.append(random_states())
+            changed = [name for name, value in settings().items() if value != known[name]]
+        return changed + [name for name, state in states[0].items() if state == states[1][name]]
 
     def evaluations(self) -> str:
         """Two evaluations of a student that moves on after each."""

@@ -179,6 +179,15 @@ def test_a_file_by_its_path(tmp_path: Path) -> None:
     assert configure("criteria", f"{path}:Heaviest").power == 2.0
 
 
+def test_a_default_that_is_made_anew_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "heaviest.py"
+    source = PLUGIN.format(cls="Heaviest").replace("import dataclass", "import dataclass, field")
+    path.write_text(
+        source.replace("    power: float", "    names: list = field(default_factory=list)\n    power: float")
+    )
+    assert canonical("criteria", f"{path}[power=3]") == f"{path}[power=3]"
+
+
 IMPORTS = {
     "torch.set_default_dtype(torch.float64)": "torch's default dtype",
     "torch.set_grad_enabled(False)": "whether gradients are kept",

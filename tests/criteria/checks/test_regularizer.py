@@ -101,6 +101,24 @@ class WritesIntoLosses(Regularizer):
         return losses.mul_(0.9).mean()
 
 
+class Seeds(Regularizer):
+    def loss(self, losses: Tensor, logits: Tensor, model: nn.Module, batch: Batch) -> Tensor:
+        torch.manual_seed(0)
+        return losses.mean()
+
+
+class SetsDtype(Regularizer):
+    def loss(self, losses: Tensor, logits: Tensor, model: nn.Module, batch: Batch) -> Tensor:
+        torch.set_default_dtype(torch.float64)
+        return losses.mean()
+
+
+class Backward(Regularizer):
+    def loss(self, losses: Tensor, logits: Tensor, model: nn.Module, batch: Batch) -> Tensor:
+        losses.mean().backward(retain_graph=True)
+        return losses.mean()
+
+
 class LeavesEval(Regularizer):
     def loss(self, losses: Tensor, logits: Tensor, model: nn.Module, batch: Batch) -> Tensor:
         model.eval()
@@ -197,6 +215,8 @@ class NotTensors(Regularizer):
         (SilentlySingular(), "gradient that is not finite"),
         (WritesIntoLosses(), "changes losses: work on a copy"),
         (LeavesEval(), "back into training mode"),
+        (Seeds(), "sets torch's random state for the whole process"),
+        (Backward(), r"leaves gradients in the student.*call no backward\(\) in it"),
         (Restless(), "differs between two calls"),
         (TeacherWithGradient(), r"run it under torch.no_grad\(\)"),
         (Forgetful(), r"let state\(\) hold all that loss\(\) depends on"),
