@@ -234,10 +234,10 @@ class PreparedTagging(PreparedTask[Sentence]):
                 f"{self.source.describe('reported')} (reported): the entity types are {', '.join(sorted(asked))}, those of training "
                 f"{', '.join(sorted(taught))}; expected the same names"
             )
+        if not asked - taught:
+            return ""
         missing = ", ".join(sorted(asked - taught))
-        return f"reported: entities of types that no training example has, which count as missed: {missing}" * bool(
-            missing
-        )
+        return f"reported: entities of types that no training example has, which count as missed: {missing}"
 
     def _lost(self, split: str) -> str:
         lost = self.features(split).scalar["lost"]
