@@ -328,12 +328,20 @@ def one_place(board: str, name: str) -> dict[int, Record]:
     return runs(row, suite.tasks[0], 0.0 if name == DENSE else suite.sparsities[0])
 
 
+def passed(board: str) -> bool:
+    """Whether the one task of a board passes its gate."""
+    return counts(board, opened(board).suite.tasks[0])
+
+
 @cache
 def leads(first: str, boards: tuple[str, ...]) -> dict[tuple[str, str], tuple[Floats, float]]:
-    """What `first` is above each other row of each board by, for each seed, and the p value: a family of its own, Holm over all."""
+    """What `first` is above each other row of each board by, for each seed, and the p value: a family of its own, Holm over all.
+
+    A board whose task does not pass its gate is in no comparison.
+    """
     found = {}
     for board in boards:
-        for name in opened(board).suite.criteria:
+        for name in opened(board).suite.criteria if passed(board) else ():
             if name != first:
                 found[name, board] = by_seed(one_place(board, first), one_place(board, name))
     p = holm([p_value(gap) for gap in found.values()])
@@ -341,25 +349,25 @@ def leads(first: str, boards: tuple[str, ...]) -> dict[tuple[str, str], tuple[Fl
 
 
 def beside(first: str, columns: dict[str, str], family: tuple[str, ...]) -> str:
-    """The rows of boards, by the head of their columns, and what `first` is better than each by."""
+    """The rows of boards, by the head of their columns, and what `first` is better than each by where the task passes its gate."""
     criteria = {board: opened(board).suite.criteria for board in columns.values()}
     names = [name for name in dict.fromkeys(chain.from_iterable(criteria.values())) if name != first]
     rows = []
     for name in (DENSE, *names, first):
         row = [name]
         for board in columns.values():
-            if name in names and name not in criteria[board]:
-                row += ["", ""]
-                continue
-            row.append(mean_of(list(one_place(board, name).values()), opened(board).suite.gate))
-            if name in names:
+            found = one_place(board, name) if name not in names or name in criteria[board] else {}
+            row.append(mean_of(list(found.values()), opened(board).suite.gate) if found else "")
+            if (name, board) in leads(first, family):
                 gap, p = leads(first, family)[name, board]
                 over, said = t_interval(gap), f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
                 row.append(f"{gap.mean():+.1f} ({over.low:+.1f} to {over.high:+.1f}), {said}")
-            else:
+            elif passed(board):
                 row.append("")
         rows.append(row)
-    head = ["row", *(text for label in columns for text in (label, f"{first} - row"))]
+    head = ["row"]
+    for label, board in columns.items():
+        head += [label, f"{first} - row"] if passed(board) else [f"{label}, not counted"]
     return tabulate(rows, head, "pipe", disable_numparse=True)
 
 
