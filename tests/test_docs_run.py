@@ -49,7 +49,7 @@ def write_pairs(data: Path, name: str) -> None:
     for split in ("train", "dev"):
         rows = []
         for at in range(24):
-            first, second, label = f"the cat {'sat ' * (at % 4)}", "the dog ran", labels[at % 2]
+            first, second, label = f"the cat {'sat ' * (at % 4)}", f"the dog {'ran ' * (at % 4)}", labels[at % 2]
             rows.append([at, first, second, label] if rte else [label, at, at, first, second])
         write_tsv(data / "glue" / name / f"{split}.tsv", [head, *rows])
 
