@@ -16,8 +16,8 @@ weights as they are, and the sweep follows it. The price is a layer error that m
 
 Departures: masks prune exactly the requested count, each block of columns its share of it, where the released code prunes up to
 one weight more a block. Under `scope: row` each row of the block gives that share. Weights on inputs that were never active
-score 0, where the released code zeroes them at once; such inputs count 0 in mean(diag), and there 1, whatever the size of the
-others. Without calibration W^2 ranks and nothing is updated.
+score 0, where the released code zeroes them at once; in mean(diag) such an input counts as 0 here and as 1 in the released code.
+Without calibration W^2 ranks and nothing is updated.
 
 Reference: Frantar & Alistarh, SparseGPT: Massive Language Models Can Be Accurately Pruned in One-Shot, ICML 2023,
            https://arxiv.org/abs/2301.00774

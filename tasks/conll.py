@@ -7,7 +7,7 @@
 The entity types are those that occur in either file.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,14 +35,23 @@ class Conll(WordTagging):
         files = {"train": _one(folder, "train"), "reported": _one(folder, self.reported)}
         layout = Layout({split: (path.name,) for split, path in files.items()})
         key = (repr(self), *(hash_file(path) for path in files.values()))
-        types = _types.get(key, lambda: self._entity_types(files.values()))
+        types = _types.get(key, lambda: self._entity_types(files))
         if not types:
             raise TaskError(f"{files['train']}: no entity at all; every tag is O")
         return PreparedTagging(self, replace(setting, data=str(folder)), layout, types)
 
-    def _entity_types(self, paths: Iterable[Path]) -> tuple[str, ...]:
-        found = [one for path in paths for one in self.read(path)]
-        return tuple(entity_types([one for one in found if isinstance(one, Sentence)]))
+    def _entity_types(self, files: Mapping[str, Path]) -> tuple[str, ...]:
+        """The types of both files; TaskError where they have none in common, for then nothing that is learnt can be found."""
+        taught, asked = (
+            entity_types([one for one in self.read(files[split]) if isinstance(one, Sentence)])
+            for split in ("train", "reported")
+        )
+        if taught and asked and taught.isdisjoint(asked):
+            raise TaskError(
+                f"{files['reported']}: the entity types are {', '.join(sorted(asked))}, those of {files['train'].name} "
+                f"{', '.join(sorted(taught))}; expected the same names"
+            )
+        return tuple(sorted(taught | asked))
 
     def _folder(self, data: str) -> Path:
         if not self.path:

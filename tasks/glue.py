@@ -31,7 +31,7 @@ BINARY = ("0", "1")
 ENTAILMENT = ("entailment", "not_entailment")
 
 FEW, OFTEN = 20, 20
-"""So few different texts, each in more than so many examples on average, are no column of a benchmark's texts."""
+"""A column of at most FEW different texts, each in more than OFTEN examples on average, does not hold a benchmark's texts."""
 
 
 @dataclass(frozen=True)

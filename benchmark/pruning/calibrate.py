@@ -154,8 +154,9 @@ def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: 
     """While this lasts the criterion is shown what the layers of the matrices `fed` see of `batch`.
 
     A shared layer is shown all its inputs, a bias the constant 1. Padded positions are left out where a layer's input has the shape of
-    `attention_mask`. An encoder-decoder may write a target, `labels` [batch, length]: they say what of it is padding (-100),
-    and the mask holds for the encoder's layers and for those of the decoder that are fed what the encoder returned.
+    `attention_mask`. In an encoder-decoder the mask is that of the source, which the encoder's layers see, and those of the decoder
+    that are fed what the encoder returned. The decoder's other layers see the target, whose padding is -100 in `labels`
+    [batch, length]; without such labels they see the source again.
     """
     layers = dict(model.named_modules())
     mask = batch["attention_mask"].bool() if "attention_mask" in batch else None

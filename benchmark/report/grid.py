@@ -39,7 +39,7 @@ class Grid:
 
     @property
     def seeds(self) -> int:
-        """Numbers of each cell: one a run, or the mean alone."""
+        """How many numbers each cell has: one for each run, or one in all, the mean."""
         return int(self.scores.shape[2])
 
     def word(self, name: str) -> str:

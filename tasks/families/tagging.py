@@ -18,7 +18,7 @@ from tasks.base import Batch, ModelError, Outcomes, Setting, Task, TaskError
 from tasks.formats.columns import FEW, check_column, scan_columns
 from tasks.formats.reading import each, field, listed, shown, text
 from tasks.formats.sources import Layout, Row
-from tasks.formats.tags import SCHEMES, Sentence, check_scheme, read_tag, to_iob2
+from tasks.formats.tags import SCHEMES, Sentence, check_scheme, entity_types, read_tag, to_iob2
 from tasks.metrics.entities import entity_metrics, entity_outcomes
 from tasks.metrics.hub import means
 from tasks.pipeline.batching import Rows
@@ -81,8 +81,6 @@ class PreparedTagging(PreparedTask[Sentence]):
         self.types = tuple(sorted(types))
         self.labels = ("O", *(f"{prefix}-{kind}" for kind in self.types for prefix in "BI"))
         super().__init__(task, setting, layout)
-        for split in ("train", "reported"):
-            self._check_lengths(split)
         self.notes += [note for note in (*map(self._lost, self.counts), self._untaught()) if note]
 
     @property
@@ -136,7 +134,8 @@ class PreparedTagging(PreparedTask[Sentence]):
         return (one for one in found if isinstance(one, TaskError) or one.words)
 
     def _read(self, split: str) -> tuple[Sequence[Sentence], Sequence[str]]:
-        """As of any task; TaskError where all words have one tag, which nothing can be learnt from or measured by, or stand alone."""
+        """As of any task; TaskError where all words have one tag, which nothing can be learnt from or measured by, or stand alone, or
+        where sentences have more words on average than `max_length` lets the model read."""
         read, notes = super()._read(split)
         place = f"{self.source.describe(split)} ({split})"
         tags = [tag for sentence in read for tag in sentence.tags]
@@ -149,6 +148,12 @@ class PreparedTagging(PreparedTask[Sentence]):
             raise TaskError(
                 f"{place}: {alone:,} of {len(read):,} sentences have one word; expected sentences of several words, in column files "
                 "with blank lines between sentences alone, not after every word"
+            )
+        words = sum(len(sentence.words) for sentence in read)
+        if words > self.setting.max_length * len(read):
+            raise TaskError(
+                f"{place}: {words:,} words in {len(read):,} sentences, of which at most {self.setting.max_length} each can be read; "
+                "expected blank lines between sentences, or a larger max_length"
             )
         return read, notes
 
@@ -213,27 +218,9 @@ class PreparedTagging(PreparedTask[Sentence]):
         """Predicted tags of each sentence, and the gold ones."""
         return [tags.split() for tags in predictions], [sentence.tags for sentence in self.examples(split)]
 
-    def _check_lengths(self, split: str) -> None:
-        """TaskError where the average sentence has more words than any tokenizer could fit in: blank lines are missing."""
-        sentences = self.examples(split)
-        words = sum(len(sentence.words) for sentence in sentences)
-        if words > self.setting.max_length * len(sentences):
-            raise TaskError(
-                f"{self.source.describe(split)} ({split}): {words:,} words in {len(sentences):,} sentences, of which at most "
-                f"{self.setting.max_length} each can be read; expected blank lines between sentences, or a larger max_length"
-            )
-
     def _untaught(self) -> str:
-        """A note of reported types that training does not show; TaskError where that is all of them."""
-        taught, asked = (
-            {tag[2:] for sentence in self.examples(split) for tag in sentence.tags if tag != "O"}
-            for split in ("train", "reported")
-        )
-        if taught and asked and taught.isdisjoint(asked):
-            raise TaskError(
-                f"{self.source.describe('reported')} (reported): the entity types are {', '.join(sorted(asked))}, those of training "
-                f"{', '.join(sorted(taught))}; expected the same names"
-            )
+        """A note that names the reported types of which training has no example; empty where there are none."""
+        taught, asked = (entity_types(self.examples(split)) for split in ("train", "reported"))
         if not asked - taught:
             return ""
         missing = ", ".join(sorted(asked - taught))

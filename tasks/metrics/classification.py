@@ -66,7 +66,7 @@ def spearman(prediction: Numbers, label: Numbers) -> float:
 
 def is_constant(prediction: Numbers, label: Numbers) -> bool:
     """Whether all predictions [n] are one number: largest minus smallest at most ROUNDING of the largest absolute value, or of a
-    tenth of the labels' standard deviation where that is larger, as it is of predictions around 0. Infinite ones are none."""
+    tenth of the labels' standard deviation where that is larger, as it is of predictions around 0. False if one is not finite."""
     found = np.asarray(prediction, dtype=np.float64)
     if not found.size:
         return True

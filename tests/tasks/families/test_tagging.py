@@ -172,10 +172,14 @@ def test_column_files_of_any_scheme_and_place(
     assert other.types == ("A", "B", "C")
     assert other.examples("train")[0].tags == ("B-A", "B-B", "I-B")
     assert "reported: entities of types that no training example has, which count as missed: C" in other.notes
+    write(tmp_path / "x/train.bio", [("king S-A",), ("the B-C", "cat E-C")])
+    write(tmp_path / "x/test.bio", [("king B-C",), ("the B-A",)])
+    few = prepare(data, model("bert"), Conll(path="x"), train_examples=1, eval_examples=1)
+    assert few.types == ("A", "C")  # of the files, though these two examples have none in common
+    assert few.examples("train")[0].tags[0][2:] != few.examples("reported")[0].tags[0][2:]
+    write(tmp_path / "x/train.bio", [("king S-A", "the B-B", "cat E-B")])
     write(tmp_path / "x/test.bio", [("king B-C",)])
-    with pytest.raises(
-        TaskError, match=r"test.bio \(reported\): the entity types are C, those of training A, B; expected"
-    ):
+    with pytest.raises(TaskError, match=r"test.bio: the entity types are C, those of train.bio A, B; expected"):
         prepare(data, model("bert"), Conll(path="x"))
 
 
