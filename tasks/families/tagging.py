@@ -84,6 +84,11 @@ class PreparedTagging(PreparedTask[Sentence]):
         self.notes += [note for note in (*map(self._lost, self.counts), self._untaught()) if note]
 
     @property
+    def reading(self) -> tuple[object, ...]:
+        """Sentences that are too long for `max_length` on average are refused where they are read."""
+        return (self.setting.max_length,)
+
+    @property
     def signatures(self) -> dict[str, str]:
         """How entities are counted."""
         from importlib.metadata import version
