@@ -6,9 +6,10 @@ Against `best` no row is chosen on the data it is tested on: a cell is separable
 Perplexities are compared by their logarithms, in nats, which are means over tokens.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import nan
 from zlib import crc32
 
 import numpy as np
@@ -79,16 +80,27 @@ def compare(
 
     The family is all cells that are returned (against `best`, the best ones too); p is corrected over it by step-down max-T.
     """
-    lines, fields, crossing = _sides(table)
-    names = _methods(lines, fields)
     against = reference_row(table, against)
     sampler = _Sampler({record.id: record for record in records}, load, aggregate, resamples)
-    found: list[tuple[tuple[int, int], str, str, str, float]] = []
-    bases: list[tuple[int, int]] = []
+    family = list(_family_of(table, sampler, against))
+    if not family:
+        return []
+    adjusted = step_down([statistic for _, statistic, _ in family], np.stack([null for *_, null in family], axis=1))
+    return [
+        replace(one, p_adjusted=float(p), family=len(family))
+        for (one, *_), p in zip(family, adjusted, strict=True)
+        if one.place != one.reference_place
+    ]
+
+
+def _family_of(table: Table, sampler: "_Sampler", against: str) -> Iterator[tuple[Comparison, float, Floats]]:
+    """Every comparison, its p not yet known, with its statistic and what that is in each bootstrap sample without a difference.
+
+    Against `best`, the best cell itself is of the family too.
+    """
+    lines, fields, crossing = _sides(table)
+    names = _methods(lines, fields)
     upright = dense_on_rows(table.row_fields, table.column_fields)
-    statistics: list[float] = []
-    nulls: list[Floats] = []
-    silent: list[int] = []
     for j, (cross, cells) in enumerate(crossing):
         for members in rivals(lines, fields, cells):
             if cross.average or lines[members[0]].average:
@@ -101,28 +113,24 @@ def compare(
                 continue
             base = members.index(reference)
             sign = float(cells[reference].sign)
-            observed, centred = (
+            statistics, nulls = (
                 against_the_best(sign * scores, sign * draws) if against == "best" else _two_sided(scores, draws, base)
             )
             for k, i in enumerate(members):
-                if i == reference:
-                    if against != "best":
-                        continue
-                    silent.append(len(found))
-                place, beside = ((i, j), (reference, j)) if upright else ((j, i), (j, reference))
-                where = " ".join(filter(None, cross.labels))
-                found.append((place, names[i], names[reference], where, float(scores[k] - scores[base])))
-                bases.append(beside)
-                statistics.append(float(observed[k]))
-                nulls.append(centred[:, k])
-    if not found:
-        return []
-    adjusted = step_down(statistics, np.stack(nulls, axis=1))
-    return [
-        Comparison(*compared, float(p), len(found), resamples, bases[k])
-        for k, (compared, p) in enumerate(zip(found, adjusted, strict=True))
-        if k not in silent
-    ]
+                if i == reference and against != "best":
+                    continue
+                comparison = Comparison(
+                    place=(i, j) if upright else (j, i),
+                    method=names[i],
+                    reference=names[reference],
+                    column=" ".join(filter(None, cross.labels)),
+                    difference=float(scores[k] - scores[base]),
+                    p_adjusted=nan,
+                    family=0,
+                    resamples=sampler.resamples,
+                    reference_place=(reference, j) if upright else (j, reference),
+                )
+                yield comparison, float(statistics[k]), nulls[:, k]
 
 
 def reference_row(table: Table, against: str) -> str:
@@ -188,21 +196,26 @@ def with_significance(table: Table, comparisons: Sequence[Comparison], against: 
         "below": f"worse than {row} {how}",
     }
     reachable = first.smallest_p < LEVEL
-    cells = [list(row) for row in table.cells]
-    for comparison in comparisons if reachable else ():
-        i, j = comparison.place
-        kind = _kind(cells[i][j], comparison, against)
-        if kind:
-            cells[i][j] = replace(cells[i][j], marks=(*cells[i][j].marks, kind))
-    bests = dict.fromkeys(one.reference_place for one in comparisons if reachable and against == "best")
-    for i, j in filter(None, bests):
-        if cells[i][j].rank != 1:
-            cells[i][j] = replace(cells[i][j], marks=(*cells[i][j].marks, "tied"))
+    cells = _marked(table, comparisons if reachable else (), against)
     flat = [cell for row in cells for cell in row]
     kept = {note.kind: note.text for note in table.notes if note.kind not in TEXTS}
     said = _family(comparisons, row, reachable) + (f"; {untested}" if untested else "")
     facts = {**table.facts, "Significance": said}
     return replace(table, cells=tuple(map(tuple, cells)), notes=notes(flat, kept | texts), facts=facts)
+
+
+def _marked(table: Table, comparisons: Sequence[Comparison], against: str) -> list[list[Cell]]:
+    cells = [list(row) for row in table.cells]
+    for comparison in comparisons:
+        i, j = comparison.place
+        kind = _kind(cells[i][j], comparison, against)
+        if kind:
+            cells[i][j] = replace(cells[i][j], marks=(*cells[i][j].marks, kind))
+    bests = dict.fromkeys(one.reference_place for one in comparisons if against == "best")
+    for i, j in filter(None, bests):
+        if cells[i][j].rank != 1:
+            cells[i][j] = replace(cells[i][j], marks=(*cells[i][j].marks, "tied"))
+    return cells
 
 
 def _family(comparisons: Sequence[Comparison], against: str, reachable: bool) -> str:
