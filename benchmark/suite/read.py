@@ -281,37 +281,44 @@ def _explain(origin: _Origin, item: Any) -> str:
     """One pydantic error as: file or option, field, what was found, what was expected."""
     where = ".".join(str(part) for part in item["loc"]).removesuffix(".[key]")
     if item["type"] == "extra_forbidden":
-        key, parents = str(item["loc"][-1]), item["loc"][:-1]
-        if meant := ELSEWHERE.get(key):
-            return f"{origin.of(where)}: unknown key '{where}'; did you mean '{meant}'?"
-        if not parents and key in Training.model_fields:
-            return f"{origin.of(where)}: unknown key '{where}'; did you mean 'training.{key}'?"
-        if parents == ("training",) and key in Suite.model_fields:
-            return f"{origin.of(where)}: unknown key '{where}'; did you mean '{key}', beside training and not in it?"
-        hint = unspaced(key) or choices(key, _fields(parents))
-        return f"{origin.of(where)}: unknown key '{where}'; {hint}"
+        return f"{origin.of(where)}: unknown key '{where}'; {_key_meant(str(item['loc'][-1]), item['loc'][:-1])}"
     if item["type"] == "missing":
         return f"{origin.whole}: '{where}' is missing"
     found = "" if isinstance(item["input"], dict) else f"found {_short(item['input'])}: "
-    reason = pydantic_reason(item)
-    value, place = item["input"], ("", *item["loc"])
+    return f"{origin.field(where) if where else f'{origin.whole}: suite'}: {found}{_expected(item)}"
+
+
+def _key_meant(key: str, parents: tuple[Any, ...]) -> str:
+    """What an unknown key below `parents` may have been meant for."""
+    if meant := ELSEWHERE.get(key):
+        return f"did you mean '{meant}'?"
+    if not parents and key in Training.model_fields:
+        return f"did you mean 'training.{key}'?"
+    if parents == ("training",) and key in Suite.model_fields:
+        return f"did you mean '{key}', beside training and not in it?"
+    return unspaced(key) or choices(key, _fields(parents))
+
+
+def _expected(item: Any) -> str:
+    """What was expected instead of a value, with a remedy for the usual mistakes."""
+    kind, value, place = item["type"], item["input"], ("", *item["loc"])
     field = str(place[-2] if isinstance(place[-1], int) else place[-1])
-    if field == "sparsities" and item["type"] == "less_than" and 2 <= value < 100:
-        reason = f"expected a share below 1: {value / 100:g} for {value:g} %"
-    if field == "sparsities" and item["type"] == "float_type" and isinstance(value, str):
-        reason = _share(value)
-    if field == "clip" and (not value or isinstance(value, str)):
-        reason = "expected a number above 0, or null where gradients are not clipped"
-    if item["type"] == "too_short" and isinstance(value, list):
-        reason = "expected one at least"
-    if item["type"] == "list_type" and isinstance(value, (str, int, float)):
+    if kind in ("dict_type", "model_type") and isinstance(value, str):
+        return unspaced(value) or pydantic_reason(item)
+    if kind == "literal_error":
+        return choices(str(value), re.findall("'([^']+)'", item["ctx"]["expected"]))
+    if kind == "list_type" and isinstance(value, (str, int, float)):
         many = list(range(value)) if isinstance(value, int) and field == "seeds" and 1 < value < 10 else f"[{value}]"
-        reason = f"expected a list: {many}"
-    if item["type"] == "literal_error":
-        reason = choices(str(item["input"]), re.findall("'([^']+)'", item["ctx"]["expected"]))
-    if isinstance(value, str) and item["type"] in ("dict_type", "model_type"):
-        reason = unspaced(value) or reason
-    return f"{origin.field(where) if where else f'{origin.whole}: suite'}: {found}{reason}"
+        return f"expected a list: {many}"
+    if kind == "too_short" and isinstance(value, list):
+        return "expected one at least"
+    if field == "clip" and (not value or isinstance(value, str)):
+        return "expected a number above 0, or null where gradients are not clipped"
+    if field == "sparsities" and kind == "float_type" and isinstance(value, str):
+        return _share(value)
+    if field == "sparsities" and kind == "less_than" and 2 <= value < 100:
+        return f"expected a share below 1: {value / 100:g} for {value:g} %"
+    return pydantic_reason(item)
 
 
 def _share(text: str) -> str:
