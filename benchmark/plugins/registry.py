@@ -103,15 +103,7 @@ def load(kind: str, name: str) -> type[Any]:
     if name in builtin_names(kind):
         owners.insert(0, f"{found.package}.{name}")
     if not owners:
-        known, meant = names(kind), file_called(name) or _family_of(kind, name)
-        hint = f"did you mean '{meant}'? choices: {', '.join(sorted(known))}" if meant else choices(name, known)
-        if meant := labelled(kind, name):
-            hint = f"'{name}' is the label of '{meant}': name it so. choices: {', '.join(sorted(known))}"
-        if (kind, name) == ("criteria", "dense"):
-            hint = "the dense row is on every board: leave it out"
-        if kind == "regularizers" and " + " in name:
-            hint = "a row has one regularizer at most"
-        raise PrunebenchError(f"unknown {found.singular} '{name}'; {hint}")
+        raise PrunebenchError(f"unknown {found.singular} '{name}'; {_hint(kind, name)}")
     if len(owners) > 1:
         raise PrunebenchError(f"{found.singular} '{name}' is claimed by {' and by '.join(map(owner_of, owners))}")
     owner = owners[0]
@@ -125,6 +117,20 @@ def load(kind: str, name: str) -> type[Any]:
         raise
     except BaseException as error:
         raise broken(f"{found.singular} '{name}' ({owner_of(owner)})", error) from error
+
+
+def _hint(kind: str, name: str) -> str:
+    """What an unknown name may have been meant for, and the choices."""
+    if kind == "regularizers" and " + " in name:
+        return "a row has one regularizer at most"
+    if (kind, name) == ("criteria", "dense"):
+        return "the dense row is on every board: leave it out"
+    known = sorted(names(kind))
+    if meant := labelled(kind, name):
+        return f"'{name}' is the label of '{meant}': name it so. choices: {', '.join(known)}"
+    if meant := file_called(name) or _family_of(kind, name):
+        return f"did you mean '{meant}'? choices: {', '.join(known)}"
+    return choices(name, known)
 
 
 def names(kind: str) -> list[str]:
@@ -147,7 +153,7 @@ def _family_of(kind: str, name: str) -> str:
 
 
 def _letters(name: str) -> str:
-    """Its letters and digits, in lower case; without the v of a version and the century of a year."""
+    """The letters and digits of a name in lower case, without the v of a version and the century of a year."""
     return re.sub(r"[\W_]|v(?=\d)|20(?=\d\d$)", "", name.lower())
 
 
