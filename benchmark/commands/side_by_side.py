@@ -1,6 +1,6 @@
 """Several boards in one table. They may differ in rows, models, tasks, sparsities and seeds, and in nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -141,30 +141,31 @@ def several_models(boards: Sequence[Board]) -> bool:
 
 def _comparable(boards: Sequence[Board], records: Sequence[Sequence[Record]]) -> None:
     """`records` are each board's own. PrunebenchError names the settings, methods and data in which the boards differ."""
-    first: dict[tuple[str, bool, str], tuple[Board, object]] = {}
-    rows: dict[str, tuple[Board, object]] = {}
-    data: dict[str, tuple[Board, str]] = {}
+    first: dict[tuple[str, str, bool], tuple[Board, object, object]] = {}
     wrong: dict[str, None] = {}
     for board, own in zip(boards, records, strict=True):
-        for spec in board.suite.cells():
-            for key, ours in _protocol(spec).items():
-                other, theirs = first.setdefault((spec.task, spec.is_dense, key), (board, ours))
-                if other is not board and ours != theirs:
-                    wrong[_said(spec.task, key, (other, theirs), (board, ours))] = None
-        for name, method in board.suite.methods.items():
-            other, theirs = rows.setdefault(name, (board, method))
-            if other is not board and method != theirs:
-                wrong[_said("methods", name, (other, theirs), (board, method))] = None
-        for record in own:
-            other, fingerprint = data.setdefault(record.spec.task, (board, record.data_fingerprint))
-            if fingerprint != record.data_fingerprint and other is not board:
-                pair = (other, fingerprint[:8]), (board, record.data_fingerprint[:8])
-                wrong[_said(record.spec.task, "data (fingerprint)", *pair)] = None
+        for place, value, said in _stated(board, own):
+            other, theirs, they_said = first.setdefault(place, (board, value, said))
+            if other is not board and value != theirs:
+                task, key, _ = place
+                wrong[f"{task}, {key}: {they_said} in {other.folder}, {said} in {board.folder}"] = None
     if wrong:
         raise PrunebenchError(
             "these boards cannot stand in one table, for their numbers are not comparable:\n"
             + "\n".join(f"  {line}" for line in wrong)
         )
+
+
+def _stated(board: Board, records: Sequence[Record]) -> Iterator[tuple[tuple[str, str, bool], object, object]]:
+    """What must be equal on all boards: the task, what it is and whether of the dense runs; its value; the value in words."""
+    for spec in board.suite.cells():
+        for key, value in _protocol(spec).items():
+            yield (spec.task, key, spec.is_dense), value, value
+    for name, method in board.suite.methods.items():
+        yield ("methods", name, False), method, method
+    for record in records:
+        fingerprint = record.data_fingerprint
+        yield (record.spec.task, "data (fingerprint)", False), fingerprint, fingerprint[:8]
 
 
 def _protocol(spec: RunSpec) -> dict[str, object]:
@@ -180,10 +181,6 @@ def _protocol(spec: RunSpec) -> dict[str, object]:
         if not (name == "lr" and spec.tuned.trials):
             settings[f"training.{name}"] = getattr(spec.training, name)
     return settings
-
-
-def _said(task: str, key: str, first: tuple[Board, object], second: tuple[Board, object]) -> str:
-    return f"{task}, {key}: {first[1]} in {first[0].folder}, {second[1]} in {second[0].folder}"
 
 
 def _same_run(first: Record, second: Record) -> None:
