@@ -50,7 +50,22 @@ def merge(board: Board, others: list[Path]) -> Merged:
     Everything is checked before anything is copied: PrunebenchError names every cell for which two records differ in their
     results, or whose data or model is not the board's own, and then nothing has changed.
     """
-    merged, incoming = Merged(), dict[str, tuple[Path, Record]]()
+    merged = Merged()
+    incoming = _incoming(board, others, merged)
+    with holding(board.folder):
+        for folder, record in incoming.values():
+            _take(board, folder, record, merged)
+    if merged.conflicts:
+        raise PrunebenchError(
+            f"{merged.summary()}\nNot merged, for this board's own runs ended meanwhile with other results:\n"
+            + "\n".join(merged.conflicts)
+        )
+    return merged
+
+
+def _incoming(board: Board, others: list[Path], merged: Merged) -> dict[str, tuple[Path, Record]]:
+    """The records to copy, each with its folder; what is not to be copied is entered in `merged`."""
+    incoming: dict[str, tuple[Path, Record]] = {}
     known = {spec.id: spec for spec in board.suite.cells()}
     conflicts: list[str] = []
     sources: dict[str, Source] = {}
@@ -76,15 +91,7 @@ def merge(board: Board, others: list[Path]) -> Merged:
                 conflicts.append(_conflict(standing, record, folder))
     if conflicts:
         raise PrunebenchError("nothing merged, these records conflict:\n" + "\n".join(conflicts))
-    with holding(board.folder):
-        for folder, record in incoming.values():
-            _take(board, folder, record, merged)
-    if merged.conflicts:
-        raise PrunebenchError(
-            f"{merged.summary()}\nNot merged, for this board's own runs ended meanwhile with other results:\n"
-            + "\n".join(merged.conflicts)
-        )
-    return merged
+    return incoming
 
 
 def _take(board: Board, folder: Path, record: Record, merged: Merged) -> None:
