@@ -62,8 +62,5 @@ def _from_own_place(cells: list[RunSpec], teachers: set[str]) -> list[RunSpec]:
     place = random.Random(f"{socket.gethostname()} {os.getpid()}").random()
     first = [spec for spec in cells if spec.id in teachers]
     others = [spec for spec in cells if spec.id not in teachers]
-    return [spec for part in (first, others) for spec in _rotated(part, int(place * len(part)))]
-
-
-def _rotated(cells: list[RunSpec], by: int) -> list[RunSpec]:
-    return cells[by:] + cells[:by]
+    turns = [(part, int(place * len(part))) for part in (first, others)]
+    return [spec for part, start in turns for spec in (*part[start:], *part[:start])]
