@@ -58,6 +58,19 @@ def export_cell(
     if folder.is_dir() and any(folder.iterdir()):
         raise PrunebenchError(f"{folder}: not empty; export writes to a new folder")
     require_room(folder, otherwise="; choose another folder")
+    prepared, model, score = _finished(board, spec, record, device)
+    said, stored = "", torch.float16 if semi_structured else DTYPES[dtype]
+    if stored is not torch.float32:
+        score = _rounded(prepared, model, stored)
+        said = f"\nThe weights are stored as {str(stored).removeprefix('torch.')}; so rounded they score {score:.2f} here.\n"
+    if semi_structured:
+        said += _compressed(prepared, model, record)
+    _write(prepared, model.to(stored).cpu(), folder, record, said, tell)
+    return score
+
+
+def _finished(board: Board, spec: RunSpec, record: Record, device: str) -> tuple[Prepared, nn.Module, float]:
+    """The cell's model and its score; PrunebenchError where that is not the recorded one."""
     options = _options(board, device)
     weights = kept_weights(board.weights_folder, spec.id)
     if weights is None:
@@ -78,14 +91,7 @@ def export_cell(
             f"{spec.cell}: these weights score {score:.2f}, the record says {record.score:.2f}: it was made on another machine or "
             "by another version, and cannot be made again bit for bit here"
         )
-    said, stored = "", torch.float16 if semi_structured else DTYPES[dtype]
-    if stored is not torch.float32:
-        score = _rounded(prepared, model, stored)
-        said = f"\nThe weights are stored as {str(stored).removeprefix('torch.')}; so rounded they score {score:.2f} here.\n"
-    if semi_structured:
-        said += _compressed(prepared, model, record)
-    _write(prepared, model.to(stored).cpu(), folder, record, said, tell)
-    return score
+    return prepared, model, score
 
 
 def _rounded(prepared: Prepared, model: nn.Module, dtype: torch.dtype) -> float:
