@@ -15,9 +15,8 @@ from benchmark.board.board import Board
 from benchmark.board.record import failure_path
 from benchmark.commands.views import DATA, View, comparison, unreadable
 from benchmark.engine.base import EngineOptions, pick_engine
-from benchmark.engine.cell import Settings
+from benchmark.engine.cell import Settings, require_ready
 from benchmark.engine.progress import failures, reporter, say, say_table
-from benchmark.engine.sources import missing, open_sources, require_places
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.files import file_of
 from benchmark.plugins.spelling import canonical, spaced
@@ -29,7 +28,6 @@ from benchmark.suite.read import located
 from benchmark.suite.spec import RunSpec, portable_plugin
 from benchmark.suite.suite import no_cell
 from benchmark.tracking.watch import tracked
-from benchmark.training.run import Options
 
 MARK = "→ "
 """Stands before the added rows."""
@@ -109,10 +107,7 @@ def compare(
     told = printed if format == "text" else Console(stderr=True)  # what programs read holds the table alone
     if not cells:
         raise no_cell(only, board.suite.tasks)
-    options = Options(settings.device, board.cache / "data", settings.trust_remote_code)
-    waiting = missing(board, cells, settings.retry_failed)
-    require_places(board, waiting, settings.save_weights)
-    open_sources(board, waiting, options)
+    require_ready(board, cells, settings)
     with (
         reporter(told, len(board.done(cells)), len(cells)) as shown,
         tracked(shown, track, board.folder) as watcher,

@@ -7,9 +7,8 @@ from benchmark.board.record import failure_path
 from benchmark.board.weights import room, size_of
 from benchmark.commands.views import table_text
 from benchmark.engine.base import Engine, EngineOptions, pick_engine
-from benchmark.engine.cell import CellRunner, Done, Settings
+from benchmark.engine.cell import CellRunner, Done, Settings, require_ready
 from benchmark.engine.progress import Silent, failures, reporter, say, say_table
-from benchmark.engine.sources import missing, open_sources, require_places
 from benchmark.machine import parallel
 from benchmark.machine.atomic import write_text
 from benchmark.suite.spec import RunSpec
@@ -25,10 +24,7 @@ def run_board(
     cells = board.cells(only)
     run_cells = pick_engine(engine, settings.device)
     with parallel.joined(settings.device):
-        options = Options(settings.device, board.cache / "data", settings.trust_remote_code)
-        waiting = missing(board, cells, settings.retry_failed)
-        require_places(board, waiting, settings.save_weights)
-        open_sources(board, waiting, options)
+        require_ready(board, cells, settings)
         if parallel.rank() > 0:
             done = run_cells(board, cells, Silent(), settings)
             return 1 if done.failed or done.left else 0
@@ -44,10 +40,9 @@ def _shown(board: Board, cells: list[RunSpec], run_cells: Engine, settings: Sett
     waiting = [spec for spec in cells if spec.id not in standing]
     if settings.save_weights and waiting:
         say(console, weights_room(board, waiting, settings))
-    done_before = len(standing)
     with holding(board.folder):
         CellRunner(board, Silent(), settings).drop_finished_checkpoints()
-        with reporter(console, done_before, len(cells)) as shown, tracked(shown, track, board.folder) as watcher:
+        with reporter(console, len(standing), len(cells)) as shown, tracked(shown, track, board.folder) as watcher:
             done = run_cells(board, cells, watcher, settings)
         say_table(console, lambda **options: table_text(board, "text", **options))
         write_text(board.folder / "table.md", table_text(board, "markdown") + "\n")

@@ -7,6 +7,7 @@ cell leaves its record, written atomically; a failed one leaves the reason.
 import gzip
 import json
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
@@ -14,10 +15,10 @@ from typing import Protocol
 from benchmark.board.board import Board
 from benchmark.board.record import predictions_path, record_path, save_record
 from benchmark.board.weights import save_weights
-from benchmark.engine.sources import refuse_other_sources
+from benchmark.engine.sources import open_sources, refuse_other_sources
 from benchmark.errors import DeviceLostError, PrunebenchError
 from benchmark.machine import environment, interrupt, parallel
-from benchmark.machine.atomic import disk_trouble, write_bytes
+from benchmark.machine.atomic import disk_trouble, require_room, write_bytes
 from benchmark.machine.lock import locked, remove_leftovers, was_started
 from benchmark.suite.spec import RunSpec
 from benchmark.training.checkpoint import discard
@@ -73,6 +74,17 @@ class Settings:
     compile: Choice = False
     """Compile training steps: faster on a GPU in long runs, with the same results up to rounding. "auto" compiles on CUDA, in cells
     that are long enough (compiled.py)."""
+
+
+def require_ready(board: Board, cells: Sequence[RunSpec], settings: Settings) -> None:
+    """PrunebenchError where a cell that is still to run could not be written or opened: asked before any is trained."""
+    done = board.done(cells)
+    waiting = [one for one in cells if one.id not in done and (settings.retry_failed or board.failure(one) is None)]
+    if waiting:
+        require_room(board.records_folder, otherwise="")
+        if settings.save_weights:
+            require_room(board.weights_folder, otherwise="")
+    open_sources(board, waiting, Options(settings.device, board.cache / "data", settings.trust_remote_code))
 
 
 class CellRunner:

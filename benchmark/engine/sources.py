@@ -1,11 +1,10 @@
-"""Data and models of a board, opened once before anything is trained on them; what stands was made from the same ones."""
+"""Opens a board's data and models once before anything is trained on them, and refuses others than its records were made from."""
 
 from collections.abc import Sequence
 
 from benchmark.board.board import Board
 from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError
-from benchmark.machine.atomic import require_room
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, open_few
@@ -36,20 +35,6 @@ def open_sources(board: Board, cells: Sequence[RunSpec], options: Options) -> No
     if wrong:
         lines = (", ".join(tasks) + ": " * bool(tasks) + reason for reason, tasks in wrong.items())
         raise PrunebenchError("\n".join(lines))
-
-
-def missing(board: Board, cells: Sequence[RunSpec], retry_failed: bool) -> list[RunSpec]:
-    """Those of `cells` that a run has to make: without a record, and without a failure that is left alone."""
-    done = board.done(cells)
-    return [one for one in cells if one.id not in done and (retry_failed or board.failure(one) is None)]
-
-
-def require_places(board: Board, cells: Sequence[RunSpec], save_weights: bool) -> None:
-    """PrunebenchError where records, or weights that are to be kept, of `cells` cannot be written: asked before any is trained."""
-    if cells:
-        require_room(board.records_folder, otherwise="")
-        if save_weights:
-            require_room(board.weights_folder, otherwise="")
 
 
 def refuse_other_sources(board: Board, spec: RunSpec, found: Prepared | Record) -> None:
