@@ -9,6 +9,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tabulate import tabulate
+
 from benchmark.machine.atomic import write_text
 from benchmark.report import words
 from benchmark.report.curves import figures
@@ -19,10 +21,9 @@ from benchmark.report.figures.style import inline_svg, lettering
 from benchmark.report.html import fragment
 from benchmark.report.page.lead import lead
 from benchmark.report.page.model import PageBoard, board_data, embedded
-from benchmark.report.page.summary import summary_html
 from benchmark.report.page.table import headline
 from benchmark.report.published import Published, published_table
-from benchmark.report.summary import Summary, summarize
+from benchmark.report.summary import Summary, method_rows, pair_rows, remarks_of, summarize
 from benchmark.report.table import Table
 
 HERE = Path(__file__).parent
@@ -126,7 +127,7 @@ def _section(board: PageBoard, table: Table, number: int, published: Sequence[Pu
     problems = "".join(f"<li>{for_html(problem)}</li>" for problem in board.problems)
     unread = f'<p class="problem">Records that could not be read:</p><ul>{problems}</ul>' if problems else ""
     summary = summarize(table)
-    said = summary_html(summary) if summary is not None else NOTHING
+    said = _concluded(summary) if summary is not None else NOTHING
     models = for_html("\n".join(board.models))
     name = for_html(board.title)
     head = f'<section class="board" id="board-{number}" data-models="{models}" aria-label="{name}">\n'
@@ -143,6 +144,24 @@ def _section(board: PageBoard, table: Table, number: int, published: Sequence[Pu
         "</section>",
     ]
     return "".join(parts)
+
+
+def _concluded(summary: Summary) -> str:
+    """Ranks and aggregates, what the tests say, and what stays open; the pairs folded away."""
+    head, methods = method_rows(summary)
+    pair_head, pairs = pair_rows(summary)
+    remarks = "".join(f"<li>{for_html(line)}</li>" for line in remarks_of(summary))
+    return (
+        f'<div class="scroll" role="region" aria-label="Ranks" tabindex="0">{_plain(head, methods)}</div>\n'
+        f"<ul>{remarks}</ul>\n"
+        f"<details><summary>All pairs of methods</summary>"
+        f'<div class="scroll" role="region" aria-label="Pairs" tabindex="0">{_plain(pair_head, pairs)}</div></details>\n'
+    )
+
+
+def _plain(head: list[str], rows: list[list[str]]) -> str:
+    cleaned = [[clean(word) for word in row] for row in rows]
+    return str(tabulate(cleaned, head, tablefmt="html", disable_numparse=True))
 
 
 def _drawn(board: PageBoard, number: int, summary: Summary | None) -> str:
