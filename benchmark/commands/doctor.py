@@ -15,7 +15,8 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from benchmark.board.board import Board
-from benchmark.machine.environment import PACKAGES
+from benchmark.errors import PrunebenchError
+from benchmark.machine.environment import PACKAGES, describe, pick_device
 
 State = Literal["ok", "missing", "wrong"]
 """Present; absent but optional; in the way of runs."""
@@ -101,8 +102,6 @@ def packages() -> Iterator[Finding]:
 def device() -> Finding:
     """The device that runs would use, and its precision."""
     try:
-        from benchmark.machine.environment import describe, pick_device
-
         facts = describe(pick_device())
     except Exception as error:  # a torch that does not load says why in its own words
         return Finding(
@@ -125,7 +124,6 @@ def embedded() -> Finding:
 
 def cache() -> Finding:
     """Whether the user's cache folder, in which unfinished runs and tokenized data lie, can be written to."""
-    from benchmark.errors import PrunebenchError
     from benchmark.machine.atomic import require_room
     from benchmark.machine.caches import VARIABLE, cache_folder
 
@@ -158,7 +156,6 @@ def hub(seconds: float = SECONDS) -> Finding:
 
 def board_findings(board: Board) -> Iterator[Finding]:
     """Whether each task's data and model can be opened as the board says (a few examples of them)."""
-    from benchmark.errors import PrunebenchError
     from benchmark.training.run import Options, open_few
     from tasks.base import ModelError
 

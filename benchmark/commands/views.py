@@ -16,7 +16,10 @@ from benchmark.commands.side_by_side import several_models, shown, side_by_side,
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import registry
 from benchmark.plugins.broken import BrokenPluginError
+from benchmark.report.names import names_of
+from benchmark.report.published import load_published, published_table, quoted
 from benchmark.report.render import render
+from benchmark.report.significance import compare, with_significance
 from benchmark.report.table import LAYOUTS, TASKS, Table, build_table
 from benchmark.suite.suite import no_cell
 from tasks.pipeline.whole import holding
@@ -121,13 +124,9 @@ def comparison(boards: Sequence[Board], view: View, keep: frozenset[str] | None 
     if keep is None and side.other_settings:
         table = replace(table, facts={**table.facts, "Other settings": side.other_settings})
     if view.published:
-        from benchmark.report.published import load_published, quoted
-
         table = quoted(table, load_published(), records)
     if view.against is None:
         return table
-    from benchmark.report.significance import compare, with_significance
-
     folders = {record.id: one.records_folder for one in boards for record in one.summaries()[0]}
     found = compare(
         table, records, lambda record: load_outcomes(folders[record.id], record), aggregate, against=view.against
@@ -181,8 +180,6 @@ def aggregate(task: str) -> Aggregated:
 
 def published_text(board: Board, format: str, **options: Any) -> str:
     """Published figures beside ours, with the difference and what is not comparable."""
-    from benchmark.report.published import load_published, published_table
-
     records, _ = board.summaries()
     table = published_table(load_published(), records, board.suite.cells(), title=board.suite.title)
     return render(_of_finished(table, board, records), format, **options)
@@ -192,7 +189,6 @@ def efficiency_text(board: Board, format: str, measure: bool = False, **options:
     """Sizes, FLOPs and costs; with `measure`, compressed bytes and latency of cells whose weights were saved."""
     from benchmark.commands.measure import measure_cells
     from benchmark.report.efficiency import efficiency_table
-    from benchmark.report.names import names_of
 
     records, _ = board.records() if measure else board.summaries()
     measured = measure_cells(board, records) if measure else None
@@ -211,7 +207,6 @@ def _of_finished(table: Table, board: Board, records: Sequence[Record]) -> Table
 
 def statistics_text(board: Board, width: int | None = None) -> str:
     """Ranks with intervals, aggregates, tests between rows, and what these runs cannot settle; lines of `width` characters."""
-    from benchmark.report.names import names_of
     from benchmark.report.summary import summarize, summary_text
 
     records = shown(board)
@@ -235,7 +230,6 @@ def plot(
 ) -> list[Path]:
     """Every figure that the records allow, or the one called `figure`, into `folder`."""
     from benchmark.report.curves import plot_board
-    from benchmark.report.names import names_of
 
     with holding(board.folder):
         return plot_board(
@@ -255,7 +249,6 @@ def plot(
 def write_report(boards: Sequence[Board], path: Path, published: bool = False) -> Path:
     """One self-contained HTML page of several boards."""
     from benchmark.report.page.write import write_page
-    from benchmark.report.published import load_published
 
     pages = [page_board(board, link_to(board.records_folder, path.parent)) for board in boards]
     with holding(boards[0].folder):
@@ -264,9 +257,7 @@ def write_report(boards: Sequence[Board], path: Path, published: bool = False) -
 
 def page_board(board: Board, records_at: str = "") -> "PageBoard":
     """The data of a board that a page needs, with tests of its table if outcomes allow them."""
-    from benchmark.report.names import names_of
     from benchmark.report.page.model import PageBoard
-    from benchmark.report.significance import compare
 
     records, problems = board.records()
     found = PageBoard(
