@@ -147,16 +147,18 @@ def build_table(
     layout = lay_out(groups, row_fields, column_fields, named)
     used = [slot.record for slot in slots if slot.record is not None]
     grid = _gated(layout, dense_on_rows(row_fields, column_fields), _grid(layout, axes, used), gate)
-    rows_, columns_ = list(layout.rows), list(layout.columns)
+    row_lines, column_lines = list(layout.rows), list(layout.columns)
     if average or (average is None and "task" in column_fields):
-        rows_, columns_, grid = _with_averages(rows_, columns_, row_fields, column_fields, grid, glue=average is None)
-    grid = _ranked(rows_, columns_, row_fields, column_fields, grid, digits)
+        row_lines, column_lines, grid = _with_averages(
+            row_lines, column_lines, row_fields, column_fields, grid, glue=average is None
+        )
+    grid = _ranked(row_lines, column_lines, row_fields, column_fields, grid, digits)
     table = Table(
         title=title,
         row_fields=row_fields,
         column_fields=column_fields,
-        rows=tuple(rows_),
-        columns=tuple(columns_),
+        rows=tuple(row_lines),
+        columns=tuple(column_lines),
         cells=tuple(tuple(row) for row in grid),
         facts=_facts(planned_runs, slots, plan, by_id, spread, metric) | _gate_says(slots, gate),
         notes=notes([cell for row in grid for cell in row]),
