@@ -140,6 +140,14 @@ def _run(spec: RunSpec, options: Options) -> Result:
     environment.seed_everything(spec.seed)
     if not spec.is_trained:
         return prune_untrained(spec, prepared, regularizer, device, options, started)
+    return _trained(spec, prepared, regularizer, device, options, started)
+
+
+def _trained(
+    spec: RunSpec, prepared: Prepared, regularizer: Regularizer, device: torch.device, options: Options, started: float
+) -> Result:
+    """A cell that is trained and pruned meanwhile, or a dense one."""
+    total = spec.training.total(prepared.rows["train"])
     model = prepare(prepared.build(spec.seed), device)
     parallel.decorrelate(spec.seed)
     environment.prepare_threads(model)
