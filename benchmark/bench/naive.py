@@ -44,6 +44,7 @@ EVERY = 50
 """Steps between evaluations, as in the published code (`--logging_steps 50 --evaluate_during_training`)."""
 
 TEMPERATURE = 2.0
+BETA1, BETA2 = 0.85, 0.99
 
 
 class NaivePruner:
@@ -56,12 +57,10 @@ class NaivePruner:
         sparsity: float,
         total: int,
         *,
-        beta1: float = 0.85,
-        beta2: float = 0.99,
         window: int = 10,
     ) -> None:
         self.names, self.schedule, self.target, self.total = names, schedule, sparsity, total
-        self.beta1, self.beta2, self.window = beta1, beta2, window
+        self.window = window
         self.importance: dict[str, Tensor] = {}
         self.average: dict[str, Tensor] = {}
         self.uncertainty: dict[str, Tensor] = {}
@@ -98,9 +97,9 @@ class NaivePruner:
                 self.average[name] = torch.zeros_like(p)
                 self.uncertainty[name] = torch.zeros_like(p)
             if k == 0:
-                self.average[name] = self.beta1 * self.average[name] + (1 - self.beta1) * self.importance[name]
+                self.average[name] = BETA1 * self.average[name] + (1 - BETA1) * self.importance[name]
                 spread = (self.importance[name] - self.average[name]).abs()
-                self.uncertainty[name] = self.beta2 * self.uncertainty[name] + (1 - self.beta2) * spread
+                self.uncertainty[name] = BETA2 * self.uncertainty[name] + (1 - BETA2) * spread
             importance = (-p * p.grad + lr * p.grad * p.grad).abs()
             self.importance[name] = importance if k == 0 else (self.importance[name] * k + importance) / (k + 1)
 

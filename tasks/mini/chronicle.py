@@ -97,7 +97,7 @@ def ask(rng: Random, fact: Fact) -> tuple[str, str]:
     return rng.choice(forms), fact.year
 
 
-def passage(rng: Random, names: Names, questions: int, size: int = 2) -> tuple[str, list[Question]]:
+def passage(rng: Random, names: Names, questions: int, size: int) -> tuple[str, list[Question]]:
     """A context of `size` facts and distinct questions about it."""
     told = facts(rng, names, size)
     sentences = [sentence(rng, fact) for fact in told]
