@@ -15,12 +15,11 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from benchmark.board.record import Record
+from benchmark.report.statistics.paired import Outcomes
 from tasks.metrics.classification import is_constant
 
 if TYPE_CHECKING:
     from tasks.base import Task
-
-Outcomes = Mapping[str, NDArray[Any]]
 
 CONSTANT = "gives every example the same answer"
 """The note of a record whose predictions are constant."""
