@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import inf
 
 from benchmark.errors import choices
+from benchmark.report.cells import Cell
 from benchmark.report.escape import as_seen, for_latex
 from benchmark.report.fields import TableError
 from benchmark.report.filenames import slug
@@ -72,6 +73,7 @@ def write_latex(
     """
     if width is not None and width not in WIDTHS:
         raise TableError(f"width: found '{width}'; {choices(width, WIDTHS)}")
+    _require_latex(wording, label)
     in_column = fit(table, sheets(table)[0], WIDTHS["column"])
     easily = in_column and in_column.size != r"\scriptsize" and in_column.wrap == inf
     chosen = width or ("column" if easily else "page")
@@ -82,12 +84,6 @@ def write_latex(
         for part in folded(sheet, LONGEST)
     ]
     head = [r"% needs \usepackage{booktabs}", *(f"% {line}" for line in _comments(table, trace))]
-    if wording is not None and not in_pairs(wording):
-        raise TableError("caption: its braces or dollars do not come in pairs")
-    if wording is not None and (bare := re.search("[%#&]", re.sub(r"\\.", "", wording))):
-        raise TableError(f"caption: '{bare[0]}' is a command of LaTeX: write \\{bare[0]}")
-    if label is not None and not re.fullmatch(r"[\w:.,+/-]+", label):
-        raise TableError(f"label: found {label!r}; expected letters, digits and : . , + / - _, as in tab:glue")
     key = label or f"tab:{slug(table.title, 'results')}"
     floats = []
     for number, sheet in enumerate(made, 1):
@@ -95,6 +91,16 @@ def write_latex(
         own = lettered(table, [sheet])
         floats.append(_float(own, sheet, chosen, _caption(own, wording, part), own_key))
     return "\n".join(head) + "\n" + "\n".join(floats)
+
+
+def _require_latex(wording: str | None, label: str | None) -> None:
+    """TableError for words or a label that LaTeX cannot set."""
+    if wording is not None and not in_pairs(wording):
+        raise TableError("caption: its braces or dollars do not come in pairs")
+    if wording is not None and (bare := re.search("[%#&]", re.sub(r"\\.", "", wording))):
+        raise TableError(f"caption: '{bare[0]}' is a command of LaTeX: write \\{bare[0]}")
+    if label is not None and not re.fullmatch(r"[\w:.,+/-]+", label):
+        raise TableError(f"label: found {label!r}; expected letters, digits and : . , + / - _, as in tab:glue")
 
 
 def fit(table: Table, sheet: Sheet, limit: float) -> Fit | None:
@@ -223,7 +229,7 @@ class _Pad:
 
     @classmethod
     def of(cls, shown: Sequence[Shown], table: Table) -> "_Pad":
-        """That of a column's cells."""
+        """The widest texts among a column's cells."""
         deviations = [_subscript(cell) for cell in shown] if table.spread == "sd" else []
         return cls(max(deviations, key=len, default=""), max((cell.symbols for cell in shown), key=_ems, default=""))
 
@@ -284,34 +290,11 @@ def _width(table: Table, sheet: Sheet, letters: float, subscripts: float, gap: f
     """Points from the first column's left to the last one's right, by the widths of Computer Modern's letters."""
     rows = [row for block in sheet.blocks for row in block.rows]
     words = [
-        max(
-            [
-                letters * _ems(sheet.fields[k]),
-                *(min(wrap, _long(table, row.words[k], letters, subscripts)) for row in rows),
-            ]
-        )
-        for k in range(len(sheet.fields))
+        max([letters * _ems(field), *(min(wrap, _long(table, row.words[k], letters, subscripts)) for row in rows)])
+        for k, field in enumerate(sheet.fields)
     ]
-    values = [0.0] * len(sheet.columns)
-    spreads = [0.0] * len(sheet.columns)
-    stacks = [0.0] * len(sheet.columns)
-    symbols = [0.0] * len(sheet.columns)
-    for block in sheet.blocks:
-        for row in block.rows:
-            for j, cell in enumerate(row.cells):
-                shown = show(cell, table)
-                bolder = BOLDER if shown.rank == 1 else 1
-                count = _ems(f" {shown.count}" if shown.count else "") * letters
-                if shown.runs:
-                    stacks[j] = max(stacks[j], max(map(_ems, _lines(shown.runs))) * TINY * bolder + count)
-                else:
-                    values[j] = max(values[j], _ems(shown.value) * letters * bolder + count)
-                spread = _ems(_subscript(shown).replace("\\,", " ")) + 0.1
-                spreads[j] = max(spreads[j], spread * subscripts)
-                symbols[j] = max(symbols[j], 0.9 * _ems(shown.symbols) * subscripts)
     columns = [
-        max(value + spread, stack) + room
-        for value, spread, stack, room in zip(values, spreads, stacks, symbols, strict=True)
+        _column_width(table, [row.cells[j] for row in rows], letters, subscripts) for j in range(len(sheet.columns))
     ]
     for level in reversed(sheet.heads):
         at = 0
@@ -321,6 +304,21 @@ def _width(table: Table, sheet: Sheet, letters: float, subscripts: float, gap: f
             at += span
     count = len(words) + len(columns)
     return sum(words) + sum(columns) + 2 * gap * (count - 1)
+
+
+def _column_width(table: Table, cells: Sequence[Cell], letters: float, subscripts: float) -> float:
+    """Points of the widest value with the widest spread, or of the widest stack of seeds, and of the widest symbols."""
+    value = spread = stack = symbols = 0.0
+    for shown in (show(cell, table) for cell in cells):
+        bolder = BOLDER if shown.rank == 1 else 1
+        count = _ems(f" {shown.count}" if shown.count else "") * letters
+        if shown.runs:
+            stack = max(stack, max(map(_ems, _lines(shown.runs))) * TINY * bolder + count)
+        else:
+            value = max(value, _ems(shown.value) * letters * bolder + count)
+        spread = max(spread, (_ems(_subscript(shown).replace("\\,", " ")) + 0.1) * subscripts)
+        symbols = max(symbols, 0.9 * _ems(shown.symbols) * subscripts)
+    return max(value + spread, stack) + symbols
 
 
 def _long(table: Table, words: Words, letters: float, subscripts: float) -> float:
