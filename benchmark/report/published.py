@@ -24,11 +24,11 @@ COLUMNS = ("source", "table", "method", "model", "task", "metric", "sparsity", "
 OURS = {"platon": "sensitivity"}
 """Published methods that are criteria here under another name."""
 UNKNOWN = ("budget", "selection", "sparsity basis")
-"""What the file does not say of any figure: a note may, for the budget."""
+"""Facts that the file has no column for; a note may tell the budget."""
 FIELDS = ("source", "method", "model", "task", "sparsity", "our method")
 SHOWN = ("reported", "reproduced", "difference", "comparable?")
 UNSAID = ("Cells", "Gate", "Left out")
-"""Facts of a comparison table that say nothing of a table in which nothing is ranked."""
+"""Facts of a comparison table that do not apply where nothing is ranked."""
 
 
 class PublishedError(PrunebenchError):
@@ -141,21 +141,15 @@ def quoted(table: Table, published: Sequence[Published], records: Sequence[Recor
             "published figures stand in the paper's layout of one model, or in `--layout tasks` in a table of their own; this "
             f"table has {', '.join(table.row_fields)} in its rows and {', '.join(table.column_fields)} in its columns"
         )
-    shown = {(line.key[0], metric_of(table, j)) for j, line in enumerate(table.columns) if not line.average}
-    groups: dict[tuple[Value, str, str], list[Published]] = {}
-    for figure in published:
-        if (figure.task, figure.metric) in shown and _concerns(figure, records):
-            block: Value = figure.sparsity or DENSE
-            said = f" ({figure.note})" if figure.note else ""
-            source = f"{figure.source}, {figure.table}: {figure.model}{said}"
-            name = method_of(figure.criterion, "distillation" if figure.distillation else "none")
-            groups.setdefault((block, name, source), []).append(figure)
+    groups = _grouped(table, published, records)
     if not groups:
         return replace(
             table, facts={**table.facts, "Published": "no figure is of a task, metric and sparsity of this table"}
         )
-    sources = list(dict.fromkeys(source for _, _, source in groups))
-    kinds = {source: f"quoted {number}" for number, source in enumerate(sources, 1)}
+    by_source: dict[str, list[Published]] = {}
+    for (_, _, source), figures in groups.items():
+        by_source.setdefault(source, []).extend(figures)
+    kinds = {source: f"quoted {number}" for number, source in enumerate(by_source, 1)}
     rows: list[tuple[Line, tuple[Cell, ...]]] = []
     seen: set[Value] = set()
     for line, cells in zip(table.rows, table.cells, strict=True):
@@ -168,16 +162,29 @@ def quoted(table: Table, published: Sequence[Published], records: Sequence[Recor
                     quoted_line = Line((block, name), (f"{block}", words), line.dense, quoted=True)
                     rows.append((quoted_line, tuple(_quoted_cell(c, figures, kinds[source]) for c in table.columns)))
         rows.append((line, cells))
-    found = {kinds[source]: _why(source, [f for (*_, s), fs in groups.items() if s == source for f in fs], records)
-             for source in sources}  # fmt: skip
     kept = {note.kind: note.text for note in table.notes if note.kind not in TEXTS}
-    flat = [cell for _, cells in rows for cell in cells]
+    whys = {kinds[source]: _why(source, figures, records) for source, figures in by_source.items()}
     return replace(
         table,
         rows=tuple(line for line, _ in rows),
         cells=tuple(cells for _, cells in rows),
-        notes=notes(flat, kept | found),
+        notes=notes([cell for _, cells in rows for cell in cells], kept | whys),
     )
+
+
+def _grouped(
+    table: Table, published: Sequence[Published], records: Sequence[Record]
+) -> dict[tuple[Value, str, str], list[Published]]:
+    """The figures that concern the table by the row they make: its block, its method, and their source with its model and remark."""
+    shown = {(line.key[0], metric_of(table, j)) for j, line in enumerate(table.columns) if not line.average}
+    groups: dict[tuple[Value, str, str], list[Published]] = {}
+    for figure in published:
+        if (figure.task, figure.metric) in shown and _concerns(figure, records):
+            said = f" ({figure.note})" if figure.note else ""
+            source = f"{figure.source}, {figure.table}: {figure.model}{said}"
+            name = method_of(figure.criterion, "distillation" if figure.distillation else "none")
+            groups.setdefault((figure.sparsity or DENSE, name, source), []).append(figure)
+    return groups
 
 
 def _quoted_cell(column: Line, figures: Sequence[Published], kind: str) -> Cell:
