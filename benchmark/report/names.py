@@ -14,7 +14,7 @@ from benchmark.plugins import labels as of_plugins
 from benchmark.plugins.catalogue import label_of
 from benchmark.plugins.registry import parse
 from benchmark.suite.labels import method_of
-from benchmark.suite.spec import DENSE, portable_plugin, spelled
+from benchmark.suite.spec import DENSE, portable_plugin, portable_row
 
 if TYPE_CHECKING:
     from benchmark.suite.suite import Suite
@@ -219,8 +219,8 @@ def names_of(suite: "Suite") -> Names:
                 found[portable_plugin(name)] = label
     plain = {name: _capital(name) for name in suite.methods} | {key: label.text for key, label in suite.labels.items()}
     names = Names(plain, found, {key: label.latex for key, label in suite.labels.items() if label.latex})
-    rows = [DENSE, *(spelled(method_of(*row)) for row in suite.rows)]
-    tasks = [spelled(task).partition("[")[0] for task in suite.tasks]
+    rows = [DENSE, *(portable_row(method_of(*row)) for row in suite.rows)]
+    tasks = [portable_row(task).partition("[")[0] for task in suite.tasks]
     shared = _alike(rows, names.method) | _alike(tasks, names.task)
     return replace(names, plugins={name: label for name, label in found.items() if name not in shared})
 

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins.labels import LABELS, labelled, letters
 from benchmark.plugins.spelling import canonical
-from benchmark.suite.spec import DENSE, Strict, portable, spelled
+from benchmark.suite.spec import DENSE, Strict, portable, portable_row
 
 WORDS = {
     "emph", "mbox", "underline", "textbf", "textit", "textsc", "texttt", "textrm", "textsf", "textsl", "textsubscript",
@@ -117,7 +117,7 @@ def require_apart(rows: Sequence[tuple[str, str]], tasks: Sequence[str], labels:
     ):
         seen: dict[str, str] = {}
         for name in names:
-            called = _called(spelled(name), labels)
+            called = _called(portable_row(name), labels)
             other = seen.setdefault(" ".join(called.lower().split()), name)
             if other != name:
                 raise ValueError(
@@ -145,14 +145,14 @@ def _named(suite: Mapping[str, Any]) -> set[str]:
     """What labels may name: the suite's model, tasks, rows and their parts, as records spell them."""
     rows = rows_named(suite["criteria"], suite["regularizers"])
     named = {part for row in rows for part in (*row, method_of(*row))} | {*suite["regularizers"], *suite["tasks"]}
-    return {spelled(name) for name in named - {"none"}} | {portable(suite["model"]), DENSE}
+    return {portable_row(name) for name in named - {"none"}} | {portable(suite["model"]), DENSE}
 
 
 def _spellings(key: str) -> Iterator[str]:
     """What `key` may mean: itself, or a configured plugin in its canonical spelling."""
     yield key
-    yield spelled(key)
+    yield portable_row(key)
     criterion, plus, regularizer = key.partition(" + ")
     for kind in ("criteria", "regularizers", "tasks"):
         with suppress(PrunebenchError):
-            yield spelled(canonical(kind, criterion) + (plus and f" + {canonical('regularizers', regularizer)}"))
+            yield portable_row(canonical(kind, criterion) + (plus and f" + {canonical('regularizers', regularizer)}"))

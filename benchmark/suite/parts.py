@@ -20,7 +20,7 @@ from benchmark.suite.spec import (
     Strict,
     Training,
     Tuned,
-    spelled,
+    portable_row,
 )
 
 
@@ -51,7 +51,7 @@ def distinct(values: list[Any]) -> list[Any]:
 
 def told_apart(values: list[Any]) -> list[Any]:
     """`values`, unless two of them differ only in the folder of a plugin's file, which records and tables leave out."""
-    names = [spelled(str(value)) for value in values]
+    names = [portable_row(str(value)) for value in values]
     twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise ValueError(f"two files are called {', '.join(twice)}: rename one, or their rows could not be told apart")

@@ -330,6 +330,6 @@ def portable_plugin(text: str) -> str:
     return f"{PurePath(location).name}{colon}{cls}{bracket}{options}" if location.endswith(".py") else text
 
 
-def spelled(row: str) -> str:
+def portable_row(row: str) -> str:
     """A row (`criterion + regularizer`, or either) as records and tables spell it: files without their folders."""
     return " + ".join(map(portable_plugin, row.split(" + ")))

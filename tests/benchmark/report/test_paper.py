@@ -13,7 +13,7 @@ from benchmark.report.published import Published, quoted
 from benchmark.report.render import render
 from benchmark.report.settings import settings_table
 from benchmark.report.table import PAPER, Table, build_table
-from benchmark.suite.spec import spelled
+from benchmark.suite.spec import portable_row
 from benchmark.suite.suite import Suite
 from tests.benchmark.plugin_sources import PLUGIN
 from tests.benchmark.report.factory import make_board, make_record, make_spec
@@ -255,7 +255,7 @@ def test_a_label_of_a_plugin_that_another_row_has_is_left_out(
         )
         (tmp_path / f"{name}.py").write_text(f"from typing import ClassVar\n{text}")
     suite = read(tmp_path, LEAST.replace("[random]", f"{rows}").replace("[squad]", "[glue/sst2]"))
-    assert [names_of(suite).method(spelled(row)) for row in suite.criteria] == words
+    assert [names_of(suite).method(portable_row(row)) for row in suite.criteria] == words
 
 
 def test_published_figures_stand_above_ours_with_their_note_and_no_rank() -> None:
