@@ -171,14 +171,12 @@ class Suite(Strict):
 
     @model_validator(mode="after")
     def _bounded(self) -> "Suite":
-        longest = max(len(sparsities) for sparsities in (self.sparsities, *self._other_sparsities()))
+        others = [override.sparsities for override in self.overrides.values() if override.sparsities]
+        longest = max(map(len, (self.sparsities, *others)))
         rows = len(self.criteria) * len(self.regularizers)
         if (cells := len(self.tasks) * len(self.seeds) * (1 + rows * longest)) > MOST:
             raise ValueError(f"up to {cells} cells, expected {MOST} at most")
         return self
-
-    def _other_sparsities(self) -> list[list[float]]:
-        return [override.sparsities for override in self.overrides.values() if override.sparsities]
 
     @model_validator(mode="after")
     def _known(self) -> "Suite":
