@@ -91,18 +91,12 @@ def table(
         require_page(output, format)
     opened = [open_board(board, changes, data, model) for board in boards]
     tell_unreadable(*opened)
+    if format != "latex" and (width, caption, label) != (None, None, None):
+        raise PrunebenchError("--width, --caption and --label are of LaTeX tables: add --format latex")
     options: dict[str, Any] = terminal(output) if format == "text" else {}
     if format == "latex":
-        kinds = {"notes": notes, "efficiency": efficiency or measure, "published": published, layout: layout != "paper"}
-        parts = [
-            *(name for name, is_so in kinds.items() if is_so),
-            *(only or []),
-            *([] if metric == "headline" else [metric]),
-        ]
-        label = views.label_of(opened, parts) if label is None else label
+        label = views.label_of(opened, _label_parts(context.params)) if label is None else label
         options = {"width": width, "wording": caption, "label": label}
-    elif (width, caption, label) != (None, None, None):
-        raise PrunebenchError("--width, --caption and --label are of LaTeX tables: add --format latex")
     if notes:
         _require_used(context, "--notes", "notes", "only")
         text = views.notes_text(opened, format, only or (), **options)
@@ -134,6 +128,18 @@ def table(
         echo_coloured(text)
     else:
         echo(text)
+
+
+def _label_parts(chosen: dict[str, Any]) -> list[str]:
+    """Words for the options that tell this table from other tables of the same boards."""
+    kinds = {
+        "notes": chosen["notes"],
+        "efficiency": chosen["efficiency"] or chosen["measure"],
+        "published": chosen["published"],
+        "layout": chosen["layout"] != "paper",
+    }
+    metric = [] if chosen["metric"] == "headline" else [chosen["metric"]]
+    return [*(name for name, is_so in kinds.items() if is_so), *(chosen["only"] or []), *metric]
 
 
 def _require_used(context: typer.Context, kind: str, *used: str) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDE = 4
-"""Where the slowest run takes so many times the fastest one's seconds, the axis of a panel is logarithmic."""
+"""The time axis of a panel is logarithmic where the slowest run takes more than so many times the fastest one's seconds."""
 CLOCK = "time by the wall clock, other work on the machine included"
 SIZES = (6.0, 2.5)
 """Points: the marker of the lowest sparsity of a panel, and of the highest."""
@@ -60,15 +60,7 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
                 alpha=0.8,
             )
     if dense is not None and dense.runs:
-        seconds, scores = _points(board, dense)
-        for score in scores:
-            axis.axhline(score, color=INK, linewidth=0.8 / len(scores))
-        _reach(axis, board, dense, INK)
-        face = "none" if seeds_alone(dense) else INK
-        axis.plot(
-            seconds, scores, color=INK, marker="*", markersize=7, markerfacecolor=face, linestyle="none",
-            label=board.method(DENSE),
-        )  # fmt: skip
+        _dense(axis, board, dense)
     axis.set_title(board.task(task), loc="left")
     cells = board.cells_of(task)
     runs = [record for cell in cells for record in board.runs(cell)]
@@ -82,6 +74,19 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
     axis.set_ylabel(scale)
     if board.unranked(task):
         mark_unranked(axis)
+
+
+def _dense(axis: "Axes", board: Board, dense: Cell) -> None:
+    """A star at the dense model, and a line across at its score."""
+    seconds, scores = _points(board, dense)
+    for score in scores:
+        axis.axhline(score, color=INK, linewidth=0.8 / len(scores))
+    _reach(axis, board, dense, INK)
+    face = "none" if seeds_alone(dense) else INK
+    axis.plot(
+        seconds, scores, color=INK, marker="*", markersize=7, markerfacecolor=face, linestyle="none",
+        label=board.method(DENSE),
+    )  # fmt: skip
 
 
 def _reach(axis: "Axes", board: Board, cell: Cell, color: str) -> None:

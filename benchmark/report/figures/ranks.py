@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHORT = 24
-"""Letters. Where no name is longer, the figure is as wide as a column, else as wide as a page."""
+"""Letters of the longest name with which the figure is a column wide; with a longer one it is a page wide."""
 LETTERS_AN_INCH = 9
 """Letters of a method's name for each inch of the figure's width."""
 

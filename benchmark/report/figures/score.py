@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHIFT, FAN, BETWEEN = 0.02, 0.15, 0.6
-"""Methods stand the share SHIFT of the axis apart, so that their points do not cover each other, but all of them within FAN of it
-and within the share BETWEEN of the way to the next sparsity."""
+"""Shares. The points of different methods at one sparsity stand SHIFT of the axis apart, so that they do not cover each other; closer
+where all of them would take more than FAN of the axis, or BETWEEN of the way to the next sparsity."""
 MARGIN = 0.06
 """Space above and below the scores, as a share of their range."""
 EVENLY = "sparsities at even distances"
@@ -43,7 +43,7 @@ ALONE = 0.1
 SPAN = 1.2
 """Factor by which a logarithmic axis ends beyond its values, at least."""
 DIGIT, APART = 0.05, 0.04
-"""Inches of a digit at an axis, and between two numbers there."""
+"""Inches: the width of a digit at an axis, and the gap between two numbers there."""
 BESIDE = 0.6
 """Inches of a panel left and right of its axes."""
 
@@ -113,26 +113,7 @@ def _panel(axis: "Axes", board: Board, task: str, share: float, places: Mapping[
     cells = [cell for by_sparsity in methods.values() for cell in by_sparsity.values()]
     dense = board.dense.get(task)
     shown = [*cells, *([dense] if dense is not None else [])]
-    across = [] if dense is None or dense.mean is None else dense.values if seeds_alone(dense) else [dense.mean]
-    for i, level in enumerate(across):
-        axis.axhline(
-            level,
-            color=INK,
-            linewidth=0.6 if len(across) > 1 else 1.0,
-            zorder=1,
-            label="_" if i else board.method(DENSE),
-        )
-    floors = [cell.floor for cell in cells if cell.floor is not None]
-    if floors:
-        axis.axhline(
-            (max if cells[0].less_is_better else min)(floors),
-            color=MUTED,
-            linewidth=0.9,
-            linestyle=":",
-            label="Trivial predictor",
-            zorder=1,
-        )
-    seen = [value for cell in cells for value in cell.values] + floors + list(across)
+    seen = [value for cell in cells for value in cell.values] + _lines_across(axis, board, dense, cells)
     if seen:
         space = MARGIN * (max(seen) - min(seen) or 1.0)
         axis.set_ylim(min(seen) - space, max(seen) + space)
@@ -147,6 +128,19 @@ def _panel(axis: "Axes", board: Board, task: str, share: float, places: Mapping[
     axis.set_xlim(left, right)
     if board.unranked(task):
         mark_unranked(axis)
+
+
+def _lines_across(axis: "Axes", board: Board, dense: Cell | None, cells: Sequence[Cell]) -> list[float]:
+    """Draw lines at the dense model and at the trivial predictor; returns their scores, the latter for every cell."""
+    levels = [] if dense is None or dense.mean is None else list(dense.values) if seeds_alone(dense) else [dense.mean]
+    for i, level in enumerate(levels):
+        label = "_" if i else board.method(DENSE)
+        axis.axhline(level, color=INK, linewidth=0.6 if len(levels) > 1 else 1.0, zorder=1, label=label)
+    floors = [cell.floor for cell in cells if cell.floor is not None]
+    if floors:
+        level = (max if cells[0].less_is_better else min)(floors)
+        axis.axhline(level, color=MUTED, linewidth=0.9, linestyle=":", label="Trivial predictor", zorder=1)
+    return floors + levels
 
 
 def _line(axis: "Axes", board: Board, method: str, cells: dict[float, Cell]) -> None:

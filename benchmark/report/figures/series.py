@@ -129,7 +129,7 @@ def board_of(
 
 
 WIDE = 10
-"""Errors that lie over so many times the smallest one have a logarithmic axis."""
+"""Errors have a logarithmic axis where the largest is more than so many times the smallest."""
 
 
 def wide(cells: Sequence[Cell], values: Sequence[float]) -> bool:

@@ -114,7 +114,7 @@ def look(position: int) -> Look:
 
 @contextmanager
 def lettering(font: str) -> Iterator[None]:
-    """Figures are drawn and saved in this one of FONTS meanwhile; TableError for another name."""
+    """Within, figures are drawn and saved in the font of this name; TableError for one that is not in FONTS."""
     if font not in FONTS:
         raise TableError(f"font: found '{font}'; {choices(font, FONTS)}")
     token = _font.set(font)
