@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from statistics import median
 
 from benchmark.bench.result import Section, Target
 from benchmark.bench.synthetic import changed, temporary_boards, write_board
@@ -36,10 +35,10 @@ FULL = 100_000
 def measure(quick: bool, tell: Tell) -> Section:
     """The section for `prunebench bench`, in a temporary folder that goes with it (2 GB)."""
     with temporary_boards() as folder:
-        return measure_records(QUICK if quick else FULL, folder / "board", 1, tell, quick)
+        return measure_records(QUICK if quick else FULL, folder / "board", tell, quick)
 
 
-def measure_records(count: int, folder: Path, repetitions: int = 3, tell: Tell = quiet, quick: bool = False) -> Section:
+def measure_records(count: int, folder: Path, tell: Tell = quiet, quick: bool = False) -> Section:
     """Seconds on a synthetic board of `count` records in `folder`, which is written if it is not there.
 
     `first` is without the index, as after it was deleted; `again` with it. Files come from the page cache: they
@@ -50,15 +49,10 @@ def measure_records(count: int, folder: Path, repetitions: int = 3, tell: Tell =
         tell(f"writing {count} records into {folder}")
         write_board(folder, count)
         time.sleep(2.5)  # files as fresh as that are not entered in the index
-    raw: dict[str, list[float]] = {}
-    for turn in range(repetitions):
-        for name, value in _round(folder, count, quick):
-            raw.setdefault(name, []).append(value)
-        tell(f"round {turn + 1} of {repetitions}")
-    return _section(count, raw, repetitions)
+    return _section(count, dict(_readings(folder, count, quick)))
 
 
-def _round(folder: Path, count: int, quick: bool) -> Iterator[tuple[str, float]]:
+def _readings(folder: Path, count: int, quick: bool) -> Iterator[tuple[str, float]]:
     """(what, seconds or bytes), in the order in which a user meets them."""
     _forget(folder)
     yield from _command("status, first", "status", folder, f"in all {count} of")
@@ -113,26 +107,26 @@ def _spent() -> float:
     return times.children_user + times.children_system
 
 
-def _section(count: int, raw: Mapping[str, list[float]], repetitions: int) -> Section:
+def _section(count: int, raw: Mapping[str, float]) -> Section:
     rows = [
-        [name, f"{median(values):.2f}", f"{median(raw[name + CPU]):.2f}", _peak(raw.get(name + PEAK))]
-        for name, values in raw.items()
+        [name, f"{value:.2f}", f"{raw[name + CPU]:.2f}", _peak(raw.get(name + PEAK))]
+        for name, value in raw.items()
         if not name.endswith((CPU, PEAK))
     ]
     why = f"stated for {FULL} records, this board has {count}"
     targets = [
-        Target(name=f"{name} ({FULL} records)", measured=median(raw[name]) if count >= FULL else None, bound=bound,
+        Target(name=f"{name} ({FULL} records)", measured=raw[name] if count >= FULL else None, bound=bound,
                kind="at most", unit="s", why=why)
         for name, bound in (("status, first", 30.0), ("status, again", 3.0), ("table, again", 6.0))
     ]  # fmt: skip
     return Section(
         name=f"records-{count}", title=f"A board of {count} records", columns=["what", "seconds", "of processors", "peak memory"],
-        rows=rows, targets=targets, raw=dict(raw), repetitions=f"{repetitions} rounds",
+        rows=rows, targets=targets, raw={name: [value] for name, value in raw.items()}, repetitions="once",
         notes=["seconds: by the clock, other work on the machine included; of processors: of all cores together.",
                "status and table: the whole command; records: reading alone, the suite already expanded.",
                "first: without the index; again: with it. The records' files are in the page cache."],
     )  # fmt: skip
 
 
-def _peak(values: list[float] | None) -> str:
-    return f"{median(values) / 2**20:.0f} MiB" if values else ""
+def _peak(value: float | None) -> str:
+    return f"{value / 2**20:.0f} MiB" if value else ""
