@@ -197,12 +197,7 @@ class Checkpoint:
     def _load(self, auto: str, overrides: Mapping[str, Any]) -> Template:
         import transformers
 
-        config = copy.deepcopy(self.config)
-        own = self._own_labels()
-        if "id2label" in overrides:
-            overrides = {"label2id": {name: at for at, name in overrides["id2label"].items()}, **overrides}
-        for name, value in {"pad_token_id": self.tokenizer.pad_token_id, "return_dict": True, **overrides}.items():
-            setattr(config, name, value)
+        config = self._configured(overrides)
         folder = Path(self.path)
         files = weight_files(self.name, folder) if folder.is_dir() and not (self.random or self.gguf) else []
         self._check_room(files)
@@ -230,8 +225,17 @@ class Checkpoint:
             reason = f"its configuration names {error}, which is not known" if isinstance(error, KeyError) else error
             raise ModelError(f"cannot load model {self.name!r} as {auto}: {reason}") from error
         labels = overrides.get("id2label", {})
-        missing, notes = complete(self.name, model, report, held, labels, own)
+        missing, notes = complete(self.name, model, report, held, labels, self._own_labels())
         return Template(model, missing, (*notes, *([dequantised] if dequantised else [])))
+
+    def _configured(self, overrides: Mapping[str, Any]) -> Any:
+        """A copy of the configuration with the tokenizer's padding and the task's own settings."""
+        config = copy.deepcopy(self.config)
+        if "id2label" in overrides:
+            overrides = {"label2id": {name: at for at, name in overrides["id2label"].items()}, **overrides}
+        for name, value in {"pad_token_id": self.tokenizer.pad_token_id, "return_dict": True, **overrides}.items():
+            setattr(config, name, value)
+        return config
 
     def _own_labels(self) -> dict[int, str]:
         """The labels of the files' head; empty where the two lists of the configuration contradict each other."""
