@@ -32,6 +32,11 @@ class DeviceLostError(PrunebenchError):
     """The GPU answers this process no more: what it had finished stands, another process must do the rest."""
 
 
+def message_of(error: BaseException) -> str:
+    """The error's own words where they were written for the user; else with its class, which says what went wrong."""
+    return str(error) if isinstance(error, PrunebenchError) else f"{type(error).__name__}: {error}"
+
+
 def choices(value: str, options: Iterable[str]) -> str:
     """Names the choices, and the closest one first where `value` looks like a slip of it."""
     known = sorted(options)

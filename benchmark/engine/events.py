@@ -9,7 +9,7 @@ if no runner could go on (a full disk).
 from collections.abc import Callable
 
 from benchmark.engine.cell import CellRunner
-from benchmark.errors import DeviceLostError, PrunebenchError
+from benchmark.errors import DeviceLostError, message_of
 from benchmark.suite.spec import RunSpec
 from benchmark.training.train import Progress
 
@@ -56,13 +56,7 @@ def attempt(runner: CellRunner, spec: RunSpec, send: Send) -> bool:
     except DeviceLostError:  # the cell's failure has been sent
         return False
     except Exception as error:  # a cell's own failure is caught below this; a full disk is everybody's
-        send(
-            [
-                "trouble",
-                spec.id,
-                str(error) if isinstance(error, PrunebenchError) else f"{type(error).__name__}: {error}",
-            ]
-        )
+        send(["trouble", spec.id, message_of(error)])
         return True
     if not taken:
         send(["busy", spec.id])

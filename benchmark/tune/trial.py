@@ -2,7 +2,7 @@
 
 import time
 
-from benchmark.errors import PrunebenchError
+from benchmark.errors import message_of
 from benchmark.machine.atomic import disk_trouble
 from benchmark.machine.environment import is_device_lost, is_out_of_memory
 from benchmark.suite.spec import RunSpec, Tuned
@@ -38,8 +38,8 @@ def attempt(spec: RunSpec, point: Point, options: Options) -> Trial:
     except BaseException as error:
         if isinstance(error, OSError) or disk_trouble(error) or is_out_of_memory(error) or is_device_lost():
             raise
-        said = str(error) if isinstance(error, PrunebenchError) else f"{type(error).__name__}: {error}"
-        return Trial(point=point, state="failed", seconds=time.perf_counter() - began, reason=said)
+        seconds = time.perf_counter() - began
+        return Trial(point=point, state="failed", seconds=seconds, reason=message_of(error))
     sparsity, reason = record.sparsity, ""
     state: State = "done"
     if not sparsity.exact and sparsity.measured < spec.sparsity - SHORT:
