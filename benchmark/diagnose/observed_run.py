@@ -51,7 +51,7 @@ def examine(job: Run, pruner: Pruner, before: Tensor | None, probing: Probing, l
     weights = pruner.weights.vector.data
     if pruner.criterion.latent and before is not None:
         new, pruner.mask = pruner.mask, before
-        weights = weights * pruner._gates(training=False)
+        weights = weights * pruner.gates(training=False)
         pruner.mask = new
     return measure(
         job.model,
@@ -68,9 +68,9 @@ def examine(job: Run, pruner: Pruner, before: Tensor | None, probing: Probing, l
 
 def predicted(pruner: Pruner) -> Tensor | None:
     """Predicted changes of the loss [n]; None if the criterion predicts none."""
-    shown = zip(pruner.states, pruner._as_seen(pruner.weights.vector.data), strict=True)
+    shown = zip(pruner.states, pruner.as_seen(pruner.weights.vector.data), strict=True)
     found = [part for part in (pruner.criterion.predicted(*one) for one in shown) if part is not None]
-    return pruner._flattened(found).float() if len(found) == len(pruner.states) else None
+    return pruner.flattened(found).float() if len(found) == len(pruner.states) else None
 
 
 def split_of(job: Run) -> str:

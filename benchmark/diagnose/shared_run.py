@@ -62,13 +62,12 @@ class Observer(Pruner):
         )
         self.effective = weights.vector.data  # also of a latent criterion: nothing is masked
         weights.point_at(self.effective)
-
         self.calibrate = calibration(job)
 
     def see_gradient(self, grad: Tensor, lr: float) -> None:
         """Show the criterion the weights and their gradient [n]."""
         step = self.step(lr)
-        parts = zip(self.states, self._as_seen(self.weights.vector.data), self._as_seen(grad), strict=True)
+        parts = zip(self.states, self.as_seen(self.weights.vector.data), self.as_seen(grad), strict=True)
         for state, weight, part in parts:
             self.criterion.observe(state, weight, part, step)
 

@@ -50,7 +50,7 @@ def calibrator(
             )
         with in_eval_mode(model), pruner.evaluating():
             shown = calibration(criterion, batches)
-            for state, weight in zip(pruner.states, pruner._as_seen(pruner.weights.vector.data), strict=True):
+            for state, weight in zip(pruner.states, pruner.as_seen(pruner.weights.vector.data), strict=True):
                 criterion.begin_calibration(state, weight)
             for method, gradients in GRADIENTS.items():
                 if criterion.overrides(method):
@@ -81,7 +81,7 @@ def in_eval_mode(model: nn.Module) -> Iterator[None]:
 
 
 def calibration(criterion: Criterion, batches: Batches) -> list[Mapping[str, Tensor]]:
-    """The batches that the criterion asks for; PrunebenchError where there are none, for then nothing is ranked as it should be."""
+    """The batches that the criterion asks for; PrunebenchError where there are none, because its ranking would mean nothing."""
     shown = list(batches(criterion.calibration))
     if not shown:
         raise PrunebenchError(
@@ -221,7 +221,7 @@ def hessian_products(
 
 def _show(pruner: Pruner, method: str, *vectors: Tensor) -> None:
     """Call `method` of the criterion with flat `vectors` [n], given as the criterion sees weights."""
-    forms = [pruner._as_seen(pruner.weights.vector.data), *(pruner._as_seen(vector) for vector in vectors)]
+    forms = [pruner.as_seen(pruner.weights.vector.data), *(pruner.as_seen(vector) for vector in vectors)]
     for state, *parts in zip(pruner.states, *forms, strict=True):
         getattr(pruner.criterion, method)(state, *parts)
 

@@ -136,7 +136,7 @@ class Pruner:
         self.settled = False
         self.stacks = stacks_of(criterion, self.weights.shapes, self.mask.device)
         generator = torch.Generator().manual_seed(seed)
-        self.states: list[State] = [criterion.init(part, generator) for part in self._as_seen(self.weights.vector.data)]
+        self.states: list[State] = [criterion.init(part, generator) for part in self.as_seen(self.weights.vector.data)]
         self.calibrate: Calibrate | None = None
         """Set by whoever owns the data."""
         self.on_new_mask: Callable[[Pruner], None] | None = None
@@ -187,13 +187,13 @@ class Pruner:
                 self._watch(grad, lr)
             self.skipping = not (all_finite(grad) if finite is None else finite)
             # The gates that this forward pass used, before the states change.
-            gates = self._gates(training=True) if self.criterion.latent else None
+            gates = self.gates(training=True) if self.criterion.latent else None
             if self.skipping:
                 self.steps_skipped += 1
             else:
                 self.steps_observed += 1
                 for state, weight, part in zip(
-                    self.states, self._as_seen(self.weights.vector.data), self._as_seen(grad), strict=True
+                    self.states, self.as_seen(self.weights.vector.data), self.as_seen(grad), strict=True
                 ):
                     self.criterion.observe(state, weight, part, step)
             if gates is not None:
@@ -364,15 +364,15 @@ class Pruner:
         matrices = sum(not matrix.name.endswith(".bias") for matrix in self.weights.matrices)
         return Step(self.steps_taken, self.total, lr, sparsity, self.target, self.peak, matrices)
 
-    def _as_seen(self, vector: Tensor) -> list[Tensor]:
+    def as_seen(self, vector: Tensor) -> list[Tensor]:
         """`vector` [n] as the criterion sees it: whole, as [out, in] matrices, or as stacks of these (copies)."""
         if self.criterion.elementwise:
             return [vector]
         views = self.weights.views(vector)
         return [torch.stack([views[i] for i in places]) for places in self.stacks] if self.stacks else views
 
-    def _flattened(self, matrices: list[Tensor]) -> Tensor:
-        """The inverse of `_as_seen`: one flat vector [n]."""
+    def flattened(self, matrices: list[Tensor]) -> Tensor:
+        """The inverse of `as_seen`: one flat vector [n]."""
         if self.criterion.elementwise:
             return matrices[0]
         if self.stacks:
@@ -388,18 +388,19 @@ class Pruner:
 
     def _new_effective(self) -> Tensor:
         """A second vector [n] with the weights that the forward pass of a latent criterion uses."""
-        effective = self._gated(self._gates(training=True))
+        effective = self._gated(self.gates(training=True))
         self.weights.point_at(effective)
         return effective
 
-    def _gates(self, training: bool) -> Tensor:
-        shown = zip(self.states, self._as_seen(self.weights.vector.data), self._as_seen(self.mask), strict=True)
-        return self._flattened([self.criterion.gate(state, weight, mask, training) for state, weight, mask in shown])
+    def gates(self, training: bool) -> Tensor:
+        """What the criterion multiplies each weight by [n], while it trains or once it is evaluated."""
+        shown = zip(self.states, self.as_seen(self.weights.vector.data), self.as_seen(self.mask), strict=True)
+        return self.flattened([self.criterion.gate(state, weight, mask, training) for state, weight, mask in shown])
 
     def _evaluation_weights(self) -> Tensor:
         """The flat weights with the current mask, or the latent criterion's evaluation gates, applied."""
         if self.criterion.latent and not self.settled:
-            return self._gated(self._gates(training=False))
+            return self._gated(self.gates(training=False))
         return self._gated(self.mask)
 
     def _gated(self, gates: Tensor) -> Tensor:
@@ -431,13 +432,13 @@ class Pruner:
             step = self._step(0.0, sparsity)
             kept = [
                 fitting(self.criterion, "keep", self.criterion.keep(state, weight, step), weight)
-                for state, weight in zip(self.states, self._as_seen(vector), strict=True)
+                for state, weight in zip(self.states, self.as_seen(vector), strict=True)
             ]
-            self.mask = self._flattened(kept).bool()
+            self.mask = self.flattened(kept).bool()
         if self.on_new_mask is not None:
             self.on_new_mask(self)
         if self.criterion.overrides("compensate"):
-            for state, weight, mask in zip(self.states, self._as_seen(vector), self._as_seen(self.mask), strict=True):
+            for state, weight, mask in zip(self.states, self.as_seen(vector), self.as_seen(self.mask), strict=True):
                 self.criterion.compensate(state, weight, mask)
 
     def _settle_each(self, quotas: Sequence[Quota]) -> bool:
@@ -459,7 +460,7 @@ class Pruner:
         for i in range(len(views)):
             if i not in masks:
                 choose(i)
-        self.mask = self._flattened([masks[i] for i in range(len(views))])
+        self.mask = self.flattened([masks[i] for i in range(len(views))])
         if self.on_new_mask is not None:
             self.on_new_mask(self)
         self.weights.vector.data.copy_(moved)
@@ -484,9 +485,9 @@ class Pruner:
 
     def _scores(self) -> Tensor:
         """As `scores`, without the check."""
-        shown = self._as_seen(self.weights.vector.data)
+        shown = self.as_seen(self.weights.vector.data)
         scores = [score(self.criterion, state, weight) for state, weight in zip(self.states, shown, strict=True)]
-        return self._flattened(scores).float()
+        return self.flattened(scores).float()
 
     def _require_finite(self) -> None:
         """PrunebenchError if the scores of a masking were not finite and this was only noted."""
@@ -508,7 +509,7 @@ class Pruner:
 
     def _apply(self) -> None:
         if self.criterion.latent:
-            gate(self.weights.vector.data, self._gates(training=True), out=self.effective)
+            gate(self.weights.vector.data, self.gates(training=True), out=self.effective)
             self.weights.point_at(self.effective)
         else:
             gate(self.weights.vector.data, self.mask, out=self.weights.vector.data)

@@ -85,7 +85,7 @@ def statistics(pruner: Pruner) -> dict[str, Tensor]:
     for name, first in pruner.states[0].items() if pruner.states else ():
         all_of_it = [state[name] for state in pruner.states]
         found[name] = (
-            pruner._flattened(all_of_it) if sum(part.numel() for part in all_of_it) == len(pruner.mask) else first
+            pruner.flattened(all_of_it) if sum(part.numel() for part in all_of_it) == len(pruner.mask) else first
         )
     return found
 

@@ -137,7 +137,7 @@ def test_per_example_gradients_by_matrix() -> None:
     calibrated(whole, Blocks(conv=True))
     _, pruner = calibrated(parts, Blocks(conv=True))
     flat = [
-        pruner._flattened([a, b])
+        pruner.flattened([a, b])
         for (a,), (b,) in zip(parts.told("example")[::2], parts.told("example")[1::2], strict=True)
     ]
     assert all(torch.equal(ours, theirs) for ours, (theirs,) in zip(flat, whole.told("example"), strict=True))

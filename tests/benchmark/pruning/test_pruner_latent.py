@@ -101,7 +101,7 @@ def test_the_first_forward_sees_the_gates_too(device: torch.device) -> None:
     model = Blocks().to(device)
     before = snapshot(model)
     pruner = Pruner(model, L0(), Steps(), sparsity=0.5, total=5)
-    gates = pruner._gates(training=True)
+    gates = pruner.gates(training=True)
     assert gates.min() < 1
     assert not torch.equal(snapshot(model), before)
     shown = torch.cat([matrix.parameter.flatten() for matrix in find_prunable(model)])
