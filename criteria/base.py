@@ -53,7 +53,7 @@ class Step:
 
 
 class Choose(Protocol):
-    """Which weights of some neighbouring columns of a matrix stay, so that what the suite's scope asks goes of the whole."""
+    """Chooses which weights of some neighbouring columns of a matrix stay; of the whole matrix as many go as the scope asks."""
 
     @property
     def group(self) -> int:

@@ -81,7 +81,7 @@ def linearise(representation: str, place: str) -> str:
 
 
 def _pair(row: tuple[str, list[str], list[str]]) -> Pair:
-    """Of a CSV row with its place and the header."""
+    """The pair of a CSV row, given with its place and the header."""
     place, cells, header = row
     named = dict(zip(header, cells, strict=False))
     if len(cells) != len(header) or not named["ref"].strip():

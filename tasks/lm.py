@@ -160,7 +160,7 @@ class Lm(Task):
         return {"perplexity": perplexity(outcomes["nll"], outcomes["tokens"])}
 
     def floor(self, outcomes: Outcomes) -> dict[str, float]:
-        """That of the frequencies of the same tokens."""
+        """The perplexity by the frequencies of the same tokens."""
         return {"perplexity": perplexity(outcomes["unigram"], outcomes["tokens"])}
 
     def own_files(self, data: str) -> tuple[Path, Layout]:

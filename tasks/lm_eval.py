@@ -43,7 +43,7 @@ KEPT = ("prediction", "label")
 """Outcomes that are no metrics."""
 
 FEW_SHOT_SEED = 1234
-"""Of the choice of examples in a prompt: the harness's own default."""
+"""Seed of the choice of examples in a prompt: the harness's own default."""
 
 MOST = 64
 """Requests in a batch."""

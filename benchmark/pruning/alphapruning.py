@@ -32,7 +32,7 @@ from benchmark.pruning.blockwise import blocks_of_matrices, spread_over_matrices
 from benchmark.pruning.prunable import Matrix
 
 TAU = 0.3
-"""tau where none is given: before they are scaled to the sparsity asked for, blocks' shares lie from 1 - tau to 1 + tau."""
+"""The default tau: blocks' shares lie from 1 - tau to 1 + tau before they are scaled to the sparsity asked for."""
 BINS = 100
 
 
@@ -95,7 +95,7 @@ def allocate(alphas: Sequence[float], sizes: Sequence[int], sparsity: float, tau
 
 
 def _rounding(found: Tensor) -> float:
-    """What eigenvalues in ascending order may be off by."""
+    """How far rounding may move eigenvalues, which are given in ascending order."""
     return float(found[-1]) * len(found) * torch.finfo(found.dtype).eps
 
 

@@ -23,7 +23,7 @@ from benchmark.pruning.prunable import Matrix
 from criteria.wanda import Wanda
 
 M = 5.0
-"""Times its block's mean from which a score stands out."""
+"""A score stands out from so many times the mean of its block."""
 LAMBDA = 0.08
 """A block's sparsity differs from another's by at most twice this."""
 

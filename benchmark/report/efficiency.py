@@ -15,7 +15,7 @@ from benchmark.report.table import Table
 from benchmark.suite.spec import DENSE, RunSpec
 
 BYTES = 4
-"""Of a weight in fp32."""
+"""Bytes of a weight in fp32."""
 TOKENS = 128
 """Tokens of the forward pass whose FLOPs are counted. Only prunable matrices count (no embeddings, attention products or head), and a
 shared matrix counts once. A dense kernel does more, because it multiplies zeros too."""

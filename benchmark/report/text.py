@@ -18,7 +18,7 @@ BOLD, BEST, SECOND, FAINT, PLAIN = "\x1b[1m", "\x1b[1;32m", "\x1b[4m", "\x1b[2m"
 GAP = 2
 """Spaces between columns."""
 SHORTEST = 12
-"""Letters of a method that are kept at least, where the terminal is narrow."""
+"""Fewest letters of a method's name that are kept where the terminal is narrow."""
 
 
 def write_text(table: Table, trace: bool = False, width: int | None = None, colors: bool = False) -> str:

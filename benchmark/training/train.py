@@ -185,7 +185,7 @@ def _is_best(run: Run, score: float) -> bool:
 
 
 def _utility(run: Run, score: float) -> float:
-    """A score as more is better: errors are negated."""
+    """The score, negated where less is better, so that more is better."""
     return -score if run.prepared.metric in run.prepared.lower_is_better else score
 
 

@@ -40,11 +40,11 @@ class Trial:
 
     @cached_property
     def regularizer(self) -> Regularizer:
-        """The one on trial, begun."""
+        """The regularizer on trial, after `begin`."""
         return self.start(self.configured)
 
     def checks(self) -> dict[str, Callable[[], str]]:
-        """In the order of a run; what one that failed left behind is no matter of the next."""
+        """The checks in the order of a run; each begins afresh, whatever one that failed left behind."""
         in_order: dict[str, Callable[[], str]] = {
             "first loss": self.first_loss,
             "leaves alone": self.leaves_alone,
@@ -66,7 +66,7 @@ class Trial:
         return check()
 
     def start(self, regularizer: Regularizer) -> Regularizer:
-        """A new one with the same options, begun."""
+        """A new regularizer with the same options, after `begin`."""
         fresh = replace(regularizer)
         fresh.begin(self.task.forward, self.teacher if fresh.needs_teacher else None)
         return fresh

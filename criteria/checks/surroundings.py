@@ -33,7 +33,7 @@ def settings() -> dict[str, object]:
 
 @contextmanager
 def put_back() -> Iterator[None]:
-    """Random states and settings are afterwards what they were before."""
+    """Afterwards random states and settings are what they were before."""
     numbers, others, folder = np.random.get_state(), random.getstate(), os.getcwd()  # noqa: PTH109
     threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     deterministic, kind = torch.are_deterministic_algorithms_enabled(), torch.get_default_dtype()

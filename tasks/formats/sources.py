@@ -23,7 +23,7 @@ MINI = Path(__file__).resolve().parents[1] / "mini"
 """The embedded data sets and checkpoints."""
 
 LARGEST = 4 << 30
-"""Bytes: no file of a benchmark is larger."""
+"""Bytes of the largest file that is read."""
 
 COMMIT = re.compile("[0-9a-f]{40}")
 """A revision that stands still; a branch's name, such as that of the hub's own parquet copies, may move."""

@@ -37,7 +37,7 @@ class EncoderLoss:
         self.families: tuple[Callable[[], Tensor], ...] = (self.review, self.report, self.quiz)
 
     def parameters(self) -> list[nn.Parameter]:
-        """Of the model and the heads."""
+        """The parameters of the model and of the heads."""
         return [*self.model.parameters(), *self.tags.parameters(), *self.ends.parameters()]
 
     def __call__(self) -> Tensor:

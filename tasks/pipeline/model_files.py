@@ -37,7 +37,7 @@ ENTRIES = 10_000
 """Files and folders that a checkpoint's folder may hold, those in its folders among them."""
 
 CONFIG = 16 << 20
-"""Bytes: no configuration is larger."""
+"""Bytes of the largest configuration that is read."""
 
 LAYERS, SIZE = 2**11, 2**24
 """Far above any model that exists: how many layers, and any other number of a configuration that is a size."""

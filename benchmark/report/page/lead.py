@@ -25,7 +25,7 @@ ONE_SEED_RESTS = (
     "Another seed of the same method can change a score by as much. Tests below speak of these trained models alone."
 )
 GROUPS = 4
-"""Groups of methods that fall behind which the sentence names; the table has the rest."""
+"""The sentence names at most so many groups of methods that fall behind; the table has the rest."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _rests_on_items(table: Table, comparisons: "Sequence[Comparison]", columns: 
 
 
 def _ranks_add(summary: Summary | None) -> str:
-    """That mean ranks separate nothing, where they do not: the list of conclusions below says so, and is no contradiction."""
+    """Says that mean ranks separate nothing, where that is so, because the list of conclusions below says it too."""
     if summary is None or not np.isfinite(summary.friedman_p):
         return ""
     apart = summary.friedman_p < LEVEL and not any(len(group) == len(summary.grid.methods) for group in summary.groups)

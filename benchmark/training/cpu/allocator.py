@@ -13,7 +13,7 @@ from functools import cache
 MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD = -3, -1, -2
 """Names of glibc's malloc.h."""
 SETTINGS = {MMAP_THRESHOLD: 1 << 30, TRIM_THRESHOLD: (1 << 31) - 1, TOP_PAD: 1 << 26}
-"""Bytes: smaller blocks come from the heap; so much of it may lie idle; it grows by so much at a time."""
+"""Bytes: blocks up to this size come from the heap; this much of the heap may lie idle; it grows by this much at a time."""
 
 
 @cache

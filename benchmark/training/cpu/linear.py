@@ -52,7 +52,7 @@ class _ByOneDNN:
 
 
 class FastLinear(_ByOneDNN, nn.Linear):
-    """An nn.Linear in all but who multiplies."""
+    """An nn.Linear whose product oneDNN computes."""
 
     def forward(self, input: Tensor) -> Tensor:
         """input [..., in] W^T + b, W [out, in]."""
@@ -63,7 +63,7 @@ class FastLinear(_ByOneDNN, nn.Linear):
 
 @cache
 def _fast(conv1d: Any) -> type[nn.Module]:
-    """The like of FastLinear for the library's Conv1D (GPT-2), whose weight is stored [in, out]."""
+    """As FastLinear, for the library's Conv1D (GPT-2), whose weight is stored [in, out]."""
 
     class Conv1D(_ByOneDNN, conv1d):
         def forward(self, x: Tensor) -> Tensor:
