@@ -160,9 +160,8 @@ class _Tasks:
         while len(self.running) < self.most and (spec := self.scheduler.take()) is not None:
             teacher = self.scheduler.teacher.get(spec.id) or (spec.id if spec.id in self.scheduler.teaching else None)
             cell = CellTask(self.scheduler.board, spec, self.settings, self.marker, teacher)
-            self.running[self.task.remote(cell, self.mailbox, self._teachers(self.scheduler.teacher.get(spec.id)))] = (
-                spec
-            )
+            future = self.task.remote(cell, self.mailbox, self._teachers(self.scheduler.teacher.get(spec.id)))
+            self.running[future] = spec
 
     def collect(self) -> None:
         """Handle new events and the answers of tasks that have ended, or wait a moment."""
