@@ -163,17 +163,6 @@ def test_a_failure_beside_an_unreadable_record_is_not_forgotten(tmp_path: Path) 
     assert board.failures() == {spec.id: f"unreadable {spec.id}.failed.json"}
 
 
-def test_a_bad_row_names_file_and_line(tmp_path: Path) -> None:
-    folder = tmp_path / "data" / "glue" / "SST-2"
-    folder.mkdir(parents=True)
-    (folder / "train.tsv").write_text("sentence\tlabel\nfine\t1\nbad row\n")
-    (folder / "dev.tsv").write_text("sentence\tlabel\nfine\t1\n")
-    board = make_board(tmp_path / "board", data=str(tmp_path / "data"), criteria=["random"])
-    reasons = set(finish(board).failed.values())
-    assert len(reasons) == 1
-    assert re.search(r"train\.tsv:3: ", reasons.pop())
-
-
 def test_other_data_beside_standing_records_are_refused(tmp_path: Path) -> None:
     folder = tmp_path / "data" / "glue" / "SST-2"
     folder.mkdir(parents=True)

@@ -382,10 +382,3 @@ def test_what_does_not_fit_is_said(text: str, shape: tuple[int, int], sparsity: 
 @pytest.mark.parametrize("text", ["global", "row", "erk", "layer", "2:4", "block[4,2]"])
 def test_what_fits_passes(text: str) -> None:
     parse_scope(text).check([(4, 8), (8, 4)], 0.5)
-
-
-@pytest.mark.parametrize("scope", ["global", "layer"])
-def test_order_of_weights_does_not_matter_inside_a_competition(scope: str, device: torch.device) -> None:
-    scores = torch.randperm(24, generator=torch.Generator().manual_seed(0)).float().to(device)
-    mask = make_mask(scores, [(4, 6)], parse_scope(scope), 0.6)
-    assert torch.equal(make_mask(scores.flip(0), [(4, 6)], parse_scope(scope), 0.6), mask.flip(0))

@@ -95,14 +95,6 @@ def test_order_of_the_weights_does_not_matter(device: torch.device, values: list
 
 
 @given(selections())
-def test_idempotent(device: torch.device, case: tuple[Tensor, int]) -> None:
-    scores, k = case
-    mask = kept(scores, k, device)
-    lowered = torch.where(mask, scores, torch.finfo(torch.float32).min)
-    assert torch.equal(kept(lowered, k, device), mask) or torch.finfo(torch.float32).min in scores[mask]
-
-
-@given(selections())
 def test_more_pruning_prunes_the_same_and_more(device: torch.device, case: tuple[Tensor, int]) -> None:
     scores, k = case
     if k:
