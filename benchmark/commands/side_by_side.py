@@ -81,21 +81,31 @@ def side_by_side(boards: Sequence[Board]) -> Side:
     failures: dict[str, str] = {}
     for board, index in zip(boards, indexes, strict=True):
         failures |= board.failures(index.failures)
-    named = [names_of(board.suite) for board in boards]
-    labels = {key: text for names in reversed(named) for key, text in names.labels.items()}
-    plugins = {key: text for names in reversed(named) for key, text in names.plugins.items()}
     titles = dict.fromkeys(board.title for board in boards) if len(boards) > 1 else [boards[0].suite.title]
     gates = sorted({board.suite.gate for board in boards})
+    unlike_gates = f"{listed(f'{gate:g}' for gate in gates)} on these boards: the largest holds for all"
     return Side(
-        "; ".join(titles),
-        list(records.values()),
-        list(specs.values()),
-        {id_: text for id_, text in failures.items() if id_ not in records},
-        Names(labels, plugins, {key: text for names in reversed(named) for key, text in names.latex.items()}),
-        gates[-1],
-        f"{listed(f'{gate:g}' for gate in gates)} on these boards: the largest holds for all" if len(gates) > 1 else "",
-        _other_settings(boards, indexes, list(records.values())),
+        title="; ".join(titles),
+        records=list(records.values()),
+        specs=list(specs.values()),
+        failures={id_: text for id_, text in failures.items() if id_ not in records},
+        names=_names_of_all(boards),
+        gate=gates[-1],
+        unlike_gates=unlike_gates if len(gates) > 1 else "",
+        other_settings=_other_settings(boards, indexes, list(records.values())),
     )
+
+
+def _names_of_all(boards: Sequence[Board]) -> Names:
+    """The names of all boards; what several of them name is called as on the first."""
+    labels: dict[str, str] = {}
+    plugins: dict[str, str] = {}
+    latex: dict[str, str] = {}
+    for names in reversed([names_of(board.suite) for board in boards]):
+        labels |= names.labels
+        plugins |= names.plugins
+        latex |= names.latex
+    return Names(labels, plugins, latex)
 
 
 def _other_settings(boards: Sequence[Board], indexes: Sequence[Index], records: Sequence[Record]) -> str:
