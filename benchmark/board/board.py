@@ -40,6 +40,8 @@ from benchmark.suite.spec import RunSpec
 from benchmark.suite.suite import Suite, matches, no_cell
 
 SUITE = "suite.yaml"
+NEAREST = 8
+"""Names of cells that a message offers."""
 PAGES = {
     ".html": "html",
     ".htm": "html",
@@ -254,8 +256,8 @@ def _names(folder: Path) -> set[str]:
     return set(os.listdir(folder)) if folder.is_dir() else set()  # noqa: PTH208 - a Path each takes five times as long
 
 
-def _some(cell: str, names: list[str], most: int = 8) -> str:
+def _some(cell: str, names: list[str]) -> str:
     """The choices; of many, only the nearest ones."""
-    near = get_close_matches(cell, names, n=most, cutoff=0.0)
-    more = f", and {len(names) - most} more (see status)" if len(names) > most else ""
+    near = get_close_matches(cell, names, n=NEAREST, cutoff=0.0)
+    more = f", and {len(names) - NEAREST} more (see status)" if len(names) > NEAREST else ""
     return choices(cell, near) + more
