@@ -165,8 +165,9 @@ class PreparedGlue(PreparedTask[Example]):
         return each(enumerate(rows), example, self.task.skip_malformed)
 
     def _read(self, split: str) -> tuple[Sequence[Example], Sequence[str]]:
-        """As of any task; TaskError where all labels are the same, which nothing can be learnt from or measured by, or a column of
-        texts holds a few that recur: it is another column, or has lost its texts."""
+        """As of any task; TaskError where all labels are the same, which nothing can be learnt from or measured by, where the scores
+        of more than a few examples are on another scale, or where a column of texts holds a few that recur: it is another column, or
+        has lost its texts."""
         read, notes = super()._read(split)
         if len(read) > 1 and len({example.label for example in read}) == 1:
             labels = self.task.spec.labels
@@ -175,6 +176,11 @@ class PreparedGlue(PreparedTask[Example]):
             raise TaskError(
                 f"{self.source.describe(split)} ({split}): the label of all {len(read):,} examples is {found}; expected {wanted}"
             )
+        if not self.task.spec.labels and len(read) > OFTEN and (most := max(one.label for one in read)) <= 1:
+            raise TaskError(
+                f"{self.source.describe(split)} ({split}): the largest score of {len(read):,} examples is {most:g}; expected scores "
+                "from 0 to 5, not from 0 to 1"
+            )
         for column, texts in zip(self.task.spec.texts, zip(*(one.texts for one in read), strict=True), strict=True):
             different = set(texts)
             if len(different) <= FEW and len(read) > OFTEN * len(different):
@@ -182,7 +188,17 @@ class PreparedGlue(PreparedTask[Example]):
                     f"{self.source.describe(split)} ({split}): column {column!r} has {len(different)} different texts in "
                     f"{len(read):,} examples, such as {shown(min(different))}; expected texts that differ"
                 )
+        same = sum(len(set(one.texts)) == 1 for one in read)
+        if len(self.task.spec.texts) == 2 and len(read) > OFTEN and 2 * same > len(read):
+            raise TaskError(
+                f"{self.source.describe(split)} ({split}): both texts of {same:,} of {len(read):,} examples are the same, such as "
+                f"{shown(next(one.texts[0] for one in read if len(set(one.texts)) == 1))}; expected two columns of texts"
+            )
         return read, notes
+
+    def content(self, example: Example) -> object:
+        """The texts, whatever their label and whichever of MNLI's files they stand in."""
+        return example.texts
 
     def encode(self, examples: Sequence[Example]) -> Iterator[Sequence[Feature]]:
         """One row per example, both texts in it, the longer one cut first."""

@@ -305,8 +305,10 @@ class PreparedLm(PreparedTask[Window]):
         """The part of a text that a split is: all of it where each has its own file."""
         if self.text.train:
             assert isinstance(self.source, Files)
-            if split == "reported" and whole == read_text(self.source.paths("train")[0]):
-                self.notes.append("reported: the very text of train, so that learning it by heart counts as success")
+            if split == "reported" and whole.strip() in read_text(self.source.paths("train")[0]):
+                self.notes.append(
+                    "reported: the very text of train, or a part of it: learning it by heart counts as success"
+                )
             return whole
         at = whole.find("\n", round(len(whole) * (1 - REPORTED))) + 1
         if not at or at == len(whole):

@@ -12,10 +12,11 @@ from typing import ClassVar
 import numpy as np
 from torch import nn
 
-from tasks.base import Outcomes, Setting
+from tasks.base import Outcomes, Setting, TaskError
 from tasks.formats.sources import Hub, Layout
 from tasks.metrics import classification as metrics
-from tasks.squad import PreparedSquad, Squad
+from tasks.pipeline.prepared import FEW
+from tasks.squad import PreparedSquad, Question, Squad
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,14 @@ class PreparedSquadV2(PreparedSquad):
     """SQuAD 2.0 opened."""
 
     task: SquadV2
+
+    def _read(self, split: str) -> tuple[Sequence[Question], Sequence[str]]:
+        """As of any task; TaskError where all of more than a few questions have answers, or none has: nothing decides between them."""
+        read, notes = super()._read(split)
+        if len(read) > FEW and len({bool(one.answers) for one in read}) == 1:
+            said = "has an answer; a set of such questions is squad's" if read[0].answers else "is unanswerable"
+            raise TaskError(f"{self.source.describe(split)} ({split}): each of {len(read):,} questions {said}")
+        return read, notes
 
     def decide(self, answer: str, score: float, null: float) -> str:
         """The best span, or nothing where [CLS] scores higher by more than the threshold."""

@@ -188,6 +188,10 @@ class PreparedText(PreparedTask[Pair]):
             return self.setting.max_length
         return min(self.setting.max_length, bound - self.task.max_target)
 
+    def content(self, example: Pair) -> object:
+        """The meaning, whichever of its texts stand in a file."""
+        return example.source
+
     def encode(self, examples: Sequence[Pair]) -> Iterator[Sequence[Feature]]:
         """One row per text; `cut` is 1 where source or target was cut."""
         sources = self.tokenizer([example.source for example in examples])["input_ids"]

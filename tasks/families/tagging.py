@@ -27,6 +27,8 @@ from tasks.pipeline.features import Feature, Features
 from tasks.pipeline.prepared import Compared, PreparedTask
 
 UNLABELLED = -100
+SHORT = 5
+"""Words of the longest sentence that other documents may hold too."""
 ALONE = 0.9
 """Share of sentences of one word above which the words of a corpus have lost their sentences."""
 
@@ -137,6 +139,10 @@ class PreparedTagging(PreparedTask[Sentence]):
 
         found = each(enumerate(rows), sentence, self.task.skip_malformed)
         return (one for one in found if isinstance(one, TaskError) or one.words)
+
+    def content(self, example: Sentence) -> object:
+        """The words, wherever they stand in a file; short sentences, such as a match's result, recur by themselves."""
+        return example.words if len(example.words) > SHORT else None
 
     def _read(self, split: str) -> tuple[Sequence[Sentence], Sequence[str]]:
         """As of any task; TaskError where all words have one tag, which nothing can be learnt from or measured by, or stand alone, or

@@ -26,6 +26,8 @@ _DOCUMENT = "-DOCSTART-"
 _COMMENTS = ("#begin document", "#end document")
 _NAMES = "# global.columns ="
 _NUMBER = re.compile("-?[1-9][0-9]*")
+CLASSES, OFTEN = 60, 20
+"""A column of at most CLASSES different values, each in more than OFTEN rows on average, holds parts of speech, not words."""
 FEW = 10
 """Rows up to which a column that never changes says nothing, and sentences up to which their length does not."""
 
@@ -140,15 +142,17 @@ def _place(column: str, names: Sequence[str], width: int, path: Path) -> int:
 
 
 def _check_words(path: Path, blocks: Sequence[Sequence[Line]], at: int, width: int) -> None:
-    """TaskError where the words are numbers that count them, or all the same."""
+    """TaskError where the words are numbers that count them, all the same, or so few that they are another column's classes."""
     columns = [[line.columns[at] for line in block] for block in blocks]
     several = [column for column in columns if len(column) > 1]
     counting = [column for column in several if _counts(column)]
-    words = {word for column in columns for word in column}
+    words, rows = {word for column in columns for word in column}, sum(map(len, columns))
     if several and len(counting) > 0.9 * len(several):
         what = f"counts the words ({', '.join(counting[0][:3])}, ...)"
-    elif len(words) == 1 and sum(map(len, columns)) > FEW:
+    elif len(words) == 1 and rows > FEW:
         what = f"is {words.pop()!r} in every row"
+    elif len(words) <= CLASSES and rows > OFTEN * len(words):
+        what = f"has {len(words)} different values in {rows:,} rows, such as {max(words)!r}"
     else:
         return
     tags = [str(one + 1) for one in range(width) if _types(blocks, one)]

@@ -49,6 +49,9 @@ EVALUATION_ROWS, EVALUATION_TOKENS, EVALUATION_LEAST = 256, 16384, 2048
 SHARED = 0.02
 """Up to this share of the reported examples may be training examples too, as in the benchmarks themselves (1.3 % of CoLA's)."""
 
+FEW = 20
+"""Examples up to which repeated ones say nothing of a file."""
+
 _read: Recent[tuple[Sequence[Any], Sequence[str]]] = Recent(16)
 
 
@@ -122,6 +125,10 @@ class PreparedTask(Prepared, Generic[E]):
         """What the model's configuration must say: number of labels and the like. Asked before data are read, and again after
         that where it raises without them."""
         return {}
+
+    def content(self, example: E) -> object:
+        """What makes an example the same one as another, in whichever file; None where two may be alike by chance."""
+        return example
 
     def outcomes(self, model: nn.Module, split: str) -> tuple[Outcomes, list[str]]:
         """Per-example numbers and predicted texts of a model in eval mode, gradients off."""
@@ -308,19 +315,34 @@ class PreparedTask(Prepared, Generic[E]):
             else:
                 raise example
         if not read:
-            first = f"; all {len(skipped)} are malformed, the first: {skipped[0]}" if skipped else ""
-            raise TaskError(f"no examples in {self.source.describe(split)} ({split}, data: {self.setting.data}){first}")
+            raise TaskError(
+                f"no examples in {self.source.describe(split)} ({split}, data: {self.setting.data}); all {len(skipped)} are "
+                f"malformed, the first: {skipped[0]}"
+            )
         if skipped:
             # Where the folder lies is the machine's affair.
             first = str(skipped[0]).replace(f"{self.source.folder}/", "")
             self.notes.append(f"{split}: {len(skipped)} malformed records passed over, the first: {first}")
         notes, self.notes = self.notes, before
+        contents = self._contents(read)
+        if len(contents) > FEW and len(contents) >= 2 * (different := len(set(contents))):
+            notes.append(f"{split}: {len(contents) - different:,} of {len(read):,} examples repeat others")
         return tuple(read), tuple(notes)
 
     def _examples(self, split: str) -> Iterator[E | TaskError]:
+        """What all files of a split hold; TaskError where one of them holds nothing."""
+        parts: Iterator[tuple[object, Iterable[E | TaskError]]]
         if isinstance(self.source, Files):
-            return (example for path in self.source.paths(split) for example in self.read_file(path, split))
-        return (example for where, rows in self.source.parts(split) for example in self.read_rows(rows, where, split))
+            parts = ((path, self.read_file(path, split)) for path in self.source.paths(split))
+        else:
+            parts = ((where, self.read_rows(rows, where, split)) for where, rows in self.source.parts(split))
+        for place, examples in parts:
+            empty = True
+            for example in examples:
+                empty = False
+                yield example
+            if empty:
+                raise TaskError(f"{place}: no examples ({split}, data: {self.setting.data})")
 
     def _encode(self, examples: Sequence[E]) -> Iterator[Sequence[Feature]]:
         for start in range(0, len(examples), CHUNK):
@@ -328,12 +350,15 @@ class PreparedTask(Prepared, Generic[E]):
 
     def _trained_on(self) -> list[str]:
         """A note where more reported examples are trained on too than a benchmark itself has."""
-        reported = self.examples("reported")
-        known = {hash(repr(example)) for example in self.examples("train")}
-        count = sum(hash(repr(example)) in known for example in reported)
+        reported, known = self.examples("reported"), set(self._contents(self.examples("train")))
+        count = sum(one in known for one in self._contents(reported))
         if count <= SHARED * len(reported):
             return []
         return [f"{count} of the {len(reported)} reported examples are training examples too: the scores are too good"]
+
+    def _contents(self, examples: Iterable[E]) -> list[int]:
+        """A hash of each example's content."""
+        return [hash(repr(one)) for one in map(self.content, examples) if one is not None]
 
     def _check_tokens(self) -> None:
         rows = getattr(self.checkpoint.config, "vocab_size", None)

@@ -1,5 +1,6 @@
 """GLUE: its files to the letter, the hub's schema, metrics from outcomes, and models of many families."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,45 @@ def test_scores_out_of_range_and_wrong_headers_are_refused(tmp_path: Path, bert:
         prepare(tmp_path, bert)
     with pytest.raises(TaskError, match="unknown variant glue/mnlli"):
         prepare(tmp_path, bert, "mnlli")
+
+
+@pytest.mark.parametrize(
+    ("most", "rows", "refused"), [(1.0, 40, True), (0.8, 21, True), (1.0, 8, False), (5.0, 40, False)]
+)
+def test_scores_on_another_scale_are_refused_in_files_of_more_than_a_few(
+    tmp_path: Path, bert: str, most: float, rows: int, refused: bool
+) -> None:
+    write_variant(tmp_path, "stsb", [f"{most * at / (rows - 1):.3f}" for at in range(rows)])
+    for name in ("train", "dev"):
+        path = tmp_path / f"glue/STS-B/{name}.tsv"
+        header, *lines = path.read_text().splitlines()
+        told = [
+            line.replace("the cat", f"the cat {at}").replace("a dog", f"a dog {at}") for at, line in enumerate(lines)
+        ]
+        path.write_text("\n".join([header, *told]))
+    message = rf"train\.tsv \(train\): the largest score of {rows} examples is {most:g}; expected scores from 0 to 5"
+    with pytest.raises(TaskError, match=message) if refused else nullcontext():
+        prepare(tmp_path, bert, "stsb", eval_examples=4)
+
+
+@pytest.mark.parametrize(("same", "refused"), [(30, True), (16, True), (15, False), (0, False)])
+def test_one_column_of_texts_in_place_of_both_is_refused(tmp_path: Path, bert: str, same: int, refused: bool) -> None:
+    rows = [(f"the cat {at}", f"the {'cat' if at < same else 'dog'} {at}", str(at % 2)) for at in range(30)]
+    for name in ("train", "dev"):
+        write_tsv(tmp_path / f"glue/WNLI/{name}.tsv", [("sentence1", "sentence2", "label"), *rows])
+    message = (
+        rf"train\.tsv \(train\): both texts of {same} of 30 examples are the same, such as 'the cat 0'; expected two"
+    )
+    with pytest.raises(TaskError, match=message) if refused else nullcontext():
+        prepare(tmp_path, bert, "wnli")
+
+
+@pytest.mark.parametrize("name", ["dev_matched", "dev_mismatched"])
+def test_a_file_without_rows_beside_one_with_rows_is_refused(tmp_path: Path, bert: str, name: str) -> None:
+    path = write_variant(tmp_path, "mnli", ["neutral", "entailment"]) / f"glue/MNLI/{name}.tsv"
+    path.write_text(path.read_text().partition("\n")[0])
+    with pytest.raises(TaskError, match=rf"{name}\.tsv: no examples \(reported, data: "):
+        prepare(tmp_path, bert, "mnli")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

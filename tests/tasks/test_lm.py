@@ -119,9 +119,16 @@ def test_the_incomplete_last_window_is_dropped_and_said(
     assert (said in prepared.notes) == bool(left)
 
 
-@pytest.mark.parametrize(("train", "said"), [("a.txt", True), ("copy.txt", True), ("other.txt", False)])
+@pytest.mark.parametrize(
+    ("train", "said"), [("a.txt", True), ("copy.txt", True), ("more.txt", True), ("other.txt", False)]
+)
 def test_a_text_that_is_trained_on_and_reported_is_noted(tmp_path: Path, decoder: str, train: str, said: bool) -> None:
-    for name, text in {"a.txt": "cat " * 200, "copy.txt": "cat " * 200, "other.txt": "dog " * 200}.items():
+    for name, text in {
+        "a.txt": "cat " * 200,
+        "copy.txt": "cat " * 200,
+        "more.txt": "dog\n" + "cat " * 200 + "dog",
+        "other.txt": "dog " * 200,
+    }.items():
         (tmp_path / name).write_text(text)
     prepared = prepare(Lm(path="a.txt", train=train), tmp_path, decoder)
     assert any("the very text of train" in note for note in prepared.notes) == said

@@ -1,6 +1,7 @@
 """SQuAD: windows, spans, masks, answers mapped back to text, both official scorings, and the files' errors."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,36 @@ def test_malformed_files_name_the_place(tmp_path: Path, bert: str, content: str,
     (tmp_path / "squad/train-v1.1.json").write_text(content)
     with pytest.raises(TaskError, match=message):
         prepare(tmp_path, bert)
+
+
+@pytest.mark.parametrize(
+    ("answered", "said"),
+    [
+        (25, "each of 25 questions has an answer; a set of such"),
+        (24, ""),
+        (1, ""),
+        (0, "each of 25 questions is unanswerable"),
+    ],
+)
+def test_version_2_needs_questions_of_both_kinds(tmp_path: Path, bert: str, answered: int, said: str) -> None:
+    text, kind = "the cat sat .", {True: ("the cat",), False: ()}
+    asked = [
+        question(f"q{at}", f"who {at} ?", text, *kind[at < answered], is_impossible=at >= answered) for at in range(25)
+    ]
+    (write_squad(tmp_path, "2.0") / "squad_v2/dev-v2.0.json").write_text(json.dumps(squad_json([(text, asked)])))
+    with pytest.raises(TaskError, match=rf"\(reported\): {said}") if said else nullcontext():
+        prepare(tmp_path, bert, SquadV2())
+
+
+@pytest.mark.parametrize("elsewhere", [0, 1, 2, 3])
+def test_reported_answers_that_stand_in_other_paragraphs(tmp_path: Path, bert: str, elsewhere: int) -> None:
+    texts = ["the cat sat .", "a dog ran .", "the king went ."]
+    asked = [(text, [question(f"q{at}", "who ?", text, text[:5])]) for at, text in enumerate(texts)]
+    moved = [("old mat", *entry[1:]) if at < elsewhere else entry for at, entry in enumerate(asked)]
+    (write_squad(tmp_path) / "squad/dev-v1.1.json").write_text(json.dumps(squad_json(moved)))
+    said = f"the answers of {elsewhere} of 3 questions do not stand in their paragraphs"
+    with pytest.raises(TaskError, match=f"{said}; expected") if elsewhere > 1 else nullcontext():
+        assert (f"reported: {said}" in prepare(tmp_path, bert).notes) == bool(elsewhere)
 
 
 @pytest.mark.parametrize(("task", "place"), [(Squad(), "squad/plain_text"), (SquadV2(), "squad_v2/squad_v2")])

@@ -280,6 +280,9 @@ def test_webnlg_from_files_to_scores(tmp_path: Path, model: Callable[[str], str]
     found = prepared.evaluate(prepared.build(0), "reported")
     assert found.outcomes["unseen"].tolist() == [False]
     assert set(found.metrics) == {"bleu", "bleu_script", "rouge_l", "chrf", "nist"}
+    (tmp_path / "webnlg/webnlg_challenge_2017/train/2triples/c.xml").write_text("<benchmark><entries/></benchmark>")
+    with pytest.raises(TaskError, match=r"2triples/c\.xml: no examples \(train, data: "):
+        Webnlg("2017").prepare(Setting(str(tmp_path), model("t5"), max_length=32))
 
 
 def test_a_metric_of_the_evaluate_hub_stands_beside_the_others(

@@ -30,6 +30,10 @@ def read(folder: Path, text: str, **columns: str) -> list[tuple[tuple[str, ...],
         (GERMEVAL.replace("#\thttp://x\t[2009]\n", ""), r"column 1 counts the words"),
         (UD, r"column 1 counts the words"),
         ("x\tEU\tB-ORG\n" + "x\tis\tO\n" * 12, r"column 1 is 'x' in every row"),
+        (
+            "NNP EU B-ORG\nVBZ is O\n\n" * 25,
+            r"column 1 has 2 different values in 50 rows, such as 'VBZ': name the columns",
+        ),
         ("EU B-ORG B-LOC\nis O O\nrome O B-ORG\n", r"columns 2, 3 hold tags: say which, for instance tag=2"),
     ],
 )
