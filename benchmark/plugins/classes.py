@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import importlib.util
+import inspect
 import math
 import re
 import sys
@@ -206,6 +207,17 @@ def checked(kind: Kind, cls: Any, owner: str) -> type[Any]:
         if isinstance(default, float) and math.isnan(default):  # equal to nothing, so no spelling leaves it out
             raise BrokenPluginError(
                 f"{kind.singular} {cls.__name__} of {owner}: the default of {field.name} is nan: expected a number"
+            )
+    for name in dir(base):
+        default, found = (getattr(one, name, None) for one in (base, cls))
+        if isinstance(default, property) and inspect.isfunction(found):  # such a method is true, whatever it returns
+            raise BrokenPluginError(
+                f"{kind.singular} {cls.__name__} of {owner}: {name} is read, not called: write @property above def {name}"
+            )
+        if isinstance(default, bool) and not isinstance(found, bool | property):
+            shown = f"the method {name}" if inspect.isfunction(found) else repr(found)
+            raise BrokenPluginError(
+                f"{kind.singular} {cls.__name__} of {owner}: {name} is {shown}: expected True or False"
             )
     for name, meant in slips(cls, base):
         raise SlipError(

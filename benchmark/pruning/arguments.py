@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from benchmark.errors import PrunebenchError
 from benchmark.pruning.flat import PrunableWeights
 from benchmark.pruning.schedules.base import Schedule
+from benchmark.pruning.schedules.checks import Plan
 from benchmark.pruning.scores import all_finite
 from criteria.base import Criterion
 
@@ -19,6 +20,21 @@ def require_schedule(schedule: Schedule, sparsity: float, total: int) -> None:
         schedule.sparsity(0, total, sparsity)
     except ValueError as error:
         raise PrunebenchError(f"schedule {type(schedule).__name__}: {error}") from error
+
+
+def require_answers(schedule: Schedule, sparsity: float, total: int) -> None:
+    """PrunebenchError where `schedule` gives no sparsity up to `sparsity`, or neither True nor False, at some of `total` steps."""
+    plan = Plan(schedule, total, sparsity)
+    for step in range(0, total, max(1, total // 1000)):
+        share = schedule.sparsity(step, total, sparsity)
+        if not isinstance(share, int | float) or not 0 <= share <= sparsity:
+            raise PrunebenchError(
+                f"{plan.name}.sparsity gives {share!r} at step {step}: expected a number in [0, {sparsity}]"
+            )
+        try:
+            plan.answer("due", step), plan.answer("holds", step)
+        except AssertionError as error:
+            raise PrunebenchError(str(error)) from error
 
 
 def require_sparsity(value: object) -> None:

@@ -29,6 +29,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.machine import parallel
 from benchmark.machine.stopwatch import Stopwatch
 from benchmark.pruning.arguments import (
+    require_answers,
     require_finite_weights,
     require_kinds,
     require_model,
@@ -49,7 +50,7 @@ from benchmark.pruning.loop_checks import (
 from benchmark.pruning.masks import Quota, Shapes, gate, make_mask, parse_scope
 from benchmark.pruning.prunable import find_prunable
 from benchmark.pruning.schedules.base import Schedule
-from benchmark.pruning.scores import all_finite, bad_scores, fitting, score, sweep
+from benchmark.pruning.scores import all_finite, bad_scores, fitting, fitting_mask, score, sweep
 from criteria.base import Criterion, State, Step
 from criteria.common.blocks import fresh, lending
 
@@ -118,6 +119,7 @@ class Pruner:
         if self.scope.shares_by != "shapes":
             raise self.scope.needs_dense()
         require_schedule(schedule, sparsity, total)
+        require_answers(schedule, sparsity, total)
         self.model = model
         self.criterion, self.schedule = criterion, schedule
         self.target, self.total, self.steps_taken, self.peak = sparsity, total, 0, peak
@@ -275,13 +277,14 @@ class Pruner:
             self.weights.point_at(self.effective)
 
     def measure(self) -> float:
-        """The share of the prunable weights that are zero with the current mask applied. (Records count the final weights.)
+        """The share of the prunable weights that are zero, before `finish` with the current mask applied.
 
         PrunebenchError where a masking's scores were not finite.
         """
         self._require_finite()
-        n, direct = self.mask.numel(), self.settled or not self.criterion.latent
-        seen = (self.weights.vector.data != 0).logical_and_(self.mask) if direct else self._evaluation_weights() != 0
+        n, seen = self.mask.numel(), self.weights.vector.data != 0
+        if not self.settled:  # afterwards the weights are what they are, and may have been trained on
+            seen = self._evaluation_weights() != 0 if self.criterion.latent else seen.logical_and_(self.mask)
         return (n - int(torch.count_nonzero(seen))) / n
 
     def matrices(self) -> Iterator[tuple[str, State, Tensor]]:
@@ -395,7 +398,8 @@ class Pruner:
     def gates(self, training: bool) -> Tensor:
         """What the criterion multiplies each weight by [n], while it trains or once it is evaluated."""
         shown = zip(self.states, self.as_seen(self.weights.vector.data), self.as_seen(self.mask), strict=True)
-        return self.flattened([self.criterion.gate(state, weight, mask, training) for state, weight, mask in shown])
+        found = [(weight, self.criterion.gate(state, weight, mask, training)) for state, weight, mask in shown]
+        return self.flattened([fitting(self.criterion, "gate", gate, weight) for weight, gate in found])
 
     def _evaluation_weights(self) -> Tensor:
         """The flat weights with the current mask, or the latent criterion's evaluation gates, applied."""
@@ -431,10 +435,10 @@ class Pruner:
         else:
             step = self._step(0.0, sparsity)
             kept = [
-                fitting(self.criterion, "keep", self.criterion.keep(state, weight, step), weight)
+                fitting_mask(self.criterion, "keep", self.criterion.keep(state, weight, step), weight)
                 for state, weight in zip(self.states, self.as_seen(vector), strict=True)
             ]
-            self.mask = self.flattened(kept).bool()
+            self.mask = self.flattened(kept)
         if self.on_new_mask is not None:
             self.on_new_mask(self)
         if self.criterion.overrides("compensate"):

@@ -26,7 +26,7 @@ def sweep(criterion: Criterion, state: State, weight: Tensor, quota: Quota, name
     PrunebenchError where scores, mask or weights are not what they have to be.
     """
     if criterion.overrides("sweep"):
-        mask = fitting(criterion, "sweep", criterion.sweep(state, weight, quota), weight).bool()
+        mask = fitting_mask(criterion, "sweep", criterion.sweep(state, weight, quota), weight)
     else:
         scores = score(criterion, state, weight).float()
         if not all_finite(scores.reshape(-1)):
@@ -52,6 +52,16 @@ def fitting(criterion: Criterion, method: str, value: object, weight: Tensor) ->
             "one value a weight"
         )
     return value
+
+
+def fitting_mask(criterion: Criterion, method: str, value: object, weight: Tensor) -> Tensor:
+    """`value` where it is a mask of the weight's shape, else PrunebenchError."""
+    mask = fitting(criterion, method, value, weight)
+    if mask.dtype != torch.bool:
+        raise PrunebenchError(
+            f"criterion {type(criterion).__name__}: {method} gave a tensor of {mask.dtype}: expected a mask, bool, True = kept"
+        )
+    return mask
 
 
 def bad_scores(criterion: Criterion, scores: Tensor, name: str) -> str:

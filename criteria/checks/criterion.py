@@ -349,6 +349,10 @@ CHEAP = (
     "version",
     "determinism",
     "dependence",
+    "flat view",
+    "gates",
+    "own rule",
+    "compensation",
 )
 """Those that take milliseconds and without which a criterion's row says nothing."""
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+import numpy as np
+
 from benchmark.pruning.schedules.base import Schedule
 
 Seen = tuple[str, str]
@@ -51,7 +53,15 @@ class Plan:
     @cached_property
     def due(self) -> list[int]:
         """The steps at which masks are recomputed."""
-        return [step for step in range(self.total) if self.schedule.due(step, self.total)]
+        return [step for step in range(self.total) if self.answer("due", step)]
+
+    def answer(self, method: str, step: int) -> bool:
+        """What `due` or `holds` says of a step."""
+        answer = getattr(self.schedule, method)(step, self.total)
+        assert isinstance(answer, bool | np.bool_), (
+            f"{self.name}.{method} gives {answer!r} at step {step}: return True or False, bool(...) of it"
+        )
+        return bool(answer)
 
     def in_range(self) -> str:
         """A plain number between dense and the target."""
@@ -83,10 +93,10 @@ class Plan:
         return f"first reached at step {self.planned.index(self.target)}"
 
     def masks(self) -> str:
-        """The mask in force at the end is one at the target."""
+        """Answers are true or false, and the mask in force at the end is one at the target."""
         name, due, planned = self.name, self.due, self.planned
         assert due, f"{name}.due is never true in a run of {self.total} steps: masks must be recomputed at least once"
-        held = self.schedule.holds(self.total - 1, self.total)
+        held = [self.answer("holds", step) for step in range(self.total)][-1]
         if held:
             assert planned[due[-1]] == self.target, (
                 f"{name} holds its mask from step {due[-1]} on at sparsity {planned[due[-1]]!r}: "

@@ -69,6 +69,47 @@ def test_any_other_share_below_one_is_taken(sparsity: float) -> None:
     assert pruner.measure() == pytest.approx(sparsity, abs=1 / pruner.mask.numel())
 
 
+@pytest.mark.parametrize(
+    ("method", "answer", "said"),
+    [
+        *(("due", answer, "due gives .* at step 0: return True or False") for answer in ("no", None, 1.0, [])),
+        ("holds", "no", "holds gives 'no' at step 0: return True or False"),
+        ("sparsity", "0.5", r"sparsity gives '0.5' at step 0: expected a number in \[0, 0.5\]"),
+        *(("sparsity", share, f"sparsity gives {share} at step 0: expected") for share in (0.6, -0.1, NAN)),
+    ],
+)
+def test_a_schedule_that_answers_otherwise_is_refused(method: str, answer: object, said: str) -> None:
+    schedule = type("Said", (Steps,), {method: lambda *_: answer})()
+    with pytest.raises(PrunebenchError, match=f"^Said.{said}"):
+        pruner_of(schedule=schedule)
+
+
+@pytest.mark.parametrize(
+    ("settings", "method", "said"),
+    [
+        ({"exact": False}, "keep", r"keep gave a tensor of torch.float32: expected a mask, bool, True = kept"),
+        ({"elementwise": False}, "sweep", r"sweep gave a tensor of torch.float32: expected a mask, bool, True = kept"),
+        ({"latent": True}, "gate", r"gate gave \[\] for a weight of shape"),
+    ],
+)
+def test_a_criterion_that_gives_no_mask_is_refused(settings: dict[str, Any], method: str, said: str) -> None:
+    def answer(_: Any, __: Any, weight: torch.Tensor, *___: Any) -> torch.Tensor:
+        return weight.abs().mean() if method == "gate" else weight.abs()
+
+    criterion = type("Said", (Magnitude,), {**settings, method: answer})()
+    with pytest.raises(PrunebenchError, match=f"criterion Said: {said}"):
+        pruner_of(criterion=criterion, scope="layer").prune()
+
+
+def test_weights_that_are_trained_on_after_the_end_are_measured_as_they_are() -> None:
+    pruner = pruner_of(sparsity=0.5, total=1)
+    pruner.prune()
+    pruner.finish()
+    assert pruner.measure() == 0.5
+    pruner.weights.vector.data.add_(1e-3)
+    assert pruner.measure() < 0.1
+
+
 class Scores(Magnitude):
     """Whatever a test wants of `score`."""
 

@@ -77,6 +77,28 @@ BREACHES = [
     ("criteria", "def score(self, state, weight): return torch.rand(weight.shape)", "generator in init"),
     ("criteria", "def score(self, state, weight): return 1.0 + weight.abs().double() * 1e-9", "ties.*return fp32"),
     ("criteria", "def version(self, state): return 0", "would not be ranked again"),
+    (
+        "criteria",
+        "def score(self, state, weight): return weight.abs() / (weight.abs().mean() + 1e-9)",
+        "scores the flat vector unlike its matrices.*set elementwise",
+    ),
+    (
+        "criteria",
+        "exact = False\n    def keep(self, state, weight, step): return weight.abs()",
+        "keep gives torch.float32",
+    ),
+    ("criteria", "exact = False", "is not exact but has no rule of its own: define keep"),
+    ("criteria", "def gate(self, state, weight, mask, training): return mask", "gate is never asked: set latent"),
+    (
+        "criteria",
+        "latent = True\n    def gate(self, state, weight, mask, training): return torch.ones_like(weight)",
+        "lets pruned weights through in evaluation",
+    ),
+    (
+        "criteria",
+        "elementwise = False\n    def compensate(self, state, weight, mask): mask.zero_()",
+        "compensate changes the mask",
+    ),
     ("regularizers", "def loss(self, losses, logits, model, batch): return losses", "a tensor without dimensions"),
     ("regularizers", "def loss(self, losses, logits, model, batch): return losses.mean() / 0", "finite"),
     ("regularizers", "def loss(self, losses, logits, model, batch): return losses.mean().detach()", "no gradient"),
@@ -108,6 +130,15 @@ BREACHES = [
     ("schedules", "def sparsity(self, step, total, target): return 1.0", r"keep it in \[0, target"),
     ("schedules", "def sparsity(self, step, total, target): return target * (1 - step / total)", "falls"),
     ("schedules", "def sparsity(self, step, total, target): return target / 2", "target"),
+    *(
+        (
+            "schedules",
+            f"def due(self, step, total): return {answer}",
+            f"due gives .* at step {step}: return True or False",
+        )
+        for answer, step in (("'no'", 0), ("step if step % 5 == 4 else False", 4), ("[]", 0), ("None", 0), ("1.0", 0))
+    ),
+    ("schedules", "def holds(self, step, total): return 'no'", "holds gives 'no' at step 0: return True or False"),
 ]
 OPTION = {"criteria": "criterion", "regularizers": "regularizer", "schedules": "schedule"}
 
@@ -184,6 +215,43 @@ def test_a_default_that_is_no_number_is_the_plugins_fault(tmp_path: Path, kind: 
     plugin = written(tmp_path, kind, f"power: float = {default}", *WORKING[kind])
     with pytest.raises(BrokenPluginError, match="Mine of mine: the default of power is nan: expected a number"):
         registry.load(kind, plugin)
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "said"),
+    [
+        ("criteria", "elementwise = 'no'", "elementwise is 'no': expected True or False"),
+        ("criteria", "latent: ClassVar[int] = 0", "latent is 0: expected True or False"),
+        ("criteria", "def latent(self): return False", "latent is the method latent: expected True or False"),
+        ("criteria", "def exact(self): return False", "exact is read, not called: write @property above def exact"),
+        ("regularizers", "needs_teacher = 'false'", "needs_teacher is 'false': expected True or False"),
+        ("regularizers", "def needs_teacher(self): return True", "needs_teacher is the method needs_teacher: expected"),
+        ("regularizers", "def needs_score(self): return False", "needs_score is read, not called: write @property"),
+        ("schedules", "hold = None", "hold is None: expected True or False"),
+        ("schedules", "def hold(self): return False", "hold is the method hold: expected True or False"),
+        (
+            "tasks",
+            "def metric(self): return 'accuracy'",
+            "metric is read, not called: write @property above def metric",
+        ),
+    ],
+)
+def test_what_is_read_and_not_called_is_no_method_and_no_text(tmp_path: Path, kind: str, line: str, said: str) -> None:
+    with pytest.raises(BrokenPluginError, match=f"Mine of mine: {said}"):
+        registry.load(kind, written(tmp_path, kind, *WORKING[kind], line))
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        ("criteria", "latent = property(lambda self: True)"),
+        ("criteria", "exact = False"),
+        ("regularizers", "needs_score: ClassVar[bool] = True"),
+        ("schedules", "hold: bool = False"),
+    ],
+)
+def test_a_property_or_an_option_may_stand_for_a_setting(tmp_path: Path, kind: str, line: str) -> None:
+    assert registry.load(kind, written(tmp_path, kind, *WORKING[kind], line)).__name__ == "Mine"
 
 
 RAISES = ["SystemExit(3)", "GeneratorExit('x')", "Own('x')", "RuntimeError('x')"]
