@@ -1,6 +1,5 @@
 """`prunebench merge`: brings records of the same suite, made by other machines or people, into one board."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,7 +116,9 @@ def _take(board: Board, folder: Path, record: Record, merged: Merged) -> None:
 
 
 def _conflict(standing: Record, record: Record, folder: Path) -> str:
-    return f"{record.spec.named}: {standing.score:.2f} here, {record.score:.2f} in {folder}"
+    ours, theirs = _result(standing), _result(record)
+    what = ", ".join(name for name in ours if ours[name] != theirs[name])
+    return f"{record.spec.named}: {standing.score:.2f} here, {record.score:.2f} in {folder} (other {what})"
 
 
 def _records_folder(board: Board, other: Path) -> Path:
@@ -141,10 +142,15 @@ def _standing(board: Board, run_id: str) -> Record | None:
         return None  # an unreadable record never counts; the other one replaces it
 
 
-def _result(record: Record) -> str:
+def _result(record: Record) -> dict[str, object]:
     """What must be equal in two records of one cell: metrics, outcomes, sparsity and sources, but not cost or machine."""
-    sources = [record.data_fingerprint, record.model_fingerprint]
-    return json.dumps([record.metrics, record.outcomes_sha256, record.sparsity.zeros, sources], sort_keys=True)
+    return {
+        "metrics": record.metrics,
+        "outcomes": record.outcomes_sha256,
+        "zeros": record.sparsity.zeros,
+        "data": record.data_fingerprint,
+        "model": record.model_fingerprint,
+    }
 
 
 def _other_source(board: Board, record: Record, sources: dict[str, Source]) -> list[str]:

@@ -68,6 +68,8 @@ def outcome_problems(found: Found) -> Iterator[str]:
         yield f"its headline is {record.metric} {record.metrics[record.metric]}, that of its task is {found.headline}"
     if sorted(record.lower_is_better) != errors:
         yield f"says that less is better of {record.lower_is_better}, its task says {errors}"
+    if absent := sorted(found.metrics.keys() - record.metrics.keys()):
+        yield f"lacks {', '.join(absent)}, which its outcomes give"
     for name in sorted(found.metrics.keys() & record.metrics.keys() - _noise(outcomes, record)):
         if not math.isclose(found.metrics[name], record.metrics[name], rel_tol=1e-9, abs_tol=1e-9):
             yield f"{name} is {record.metrics[name]}, its outcomes give {found.metrics[name]}"

@@ -5,6 +5,7 @@ budget or learning rate contradict their spec, and so do most of those that `ran
 """
 
 import math
+import re
 from collections.abc import Iterator
 
 from benchmark.board.record import Record, meets
@@ -20,6 +21,8 @@ SECONDS = ("total_seconds", "train_seconds", "evaluate_seconds", "step_seconds",
 
 MACHINE = ("prunebench", "commit", "python", "platform", "torch", "device")
 """What every record says of the machine and the versions that it was made with."""
+
+DAY = re.compile(r"\d{4}-[01]\d-[0-3]\d")
 
 CHANCE = 7.0
 """Standard deviations of a layer's zeros under `random`, beyond which chance does not lead."""
@@ -40,6 +43,8 @@ def spec_problems(record: Record) -> Iterator[str]:
     yield from _counts(record)
     if absent := [name for name in MACHINE if not record.environment.get(name)]:
         yield f"does not say with which {', '.join(absent)} it was made"
+    if not DAY.fullmatch(day := record.environment.get("date", "2026-01-01")):  # older records have none
+        yield f"was run on the day {day!r}, expected one such as 2026-01-31"
     regularizer = record.spec.regularizer
     if registry.is_builtin("regularizers", regularizer):
         needed = registry.asks(regularizer, "needs_teacher")

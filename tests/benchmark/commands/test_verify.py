@@ -80,6 +80,7 @@ def put(*keys: str | int, value: Any) -> Callable[[dict[str, Any]], None]:
         (put("cost", value=None), "field 'cost'"),
         (put("spec", "seed", value=5), "do not belong together"),
         (put("metrics", "accuracy", value=99.0), "accuracy is 99.0, its outcomes give"),
+        (lambda raw: raw.update(metric="mine", metrics={"mine": 1.0}), "lacks accuracy, which its outcomes give"),
         (put("counts", "reported", value=7), r"has shape \(24,\) for 7 reported examples"),
         (put("sparsity", "zeros", value=5), "its layers have"),
         (put("sparsity", "measured", value=0.75), "measured sparsity 0.75 is not"),

@@ -119,6 +119,8 @@ EDITS: list[tuple[str, Callable[[Any], Any], str]] = [
     ("environment", lambda raw: raw.update(environment={}), "does not say with which prunebench, commit, python"),
     ("environment", lambda raw: raw["environment"].pop("torch"), "does not say with which torch it was made"),
     ("environment", lambda raw: raw["environment"].update(device=""), "does not say with which device it was made"),
+    ("date", lambda raw: raw["environment"].update(date="yesterday"), "was run on the day 'yesterday', expected one such as"),
+    ("date", lambda raw: raw["environment"].update(date="2026-31-12"), "was run on the day '2026-31-12'"),
     ("signatures", lambda raw: raw.update(signatures={"bleu": "x"}), "its signatures are {'bleu': 'x'}, those of"),
     ("floor", lambda raw: raw["floor"].update(accuracy=1.0), "its floor are"),
     ("teacher", lambda raw: raw.update(teacher="0" * 16), "as its teacher; 'none' trains without one"),
