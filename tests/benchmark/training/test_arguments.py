@@ -17,6 +17,28 @@ def test_run_wants_a_spec(spec: Any) -> None:
         run(spec)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"sparsty": 0.8}, "sparsty: no such setting; did you mean 'sparsity'"),
+        ({"steps": 4}, "steps: no such setting; "),
+        ({"sparsity": 80}, "sparsity: expected "),
+        ({"sparsity": "0.8"}, "sparsity: expected a number"),
+        ({"seed": True}, "seed: expected a whole number"),
+        ({"training": {"step": 4}}, "training.step: no such setting; did you mean 'steps'"),
+        (
+            {"training": SPEC.training.model_copy(update={"batchsize": 4})},
+            "training.batchsize: no such setting; did you",
+        ),
+        ({"training": SPEC.training.model_copy(update={"lr": "1e-3"})}, "training.lr: expected a number"),
+        ({"criterion": "dense"}, "sparsity 0 and criterion 'dense' go together"),
+    ],
+)
+def test_run_looks_at_what_a_copy_of_a_spec_was_given(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(PrunebenchError, match=f"^(run|glue/sst2): {said}"):
+        run(SPEC.model_copy(update=change))
+
+
 @pytest.mark.parametrize("options", ["cpu", {}, 0, Options, ("cpu",)])
 def test_run_wants_options(options: Any) -> None:
     with pytest.raises(PrunebenchError, match=r"^run: options .*expected Options, or nothing"):
@@ -35,6 +57,7 @@ def test_run_wants_options(options: Any) -> None:
         *(("compile", value, "expected True, False or 'auto'") for value in ("yes", "Auto", "", None, 1, 0)),
         *((name, 5, "expected a function") for name in ("progress", "check", "watch", "tell", "teacher")),
         ("progress", None, "expected a function"),
+        *(("split", value, "expected 'reported' or 'heldout'") for value in ("train", "dev", "", None, 1)),
     ],
 )  # fmt: skip
 def test_options(name: str, value: Any, said: str) -> None:
