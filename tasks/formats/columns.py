@@ -151,7 +151,7 @@ def _check_words(path: Path, blocks: Sequence[Sequence[Line]], at: int, width: i
         what = f"counts the words ({', '.join(counting[0][:3])}, ...)"
     elif len(words) == 1 and rows > FEW:
         what = f"is {words.pop()!r} in every row"
-    elif len(words) <= CLASSES and rows > OFTEN * len(words):
+    elif len(blocks) > FEW and len(words) <= CLASSES and rows > OFTEN * len(words):
         what = f"has {len(words)} different values in {rows:,} rows, such as {max(words)!r}"
     else:
         return
