@@ -17,7 +17,7 @@ from benchmark.suite.consistency import check_spec
 from benchmark.suite.labels import Label
 from benchmark.suite.parts import Method, Override, TunedCell
 from benchmark.suite.spec import MODES, RANDOM, Strict, Training
-from benchmark.suite.suite import Suite, on_top
+from benchmark.suite.suite import Suite, matches, on_top
 from benchmark.suite.yaml import load_yaml, unspaced
 
 ELSEWHERE = {
@@ -77,6 +77,7 @@ def load_suite(
     except ValidationError as error:
         raise PrunebenchError("\n".join(_explain(origin, item) for item in error.errors())) from error
     _check_methods(origin, suite)
+    _check_overrides(origin, suite)
     _check_inputs(origin, suite)
     _check_cells(origin, suite)
     _check_folders(origin, suite)
@@ -194,6 +195,29 @@ def _check_methods(origin: _Origin, suite: Suite) -> None:
     idle = [name for name in suite.methods if name not in listed]
     if idle and "criteria" not in origin.changed and not suite.tuned:
         raise PrunebenchError(f"{origin.field('methods')}: '{idle[0]}' is no row: list it under criteria, or remove it")
+
+
+def _check_overrides(origin: _Origin, suite: Suite) -> None:
+    """An override that a more general one below it replaces would not be used: the later one is on top."""
+    given: dict[str, dict[str, Any]] = {}
+    for pattern, override in suite.overrides.items():
+        settings = override.model_dump(exclude_unset=True)
+        training = settings.pop("training", {})
+        budget = {"epochs": "budget", "steps": "budget"}
+        given[pattern] = settings | {
+            f"training.{budget.get(key, key)}": (key, value) for key, value in training.items()
+        }
+    for at, (pattern, settings) in enumerate(given.items()):
+        for other in list(given)[at + 1 :]:
+            lost = [key for key, value in settings.items() if given[other].get(key, value) != value]
+            asked = any(
+                key.startswith(f"overrides.{other}") for key in origin.changed
+            )  # what --set says is meant to be on top
+            if lost and matches(pattern, other) and not asked:
+                raise PrunebenchError(
+                    f"{origin.field(f'overrides.{pattern}')}: its {lost[0]} is replaced by that of '{other}', which stands below it: "
+                    "put the general pattern first"
+                )
 
 
 def _check_inputs(origin: _Origin, suite: Suite) -> None:

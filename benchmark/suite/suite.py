@@ -21,7 +21,7 @@ from functools import cached_property
 from itertools import product
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import registry
@@ -65,6 +65,13 @@ MOST = 1_000_000
 
 Names = Annotated[list[str], Field(min_length=1, max_length=10_000)]
 
+
+def _points(gate: float) -> float:
+    if 0 < gate < 1:
+        raise ValueError(f"less than a point: expected 0, or points from 1 on, such as {100 * gate:g}")
+    return gate
+
+
 HELDOUT = 0.1
 """Share of the training split held out by default, if the protocol or a regularizer needs held-out scores."""
 
@@ -92,7 +99,7 @@ class Suite(Strict):
     precision: Precision = "fp32"
     training: Training = Training()
     overrides: dict[str, Override] = Field(default_factory=dict, max_length=1000)
-    gate: Annotated[Real, Field(ge=0, le=100)] = GATE
+    gate: Annotated[Real, Field(ge=0, le=100), AfterValidator(_points)] = GATE
     """A task counts in ranks, averages and tests where every dense run's headline metric is at least so many points above the
     floor (0 where a task has none); for perplexity, so many hundredths of a nat below it. It is declared before the board runs,
     changes no run, and so no id."""

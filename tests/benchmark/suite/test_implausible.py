@@ -37,6 +37,8 @@ METHOD = "{criterion: magnitude, scope: layer}"
         ("heldout=1e-9", "less than a thousandth of the training examples: expected 0, or 0.001 to 0.5"),
         ("heldout=0.0009", "less than a thousandth"),
         ("heldout=0.6", "at most 0.5"),
+        ("gate=0.1", "less than a point: expected 0, or points from 1 on, such as 10"),
+        ("gate=0.99", "less than a point"),
     ],
 )
 def test_amounts(change: str, said: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A suite: the grid it stands for, and what its overrides change."""
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,30 @@ def test_examples_are_kept_aside_where_somebody_needs_them(tmp_path: Path, more:
 
 
 # Overrides.
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "lost"),
+    [
+        ("glue/rte: {training: {lr: 1e-4}}", "'glue/*': {training: {lr: 2e-4}}", "training.lr"),
+        ("glue/rte: {training: {steps: 9}}", "'*': {training: {epochs: 2}}", "training.budget"),
+        ("'glue/r*': {sparsities: [0.5]}", "'glue/*': {sparsities: [0.6]}", "sparsities"),
+        ("glue/rte: {scope: layer}", "'glue/?te': {scope: row}", "scope"),
+        ("'glue/*': {scope: layer}", "glue/rte: {scope: row}", ""),
+        ("glue/rte: {scope: layer}", "'glue/*': {scope: layer, training: {lr: 1e-4}}", ""),
+        ("glue/rte: {scope: layer}", "'glue/*': {training: {lr: 1e-4}}", ""),
+    ],
+)
+def test_an_override_that_a_general_one_below_it_replaces_is_refused(
+    tmp_path: Path, first: str, second: str, lost: str
+) -> None:
+    text = LEAST.replace("squad", "glue/rte") + f"overrides: {{{first}, {second}}}\n"
+    message = f"overrides.glue/r.*: its {lost} is replaced by that of '.*', which stands below it: put the general"
+    with pytest.raises(PrunebenchError, match=message) if lost else nullcontext():
+        read(tmp_path, text)
+    general = second.partition(":")[0].strip("'")
+    if "scope" in second:
+        assert read(tmp_path, text, f"overrides.{general}.scope=erk").cells()[-1].scope == "erk"
 
 
 def test_overrides_by_pattern_the_later_on_top(tmp_path: Path) -> None:
