@@ -40,8 +40,9 @@ def message_of(error: BaseException) -> str:
 def choices(value: str, options: Iterable[str]) -> str:
     """Names the choices, and the closest one first where `value` looks like a slip of it."""
     known = sorted(options)
-    close = get_close_matches(value, known, n=1, cutoff=0.5)
-    hint = f"did you mean '{close[0]}'? " if close else ""
+    alike = {name.lower(): name for name in known}
+    close = get_close_matches(value.lower(), alike, n=1, cutoff=0.5)
+    hint = f"did you mean '{alike[close[0]]}'? " if close else ""
     return f"{hint}choices: {', '.join(known) or 'none'}"
 
 

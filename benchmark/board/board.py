@@ -248,7 +248,7 @@ def require_outside(path: Path) -> None:
     """PrunebenchError where `path` lies among a board's records, weights or caches, in which only the program itself writes."""
     for part in path.resolve().parents:
         if part.name in ("records", "weights", ".cache") and part.parent.joinpath(SUITE).exists():
-            raise PrunebenchError(f"--output {path}: lies in {part.name} of a board, expected another place")
+            raise PrunebenchError(f"{path}: lies in {part.name} of a board, expected another place")
 
 
 def _names(folder: Path) -> set[str]:

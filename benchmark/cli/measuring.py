@@ -56,6 +56,7 @@ def bench(
     from benchmark.bench.cell import Place
     from benchmark.bench.result import section_text
     from benchmark.bench.suite import Job, measure
+    from benchmark.board.board import require_outside
     from benchmark.errors import PrunebenchError
     from benchmark.machine.atomic import require_room
     from benchmark.machine.environment import pick_device
@@ -68,6 +69,7 @@ def bench(
         f"prunebench {' '.join(_named(word) for word in sys.argv[1:])}",
         lambda text: echo(f"  {text}", err=True),
     )
+    require_outside(output / "table.md")
     require_room(output)
     for section, options in {"step": ("criteria",), "cell": ("data", "model", "steps", "naive", "without")}.items():
         if not {section, "all"} & set(sections or ["all"]) and (unused := typed(context, options)):

@@ -37,6 +37,7 @@ def tune(
     trust_remote_code: Annotated[bool, typer.Option(help="Let a hub model run its own code.")] = False,
 ) -> None:
     """Give every row of BOARD the same number of trials on held-out training data, and write the board of the tuned rows."""
+    from benchmark.board.board import require_outside
     from benchmark.tune.space import parse_rates
     from benchmark.tune.tune import Search, tune
     from benchmark.tune.write import outcome, require_free, write_tuned
@@ -46,6 +47,7 @@ def tune(
     search = Search(trials, seed, rates, lr == "fixed", device, trust_remote_code)
     opened = open_board(board, changes, data, model, runs=True)
     folder = output or Path(os.path.normpath(board / ".." / f"{board.resolve().name}-tuned"))
+    require_outside(folder / "suite.yaml")
     require_free(opened, folder, search)
     with holding(opened.folder):
         tune(opened, search, only, say=echo)

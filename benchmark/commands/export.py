@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from benchmark.board.board import Board
+from benchmark.board.board import Board, require_outside
 from benchmark.board.outcomes import pack_outcomes
 from benchmark.board.record import Record
 from benchmark.board.weights import check_fit, kept_weights, room, size_of, weight_problems
@@ -55,6 +55,7 @@ def export_cell(
             raise PrunebenchError("dtype: found 'bfloat16'; --semi-structured stores float16")
         _require_semi_structured(spec, device)
     record = board.record(spec)
+    require_outside(folder / "config.json")
     if folder.is_dir() and any(folder.iterdir()):
         raise PrunebenchError(f"{folder}: not empty; export writes to a new folder")
     require_room(folder, otherwise="; choose another folder")

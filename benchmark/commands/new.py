@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from benchmark.board.board import require_outside
 from benchmark.commands.check import CONTRACTS
 from benchmark.errors import PrunebenchError, choices
 from benchmark.machine.atomic import WriteError, write_text
@@ -142,6 +143,8 @@ def _template(name: str) -> str:
 
 def _write(texts: dict[Path, str]) -> None:
     """Write all files or none; PrunebenchError if one exists."""
+    for path in texts:
+        require_outside(path)
     there = [str(path) for path in texts if path.exists()]
     if there:
         raise PrunebenchError(f"{', '.join(there)}: there already, and left as it is; choose another name or folder")

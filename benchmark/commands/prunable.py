@@ -49,6 +49,8 @@ def _configuration(model: str) -> Any:
     try:
         if not model.strip() or (model.startswith((".", "/", "~")) and not folder.is_dir()):
             raise ModelError(f"no folder {model!r}; expected mini, mini-decoder, a hub id or a folder")
+        if folder.is_file():
+            raise ModelError(f"model {model!r} is a file; expected a folder with config.json")
         if folder.is_dir():
             if not (folder / "config.json").is_file():
                 raise ModelError(f"model {model!r}: no config.json in {folder}")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.board.board import SUITE, Board
+from benchmark.board.board import SUITE, Board, require_outside
 from benchmark.board.record import record_path
 from benchmark.commands.views import page_board
 from benchmark.errors import PrunebenchError
@@ -17,6 +17,7 @@ def site(folder: Path, output: Path, opened: Callable[[Board], None] | None = No
 
     PrunebenchError if no board below `folder` can be shown, or `output` holds other files.
     """
+    require_outside(output / "index.html")
     own_files(output)
     suites = [
         path for path in folder.rglob(SUITE) if not any(part.startswith(".") for part in path.relative_to(folder).parts)

@@ -268,6 +268,8 @@ def open_checkpoint(model: str, embedded: str, trust_remote_code: bool = False) 
         return _checkpoints.get(
             named, lambda: _open(model, str(gguf.parent), fingerprint, trust_remote_code, gguf.name)
         )
+    if folder.is_file():
+        raise ModelError(f"model {model!r} is a file; expected a folder with config.json, or a file that ends in .gguf")
     if not folder.is_dir():
         key: tuple[object, ...] = (model, trust_remote_code)
         return _checkpoints.get(key, lambda: _open(model, model, "", trust_remote_code))
