@@ -398,8 +398,8 @@ class Pruner:
     def gates(self, training: bool) -> Tensor:
         """What the criterion multiplies each weight by [n], while it trains or once it is evaluated."""
         shown = zip(self.states, self.as_seen(self.weights.vector.data), self.as_seen(self.mask), strict=True)
-        found = [(weight, self.criterion.gate(state, weight, mask, training)) for state, weight, mask in shown]
-        return self.flattened([fitting(self.criterion, "gate", gate, weight) for weight, gate in found])
+        given = [(weight, self.criterion.gate(state, weight, mask, training)) for state, weight, mask in shown]
+        return self.flattened([fitting(self.criterion, "gate", gates, weight) for weight, gates in given])
 
     def _evaluation_weights(self) -> Tensor:
         """The flat weights with the current mask, or the latent criterion's evaluation gates, applied."""
