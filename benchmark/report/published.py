@@ -15,6 +15,7 @@ from benchmark.report.cells import Cell, Run
 from benchmark.report.fields import Value
 from benchmark.report.layout import Line
 from benchmark.report.marks import TEXTS, notes
+from benchmark.report.names import Names, percent
 from benchmark.report.sheet import metric_of
 from benchmark.report.table import PAPER, Table, build_table
 from benchmark.suite.labels import method_of
@@ -130,6 +131,35 @@ def published_table(
     )
 
 
+def in_print(table: Table, names: Names) -> Table:
+    """A table of `published_table` that fits the page of a paper: what is said of a figure is a note, and the facts are comments."""
+    rows: list[Line] = []
+    cells: list[tuple[Cell, ...]] = []
+    for line, (reported, ours, gap, verdict) in zip(table.rows, table.cells, strict=True):
+        source, method, model, measure, sparsity, name = line.labels
+        task, _, metric = measure.removesuffix(")").rpartition(" (")
+        method, _, distilled = method.partition(" + ")
+        theirs = names.method(method_of(OURS.get(method, method), distilled or "none"))
+        scored = f"{names.scored(task, metric)} ({names.metric(metric)})"
+        amount = sparsity if sparsity == DENSE else percent(float(sparsity))
+        labels = (theirs, scored, amount, names.method(name) if name else "")
+        said = "; ".join(filter(None, [f"{source}: {model}", verdict.text.replace("no: ", "differs from ours in ", 1)]))
+        rows.append(Line(labels, labels))
+        cells.append(
+            (replace(reported, marks=(said,)), ours, replace(gap, text=gap.text.replace("-", "\N{MINUS SIGN}")))
+        )
+    return replace(
+        table,
+        row_fields=("method", "task", "sparsity", "our method"),
+        rows=tuple(rows),
+        columns=table.columns[:-1],
+        cells=tuple(cells),
+        notes=notes([row[0] for row in cells], {cell.marks[0]: cell.marks[0] for cell, *_ in cells}),
+        sentence="Figures as printed in their sources, in percent; ours, mean over seeds with the standard deviation as "
+        "subscript; and the difference, ours minus theirs, in points.",
+    )
+
+
 def quoted(table: Table, published: Sequence[Published], records: Sequence[Record]) -> Table:
     """A table in the paper's layout with the figures that concern it above our rows in each block, never ranked with them.
 
@@ -197,16 +227,18 @@ def _quoted_cell(column: Line, figures: Sequence[Published], kind: str) -> Cell:
 
 def _why(source: str, figures: Sequence[Published], records: Sequence[Record]) -> str:
     """Where figures are quoted from, and what keeps them from being compared with ours."""
-    ours = [record for figure in figures for record in records if _concerns(figure, [record])]
     known = dict.fromkeys(
-        text
-        for figure in figures
-        for record in ours
-        if record.spec.task == figure.task
-        for text in differs(figure, record)
+        text for figure in figures for record in _nearest(figure, records) for text in differs(figure, record)
     )
     said = f"differing from our runs in {', '.join(known)}; " if known else ""
     return f"quoted from {source}, {said}not known of it: {', '.join(UNKNOWN)}; not ranked"
+
+
+def _nearest(figure: Published, records: Sequence[Record]) -> list[Record]:
+    """Our runs at the figure's task and sparsity, those of its own regularizer alone where there are any."""
+    ours = [record for record in records if _concerns(figure, [record])]
+    regularizer = "distillation" if figure.distillation else "none"
+    return [record for record in ours if record.spec.is_dense or _stem(record.spec.regularizer) == regularizer] or ours
 
 
 def differs(figure: Published, record: Record) -> list[str]:

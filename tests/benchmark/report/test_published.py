@@ -1,17 +1,20 @@
 """Published figures: read as they are, set beside ours with the difference and honest flags."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmark.report.marks import rivals
+from benchmark.report.names import Names
 from benchmark.report.published import (
     COLUMNS,
     Published,
     PublishedError,
     default_path,
     differs,
+    in_print,
     load_published,
     published_table,
     quoted,
@@ -19,6 +22,7 @@ from benchmark.report.published import (
 from benchmark.report.render import FORMATS, render
 from benchmark.report.table import PAPER, build_table
 from tests.benchmark.report.factory import make_board, make_record, make_spec
+from tests.benchmark.report.pdflatex import compiled, needs_pdflatex
 
 
 def figure(method: str = "movement", **changes: object) -> Published:
@@ -84,6 +88,35 @@ def test_every_writer_prints_it(name: str) -> None:
     out = render(published_table([figure()], make_board()[1], title="Beside"), name)
     assert "80.0 (n = 3)" in out
     assert "-3.0" in out
+
+
+@needs_pdflatex
+def test_in_a_paper_sources_are_notes_and_it_fits_the_page(tmp_path: Path) -> None:
+    specs, records = make_board()
+    figures = [figure(), figure("platon", note="10 epochs"), figure("dense", sparsity=0.0, value=85.0, printed="85.0")]
+    out = render(in_print(published_table(figures, records, specs, title="Beside"), Names()), "latex")
+    assert r"Movement & SQuAD (F1) & 50~\% & Movement & 80.0 (n = 3)" in out
+    assert "$-$3.0" in out
+    assert (
+        r"Someone et al., Table 1: bert-base-uncased; differs from ours in model (mini, not bert-base-uncased)" in out
+    )
+    assert r"Table 1: bert-base-uncased; they note: 10 epochs." in out
+    assert r"in points.}" in out  # seeds, data and commit are comments
+    head = r"\documentclass[10pt,twocolumn]{article}\usepackage{booktabs}\setlength{\textwidth}{455pt}\begin{document}"
+    assert not re.search(r"Overfull|undefined", compiled(tmp_path, head + out + r"\end{document}"))
+
+
+def test_another_row_of_the_board_does_not_make_a_figure_differ() -> None:
+    spec: dict[str, Any] = {"task": "glue/rte", "model": "bert-base-uncased"}
+    made = [make_record(make_spec("taylor", 0.5, regularizer=name, **spec)) for name in ("none", "self_regularization")]
+    quote = [figure("platon", task="glue/rte", metric="accuracy")]
+
+    def said(records: list[Any]) -> str:
+        table = quoted(build_table(records, rows=PAPER["rows"], columns=PAPER["columns"]), quote, records)
+        return table.notes[0].text
+
+    assert "another regularizer" not in said(made)
+    assert "another regularizer" in said(made[1:])
 
 
 @pytest.mark.parametrize(
