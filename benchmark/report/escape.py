@@ -94,9 +94,10 @@ def tied(text: str) -> str:
 def for_latex(text: str) -> str:
     """Cleaned text for LaTeX's text mode under pdflatex: specials escaped, letters beyond Latin as their code point.
 
-    `--` does not become a dash, and a leading `[` or `*` is not read as an argument of the row before.
+    `--` does not become a dash, a number stays on one line with its per cent sign, and a leading `[` or `*` is not read as an
+    argument of the row before.
     """
-    safe = "".join(_latex_letter(letter) for letter in clean(text)).replace("--", "-{}-")
+    safe = "".join(_latex_letter(letter) for letter in clean(text)).replace("--", "-{}-").replace(r" \%", r"~\%")
     return f"{{}}{safe}" if safe[:1] in ("[", "*") else safe
 
 

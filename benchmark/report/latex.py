@@ -176,7 +176,8 @@ def _caption(table: Table, wording: str | None, part: str) -> str:
 def _below(table: Table, sheet: Sheet, width: str) -> list[str]:
     said = [
         rf"\textsuperscript{{{for_latex(symbol)}}}\,{_tex(table, text)}." if symbol else f"{_tex(table, text)}."
-        for symbol, text in remarks(table, sheet)
+        for symbol, text in [*remarks(table, sheet), ("", table.facts.get("Significance", ""))]
+        if text
     ]
     room = r"\textwidth" if width == "page" else r"\columnwidth"
     return [rf"\par\vspace{{3pt}}\parbox{{{room}}}{{\footnotesize\raggedright {' '.join(said)}}}"] if said else []

@@ -120,8 +120,8 @@ def remarks(table: Table, sheet: Sheet) -> list[tuple[str, str]]:
 
 def merged(table: Table, row: Row) -> list[tuple[Cell, int]]:
     """Cells of a row with the number of columns each stands over: the dense model's one value spans its neighbours, where sparsities
-    are not blocks."""
-    joined = row.line.dense and not table.blocks
+    are columns."""
+    joined = row.line.dense and "sparsity" in table.column_fields
     found: list[tuple[Cell, int]] = []
     for cell in row.cells:
         if joined and found and cell.planned and found[-1][0] == cell:

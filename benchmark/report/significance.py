@@ -220,14 +220,17 @@ def _marked(table: Table, comparisons: Sequence[Comparison], against: str) -> li
 
 def _family(comparisons: Sequence[Comparison], against: str, reachable: bool) -> str:
     first = comparisons[0]
-    tested = "is it worse than any other row of its column" if against == "best" else f"does it differ from {against}"
-    asked = f"one family of {first.family} cells, of each: {tested}"
+    tested, do = (
+        ("is worse than any other row of its column", "are") if against == "best" else (f"differs from {against}", "do")
+    )
+    cells = "1 cell was tested" if first.family == 1 else f"{first.family} cells were tested together"
+    asked = f"{cells}, whether {'it' if first.family == 1 else 'each'} {tested}"
     if not reachable:
         return f"{asked}; {first.resamples} draws cannot go below p = {first.smallest_p:.3g}, so nothing is marked"
     decided = sum(comparison.p_adjusted < LEVEL for comparison in comparisons)
     return (
-        f"{asked}; {decided} are at level {LEVEL:g}, for the family as a whole. This speaks of these trained models on other "
-        "items, not of other seeds"
+        f"{asked}: {decided} {do}, at level {LEVEL:g} for all of them. This speaks of these trained models on other items, not "
+        "of other seeds"
     )
 
 

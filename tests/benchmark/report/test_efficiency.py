@@ -59,6 +59,9 @@ def test_the_table_has_a_row_per_cell_and_prints() -> None:
     assert table.cells[1][1].ids == tuple(make_spec("random", 0.5, seed=seed).id for seed in (0, 1))
     assert "latency" not in out
     assert "15.0 %" in out
+    dense = [line for line in render(table, "latex").splitlines() if "Dense &" in line]
+    assert dense
+    assert not any("multicolumn" in line for line in dense), "as many weights as are not zero, in two columns"
 
 
 def test_efficiency_has_the_names_of_papers_and_csv_the_spelling_of_records() -> None:

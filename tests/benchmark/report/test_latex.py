@@ -178,6 +178,11 @@ def test_all_of_it_compiles_in_a_column(tmp_path: Path) -> None:
     assert not re.search(r"Overfull|too large|undefined", log)
 
 
+def test_what_was_tested_stands_below_the_table() -> None:
+    out = render(replace(board(), facts={"Significance": "6 cells were tested together"}), "latex")
+    assert " 6 cells were tested together.}" in out.partition(r"\bottomrule")[2]
+
+
 @pytest.mark.parametrize("wording", ["Scores at 80 % sparsity", "Ours & theirs", "Table #1"])
 def test_a_caption_with_a_bare_command_of_latex_is_refused(wording: str) -> None:
     bare = next(sign for sign in "%&#" if sign in wording)

@@ -277,7 +277,7 @@ def test_settings_have_a_column_for_each_task() -> None:
     out = render(settings_table(records, specs, title="Board", names=Names()), "latex")
     assert "Setting & RTE & SQuAD" in out
     assert "Training length & 400 steps & 400 steps" in out
-    assert r"Sparsities & 50 \%, 80 \% & 50 \%, 80 \%" in out
+    assert r"Sparsities & 50~\%, 80~\% & 50~\%, 80~\%" in out
     (caption,) = re.findall(r"\\caption\[.*?\]\{(.*)\}", out)
     assert caption == "Board: settings. How the runs of Mini model on RTE and SQuAD were trained and pruned."
     assert "% Selection: weights after the last step" in out

@@ -45,8 +45,8 @@ def test_what_is_close_to_the_best_is_marked_and_what_is_far_is_not() -> None:
     marked = with_significance(table, found)
     assert [row[0].marks for row in marked.cells] == [(), ("tied",), ("floor",)]
     assert [note.symbol for note in marked.notes] == ["†", "a"]
-    assert "one family of 3 cells, of each: is it worse than any other row" in marked.facts["Significance"]
-    assert "; 1 are at level 0.05" in marked.facts["Significance"]
+    assert "3 cells were tested together, whether each is worse than any other row" in marked.facts["Significance"]
+    assert ": 1 are, at level 0.05" in marked.facts["Significance"]
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_where_nothing_is_tested_it_is_said() -> None:
     rte = three({"a": 80.0, "b": 65.0})
     squad = [make_record(make_spec(name, task="squad"), 70.0) for name in ("a", "c")]
     said = untested(rte + squad, "b")
-    assert said.startswith("one family of 1 cells")
+    assert said.startswith("1 cell was tested, whether it differs from b")
     assert "; nothing was tested on squad (f1) 0.8: a test takes two complete, comparable rows, b among them," in said
     assert "nothing was tested" not in untested(rte + squad, "a")
     assert untested(rte[:1], "best").startswith("nothing was tested on glue/rte (accuracy) 0.8: a test takes two")
@@ -402,7 +402,7 @@ def test_a_row_is_named_by_its_label_and_called_so(against: str) -> None:
     marked = with_significance(table, found, against=against)
     assert [row[0].marks[-1:] for row in marked.cells] == [(), ("below",), ("below",)]
     assert next(note.text for note in marked.notes if note.kind == "below").startswith("worse than A (ours) (")
-    assert "does it differ from A (ours)" in marked.facts["Significance"]
+    assert "whether each differs from A (ours)" in marked.facts["Significance"]
 
 
 @pytest.mark.parametrize("against", ["sensitivity", "PLATON", "PLATON (beta2 0.95)", "sensitivity[beta2=0.95]"])
