@@ -31,6 +31,9 @@ TEXTS = {
     "model": "another start than the rest of this task (model fingerprints differ): not comparable, not ranked",
 }
 
+FREQUENCIES = "no better than the trivial predictor, the frequencies of the reported tokens"
+"""What the dagger says where all cells that have it are perplexities."""
+
 DAGGER = "†"
 
 IN_HEADS = frozenset({"gate"})
@@ -127,7 +130,8 @@ def notes(cells: Sequence[Cell], extra: Mapping[str, str] | None = None) -> tupl
 
     Those of heads come first, then those of the cells; in one cell they come in the order of TEXTS and then of `extra`.
     """
-    texts = {**TEXTS, **(extra or {})}
+    trivial = [cell.metric in LOGARITHMIC for cell in cells if "floor" in cell.marks]
+    texts = TEXTS | ({"floor": FREQUENCIES} if all(trivial) else {}) | dict(extra or {})
     order = {kind: number for number, kind in enumerate(texts)}
     found = [kind for cell in cells for kind in sorted(cell.marks, key=order.__getitem__)]
     used = dict.fromkeys([*(kind for kind in found if kind in IN_HEADS), *found])

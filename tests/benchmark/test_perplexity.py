@@ -60,5 +60,5 @@ def test_statistics_figures_and_the_page_are_made(board: Board, tmp_path: Path) 
     names = {path.name for path in plot(board, tmp_path / "figures", "svg")}
     assert "score-sparsity.svg" in names
     page = write_report([board], tmp_path / "page.html").read_text()
-    assert "Score perplexity (lower is better)" in page
+    assert "Score: perplexity (lower is better)" in page
     assert " data-less " in page

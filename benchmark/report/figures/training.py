@@ -53,8 +53,11 @@ def training_figure(board: Board, task: str, sparsity: float, width: float | Non
                 _line(axis, board, cell, get, (style.color, style.dash), board.method(method))
             axis.set_title(f"{name}: {scale}" if name == SCORE else name, loc="left")
             axis.set_xlabel("Step")
-        apart = any(map(seeds_alone, cells))
-        legend_below(figure, axes, "thin alone: seeds where no mean is given" if apart else "")
+        said = {
+            "thin alone: seeds where no mean is given": any(map(seeds_alone, cells)),
+            "loss: with what a regularizer adds": any(record.spec.regularizer != "none" for record in runs),
+        }
+        legend_below(figure, axes, "; ".join(text for text, holds in said.items() if holds))
         figure.suptitle(f"{board.task(task)}, {percent(sparsity)} sparsity")
     return figure
 

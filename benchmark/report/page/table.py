@@ -24,7 +24,7 @@ def headline(table: Table, number: int) -> str:
     notes = "".join(f"<li><sup>{note.symbol}</sup> {for_html(note.text)}</li>" for note in table.notes)
     facts = "".join(f"<dt>{for_html(name)}</dt><dd>{for_html(text)}</dd>" for name, text in table.facts.items())
     return (
-        f'<p class="hint">Score {for_html(unit(table))}, mean ± standard deviation over seeds. Choose a cell for its runs, a '
+        f'<p class="hint">Score: {for_html(unit(table))}, mean ± standard deviation over seeds. Choose a cell for its runs, a '
         f"heading to sort.</p>\n{SIDEWAYS}"
         f'<div class="scroll" role="region" aria-label="Results of {for_html(table.title)}" tabindex="0">'
         f'<table class="headline">\n'

@@ -115,6 +115,15 @@ def test_training_curves_leave_out_what_no_run_recorded() -> None:
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["Training loss", "Sparsity"]
 
 
+def test_training_curves_say_that_a_loss_has_what_a_regularizer_adds() -> None:
+    def said(regularizer: str) -> str:
+        figure = training_figure(board_of([make_record(make_spec(regularizer=regularizer))]), "glue/rte", 0.8)
+        return figure.legends[0].get_title().get_text()
+
+    assert "loss: with what a regularizer adds" in said("self_regularization")
+    assert "regularizer" not in said("none")
+
+
 @pytest.mark.parametrize(
     ("changes", "scale"),
     [

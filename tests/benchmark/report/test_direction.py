@@ -99,6 +99,18 @@ def test_an_average_over_a_cell_that_was_never_planned_is_not_ranked(less_is_bet
     assert table.cells[2][-1].text == "incomplete"
 
 
+def test_the_dagger_says_what_is_trivial() -> None:
+    def said(*records: Record) -> list[str]:
+        return [note.text for note in build_table(records).notes if note.kind == "floor"]
+
+    at_floor, accuracy = record("wanda", 700.0), make_record(make_spec("magnitude"), 10.0)
+    assert said(at_floor) == ["no better than the trivial predictor, the frequencies of the reported tokens"]
+    for records in ([accuracy], [accuracy, at_floor]):
+        assert said(*records) == [
+            "no better than the trivial predictor, the best constant answer on the evaluated split"
+        ]
+
+
 def test_worse_than_the_floor_is_marked_and_better_is_not() -> None:
     table = scored({"magnitude": 499.0, "wanda": 501.0, "random": 1e12})
     marks = {str(line.key[0]): "floor" in row[0].marks for line, row in zip(table.rows, table.cells, strict=True)}
@@ -381,7 +393,7 @@ def test_a_figure_of_wide_errors_is_logarithmic_and_its_axis_points_down(scores:
 def test_the_page_sorts_errors_from_the_smallest() -> None:
     records = [record("dense", 20.0, sparsity=0.0), record("magnitude", 40.0), record("wanda", 25.0)]
     text = page([PageBoard(title="t", records=records, specs=[made.spec for made in records])])
-    assert "Score perplexity (lower is better), mean" in text
+    assert "Score: perplexity (lower is better), mean" in text
     assert text.count(" data-less ") == 1
     other = [make_record(make_spec("magnitude"), 80.0)]
     assert " data-less " not in page([PageBoard(title="t", records=other, specs=[made.spec for made in other])])
