@@ -1,5 +1,6 @@
 """The hyperparameters of a board, a row each and a column for each task, as papers print them in an appendix."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from benchmark.board.record import Record
@@ -56,6 +57,9 @@ def settings_table(records: Sequence[Record], specs: Sequence[RunSpec], *, title
         rows.append((name, [_values(setting(spec) for spec in plan if spec.task == task) for task in tasks]))
     for name, counted in COUNTED.items():
         rows.append((name, [_values(counted(record) for record in used if record.spec.task == task) for task in tasks]))
+    facts = describe([[spec] for spec in plan], used, 0, len(records) - len(used), "sd", "headline")
+    pruning = re.sub(r",(?=\S)", ", ", facts.get("Pruning", ""))  # a line may end after the comma
+    own = f" Pruning: {pruning}." if any(spec.method for spec in plan) else ""
     return Table(
         title=f"{title}: settings" if title else "Settings",
         row_fields=("Setting",),
@@ -63,8 +67,8 @@ def settings_table(records: Sequence[Record], specs: Sequence[RunSpec], *, title
         rows=tuple(Line((name,), (name,)) for name, _ in rows),
         columns=tuple(Line((task,), (word,)) for task, word in distinct(tasks, names.task).items()),
         cells=tuple(tuple(Cell(text=text) for text in found) for _, found in rows),
-        facts=describe([[spec] for spec in plan], used, 0, len(records) - len(used), "sd", "headline"),
-        sentence=f"How the runs of {subject_of(plan, names)} were trained and pruned.",
+        facts=facts,
+        sentence=f"How the runs of {subject_of(plan, names)} were trained and pruned.{own}",
     )
 
 

@@ -283,6 +283,14 @@ def test_settings_have_a_column_for_each_task() -> None:
     assert "% Selection: weights after the last step" in out
 
 
+def test_settings_of_rows_of_their_own_stand_in_the_caption() -> None:
+    options = "movement[score_optimizer=adam,score_schedule=weights]"
+    spec = make_spec(options, method="movement as published", scope="layer", schedule="cubic[window=1]")
+    out = render(settings_table([], [make_spec(), spec], title="Board", names=Names()), "latex")
+    (caption,) = re.findall(r"\\caption\[.*?\]\{(.*)\}", out)
+    assert "movement as published: movement[score\\_optimizer=adam, score\\_schedule=weights], scope layer" in caption
+
+
 @pytest.mark.parametrize("width", [60, 80])
 def test_settings_and_what_stands_below_them_fit_the_terminal(width: int) -> None:
     specs, records = make_board(GLUE)
