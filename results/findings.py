@@ -66,7 +66,12 @@ BUDGETS = {
 }
 """Boards that differ in their budget alone, by task."""
 ALL_BUDGETS = tuple(board for boards in BUDGETS.values() for board in boards.values())
-FINE_TUNINGS = {"MRPC": "minilm-mrpc", "CoLA": "minilm-cola-15", "STS-B": "minilm-stsb-15"}
+FINE_TUNINGS = {
+    "MRPC at 0.9": "minilm-mrpc",
+    "CoLA at 0.8": "minilm-cola-15-80",
+    "CoLA at 0.9": "minilm-cola-15",
+    "STS-B at 0.9": "minilm-stsb-15",
+}
 """Boards of tasks that are pruned over all their epochs, by the head of their column."""
 DATA_TO_TEXT = {"E2E": "gpt-e2e-100", "WebNLG 2017": "gpt-webnlg-100"}
 ENCODERS = {"SQuAD": "minilm-squad-600", "CoNLL-2003": "minilm-conll-600"}
