@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from benchmark.errors import PrunebenchError
 from benchmark.pruning.scores import all_finite
@@ -12,6 +13,33 @@ if TYPE_CHECKING:
 
 CALIBRATIONS = ("observe_inputs", "observe_example", "observe_hessian")
 """The methods of a criterion that are called during calibration."""
+
+
+class Loop:
+    """What a Pruner saw of the loop that calls it."""
+
+    def __init__(self) -> None:
+        self.saw_gradient: bool | None = None
+        """Whether any gradient that was observed was not all zeros; None where none was looked at."""
+        self.moved: bool | None = None
+        """Whether weights were seen to move between `observe` and `prune`; None while no learning rate above 0 was told."""
+        self.first_unseen = False
+        """Whether the first step was pruned before anything was observed."""
+        self.before: Tensor | None = None
+        """The weights that `observe` saw, until they were seen to move."""
+
+    def observed(self, weights: Tensor, grad: Tensor, lr: float) -> None:
+        """Look at gradients until one is not all zeros, and keep weights until they move."""
+        if not self.saw_gradient:
+            self.saw_gradient = bool(grad.any())
+        if not self.moved and not isinstance(lr, Tensor) and lr > 0:
+            self.before = weights.clone()
+
+    def pruned(self, weights: Tensor) -> None:
+        """Look whether the optimizer moved the weights that were kept."""
+        if self.before is not None:
+            self.moved = not torch.equal(weights, self.before)
+            self.before = None
 
 
 def require_steps(pruner: "Pruner") -> None:
@@ -40,17 +68,17 @@ def require_steps(pruner: "Pruner") -> None:
             f"{name} was shown the gradients of {pruner.steps_observed} steps, {pruner.steps_taken} were taken: call observe(lr) once "
             "in every step"
         )
-    if learns and pruner.first_unseen:
+    if learns and pruner.loop.first_unseen:
         raise PrunebenchError(
             f"prune() was called before {name} was shown the first gradient: call observe(lr), optimizer.step() and prune(), in "
             "this order"
         )
-    if learns and pruner.saw_gradient is False:
+    if learns and pruner.loop.saw_gradient is False:
         raise PrunebenchError(
             f"all gradients that {name} was shown are zeros: call observe(lr) between backward() and zero_grad(), and train the "
             "model that the Pruner was made of, not a copy of it"
         )
-    if learns and pruner.moved is False:
+    if learns and pruner.loop.moved is False:
         raise PrunebenchError(
             f"the weights moved in no step between observe(lr), which {name} learns from, and prune(): call optimizer.step() "
             "between them, with an optimizer of this model's parameters"

@@ -41,6 +41,7 @@ from benchmark.pruning.arguments import (
 )
 from benchmark.pruning.flat import PrunableWeights
 from benchmark.pruning.loop_checks import (
+    Loop,
     require_calibration,
     require_dtype,
     require_finite_model,
@@ -122,17 +123,12 @@ class Pruner:
         require_answers(schedule, sparsity, total)
         self.model = model
         self.criterion, self.schedule = criterion, schedule
-        self.target, self.total, self.steps_taken, self.peak = sparsity, total, 0, peak
-        self.steps_observed, self.steps_skipped, self.skipping = 0, 0, False
-        """Steps whose gradients were observed, steps that the optimizer skipped, and whether it will skip the current one."""
-        self.saw_gradient: bool | None = None
-        """Whether any gradient that was observed was not all zeros; None where none was looked at."""
-        self.moved: bool | None = None
-        """Whether weights were seen to move between `observe` and `prune`; None while no learning rate above 0 was told."""
-        self.first_unseen = False
-        """Whether the first step was pruned before anything was observed."""
-        self._observed: Tensor | None = None
-        """The weights that `observe` saw, until they were seen to move."""
+        self.target, self.total, self.peak = sparsity, total, peak
+        self.steps_taken, self.steps_observed, self.steps_skipped = 0, 0, 0
+        """Steps that the optimizer took, steps whose gradients were observed, and steps that the optimizer skipped."""
+        self.skipping = False
+        """Whether the optimizer will skip the current step."""
+        self.loop = Loop()
         self._rewind_steps = {schedule.rewind(step, total) for step in range(total)}
         self.mask = torch.ones_like(self.weights.vector, dtype=torch.bool)
         self.settled = False
@@ -186,7 +182,7 @@ class Pruner:
             require_dtype(self)
             grad, step = self.weights.collect(), self.step(lr)
             if finite is None:  # a loop that knows what is finite is ours, and waits for no GPU
-                self._watch(grad, lr)
+                self.loop.observed(self.weights.vector.data, grad, lr)
             self.skipping = not (all_finite(grad) if finite is None else finite)
             # The gates that this forward pass used, before the states change.
             gates = self.gates(training=True) if self.criterion.latent else None
@@ -202,43 +198,29 @@ class Pruner:
                 gate(grad, gates, out=grad)  # the chain rule through weight * gate
                 self.weights.point_at(self.weights.vector.data)
 
-    def _watch(self, grad: Tensor, lr: float) -> None:
-        """Look, until it was seen once, whether gradients are not all zeros, and keep the weights to see whether the optimizer moves
-        them."""
-        if not self.saw_gradient:
-            self.saw_gradient = bool(grad.any())
-        if not self.moved and not isinstance(lr, Tensor) and lr > 0:
-            self._observed = self.weights.vector.data.clone()
-
     def prune(self) -> None:
         """After the optimizer step: compute a new mask if one is due, and apply the mask if the schedule says so."""
         if not self.steps_taken:
             require_calibration(self)
             require_own_weights(self)
-            self.first_unseen = not (self.steps_observed or self.steps_skipped)
+            self.loop.first_unseen = not (self.steps_observed or self.steps_skipped)
         with self.stopwatch.running():
-            if self._observed is not None:
-                self.moved = not torch.equal(self.weights.vector.data, self._observed)
-                self._observed = None
-            self._prune()
-
-    def _prune(self) -> None:
-        """`prune`, without what is checked of the loop."""
-        if self.skipping:  # the optimizer left the weights as they were
-            self.skipping = False
-            if self.criterion.latent:
+            self.loop.pruned(self.weights.vector.data)
+            if self.skipping:  # the optimizer left the weights as they were
+                self.skipping = False
+                if self.criterion.latent:
+                    self._apply()
+                return
+            index = self.steps_taken
+            self.steps_taken += 1
+            if self.schedule.due(index, self.total):
+                self._remask(self.scheduled)
+                if (back := self.schedule.rewind(index, self.total)) is not None:
+                    self.weights.vector.data.copy_(self.rewind_weights[back])
                 self._apply()
-            return
-        index = self.steps_taken
-        self.steps_taken += 1
-        if self.schedule.due(index, self.total):
-            self._remask(self.scheduled)
-            if (back := self.schedule.rewind(index, self.total)) is not None:
-                self.weights.vector.data.copy_(self.rewind_weights[back])
-            self._apply()
-        elif self.criterion.latent or self.schedule.holds(index, self.total):
-            self._apply()
-        self._keep_for_rewind()
+            elif self.criterion.latent or self.schedule.holds(index, self.total):
+                self._apply()
+            self._keep_for_rewind()
 
     def finish(self) -> None:
         """Apply the final mask for good: exactly the target sparsity, or what a criterion that is not exact keeps.
@@ -323,7 +305,7 @@ class Pruner:
         if not isinstance(saved, dict) or not needed <= saved.keys() or saved["mask"].shape != self.mask.shape:
             raise PrunebenchError("load_state_dict: expected what state_dict() of a Pruner of this model gave")
         self._refuse_other(json.loads(bytes(saved["settings"].tolist())))
-        self.moved, self._observed = None, None
+        self.loop.moved, self.loop.before = None, None
         self.mask.copy_(saved["mask"])
         self.ranked_by = None
         self.steps_taken, self.stopwatch.total = int(saved["taken"]), float(saved["seconds"])
