@@ -23,7 +23,8 @@ def require_schedule(schedule: Schedule, sparsity: float, total: int) -> None:
 
 
 def require_answers(schedule: Schedule, sparsity: float, total: int) -> None:
-    """PrunebenchError where `schedule` gives no sparsity up to `sparsity`, or neither True nor False, at some of `total` steps."""
+    """As `require_schedule`; and where `schedule` gives no sparsity up to `sparsity`, or neither True nor False, at some step."""
+    require_schedule(schedule, sparsity, total)
     plan = Plan(schedule, total, sparsity)
     for step in range(0, total, max(1, total // 1000)):
         share = schedule.sparsity(step, total, sparsity)

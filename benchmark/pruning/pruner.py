@@ -16,10 +16,9 @@ keep a value underneath and the forward pass sees weight * gate. From `observe` 
 any optimizer over `model.parameters()` moves them.
 """
 
-import dataclasses
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 import torch
@@ -35,7 +34,6 @@ from benchmark.pruning.arguments import (
     require_model,
     require_peak,
     require_rate,
-    require_schedule,
     require_sparsity,
     require_whole,
 )
@@ -50,6 +48,7 @@ from benchmark.pruning.loop_checks import (
 )
 from benchmark.pruning.masks import Quota, Shapes, gate, make_mask, parse_scope
 from benchmark.pruning.prunable import find_prunable
+from benchmark.pruning.saved_state import restore, state_of
 from benchmark.pruning.schedules.base import Schedule
 from benchmark.pruning.scores import all_finite, bad_scores, fitting, fitting_mask, score, sweep
 from criteria.base import Criterion, State, Step
@@ -76,12 +75,6 @@ def stacks_of(criterion: Criterion, shapes: Shapes, device: torch.device) -> lis
     for i, shape in enumerate(shapes):
         places.setdefault(shape, []).append(i)
     return list(places.values())
-
-
-def _spelled(plugin: Criterion | Schedule) -> str:
-    """The plugin's class and options."""
-    options = dataclasses.fields(plugin) if dataclasses.is_dataclass(plugin) else ()
-    return f"{type(plugin).__name__}({', '.join(f'{one.name}={getattr(plugin, one.name)!r}' for one in options)})"
 
 
 class Pruner:
@@ -119,16 +112,15 @@ class Pruner:
         self.scope.check(self.weights.shapes, sparsity)
         if self.scope.shares_by != "shapes":
             raise self.scope.needs_dense()
-        require_schedule(schedule, sparsity, total)
         require_answers(schedule, sparsity, total)
-        self.model = model
-        self.criterion, self.schedule = criterion, schedule
+        self.model, self.criterion, self.schedule = model, criterion, schedule
         self.target, self.total, self.peak = sparsity, total, peak
         self.steps_taken, self.steps_observed, self.steps_skipped = 0, 0, 0
         """Steps that the optimizer took, steps whose gradients were observed, and steps that the optimizer skipped."""
         self.skipping = False
         """Whether the optimizer will skip the current step."""
         self.loop = Loop()
+        """What the checks of `finish` ask of the loop that calls this."""
         self._rewind_steps = {schedule.rewind(step, total) for step in range(total)}
         self.mask = torch.ones_like(self.weights.vector, dtype=torch.bool)
         self.settled = False
@@ -149,7 +141,11 @@ class Pruner:
         self.late_check = torch.zeros((), device=self.mask.device)
         """0 while the scores of all maskings were finite, nan afterwards; on the device."""
         self.stopwatch = Stopwatch(self.mask.device)
-        self.effective = self._new_effective() if criterion.latent else self.weights.vector.data
+        self.effective = self.weights.vector.data
+        """The weights [n] that the forward pass uses: of a latent criterion, a second vector."""
+        if criterion.latent:
+            self.effective = self._gated(self.gates(training=True))
+            self.weights.point_at(self.effective)
         self._keep_for_rewind()
 
     @property
@@ -169,7 +165,9 @@ class Pruner:
 
     def step(self, lr: float = 0.0) -> Step:
         """What criteria are told about the coming optimizer step."""
-        return self._step(lr, self.scheduled if self.steps_taken else 0.0)
+        sparsity = self.scheduled if self.steps_taken else 0.0
+        matrices = sum(not matrix.name.endswith(".bias") for matrix in self.weights.matrices)
+        return Step(self.steps_taken, self.total, lr, sparsity, self.target, self.peak, matrices)
 
     def observe(self, lr: float, finite: bool | None = None) -> None:
         """Show the criterion weights and gradients; `lr` is the learning rate of the coming optimizer step.
@@ -180,9 +178,9 @@ class Pruner:
         require_rate(lr)
         with self.stopwatch.running():
             require_dtype(self)
-            grad, step = self.weights.collect(), self.step(lr)
+            grad, vector, step = self.weights.collect(), self.weights.vector.data, self.step(lr)
             if finite is None:  # a loop that knows what is finite is ours, and waits for no GPU
-                self.loop.observed(self.weights.vector.data, grad, lr)
+                self.loop.observed(vector, grad, lr)
             self.skipping = not (all_finite(grad) if finite is None else finite)
             # The gates that this forward pass used, before the states change.
             gates = self.gates(training=True) if self.criterion.latent else None
@@ -190,13 +188,11 @@ class Pruner:
                 self.steps_skipped += 1
             else:
                 self.steps_observed += 1
-                for state, weight, part in zip(
-                    self.states, self.as_seen(self.weights.vector.data), self.as_seen(grad), strict=True
-                ):
+                for state, weight, part in zip(self.states, self.as_seen(vector), self.as_seen(grad), strict=True):
                     self.criterion.observe(state, weight, part, step)
             if gates is not None:
                 gate(grad, gates, out=grad)  # the chain rule through weight * gate
-                self.weights.point_at(self.weights.vector.data)
+                self.weights.point_at(vector)
 
     def prune(self) -> None:
         """After the optimizer step: compute a new mask if one is due, and apply the mask if the schedule says so."""
@@ -283,71 +279,17 @@ class Pruner:
 
     def state_dict(self) -> dict[str, Tensor]:
         """What a resumed run needs besides the model: mask, criterion state, step counts, latent weights, weights to rewind to."""
-        named = {f"state.{i}.{key}": value for i, state in enumerate(self.states) for key, value in state.items()}
-        kept = {f"remembered.{step}": value for step, value in self.rewind_weights.items()}
-        taken, sparsity = self.last_masking or (-1, 0.0)
-        masked = torch.tensor([taken, sparsity], dtype=torch.float64)
-        latent = {"latent": self.weights.vector.data} if self.criterion.latent else {}
-        own = {
-            "taken": torch.tensor(self.steps_taken),
-            "observed": torch.tensor(self.steps_observed),
-            "skipped": torch.tensor(self.steps_skipped),
-            "settled": torch.tensor(self.settled),
-            "masked": masked,
-            "settings": torch.frombuffer(bytearray(json.dumps(self._settings()).encode()), dtype=torch.uint8),
-        }
-        seconds = torch.tensor(self.seconds, dtype=torch.float64)
-        return {"mask": self.mask, "seconds": seconds, **own, **latent, **named, **kept}
+        return state_of(self)
 
     def load_state_dict(self, saved: dict[str, Tensor]) -> None:
         """Restore what `state_dict` returned, in place; PrunebenchError where it is no state of a Pruner of such a model."""
-        needed = {"mask", "taken", "observed", "skipped", "seconds", "masked", "settled", "settings"}
-        if not isinstance(saved, dict) or not needed <= saved.keys() or saved["mask"].shape != self.mask.shape:
-            raise PrunebenchError("load_state_dict: expected what state_dict() of a Pruner of this model gave")
-        self._refuse_other(json.loads(bytes(saved["settings"].tolist())))
-        self.loop.moved, self.loop.before = None, None
-        self.mask.copy_(saved["mask"])
-        self.ranked_by = None
-        self.steps_taken, self.stopwatch.total = int(saved["taken"]), float(saved["seconds"])
-        self.steps_observed, self.steps_skipped = int(saved["observed"]), int(saved["skipped"])
-        taken, sparsity = saved["masked"].tolist()
-        self.last_masking = (int(taken), sparsity) if taken >= 0 else None
-        for i, state in enumerate(self.states):
-            own = f"state.{i}."
-            mine = {key.removeprefix(own): value for key, value in saved.items() if key.startswith(own)}
-            # Counters may lie on the CPU beside statistics on the device: each goes where `init` put it.
-            places = {key: state[key].device if key in state else self.mask.device for key in mine}
-            state.update({key: value.to(places[key], copy=True) for key, value in mine.items()})
-        past = {int(k.split(".")[1]): v for k, v in saved.items() if k.startswith("remembered.")}
-        self.rewind_weights = {step: value.to(self.mask.device, copy=True) for step, value in past.items()}
+        restore(self, saved)
+        self.loop.moved = self.loop.before = self.ranked_by = None
         if self.criterion.latent:
-            self.weights.vector.data.copy_(saved["latent"])
             self._apply()
         if saved["settled"]:
             self.effective, self.settled = self.weights.vector.data, True
             self.weights.point_at(self.effective)
-
-    def _settings(self) -> dict[str, str]:
-        """What a saved state is of: one pruner cannot go on where another stopped."""
-        return {
-            "criterion": _spelled(self.criterion),
-            "schedule": _spelled(self.schedule),
-            "scope": str(self.scope),
-            "sparsity": repr(self.target),
-            "total": repr(self.total),
-        }
-
-    def _refuse_other(self, saved: dict[str, str]) -> None:
-        """PrunebenchError names the settings in which a saved state differs from this pruner's."""
-        own = self._settings()
-        if differs := [
-            f"{name} {saved.get(name)}, here {value}" for name, value in own.items() if saved.get(name) != value
-        ]:
-            raise PrunebenchError(f"load_state_dict: this is the state of another pruner: {'; '.join(differs)}")
-
-    def _step(self, lr: float, sparsity: float) -> Step:
-        matrices = sum(not matrix.name.endswith(".bias") for matrix in self.weights.matrices)
-        return Step(self.steps_taken, self.total, lr, sparsity, self.target, self.peak, matrices)
 
     def as_seen(self, vector: Tensor) -> list[Tensor]:
         """`vector` [n] as the criterion sees it: whole, as [out, in] matrices, or as stacks of these (copies)."""
@@ -360,22 +302,13 @@ class Pruner:
         """The inverse of `as_seen`: one flat vector [n]."""
         if self.criterion.elementwise:
             return matrices[0]
-        if self.stacks:
-            placed = [
-                pair
-                for places, stack in zip(self.stacks, matrices, strict=True)
-                for pair in zip(places, stack, strict=True)
-            ]
-            matrices = [matrix for _, matrix in sorted(placed, key=lambda pair: pair[0])]
         flat = torch.empty(self.mask.shape, dtype=matrices[0].dtype, device=self.mask.device)
-        torch._foreach_copy_(self.weights.views(flat), matrices)
+        views = self.weights.views(flat)
+        if self.stacks:
+            views = [views[i] for places in self.stacks for i in places]
+            matrices = [matrix for stack in matrices for matrix in stack]
+        torch._foreach_copy_(views, matrices)
         return flat
-
-    def _new_effective(self) -> Tensor:
-        """A second vector [n] with the weights that the forward pass of a latent criterion uses."""
-        effective = self._gated(self.gates(training=True))
-        self.weights.point_at(effective)
-        return effective
 
     def gates(self, training: bool) -> Tensor:
         """What the criterion multiplies each weight by [n], while it trains or once it is evaluated."""
@@ -415,7 +348,7 @@ class Pruner:
         if self.criterion.exact:
             self._rank_again(sparsity)
         else:
-            step = self._step(0.0, sparsity)
+            step = replace(self.step(), sparsity=sparsity)
             kept = [
                 fitting_mask(self.criterion, "keep", self.criterion.keep(state, weight, step), weight)
                 for state, weight in zip(self.states, self.as_seen(vector), strict=True)
