@@ -9,6 +9,7 @@ a block's matrices are pruned before the next block is fed, with what the pruned
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from benchmark.errors import PrunebenchError
 from benchmark.pruning.loop_checks import CALIBRATIONS
 from benchmark.pruning.pruner import Calibrate, Pruner, Settle
-from benchmark.pruning.walk import Block, blocks_of, walk
+from benchmark.pruning.walk import blocks_of, walk
 from criteria.base import Criterion, State
 
 Loss = Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
@@ -113,40 +114,38 @@ def show_by_block(
     loss: Loss,
     batches: Sequence[Mapping[str, Tensor]],
     settle: Settle,
-    dense: bool = False,
 ) -> None:
     """Block after block: show the inputs of its layers, then `settle` its matrices (by their places in `names`), which prunes them.
 
-    `fed(i)` is asked for once a block's turn has come. With `dense`, a block is settled only once the next one has been shown what
-    it gave before. A model that calls a block more than once is shown as a whole, and what no block holds is left to the caller.
+    `fed(i)` is asked for once a block's turn has come. A model that calls a block more than once is shown as a whole, and what no
+    block holds is left to the caller.
     """
-
-    def forward(batch: Mapping[str, Tensor]) -> Tensor:
-        return loss(model, batch)
-
+    forward = partial(loss, model)
     blocks = blocks_of(model, forward, batches[0]) if batches else []
     if not blocks:
         show_inputs(criterion, [fed(i) for i in range(len(names))], model, loss, batches)
         return
     held = {block.name: [i for i, name in enumerate(names) if block.holds(name)] for block in blocks}
-    waiting: list[int] = []
-
-    def visited(block: Block) -> None:
-        if dense:
-            settle(waiting)
-            waiting[:] = held[block.name]
-        else:
-            settle(held[block.name])
-
     walk(
         model,
         [block for block in blocks if held[block.name]],
         forward,
         batches,
         lambda block, batch: watching(criterion, [fed(i) for i in held[block.name]], model, batch),
-        visited,
+        lambda block: settle(held[block.name]),
     )
-    settle(waiting)
+
+
+def a_block_later(settle: Settle) -> Settle:
+    """`settle` for a block's matrices once the next block was fed what they give unpruned; the last block's are left to the caller."""
+    waiting: Sequence[int] = []
+
+    def later(places: Sequence[int]) -> None:
+        nonlocal waiting
+        settle(waiting)
+        waiting = places
+
+    return later
 
 
 @contextmanager

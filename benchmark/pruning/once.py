@@ -26,6 +26,7 @@ from benchmark.pruning.calibrate import (
     Batches,
     Fed,
     Loss,
+    a_block_later,
     calibration,
     in_eval_mode,
     show_by_block,
@@ -144,7 +145,8 @@ class Once:
         if self.criterion.overrides("observe_inputs"):
             self._gradients("observe_example", everything, loss, shown)
             names = [self._name(i) for i in everything]
-            show_by_block(self.criterion, names, self._fed, self.model, loss, shown, settle, dense=not self.by_block)
+            settled = settle if self.by_block else a_block_later(settle)
+            show_by_block(self.criterion, names, self._fed, self.model, loss, shown, settled)
         elif self.criterion.overrides("observe_example"):
             for block in blocks_of_matrices(self.model, self.weights.matrices):
                 self._gradients("observe_example", block.places, loss, shown)
