@@ -47,7 +47,7 @@ spectra of its weights (alphapruning.py). The last two look at a dense model, so
 
 @dataclass(frozen=True)
 class Kind:
-    """What there is to say of one kind of scope: a row of `SCOPES`. `a`, `b` and `tau` are the numbers in a scope's name."""
+    """What there is to say of one kind of scope: a row of `SCOPES`."""
 
     mask: Mask
     name: str = ""
@@ -65,45 +65,32 @@ class Kind:
     """Looks at rows and columns, so that scores must come as [out, in], also of a layer that stores its weight transposed."""
     biases: bool = False
     """Ranks the biases of the layers with their weights."""
-    quotas: Quotas | None = None
+    shares: Quotas | None = None
     """Where no matrix competes with another: how much of each is pruned."""
     shares_by: SharesBy = "shapes"
     """What decides how much of each matrix goes, where matrices do not compete."""
 
 
 @dataclass(frozen=True)
-class Scope:
-    """A parsed scope: its kind, a key of `SCOPES`, and the numbers in its name (n, m of a pattern, h, w of a block, or tau)."""
+class Scope(Kind):
+    """A parsed scope: what its kind says, and the numbers in its name (n, m of a pattern, h, w of a block, or tau)."""
 
-    kind: str
+    kind: str = ""
+    """The kind's key in `SCOPES`."""
     a: int = 0
     b: int = 0
     tau: float = TAU
 
     def __str__(self) -> str:
-        return (self._kind.name or self.kind).format(a=self.a, b=self.b, tau=f"{self.tau:g}")
-
-    @property
-    def _kind(self) -> Kind:
-        return SCOPES[self.kind]
-
-    @property
-    def biases(self) -> bool:
-        """Whether biases are ranked too."""
-        return self._kind.biases
-
-    @property
-    def two_dimensional(self) -> bool:
-        """Whether scores must come in the order of [out, in] matrices."""
-        return self._kind.two_dimensional
+        return (self.name or self.kind).format(a=self.a, b=self.b, tau=f"{self.tau:g}")
 
     def check(self, shapes: Shapes, target: float) -> None:
         """PrunebenchError where the matrices or the target sparsity do not fit the pattern."""
-        rows, columns = self._kind.tile(self.a, self.b)
+        rows, columns = self.tile(self.a, self.b)
         for out, inputs in shapes:
             if out % rows or inputs % columns:
                 raise PrunebenchError(f"scope '{self}' does not divide a matrix of {out} x {inputs}")
-        only = self._kind.target(self.a, self.b) if self._kind.target else target
+        only = self.target(self.a, self.b) if self.target else target
         if abs(target - only) > 1e-9:
             raise PrunebenchError(f"scope '{self}' prunes to sparsity {only:g}, not {target:g}")
         count, size = self.count(target, shapes), total(shapes)
@@ -115,13 +102,8 @@ class Scope:
 
     def count(self, sparsity: float, shapes: Shapes) -> int:
         """Exactly how many weights are pruned at `sparsity`."""
-        rows, columns = self._kind.tile(self.a, self.b) if self._kind.whole_tiles else (1, 1)
+        rows, columns = self.tile(self.a, self.b) if self.whole_tiles else (1, 1)
         return round(sparsity * (total(shapes) // (rows * columns))) * rows * columns
-
-    @property
-    def shares_by(self) -> SharesBy:
-        """What decides how much of each matrix goes; `quotas` answers where it is shapes."""
-        return self._kind.shares_by
 
     def needs_dense(self) -> PrunebenchError:
         """The error of a scope whose shares depend on the dense model, where a model is trained."""
@@ -137,15 +119,15 @@ class Scope:
     @property
     def settles_each(self) -> bool:
         """Whether no matrix competes with another, at a pattern's own sparsity."""
-        return self._kind.quotas is not None
+        return self.shares is not None
 
     def quotas(self, shapes: Shapes, sparsity: float) -> "list[Quota] | None":
         """How much of each matrix is pruned at `sparsity`; None if that depends on how the scores of all matrices compare."""
-        return self._kind.quotas(shapes, self, sparsity) if self._kind.quotas else None
+        return self.shares(shapes, self, sparsity) if self.shares else None
 
     def apportioned(self, sparsities: Sequence[float], shapes: Shapes, sparsity: float) -> "list[Quota]":
         """Quotas at these sparsities of the matrices, which together make `sparsity`."""
-        return _apportioned(sparsities, shapes, self.count(sparsity, shapes), rows=self._kind.two_dimensional)
+        return _apportioned(sparsities, shapes, self.count(sparsity, shapes), rows=self.two_dimensional)
 
 
 @dataclass(frozen=True)
@@ -196,7 +178,8 @@ def parse_scope(text: str) -> Scope:
         for name, (number, _) in NUMBERS.items():
             pattern = pattern.replace(rf"\{{{name}\}}", f"(?P<{name}>{number})")
         if match := re.fullmatch(pattern, text):
-            scope = Scope(key, **{name: NUMBERS[name][1](found) for name, found in match.groupdict().items()})
+            numbers = {name: NUMBERS[name][1](found) for name, found in match.groupdict().items()}
+            scope = Scope(**vars(kind), kind=key, **numbers)
             if not kind.valid(scope):
                 raise PrunebenchError(f"scope '{text}': {kind.rule}")
             return scope
@@ -209,7 +192,7 @@ def parse_scope(text: str) -> Scope:
 
 def make_mask(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tensor:
     """Mask (bool [n], True = kept) with exactly `scope.count(sparsity, shapes)` False, the lowest scores of the scope."""
-    return SCOPES[scope.kind].mask(scores, shapes, scope, sparsity)
+    return scope.mask(scores, shapes, scope, sparsity)
 
 
 def gate(vector: Tensor, gates: Tensor, out: Tensor) -> Tensor:
@@ -366,18 +349,18 @@ _by_spectra = partial(
     _each,
     valid=lambda scope: 0 < scope.tau < 1,
     rule="tau is above 0 and below 1",
-    quotas=_dense_share,
+    shares=_dense_share,
     shares_by="spectra",
 )
 
 SCOPES: dict[str, Kind] = {
     "global": Kind(_global),
     "published": Kind(_global, biases=True),
-    "layer": Kind(_each, quotas=_same_share),
-    "row": Kind(_each, quotas=partial(_same_share, rows=True), two_dimensional=True),
-    "erk": Kind(_each, quotas=_erk_share),
-    "owl": Kind(_each, quotas=_dense_share, shares_by="inputs"),
-    "owl[row]": Kind(_each, quotas=_dense_share, shares_by="inputs", two_dimensional=True),
+    "layer": Kind(_each, shares=_same_share),
+    "row": Kind(_each, shares=partial(_same_share, rows=True), two_dimensional=True),
+    "erk": Kind(_each, shares=_erk_share),
+    "owl": Kind(_each, shares=_dense_share, shares_by="inputs"),
+    "owl[row]": Kind(_each, shares=_dense_share, shares_by="inputs", two_dimensional=True),
     "alphapruning": _by_spectra(),
     "alphapruning[row]": _by_spectra(two_dimensional=True),
     "alphapruning[tau=t]": _by_spectra(name="alphapruning[tau={tau}]"),
@@ -389,7 +372,7 @@ SCOPES: dict[str, Kind] = {
         rule="of m neighbours n stay, 0 < n < m",
         tile=lambda n, m: (1, m),  # noqa: ARG005
         target=lambda n, m: 1 - n / m,
-        quotas=_pattern_share,
+        shares=_pattern_share,
         two_dimensional=True,
     ),
     "block[h,w]": Kind(
