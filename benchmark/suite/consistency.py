@@ -1,11 +1,27 @@
-"""Choices of a cell that contradict each other, found before its data and model are opened."""
+"""Values that no cell can have, and choices that contradict each other, found before its data and model are opened."""
 
-from benchmark.errors import PrunebenchError
+from pydantic import ValidationError
+
+from benchmark.errors import PrunebenchError, choices, pydantic_reason
 from benchmark.plugins import registry
 from benchmark.pruning.arguments import require_schedule
 from benchmark.pruning.masks import parse_scope
 from benchmark.pruning.once import require_trainless
-from benchmark.suite.spec import RunSpec
+from benchmark.suite.spec import RunSpec, Strict, Training
+
+
+def require_valid(spec: RunSpec) -> None:
+    """PrunebenchError where `model_copy`, which checks nothing, has put in a value or a name that no spec can have."""
+    fields = vars(spec.model_copy())  # without cached values
+    try:
+        RunSpec.model_validate({k: vars(v) if isinstance(v, Strict) else v for k, v in fields.items()})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where, reason = ".".join(map(str, first["loc"])), pydantic_reason(first)
+        if first["type"] == "extra_forbidden":
+            known = Training.model_fields if where.startswith("training.") else RunSpec.model_fields
+            reason = f"no such setting; {choices(str(first['loc'][-1]), known)}"
+        raise PrunebenchError(f"run: {where}: {reason}" if where else f"{spec.task}: {reason}") from error
 
 
 def check_spec(spec: RunSpec) -> None:

@@ -4,17 +4,15 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from benchmark.board.outcomes import pack_outcomes
 from benchmark.board.record import Record
-from benchmark.errors import PrunebenchError, choices, pydantic_reason
+from benchmark.errors import PrunebenchError
 from benchmark.machine import environment, parallel
 from benchmark.plugins import registry
 from benchmark.plugins.broken import BrokenPluginError
@@ -28,9 +26,9 @@ from benchmark.pruning.once import Once, Unpruned
 from benchmark.pruning.prunable import find_prunable
 from benchmark.pruning.pruner import Calibrate, Pruner
 from benchmark.pruning.schedules.base import Schedule
-from benchmark.suite.consistency import check_spec
+from benchmark.suite.consistency import check_spec, require_valid
 from benchmark.suite.identity import identified, identity
-from benchmark.suite.spec import RunSpec, Strict, Training
+from benchmark.suite.spec import RunSpec
 from benchmark.training.checkpoint import Checkpointer, StartAgainError, checkpoint_path
 from benchmark.training.compiled import Choice, compile_steps, eager, repays
 from benchmark.training.contract import require_contract, require_scores
@@ -120,30 +118,11 @@ def run(spec: RunSpec, options: Options | None = None) -> Result:
         )
     if not isinstance(options, Options | None):
         raise PrunebenchError(f"run: options {options!r}: expected Options, or nothing")
-    _require_valid(spec)
+    require_valid(spec)
     options = options or Options()
     with suppress(StartAgainError):  # the checkpoint that could not be used has been set aside
         return _run(spec, options)
     return _run(spec, options)  # outside of the handler, whose traceback would keep the first model in memory
-
-
-def _require_valid(spec: RunSpec) -> None:
-    """PrunebenchError where `model_copy`, which checks nothing, has put in a value or a name that no spec can have."""
-    fields = {
-        name: value
-        for name, value in vars(spec).items()
-        if not isinstance(getattr(RunSpec, name, None), cached_property)
-    }
-    try:
-        RunSpec.model_validate({k: dict(vars(v)) if isinstance(v, Strict) else v for k, v in fields.items()})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        reason = pydantic_reason(first)
-        if first["type"] == "extra_forbidden":
-            known = Training.model_fields if where.startswith("training.") else RunSpec.model_fields
-            reason = f"no such setting; {choices(str(first['loc'][-1]), known)}"
-        raise PrunebenchError(f"run: {where}: {reason}" if where else f"{spec.task}: {reason}") from error
 
 
 def _run(spec: RunSpec, options: Options) -> Result:
