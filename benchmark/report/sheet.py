@@ -11,6 +11,7 @@ from benchmark.report.cells import Cell
 from benchmark.report.layout import Line
 from benchmark.report.names import distinct, family
 from benchmark.report.table import Table
+from benchmark.suite.spec import DENSE
 
 
 @dataclass(frozen=True)
@@ -125,14 +126,16 @@ def _family(table: Table, line: Line) -> str:
 
 def _sheet(table: Table, part: Sequence[int]) -> Sheet:
     columns = tuple(table.columns[j] for j in part)
-    words = _RowWords(table)
+    hidden = shared(table)
+    shown = [k for k, name in enumerate(table.row_fields) if k >= table.blocks and name not in hidden]
     rows = [
-        Row(line, words.of(line), tuple(cells[j] for j in part))
-        for line, cells in zip(table.rows, table.cells, strict=True)
+        Row(line, words, tuple(cells[j] for j in part))
+        for line, words, cells in zip(table.rows, _row_words(table, shown), table.cells, strict=True)
         if any(cells[j].text or cells[j].state != "blank" for j in part)
     ]
-    blocks = [Block(label, _unrepeated(group)) for label, group in groupby(rows, key=lambda row: words.block(row.line))]
-    return Sheet(words.fields, _heads(table, part), columns, tuple(blocks))
+    blocks = [Block(label, _unrepeated(group)) for label, group in groupby(rows, lambda row: _block(table, row.line))]
+    fields = tuple(HEADS.get(table.row_fields[k], table.row_fields[k]) for k in shown)
+    return Sheet(fields, _heads(table, part), columns, tuple(blocks))
 
 
 def _unrepeated(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -147,66 +150,62 @@ def _unrepeated(rows: Iterable[Row]) -> tuple[Row, ...]:
     return tuple(found)
 
 
-class _RowWords:
-    """The words of rows: names, without the fields that the block's label has and those that are the same in every row."""
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-        self.hidden = {name for name, _ in shared(table)}
-        self.shown = [k for k, name in enumerate(table.row_fields) if k >= table.blocks and name not in self.hidden]
-        self.fields = tuple(HEADS.get(table.row_fields[k], table.row_fields[k]) for k in self.shown)
-        self.distinct = {k: distinct([line.key[k] for line in table.rows], self._word(k)) for k in self.shown}
-
-    def of(self, line: Line) -> tuple[Words, ...]:
-        tasks = [self.table.row_fields[k] == "task" for k in self.shown]
-        gated = not self.table.by_columns and self.table.gated(line)
-        texts = zip(self._texts(line), tasks, strict=True)
-        return tuple(Words(text, GATED if gated and is_task else ()) for text, is_task in texts)
-
-    def _texts(self, line: Line) -> tuple[str, ...]:
-        first, *others = (self.distinct[k][line.key[k]] for k in self.shown)
-        told_apart = "task" in self.table.row_fields or "model" in self.table.row_fields[self.table.blocks :]
-        if line.quoted:
-            return (line.labels[-1], *("" for _ in others))
-        if line.dense and self.table.named and not told_apart:
-            return (line.mark + self.table.called.method("dense"), *("" for _ in others))
-        return (line.mark + first, *others)
-
-    def block(self, line: Line) -> Words:
-        """The label of the block that a row stands in."""
-        fields = self.table.row_fields[: self.table.blocks]
-        parts = [
-            f"{word} sparsity" if name == "sparsity" else word
-            for name, value in zip(fields, line.key, strict=False)
-            if (word := "" if name == "sparsity" and not isinstance(value, float) else self.table.word(name, value))
-        ]
-        gated = "task" in fields and self.table.gated(line)
-        return Words(", ".join(parts), GATED if gated else ())
-
-    def _word(self, k: int) -> Callable[[object], str]:
-        name = self.table.row_fields[k]
-        if name == "method" and "regularizer" in self.hidden:
-            return lambda value: self.table.word("method", str(value).partition(" + ")[0])
-        return lambda value: self.table.word(name, value)
+def _row_words(table: Table, shown: Sequence[int]) -> list[tuple[Words, ...]]:
+    """The words of each row in the fields `shown`. Figures of a paper have their label alone, and so has the dense model where it is
+    one row of the table."""
+    fields = [distinct([line.key[k] for line in table.rows], _spelling(table, table.row_fields[k])) for k in shown]
+    one_dense = table.named and "task" not in table.row_fields and "model" not in table.row_fields[table.blocks :]
+    found = []
+    for line in table.rows:
+        texts = [words[line.key[k]] for k, words in zip(shown, fields, strict=True)]
+        if line.quoted or (line.dense and one_dense):
+            alone = line.labels[-1] if line.quoted else table.called.method(DENSE)
+            texts = [alone, *("" for _ in texts[1:])]
+        texts[0] = line.mark + texts[0]
+        marks = GATED if not table.by_columns and table.gated(line) else ()
+        tasks = [table.row_fields[k] == "task" for k in shown]
+        found.append(tuple(Words(text, marks if task else ()) for text, task in zip(texts, tasks, strict=True)))
+    return found
 
 
-def shared(table: Table) -> list[tuple[str, str]]:
-    """(field, words) of what is the same in every row and is left out of them: a column, if another is left, or the regularizer of all
+def _spelling(table: Table, name: str) -> Callable[[object], str]:
+    """How rows spell the values of a field: methods without the regularizer that all of them share."""
+    if name == "method" and "regularizer" in shared(table):
+        return lambda value: table.word(name, str(value).partition(" + ")[0])
+    return lambda value: table.word(name, value)
+
+
+def _block(table: Table, line: Line) -> Words:
+    """The label of the block that a row stands in; the dense model has no sparsity."""
+    fields = table.row_fields[: table.blocks]
+    parts = [
+        table.word(name, value) + " sparsity" * (name == "sparsity")
+        for name, value in zip(fields, line.key, strict=False)
+        if name != "sparsity" or isinstance(value, float)
+    ]
+    return Words(", ".join(filter(None, parts)), GATED if "task" in fields and table.gated(line) else ())
+
+
+SHARED = ("regularizer", "schedule", "scope", "call_point")
+"""Fields that are no column of words where they are the same in every row."""
+
+
+def shared(table: Table) -> dict[str, str]:
+    """What is the same in every row and left out of its words, by field: a column, if another is left, or the regularizer of all
     methods, if none of them has a label as a whole."""
-    found: list[tuple[str, str]] = []
-    if not table.named:
-        return found
+    found: dict[str, str] = {}
     lines = [line for line in table.rows if not (line.dense or line.average or line.quoted)]
-    for k, name in enumerate(table.row_fields):
-        values = {line.key[k] for line in lines}
-        if k >= table.blocks and name in ("regularizer", "schedule", "scope", "call_point") and len(values) == 1:
-            found.append((name, str(values.pop())))
-        if name == "method" and len(values) > 1:
-            regularizers = {str(value).partition(" + ")[2] for value in values}
-            labelled = any(table.called.whole(str(value)) for value in values)
-            if len(regularizers) == 1 and "" not in regularizers and not labelled:
-                found.append(("regularizer", regularizers.pop()))
-    return found if set(table.row_fields[table.blocks :]) - {name for name, _ in found} else found[:-1]
+    for k, name in enumerate(table.row_fields if table.named else ()):
+        values = {str(line.key[k]) for line in lines}
+        if k >= table.blocks and name in SHARED and len(values) == 1:
+            found[name] = values.pop()
+        if name == "method" and len(values) > 1 and not any(map(table.called.whole, values)):
+            regularizers = {value.partition(" + ")[2] for value in values}
+            if len(regularizers) == 1 and "" not in regularizers:
+                found["regularizer"] = regularizers.pop()
+    if found and found.keys() >= set(table.row_fields[table.blocks :]):
+        found.popitem()
+    return found
 
 
 def _heads(table: Table, part: Sequence[int]) -> tuple[tuple[Span, ...], ...]:

@@ -113,7 +113,9 @@ def remarks(table: Table, sheet: Sheet) -> list[tuple[str, str]]:
             tasks = [table.called.task(task) for task in line.over]
             said.append(("", f"{line.average}: mean over {', '.join(tasks)}, of complete rows"))
     said += [
-        ("", f"{name}: {table.word(name, text) or text} in every row") for name, text in shared(table) if text != "none"
+        ("", f"{name}: {table.word(name, text) or text} in every row")
+        for name, text in shared(table).items()
+        if text != "none"
     ]
     return list(dict.fromkeys(said))
 
