@@ -53,7 +53,7 @@ class View:
     only: Sequence[str] = ()
     """Patterns of the cells to show, by task or name; without any, all."""
     latex: bool = False
-    """Whether words hold marks for the labels that have LaTeX of their own (names.py)."""
+    """Whether labels stand as their LaTeX where they have it."""
 
 
 DATA = ("csv", "json")
@@ -116,7 +116,7 @@ def comparison(boards: Sequence[Board], view: View, keep: frozenset[str] | None 
         strict=view.strict,
         title=side.title,
         failures=side.failures,
-        names=replace(side.names, marked=view.latex),
+        names=side.names.in_latex() if view.latex else side.names,
         gate=side.gate,
     )
     if side.unlike_gates:
@@ -128,8 +128,9 @@ def comparison(boards: Sequence[Board], view: View, keep: frozenset[str] | None 
     if view.against is None:
         return table
     folders = {record.id: one.records_folder for one in boards for record in one.summaries()[0]}
+    plain = replace(table, names=side.names)  # `against` may name a row by its label, as text
     found = compare(
-        table, records, lambda record: load_outcomes(folders[record.id], record), aggregate, against=view.against
+        plain, records, lambda record: load_outcomes(folders[record.id], record), aggregate, against=view.against
     )
     return with_significance(table, found, view.against)
 
@@ -159,7 +160,7 @@ def notes_text(boards: Sequence[Board], format: str, only: Sequence[str] = (), *
     side, keep = side_by_side(boards), chosen(boards, only)
     specs = [spec for spec in side.specs if keep is None or spec.id in keep]
     records = [record for record in side.records if keep is None or record.id in keep]
-    names = replace(side.names, marked=format == "latex")
+    names = side.names.in_latex() if format == "latex" else side.names
     return render(settings_table(records, specs, title=side.title, names=names), format, **options)
 
 

@@ -120,7 +120,7 @@ def _comments(table: Table, trace: bool) -> list[str]:
 
 def _tex(table: Table, text: str) -> str:
     """`text` escaped, with the LaTeX of the labels that have it."""
-    marks = {mark: table.called.latex[key] for key, mark in table.called.marks.items()} if table.called.marked else {}
+    marks = table.called.marks
     parts = re.split(f"([{''.join(marks)}])", text) if marks else [text]
     return "".join(marks[part] if part in marks else for_latex(part) for part in parts)
 
@@ -329,10 +329,9 @@ def _long(table: Table, words: Words, letters: float, subscripts: float) -> floa
 
 def _seen(table: Table, text: str) -> str:
     """About what a reader sees of `text`: a citation as authors and year, other LaTeX of labels without its commands."""
-    if table.called.marked:
-        for key, mark in table.called.marks.items():
-            latex = re.sub(r"\\cite\w*\*?(\[[^\]]*\])*\{[^}]*\}", "(Author et al., 2000)", table.called.latex[key])
-            text = text.replace(mark, re.sub(r"\\[a-zA-Z]+|[\\{}$^_]", "", latex))
+    for mark, latex in table.called.marks.items():
+        cited = re.sub(r"\\cite\w*\*?(\[[^\]]*\])*\{[^}]*\}", "(Author et al., 2000)", latex)
+        text = text.replace(mark, re.sub(r"\\[a-zA-Z]+|[\\{}$^_]", "", cited))
     return text
 
 

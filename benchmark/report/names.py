@@ -111,6 +111,8 @@ CRITERIA = {
 }
 
 
+TUNED = " (tuned)"
+"""How the spelling of a tuned row's criterion ends."""
 MARKS = 0xE000
 """The first of the private Unicode characters that stand for LaTeX. Escaping removes them from all texts of a board."""
 
@@ -123,17 +125,22 @@ class Names:
     plugins: Mapping[str, str] = field(default_factory=dict)
     latex: Mapping[str, str] = field(default_factory=dict)
     """What stands in a paper for some of the labels."""
-    marked: bool = False
-    """Whether words hold a private character in place of each label that has LaTeX, because LaTeX must not be escaped."""
 
     @property
     def marks(self) -> dict[str, str]:
-        """The private character of each label that has its LaTeX."""
-        return {key: chr(MARKS + number) for number, key in enumerate(self.latex)}
+        """The private characters that stand for LaTeX, and the LaTeX."""
+        return {chr(MARKS + number): latex for number, latex in enumerate(self.latex.values())}
+
+    def in_latex(self) -> "Names":
+        """These names with a private character for each label that has LaTeX, because LaTeX must not be escaped."""
+        return replace(self, labels={**self.labels, **dict(zip(self.latex, self.marks, strict=True))})
 
     def label(self, text: str) -> str:
-        """The suite's label; empty where it gives none."""
-        return self.marks.get(text, "") if self.marked and text in self.latex else self.labels.get(text, "")
+        """The suite's label, of a tuned row that of the row itself and `(tuned)`; empty where it gives none."""
+        if text in self.labels:
+            return self.labels[text]
+        plain = self.labels.get(text.replace(TUNED, "", 1), "")
+        return plain and plain + TUNED
 
     def task(self, text: str) -> str:
         """`glue/sst2` is SST-2; options are left out."""
@@ -156,18 +163,10 @@ class Names:
     def method(self, text: str) -> str:
         """`principled[signed=true] + self_regularization` is PINS (signed) + self-reg.; a regularizer `none` is left out."""
         criterion, _, regularizer = text.partition(" + ")
-        row = text if regularizer not in ("", "none") else criterion
-        if whole := self.whole(row):
-            return whole
         name = self._plugin(criterion, CRITERIA)
-        return name if regularizer in ("", "none") else f"{name} + {self.regularizer(regularizer)}"
-
-    def whole(self, row: str) -> str:
-        """The label that a row has as a whole, tuned or not; empty where it has none."""
-        if label := self.label(row):
-            return label
-        plain = self.label(row.replace(" (tuned)", "", 1))
-        return f"{plain} (tuned)" if plain else ""
+        if regularizer in ("", "none"):
+            return name
+        return self.label(text) or f"{name} + {self.regularizer(regularizer)}"
 
     def regularizer(self, text: str) -> str:
         """`self_regularization[teacher=best]` is self-reg. (teacher best)."""
@@ -197,12 +196,9 @@ class Names:
         return by_field[field](text) if field in by_field else text
 
     def _plugin(self, text: str, known: Mapping[str, str]) -> str:
-        if label := self.label(text):
-            return label
-        plain, tuned = (text.removesuffix(" (tuned)"), " (tuned)") if text.endswith(" (tuned)") else (text, "")
-        if label := self.label(plain):
-            return label + tuned
-        return _base(plain, lambda name: known.get(name) or self.plugins.get(name) or name, _options) + tuned
+        plain = text.removesuffix(TUNED)
+        name = _base(plain, lambda name: known.get(name) or self.plugins.get(name) or name, _options)
+        return self.label(text) or name + text[len(plain) :]
 
 
 def names_of(suite: "Suite") -> Names:

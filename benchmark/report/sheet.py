@@ -199,7 +199,7 @@ def shared(table: Table) -> dict[str, str]:
         values = {str(line.key[k]) for line in lines}
         if k >= table.blocks and name in SHARED and len(values) == 1:
             found[name] = values.pop()
-        if name == "method" and len(values) > 1 and not any(map(table.called.whole, values)):
+        if name == "method" and len(values) > 1 and not any(map(table.called.label, values)):
             regularizers = {value.partition(" + ")[2] for value in values}
             if len(regularizers) == 1 and "" not in regularizers:
                 found["regularizer"] = regularizers.pop()

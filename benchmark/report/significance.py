@@ -145,8 +145,7 @@ def reference_row(table: Table, against: str) -> str:
         for name, line in zip(_methods(lines, fields), lines, strict=True)
         if not (line.dense or line.average or line.quoted)
     ]
-    called = replace(table.called, marked=False)
-    words = {name: called.method(name) for name in dict.fromkeys(names)}
+    words = {name: table.called.method(name) for name in dict.fromkeys(names)}
     if against == "best" or against in words:
         return against
     if labelled := [name for name, word in words.items() if word == against]:

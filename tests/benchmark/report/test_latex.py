@@ -19,11 +19,11 @@ from tests.benchmark.report.pdflatex import compiled, needs_pdflatex
 
 BLOCKS: dict[str, Any] = {**PAPER, "blocks": 1}
 THREE = {"magnitude": 61.0, "taylor": 78.0, "principled": 79.4}
-LABELS = Names(
+PLAIN = Names(
     {"magnitude": "Magnitude", "mini": "Mini", "taylor": "Taylor & Co."},
     latex={"magnitude": r"Magnitude \citep{han2015}", "mini": r"MiniLM$_{6}$"},
-    marked=True,
 )
+LABELS = PLAIN.in_latex()
 
 
 def board(tasks: tuple[str, ...] = ("glue/sst2",), names: Names | None = None, **changes: Any) -> Table:
@@ -48,14 +48,14 @@ def test_labels_stand_as_latex_in_rows_and_caption_and_all_else_is_escaped() -> 
 
 @pytest.mark.parametrize("format", ["text", "markdown", "html"])
 def test_labels_are_plain_in_every_other_format(format: str) -> None:
-    out = render(board(names=replace(LABELS, marked=False)), format)
+    out = render(board(names=PLAIN), format)
     assert "Magnitude" in out
     assert "cite" not in out
     assert "\ue000" not in out
 
 
 def test_a_label_is_as_wide_as_the_citation_it_becomes() -> None:
-    long = Names({"magnitude": "M"}, latex={"magnitude": r"M \citep{a} \citep{b} \citep{c}"}, marked=True)
+    long = Names({"magnitude": "M"}, latex={"magnitude": r"M \citep{a} \citep{b} \citep{c}"}).in_latex()
     tasks = ("glue/cola", "glue/sst2", "glue/mrpc", "glue/stsb")
     assert render(board(tasks), "latex", width="column").count(r"\begin{table}") == 1
     assert render(board(tasks, long), "latex", width="column").count(r"\begin{table}") > 1
