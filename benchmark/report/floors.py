@@ -7,7 +7,7 @@ Records of earlier versions hold the floor of the training split's majority (QNL
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from math import inf, isclose
+from math import isclose
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,9 +58,13 @@ def recomputed(
     splits = {place: _split(task(place[0]), found, load) for place, found in places.items()}
     made = []
     for record in records:
-        split = splits[_place(record)]
+        split, own = splits[_place(record)], task(record.spec.task)
         now = replace(record, floor=split.floor) if split.floor and split.floor != record.floor else record
-        made.append(_checked(now, task(record.spec.task), load) if _may_be_constant(now, split) else now)
+        if _may_be_constant(now, split):
+            outcomes = {} if own is None else _read(load, now)
+            if _is_constant(now, outcomes):
+                now = replace(now, metrics=_metrics(now, own, outcomes), notes=[*now.notes, CONSTANT])
+        made.append(now)
     return made
 
 
@@ -79,9 +83,16 @@ def _split(task: "Task | None", records: Sequence[Record], load: Callable[[Recor
     if task is None:
         return UNKNOWN
     for record in records:
-        with suppress(Exception):  # its file is gone or damaged
-            return _constants(task, dict(load(record)), record)
+        if outcomes := _read(load, record):
+            return _constants(task, outcomes, record)
     return UNKNOWN
+
+
+def _read(load: Callable[[Record], Outcomes], record: Record) -> dict[str, NDArray[Any]]:
+    """The outcomes of a record; none where their file is gone or damaged."""
+    with suppress(Exception):
+        return dict(load(record))
+    return {}
 
 
 def _constants(task: "Task", outcomes: dict[str, NDArray[Any]], record: Record) -> Split:
@@ -96,36 +107,33 @@ def _constants(task: "Task", outcomes: dict[str, NDArray[Any]], record: Record) 
         return UNKNOWN
 
 
-def _near(record: Record) -> bool:
-    if record.less_is_better(record.metric):
-        return record.score >= record.floor.get(record.metric, inf) - NEAR
-    return record.score <= record.floor.get(record.metric, -inf) + NEAR
-
-
 def _may_be_constant(record: Record, split: Split) -> bool:
     """Whether the record's score could be that of a constant answer; otherwise its outcomes need not be read."""
     score, metric = record.score, record.metric
-    if not _near(record):
+    floor = record.floor.get(metric)
+    if floor is None or (floor - score if record.less_is_better(metric) else score - floor) > NEAR:
         return False
     if split.constants is None:
         return True
-    known = (0.0, record.floor[metric], *(constant.get(metric, score) for constant in split.constants))
-    return any(isclose(score, constant) for constant in known)
+    return any(isclose(score, known) for known in (0.0, floor, *(one.get(metric, score) for one in split.constants)))
 
 
-def _checked(record: Record, task: "Task | None", load: Callable[[Record], Outcomes]) -> Record:
+def _is_constant(record: Record, outcomes: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether outcomes hold one answer alone; of those without answers, the score tells."""
+    if "prediction" in outcomes:
+        return is_constant(outcomes["prediction"], outcomes.get("label", outcomes["prediction"]))
+    # entities that were predicted are more than one answer, though all be wrong
+    return record.score == record.floor[record.metric] and not np.any(outcomes.get("predicted", 0))
+
+
+def _metrics(record: Record, task: "Task | None", outcomes: dict[str, NDArray[Any]]) -> Mapping[str, float]:
+    """The metrics of a record that the task makes of its answers, which an earlier version may have made of their rounding noise."""
+    if task is None or "prediction" not in outcomes:
+        return record.metrics
     try:
-        outcomes = dict(load(record)) if task is not None else {}
-        prediction = outcomes.get("prediction")
-        if task is None or prediction is None:
-            # entities that were predicted are more than one answer, though all be wrong
-            constant = record.score == record.floor[record.metric] and not np.any(outcomes.get("predicted", 0))
-        else:
-            constant = is_constant(prediction, outcomes.get("label", prediction))
-            again = task.aggregate(outcomes) if constant else {}
-            record = replace(record, metrics={name: again.get(name, old) for name, old in record.metrics.items()})
+        again = task.aggregate(outcomes)
     except KeyboardInterrupt:
         raise
-    except BaseException:
-        constant = record.score == record.floor[record.metric]
-    return replace(record, notes=[*record.notes, CONSTANT]) if constant else record
+    except BaseException:  # whatever a third party's task raises
+        return record.metrics
+    return {name: again.get(name, old) for name, old in record.metrics.items()}

@@ -10,7 +10,7 @@ from benchmark.board.record import Record
 from benchmark.report.cells import Cell, Run
 from benchmark.report.figures.score import score_figure
 from benchmark.report.figures.series import board_of
-from benchmark.report.floors import _near
+from benchmark.report.floors import UNKNOWN, _may_be_constant
 from benchmark.report.grid import grid_of
 from benchmark.report.marks import better, bimodal, passes
 from benchmark.report.numbers import number, rounded
@@ -369,8 +369,8 @@ def test_perplexity_of_many_samples_at_once_is_that_of_each() -> None:
 
 @pytest.mark.parametrize(("score", "near"), [(20.0, False), (474.0, False), (476.0, True), (1e9, True)])
 def test_outcomes_are_looked_at_near_the_floor_and_beyond(score: float, near: bool) -> None:
-    assert _near(record("magnitude", score)) == near
-    assert not _near(record("magnitude", score, floor={}))
+    assert _may_be_constant(record("magnitude", score), UNKNOWN) == near
+    assert not _may_be_constant(record("magnitude", score, floor={}), UNKNOWN)
 
 
 @pytest.mark.parametrize("scores", [(40.0, 25.0), (400000.0, 25.0), (3e10, 25.0)])
