@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -199,25 +200,23 @@ def _check_methods(origin: _Origin, suite: Suite) -> None:
 
 def _check_overrides(origin: _Origin, suite: Suite) -> None:
     """An override that a more general one below it replaces would not be used: the later one is on top."""
-    given: dict[str, dict[str, Any]] = {}
-    for pattern, override in suite.overrides.items():
-        settings = override.model_dump(exclude_unset=True)
-        training = settings.pop("training", {})
-        budget = {"epochs": "budget", "steps": "budget"}
-        given[pattern] = settings | {
-            f"training.{budget.get(key, key)}": (key, value) for key, value in training.items()
-        }
-    for at, (pattern, settings) in enumerate(given.items()):
-        for other in list(given)[at + 1 :]:
-            lost = [key for key, value in settings.items() if given[other].get(key, value) != value]
-            asked = any(
-                key.startswith(f"overrides.{other}") for key in origin.changed
-            )  # what --set says is meant to be on top
-            if lost and matches(pattern, other) and not asked:
-                raise PrunebenchError(
-                    f"{origin.field(f'overrides.{pattern}')}: its {lost[0]} is replaced by that of '{other}', which stands below it: "
-                    "put the general pattern first"
-                )
+    given = {pattern: _overridden(override) for pattern, override in suite.overrides.items()}
+    for pattern, later in combinations(given, 2):
+        lost = [key for key, value in given[pattern].items() if given[later].get(key, value) != value]
+        meant = any(key.startswith(f"overrides.{later}") for key in origin.changed)  # by --set, to be on top
+        if lost and matches(pattern, later) and not meant:
+            raise PrunebenchError(
+                f"{origin.field(f'overrides.{pattern}')}: its {lost[0]} is replaced by that of '{later}', which stands below it: "
+                "put the general pattern first"
+            )
+
+
+def _overridden(override: Override) -> dict[str, object]:
+    """What an override sets, by key. Epochs and steps are one key, the budget: where one is set, it replaces the other."""
+    settings: dict[str, object] = override.model_dump(exclude={"training"}, exclude_unset=True)
+    for key, value in override.training.model_dump(exclude_unset=True).items():
+        settings["training.budget" if key in ("epochs", "steps") else f"training.{key}"] = (key, value)
+    return settings
 
 
 def _check_inputs(origin: _Origin, suite: Suite) -> None:
