@@ -7,7 +7,7 @@ from torch import Tensor
 
 from benchmark.board.board import Board
 from benchmark.board.record import Record
-from benchmark.commands.verify import Finding
+from benchmark.commands.verify_others import Finding
 from benchmark.machine.environment import pick_device
 from benchmark.suite.spec import RunSpec
 from benchmark.training.make_record import RESUMED

@@ -8,7 +8,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -27,12 +26,10 @@ from benchmark.board.record import (
     record_path,
 )
 from benchmark.board.weights import read_weights, weight_problems, weights_path
-from benchmark.commands.verify_others import Others
+from benchmark.commands.verify_others import Finding, Others
 from benchmark.commands.verify_outcomes import (
     Found,
-    corpus_metrics,
     found_of,
-    label_problems,
     outcome_problems,
     rounding_noise,
 )
@@ -48,18 +45,6 @@ from tasks.base import ModelError, Prepared
 from tasks.pipeline.checkpoints import RANDOM
 
 ENDINGS = (PREDICTIONS, FAILED, RECORD, OUTCOMES)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line: what it is about, and what was found."""
-
-    about: str
-    words: str
-    wrong: bool = True
-
-    def __str__(self) -> str:
-        return f"{'WRONG' if self.wrong else 'note '} {self.about}: {self.words}"
 
 
 def verify_board(
@@ -91,43 +76,31 @@ def verify(
     board: Board, cells: Sequence[RunSpec], rerun: Callable[[RunSpec, Record], Finding] | None = None
 ) -> Iterator[Finding]:
     """What is found about the finished ones of `cells`, one after the other."""
-    first: dict[str, Found] = {}
     others = Others()
-    told: dict[str, set[str]] = {}
     for spec in cells:
-        path = record_path(board.records_folder, spec.id)
-        if not path.exists():
-            if path.is_symlink():
-                yield Finding(spec.named, f"{path.name} is a link to nothing")
+        record = _read(board, spec)
+        if isinstance(record, Finding):
+            yield record
+        if not isinstance(record, Record):
             continue
-        try:
-            record = load_record(path)
-        except RecordError as error:
-            yield Finding(spec.named, error.reason)
-            continue
-        if spec.task not in first and unread(spec.task):
-            words = "its metrics are not made again, for its file is not run here (PRUNEBENCH_PLUGIN_FILES=yes runs it)"
-            yield Finding(spec.task, words, wrong=False)
-        opened = found_of(board, record)
-        told.setdefault(spec.task, set()).update(corpus_metrics(opened))
-        other = first.setdefault(spec.task, opened)
-        yield from (
-            Finding(spec.named, words)
-            for words in (
-                *record_problems(board, opened),
-                *_source(record, other.record),
-                *label_problems(opened, other),
-            )
-        )
-        yield from (Finding(spec.named, words, wrong=False) for words in rounding_noise(opened))
-        yield from (Finding(one.named, words, wrong) for one, words, wrong in others.add(record))
+        found = found_of(board, record)
+        yield from (Finding(spec.named, words) for words in record_problems(board, found))
+        yield from (Finding(spec.named, words, wrong=False) for words in rounding_noise(found))
+        yield from others.add(found)
         if rerun is not None:
             yield rerun(spec, record)
-    yield from (Finding(one.named, words, wrong) for one, words, wrong in others.findings())
-    for task, names in told.items():
-        if names:
-            words = f"{', '.join(sorted(names))} cannot be made again from outcomes: only --rerun checks them"
-            yield Finding(task, words, wrong=False)
+    yield from others.findings()
+
+
+def _read(board: Board, spec: RunSpec) -> Record | Finding | None:
+    """The record of a cell, or what keeps it from being read; None of a cell that has not finished."""
+    path = record_path(board.records_folder, spec.id)
+    if not path.exists():
+        return Finding(spec.named, f"{path.name} is a link to nothing") if path.is_symlink() else None
+    try:
+        return load_record(path)
+    except RecordError as error:
+        return Finding(spec.named, error.reason)
 
 
 def model_findings(board: Board, cells: Sequence[RunSpec]) -> Iterator[Finding]:
@@ -247,13 +220,6 @@ def _written_once(path: Path) -> Iterator[str]:
         json.loads(read_regular_file(path, MAX_RECORD), object_pairs_hook=pairs)
     if twice:
         yield f"its file gives '{twice[0]}' twice"
-
-
-def _source(record: Record, other: Record) -> Iterator[str]:
-    """Where two records of one task are of different data or models."""
-    for name in ("data_fingerprint", "model_fingerprint"):
-        if getattr(record, name) != getattr(other, name):
-            yield f"has another {name.replace('_', ' ')} than {other.spec.named}"
 
 
 def _strangers(board: Board) -> Iterator[Finding]:

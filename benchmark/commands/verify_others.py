@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from math import isclose
 
 from benchmark.board.record import Record
+from benchmark.commands.verify_outcomes import Found, corpus_metrics, label_problems
 from benchmark.commands.verify_spec import unread
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
@@ -19,14 +20,27 @@ from benchmark.suite.spec import RunSpec
 NEAR = 1e-6
 """Relative difference of losses that is rounding: once in 140 groups of this repository's records they differed, by 6e-8."""
 
-Said = tuple[RunSpec, str, bool]
-"""The cell that a finding is about, the finding, and whether it is wrong (else a note)."""
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what it is about, and what was found."""
+
+    about: str
+    words: str
+    wrong: bool = True
+
+    def __str__(self) -> str:
+        return f"{'WRONG' if self.wrong else 'note '} {self.about}: {self.words}"
 
 
 @dataclass
 class Others:
     """Takes the records of a board one by one, and keeps of each what later ones are compared with."""
 
+    tasks: dict[str, Found] = field(default_factory=dict)
+    """The first record of each task, with its outcomes."""
+    corpus: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Metrics of each task that outcomes do not give."""
     firsts: dict[Hashable, Record] = field(default_factory=dict)
     """The first record of each kind that has something in common."""
     curves: dict[Hashable, RunSpec] = field(default_factory=dict)
@@ -34,9 +48,16 @@ class Others:
     losses: dict[Hashable, list[tuple[RunSpec, dict[int, float]]]] = field(default_factory=lambda: defaultdict(list))
     """Losses by step until something is pruned, of the records that share them."""
 
-    def add(self, record: Record) -> Iterator[Said]:
-        """What is off between `record` and those before it."""
-        spec, training = record.spec, record.spec.training
+    def add(self, found: Found) -> Iterator[Finding]:
+        """What is off between a record and those before it."""
+        record, spec, training = found.record, found.record.spec, found.record.spec.training
+        if spec.task not in self.tasks and unread(spec.task):
+            words = "its metrics are not made again, for its file is not run here (PRUNEBENCH_PLUGIN_FILES=yes runs it)"
+            yield Finding(spec.task, words, wrong=False)
+        self.corpus[spec.task] |= corpus_metrics(found)
+        first = self.tasks.setdefault(spec.task, found)
+        for words in (*_source(record, first.record), *label_problems(found, first)):
+            yield Finding(spec.named, words)
         limits = (spec.task, record.data_fingerprint, spec.heldout, training.train_examples, training.eval_examples)
         yield from self._same(record, ("counts",), limits)
         yield from self._same(record, ("splits",), (*limits, spec.seed))
@@ -46,19 +67,19 @@ class Others:
         if [(one.name, one.size) for one in record.sparsity.layers] != [
             (one.name, one.size) for one in other.sparsity.layers
         ]:
-            yield spec, f"has other layers than {other.spec.named}", True
+            yield Finding(spec.named, f"has other layers than {other.spec.named}")
         if record.curve:
             yield from self._twin(record)
             self._keep_losses(record)
 
-    def _same(self, record: Record, names: tuple[str, ...], kind: tuple[Hashable, ...]) -> Iterator[Said]:
+    def _same(self, record: Record, names: tuple[str, ...], kind: tuple[Hashable, ...]) -> Iterator[Finding]:
         other = self.firsts.setdefault((names, kind), record)
         for name in names:
             found, expected = getattr(record, name), getattr(other, name)
             if found != expected:
-                yield record.spec, f"its {name} are {found}, those of {other.spec.named} {expected}", True
+                yield Finding(record.spec.named, f"its {name} are {found}, those of {other.spec.named} {expected}")
 
-    def _twin(self, record: Record) -> Iterator[Said]:
+    def _twin(self, record: Record) -> Iterator[Finding]:
         """Two runs with one curve: the same run twice, unless what tells their cells apart has no effect."""
         spec = record.spec
         other = self.curves.setdefault(
@@ -69,7 +90,7 @@ class Others:
         drawn = other.seed != spec.seed and record.counts.get("train", 0) > spec.training.batch_size
         wrong = drawn or other.sparsity != spec.sparsity
         why = "which no two such runs have" if wrong else "so what tells them apart has no effect, or one is a copy"
-        yield spec, f"has the training curve of {other.named}, {why}", wrong
+        yield Finding(spec.named, f"has the training curve of {other.named}, {why}", wrong)
 
     def _keep_losses(self, record: Record) -> None:
         spec = record.spec
@@ -90,7 +111,7 @@ class Others:
             (spec, {p.step: p.loss for p in record.curve if p.sparsity == 0 and p.loss is not None})
         )
 
-    def findings(self) -> Iterator[Said]:
+    def findings(self) -> Iterator[Finding]:
         """What shows only when all records are known: who has other losses than most before anything was pruned."""
         for members in self.losses.values():
             for step in sorted({step for _, losses in members for step in losses}):
@@ -99,8 +120,19 @@ class Others:
                 like = next(spec for spec, loss in told if loss == usual)
                 if off := [(spec, loss) for spec, loss in told if not isclose(loss, usual, rel_tol=NEAR)]:
                     for spec, loss in off:
-                        yield spec, _other_loss(loss, usual, step, like), True
+                        yield Finding(spec.named, _other_loss(loss, usual, step, like))
                     break
+        for task, names in self.corpus.items():
+            if names:
+                words = f"{', '.join(sorted(names))} cannot be made again from outcomes: only --rerun checks them"
+                yield Finding(task, words, wrong=False)
+
+
+def _source(record: Record, other: Record) -> Iterator[str]:
+    """Where two records of one task are of different data or models."""
+    for name in ("data_fingerprint", "model_fingerprint"):
+        if getattr(record, name) != getattr(other, name):
+            yield f"has another {name.replace('_', ' ')} than {other.spec.named}"
 
 
 def _other_loss(loss: float, usual: float, step: int, like: RunSpec) -> str:

@@ -18,6 +18,7 @@ from benchmark.board.outcomes import load_outcomes, pack_outcomes
 from benchmark.board.record import Record, outcomes_path, record_path, save_record
 from benchmark.commands.verify import verify_board
 from benchmark.commands.verify_others import Others
+from benchmark.commands.verify_outcomes import Found
 from benchmark.commands.verify_spec import spec_problems
 from benchmark.suite.spec import RunSpec
 from criteria.base import Criterion, State
@@ -237,9 +238,9 @@ def other_losses(first: Record, spec: RunSpec, environment: dict[str, Any]) -> l
     """What is wrong with a record of `spec` whose losses differ from those of `first` though nothing was pruned."""
     curve = [replace(point, loss=0.7 if point.step == 100 else point.loss, sparsity=0.0) for point in first.curve]
     others = Others()
-    list(others.add(replace(first, curve=[replace(point, sparsity=0.0) for point in first.curve])))
-    list(others.add(make_record(spec, curve=curve, environment=environment)))
-    return [words for _, words, wrong in others.findings() if wrong]
+    list(others.add(Found(replace(first, curve=[replace(point, sparsity=0.0) for point in first.curve]))))
+    list(others.add(Found(make_record(spec, curve=curve, environment=environment))))
+    return [finding.words for finding in others.findings() if finding.wrong]
 
 
 @pytest.mark.parametrize(
