@@ -162,15 +162,35 @@ def _caption(table: Table, wording: str | None, part: str) -> str:
     """The caption of one of several tables, `part` of them; `wording` is LaTeX."""
     if wording is not None:
         return rf"\caption{{{wording}{part}}}"
-    title = _tex(table, table.title + part)
+    short, title = _tex(table, table.title + part), table.title + part
     sentences = caption(table, "in bold", "underlined", subscript=True) or [table.sentence]
+    if title and table.subject:
+        title, sentences[0] = _joined(title, table.subject, sentences[0])
     if not any(sentences):
         facts = [f"{name}: {text}." for name, text in table.facts.items()]
         legend = LEGEND.format(best="in bold", second="underlined")
         sentences = [*facts, *([f"Marks: {legend}."] if table.ranked else [])]
-    text = _tex(table, " ".join(sentences))
-    sentence = f"{title}{'' if title.endswith(('.', '?', '!')) else '.'} " if title else ""
-    return rf"\caption[{{{title}}}]{{{sentence}{text}}}"
+    if title and not title.endswith((".", "?", "!", ":")):
+        title += "."
+    return rf"\caption[{{{short}}}]{{{_tex(table, ' '.join(filter(None, [title, *sentences])))}}}"
+
+
+def _joined(title: str, subject: str, sentence: str) -> tuple[str, str]:
+    """Title and first sentence of a caption, the sentence without the model or the tasks that the title names; the title has the
+    model's name in full."""
+    model, _, tasks = subject.partition(" on ")
+    named = re.sub(r" \([^()]*\)", "", model)
+    left = [] if _holds(title, named) else [model]
+    left += [] if all(_holds(title, task) for task in re.split(", | and ", tasks)) else [tasks]
+    if len(left) == 2 or title.endswith((".", "?", "!")):
+        return title, sentence
+    if model not in title:
+        title = title.replace(named, model, 1)
+    return f"{title}:", ", ".join([*left, sentence.removeprefix(f"{subject}: ")])
+
+
+def _holds(text: str, words: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text) is not None
 
 
 def _below(table: Table, sheet: Sheet, width: str) -> list[str]:

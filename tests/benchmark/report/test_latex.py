@@ -74,6 +74,23 @@ def test_a_title_is_one_sentence_of_the_caption(title: str, begins: str) -> None
     assert rf"\caption[{{{title}}}]{{{begins}Mini model" in render(replace(board(), title=title), "latex")
 
 
+@pytest.mark.parametrize(
+    ("title", "begins"),
+    [
+        ("MiniLM on SST-2 at 90 % sparsity", r"MiniLM (6 layers) on SST-2 at 90~\% sparsity: mean over"),
+        ("MiniLM (6 layers) on SST-2", "MiniLM (6 layers) on SST-2: mean over"),
+        ("MiniLM on GLUE", "MiniLM (6 layers) on GLUE: SST-2, mean over"),
+        ("Movement on SST-2", "Movement on SST-2: MiniLM (6 layers), mean over"),
+        ("MiniLMs on SST-20", "MiniLMs on SST-20. MiniLM (6 layers) on SST-2: mean over"),
+        ("What fails on SST-2?", "What fails on SST-2? MiniLM (6 layers) on SST-2: mean over"),
+    ],
+)
+def test_the_model_and_the_tasks_of_a_title_are_not_said_again(title: str, begins: str) -> None:
+    table = board(names=Names({"mini": "MiniLM (6 layers)"}))
+    short = title.replace(" %", r"~\%")
+    assert rf"\caption[{{{short}}}]{{{begins}" in render(replace(table, title=title), "latex")
+
+
 def test_several_tables_have_several_labels() -> None:
     latex = render(board(("squad", "conll2003", "e2e", "glue/cola", "glue/sst2", "glue/mrpc")), "latex", width="column",
                    label="tab:x", wording="W")  # fmt: skip
