@@ -181,8 +181,8 @@ def aggregate(task: str) -> Aggregated:
 
 def published_text(board: Board, format: str, **options: Any) -> str:
     """Published figures beside ours, with the difference and what is not comparable."""
-    records, _ = board.summaries()
-    table = published_table(load_published(), records, board.suite.cells(), title=board.suite.title)
+    records, suite = shown(board), board.suite
+    table = published_table(load_published(), records, suite.cells(), title=suite.title, gate=suite.gate)
     if format == "latex":
         table = in_print(table, names_of(board.suite))
     return render(_of_finished(table, board, records), format, **options)

@@ -4,7 +4,7 @@ The figures come from results/published/figures.csv and nowhere else. A publishe
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -19,7 +19,7 @@ from benchmark.report.names import Names, percent
 from benchmark.report.sheet import metric_of
 from benchmark.report.table import PAPER, Table, build_table
 from benchmark.suite.labels import method_of
-from benchmark.suite.spec import DENSE, RunSpec
+from benchmark.suite.spec import DENSE, GATE, RunSpec
 
 COLUMNS = ("source", "table", "method", "model", "task", "metric", "sparsity", "value", "distillation", "runs", "note")
 OURS = {"platon": "sensitivity"}
@@ -105,13 +105,19 @@ def published_table(
     specs: Sequence[RunSpec] = (),
     *,
     title: str = "",
+    gate: float = GATE,
 ) -> Table:
-    """One row per figure of a task, metric and sparsity that the board has, and per method of ours it can stand beside."""
+    """One row per figure of a task, metric and sparsity that the board has, and per method of ours it can stand beside.
+
+    Cells of which the board's own table, at its `gate`, gives no mean are shown as there.
+    """
     found = [figure for figure in published if _concerns(figure, records)]
+    own = build_table(records, specs, metric="all", gate=gate).cells if records else ()
+    apart = {(cell.metric, id_) for row in own for cell in row if "bimodal" in cell.marks for id_ in cell.ids}
     rows: list[tuple[Line, tuple[Cell, ...]]] = []
     for figure in sorted(found, key=lambda f: (f.task, f.metric, f.sparsity, f.method, f.source)):
         matches = _ours(figure, records)
-        rows += [_row(figure, name, runs) for name, runs in matches.items()] or [_row(figure, "", [])]
+        rows += [_row(figure, name, runs, apart) for name, runs in matches.items()] or [_row(figure, "", [], apart)]
     facts = build_table(records, specs).facts if records else {}
     ours = {f"Ours, {name[0].lower()}{name[1:]}": text for name, text in facts.items() if name not in UNSAID}
     return Table(
@@ -121,6 +127,7 @@ def published_table(
         rows=tuple(line for line, _ in rows),
         columns=tuple(Line((name,), (name,)) for name in SHOWN),
         cells=tuple(cells for _, cells in rows),
+        notes=notes([cell for _, cells in rows for cell in cells]),
         facts={
             "Reported": "as printed in the source, in percent; sources differ among themselves in dense baseline, budget, "
             "selection and what sparsity counts",
@@ -154,7 +161,7 @@ def in_print(table: Table, names: Names) -> Table:
         rows=tuple(rows),
         columns=table.columns[:-1],
         cells=tuple(cells),
-        notes=notes([row[0] for row in cells], {cell.marks[0]: cell.marks[0] for cell, *_ in cells}),
+        notes=notes([cell for row in cells for cell in row], {cell.marks[0]: cell.marks[0] for cell, *_ in cells}),
         sentence="Figures as printed in their sources, in percent; ours, mean over seeds with the standard deviation as "
         "subscript; and the difference, ours minus theirs, in points.",
     )
@@ -283,7 +290,10 @@ def _stem(name: str) -> str:
     return name.partition("[")[0]
 
 
-def _row(figure: Published, name: str, records: list[Record]) -> tuple[Line, tuple[Cell, ...]]:
+def _row(
+    figure: Published, name: str, records: list[Record], apart: Collection[tuple[str, str]]
+) -> tuple[Line, tuple[Cell, ...]]:
+    """A figure beside our runs; `apart` are metric and id of those of which no mean is given."""
     sparsity = DENSE if figure.sparsity == 0 else f"{figure.sparsity:g}"
     method = figure.method + (" + distillation" if figure.distillation else "")
     source = f"{figure.source}, {figure.table}"
@@ -298,9 +308,10 @@ def _row(figure: Published, name: str, records: list[Record]) -> tuple[Line, tup
         runs=tuple(Run(record.metrics[figure.metric], (record.id,), record.spec.seed) for record in records),
         planned=len(records),
         dense=figure.sparsity == 0,
+        marks=("bimodal",) if any((figure.metric, record.id) in apart for record in records) else (),
     )
-    gap = (cell.mean or 0.0) - figure.value
-    return Line(labels, labels), (reported, cell, Cell(text=f"{gap:+.1f}"), Cell(text=_verdict(figure, records)))
+    gap = "" if cell.marks else f"{(cell.mean or 0.0) - figure.value:+.1f}"
+    return Line(labels, labels), (reported, cell, Cell(text=gap), Cell(text=_verdict(figure, records)))
 
 
 def _verdict(figure: Published, records: Sequence[Record]) -> str:

@@ -20,6 +20,7 @@ from benchmark.report.published import (
     quoted,
 )
 from benchmark.report.render import FORMATS, render
+from benchmark.report.show import show
 from benchmark.report.table import PAPER, build_table
 from tests.benchmark.report.factory import make_board, make_record, make_spec
 from tests.benchmark.report.pdflatex import compiled, needs_pdflatex
@@ -61,6 +62,17 @@ def test_ours_stand_beside_with_difference_and_ids() -> None:
     assert gap.text == "-3.0"
     assert flag.text == ("no: model (mini, not bert-base-uncased); not known: budget, selection, sparsity basis")
     assert all(not cell.rank for row in table.cells for cell in row)
+
+
+@pytest.mark.parametrize("name", ["text", "markdown", "latex", "html"])
+def test_cells_without_a_mean_show_each_seed_and_no_difference(name: str) -> None:
+    """Of 52.7, the floor, and 80.0 there is no mean in the board's own table."""
+    specs = [make_spec("movement", 0.5, seed=seed) for seed in (0, 1)]
+    records = [make_record(spec, score) for spec, score in zip(specs, (52.7, 80.0), strict=True)]
+    table = published_table([figure(task=specs[0].task, metric="accuracy")], records, specs)
+    (cells,) = table.cells
+    assert [show(cell, table).value for cell in cells[1:3]] == ["52.7 / 80.0", ""]
+    assert "no mean is given" in render(in_print(table, Names()) if name == "latex" else table, name)
 
 
 def test_platon_is_the_sensitivity_criterion() -> None:
