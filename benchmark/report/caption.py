@@ -4,7 +4,8 @@ version and commit. A fact on which the runs agree is said once; otherwise it is
 A caption says what is compared (`subject_of`, `seeds_of`); the facts go below it or into the notes.
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import TypeVar
 
@@ -89,14 +90,12 @@ def describe(
         "Budget": _by_task(specs, _budget),
         "Epochs": _by_task([record for record in records if record.cost.steps], _epochs),
         "Tuning": _by_task([spec for spec in specs if spec.tuned.trials], _tuning),
-        "Made with": _by_task(records, _made),
+        "Made with": _made(records),
         "Runs": f"{finished} of {planned} finished" + (f", {failed} failed" if failed else ""),
     }
     if left_out:
         facts["Left out"] = f"{left_out} records that this board does not plan"
-    remarks = list(dict.fromkeys(text for record in records for text in record.notes if text != CONSTANT))
-    if remarks:
-        facts["Remarks of the runs"] = "; ".join(text.rstrip(".") for text in remarks)
+    facts["Remarks of the runs"] = _remarks(text for record in records for text in record.notes if text != CONSTANT)
     return {name: text for name, text in facts.items() if text}
 
 
@@ -225,10 +224,42 @@ def _tuning(spec: RunSpec) -> str:
     )
 
 
-def _made(record: Record) -> str:
-    known = record.environment
-    words = ["prunebench {prunebench}", "commit {commit}", "torch {torch}", "{device}", "{precision}"]
-    return ", ".join(word.format_map(known) for word in words if word.partition("{")[2].rstrip("}") in known)
+MADE = {"prunebench": "prunebench ", "commit": "commit ", "torch": "torch ", "device": "", "precision": ""}
+"""What is said of versions and machine, and the words before each."""
+
+
+def _made(records: Sequence[Record]) -> str:
+    """Versions and machine, with all commits of the runs of a task that have the same."""
+
+    def machine(record: Record) -> object:
+        return record.spec.task, *(record.environment.get(name) for name in MADE if name != "commit")
+
+    def made(record: Record) -> str:
+        found = [commit for commit in commits[machine(record)] if commit]
+        known = record.environment | ({"commit": listed(found)} if found else {})
+        words = MADE | ({"commit": "commits "} if len(found) > 1 else {})
+        return ", ".join(f"{word}{known[name]}" for name, word in words.items() if name in known)
+
+    commits: dict[object, dict[str, None]] = {}
+    for record in records:
+        commits.setdefault(machine(record), {})[record.environment.get("commit", "")] = None
+    return _by_task(records, made)
+
+
+def _remarks(texts: Iterable[str]) -> str:
+    """Every remark once; those that differ in their first number alone are one, with the least and the greatest."""
+    numbers: dict[str, list[int]] = {}
+    for text in texts:
+        first, _, rest = text.rstrip(".").partition(" ")
+        if re.fullmatch(r"\d{1,18}", first):
+            numbers.setdefault(rest, []).append(int(first))
+        else:
+            numbers.setdefault(text.rstrip("."), [])
+    said = []
+    for text, found in numbers.items():
+        ends = sorted({min(found), max(found)}) if found else []
+        said.append(f"{' to '.join(map(str, ends))} {text}".lstrip())
+    return "; ".join(said)
 
 
 def _by_task(items: Sequence[T], describe_one: Callable[[T], str]) -> str:

@@ -38,6 +38,32 @@ def test_shortened_records_give_the_same_table() -> None:
     assert all(machine[name] in table.facts["Made with"] for name in PRINTED)
 
 
+def test_remarks_that_differ_in_their_first_number_are_one() -> None:
+    notes = [
+        ["7 weights are zero."],
+        ["a sample of 3 of 9"],
+        ["12 weights are zero"],
+        ["a sample of 4 of 9"],
+        ["9 left"],
+    ]
+    records = [make_record(make_spec(seed=seed), notes=found) for seed, found in enumerate(notes)]
+    said = build_table(records).facts["Remarks of the runs"]
+    assert said == "7 to 12 weights are zero; a sample of 3 of 9; a sample of 4 of 9; 9 left"
+
+
+def test_a_task_and_its_machine_are_said_once_with_all_commits() -> None:
+    def made(*runs: tuple[str, str]) -> str:
+        records = [
+            make_record(make_spec(task=task, seed=k), environment={"prunebench": "1"} | ({"commit": c} if c else {}))
+            for k, (task, c) in enumerate(runs)
+        ]
+        return build_table(records).facts["Made with"]
+
+    assert made(("squad", "a"), ("squad", "b"), ("squad", "a"), ("squad", "")) == "prunebench 1, commits a and b"
+    assert made(("squad", "a"), ("e2e", "b")) == "prunebench 1, commit b (e2e); prunebench 1, commit a (squad)"
+    assert made(("squad", "")) == "prunebench 1"
+
+
 def test_dense_comes_first_with_one_value_per_task_under_every_sparsity() -> None:
     specs, records = make_board()
     table = build_table(records, specs)
