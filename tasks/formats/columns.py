@@ -27,7 +27,8 @@ _COMMENTS = ("#begin document", "#end document")
 _NAMES = "# global.columns ="
 _NUMBER = re.compile("-?[1-9][0-9]*")
 CLASSES, OFTEN = 60, 20
-"""A column of at most CLASSES different values, each in more than OFTEN rows on average, holds parts of speech, not words."""
+"""A column of at most CLASSES different values, each in more than OFTEN rows on average, holds parts of speech, not words, if another
+column has more values."""
 FEW = 10
 """Rows up to which a column that never changes says nothing, and sentences up to which their length does not."""
 
@@ -151,7 +152,7 @@ def _check_words(path: Path, blocks: Sequence[Sequence[Line]], at: int, width: i
         what = f"counts the words ({', '.join(counting[0][:3])}, ...)"
     elif len(words) == 1 and rows > FEW:
         what = f"is {words.pop()!r} in every row"
-    elif len(blocks) > FEW and len(words) <= CLASSES and rows > OFTEN * len(words):
+    elif len(blocks) > FEW and len(words) <= CLASSES and rows > OFTEN * len(words) and _has_more(blocks, words, width):
         what = f"has {len(words)} different values in {rows:,} rows, such as {max(words)!r}"
     else:
         return
@@ -160,6 +161,11 @@ def _check_words(path: Path, blocks: Sequence[Sequence[Line]], at: int, width: i
         f"{path}:{blocks[0][0].number}: column {at + 1} {what}: name the columns, for instance word={at + 2} and "
         f"tag={tags[0] if tags else width} (those that look like tags: {', '.join(tags) or 'none'}, of {width})"
     )
+
+
+def _has_more(blocks: Sequence[Sequence[Line]], words: set[str], width: int) -> bool:
+    """Whether a column has more different values than `words`: those of a template's sentences may be few, but its tags are fewer."""
+    return any(len({line.columns[at] for block in blocks for line in block}) > len(words) for at in range(width))
 
 
 def _counts(column: Sequence[str]) -> bool:

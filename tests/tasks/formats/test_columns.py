@@ -31,7 +31,7 @@ def read(folder: Path, text: str, **columns: str) -> list[tuple[tuple[str, ...],
         (UD, r"column 1 counts the words"),
         ("x\tEU\tB-ORG\n" + "x\tis\tO\n" * 12, r"column 1 is 'x' in every row"),
         (
-            "NNP EU B-ORG\nVBZ is O\n\n" * 25,
+            "".join(f"NNP EU{at} B-ORG\nVBZ is O\n\n" for at in range(25)),
             r"column 1 has 2 different values in 50 rows, such as 'VBZ': name the columns",
         ),
         ("EU B-ORG B-LOC\nis O O\nrome O B-ORG\n", r"columns 2, 3 hold tags: say which, for instance tag=2"),
@@ -40,6 +40,10 @@ def read(folder: Path, text: str, **columns: str) -> list[tuple[tuple[str, ...],
 def test_layouts_that_may_be_misread_are_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(TaskError, match=message):
         read(tmp_path, text)
+
+
+def test_a_template_of_few_words_is_no_column_of_parts_of_speech(tmp_path: Path) -> None:
+    assert len(read(tmp_path, "EU NNP B-ORG\nis VBZ O\nhere RB O\n\n" * 25)) == 25
 
 
 EU = (("EU", "rejects"), ("I-ORG", "O"))
