@@ -214,8 +214,10 @@ def checked(kind: Kind, cls: Any, owner: str) -> type[Any]:
             raise BrokenPluginError(
                 f"{kind.singular} {cls.__name__} of {owner}: {name} is read, not called: write @property above def {name}"
             )
-        if isinstance(default, bool) and not isinstance(found, bool | property):
-            shown = f"the method {name}" if inspect.isfunction(found) else repr(found)
+        method = inspect.isfunction(found) or inspect.ismethod(found)
+        computed = hasattr(found, "__get__") and not method  # a property, cached or not, or the slot of an option
+        if isinstance(default, bool) and not isinstance(found, bool) and not computed:
+            shown = f"the method {name}" if method else repr(found)
             raise BrokenPluginError(
                 f"{kind.singular} {cls.__name__} of {owner}: {name} is {shown}: expected True or False"
             )

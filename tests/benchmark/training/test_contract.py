@@ -248,6 +248,8 @@ def test_what_is_read_and_not_called_is_no_method_and_no_text(tmp_path: Path, ki
         ("criteria", "exact = False"),
         ("regularizers", "needs_score: ClassVar[bool] = True"),
         ("schedules", "hold: bool = False"),
+        ("criteria", "@__import__('functools').cached_property\n    def latent(self): return True"),
+        ("schedules", "__slots__ = ('hold',)"),
     ],
 )
 def test_a_property_or_an_option_may_stand_for_a_setting(tmp_path: Path, kind: str, line: str) -> None:
