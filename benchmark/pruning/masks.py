@@ -84,6 +84,10 @@ class Scope(Kind):
     def __str__(self) -> str:
         return (self.name or self.kind).format(a=self.a, b=self.b, tau=f"{self.tau:g}")
 
+    def __reduce__(self) -> tuple[Callable[[str], "Scope"], tuple[str]]:
+        """Pickled by its name, because its kind holds functions that cannot be."""
+        return parse_scope, (str(self),)
+
     def check(self, shapes: Shapes, target: float) -> None:
         """PrunebenchError where the matrices or the target sparsity do not fit the pattern."""
         rows, columns = self.tile(self.a, self.b)

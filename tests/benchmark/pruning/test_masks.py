@@ -1,5 +1,6 @@
 """Masks: the exact count under every scope, where scores compete, and what does not fit."""
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -377,6 +378,11 @@ def test_concepts_name_every_scope() -> None:
 def test_what_does_not_fit_is_said(text: str, shape: tuple[int, int], sparsity: float, message: str) -> None:
     with pytest.raises(PrunebenchError, match=message.replace("[", r"\[")):
         parse_scope(text).check([(4, 4), shape], sparsity)
+
+
+@pytest.mark.parametrize("text", ["global", "2:4", "block[4,2]", "alphapruning[row,tau=0.2]"])
+def test_scopes_can_be_pickled(text: str) -> None:
+    assert pickle.loads(pickle.dumps(parse_scope(text))) == parse_scope(text)
 
 
 @pytest.mark.parametrize("text", ["global", "row", "erk", "layer", "2:4", "block[4,2]"])
