@@ -6,6 +6,8 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from benchmark.pruning.schedules.base import Schedule
 
@@ -58,7 +60,8 @@ class Plan:
     def answer(self, method: str, step: int) -> bool:
         """What `due` or `holds` says of a step."""
         answer = getattr(self.schedule, method)(step, self.total)
-        assert isinstance(answer, bool | np.bool_), (
+        one = isinstance(answer, Tensor) and answer.dtype == torch.bool and not answer.shape
+        assert one or isinstance(answer, bool | np.bool_), (
             f"{self.name}.{method} gives {answer!r} at step {step}: return True or False, bool(...) of it"
         )
         return bool(answer)

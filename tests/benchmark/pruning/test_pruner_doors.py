@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -82,6 +83,11 @@ def test_a_schedule_that_answers_otherwise_is_refused(method: str, answer: objec
     schedule = type("Said", (Steps,), {method: lambda *_: answer})()
     with pytest.raises(PrunebenchError, match=f"^Said.{said}"):
         pruner_of(schedule=schedule)
+
+
+@pytest.mark.parametrize("answer", [True, np.True_, torch.tensor(True)])
+def test_a_schedule_may_answer_with_any_librarys_bool(answer: object) -> None:
+    pruner_of(schedule=type("Said", (Steps,), {"due": lambda *_: answer})(), total=1).prune()
 
 
 @pytest.mark.parametrize(
