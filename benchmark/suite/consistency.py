@@ -10,11 +10,11 @@ from benchmark.pruning.once import require_trainless
 from benchmark.suite.spec import RunSpec, Strict, Training
 
 
-def require_valid(spec: RunSpec) -> None:
-    """PrunebenchError where `model_copy`, which checks nothing, has put in a value or a name that no spec can have."""
+def validated(spec: RunSpec) -> RunSpec:
+    """`spec` anew; PrunebenchError where `model_copy`, which checks nothing, has put in a value or a name that no spec can have."""
     fields = vars(spec.model_copy())  # without cached values
     try:
-        RunSpec.model_validate({k: vars(v) if isinstance(v, Strict) else v for k, v in fields.items()})
+        return RunSpec.model_validate({k: vars(v) if isinstance(v, Strict) else v for k, v in fields.items()})
     except ValidationError as error:
         first = error.errors()[0]
         where, reason = ".".join(map(str, first["loc"])), pydantic_reason(first)

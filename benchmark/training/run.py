@@ -26,7 +26,7 @@ from benchmark.pruning.once import Once, Unpruned
 from benchmark.pruning.prunable import find_prunable
 from benchmark.pruning.pruner import Calibrate, Pruner
 from benchmark.pruning.schedules.base import Schedule
-from benchmark.suite.consistency import check_spec, require_valid
+from benchmark.suite.consistency import check_spec, validated
 from benchmark.suite.identity import identified, identity
 from benchmark.suite.spec import RunSpec
 from benchmark.training.checkpoint import Checkpointer, StartAgainError, checkpoint_path
@@ -118,8 +118,7 @@ def run(spec: RunSpec, options: Options | None = None) -> Result:
         )
     if not isinstance(options, Options | None):
         raise PrunebenchError(f"run: options {options!r}: expected Options, or nothing")
-    require_valid(spec)
-    options = options or Options()
+    spec, options = validated(spec), options or Options()
     with suppress(StartAgainError):  # the checkpoint that could not be used has been set aside
         return _run(spec, options)
     return _run(spec, options)  # outside of the handler, whose traceback would keep the first model in memory

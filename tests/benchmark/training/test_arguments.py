@@ -7,6 +7,8 @@ import pytest
 
 from benchmark import Board, Options, PrunebenchError, PruningCallback, RunSpec, configure, run
 from benchmark.pruning.schedules.cubic import Cubic
+from benchmark.suite.consistency import validated
+from benchmark.suite.spec import Training
 
 SPEC = RunSpec(task="glue/sst2", criterion="magnitude", sparsity=0.5)
 
@@ -37,6 +39,11 @@ def test_run_wants_a_spec(spec: Any) -> None:
 def test_run_looks_at_what_a_copy_of_a_spec_was_given(change: dict[str, Any], said: str) -> None:
     with pytest.raises(PrunebenchError, match=f"^(run|glue/sst2): {said}"):
         run(SPEC.model_copy(update=change))
+
+
+def test_a_copy_of_a_spec_may_be_given_settings_of_training_as_a_dict() -> None:
+    spec = validated(SPEC.model_copy(update={"training": {"steps": 4}}))
+    assert spec.id == SPEC.model_copy(update={"training": Training(steps=4)}).id
 
 
 @pytest.mark.parametrize("options", ["cpu", {}, 0, Options, ("cpu",)])
