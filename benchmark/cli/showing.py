@@ -136,7 +136,7 @@ def _label_parts(chosen: dict[str, Any]) -> list[str]:
         "notes": chosen["notes"],
         "efficiency": chosen["efficiency"] or chosen["measure"],
         "published": chosen["published"],
-        "layout": chosen["layout"] != "paper",
+        chosen["layout"]: chosen["layout"] != "paper",
     }
     metric = [] if chosen["metric"] == "headline" else [chosen["metric"]]
     return [*(name for name, is_so in kinds.items() if is_so), *(chosen["only"] or []), *metric]

@@ -479,6 +479,7 @@ def test_caption_label_and_names_of_a_paper_are_options(finished: Board, prunebe
     assert r"\label{tab:tiny}" in prunebench(*latex)[1]
     assert r"\label{tab:tiny-notes}" in prunebench(*latex, "--notes")[1]
     assert r"\label{tab:tiny-glue-sst2}" in prunebench(*latex, "--only", "glue/sst2")[1]
+    assert r"\label{tab:tiny-tasks}" in prunebench(*latex, "--layout", "tasks")[1]
     name = r"labels.random={text: Random, latex: 'Random \citep{lee2019}'}"
     code, out = prunebench(*latex, "--caption", r"Scores of \emph{ours}.", "--label", "tab:mine", "--set", name)
     assert code == 0
