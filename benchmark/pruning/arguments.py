@@ -30,7 +30,7 @@ def require_answers(schedule: Schedule, sparsity: float, total: int) -> None:
         share = schedule.sparsity(step, total, sparsity)
         if not isinstance(share, int | float) or not 0 <= share <= sparsity:
             raise PrunebenchError(
-                f"{plan.name}.sparsity gives {share!r} at step {step}: expected a number in [0, {sparsity}]"
+                f"{plan.name}.sparsity gives {share!r} at step {step}: expected a plain number in [0, {sparsity}]"
             )
         try:
             plan.answer("due", step), plan.answer("holds", step)

@@ -75,7 +75,8 @@ def test_any_other_share_below_one_is_taken(sparsity: float) -> None:
     [
         *(("due", answer, "due gives .* at step 0: return True or False") for answer in ("no", None, 1.0, ())),
         ("holds", "no", "holds gives 'no' at step 0: return True or False"),
-        ("sparsity", "0.5", r"sparsity gives '0.5' at step 0: expected a number in \[0, 0.5\]"),
+        ("sparsity", np.float32(0.5), r"sparsity gives .* at step 0: expected a plain number"),
+        ("sparsity", "0.5", r"sparsity gives '0.5' at step 0: expected a plain number in \[0, 0.5\]"),
         *(("sparsity", share, f"sparsity gives {share} at step 0: expected") for share in (0.6, -0.1, NAN)),
     ],
 )
