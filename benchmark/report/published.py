@@ -159,7 +159,7 @@ def in_print(table: Table, names: Names) -> Table:
         table,
         row_fields=("method", "task", "sparsity", "our method"),
         rows=tuple(rows),
-        columns=table.columns[:-1],
+        columns=tuple(Line(column.key, (column.labels[0].capitalize(),)) for column in table.columns[:-1]),
         cells=tuple(cells),
         notes=notes([cell for row in cells for cell in row], {cell.marks[0]: cell.marks[0] for cell, *_ in cells}),
         sentence="Figures as printed in their sources, in percent; ours, mean over seeds with the standard deviation as "

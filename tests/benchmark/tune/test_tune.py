@@ -179,8 +179,9 @@ def test_of_a_metric_of_which_less_is_better_the_smallest_is_best(tmp_path: Path
 
 
 def test_a_trial_that_diverges_is_a_failed_trial(tmp_path: Path) -> None:
-    board = make_board(tmp_path / "tiny", criteria=["magnitude"])
-    tune(board, Search(1, device="cpu", rates=(1e30, 1e31)))
+    decaying = {"steps": 40, "batch_size": 2, "weight_decay": 10.0}  # a weight is multiplied by about -90 a step
+    board = make_board(tmp_path / "tiny", criteria=["magnitude"], training=decaying)
+    tune(board, Search(1, device="cpu", rates=(9.0, 10.0)))
     (study,) = studies(board)
     assert study.trials[0].state == "failed"
     assert study.trials[0].score is None
