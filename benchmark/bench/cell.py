@@ -65,7 +65,7 @@ class Place:
     without: tuple[str, ...] = ()
     """CPU speed-ups (names in benchmark/training/cpu); cells are also timed without each of them."""
     most: int | None = None
-    """How many cells are measured at most; the first ones are."""
+    """Measures only this many cells, the first ones; None measures all."""
 
     def __post_init__(self) -> None:
         """PrunebenchError for an unknown speed-up, or where none of the cells has its data."""

@@ -354,7 +354,7 @@ CHEAP = (
     "own rule",
     "compensation",
 )
-"""Those that take milliseconds and without which a criterion's row says nothing."""
+"""The quick checks, without which a criterion's row says nothing."""
 
 
 def _gate(criterion: Criterion, state: State, moment: Moment) -> Tensor:

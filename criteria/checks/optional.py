@@ -16,7 +16,7 @@ from criteria.magnitude import Magnitude
 STEPS = trials.LAST
 NOTHING = "skipped, because it declares nothing to tune"
 ROUNDS, SECONDS = 20, 0.1
-"""A time is measured at most so often, for at most so many seconds in all; the fastest counts."""
+"""A time is measured at most ROUNDS times and for at most SECONDS in all; the fastest counts."""
 
 
 def gates(criterion: Criterion) -> str:

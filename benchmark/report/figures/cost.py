@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDE = 4
-"""The time axis of a panel is logarithmic where the slowest run takes more than so many times the fastest one's seconds."""
+"""The time axis of a panel is logarithmic where the slowest run takes more than WIDE times as long as the fastest."""
 CLOCK = "time by the wall clock, other work on the machine included"
 SIZES = (6.0, 2.5)
 """Points: the marker of the lowest sparsity of a panel, and of the highest."""

@@ -17,7 +17,7 @@ LETTERS_AN_INCH = 7
 IN_TITLE = 9
 """Letters of a task's name for each inch."""
 NAMED = 40
-"""Up to so many matrices are all named on a paper's page; of more, only every few."""
+"""Up to NAMED matrices all have their names on a paper's page; of more, only some."""
 
 
 def has_layers(board: Board, task: str) -> bool:

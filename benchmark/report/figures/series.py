@@ -129,7 +129,7 @@ def board_of(
 
 
 WIDE = 10
-"""Errors have a logarithmic axis where the largest is more than so many times the smallest."""
+"""Errors have a logarithmic axis where the largest is more than WIDE times the smallest."""
 
 
 def wide(cells: Sequence[Cell], values: Sequence[float]) -> bool:

@@ -25,7 +25,7 @@ ONE_SEED_RESTS = (
     "Another seed of the same method can change a score by as much. Tests below speak of these trained models alone."
 )
 GROUPS = 4
-"""The sentence names at most so many groups of methods that fall behind; the table has the rest."""
+"""At most GROUPS groups of methods that fall behind are named in the sentence; the table has the rest."""
 
 
 @dataclass(frozen=True)
