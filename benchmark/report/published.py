@@ -6,6 +6,7 @@ The figures come from results/published/figures.csv and nowhere else. A publishe
 import csv
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import isfinite
 from pathlib import Path
 
@@ -112,13 +113,14 @@ def published_table(
     Cells of which the board's own table, at its `gate`, gives no mean are shown as there.
     """
     found = [figure for figure in published if _concerns(figure, records)]
-    own = build_table(records, specs, metric="all", gate=gate).cells if records else ()
-    apart = {(cell.metric, id_) for row in own for cell in row if "bimodal" in cell.marks for id_ in cell.ids}
+    own = build_table(records, specs, metric="all", gate=gate) if records else None
+    cells = chain.from_iterable(own.cells) if own else ()
+    apart = {(cell.metric, id_) for cell in cells if "bimodal" in cell.marks for id_ in cell.ids}
     rows: list[tuple[Line, tuple[Cell, ...]]] = []
     for figure in sorted(found, key=lambda f: (f.task, f.metric, f.sparsity, f.method, f.source)):
         matches = _ours(figure, records)
         rows += [_row(figure, name, runs, apart) for name, runs in matches.items()] or [_row(figure, "", [], apart)]
-    facts = build_table(records, specs).facts if records else {}
+    facts = own.facts if own else {}
     ours = {f"Ours, {name[0].lower()}{name[1:]}": text for name, text in facts.items() if name not in UNSAID}
     return Table(
         title=title,
