@@ -61,10 +61,10 @@ class Row:
 
 MAIN = ("minilm-glue", "minilm-squad-ner", "gpt-data-to-text", "gpt-webnlg")
 BUDGETS = {
-    "glue/sst2": {f"{steps} steps": f"minilm-budget-{steps}" for steps in (120, 480, 1920)},
-    "conll2003": {f"{steps} steps": f"minilm-conll-{steps}" for steps in (150, 600)},
+    "SST-2 at 0.9": {f"{steps} steps": f"minilm-budget-{steps}" for steps in (120, 480, 1920)},
+    "CoNLL-2003 at 0.8": {f"{steps} steps": f"minilm-conll-{steps}" for steps in (150, 600)},
 }
-"""Boards that differ in their budget alone, by task."""
+"""Boards that differ in their budget alone, by task and budget."""
 ALL_BUDGETS = tuple(board for boards in BUDGETS.values() for board in boards.values())
 FINE_TUNINGS = {
     "MRPC at 0.9": "minilm-mrpc",
@@ -353,6 +353,12 @@ def leads(first: str, boards: tuple[str, ...]) -> dict[tuple[str, str], tuple[Fl
     return {key: (gap, float(one)) for (key, gap), one in zip(found.items(), p, strict=True)}
 
 
+def said(gap: Floats, p: float) -> str:
+    """A difference over seeds, its interval of 95 % and its p value."""
+    over, small = t_interval(gap), "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f"{gap.mean():+.1f} ({over.low:+.1f} to {over.high:+.1f}), {small}"
+
+
 def beside(first: str, columns: dict[str, str], family: tuple[str, ...]) -> str:
     """The rows of boards, by the head of their columns, and what `first` is better than each by where the task passes its gate."""
     criteria = {board: opened(board).suite.criteria for board in columns.values()}
@@ -364,9 +370,7 @@ def beside(first: str, columns: dict[str, str], family: tuple[str, ...]) -> str:
             found = one_place(board, name) if name not in names or name in criteria[board] else {}
             row.append(mean_of(list(found.values()), opened(board).suite.gate) if found else "")
             if (name, board) in leads(first, family):
-                gap, p = leads(first, family)[name, board]
-                over, said = t_interval(gap), f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
-                row.append(f"{gap.mean():+.1f} ({over.low:+.1f} to {over.high:+.1f}), {said}")
+                row.append(said(*leads(first, family)[name, board]))
             elif passed(board):
                 row.append("")
         rows.append(row)
@@ -378,19 +382,32 @@ def beside(first: str, columns: dict[str, str], family: tuple[str, ...]) -> str:
 
 def with_epochs(boards: dict[str, str], family: tuple[str, ...] = ()) -> str:
     """The rows of boards side by side, and what principled is better than each by: one family over them, or over those of `family`."""
-    columns = {f"{label} ({epochs(board):.2g} epochs)": board for label, board in boards.items()}
+    columns = {f"{label} ({epochs(board)})": board for label, board in boards.items()}
     return beside("principled", columns, family or tuple(boards.values()))
 
 
-def epochs(board: str) -> float:
+def epochs(board: str) -> str:
     """Passes over the training examples in a run of a board of one task."""
-    return passes_over_data(one_place(board, DENSE)[0])
+    return f"{passes_over_data(one_place(board, DENSE)[0]):.2g} epochs"
 
 
-def fine_tunings() -> str:
-    """Tasks pruned over all their epochs, and what principled is better than each row by: one family over them."""
-    columns = {f"{task} ({epochs(board):.0f} epochs)": board for task, board in FINE_TUNINGS.items()}
-    return beside("principled", columns, tuple(FINE_TUNINGS.values()))
+def over_magnitude(boards: dict[str, str]) -> str:
+    """A line for each board: its main rows, and what principled is better than magnitude by; one family over all rows and boards."""
+    names = (DENSE, "random", "magnitude", "taylor", "sensitivity", "principled")
+    found = []
+    for label, board in boards.items():
+        suite = opened(board).suite
+        rows = [next(row for row in (DENSE, *suite.criteria) if row.partition("[")[0] == name) for name in names]
+        scores = [mean_of(list(one_place(board, row).values()), suite.gate) for row in rows]
+        gap = leads("principled", tuple(boards.values())).get(("magnitude", board))
+        seeds = len(suite.seeds)
+        found.append([label, epochs(board), str(seeds), *scores, said(*gap) if gap else "not counted"])
+    return tabulate(found, ["task", "budget", "seeds", *names, "principled - magnitude"], "pipe", disable_numparse=True)
+
+
+def over_magnitude_by_budget() -> str:
+    """The same for the boards that differ in their budget alone."""
+    return over_magnitude({f"{task}, {steps}": boards[steps] for task, boards in BUDGETS.items() for steps in boards})
 
 
 def narrowing() -> str:
@@ -525,16 +542,18 @@ def table(name: str) -> str:
 
 WHOLE: dict[str, Callable[[], str]] = {
     "best-of-dev": best_of_dev,
-    "budget-sst2": partial(with_epochs, BUDGETS["glue/sst2"], ALL_BUDGETS),
-    "budget-conll": partial(with_epochs, BUDGETS["conll2003"], ALL_BUDGETS),
+    "budget-sst2": partial(with_epochs, BUDGETS["SST-2 at 0.9"], ALL_BUDGETS),
+    "budget-conll": partial(with_epochs, BUDGETS["CoNLL-2003 at 0.8"], ALL_BUDGETS),
     "data-to-text": partial(with_epochs, DATA_TO_TEXT),
     "encoders": partial(with_epochs, ENCODERS),
     "family": family,
     "fidelity": fidelity,
     "headline": headline,
     "movement": movement,
-    "fine-tunings": fine_tunings,
+    "fine-tunings": partial(with_epochs, FINE_TUNINGS),
     "narrowing": narrowing,
+    "magnitude-by-budget": over_magnitude_by_budget,
+    "magnitude-in-fine-tunings": partial(over_magnitude, FINE_TUNINGS),
     "one-shot": one_shot,
     "one-shot-cost": one_shot_cost,
     "one-shot-pairs": one_shot_pairs,
