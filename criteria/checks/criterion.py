@@ -136,7 +136,7 @@ def version(criterion: Criterion) -> str:
             "would not be ranked again: return another number whenever scores change, and None where they depend on the weights as "
             "they are"
         )
-    return f"{len(told)} in {STEPS} steps" if told else "skipped, because it gives none, so every masking ranks its scores"
+    return f"{len(told)} in {STEPS} steps" if told else "skipped, because it gives none, so every masking ranks"
 
 
 def determinism(criterion: Criterion) -> str:
