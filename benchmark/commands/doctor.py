@@ -19,7 +19,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.machine.environment import PACKAGES, describe, pick_device
 
 State = Literal["ok", "missing", "wrong"]
-"""Present; absent but optional; in the way of runs."""
+"""Present; absent but optional; runs fail without it."""
 
 PYTHON = (3, 11)
 SECONDS = 3.0
@@ -80,7 +80,10 @@ def report_lines(findings: list[Finding]) -> list[str]:
         lines.append(f"{finding.state:<8} {finding.what:<{width}}  {finding.found}")
         lines += [" " * (width + 11) + finding.remedy] * bool(finding.remedy)
     wrong = [finding.what for finding in findings if finding.state == "wrong"]
-    return [*lines, f"in the way: {', '.join(wrong)}" if wrong else "everything that runs need is here"]
+    return [
+        *lines,
+        f"runs will fail until this is mended: {', '.join(wrong)}" if wrong else "everything that runs need is here",
+    ]
 
 
 def python() -> Finding:

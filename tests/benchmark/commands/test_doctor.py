@@ -49,12 +49,12 @@ def test_every_extra_is_one_that_the_package_declares() -> None:
         assert any(need.startswith(package.replace("_", "-")) for need in declared[extra]), package
 
 
-def test_what_is_in_the_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_lets_runs_fail_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 9))
     monkeypatch.setattr(doctor, "PACKAGES", ("no-such-package",))
     findings = [doctor.python(), *doctor.packages()]
     assert [finding.state for finding in findings] == ["wrong", "wrong"]
-    assert doctor.report_lines(findings)[-1] == "in the way: Python, no-such-package"
+    assert doctor.report_lines(findings)[-1] == "runs will fail until this is mended: Python, no-such-package"
 
 
 def test_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
