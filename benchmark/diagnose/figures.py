@@ -9,7 +9,7 @@ from benchmark.diagnose.fidelity import Fidelity, by_layer
 from benchmark.diagnose.store import Diagnosis
 from benchmark.diagnose.tables import correlation_tables
 from benchmark.report.figures.style import INK, PAGE, drawing, legend_below, look, panels, words
-from benchmark.report.names import Names, percent
+from benchmark.report.names import STANDARD, Names, percent
 from benchmark.suite.labels import method_of
 
 if TYPE_CHECKING:
@@ -20,13 +20,12 @@ Named = dict[str, list[Fidelity]]
 
 
 def figures(
-    found: Sequence[Diagnosis], files: Mapping[str, str], called: Names | None = None
+    found: Sequence[Diagnosis], files: Mapping[str, str], called: Names = STANDARD
 ) -> "Iterator[tuple[str, Figure]]":
     """(file name without ending, figure) of everything that `found` allows, task by task, in the words of a board.
 
     `files` has a name for each task's files.
     """
-    called = called or Names()
     for task in dict.fromkeys(one.spec.task for one in found):
         mine = [one for one in found if one.spec.task == task]
         shared = _fidelity_by_criterion(mine)

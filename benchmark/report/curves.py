@@ -16,7 +16,7 @@ from benchmark.report.figures.series import Board, board_of
 from benchmark.report.figures.style import FORMATS, WIDTHS, lettering, save
 from benchmark.report.figures.training import has_curves, training_figure
 from benchmark.report.filenames import file_names
-from benchmark.report.names import Names, percent
+from benchmark.report.names import STANDARD, Names, percent
 from benchmark.report.summary import Summary, summarize
 from benchmark.suite.spec import GATE, RunSpec
 
@@ -31,7 +31,7 @@ def plot_board(
     specs: Sequence[RunSpec] = (),
     dark: bool = False,
     gate: float = GATE,
-    names: Names | None = None,
+    names: Names = STANDARD,
     width: str | None = None,
     figure: str | None = None,
     font: str = "serif",
@@ -61,7 +61,7 @@ def figures(
     training: bool = True,
     summary: Summary | None = None,
     gate: float = GATE,
-    names: Names | None = None,
+    names: Names = STANDARD,
     width: float | None = None,
 ) -> "Iterator[tuple[str, str, Callable[[], Figure]]]":
     """(file name without ending, title, what draws it) of all figures: scores, cost, ranks, then per task training and layers.
@@ -74,7 +74,7 @@ def figures(
         yield "score-cost", "Score against time", partial(cost_figure, board, width=width)
     found = summary or summarize(board.table)
     if found is not None and len(found.grid.methods) > 2:
-        yield "ranks", "Mean ranks and critical difference", partial(rank_figure, found, names, width)
+        yield "ranks", "Mean ranks and critical difference", partial(rank_figure, found, width)
     yield from _by_task(board, training, width)
 
 

@@ -10,7 +10,7 @@ from benchmark.board.record import Record
 from benchmark.report.cells import Cell, Run
 from benchmark.report.layout import Key, Line
 from benchmark.report.measured import Measured, latency_note
-from benchmark.report.names import Names
+from benchmark.report.names import STANDARD, Names
 from benchmark.report.table import Table
 from benchmark.suite.spec import DENSE, RunSpec
 
@@ -30,7 +30,7 @@ def efficiency_table(
     *,
     measured: Mapping[str, Measured] | None = None,
     title: str = "",
-    names: Names | None = None,
+    names: Names = STANDARD,
 ) -> Table:
     """A row per cell, its numbers means over the seeds; columns of bytes and latency only where something was measured.
 
@@ -52,7 +52,7 @@ def efficiency_table(
         columns=tuple(Line((name,), (name,)) for name in columns),
         cells=tuple(tuple(_cell(get, found) for get in columns.values()) for found in groups.values()),
         facts=_facts(trained, latency_note(taken.values())),
-        names=names or Names(),
+        names=names,
     )
 
 

@@ -201,6 +201,10 @@ class Names:
         return self.label(text) or name + text[len(plain) :]
 
 
+STANDARD = Names()
+"""The names of the field's papers alone."""
+
+
 def names_of(suite: "Suite") -> Names:
     """The names of a board. A plugin's file is read, never run, and its label left out where another row or task has that name."""
     found: dict[str, str] = {}

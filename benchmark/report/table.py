@@ -19,7 +19,7 @@ from benchmark.report.cells import Cell, make_cell
 from benchmark.report.fields import Slot, TableError, check_axes
 from benchmark.report.layout import Layout, Line, dense_on_rows, lay_out
 from benchmark.report.marks import Note, gated, notes, odd_ones, passes, rank_lines, remarks
-from benchmark.report.names import Names, listed
+from benchmark.report.names import STANDARD, Names, listed
 from benchmark.report.plan import alike, planned, slots_of
 from benchmark.report.statistics.intervals import LOGARITHMIC
 from benchmark.suite.spec import GATE, RunSpec
@@ -85,7 +85,7 @@ class Table:
     @property
     def called(self) -> Names:
         """Its names, or those of the field."""
-        return self.names or Names()
+        return self.names or STANDARD
 
     def word(self, field: str, value: object) -> str:
         """How a value of a field is printed."""
@@ -119,7 +119,7 @@ def build_table(
     title: str = "",
     digits: int = 1,
     blocks: int = 0,
-    names: Names | None = None,
+    names: Names = STANDARD,
     failures: Mapping[str, str] | None = None,
     strict: bool = False,
     gate: float = GATE,
@@ -165,9 +165,9 @@ def build_table(
         spread=spread,
         digits=digits,
         blocks=blocks,
-        subject=subject_of([specs[0] for specs in planned_runs], names or Names()),
+        subject=subject_of([specs[0] for specs in planned_runs], names),
         seeds=seeds_of(planned_runs),
-        names=names or Names(),
+        names=names,
     )
     if strict:
         refuse_incomplete(table)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.report.figures.style import COLUMN, INK, LONGEST, MUTED, PAGE, drawing, folded, words
-from benchmark.report.names import Names, distinct
 from benchmark.report.summary import Summary
 
 if TYPE_CHECKING:
@@ -19,12 +18,12 @@ LETTERS_AN_INCH = 9
 """Letters of a method's name for each inch of the figure's width."""
 
 
-def rank_figure(summary: Summary, names: Names | None = None, width: float | None = None) -> "Figure":
+def rank_figure(summary: Summary, width: float | None = None) -> "Figure":
     """One row per method, best on top; rank 1 is best. `width` in inches."""
     from matplotlib.figure import Figure
 
     ranks, methods = summary.ranks, summary.grid.methods
-    full = distinct(methods, (names or Names()).method).values()
+    full = [summary.grid.word(name) for name in methods]
     width = width or (COLUMN if max(len(words(text)) for text in full) <= SHORT else PAGE)
     said = [words(text, min(LONGEST, int(LETTERS_AN_INCH * width))) for text in full]
     order = [int(m) for m in np.argsort(ranks.mean_rank, kind="stable")]

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell
 from benchmark.report.figures.style import words
-from benchmark.report.names import Names, distinct
+from benchmark.report.names import STANDARD, Names, distinct
 from benchmark.report.table import Table, build_table
 from benchmark.suite.spec import DENSE, GATE, RunSpec
 
@@ -45,7 +45,6 @@ class Board:
     cells: dict[str, dict[str, dict[float, Cell]]]
     dense: dict[str, Cell]
     records: dict[str, Record]
-    names: Names = field(default_factory=Names)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -58,22 +57,22 @@ class Board:
 
     def task(self, name: str) -> str:
         """The name of a task as figures print it."""
-        return words(self.names.task(name))
+        return words(self.table.called.task(name))
 
     def method(self, name: str) -> str:
         """The name of a method as figures print it; methods that would share theirs are spelled in full, as in tables."""
-        return self._methods.get(name) or words(self.names.method(name))
+        return self._methods.get(name) or words(self.table.called.method(name))
 
     @cached_property
     def _methods(self) -> dict[str, str]:
-        found = distinct([*self.methods, DENSE], self.names.method)
+        found = distinct([*self.methods, DENSE], self.table.called.method)
         cut = {name: words(text) for name, text in found.items()}
         taken = Counter(cut.values())
         return {name: text if taken[text] == 1 else words(found[name], WHOLE) for name, text in cut.items()}
 
     def metric(self, name: str) -> str:
         """The name of a metric as figures print it."""
-        return words(self.names.metric(name))
+        return words(self.table.called.metric(name))
 
     def scale(self, cell: Cell) -> str:
         """The metric of a cell on an axis: `Acc. (%)`, `Mcc`, or with an arrow down where less is better."""
@@ -107,11 +106,11 @@ class Board:
 def board_of(
     records: Sequence[Record],
     specs: Sequence[RunSpec] = (),
-    names: Names | None = None,
+    names: Names = STANDARD,
     gate: float = GATE,
 ) -> Board:
     """The cells that have runs, by task, method and sparsity; `gate` is the suite's."""
-    table = build_table(records, specs, gate=gate)
+    table = build_table(records, specs, names=names, gate=gate)
     cells: dict[str, dict[str, dict[float, Cell]]] = {str(line.key[0]): {} for line in table.columns}
     dense: dict[str, Cell] = {}
     for line, row in zip(table.rows, table.cells, strict=True):
@@ -125,7 +124,7 @@ def board_of(
             else:
                 cells[task].setdefault(name, {})[float(column.key[1])] = cell
     methods = tuple(line.method for line in table.rows if not line.dense)
-    return Board(table, methods, cells, dense, {record.id: record for record in records}, names or Names())
+    return Board(table, methods, cells, dense, {record.id: record for record in records})
 
 
 WIDE = 10

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace as changed
 
 from benchmark.report.fields import TableError
-from benchmark.report.names import Names
+from benchmark.report.names import STANDARD, Names
 from benchmark.report.render import render
 from benchmark.report.sheet import sheets
 from benchmark.report.show import lettered
@@ -26,7 +26,7 @@ PLAIN = Names(
 LABELS = PLAIN.in_latex()
 
 
-def board(tasks: tuple[str, ...] = ("glue/sst2",), names: Names | None = None, **changes: Any) -> Table:
+def board(tasks: tuple[str, ...] = ("glue/sst2",), names: Names = STANDARD, **changes: Any) -> Table:
     specs, records = make_board(tasks, THREE, (0.5, 0.8), (0, 1, 2))
     return build_table(records, specs, **BLOCKS, title="Board", names=names, **({"average": None} | changes))
 

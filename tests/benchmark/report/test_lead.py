@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark.report.names import Names
+from benchmark.report.names import STANDARD, Names
 from benchmark.report.page.lead import lead
 from benchmark.report.page.model import PageBoard
 from benchmark.report.significance import Comparison
@@ -103,14 +103,14 @@ def test_without_outcomes_it_goes_by_ranks_and_says_so(table: Table) -> None:
     assert "Nemenyi at 5 %" in basis
 
 
-def of(seeds: Mapping[str, tuple[int, ...]], names: Names | None = None) -> Table:
+def of(seeds: Mapping[str, tuple[int, ...]], names: Names = STANDARD) -> Table:
     """A table of RTE and SQuAD with these seeds of each."""
     specs, records = [], []
     for task, numbers in seeds.items():
         planned, done = make_board((task,), seeds=numbers)
         specs += planned
         records += done
-    return PageBoard("Board", records, specs, names=names or Names()).table()
+    return PageBoard("Board", records, specs, names=names).table()
 
 
 EVERYWHERE = {"random": (A, B, C, D), "magnitude": (A, B, C, D), "movement": (A, B, C, D)}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.report.names import Names, family, names_of
+from benchmark.report.names import STANDARD, Names, family, names_of
 from benchmark.report.numbers import number
 from benchmark.report.published import Published, quoted
 from benchmark.report.render import render
@@ -25,7 +25,7 @@ BLOCKS: dict[str, Any] = {**PAPER, "blocks": 1}
 SIX = {"magnitude": 61.0, "movement": 75.0, "taylor": 78.0, "sensitivity": 79.0, "principled": 79.4, "obert": 70.0}
 
 
-def paper(tasks: tuple[str, ...] = GLUE[:4], names: Names | None = None, **changes: Any) -> Table:
+def paper(tasks: tuple[str, ...] = GLUE[:4], names: Names = STANDARD, **changes: Any) -> Table:
     specs, records = make_board(tasks, SIX, (0.5, 0.8, 0.9), (0, 1, 2))
     return build_table(records, specs, **BLOCKS, average=None, title="Board", names=names, **changes)
 
