@@ -276,7 +276,7 @@ def page_board(board: Board, records_at: str = "") -> "PageBoard":
     )
     try:
         tested = compare(
-            found.table(), found.records, lambda record: load_outcomes(board.records_folder, record), aggregate
+            found.table, found.records, lambda record: load_outcomes(board.records_folder, record), aggregate
         )
     except PrunebenchError:  # outcomes that are damaged, or metrics of a whole corpus: the page then goes by ranks
         tested = []

@@ -42,10 +42,10 @@ class SiteBoard:
     records: Mapping[str, str]
     """The text of each record's file, by id."""
 
-    @cached_property
+    @property
     def table(self) -> Table:
         """The board's table."""
-        return self.board.table()
+        return self.board.table
 
     @cached_property
     def dense(self) -> tuple[Cell, ...]:

@@ -5,6 +5,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ class PageBoard:
     records_at: str = ""
     """Where the page finds the records, relative to itself and ready for a link; empty where it does not."""
 
+    @cached_property
     def table(self) -> Table:
         """The headline table: criterion and regularizer down, task and sparsity across, averages over tasks last."""
         return build_table(
@@ -60,15 +62,12 @@ class PageBoard:
     @property
     def models(self) -> list[str]:
         """Models of the planned runs."""
-        return list(dict.fromkeys(spec.recorded().model for spec in self._specs))
+        return list(dict.fromkeys(spec.recorded().model for spec in self.specs_by_id.values()))
 
+    @cached_property
     def specs_by_id(self) -> dict[str, RunSpec]:
         """Planned (or else recorded) runs by id."""
-        return {spec.id: spec for spec in self._specs}
-
-    @property
-    def _specs(self) -> Sequence[RunSpec]:
-        return self.specs or [record.spec for record in self.records]
+        return {spec.id: spec for spec in self.specs or [record.spec for record in self.records]}
 
 
 def embedded(data: object) -> str:
@@ -77,13 +76,13 @@ def embedded(data: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def board_data(board: PageBoard, table: Table) -> dict[str, Any]:
+def board_data(board: PageBoard) -> dict[str, Any]:
     """Cells by `row-column` and runs by id, for the details of a cell."""
-    specs = board.specs_by_id()
+    table, specs = board.table, board.specs_by_id
     cells = {
-        f"{i}-{j}": _cell(board, table, specs, (table.rows[i], table.columns[j]), cell)
-        for i, row in enumerate(table.cells)
-        for j, cell in enumerate(row)
+        f"{i}-{j}": _cell(board, line, column, cell)
+        for i, (line, row) in enumerate(zip(table.rows, table.cells, strict=True))
+        for j, (column, cell) in enumerate(zip(table.columns, row, strict=True))
         if cell.state != "blank"
     }
     runs = {record.id: _run(record) for record in board.records if record.id in specs}
@@ -97,17 +96,16 @@ def board_data(board: PageBoard, table: Table) -> dict[str, Any]:
     }
 
 
-def _cell(
-    board: PageBoard, table: Table, specs: Mapping[str, RunSpec], lines: tuple[Line, Line], cell: Cell
-) -> dict[str, Any]:
+def _cell(board: PageBoard, row: Line, column: Line, cell: Cell) -> dict[str, Any]:
+    table, specs = board.table, board.specs_by_id
     low, high = cell.interval if cell.n > 1 else (None, None)
-    shown = show(cell, table)
     ids = [*cell.ids, *cell.absent]
     reasons = dict(cell.failures)
+    name = table.called.method(row.method), words.task(table.called, column), words.sparsity(column)
     return {
-        "name": " · ".join(clean(word) for word in _name(table, *lines)),
+        "name": " · ".join(map(clean, name)),
         "metric": clean(table.called.metric(cell.metric)),
-        "shown": shown.plain,
+        "shown": show(cell, table).plain,
         "state": cell.state,
         "mean": _finite(cell.mean),
         "sd": _finite(cell.sd),
@@ -119,12 +117,8 @@ def _cell(
         "notes": [clean(note.text) for note in table.notes if note.kind in cell.marks],
         "runs": list(cell.ids),
         "absent": [[clean(specs[id_].cell), clean(reasons.get(id_, "no record"))] for id_ in cell.absent],
-        "command": command(board.folder, specs[ids[0]]) if ids and not lines[1].average else "",
+        "command": command(board.folder, specs[ids[0]]) if ids and not column.average else "",
     }
-
-
-def _name(table: Table, row: Line, column: Line) -> list[str]:
-    return [table.called.method(row.method), words.task(table.called, column), words.sparsity(column)]
 
 
 def command(folder: str, spec: RunSpec) -> str:

@@ -24,7 +24,6 @@ from benchmark.report.page.model import PageBoard, board_data, embedded
 from benchmark.report.page.table import headline
 from benchmark.report.published import Published, published_table
 from benchmark.report.summary import Summary, method_rows, pair_rows, remarks_of, summarize
-from benchmark.report.table import Table
 
 HERE = Path(__file__).parent
 NOTHING = "<p>No column is complete for two methods, so no methods are compared.</p>\n"
@@ -41,18 +40,13 @@ def page(boards: Sequence[PageBoard], *, published: Sequence[Published] = (), ho
     """The whole document; `home` is where all boards are listed, for a link. TableError without boards."""
     if not boards:
         raise TableError("a page needs at least one board")
-    tables = [board.table() for board in boards]
-    data = embedded([board_data(board, table) for board, table in zip(boards, tables, strict=True)])
-    sections = "\n".join(
-        _section(board, table, i, published, len(boards) > 1)
-        for i, (board, table) in enumerate(zip(boards, tables, strict=True))
-    )
+    sections = "\n".join(_section(board, i, published, len(boards) > 1) for i, board in enumerate(boards))
     return document(
         " and ".join(board.title for board in boards),
-        f"{_filters(boards, tables)}\n{sections}\n",
+        f"{_filters(boards)}\n{sections}\n",
         home,
         below=f"<p>{_counted(boards)}</p>",
-        data=data,
+        data=embedded([board_data(board) for board in boards]),
     )
 
 
@@ -88,14 +82,15 @@ def document(title: str, body: str, home: str = "", below: str = "", data: str =
 
 
 def _counted(boards: Sequence[PageBoard]) -> str:
-    done = sum(len({record.id for record in board.records} & set(board.specs_by_id())) for board in boards)
-    planned = sum(len(board.specs_by_id()) for board in boards)
+    done = sum(len({record.id for record in board.records} & set(board.specs_by_id)) for board in boards)
+    planned = sum(len(board.specs_by_id) for board in boards)
     return f"{done} of {planned} runs finished, on {len(boards)} board{'s' if len(boards) > 1 else ''}."
 
 
-def _filters(boards: Sequence[PageBoard], tables: Sequence[Table]) -> str:
+def _filters(boards: Sequence[PageBoard]) -> str:
     found: dict[str, dict[str, str]] = {name: {} for name in FILTERS}
-    for board, table in zip(boards, tables, strict=True):
+    for board in boards:
+        table = board.table
         for line in table.columns:
             found["task"][str(line.key[0])] = words.task(table.called, line)
             if line.key[1] != "dense":
@@ -123,21 +118,21 @@ def _choices(name: str, values: Mapping[str, str]) -> str:
     )
 
 
-def _section(board: PageBoard, table: Table, number: int, published: Sequence[Published], titled: bool) -> str:
+def _section(board: PageBoard, number: int, published: Sequence[Published], titled: bool) -> str:
     problems = "".join(f"<li>{for_html(problem)}</li>" for problem in board.problems)
     unread = f'<p class="problem">Records that could not be read:</p><ul>{problems}</ul>' if problems else ""
-    summary = summarize(table)
+    summary = summarize(board.table)
     said = _concluded(summary) if summary is not None else NOTHING
     models = for_html("\n".join(board.models))
     name = for_html(board.title)
     head = f'<section class="board" id="board-{number}" data-models="{models}" aria-label="{name}">\n'
-    sentence, basis = lead(table, board.comparisons, summary)
+    sentence, basis = lead(board.table, board.comparisons, summary)
     parts = [
         head,
         f"<h2>{name}</h2>\n" if titled else "",
         f'<p class="lead">{tied(for_html(sentence))}</p>\n<p class="basis">{tied(for_html(basis))}</p>\n',
         unread,
-        headline(table, number),
+        headline(board.table, number),
         f"<h3>What can be concluded</h3>\n{said}",
         _drawn(board, number, summary),
         _folded(board, published),
@@ -175,7 +170,7 @@ def _drawn(board: PageBoard, number: int, summary: Summary | None) -> str:
 
 
 def _folded(board: PageBoard, published: Sequence[Published]) -> str:
-    known = set(board.specs_by_id())
+    known = set(board.specs_by_id)
     records = [record for record in board.records if record.id in known]
     parts = []
     if records:

@@ -20,7 +20,7 @@ A, B, C, D = range(4)
 @pytest.fixture(scope="module")
 def table() -> Table:
     specs, records = make_board()
-    return PageBoard("Board", records, specs).table()
+    return PageBoard("Board", records, specs).table
 
 
 def against_best(
@@ -110,7 +110,7 @@ def of(seeds: Mapping[str, tuple[int, ...]], names: Names = STANDARD) -> Table:
         planned, done = make_board((task,), seeds=numbers)
         specs += planned
         records += done
-    return PageBoard("Board", records, specs, names=names).table()
+    return PageBoard("Board", records, specs, names=names).table
 
 
 EVERYWHERE = {"random": (A, B, C, D), "magnitude": (A, B, C, D), "movement": (A, B, C, D)}
@@ -149,7 +149,7 @@ def test_columns_under_one_seed_do_not_count(
 def test_dense_runs_under_more_seeds_do_not_make_up_for_one() -> None:
     specs, records = make_board(seeds=(0, 1))
     kept = [i for i, spec in enumerate(specs) if spec.is_dense or spec.seed == 0]
-    one = PageBoard("Board", [records[i] for i in kept], [specs[i] for i in kept]).table()
+    one = PageBoard("Board", [records[i] for i in kept], [specs[i] for i in kept]).table
     assert lead(one, against_best(one, EVERYWHERE), summarize(one))[0].startswith("One seed:")
 
 

@@ -31,7 +31,7 @@ def one_board(
         for k, record in enumerate(records)
     ]
     plain = PageBoard(title, records, specs, folder=f"results/{name}", records_at=f"../records/{name}")
-    table = plain.table()
+    table = plain.table
     found = []
     for j, line in enumerate(table.columns):
         if line.average:
