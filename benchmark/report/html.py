@@ -46,6 +46,17 @@ def fragment(table: Table) -> str:
     return f"<table><caption>{for_html(table.title)}</caption>\n<thead>\n{head}\n</thead>\n{body}</table>\n{below}\n"
 
 
+def decorated(shown: Shown) -> str:
+    """The value of a cell, the best in bold and the second underlined."""
+    value = for_html(shown.value)
+    return {1: f"<strong>{value}</strong>", 2: f"<u>{value}</u>"}.get(shown.rank, value)
+
+
+def raised(symbols: str) -> str:
+    """The letters of notes, above the line."""
+    return f"<sup>{symbols}</sup>" if symbols else ""
+
+
 def _head(table: Table, sheet: Sheet) -> list[str]:
     corner = "".join(
         f'<th scope="col" class="field" rowspan="{len(sheet.heads)}">{for_html(name)}</th>' for name in sheet.fields
@@ -62,8 +73,7 @@ def _heading(table: Table, words: Words, span: int) -> str:
 
 
 def _words(table: Table, words: Words) -> str:
-    symbols = symbols_of(words.marks, table)
-    return for_html(words.text) + (f"<sup>{symbols}</sup>" if symbols else "")
+    return for_html(words.text) + raised(symbols_of(words.marks, table))
 
 
 def _body(table: Table, sheet: Sheet) -> list[str]:
@@ -86,9 +96,6 @@ def _row(table: Table, row: Row) -> str:
 
 def _data(cell: Cell, shown: Shown, span: int) -> str:
     over = f' colspan="{span}"' if span > 1 else ""
-    value = for_html(shown.value)
-    value = {1: f"<strong>{value}</strong>", 2: f"<u>{value}</u>"}.get(shown.rank, value)
-    notes = f"<sup>{shown.symbols}</sup>" if shown.symbols else ""
-    text = " ".join(part for part in (value, for_html(shown.spread), shown.count) if part) + notes
+    text = " ".join(part for part in (decorated(shown), for_html(shown.spread), shown.count) if part)
     kind = f"{cell.state} trivial" if shown.trivial else cell.state
-    return f'<td{over} class="{kind}" data-records="{for_html(" ".join(cell.ids))}">{text}</td>'
+    return f'<td{over} class="{kind}" data-records="{for_html(" ".join(cell.ids))}">{text}{raised(shown.symbols)}</td>'

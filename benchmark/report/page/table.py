@@ -5,6 +5,7 @@ import re
 from benchmark.report import words
 from benchmark.report.cells import Cell
 from benchmark.report.escape import for_html, tied
+from benchmark.report.html import decorated, raised
 from benchmark.report.layout import Line
 from benchmark.report.names import listed
 from benchmark.report.sheet import HEADS, sheets
@@ -81,9 +82,8 @@ def _head(table: Table) -> list[str]:
     )
     tasks, start = "", 0
     for task, span in sheet.heads[0]:
-        gated = f"<sup>{symbols_of(task.marks, table)}</sup>" if task.marks else ""
         where = f'colspan="{span}" data-from="{start}" data-to="{start + span}"'
-        tasks += f'<th scope="colgroup" {where}>{_breakable(task.text)}{gated}</th>'
+        tasks += f'<th scope="colgroup" {where}>{_breakable(task.text)}{raised(symbols_of(task.marks, table))}</th>'
         start += span
     last = "".join(_sortable(table, line, j) for j, line in enumerate(table.columns))
     return [f"<tr>{corner}{tasks}</tr>", f"<tr>{last}</tr>"]
@@ -115,9 +115,6 @@ def _data(table: Table, i: int, j: int, cell: Cell, number: int) -> str:
     where = f'data-column="{j}" data-value="{"" if cell.mean is None else cell.mean}"'
     if cell.state == "blank":
         return f"<td {where}></td>"
-    value = for_html(shown.value)
-    value = {1: f"<strong>{value}</strong>", 2: f"<u>{value}</u>"}.get(shown.rank, value)
-    notes = f"<sup>{shown.symbols}</sup>" if shown.symbols else ""
     spread = f' <span class="spread">{for_html(shown.spread)}</span>' if shown.spread else ""
     row, column = table.rows[i], table.columns[j]
     said = table.called.method(row.method), words.task(table.called, column), words.sparsity(column)
@@ -125,5 +122,5 @@ def _data(table: Table, i: int, j: int, cell: Cell, number: int) -> str:
     return (
         f'<td {where} class="{cell.state}"><button type="button" class="cell" aria-haspopup="dialog" '
         f'data-board="{number}" data-cell="{i}-{j}" aria-label="{for_html(label)}">'
-        f"{value}{spread}{f' {shown.count}' if shown.count else ''}{notes}</button></td>"
+        f"{decorated(shown)}{spread}{f' {shown.count}' if shown.count else ''}{raised(shown.symbols)}</button></td>"
     )
