@@ -70,7 +70,7 @@ def grid_of(table: Table) -> Grid:
     pooled = len(seeds) != 1
     scores = [[_values(cells[j], pooled) for j in full] for _, cells in methods]
     gone = [name for name, _ in rows if name not in [kept for kept, _ in methods]]
-    names = [" ".join(filter(None, table.columns[j].labels)) for j in columns]
+    names = [table.columns[j].text for j in columns]
     said = {name: table.called.method(name) for name, _ in rows}
     said |= {name: _column(table.called, table.columns[j]) for j, name in zip(columns, names, strict=True)}
     return Grid(

@@ -30,6 +30,11 @@ class Line:
     """Stands before the words, so that the row is easy to find."""
 
     @property
+    def text(self) -> str:
+        """Its labels on one line."""
+        return " ".join(filter(None, self.labels))
+
+    @property
     def method(self) -> str:
         """`criterion + regularizer`, where the labels are these."""
         return method_of(*self.labels)

@@ -136,7 +136,7 @@ def merged(table: Table, row: Row) -> list[tuple[Cell, int]]:
 def trace_lines(table: Table) -> list[str]:
     """`row | column: ids` for every cell with runs, in reading order."""
     return [
-        f"{' '.join(filter(None, line.labels))} | {' '.join(filter(None, column.labels))}: {' '.join(cell.ids)}"
+        f"{line.text} | {column.text}: {' '.join(cell.ids)}"
         for line, row in zip(table.rows, table.cells, strict=True)
         for column, cell in zip(table.columns, row, strict=True)
         if cell.ids

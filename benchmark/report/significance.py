@@ -123,7 +123,7 @@ def _family_of(table: Table, sampler: "_Sampler", against: str) -> Iterator[tupl
                     place=(i, j) if upright else (j, i),
                     method=names[i],
                     reference=names[reference],
-                    column=" ".join(filter(None, cross.labels)),
+                    column=cross.text,
                     difference=float(scores[k] - scores[base]),
                     p_adjusted=nan,
                     family=0,
@@ -236,11 +236,7 @@ def _family(comparisons: Sequence[Comparison], against: str, reachable: bool) ->
 def _untested(table: Table, comparisons: Sequence[Comparison], against: str) -> str:
     """Columns with runs in which no cell was tested, and what that takes."""
     tested = {comparison.column for comparison in comparisons}
-    wheres = [
-        " ".join(filter(None, cross.labels))
-        for cross, cells in _sides(table)[2]
-        if not cross.average and any(cell.runs for cell in cells)
-    ]
+    wheres = [cross.text for cross, cells in _sides(table)[2] if not cross.average and any(cell.runs for cell in cells)]
     if not (left := [where for where in dict.fromkeys(wheres) if where not in tested]):
         return ""
     among = "" if against == "best" else f", {against} among them"

@@ -102,8 +102,8 @@ class Table:
         for line, row in zip(self.rows, self.cells, strict=True):
             for column, cell in zip(self.columns, row, strict=True):
                 if cell.absent and not (line.average or column.average):
-                    where = " ".join(word for word in (*line.labels, "|", *column.labels) if word)
-                    found.setdefault(cell.absent, f"{where}: {cell.state}, without {', '.join(cell.absent)}")
+                    said = f"{line.text} | {column.text}: {cell.state}, without {', '.join(cell.absent)}"
+                    found.setdefault(cell.absent, said)
         return list(found.values())
 
 
