@@ -106,25 +106,19 @@ def make_cell(slots: Sequence[Slot], axes: tuple[str, ...]) -> Cell:
     """The cell of all slots that share its row and column; refuses to pool runs that differ in more than the seed."""
     _refuse_mixture(slots, axes)
     ordered = sorted(slots, key=lambda slot: slot.spec.seed)
-    done = [slot for slot in ordered if slot.record is not None]
     records = [slot.record for slot in ordered if slot.record is not None]
-    floors = [
-        record.floor[slot.metric] for slot, record in zip(done, records, strict=True) if slot.metric in record.floor
-    ]
-    runs = (
-        Run(record.metrics[slot.metric], (record.id,), record.spec.seed)
-        for slot, record in zip(done, records, strict=True)
-    )
+    metric = slots[0].metric
+    floors = [record.floor[metric] for record in records if metric in record.floor]
     return Cell(
-        metric=slots[0].metric,
-        runs=tuple(runs),
+        metric=metric,
+        runs=tuple(Run(record.metrics[metric], (record.id,), record.spec.seed) for record in records),
         planned=len(slots),
         failures=tuple((slot.spec.id, slot.failure) for slot in ordered if slot.failure is not None),
         absent=tuple(slot.spec.id for slot in ordered if slot.record is None),
         floor=fmean(floors) if floors else None,
         sparsity=fmean(record.sparsity.measured for record in records) if records else None,
         dense=slots[0].spec.is_dense,
-        less_is_better=any(record.less_is_better(slots[0].metric) for record in records),
+        less_is_better=any(record.less_is_better(metric) for record in records),
     )
 
 
@@ -138,14 +132,10 @@ def _refuse_mixture(slots: Sequence[Slot], axes: tuple[str, ...]) -> None:
             if slot.metric != first.metric:
                 others.append("metric")
             field = others[0]
-            found = f"{_shown(first, field)} and {_shown(slot, field)}"
+            found = f"{value(first, field)} and {value(slot, field)}"
             raise TableError(
                 f"a cell would mix runs that differ in {', '.join(others)} ({field}: {found}): "
                 f"add it to the rows or columns ({', '.join(axes)}), or take fewer runs"
             )
         if slot.spec.seed == first.spec.seed:
             raise TableError(f"two runs of one cell and seed: {slot.spec.cell}")
-
-
-def _shown(slot: Slot, field: str) -> str:
-    return str(value(slot, field))
