@@ -5,7 +5,7 @@ Every writer prints sheets and adds nothing but its own markup, so that all form
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from benchmark.report.cells import Cell
 from benchmark.report.layout import Line
@@ -75,11 +75,13 @@ def sheets(table: Table, fits: Callable[[Sheet], bool] | None = None) -> list[Sh
     cut = [whole]
     if fits is None:
         return [_sheet(table, whole)]
-    for parts_of in (_families, _tasks, _single):
+    families = [_family(table, line) for line in table.columns]
+    tasks = [(line.key[:1], line.average) for line in table.columns]
+    for kinds in (families, tasks, whole):  # columns of one kind stay together
         cut = [
             smaller
             for part in cut
-            for smaller in ([part] if fits(_sheet(table, part)) else _packed(table, parts_of(table, part), fits))
+            for smaller in ([part] if fits(_sheet(table, part)) else _packed(table, _grouped(part, kinds), fits))
         ]
     return [_sheet(table, part) for part in cut]
 
@@ -96,27 +98,16 @@ def _packed(table: Table, groups: list[list[int]], fits: Callable[[Sheet], bool]
     return packed
 
 
-def _families(table: Table, part: list[int]) -> list[list[int]]:
-    """Columns by family of tasks, in the order in which families come; GLUE's average stands with GLUE."""
-    return _grouped(part, lambda j: _family(table, table.columns[j]))
-
-
-def _tasks(table: Table, part: list[int]) -> list[list[int]]:
-    return _grouped(part, lambda j: (table.columns[j].key[:1], table.columns[j].average))
-
-
-def _single(table: Table, part: list[int]) -> list[list[int]]:  # noqa: ARG001 - one of three ways to cut
-    return [[j] for j in part]
-
-
-def _grouped(part: list[int], key: Callable[[int], Hashable]) -> list[list[int]]:
+def _grouped(part: list[int], kinds: Sequence[Hashable]) -> list[list[int]]:
+    """Columns by their kind, in the order in which kinds come."""
     groups: dict[Hashable, list[int]] = {}
     for j in part:
-        groups.setdefault(key(j), []).append(j)
+        groups.setdefault(kinds[j], []).append(j)
     return list(groups.values())
 
 
 def _family(table: Table, line: Line) -> str:
+    """The family of a column's task; GLUE's average stands with GLUE."""
     if "task" not in table.column_fields:
         return str(line.key[0])
     if line.average:
@@ -143,9 +134,9 @@ def _unrepeated(rows: Iterable[Row]) -> tuple[Row, ...]:
     found: list[Row] = []
     above: tuple[Words, ...] = ()
     for row in rows:
-        same = next((k for k, pair in enumerate(zip(row.words[:-1], above, strict=False)) if pair[0] != pair[1]), None)
-        count = len(row.words[:-1]) if same is None else same
-        found.append(replace(row, words=(*[Words("")] * count, *row.words[count:])) if above else row)
+        pairs = zip(row.words[:-1], above, strict=False)
+        same = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+        found.append(replace(row, words=(*[Words("")] * same, *row.words[same:])))
         above = row.words
     return tuple(found)
 
