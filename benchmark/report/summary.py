@@ -31,17 +31,13 @@ from benchmark.report.statistics.ranks import RankIntervals, rank_intervals
 from benchmark.report.statistics.seeds import cautions, minimum_detectable_difference, paired_sd, smallest_p
 from benchmark.report.table import Table
 
-FEW = 2
-"""Methods below which nothing is compared."""
-
 
 @dataclass(frozen=True)
 class Pair:
     """Two methods over all cells.
 
     `median` is the median difference in points (in nats for perplexity; where cells have both, in percent of the way from the floor to
-    dense). `p_adjusted` is Wilcoxon's p after Holm, nan where so many pairs over so few cells could never be significant.
-    `improvement` is how often a run of the first beats one of the second.
+    dense). `p_adjusted` is Wilcoxon's p after Holm; `improvement` is how often a run of the first beats one of the second.
     """
 
     first: str
@@ -80,12 +76,22 @@ class Summary:
         """Whether Friedman's test over so many cells can go below LEVEL at all."""
         return smallest_friedman_p(len(self.grid.methods), len(self.grid.cells)) < LEVEL
 
+    @property
+    def smallest_pair_p(self) -> float:
+        """The smallest p that Wilcoxon's test over so many cells can give a pair, after Holm."""
+        return min(1.0, smallest_p(len(self.grid.cells)) * len(self.pairs))
+
+    @property
+    def pairs_can_tell(self) -> bool:
+        """Whether a pair can reach LEVEL by it; if not, no p of a pair is printed."""
+        return self.smallest_pair_p < LEVEL
+
 
 def summarize(table: Table, resamples: int = 2000) -> Summary | None:
     """The statistics of a table in the default layout, the same each time; None with fewer than two methods or no complete column."""
     grid = grid_of(table)
     methods, cells, seeds = grid.scores.shape
-    if methods < FEW or cells < 1:
+    if methods < 2 or cells < 1:
         return None
     rng = np.random.default_rng(0)
     means = grid.scores.mean(axis=2)
@@ -132,7 +138,7 @@ def method_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
 
 def pair_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
     """Head and rows of all pairs; without p where their family could not reach the level."""
-    tested = reachable(summary)
+    tested = summary.pairs_can_tell
     rows = [
         [
             *(summary.grid.word(pair.first), summary.grid.word(pair.second), f"{round(pair.median, 2) + 0.0:+.2f}"),
@@ -143,16 +149,6 @@ def pair_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
     ]
     p = [f"p (Wilcoxon, Holm over {len(rows)})"] if tested else []
     return ["First", "Second", "Median difference", *p, "P(first wins)"], rows
-
-
-def reachable(summary: Summary) -> bool:
-    """Whether Wilcoxon's test over these cells, corrected over all pairs, can go below LEVEL at all."""
-    return smallest_family_p(summary) < LEVEL
-
-
-def smallest_family_p(summary: Summary) -> float:
-    """The smallest p that one of all pairs can have after Holm."""
-    return min(1.0, smallest_p(len(summary.grid.cells)) * len(summary.pairs))
 
 
 def _method(summary: Summary, m: int) -> list[str]:
@@ -237,8 +233,8 @@ def _cells(count: int) -> str:
 
 def _pairs_say(summary: Summary) -> str:
     family = f"Wilcoxon over {_cells(len(summary.grid.cells))}, Holm over a family of {len(summary.pairs)} pairs"
-    if not reachable(summary):
-        return f"{family}: p cannot go below {smallest_family_p(summary):.3g}, so none is printed and no pair is separable by it."
+    if not summary.pairs_can_tell:
+        return f"{family}: p cannot go below {summary.smallest_pair_p:.3g}, so none is printed and no pair is separable by it."
     found = [
         f"{summary.grid.word(pair.first)} and {summary.grid.word(pair.second)}"
         for pair in summary.pairs
@@ -272,8 +268,7 @@ def _pairs(grid: Grid, runs: Sequence[Floats]) -> tuple[Pair, ...]:
     both = list(combinations(range(len(grid.methods)), 2))
     means = np.stack([run.mean(axis=0) for run in runs]) if _is_mixed(grid) else grid.scores.mean(axis=2)
     tests = [wilcoxon(means[a], means[b]) for a, b in both]
-    few = smallest_p(len(grid.cells)) * len(both) >= LEVEL
-    adjusted = np.full(len(both), np.nan) if few else holm([test.p for test in tests])
+    adjusted = holm([test.p for test in tests])
     return tuple(
         Pair(grid.methods[a], grid.methods[b], test.median, float(p), probability_of_improvement(runs[a], runs[b]))
         for (a, b), test, p in zip(both, tests, adjusted, strict=True)
