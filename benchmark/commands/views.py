@@ -17,7 +17,7 @@ from benchmark.errors import PrunebenchError, choices
 from benchmark.plugins import registry
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.report.names import names_of
-from benchmark.report.published import in_print, load_published, published_table, quoted
+from benchmark.report.published import load_published, published_table, quoted
 from benchmark.report.render import render
 from benchmark.report.significance import compare, with_significance
 from benchmark.report.table import LAYOUTS, TASKS, Table, build_table
@@ -182,9 +182,8 @@ def aggregate(task: str) -> Aggregated:
 def published_text(board: Board, format: str, **options: Any) -> str:
     """Published figures beside ours, with the difference and what is not comparable."""
     records, suite = shown(board), board.suite
-    table = published_table(load_published(), records, suite.cells(), title=suite.title, gate=suite.gate)
-    if format == "latex":
-        table = in_print(table, names_of(board.suite))
+    names = names_of(suite) if format == "latex" else None
+    table = published_table(load_published(), records, suite.cells(), title=suite.title, gate=suite.gate, names=names)
     return render(_of_finished(table, board, records), format, **options)
 
 

@@ -60,6 +60,16 @@ class Published:
         """The name of this method's criterion here, if there is one."""
         return OURS.get(self.method, self.method)
 
+    @property
+    def regularizer(self) -> str:
+        """The name of its regularizer here."""
+        return "distillation" if self.distillation else "none"
+
+    @property
+    def row(self) -> str:
+        """The row that it would be here."""
+        return method_of(self.criterion, self.regularizer)
+
 
 def default_path() -> Path:
     """Where a checkout keeps the file; an installed wheel has it beside this module."""
@@ -107,22 +117,26 @@ def published_table(
     *,
     title: str = "",
     gate: float = GATE,
+    names: Names | None = None,
 ) -> Table:
     """One row per figure of a task, metric and sparsity that the board has, and per method of ours it can stand beside.
 
-    Cells of which the board's own table, at its `gate`, gives no mean are shown as there.
+    Cells of which the board's own table, at its `gate`, gives no mean are shown as there. With `names` the table fits the page of a
+    paper: what is said of a figure is a note, and the facts are comments.
     """
-    found = [figure for figure in published if _concerns(figure, records)]
     own = build_table(records, specs, metric="all", gate=gate) if records else None
     cells = chain.from_iterable(own.cells) if own else ()
     apart = {(cell.metric, id_) for cell in cells if "bimodal" in cell.marks for id_ in cell.ids}
-    rows: list[tuple[Line, tuple[Cell, ...]]] = []
-    for figure in sorted(found, key=lambda f: (f.task, f.metric, f.sparsity, f.method, f.source)):
-        matches = _ours(figure, records)
-        rows += [_row(figure, name, runs, apart) for name, runs in matches.items()] or [_row(figure, "", [], apart)]
+    figures = [figure for figure in published if any(_same_cell(figure, record) for record in records)]
+    pairs = [
+        (figure, name, runs)
+        for figure in sorted(figures, key=lambda f: (f.task, f.metric, f.sparsity, f.method, f.source))
+        for name, runs in (_ours(figure, records) or {"": []}).items()
+    ]
+    rows = [_row(figure, name, runs, apart) for figure, name, runs in pairs]
     facts = own.facts if own else {}
     ours = {f"Ours, {name[0].lower()}{name[1:]}": text for name, text in facts.items() if name not in UNSAID}
-    return Table(
+    table = Table(
         title=title,
         row_fields=FIELDS,
         column_fields=("figure",),
@@ -138,21 +152,19 @@ def published_table(
             **ours,
         },
     )
+    return table if names is None else _in_print(table, [(figure, name) for figure, name, _ in pairs], names)
 
 
-def in_print(table: Table, names: Names) -> Table:
-    """A table of `published_table` that fits the page of a paper: what is said of a figure is a note, and the facts are comments."""
+def _in_print(table: Table, pairs: Sequence[tuple[Published, str]], names: Names) -> Table:
+    """The table for a paper; `pairs` are the figure and our method of each row."""
     rows: list[Line] = []
     cells: list[tuple[Cell, ...]] = []
-    for line, (reported, ours, gap, verdict) in zip(table.rows, table.cells, strict=True):
-        source, method, model, measure, sparsity, name = line.labels
-        task, _, metric = measure.removesuffix(")").rpartition(" (")
-        method, _, distilled = method.partition(" + ")
-        theirs = names.method(method_of(OURS.get(method, method), distilled or "none"))
-        scored = f"{names.scored(task, metric)} ({names.metric(metric)})"
-        amount = sparsity if sparsity == DENSE else percent(float(sparsity))
-        labels = (theirs, scored, amount, names.method(name) if name else "")
-        said = "; ".join(filter(None, [f"{source}: {model}", verdict.text.replace("no: ", "differs from ours in ", 1)]))
+    for (figure, name), (reported, ours, gap, verdict) in zip(pairs, table.cells, strict=True):
+        scored = f"{names.scored(figure.task, figure.metric)} ({names.metric(figure.metric)})"
+        amount = percent(figure.sparsity) if figure.sparsity else DENSE
+        labels = (names.method(figure.row), scored, amount, names.method(name) if name else "")
+        source = f"{figure.source}, {figure.table}: {figure.model}"
+        said = "; ".join(filter(None, [source, verdict.text.replace("no: ", "differs from ours in ", 1)]))
         rows.append(Line(labels, labels))
         cells.append(
             (replace(reported, marks=(said,)), ours, replace(gap, text=gap.text.replace("-", "\N{MINUS SIGN}")))
@@ -218,11 +230,10 @@ def _grouped(
     shown = {(line.key[0], metric_of(table, j)) for j, line in enumerate(table.columns) if not line.average}
     groups: dict[tuple[Value, str, str], list[Published]] = {}
     for figure in published:
-        if (figure.task, figure.metric) in shown and _concerns(figure, records):
+        if (figure.task, figure.metric) in shown and any(_same_cell(figure, record) for record in records):
             said = f" ({figure.note})" if figure.note else ""
             source = f"{figure.source}, {figure.table}: {figure.model}{said}"
-            name = method_of(figure.criterion, "distillation" if figure.distillation else "none")
-            groups.setdefault((figure.sparsity or DENSE, name, source), []).append(figure)
+            groups.setdefault((figure.sparsity or DENSE, figure.row, source), []).append(figure)
     return groups
 
 
@@ -245,9 +256,10 @@ def _why(source: str, figures: Sequence[Published], records: Sequence[Record]) -
 
 def _nearest(figure: Published, records: Sequence[Record]) -> list[Record]:
     """Our runs at the figure's task and sparsity, those of its own regularizer alone where there are any."""
-    ours = [record for record in records if _concerns(figure, [record])]
-    regularizer = "distillation" if figure.distillation else "none"
-    return [record for record in ours if record.spec.is_dense or _stem(record.spec.regularizer) == regularizer] or ours
+    ours = [record for record in records if _same_cell(figure, record)]
+    return [
+        record for record in ours if record.spec.is_dense or _stem(record.spec.regularizer) == figure.regularizer
+    ] or ours
 
 
 def differs(figure: Published, record: Record) -> list[str]:
@@ -266,24 +278,18 @@ def differs(figure: Published, record: Record) -> list[str]:
     return [name for name, is_so in known.items() if is_so]
 
 
-def _concerns(figure: Published, records: Sequence[Record]) -> bool:
-    return any(
-        record.spec.task == figure.task
-        and figure.metric in record.metrics
-        and abs(record.spec.sparsity - figure.sparsity) < 1e-9
-        for record in records
-    )
+def _same_cell(figure: Published, record: Record) -> bool:
+    """Whether one of our runs is of the figure's task, metric and sparsity."""
+    same = record.spec.task == figure.task and abs(record.spec.sparsity - figure.sparsity) < 1e-9
+    return same and figure.metric in record.metrics
 
 
 def _ours(figure: Published, records: Sequence[Record]) -> dict[str, list[Record]]:
     """Our runs of the same method, task and sparsity, by criterion and regularizer as configured."""
     found: dict[str, list[Record]] = {}
-    for record in sorted(
-        records, key=lambda record: (record.spec.criterion, record.spec.regularizer, record.spec.seed)
-    ):
+    for record in sorted(records, key=lambda r: (r.spec.criterion, r.spec.regularizer, r.spec.seed)):
         spec = record.spec
-        same = spec.task == figure.task and abs(spec.sparsity - figure.sparsity) < 1e-9
-        if same and figure.metric in record.metrics and _stem(spec.criterion) == figure.criterion:
+        if _same_cell(figure, record) and _stem(spec.criterion) == figure.criterion:
             found.setdefault(method_of(spec.row, spec.regularizer), []).append(record)
     return found
 
