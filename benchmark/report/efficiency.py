@@ -8,11 +8,12 @@ from statistics import fmean
 
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell, Run
-from benchmark.report.layout import Key, Line
+from benchmark.report.fields import Slot, key
+from benchmark.report.layout import Key, Line, line_of
 from benchmark.report.measured import Measured, latency_note
 from benchmark.report.names import STANDARD, Names
 from benchmark.report.table import Table
-from benchmark.suite.spec import DENSE, RunSpec
+from benchmark.suite.spec import RunSpec
 
 BYTES = 4
 """Bytes of a weight in fp32."""
@@ -39,33 +40,21 @@ def efficiency_table(
     taken = measured or {}
     places = {spec.id: place for place, spec in enumerate(specs)}
     known = sorted(records, key=lambda r: (places.get(r.id, len(places)), r.spec.cell))
-    groups: dict[tuple[str, ...], list[Record]] = {}
+    groups: dict[Key, list[Record]] = {}
     for record in known:
-        groups.setdefault(_labels(record), []).append(record)
+        groups.setdefault(key(Slot(record.spec, record.metric), ROWS), []).append(record)
     trained = not known or any(record.spec.is_trained for record in known)
     columns = {**_columns(trained), **(_measured_columns(taken) if taken else {})}
     return Table(
         title=title,
         row_fields=ROWS,
         column_fields=("quantity",),
-        rows=tuple(Line(_key(found[0]), labels, dense=labels[1] == DENSE) for labels, found in groups.items()),
+        rows=tuple(line_of(values, ROWS, found[0].spec.is_dense) for values, found in groups.items()),
         columns=tuple(Line((name,), (name,)) for name in columns),
         cells=tuple(tuple(_cell(get, found) for get in columns.values()) for found in groups.values()),
         facts=_facts(trained, latency_note(taken.values())),
         names=names,
     )
-
-
-def _key(record: Record) -> Key:
-    *words, _ = _labels(record)
-    return (*words, "" if record.spec.is_dense else record.spec.sparsity)
-
-
-def _labels(record: Record) -> tuple[str, ...]:
-    spec = record.spec
-    if spec.is_dense:
-        return (spec.task, DENSE, "", "")
-    return (spec.task, spec.row, spec.regularizer, f"{spec.sparsity:g}")
 
 
 def _columns(trained: bool) -> dict[str, Quantity]:

@@ -4,7 +4,7 @@ method fields    what the rows of a comparison differ in, and the sparsity; the 
 context fields   what a comparison keeps fixed: task, model, data, selection, metric, seed
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from benchmark.board.record import Record
@@ -80,7 +80,7 @@ def ranks(slots: Sequence[Slot], fields: Iterable[str]) -> dict[tuple[str, Value
     return found | {(field, word): -1.0 for field in METHOD for word in (DENSE, "")}
 
 
-def label(field: str, content: Value, headline: dict[str, str]) -> str:
+def label(field: str, content: Value, headline: Mapping[str, str]) -> str:
     """The words of a value; a task names its headline metric where `headline` knows one."""
     if field == "sparsity" and isinstance(content, float):
         return f"{content:g}"

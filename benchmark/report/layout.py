@@ -4,7 +4,7 @@ The dense model is one line of its own, first on the side that holds the criteri
 per task stands under every sparsity of that task.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmark.report.fields import METHOD, Slot, Value, key, label, ranks
@@ -75,8 +75,8 @@ def lay_out(
     other_keys = _ordered({across for _, across in placed}, other, order)
     at = {mine: i for i, mine in enumerate(own_keys)}, {across: i for i, across in enumerate(other_keys)}
     places = {(at[0][mine], at[1][across]): found for (mine, across), found in placed.items()}
-    own_lines = tuple(_line(mine, own, headline, mine in dense_keys) for mine in own_keys)
-    other_lines = tuple(_line(across, other, headline, False) for across in other_keys)
+    own_lines = tuple(line_of(mine, own, mine in dense_keys, headline) for mine in own_keys)
+    other_lines = tuple(line_of(across, other, False, headline) for across in other_keys)
     if upright:
         return Layout(own_lines, other_lines, places)
     return Layout(other_lines, own_lines, {(j, i): found for (i, j), found in places.items()})
@@ -103,6 +103,7 @@ def _ordered(keys: set[Key], fields: tuple[str, ...], order: dict[tuple[str, Val
     return sorted(keys, key=lambda k: [order[field, content] for field, content in zip(fields, k, strict=True)])
 
 
-def _line(content: Key, fields: tuple[str, ...], headline: dict[str, str], dense: bool) -> Line:
-    words = tuple(label(field, part, headline) for field, part in zip(fields, content, strict=True))
-    return Line(content, words, dense)
+def line_of(values: Key, fields: tuple[str, ...], dense: bool, headline: Mapping[str, str] | None = None) -> Line:
+    """A line and its labels; `headline` has the metrics that stand beside tasks."""
+    labels = tuple(label(field, value, headline or {}) for field, value in zip(fields, values, strict=True))
+    return Line(values, labels, dense)
