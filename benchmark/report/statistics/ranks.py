@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike
 
 from benchmark.report.statistics.intervals import CONFIDENCE, Floats
 from benchmark.report.statistics.multiple import DIGITS, complete, mean_ranks
-from benchmark.report.statistics.paired import StatisticsError
 
 BLOCK = 100
 """Resamples that are ranked at once, because a call of SciPy's ranking costs more than the ranking itself."""
@@ -24,19 +23,15 @@ class RankIntervals(NamedTuple):
 
 
 def rank_intervals(scores: ArrayLike, rng: np.random.Generator, resamples: int = 2000) -> RankIntervals:
-    """Bootstrap over cells, and over seeds where `scores` is [methods, cells, seeds] instead of [methods, cells].
+    """Bootstrap over cells and seeds of `scores` [methods, cells, seeds].
 
-    Every resample draws cells with replacement (and seeds within each drawn cell, the same for all methods), averages
-    seeds, and ranks them. Places whose intervals overlap are not an order. All bounds are nan for one cell, which leaves nothing
+    Every resample draws cells with replacement and seeds within each drawn cell, the same for all methods, averages seeds, and ranks
+    the methods. Places whose intervals overlap are not an order. All bounds are nan for one cell, which leaves nothing
     to redraw.
     """
     from scipy import stats
 
     given = np.asarray(scores, dtype=np.float64)
-    if given.ndim == 2:
-        given = given[:, :, None]
-    if given.ndim != 3 or 0 in given.shape:
-        raise StatisticsError(f"scores must be [methods, cells] or [methods, cells, seeds], found shape {given.shape}")
     means = complete(given.mean(axis=2))
     observed = mean_ranks(means)
     methods, cells, seeds = given.shape
@@ -52,15 +47,8 @@ def rank_intervals(scores: ArrayLike, rng: np.random.Generator, resamples: int =
             within = rng.integers(0, seeds, size=(cells, seeds))
             given[:, chosen, within].mean(axis=2, out=sample)
         block[:] = stats.rankdata(-redrawn.round(DIGITS), axis=1).mean(axis=2)
-    places = places_of(drawn)
+    places = stats.rankdata(drawn, method="min", axis=1)  # ties share the better place
     bounds = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
     low, high = np.quantile(drawn, bounds, axis=0)
     first, last = np.quantile(places, bounds, axis=0)
     return RankIntervals(observed, low, high, np.floor(first), np.ceil(last))
-
-
-def places_of(ranks: ArrayLike) -> Floats:
-    """Places 1..N along the last axis of mean ranks [..., methods]; ties share the better place."""
-    from scipy import stats
-
-    return np.asarray(stats.rankdata(np.asarray(ranks), method="min", axis=-1), dtype=np.float64)

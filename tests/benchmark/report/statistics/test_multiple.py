@@ -67,7 +67,7 @@ def test_means_of_the_same_scores_in_another_order_are_equal(cells: int) -> None
     assert wilcoxon(means[0], means[1]) == (0.0, 1.0)
     assert mean_ranks(means).tolist() == [2, 2, 2]
     assert friedman(means) == 1.0
-    found = rank_intervals(means, np.random.default_rng(0), 50)
+    found = rank_intervals(means[:, :, None], np.random.default_rng(0), 50)
     assert found.low.tolist() == found.high.tolist() == [2, 2, 2]
 
 
@@ -114,10 +114,10 @@ def test_inseparable_groups_by_hand() -> None:
 
 def test_rank_intervals_hold_the_mean_rank_and_are_sharp_where_one_always_wins(scores: Floats) -> None:
     rng = np.random.default_rng(0)
-    found = rank_intervals(scores, rng, resamples=300)
+    found = rank_intervals(scores[:, :, None], rng, resamples=300)
     assert found.mean_rank == pytest.approx(mean_ranks(scores))
     assert np.all((found.low <= found.mean_rank) & (found.mean_rank <= found.high))
-    sure = rank_intervals([[9.0, 9.0, 9.0], [5.0, 5.0, 5.0]], rng, resamples=50)
+    sure = rank_intervals([[[9.0]] * 3, [[5.0]] * 3], rng, resamples=50)
     assert sure.place_low.tolist() == sure.place_high.tolist() == [1.0, 2.0]
 
 
