@@ -27,8 +27,8 @@ from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record
 from benchmark.commands.views import aggregate, shown
 from benchmark.plugins.files import only_look
-from benchmark.report.caption import passes_over_data
 from benchmark.report.cells import Cell, Run
+from benchmark.report.facts import passes_over_data
 from benchmark.report.marks import bimodal, passes
 from benchmark.report.numbers import number
 from benchmark.report.statistics.intervals import Floats, Interval, additive, percentiles, sd, t_interval

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from benchmark.board.record import Record
-from benchmark.report.caption import describe, subject_of
 from benchmark.report.cells import Cell
+from benchmark.report.facts import describe, subject_of
 from benchmark.report.layout import Line
 from benchmark.report.names import Names, distinct, percent
 from benchmark.report.table import Table

@@ -14,8 +14,8 @@ from typing import Literal, get_args
 from benchmark.board.record import Record
 from benchmark.errors import choices
 from benchmark.report.average import averages
-from benchmark.report.caption import describe, seeds_of, subject_of
 from benchmark.report.cells import Cell, make_cell
+from benchmark.report.facts import describe, seeds_of, subject_of
 from benchmark.report.fields import Slot, TableError, check_axes
 from benchmark.report.layout import Layout, Line, dense_on_rows, lay_out
 from benchmark.report.marks import Note, gated, notes, odd_ones, passes, rank_lines, remarks

@@ -1,7 +1,7 @@
-"""What must be known so that a number can be judged: seeds, selection, scope, what sparsity counts, model, data, budget,
-version and commit. A fact on which the runs agree is said once; otherwise it is said for each task.
+"""The facts of a table, without which its numbers cannot be judged: seeds, selection, scope, what sparsity counts, model, data,
+budget, version and commit. A fact on which the runs agree is said once; otherwise it is said for each task.
 
-A caption says what is compared (`subject_of`, `seeds_of`); the facts go below it or into the notes.
+The caption says what is compared (`subject_of`, `seeds_of`); the facts go below it or into the notes.
 """
 
 import re
@@ -70,7 +70,7 @@ def describe(
     spread: str,
     metric: str,
 ) -> dict[str, str]:
-    """Facts in the order of a caption; `runs` are the planned ones, together those that differ in the seed alone, and `records`
+    """The facts in their order; `runs` are the planned ones, together those that differ in the seed alone, and `records`
     those shown (repeats allowed in both).
 
     `failed` and `left_out` count runs that failed, and records that are not of this board.
@@ -84,7 +84,9 @@ def describe(
         "Seeds": _seeds(runs),
         "Selection": _by_task(specs, _selection),
         "Pruning": _pruning(specs),
-        "Sparsity": "zeros / prunable weights, counted on the final weights" + _after(_by_task(records, _prunable)),
+        "Sparsity": "; ".join(
+            filter(None, ["zeros / prunable weights, counted on the final weights", _by_task(records, _prunable)])
+        ),
         "Model": _by_task(records, _model) or _by_task(specs, lambda spec: spec.model),
         "Data": _by_task(records, _data) or _by_task(specs, lambda spec: spec.data),
         "Budget": _by_task(specs, _budget),
@@ -99,20 +101,12 @@ def describe(
     return {name: text for name, text in facts.items() if text}
 
 
-RUN = attrgetter(
-    *(
-        "spec.task",
-        "spec.model",
-        "spec.data",
-        "spec.training.batch_size",
-        "cost.steps",
-        "cost.epochs",
-        "sparsity.prunable",
-    ),
-    *("model_fingerprint", "data_fingerprint"),
-)
-SAID = attrgetter("environment", "notes", "counts", "splits")
-"""The parts of a record that the facts are made of: those that can be hashed, and the others."""
+HASHABLE = attrgetter(
+    "spec.task", "spec.model", "spec.data", "spec.training.batch_size", "cost.steps", "cost.epochs", "sparsity.prunable",
+    "model_fingerprint", "data_fingerprint",
+)  # fmt: skip
+UNHASHABLE = attrgetter("environment", "notes", "counts", "splits")
+"""The parts of a record that the facts are made of."""
 
 
 def _told_apart(records: Sequence[Record]) -> list[Record]:
@@ -120,7 +114,7 @@ def _told_apart(records: Sequence[Record]) -> list[Record]:
     told: list[Record] = []
     found: dict[object, list[object]] = {}
     for record in records:
-        known, said = found.setdefault(RUN(record), []), SAID(record)
+        known, said = found.setdefault(HASHABLE(record), []), UNHASHABLE(record)
         if said not in known:
             known.append(said)
             told.append(record)
@@ -271,7 +265,3 @@ def _by_task(items: Sequence[T], describe_one: Callable[[T], str]) -> str:
     if len(tasks) <= 1:
         return next(iter(tasks), "")
     return "; ".join(f"{text} ({', '.join(dict.fromkeys(found))})" for text, found in tasks.items())
-
-
-def _after(text: str) -> str:
-    return f"; {text}" if text else ""
