@@ -231,7 +231,7 @@ def plot(
     font: str = "serif",
 ) -> list[Path]:
     """Every figure that the records allow, or the one called `figure`, into `folder`."""
-    from benchmark.report.curves import plot_board
+    from benchmark.report.figures.plot import plot_board
 
     with holding(board.folder):
         return plot_board(

@@ -7,7 +7,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from benchmark.report.cells import Cell
-from benchmark.report.figures.series import Board, seeds_alone, wide
+from benchmark.report.figures.series import PlotBoard, seeds_alone, wide
 from benchmark.report.figures.style import INK, drawing, legend_below, logarithmic, look, mark_unranked, panels
 from benchmark.suite.spec import DENSE
 
@@ -22,7 +22,7 @@ SIZES = (6.0, 2.5)
 """Points: the marker of the lowest sparsity of a panel, and of the highest."""
 
 
-def cost_figure(board: Board, width: float | None = None) -> "Figure":
+def cost_figure(board: PlotBoard, width: float | None = None) -> "Figure":
     """A point for each cell: its mean score over the median of its training seconds; each seed by itself where tables give no mean.
     `width` in inches."""
     shown = board.tasks
@@ -39,7 +39,7 @@ def cost_figure(board: Board, width: float | None = None) -> "Figure":
     return figure
 
 
-def _panel(axis: "Axes", board: Board, task: str) -> None:
+def _panel(axis: "Axes", board: PlotBoard, task: str) -> None:
     sparsities = board.sparsities(task)
     dense = board.dense.get(task)
     scale = board.scale(dense) if dense is not None else ""
@@ -76,7 +76,7 @@ def _panel(axis: "Axes", board: Board, task: str) -> None:
         mark_unranked(axis)
 
 
-def _dense(axis: "Axes", board: Board, dense: Cell) -> None:
+def _dense(axis: "Axes", board: PlotBoard, dense: Cell) -> None:
     """A star at the dense model, and a line across at its score."""
     seconds, scores = _points(board, dense)
     for score in scores:
@@ -89,14 +89,14 @@ def _dense(axis: "Axes", board: Board, dense: Cell) -> None:
     )  # fmt: skip
 
 
-def _reach(axis: "Axes", board: Board, cell: Cell, color: str) -> None:
+def _reach(axis: "Axes", board: PlotBoard, cell: Cell, color: str) -> None:
     """A thin line from the fastest to the slowest seed of a cell whose mean is drawn."""
     if cell.n > 1 and not seeds_alone(cell):
         seconds = [record.cost.train_seconds for record in board.runs(cell)]
         axis.plot([min(seconds), max(seconds)], [fmean(cell.values)] * 2, color=color, linewidth=0.6, alpha=0.5)
 
 
-def _points(board: Board, cell: Cell) -> tuple[list[float], list[float]]:
+def _points(board: PlotBoard, cell: Cell) -> tuple[list[float], list[float]]:
     """Seconds and scores of what is drawn for a cell: their median and mean, or each seed where tables give no mean."""
     seconds, scores = [record.cost.train_seconds for record in board.runs(cell)], list(cell.values)
     return (seconds, scores) if seeds_alone(cell) else ([median(seconds)], [fmean(scores)])

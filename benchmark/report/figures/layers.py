@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.board.record import Record
-from benchmark.report.figures.series import Board
+from benchmark.report.figures.series import PlotBoard
 from benchmark.report.figures.style import LONGEST, PAGE, drawing, words
 from benchmark.report.names import percent
 
@@ -20,13 +20,13 @@ NAMED = 40
 """Up to NAMED matrices all have their names on a paper's page; of more, only some."""
 
 
-def has_layers(board: Board, task: str) -> bool:
+def has_layers(board: PlotBoard, task: str) -> bool:
     """Whether any record of the task's pruned cells lists its layers."""
     cells = (cell for by_sparsity in board.cells[task].values() for cell in by_sparsity.values())
     return any(record.sparsity.layers for cell in cells for record in board.runs(cell))
 
 
-def layer_figure(board: Board, task: str, width: float | None = None) -> "Figure":
+def layer_figure(board: PlotBoard, task: str, width: float | None = None) -> "Figure":
     """One panel per sparsity, below each other; colour from 0 (kept) to 1 (all zeros), means over seeds; `width` in inches."""
     from matplotlib.figure import Figure
 

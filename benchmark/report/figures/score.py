@@ -11,7 +11,7 @@ from math import isfinite, nan
 from typing import TYPE_CHECKING
 
 from benchmark.report.cells import Cell
-from benchmark.report.figures.series import Board, seeds_alone, wide
+from benchmark.report.figures.series import PlotBoard, seeds_alone, wide
 from benchmark.report.figures.style import (
     INK,
     MUTED,
@@ -48,7 +48,7 @@ BESIDE = 0.6
 """Inches of a panel left and right of its axes."""
 
 
-def score_figure(board: Board, width: float | None = None) -> "Figure":
+def score_figure(board: PlotBoard, width: float | None = None) -> "Figure":
     """Score in the task's headline metric over the share of weights removed; `width` in inches."""
     shown = board.tasks
     with drawing():
@@ -64,7 +64,7 @@ def score_figure(board: Board, width: float | None = None) -> "Figure":
     return figure
 
 
-def _share(board: Board, places: Sequence[Mapping[float, float]]) -> float:
+def _share(board: PlotBoard, places: Sequence[Mapping[float, float]]) -> float:
     """The share of the axis by which methods stand apart, the same in all panels."""
     room = FAN
     for found in places:
@@ -103,7 +103,9 @@ def _ends(xs: Sequence[float]) -> tuple[float, float]:
     return xs[0] - space, xs[-1] + space
 
 
-def _panel(axis: "Axes", board: Board, task: str, share: float, places: Mapping[float, float], crowded: bool) -> None:
+def _panel(
+    axis: "Axes", board: PlotBoard, task: str, share: float, places: Mapping[float, float], crowded: bool
+) -> None:
     methods = board.cells[task]
     left, right = _ends(list(places.values()))
     shift = share * (right - left)
@@ -130,7 +132,7 @@ def _panel(axis: "Axes", board: Board, task: str, share: float, places: Mapping[
         mark_unranked(axis)
 
 
-def _lines_across(axis: "Axes", board: Board, dense: Cell | None, cells: Sequence[Cell]) -> list[float]:
+def _lines_across(axis: "Axes", board: PlotBoard, dense: Cell | None, cells: Sequence[Cell]) -> list[float]:
     """Draw lines at the dense model and at the trivial predictor; returns their scores, the latter for every cell."""
     levels = [] if dense is None or dense.mean is None else list(dense.values) if seeds_alone(dense) else [dense.mean]
     for i, level in enumerate(levels):
@@ -143,7 +145,7 @@ def _lines_across(axis: "Axes", board: Board, dense: Cell | None, cells: Sequenc
     return floors + levels
 
 
-def _line(axis: "Axes", board: Board, method: str, cells: dict[float, Cell]) -> None:
+def _line(axis: "Axes", board: PlotBoard, method: str, cells: dict[float, Cell]) -> None:
     style, xs = look(board.position(method)), list(cells)
     means = [nan if cell.mean is None or seeds_alone(cell) else cell.mean for cell in cells.values()]
     axis.plot(

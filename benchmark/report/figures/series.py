@@ -37,7 +37,7 @@ UNRANKED = "*\N{NO-BREAK SPACE}grey: not ranked"
 
 
 @dataclass(frozen=True)
-class Board:
+class PlotBoard:
     """Cells of a board, out of `table`: `cells[task][method][sparsity]`, and the dense cell of each task; and the records by id."""
 
     table: Table
@@ -108,7 +108,7 @@ def board_of(
     specs: Sequence[RunSpec] = (),
     names: Names = STANDARD,
     gate: float = GATE,
-) -> Board:
+) -> PlotBoard:
     """The cells that have runs, by task, method and sparsity; `gate` is the suite's."""
     table = build_table(records, specs, names=names, gate=gate)
     cells: dict[str, dict[str, dict[float, Cell]]] = {str(line.key[0]): {} for line in table.columns}
@@ -124,7 +124,7 @@ def board_of(
             else:
                 cells[task].setdefault(name, {})[float(column.key[1])] = cell
     methods = tuple(line.method for line in table.rows if not line.dense)
-    return Board(table, methods, cells, dense, {record.id: record for record in records})
+    return PlotBoard(table, methods, cells, dense, {record.id: record for record in records})
 
 
 WIDE = 10

@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmark.board.record import Point
 from benchmark.report.cells import Cell
-from benchmark.report.figures.series import Board, seeds_alone
+from benchmark.report.figures.series import PlotBoard, seeds_alone
 from benchmark.report.figures.style import INK, drawing, legend_below, look, panels
 from benchmark.report.names import percent
 from benchmark.suite.spec import DENSE
@@ -24,13 +24,13 @@ PANELS: dict[str, Callable[[Point], float | None]] = {
 }
 
 
-def has_curves(board: Board, task: str, sparsity: float) -> bool:
+def has_curves(board: PlotBoard, task: str, sparsity: float) -> bool:
     """Whether any record of the task's cells at this sparsity has points of a curve: none does where nothing is trained."""
     cells = (found[sparsity] for found in board.cells[task].values() if sparsity in found)
     return any(record.curve for cell in cells for record in board.runs(cell))
 
 
-def training_figure(board: Board, task: str, sparsity: float, width: float | None = None) -> "Figure":
+def training_figure(board: PlotBoard, task: str, sparsity: float, width: float | None = None) -> "Figure":
     """Means over seeds in bold, single seeds thin, and these alone where tables give no mean; `width` in inches.
 
     A panel is left out where no run recorded its quantity.
@@ -64,7 +64,7 @@ def training_figure(board: Board, task: str, sparsity: float, width: float | Non
 
 def _line(
     axis: "Axes",
-    board: Board,
+    board: PlotBoard,
     cell: Cell,
     get: Callable[[Point], float | None],
     style: tuple[str, str | tuple[int, tuple[float, ...]]],

@@ -13,10 +13,10 @@ from tabulate import tabulate
 
 from benchmark.machine.atomic import write_text
 from benchmark.report import words
-from benchmark.report.curves import figures
 from benchmark.report.efficiency import efficiency_table
 from benchmark.report.escape import clean, for_html, tied
 from benchmark.report.fields import TableError
+from benchmark.report.figures.plot import figures
 from benchmark.report.figures.style import inline_svg, lettering
 from benchmark.report.html import fragment
 from benchmark.report.page.lead import lead

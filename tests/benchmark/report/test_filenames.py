@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from benchmark.report.curves import figures
+from benchmark.report.figures.plot import figures
 from benchmark.report.filenames import file_names, slug
 from tests.benchmark.report.factory import make_record, make_spec
 

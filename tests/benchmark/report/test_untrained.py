@@ -4,9 +4,9 @@ import pytest
 from msgspec.structs import replace
 
 from benchmark.commands.export import card
-from benchmark.report.curves import figures
 from benchmark.report.efficiency import efficiency_table
 from benchmark.report.facts import describe
+from benchmark.report.figures.plot import figures
 from benchmark.report.names import Names
 from benchmark.report.settings import settings_table
 from benchmark.report.sheet import sheets

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from benchmark.board.record import Record
-from benchmark.report.curves import figures
+from benchmark.report.figures.plot import figures
 from benchmark.report.figures.style import COLUMN, drawing
 from benchmark.report.names import Names
 from benchmark.report.page.model import PageBoard

@@ -14,12 +14,12 @@ from msgspec.structs import replace
 
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell
-from benchmark.report.curves import figures, plot_board
 from benchmark.report.fields import TableError
 from benchmark.report.figures.cost import cost_figure
 from benchmark.report.figures.layers import layer_figure, shortened
+from benchmark.report.figures.plot import figures, plot_board
 from benchmark.report.figures.score import score_figure
-from benchmark.report.figures.series import Board, board_of
+from benchmark.report.figures.series import PlotBoard, board_of
 from benchmark.report.figures.style import COLORS, COLUMN, INK, PAGE, PALE, drawing, inline_svg, look, save
 from benchmark.report.figures.training import training_figure
 from benchmark.report.names import Names
@@ -247,7 +247,7 @@ def test_costs_are_points_that_shrink_with_sparsity_and_no_text() -> None:
     assert not axis.texts
 
 
-def slowed(seconds: Sequence[float]) -> Board:
+def slowed(seconds: Sequence[float]) -> PlotBoard:
     """A cell whose seeds took these seconds, beside one that always takes 10."""
     found = [make_record(make_spec("b", seed=seed), 60.0) for seed in range(len(seconds))]
     for seed, taken in enumerate(seconds):

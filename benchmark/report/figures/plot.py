@@ -12,7 +12,7 @@ from benchmark.report.figures.cost import cost_figure
 from benchmark.report.figures.layers import has_layers, layer_figure
 from benchmark.report.figures.ranks import rank_figure
 from benchmark.report.figures.score import score_figure
-from benchmark.report.figures.series import Board, board_of
+from benchmark.report.figures.series import PlotBoard, board_of
 from benchmark.report.figures.style import FORMATS, WIDTHS, lettering, save
 from benchmark.report.figures.training import has_curves, training_figure
 from benchmark.report.filenames import file_names
@@ -78,7 +78,9 @@ def figures(
     yield from _by_task(board, training, width)
 
 
-def _by_task(board: Board, training: bool, width: float | None) -> "Iterator[tuple[str, str, Callable[[], Figure]]]":
+def _by_task(
+    board: PlotBoard, training: bool, width: float | None
+) -> "Iterator[tuple[str, str, Callable[[], Figure]]]":
     files = file_names(board.cells)
     for task in board.cells:
         said = board.task(task)
