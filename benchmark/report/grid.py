@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmark.report import words
 from benchmark.report.cells import Cell
+from benchmark.report.columns import sparsity_of, task_of
 from benchmark.report.fields import TableError
 from benchmark.report.layout import Line
 from benchmark.report.marks import counts
-from benchmark.report.names import Names, distinct
+from benchmark.report.names import distinct
 from benchmark.report.statistics.intervals import LOGARITHMIC, Floats, additive
 from benchmark.report.statistics.multiple import DIGITS
 from benchmark.report.table import TASKS, Table
@@ -72,7 +72,7 @@ def grid_of(table: Table) -> Grid:
     gone = [name for name, _ in rows if name not in [kept for kept, _ in methods]]
     names = [table.columns[j].text for j in columns]
     said = {name: table.called.method(name) for name, _ in rows}
-    said |= {name: _column(table.called, table.columns[j]) for j, name in zip(columns, names, strict=True)}
+    said |= {name: _column(table, table.columns[j]) for j, name in zip(columns, names, strict=True)}
     return Grid(
         methods=tuple(name for name, _ in methods),
         cells=tuple(name for j, name in zip(columns, names, strict=True) if j in full),
@@ -87,9 +87,9 @@ def grid_of(table: Table) -> Grid:
     )
 
 
-def _column(names: Names, line: Line) -> str:
+def _column(table: Table, line: Line) -> str:
     """`SST-2 (Acc.) at 80 %`."""
-    return f"{words.task(names, line)} at {words.sparsity(line)}"
+    return f"{task_of(table, line)} at {sparsity_of(line)}"
 
 
 def _values(cell: Cell, pooled: bool) -> list[float]:

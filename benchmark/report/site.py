@@ -17,8 +17,8 @@ from pathlib import Path
 
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import write_text
-from benchmark.report import words
 from benchmark.report.cells import Cell
+from benchmark.report.columns import sparsity_of, task_of
 from benchmark.report.escape import for_html
 from benchmark.report.filenames import file_names
 from benchmark.report.layout import Line
@@ -197,8 +197,8 @@ def _standings(one: SiteBoard, method_files: Mapping[str, str]) -> Iterable[tupl
         yield (
             _key(one, line),
             [
-                f'<th scope="row"><span>{for_html(words.task(table.called, line))}</span></th>',
-                f"<td>{for_html(words.sparsity(line))}</td>",
+                f'<th scope="row"><span>{for_html(task_of(table, line))}</span></th>',
+                f"<td>{for_html(sparsity_of(line))}</td>",
                 f'<td class="words">{best}</td><td>{score}</td>',
                 f"<td>{_dense(one, j)}</td>",
                 f"<td>{seeds[0] if len(seeds) == 1 else f'{seeds[0]} to {seeds[-1]}'}</td>",
@@ -266,8 +266,8 @@ def _where(one: SiteBoard, i: int) -> Iterable[tuple[Key, list[str]]]:
         yield (
             _key(one, line),
             [
-                f'<th scope="row"><span>{for_html(words.task(table.called, line))}</span></th>',
-                f"<td>{for_html(words.sparsity(line))}</td><td>{_score(table, cell)}</td>",
+                f'<th scope="row"><span>{for_html(task_of(table, line))}</span></th>',
+                f"<td>{for_html(sparsity_of(line))}</td><td>{_score(table, cell)}</td>",
                 f"<td>{_dense(one, j)}</td>",
                 f'<td class="words">{_standing(one.columns.get(j), name)}</td><td>{cell.n}</td>',
                 f'<td class="name">{for_html(one.models)}</td>',

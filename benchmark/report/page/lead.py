@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.report import words
+from benchmark.report.columns import sparsity_of
 from benchmark.report.names import Names, listed
 from benchmark.report.statistics.multiple import LEVEL
 from benchmark.report.summary import Summary
@@ -126,11 +126,11 @@ def _where(table: Table, tested: Sequence[int], columns: Sequence[int]) -> str:
         return "everywhere" if len(tested) > 1 else _one(table, columns[0])
     by_sparsity: dict[str, list[str]] = {}
     for j in columns:
-        by_sparsity.setdefault(words.sparsity(table.columns[j]), []).append(_task(table, j))
+        by_sparsity.setdefault(sparsity_of(table.columns[j]), []).append(_task(table, j))
     said = []
     single = len({_task(table, j) for j in tested}) == 1
     for sparsity, tasks in by_sparsity.items():
-        every = sum(words.sparsity(table.columns[j]) == sparsity for j in tested)
+        every = sum(sparsity_of(table.columns[j]) == sparsity for j in tested)
         on = "" if len(tasks) == every and (every > 1 or single) else f" on {listed(tasks)}"
         said.append(f"at {sparsity}{on}")
     return listed(said)
@@ -141,7 +141,7 @@ def _task(table: Table, j: int) -> str:
 
 
 def _one(table: Table, j: int) -> str:
-    return f"at {words.sparsity(table.columns[j])} on {_task(table, j)}"
+    return f"at {sparsity_of(table.columns[j])} on {_task(table, j)}"
 
 
 def _rests_on_items(table: Table, comparisons: "Sequence[Comparison]", columns: Mapping[int, Column]) -> str:

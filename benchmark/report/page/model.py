@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.board.record import Point, Record
-from benchmark.report import words
 from benchmark.report.cells import Cell
+from benchmark.report.columns import sparsity_of, task_of
 from benchmark.report.escape import clean
 from benchmark.report.layout import Line
 from benchmark.report.names import Names
@@ -101,7 +101,7 @@ def _cell(board: PageBoard, row: Line, column: Line, cell: Cell) -> dict[str, An
     low, high = cell.interval if cell.n > 1 else (None, None)
     ids = [*cell.ids, *cell.absent]
     reasons = dict(cell.failures)
-    name = table.called.method(row.method), words.task(table.called, column), words.sparsity(column)
+    name = table.called.method(row.method), task_of(table, column), sparsity_of(column)
     return {
         "name": " · ".join(map(clean, name)),
         "metric": clean(table.called.metric(cell.metric)),

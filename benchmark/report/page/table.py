@@ -2,8 +2,8 @@
 
 import re
 
-from benchmark.report import words
 from benchmark.report.cells import Cell
+from benchmark.report.columns import sparsity_of, task_of
 from benchmark.report.escape import for_html, tied
 from benchmark.report.html import decorated, raised
 from benchmark.report.layout import Line
@@ -61,7 +61,7 @@ def _averaged(table: Table) -> str:
     for line in table.columns:
         if line.average:
             over = listed(table.called.task(task) for task in line.over)
-            said.setdefault(line.average, []).append(f"{over} at {words.sparsity(line)}")
+            said.setdefault(line.average, []).append(f"{over} at {sparsity_of(line)}")
     return "".join(
         tied(for_html(f" {name}, of complete rows: mean over {'; '.join(found)}.")) for name, found in said.items()
     )
@@ -92,11 +92,11 @@ def _head(table: Table) -> list[str]:
 def _sortable(table: Table, line: Line, j: int) -> str:
     task, sparsity = (for_html(word) for word in (str(line.key[0]), line.labels[1]))
     less = " data-less" if any(row[j].less_is_better for row in table.cells) else ""
-    label = for_html(f"sort by {words.task(table.called, line)} {words.sparsity(line)}")
+    label = for_html(f"sort by {task_of(table, line)} {sparsity_of(line)}")
     return (
         f'<th scope="col" data-column="{j}" data-task="{task}" data-sparsity="{sparsity}" aria-sort="none">'
         f'<button type="button" class="sort" data-column="{j}"{less} aria-label="{label}">'
-        f"{for_html(words.sparsity(line))}</button></th>"
+        f"{for_html(sparsity_of(line))}</button></th>"
     )
 
 
@@ -117,7 +117,7 @@ def _data(table: Table, i: int, j: int, cell: Cell, number: int) -> str:
         return f"<td {where}></td>"
     spread = f' <span class="spread">{for_html(shown.spread)}</span>' if shown.spread else ""
     row, column = table.rows[i], table.columns[j]
-    said = table.called.method(row.method), words.task(table.called, column), words.sparsity(column)
+    said = table.called.method(row.method), task_of(table, column), sparsity_of(column)
     label = f"{', '.join(said)}: {shown.plain}{RANKS.get(shown.rank, '')}"
     return (
         f'<td {where} class="{cell.state}"><button type="button" class="cell" aria-haspopup="dialog" '

@@ -12,7 +12,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from benchmark.machine.atomic import write_text
-from benchmark.report import words
+from benchmark.report.columns import sparsity_of, task_of
 from benchmark.report.efficiency import efficiency_table
 from benchmark.report.escape import clean, for_html, tied
 from benchmark.report.fields import TableError
@@ -92,9 +92,9 @@ def _filters(boards: Sequence[PageBoard]) -> str:
     for board in boards:
         table = board.table
         for line in table.columns:
-            found["task"][str(line.key[0])] = words.task(table.called, line)
+            found["task"][str(line.key[0])] = task_of(table, line)
             if line.key[1] != "dense":
-                found["sparsity"][line.labels[1]] = words.sparsity(line)
+                found["sparsity"][line.labels[1]] = sparsity_of(line)
         for line in table.rows:
             if not line.dense:
                 found["criterion"][str(line.key[0])] = table.called.method(str(line.key[0]))

@@ -1,20 +1,21 @@
-"""The words of a column in sentences and on the page, under the names that its board gives them; tables have the layout TASKS."""
+"""What a column of the layout TASKS, which has a task and a sparsity, is called in sentences and on the page."""
 
 from benchmark.report.layout import Line
-from benchmark.report.names import Names, percent
+from benchmark.report.names import percent
+from benchmark.report.table import Table
 
 
-def task(names: Names, column: Line) -> str:
+def task_of(table: Table, column: Line) -> str:
     """`SST-2 (Acc.)`, or what the average of a column is called."""
     if column.average:
         return column.average
     text, label = str(column.key[0]), column.labels[0]
     metric = label.removeprefix(f"{text} (").removesuffix(")") if label != text else ""
-    name = names.scored(text, metric)
-    return f"{name} ({names.metric(metric)})" if metric else name
+    name = table.called.scored(text, metric)
+    return f"{name} ({table.called.metric(metric)})" if metric else name
 
 
-def sparsity(column: Line) -> str:
+def sparsity_of(column: Line) -> str:
     """`90 %`; `dense` where nothing is pruned."""
     value = column.key[1]
     return percent(value) if isinstance(value, float) else str(value)
