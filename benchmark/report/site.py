@@ -277,7 +277,7 @@ def _where(one: SiteBoard, i: int) -> Iterable[tuple[Key, list[str]]]:
 
 
 def _standing(column: Column | None, name: str) -> str:
-    if column is None or name not in (*column.best, *column.behind):
+    if column is None or name not in column.tested:
         return "not tested"
     if name in column.behind:
         return "falls behind"

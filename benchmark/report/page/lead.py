@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.report.columns import sparsity_of
-from benchmark.report.names import Names, listed
+from benchmark.report.names import Names, listed, percent
 from benchmark.report.statistics.multiple import LEVEL
 from benchmark.report.summary import Summary
 from benchmark.report.table import Table
@@ -34,6 +34,11 @@ class Column:
 
     best: tuple[str, ...]
     behind: tuple[str, ...]
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """All of them, in this order."""
+        return self.best + self.behind
 
     @property
     def decided(self) -> bool:
@@ -78,9 +83,9 @@ def _one_seed(table: Table) -> bool:
 
 def _by_items(table: Table, columns: Mapping[int, Column]) -> str:
     called = table.called
-    names = list(dict.fromkeys(name for column in columns.values() for name in (*column.best, *column.behind)))
+    names = list(dict.fromkeys(name for column in columns.values() for name in column.tested))
     behind = {name: tuple(j for j, column in columns.items() if name in column.behind) for name in names}
-    everywhere = [name for name in names if all(name in (*c.best, *c.behind) for c in columns.values())]
+    everywhere = [name for name in names if all(name in column.tested for column in columns.values())]
     leaders = [name for name in _best_first(table, columns, everywhere) if not behind[name]]
     if not any(behind.values()):
         tested = _said(called, _best_first(table, columns, names))
@@ -109,12 +114,7 @@ def _by_items(table: Table, columns: Mapping[int, Column]) -> str:
 def _best_first(table: Table, columns: Mapping[int, Column], names: Sequence[str]) -> list[str]:
     """By the mean place among the tested methods of each column."""
     places = {
-        name: fmean(
-            (*column.best, *column.behind).index(name)
-            for column in columns.values()
-            if name in (*column.best, *column.behind)
-        )
-        for name in names
+        name: fmean(column.tested.index(name) for column in columns.values() if name in column.tested) for name in names
     }
     order = {line.method: i for i, line in enumerate(table.rows)}
     return sorted(names, key=lambda name: (places[name], order[name]))
@@ -148,10 +148,10 @@ def _rests_on_items(table: Table, comparisons: "Sequence[Comparison]", columns: 
     seeds = sorted({row[j].n for row in table.cells for j in columns if row[j].n})
     where = f"{len(columns)} {'columns' if len(columns) > 1 else 'column'}"
     return (
-        f"Tested over the test items of {where} at {LEVEL:.0%}, corrected over all "
+        f"Tested over the test items of {where} at {percent(LEVEL)}, corrected over all "
         f"{comparisons[0].family} cells that were compared (max-T). It speaks of these trained models "
         f"({listed([str(n) for n in seeds])} seeds a cell) on other items, not of other seeds."
-    ).replace("5%", "5 %")
+    )
 
 
 def _ranks_add(summary: Summary | None) -> str:
