@@ -9,7 +9,7 @@ from benchmark.report.cells import Cell
 from benchmark.report.columns import sparsity_of, task_of
 from benchmark.report.fields import TableError
 from benchmark.report.layout import Line
-from benchmark.report.marks import counts
+from benchmark.report.marks import comparable
 from benchmark.report.names import distinct
 from benchmark.report.statistics.intervals import LOGARITHMIC, Floats, additive
 from benchmark.report.statistics.multiple import DIGITS
@@ -59,9 +59,9 @@ def grid_of(table: Table) -> Grid:
         )
     rows = [(line.method, cells) for line, cells in zip(table.rows, table.cells, strict=True)
             if not line.dense]  # fmt: skip
-    methods = [(name, cells) for name, cells in rows if any(map(counts, cells))]
+    methods = [(name, cells) for name, cells in rows if any(map(comparable, cells))]
     columns = [j for j, line in enumerate(table.columns) if not line.average]
-    full = [j for j in columns if methods and all(counts(cells[j]) for _, cells in methods)]
+    full = [j for j in columns if methods and all(comparable(cells[j]) for _, cells in methods)]
     dense_rows = [cells for line, cells in zip(table.rows, table.cells, strict=True) if line.dense]
     dense = {j: _dense([cells[j] for cells in dense_rows]) for j in full}
     floor = {j: _floor([cells[j] for _, cells in methods]) for j in full}

@@ -65,7 +65,9 @@ def odd_ones(records: Sequence[Record], fingerprint: str, *fields: str) -> froze
     return frozenset(odd)
 
 
-def remarks(slots: Sequence[Slot], cell: Cell, odd: dict[str, frozenset[str]], all_optimistic: bool) -> tuple[str, ...]:
+def marks_of(
+    slots: Sequence[Slot], cell: Cell, odd: dict[str, frozenset[str]], all_optimistic: bool
+) -> tuple[str, ...]:
     """Kinds of the notes that apply to one cell."""
     records = [slot.record for slot in slots if slot.record is not None]
     unmet = [record.sparsity for record in records if not record.sparsity.met]
@@ -140,7 +142,7 @@ def notes(cells: Sequence[Cell], extra: Mapping[str, str] | None = None) -> tupl
     return tuple(sorted(made, key=lambda note: note.symbol != DAGGER))
 
 
-def counts(cell: Cell) -> bool:
+def comparable(cell: Cell) -> bool:
     """Whether a cell is complete and comparable with its column, so that it is ranked, averaged and tested."""
     return cell.state == "done" and bool(cell.runs) and not UNRANKED & set(cell.marks)
 
@@ -154,7 +156,7 @@ def rivals(lines: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Cell]
     fixed = [i for i, field in enumerate(fields) if field not in RIVALS]
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, (line, cell) in enumerate(zip(lines, cells, strict=True)):
-        if counts(cell) and not (cell.dense or line.dense or line.quoted):
+        if comparable(cell) and not (cell.dense or line.dense or line.quoted):
             groups.setdefault((*(line.key[j] for j in fixed), line.average), []).append(i)
     return list(groups.values())
 

@@ -18,7 +18,7 @@ from benchmark.report.cells import Cell, make_cell
 from benchmark.report.facts import describe, seeds_of, subject_of
 from benchmark.report.fields import Slot, TableError, check_axes
 from benchmark.report.layout import Layout, Line, dense_on_rows, lay_out
-from benchmark.report.marks import Note, gated, notes, odd_ones, passes, rank_lines, remarks
+from benchmark.report.marks import Note, gated, marks_of, notes, odd_ones, passes, rank_lines
 from benchmark.report.names import STANDARD, Names, listed
 from benchmark.report.plan import alike, planned, slots_of
 from benchmark.report.statistics.intervals import LOGARITHMIC
@@ -208,7 +208,7 @@ def _grid(layout: Layout, axes: tuple[str, ...], used: Sequence[Record]) -> list
     grid = [[Cell() for _ in layout.columns] for _ in layout.rows]
     for (i, j), slots in layout.places.items():
         cell = make_cell(slots, axes)
-        grid[i][j] = replace(cell, marks=remarks(slots, cell, odd, all_optimistic))
+        grid[i][j] = replace(cell, marks=marks_of(slots, cell, odd, all_optimistic))
     return grid
 
 
