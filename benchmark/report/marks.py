@@ -85,11 +85,6 @@ def marks_of(
     return tuple(kind for kind in TEXTS if found.get(kind))
 
 
-def better(cell: Cell, value: float, other: float) -> bool:
-    """Whether `value` beats `other` in the metric of `cell`."""
-    return value < other if cell.less_is_better else value > other
-
-
 def passes(record: Record, gate: float) -> bool:
     """Whether a dense run's headline metric is at least `gate` points better than the floor (0 where none is known)."""
     less_is_better, floor = record.less_is_better(record.metric), record.floor.get(record.metric)

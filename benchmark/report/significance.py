@@ -20,7 +20,7 @@ from benchmark.plugins.labels import letters
 from benchmark.report.cells import Cell
 from benchmark.report.fields import RIVALS, TableError
 from benchmark.report.layout import Line, dense_on_rows
-from benchmark.report.marks import TEXTS, better, notes, rivals
+from benchmark.report.marks import TEXTS, notes, rivals
 from benchmark.report.names import listed
 from benchmark.report.statistics.intervals import Floats, additive
 from benchmark.report.statistics.multiple import LEVEL, against_the_best, step_down, studentised
@@ -249,7 +249,7 @@ def _kind(cell: Cell, comparison: Comparison, against: str) -> str:
         return "" if separable else "tied"
     if not separable:
         return ""
-    return "above" if better(cell, comparison.difference, 0.0) else "below"
+    return "above" if cell.sign * comparison.difference > 0 else "below"
 
 
 def _sides(table: Table) -> tuple[tuple[Line, ...], tuple[str, ...], list[tuple[Line, list[Cell]]]]:

@@ -12,7 +12,7 @@ from benchmark.report.figures.score import score_figure
 from benchmark.report.figures.series import board_of
 from benchmark.report.floors import UNKNOWN, _may_be_constant
 from benchmark.report.grid import grid_of
-from benchmark.report.marks import better, bimodal, passes
+from benchmark.report.marks import bimodal, passes
 from benchmark.report.numbers import number, rounded
 from benchmark.report.page.model import PageBoard
 from benchmark.report.page.write import page
@@ -144,14 +144,6 @@ def test_without_a_floor_no_bound_is_known() -> None:
 def test_runs_apart_are_told_by_the_side_of_the_floor_alone(values: tuple[float, ...], found: bool) -> None:
     runs = tuple(Run(value, (str(value),), seed) for seed, value in enumerate(values))
     assert bimodal(Cell("perplexity", runs, len(runs), floor=500.0, less_is_better=True), 5.0) == found
-
-
-def test_which_value_beats_which() -> None:
-    error, score = Cell("perplexity", less_is_better=True), Cell("accuracy")
-    assert better(error, 1, 2)
-    assert not better(error, 2, 2)
-    assert better(score, 2, 1)
-    assert not better(score, 1, 2)
 
 
 def mixed() -> Table:
