@@ -39,10 +39,12 @@ def plot_board(
     """Write every figure the records allow, or the one called `figure`, into `folder` as pdf, svg or png; the paths in order.
 
     `width` is that of a paper's `column` or `page`; None is a column where a figure fits one; `font` is `serif` or `sans`.
-    TableError: an unknown format, width, font or figure.
+    TableError: an unknown format, width, font or figure, or a dark one that is not svg.
     """
     if format not in FORMATS:
         raise TableError(f"figure format: found '{format}'; {choices(format, FORMATS)}")
+    if dark and format != "svg":
+        raise TableError(f"dark figures are SVG, found '{format}': choose --format svg")
     if width is not None and width not in WIDTHS:
         raise TableError(f"figure width: found '{width}'; {choices(width, WIDTHS)}")
     inches = WIDTHS[width] if width else None

@@ -235,23 +235,17 @@ def mark_unranked(axis: "Axes") -> None:
 
 
 def save(figure: "Figure", path: Path, dark: bool = False) -> Path:
-    """Write the figure in the format of the path's ending, atomically, with the same bytes every time.
+    """Write the figure in the format of the path's ending, one of FORMATS, atomically, with the same bytes every time.
 
     `dark` is for a dark page: pale text and lines on a transparent ground; SVG alone.
     """
-    format_ = path.suffix.removeprefix(".")
-    if format_ not in FORMATS:
-        raise TableError(f"figure format: found '{format_}'; {choices(format_, FORMATS)}")
-    stamp = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[format_]
+    format = path.suffix.removeprefix(".")
+    stamp = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[format]
     buffer = io.BytesIO()
     with drawing():
-        figure.savefig(buffer, format=format_, metadata=stamp, transparent=dark)
+        figure.savefig(buffer, format=format, metadata=stamp, transparent=dark)
     content = buffer.getvalue()
-    if dark:
-        if format_ != "svg":
-            raise TableError(f"dark figures are SVG, found '{format_}': choose --format svg")
-        content = content.replace(INK.encode(), PALE.encode())
-    write_bytes(path, content)
+    write_bytes(path, content.replace(INK.encode(), PALE.encode()) if dark else content)
     return path
 
 

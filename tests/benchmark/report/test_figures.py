@@ -195,7 +195,7 @@ def test_dark_figures_have_pale_ink_and_no_ground(tmp_path: Path) -> None:
     assert INK not in dark
     assert dark.count(PALE) == light.count(INK)
     with pytest.raises(TableError, match="dark figures are SVG, found 'png'"):
-        save(figure, tmp_path / "x.png", dark=True)
+        plot_board([], tmp_path, "png", dark=True)
 
 
 def test_the_axis_of_scores_follows_the_scores_and_not_their_intervals() -> None:
