@@ -14,7 +14,7 @@ from benchmark.report.cells import Cell
 from benchmark.report.escape import as_seen, for_latex
 from benchmark.report.fields import TableError
 from benchmark.report.filenames import slug
-from benchmark.report.sheet import Row, Sheet, Span, Words, folded, sheets
+from benchmark.report.sheet import Row, Sheet, Span, Words, cut_long, sheets
 from benchmark.report.show import LEGEND, Shown, caption, lettered, merged, remarks, show, symbols_of, trace_lines
 from benchmark.report.table import Table
 from benchmark.suite.labels import in_pairs
@@ -81,7 +81,7 @@ def write_latex(
     made = [
         part
         for sheet in sheets(table, lambda sheet: fit(table, sheet, limit) is not None)
-        for part in folded(sheet, LONGEST)
+        for part in cut_long(sheet, LONGEST)
     ]
     head = [r"% needs \usepackage{booktabs}", *(f"% {line}" for line in _comments(table, trace))]
     key = label or f"tab:{slug(table.title, 'results')}"
@@ -120,9 +120,9 @@ def _comments(table: Table, trace: bool) -> list[str]:
 
 def _tex(table: Table, text: str) -> str:
     """`text` escaped, with the LaTeX of the labels that have it."""
-    marks = table.called.marks
-    parts = re.split(f"([{''.join(marks)}])", text) if marks else [text]
-    return "".join(marks[part] if part in marks else for_latex(part) for part in parts)
+    placeholders = table.called.placeholders
+    parts = re.split(f"([{''.join(placeholders)}])", text) if placeholders else [text]
+    return "".join(placeholders[part] if part in placeholders else for_latex(part) for part in parts)
 
 
 def _words(table: Table, words: Words) -> str:
@@ -349,9 +349,9 @@ def _long(table: Table, words: Words, letters: float, subscripts: float) -> floa
 
 def _seen(table: Table, text: str) -> str:
     """About what a reader sees of `text`: a citation as authors and year, other LaTeX of labels without its commands."""
-    for mark, latex in table.called.marks.items():
+    for letter, latex in table.called.placeholders.items():
         cited = re.sub(r"\\cite\w*\*?(\[[^\]]*\])*\{[^}]*\}", "(Author et al., 2000)", latex)
-        text = text.replace(mark, re.sub(r"\\[a-zA-Z]+|[\\{}$^_]", "", cited))
+        text = text.replace(letter, re.sub(r"\\[a-zA-Z]+|[\\{}$^_]", "", cited))
     return text
 
 

@@ -113,7 +113,7 @@ CRITERIA = {
 
 TUNED = " (tuned)"
 """How the spelling of a tuned row's criterion ends."""
-MARKS = 0xE000
+PRIVATE = 0xE000
 """The first of the private Unicode characters that stand for LaTeX. Escaping removes them from all texts of a board."""
 
 
@@ -127,13 +127,13 @@ class Names:
     """What stands in a paper for some of the labels."""
 
     @property
-    def marks(self) -> dict[str, str]:
+    def placeholders(self) -> dict[str, str]:
         """The private characters that stand for LaTeX, and the LaTeX."""
-        return {chr(MARKS + number): latex for number, latex in enumerate(self.latex.values())}
+        return {chr(PRIVATE + number): latex for number, latex in enumerate(self.latex.values())}
 
     def in_latex(self) -> "Names":
         """These names with a private character for each label that has LaTeX, because LaTeX must not be escaped."""
-        return replace(self, labels={**self.labels, **dict(zip(self.latex, self.marks, strict=True))})
+        return replace(self, labels={**self.labels, **dict(zip(self.latex, self.placeholders, strict=True))})
 
     def label(self, text: str) -> str:
         """The suite's label, of a tuned row that of the row itself and `(tuned)`; empty where it gives none."""

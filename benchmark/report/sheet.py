@@ -247,7 +247,7 @@ def _spans(levels: Sequence[Sequence[str]], gated: Sequence[bool]) -> tuple[Span
     )
 
 
-def folded(sheet: Sheet, rows: int) -> list[Sheet]:
+def cut_long(sheet: Sheet, rows: int) -> list[Sheet]:
     """The sheet cut between blocks into sheets of at most `rows` lines of text, a block alone where it is longer."""
     parts: list[list[Block]] = [[]]
     for block in sheet.blocks:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.report.figures.style import COLUMN, INK, LONGEST, MUTED, PAGE, drawing, folded, words
+from benchmark.report.figures.style import COLUMN, INK, LONGEST, MUTED, PAGE, drawing, words, wrapped
 from benchmark.report.summary import Summary
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def rank_figure(summary: Summary, width: float | None = None) -> "Figure":
         axis.set_xlim(0.7, len(order) + 0.3 + 0.12 * len(summary.groups))
         axis.set_xticks(range(1, len(order) + 1))
         axis.set_xlabel(_over(summary))
-        figure.supxlabel(folded(_how_to_read(summary), width), fontsize=7)
+        figure.supxlabel(wrapped(_how_to_read(summary), width), fontsize=7)
         axis.grid(axis="y", visible=False)
     return figure
 

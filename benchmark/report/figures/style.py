@@ -177,7 +177,7 @@ def words(text: str, most: int = LONGEST) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
-def folded(text: str, width: float) -> str:
+def wrapped(text: str, width: float) -> str:
     """A line of 7 pt letters in as many as fit into `width` inches."""
     return fill(text, int(LETTERS[_font.get()] * width))
 
@@ -191,7 +191,7 @@ def legend_below(figure: "Figure", axes: "list[Axes]", title: str = "") -> None:
     if not entries:
         return
     width, height = figure.get_size_inches()
-    said = folded(title, width)
+    said = wrapped(title, width)
     for rows in range(1, len(entries) + 1):
         legend = figure.legend(
             entries.values(), entries.keys(), loc="outside lower center", ncols=-(-len(entries) // rows), title=said or None,
