@@ -17,7 +17,7 @@ def averages(
 
     Errors are averaged apart from percentages. A task's value is the mean of its metrics shown, the average the mean over tasks (as
     GLUE does it), so a task with two metrics weighs no more than one with one. Tasks that do not pass the board's gate are left
-    out; with `glue`, all but GLUE's too, and so is an average of fewer than FEWEST tasks.
+    out; with `glue`, all but GLUE's too, and so is an average of fewer than FEWEST tasks or without a complete pruned row.
     """
     groups: dict[tuple[object, ...], list[int]] = {}
     loose = [i for i, field in enumerate(fields) if field in ("task", "metric")]
@@ -33,6 +33,9 @@ def averages(
     kept = [members for members in groups.values() if len({columns[j].key[at] for j in members}) >= least]
     lines = [_line([columns[j] for j in members], fields, _error(members[0], grid)) for members in kept]
     cells = [[_average([(str(columns[j].key[at]), row[j]) for j in members]) for members in kept] for row in grid]
+    if glue:
+        shown = [k for k in range(len(lines)) if any(row[k].runs and not row[k].dense for row in cells)]
+        return [lines[k] for k in shown], [[row[k] for k in shown] for row in cells]
     return lines, cells
 
 

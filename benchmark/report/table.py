@@ -145,7 +145,7 @@ def build_table(
     planned_runs = [[slot.spec for slot in group] for group in groups]
     named = {} if "metric" in axes else {group[0].spec.task: group[0].metric for group in groups}
     layout = lay_out(groups, row_fields, column_fields, named)
-    used = [slot.record for slot in slots if slot.record is not None]
+    used = list({slot.record.id: slot.record for slot in slots if slot.record is not None}.values())
     grid = _gated(layout, dense_on_rows(row_fields, column_fields), _grid(layout, axes, used), gate)
     row_lines, column_lines = list(layout.rows), list(layout.columns)
     if average or (average is None and "task" in column_fields):
@@ -160,7 +160,7 @@ def build_table(
         rows=tuple(row_lines),
         columns=tuple(column_lines),
         cells=tuple(tuple(row) for row in grid),
-        facts=_facts(planned_runs, slots, plan, by_id, spread, metric) | _gate_says(slots, gate),
+        facts=_facts(planned_runs, used, slots, plan, by_id, spread, metric) | _gate_says(slots, gate),
         notes=notes([cell for row in grid for cell in row]),
         spread=spread,
         digits=digits,
@@ -176,13 +176,13 @@ def build_table(
 
 def _facts(
     runs: Sequence[Sequence[RunSpec]],
+    used: Sequence[Record],
     slots: Sequence[Slot],
     plan: Sequence[RunSpec],
     by_id: Mapping[str, Record],
     spread: str,
     metric: str,
 ) -> dict[str, str]:
-    used = list({slot.record.id: slot.record for slot in slots if slot.record is not None}.values())
     failed = {slot.spec.id for slot in slots if slot.failure is not None}
     shown = {slot.spec.task for slot in slots}
     without = dict.fromkeys(spec.task for spec in plan if spec.task not in shown)
@@ -199,12 +199,11 @@ def refuse_incomplete(table: Table) -> None:
 
 
 def _grid(layout: Layout, axes: tuple[str, ...], used: Sequence[Record]) -> list[list[Cell]]:
-    unique = list({record.id: record for record in used}.values())
     odd = {
-        "data": odd_ones(unique, "data_fingerprint", "task", *(f for f in ("data",) if f in axes)),
-        "model": odd_ones(unique, "model_fingerprint", "task", "model"),
+        "data": odd_ones(used, "data_fingerprint", "task", *(f for f in ("data",) if f in axes)),
+        "model": odd_ones(used, "model_fingerprint", "task", "model"),
     }
-    all_optimistic = all(record.selected.optimistic for record in unique)
+    all_optimistic = all(record.selected.optimistic for record in used)
     grid = [[Cell() for _ in layout.columns] for _ in layout.rows]
     for (i, j), slots in layout.places.items():
         cell = make_cell(slots, axes)
@@ -261,9 +260,6 @@ def _with_averages(
 ) -> tuple[list[Line], list[Line], list[list[Cell]]]:
     if "task" in column_fields:
         lines, cells = averages(columns, column_fields, grid, glue)
-        if glue:
-            kept = [k for k in range(len(lines)) if any(row[k].runs and not row[k].dense for row in cells)]
-            lines, cells = [lines[k] for k in kept], [[row[k] for k in kept] for row in cells]
         return rows, columns + lines, [old + new for old, new in zip(grid, cells, strict=True)]
     if "task" in row_fields:
         lines, cells = averages(rows, row_fields, transposed(grid))
