@@ -26,7 +26,6 @@ from benchmark.report.page.lead import Column, columns_of, lead
 from benchmark.report.page.model import PageBoard
 from benchmark.report.page.write import document, page
 from benchmark.report.show import show
-from benchmark.report.summary import summarize
 from benchmark.report.table import Table
 
 MANIFEST = "site.json"
@@ -167,7 +166,7 @@ def _index(
 
 
 def _listed_board(one: SiteBoard) -> str:
-    sentence, _ = lead(one.table, one.board.comparisons, summarize(one.table))
+    sentence, _ = lead(one.table, one.board.comparisons, one.board.summary)
     return f'<li><a href="boards/{one.file}.html">{for_html(one.board.title)}</a>: {for_html(sentence)}</li>'
 
 

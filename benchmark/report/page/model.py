@@ -17,6 +17,7 @@ from benchmark.report.escape import clean
 from benchmark.report.layout import Line
 from benchmark.report.names import Names
 from benchmark.report.show import show
+from benchmark.report.summary import Summary, summarize
 from benchmark.report.table import Table, build_table
 from benchmark.suite.spec import GATE, RunSpec
 
@@ -58,6 +59,11 @@ class PageBoard:
             failures=self.failures,
             gate=self.gate,
         )
+
+    @cached_property
+    def summary(self) -> Summary | None:
+        """The statistics of the table."""
+        return summarize(self.table)
 
     @property
     def models(self) -> list[str]:

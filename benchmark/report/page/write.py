@@ -23,7 +23,7 @@ from benchmark.report.page.lead import lead
 from benchmark.report.page.model import PageBoard, board_data, embedded
 from benchmark.report.page.table import headline
 from benchmark.report.published import Published, published_table
-from benchmark.report.summary import Summary, method_rows, pair_rows, remarks_of, summarize
+from benchmark.report.summary import Summary, method_rows, pair_rows, remarks_of
 
 HERE = Path(__file__).parent
 NOTHING = "<p>No column is complete for two methods, so no methods are compared.</p>\n"
@@ -121,12 +121,11 @@ def _choices(name: str, values: Mapping[str, str]) -> str:
 def _section(board: PageBoard, number: int, published: Sequence[Published], titled: bool) -> str:
     problems = "".join(f"<li>{for_html(problem)}</li>" for problem in board.problems)
     unread = f'<p class="problem">Records that could not be read:</p><ul>{problems}</ul>' if problems else ""
-    summary = summarize(board.table)
-    said = _concluded(summary) if summary is not None else NOTHING
+    said = _concluded(board.summary) if board.summary is not None else NOTHING
     models = for_html("\n".join(board.models))
     name = for_html(board.title)
     head = f'<section class="board" id="board-{number}" data-models="{models}" aria-label="{name}">\n'
-    sentence, basis = lead(board.table, board.comparisons, summary)
+    sentence, basis = lead(board.table, board.comparisons, board.summary)
     parts = [
         head,
         f"<h2>{name}</h2>\n" if titled else "",
@@ -134,7 +133,7 @@ def _section(board: PageBoard, number: int, published: Sequence[Published], titl
         unread,
         headline(board.table, number),
         f"<h3>What can be concluded</h3>\n{said}",
-        _drawn(board, number, summary),
+        _drawn(board, number),
         _folded(board, published),
         "</section>",
     ]
@@ -159,8 +158,10 @@ def _plain(head: list[str], rows: list[list[str]]) -> str:
     return str(tabulate(cleaned, head, tablefmt="html", disable_numparse=True))
 
 
-def _drawn(board: PageBoard, number: int, summary: Summary | None) -> str:
-    made = figures(board.records, board.specs, training=False, summary=summary, gate=board.gate, names=board.names)
+def _drawn(board: PageBoard, number: int) -> str:
+    made = figures(
+        board.records, board.specs, training=False, summary=board.summary, gate=board.gate, names=board.names
+    )
     with lettering("sans"):
         found = [
             f"<figure>{inline_svg(draw(), f'b{number}f{k}', clean(title))}<figcaption>{for_html(title)}</figcaption></figure>"
