@@ -233,11 +233,10 @@ def _body(table: Table, sheet: Sheet, fitted: Fit) -> list[str]:
             lines.append(r"\midrule")
         if block.label.text:
             lines.append(rf"\multicolumn{{{columns}}}{{@{{}}l}}{{\textit{{{_words(table, block.label)}}}}} \\")
-        for k, row in enumerate(block.rows):
-            before = block.rows[k - 1]
-            if k and (before.line.dense, bool(before.line.average)) != (row.line.dense, bool(row.line.average)):
+        for k, rows in enumerate(block.parts):
+            if k:
                 lines.append(r"\midrule")
-            lines.append(_row(table, row, pads, fitted))
+            lines += [_row(table, row, pads, fitted) for row in rows]
     return lines
 
 

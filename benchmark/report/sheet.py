@@ -56,6 +56,11 @@ class Block:
     label: Words
     rows: tuple[Row, ...]
 
+    @property
+    def parts(self) -> list[list[Row]]:
+        """Its rows, cut where a rule stands: after the dense model, and before averages."""
+        return [list(rows) for _, rows in groupby(self.rows, lambda row: (row.line.dense, bool(row.line.average)))]
+
 
 @dataclass(frozen=True)
 class Sheet:

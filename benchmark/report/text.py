@@ -87,12 +87,12 @@ class _Grid:
                 lines.append(rule)
             if block.label.text:
                 lines.append(_styled(self._words(block.label), BOLD, colors))
-            for k, row in enumerate(block.rows):
-                before = block.rows[k - 1].line
-                if k and (before.dense, bool(before.average)) != (row.line.dense, bool(row.line.average)):
+            for k, rows in enumerate(block.parts):
+                if k:
                     lines.append(rule)
-                cells = [_padded(cell, w, colors) for cell, w in zip(next(shown)[1], self.columns, strict=True)]
-                lines.append(self._line([self._words(word) for word in row.words], cells))
+                for row in rows:
+                    cells = [_padded(cell, w, colors) for cell, w in zip(next(shown)[1], self.columns, strict=True)]
+                    lines.append(self._line([self._words(word) for word in row.words], cells))
         return "\n".join(line.rstrip() for line in lines)
 
     def _line(self, words: Sequence[str], cells: Sequence[str]) -> str:
