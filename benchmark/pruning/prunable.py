@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from benchmark.errors import PrunebenchError
 
+SOME, MOST = 0.05, 0.5
+"""Shares of a model's matrices inside the blocks that may belong to no linear layer: without a word, and at all."""
+
 
 @dataclass(frozen=True)
 class Matrix:
@@ -53,8 +56,9 @@ def find_prunable(model: nn.Module, biases: bool = False, skip_frozen: bool = Fa
     """The prunable matrices of `model` in the order of its modules.
 
     PrunebenchError where there is none, or where linear weights inside the blocks are frozen or computed from others (adapters
-    around a frozen base, quantised layers, parametrizations), unless `skip_frozen` asks for the trained ones alone. Frozen
-    weights are never pruned: without gradients they would rank lowest, and be the first to go.
+    around a frozen base, quantised layers, parametrizations), or most matrices there belong to no linear layer (experts stacked
+    in one tensor), unless `skip_frozen` asks for the trained linear ones alone. Frozen weights are never pruned: without
+    gradients they would rank lowest, and be the first to go.
     """
     trained, fixed = _linear(model, biases)
     if not trained:
@@ -70,8 +74,43 @@ def find_prunable(model: nn.Module, biases: bool = False, skip_frozen: bool = Fa
             "stay dense. "
             "Unfreeze them (merge adapters into their base first), or pass skip_frozen=True to prune the trained ones alone"
         )
+    if not skip_frozen and (said := left_dense(model)):
+        if _others(model)[1] > MOST:
+            raise PrunebenchError(
+                f"{type(model).__name__}: {said}: the sparsity would be that of the smaller part. Pass skip_frozen=True to prune the "
+                "linear layers alone"
+            )
+        warnings.warn(f"{type(model).__name__}: {said}", stacklevel=2)
     _warn_of_adapters(model, trained)
     return trained
+
+
+def left_dense(model: nn.Module) -> str:
+    """What a reader of the sparsity must know where more than a few matrices inside the blocks belong to no linear layer; else ""."""
+    others, share = _others(model)
+    if share <= SOME:
+        return ""
+    first = next(iter(others))
+    return (
+        f"{100 * share:.0f} % of the weights inside the blocks belong to no linear layer, {first} first, and stay dense"
+    )
+
+
+def _others(model: nn.Module) -> tuple[dict[str, int], float]:
+    """Sizes of the matrices inside the blocks that are neither a linear layer's nor an embedding, by name, and their share there:
+    stacked experts, attention with fused projections (`nn.MultiheadAttention`), convolutions."""
+    linear: dict[int, int] = {}
+    others: dict[int, tuple[str, int]] = {}
+    for name, module in _in_blocks(model):
+        for kind, parameter in module.named_parameters(recurse=False):
+            if isinstance(module, nn.Embedding) or sum(size > 1 for size in parameter.shape) < 2:
+                continue
+            if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D":
+                linear[id(parameter)] = parameter.numel()
+            else:
+                others[id(parameter)] = (f"{name}.{kind}", parameter.numel())
+    sizes = dict(entry for key, entry in others.items() if key not in linear)
+    return sizes, sum(sizes.values()) / max(1, sum(sizes.values()) + sum(linear.values()))
 
 
 def _warn_of_adapters(model: nn.Module, trained: list[Matrix]) -> None:

@@ -10,6 +10,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.machine import environment
 from benchmark.pruning.dense import Dense
 from benchmark.pruning.once import Once, Unpruned
+from benchmark.pruning.prunable import left_dense
 from benchmark.training.compiled import BACKEND
 from benchmark.training.cpu.linear import library
 from benchmark.training.train import Job, typical
@@ -108,6 +109,8 @@ def _notes(job: Job, sparsity: Sparsity) -> list[str]:
         notes.append(
             f"{more} weights are zero beyond those pruned: they are so in the model's files, or rounded to zero"
         )
+    if said := left_dense(job.model):
+        notes.append(said)
     rows, batch = job.prepared.rows["train"], job.spec.training.batch_size
     if job.spec.is_trained and batch > rows:
         notes.append(

@@ -9,7 +9,7 @@ import transformers
 from torch import nn
 
 from benchmark.errors import PrunebenchError
-from benchmark.pruning.prunable import Matrix, find_prunable, prunable_of
+from benchmark.pruning.prunable import Matrix, find_prunable, left_dense, prunable_of
 
 H, F, L, V = 8, 12, 2, 30
 """Hidden size, feed-forward size, layers, vocabulary: tiny, and no two alike."""
@@ -297,6 +297,77 @@ def test_models_without_adapters_are_pruned_without_a_word() -> None:
         warnings.simplefilter("error")
         find_prunable(two_blocks())
         find_prunable(first_frozen(), skip_frozen=True)
+
+
+def in_blocks(*layers: nn.Module) -> Any:
+    """Linear layers of 24 weights, and `layers` beside them."""
+    model: Any = nn.Module()
+    model.blocks = nn.ModuleList([nn.Linear(6, 4), *layers])
+    return model
+
+
+def holding(**shapes: tuple[int, ...]) -> nn.Module:
+    """A layer with parameters of its own, such as experts stacked in one tensor."""
+    layer = nn.Module()
+    for name, shape in shapes.items():
+        layer.register_parameter(name, nn.Parameter(torch.ones(shape)))
+    return layer
+
+
+OTHERS = {
+    # model: how many of 100 weights stay dense, and the first of them; refused above 50
+    "nn.MultiheadAttention": (lambda: in_blocks(nn.MultiheadAttention(2, 1)), 30, "blocks.1.in_proj_weight"),
+    "a convolution": (lambda: in_blocks(nn.Conv1d(4, 4, 1)), 40, "blocks.1.weight"),
+    "stacked experts": (
+        lambda: in_blocks(holding(gate_up_proj=(4, 2, 6), down=(4, 6, 3))),
+        83,
+        "blocks.1.gate_up_proj",
+    ),
+    "a matrix of its own": (lambda: in_blocks(holding(weight=(7, 6))), 64, "blocks.1.weight"),
+}
+
+
+@pytest.mark.parametrize("form", OTHERS)
+def test_matrices_of_no_linear_layer_that_stay_dense_are_told_and_refused_where_they_are_most(form: str) -> None:
+    build, share, first = OTHERS[form]
+    said = f"{share} % of the weights inside the blocks belong to no linear layer, {first} first, and stay dense"
+    assert left_dense(build()) == said
+    if share > 50:
+        with pytest.raises(PrunebenchError, match=f"{said}.*skip_frozen=True"):
+            find_prunable(build())
+    else:
+        with pytest.warns(UserWarning, match=said):
+            find_prunable(build())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert find_prunable(build(), skip_frozen=True)[0].name == "blocks.0.weight"
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.LayerNorm(6), nn.Embedding(9, 6), nn.Linear(6, 4), holding(mix=(1, 1, 24)), holding(few=(1, 24), bias=(4,))],
+)
+def test_few_weights_and_those_that_are_no_matrices_need_no_word(layer: nn.Module) -> None:
+    assert left_dense(in_blocks(layer)) == ""
+
+
+def test_of_tied_weights_the_linear_layer_counts() -> None:
+    model = in_blocks(holding(weight=(4, 6)))
+    model.blocks[1].weight = model.blocks[0].weight
+    assert left_dense(model) == ""
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_architectures_of_linear_layers_need_no_word(kind: str) -> None:
+    assert left_dense(build(kind)) == ""
+
+
+def test_a_mixture_of_stacked_experts_is_refused() -> None:
+    config = transformers.AutoConfig.for_model("mixtral", **BERT | {"num_key_value_heads": 1, "num_local_experts": 4})
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(config)
+    with pytest.raises(PrunebenchError, match=r"no linear layer, model\.layers\.0\.mlp"):
+        find_prunable(model)
 
 
 def test_nothing_trained_is_an_error_even_if_asked_for() -> None:
