@@ -49,6 +49,10 @@ REPORTED = 0.1
 """Share of a text without a training text of its own that is reported: its end."""
 
 
+RECORDS = 20
+"""Lines of a file that are looked at for JSON."""
+
+
 @dataclass(frozen=True)
 class Corpus:
     """Where a text stands and how the published code joins its pieces, by split."""
@@ -364,12 +368,31 @@ def _prose(path: Path) -> str:
         raise TaskError(f"{path} is empty" if not whole else f"{path} holds blanks alone; expected a text")
     if (at := whole.find("\0")) >= 0:
         raise TaskError(f"{path}:{whole.count(chr(10), 0, at) + 1}: not a text: it holds a byte of zero")
+    lines = islice((line for line in io.StringIO(whole) if line.strip()), RECORDS)
+    if _is_json(whole) or all(map(_is_json, lines)):
+        raise TaskError(
+            f"{path}: not a text but JSON, whose brackets and keys would count: write the texts alone into a file"
+        )
     return whole
 
 
+def _is_json(given: str) -> bool:
+    """Whether a text is a JSON object or list."""
+    try:
+        return given.lstrip()[:1] in ("{", "[") and isinstance(json.loads(given), dict | list)
+    except (ValueError, RecursionError):
+        return False
+
+
 def _wikitext(path: Path) -> Iterator[str | TaskError]:
-    """Lines with their end, as the hub has them; blank ones are empty."""
-    return (line if line.strip() else "" for line in io.StringIO(read_text(path), newline=None))
+    """Lines with their end, as the hub has them; blank ones are empty. TaskError where words were replaced, as in the other form of
+    this text, which is not raw."""
+    whole = read_text(path)
+    if (count := whole.count("<unk>")) > whole.count("\n") / 10:
+        raise TaskError(
+            f"{path}: {count:,} words are <unk>: this is WikiText-2 as words; expected the raw text (wikitext-2-raw)"
+        )
+    return (line if line.strip() else "" for line in io.StringIO(whole, newline=None))
 
 
 def _ptb(path: Path) -> Iterator[str | TaskError]:

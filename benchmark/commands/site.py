@@ -19,9 +19,8 @@ def site(folder: Path, output: Path, opened: Callable[[Board], None] | None = No
     """
     require_outside(output / "index.html")
     own_files(output)
-    suites = [
-        path for path in folder.rglob(SUITE) if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+    below = {*folder.rglob(SUITE), *folder.glob(f"*/{SUITE}")}  # the latter follows a link to a board
+    suites = [path for path in below if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     names = {suite.parent.relative_to(folder).as_posix(): suite.parent for suite in sorted(suites)}
     names = {folder.resolve().name if name == "." else name: place for name, place in names.items()}
     files = file_names(names)

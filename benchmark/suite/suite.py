@@ -304,8 +304,8 @@ def _replaced(info: ValidationInfo, field: str) -> list[str]:
 
 
 def matches(text: str, pattern: str) -> bool:
-    """Whether `pattern`, a name itself or with * and ?, matches `text`."""
-    return text == pattern or fnmatch(text, pattern)
+    """Whether `pattern`, a name itself or with * and ?, matches `text`; brackets may be those of a plugin's options."""
+    return text == pattern or fnmatch(text, pattern) or fnmatch(text, pattern.replace("[", "[[]"))
 
 
 def no_cell(only: str, tasks: Iterable[str]) -> PrunebenchError:

@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,12 @@ MINI = Path(__file__).resolve().parents[1] / "mini"
 
 LARGEST = 4 << 30
 """Bytes of the largest file that is read."""
+
+POINTER = b"version https://git-lfs"
+"""How a file begins that stands for a larger one which was not fetched."""
+
+SHARD = re.compile(r"-(\d{5})-of-(\d{5})")
+"""Which of how many files the name of a parquet file says it is, the first of them 00000."""
 
 COMMIT = re.compile("[0-9a-f]{40}")
 """A revision that stands still; a branch's name, such as that of the hub's own parquet copies, may move."""
@@ -76,7 +82,8 @@ class Files:
 
     def _expand(self, name: str, split: str) -> list[Path]:
         place = self.folder / name  # an absolute name stands for itself
-        there = list(self.folder.glob(name)) if "*" in name else [place]
+        matching = (path for path in self.folder.glob(name) if not path.name.startswith("."))  # such as a Mac's ._NAME
+        there = list(matching) if "*" in name else [place]
         found = _plain(there)
         if not found:
             raise TaskError(f"no {split} data: {instead(there) or f'looked for {place}{_beside(place)}'}")
@@ -118,9 +125,7 @@ class Rows:
     def _read(self, name: str) -> Iterable[Row]:
         if self.folder is None:
             return load_hub(self.hub, name)
-        import pyarrow.parquet  # type: ignore[import-untyped]
-
-        return [row for path in self._parquet(name) for row in pyarrow.parquet.read_table(path).to_pylist()]
+        return [row for path in self._parquet(name) for row in _parquet_rows(path)]
 
     def _parquet(self, name: str) -> list[Path]:
         assert self.folder is not None
@@ -131,6 +136,11 @@ class Rows:
             wanted = folder / f"{name}-*.parquet"
             said = instead(there) or f"looked for {wanted}{_beside(wanted)}"
             raise TaskError(f"no {name} rows of {self.hub.id}: {said}")
+        if not _is_one_set(found, name):
+            held = ", ".join(path.name for path in found[:10]) + (", ..." if len(found) > 10 else "")
+            raise TaskError(
+                f"{folder} holds {held}: expected {name}.parquet alone, or one whole set of {name}-NNNNN-of-NNNNN.parquet"
+            )
         return found
 
 
@@ -173,6 +183,24 @@ def read_text(path: Path) -> str:
 def open_text(path: Path) -> io.StringIO:
     """The file's text as a stream with untouched line ends, as the csv module wants it (`newline=""`)."""
     return io.StringIO(read_text(path), newline="")
+
+
+def _parquet_rows(path: Path) -> list[Row]:
+    import pyarrow.parquet  # type: ignore[import-untyped]
+
+    try:
+        rows: list[Row] = pyarrow.parquet.read_table(path).to_pylist()
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        raise TaskError(f"{path}: not a parquet file that can be read: {error}") from error
+    return rows
+
+
+def _is_one_set(files: Sequence[Path], name: str) -> bool:
+    """Whether these are all shards of one set, each once, where names say so, and no second copy of split `name`."""
+    shards = sorted((int(found[2]), int(found[1])) for path in files if (found := SHARD.search(path.name)))
+    if shards:
+        return len(shards) == len(files) and shards == [(len(files), at) for at in range(len(files))]
+    return len(files) == 1 or all(path.stem != name for path in files)
 
 
 def read_json(path: Path) -> tuple[str, Any]:
@@ -253,12 +281,21 @@ def _wanted(layout: Layout) -> str:
 
 
 def _plain(paths: Iterable[Path]) -> list[Path]:
-    """Those of `paths` that are plain files, which pipes and devices are not; TaskError where one is too large to be read."""
+    """Those of `paths` that are plain files, which pipes and devices are not; TaskError where one is too large to be read, or only
+    points at what was not fetched."""
     found = sorted(path for path in paths if path.is_file())
     for path in found:
         if (size := path.stat().st_size) > LARGEST:
             raise TaskError(f"{path}: {size:,} bytes; expected {LARGEST:,} at most")
+        if is_pointer(path):
+            raise TaskError(f"{path} is a pointer of Git LFS, not the data: `git lfs pull` fetches them")
     return found
+
+
+def is_pointer(path: Path) -> bool:
+    """Whether the file stands for one that Git LFS did not fetch."""
+    with path.open("rb") as file:
+        return file.read(len(POINTER)) == POINTER
 
 
 def instead(paths: Iterable[Path], expected: str = "a file") -> str:

@@ -60,7 +60,10 @@ class HubMetric:
             raise TaskError(f"metric {PREFIX}{self.name} fails: {type(error).__name__}: {error}") from error
         found = found if isinstance(found, dict) else {self.short: found}  # some return their number alone
         named = {key if key == self.short else f"{self.short}_{key}": value for key, value in found.items()}
-        return {key: value for key, value in named.items() if _is_number(value) or _is_column(value, len(predictions))}
+        kept = {key: value for key, value in named.items() if _is_number(value) or _is_column(value, len(predictions))}
+        if not kept:
+            raise TaskError(f"metric {PREFIX}{self.name} gives no number, only {', '.join(named) or 'nothing'}")
+        return kept
 
     @property
     def _takes_several(self) -> bool:
@@ -72,14 +75,22 @@ class HubMetric:
 
 
 def parse(extra: str) -> list[HubMetric]:
-    """The metrics of `evaluate:NAME?argument=value&...` joined by `+`; TaskError where a part is not of that form."""
-    found = []
+    """The metrics of `evaluate:NAME?argument=value&...` joined by `+`; TaskError where a part is not of that form, or a name stands
+    twice, for the results of one would replace those of the other."""
+    found: list[HubMetric] = []
     for part in filter(None, extra.split("+")):
         if not part.startswith(PREFIX) or part == PREFIX:
             raise TaskError(f"extra metric {part!r}; expected {PREFIX}NAME, for instance {PREFIX}bertscore")
         name, _, query = part.removeprefix(PREFIX).partition("?")
-        given = {key: _value(text) for key, text in parse_qsl(query)}
+        pairs = parse_qsl(query, keep_blank_values=True)
+        given = {key: _value(text) for key, text in pairs}
+        if not all(text for _, text in pairs) or len(given) < len(pairs):
+            raise TaskError(f"extra metric {part!r}: expected argument=value behind the ?, joined by &, each once")
         found.append(HubMetric(name, {**DEFAULTS.get(name, {}), **given}))
+        if found[-1].short in [other.short for other in found[:-1]]:
+            raise TaskError(
+                f"two extra metrics are called {found[-1].short!r}, as their results would be: name one of them"
+            )
     return found
 
 

@@ -18,20 +18,19 @@ from torch import Tensor
 
 from tasks.base import ModelError
 from tasks.formats.reading import shown
+from tasks.formats.sources import is_pointer
 from tasks.pipeline.loaded import Stored
 
 SINGLE = ("model.safetensors", "pytorch_model.bin")
 INDEX = ".index.json"
 """What the list of the shards is called, behind the name of the file that was split."""
 
-POINTER = b"version https://git-lfs"
-"""How a file begins that stands for a larger one which was not fetched."""
-
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tekken.json")
 """Files that hold a whole tokenizer of any class."""
 
-UNUSED, SHARE = 128, 0.1
-"""Rows of an embedding that no token stands for: so many, or this share of them, is padding; more is another tokenizer."""
+UNUSED, NOTED, SHARE = 128, 0.03, 0.1
+"""Rows of an embedding that no token stands for: so many are padding, above the first share of them a record says so, and above the
+second it is another tokenizer."""
 
 ENTRIES = 10_000
 """Files and folders that a checkpoint's folder may hold, those in its folders among them."""
@@ -159,11 +158,10 @@ def weight_files(name: str, folder: Path) -> list[Path]:
 
 def _fetched(name: str, files: list[Path]) -> list[Path]:
     for path in files:
-        with path.open("rb") as file:
-            if file.read(len(POINTER)) == POINTER:
-                raise ModelError(
-                    f"model {name!r}: {path} is a pointer of Git LFS, not the weights: `git lfs pull` fetches them"
-                )
+        if is_pointer(path):
+            raise ModelError(
+                f"model {name!r}: {path} is a pointer of Git LFS, not the weights: `git lfs pull` fetches them"
+            )
     return files
 
 
@@ -229,6 +227,15 @@ def check_tokenizer(name: str, tokenizer: Any, vocabulary: int | None, folder: P
             f"the tokenizer of model {name!r} knows {known} tokens, its embedding has {vocabulary}: it is another model's, or "
             "not whole"
         )
+
+
+def unused_rows(tokenizer: Any, vocabulary: int | None) -> str:
+    """A note where the embedding of `vocabulary` rows has more without a token than padding takes, else "". BERT's cased vocabulary
+    would fit its uncased model, whose rows stand for other words."""
+    known = len(set(tokenizer.get_vocab().values()))
+    if vocabulary is None or vocabulary - known <= max(UNUSED, NOTED * vocabulary):
+        return ""
+    return f"the tokenizer knows {known:,} tokens, and the model's embedding has {vocabulary:,}: they may not be of one model"
 
 
 PROBE = "The 1st text, \u00e9\u4e2d\u00a0\U0001f600\u0237."

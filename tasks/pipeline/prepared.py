@@ -31,6 +31,7 @@ from tasks.pipeline.checkpoints import open_checkpoint
 from tasks.pipeline.decided import moved
 from tasks.pipeline.features import Feature, Features, collate, pack
 from tasks.pipeline.known_words import check_tokens
+from tasks.pipeline.model_files import unused_rows
 
 E = TypeVar("E")
 
@@ -90,6 +91,8 @@ class PreparedTask(Prepared, Generic[E]):
         """What a reader of the numbers must know: samples of a benchmark, limits, rows passed over."""
         if self.checkpoint.own_code:
             self.notes.append("the model ran code of its own repository (--trust-remote-code)")
+        rows = getattr(self.checkpoint.config, "vocab_size", None)
+        self.notes += [note] if (note := unused_rows(self.tokenizer, rows)) else []
         settings = self._known_settings()
         if settings is not None:
             self.notes += self.checkpoint.try_out(self.auto, self.longest, **settings)
@@ -365,7 +368,8 @@ class PreparedTask(Prepared, Generic[E]):
         for name, split in self._splits.items():
             if "input_ids" in split.features.ragged:
                 where = f"{self.splits[name]} ({name})"
-                check_tokens(self.setting.model, self.tokenizer, rows, split.features, where)
+                note = check_tokens(self.setting.model, self.tokenizer, rows, split.features, where)
+                self.notes += [note] if note else []
 
     def _describe(self) -> dict[str, str]:
         splits = {name: self.source.describe(name) for name in ("train", "reported")}

@@ -180,6 +180,20 @@ def test_pieces_are_joined_as_the_published_code_joins_them(tmp_path: Path, deco
     assert "reported: 160 lines, the published text has 4358" in prepared.notes
 
 
+@pytest.mark.parametrize(("line", "wrong"), [("the <unk> cat sat", True), ("the old cat sat", False)])
+def test_wikitext_whose_words_were_replaced_is_not_raw(tmp_path: Path, decoder: str, line: str, wrong: bool) -> None:
+    """WikiText-2 as words has as many lines as the raw text; one <unk> among many lines may be what is written about."""
+    folder = tmp_path / "wikitext-2-raw"
+    folder.mkdir()
+    for name in ("train", "test"):
+        (folder / f"wiki.{name}.raw").write_text(f" = Title = \n \n {line} \n" * 40 + " of <unk> \n")
+    if wrong:
+        with pytest.raises(TaskError, match=r"wiki\.train\.raw: 41 words are <unk>: this is WikiText-2 as words"):
+            prepare(Lm("wikitext2"), tmp_path, decoder, max_length=8)
+    else:
+        assert prepare(Lm("wikitext2"), tmp_path, decoder, max_length=8).counts["reported"] > 1
+
+
 def c4(folder: Path, documents: list[Any], name: str = "validation.00000-of-00008") -> Path:
     path = folder / f"c4/en/c4-{name}.json.gz"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -247,6 +261,11 @@ def test_a_file_that_is_no_gzip_is_refused(tmp_path: Path, decoder: str) -> None
         (Lm(path="a.txt"), "\ufeff", "a.txt is empty"),
         (Lm(path="a.txt"), "the cat\nthe\0dog\n" * 40, "a.txt:2: not a text: it holds a byte of zero"),
         (Lm(path="a.txt", train="a.txt"), "\0" * 4096, "a.txt:1: not a text"),
+        (Lm(path="a.txt"), '{"text": "the cat"}\n' * 40, "a.txt: not a text but JSON"),
+        (Lm(path="a.txt"), '\n{"text": "the cat"}\r\n' + '{"text": "a dog"}\r\n' * 40, "a.txt: not a text but JSON"),
+        (Lm(path="a.txt"), '["the cat"]\n' * 40, "a.txt: not a text but JSON"),
+        (Lm(path="a.txt"), '{\n"data": [\n"the cat",\n"a dog"]}\n', "a.txt: not a text but JSON"),
+        (Lm(path="a.txt", train="a.txt"), "[1]", "a.txt: not a text but JSON"),
         (Lm("ptb", path="a.txt"), "the cat", "lm/ptb has its own text"),
         (Lm("ptb", train="a.txt"), "the cat", "lm/ptb has its own text"),
         (Lm("ptb"), "the cat", "looked for .*ptb.train.txt"),

@@ -45,6 +45,14 @@ def test_what_can_be_read_is_shown_and_the_rest_is_named_without_this_machine(bo
     assert sorted(path.name for path in (tmp_path / "site/records/nested-teachers").iterdir()) == records
 
 
+def test_a_link_to_a_board_is_a_board(boards: Path, tmp_path: Path) -> None:
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some/linked").symlink_to(boards / "nested/teachers")
+    index, left_out = site(tmp_path / "some", tmp_path / "site")
+    assert not left_out
+    assert "boards/linked.html" in index.read_text()
+
+
 @pytest.mark.parametrize("name", ["empty", "broken", "nothing", ".cache"])
 def test_without_a_board_to_show_nothing_is_written(boards: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(PrunebenchError, match="no board there can be shown"):

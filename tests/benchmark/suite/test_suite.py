@@ -145,6 +145,12 @@ def test_an_override_may_name_a_configured_task(tmp_path: Path) -> None:
         ("glue/rte", "glue/r?e", True),
         ("a[x=1]", "a[x=1]", True),
         ("a[x=1]", "a*", True),
+        ("a[x=1]", "a[x=*", True),
+        ("a[x=1]", "a[x=*]", True),
+        ("a b[x=1,y=0.5] 0.8 seed 0", "*b[x=1,*] 0.8*", True),
+        ("a b[x=1] 0.8 seed 0", "*b[x=2]*", False),
+        ("a b 0.8 seed 0", "*b[x=1]*", False),
+        ("seed 1", "seed [01]", True),
     ],
 )
 def test_patterns(text: str, pattern: str, found: bool) -> None:

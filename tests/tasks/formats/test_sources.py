@@ -175,3 +175,74 @@ def test_a_file_without_end_is_not_read(tmp_path: Path) -> None:
         file.truncate(1 << 40)
     with pytest.raises(TaskError, match=r"train\.tsv: 1,099,511,627,776 bytes; expected 4,294,967,296 at most"):
         open_source(str(tmp_path), Layout({"train": ("train.tsv",)})).fingerprint("train")
+
+
+@pytest.mark.parametrize("name", ["._1.xml", ".1.xml.swp.xml", ".hidden.xml"])
+def test_hidden_files_are_no_data(tmp_path: Path, name: str) -> None:
+    """Such as those that a Mac leaves beside each file on other systems' disks."""
+    for one in (name, "1.xml"):
+        write(tmp_path / "a" / one, "")
+    source = open_source(str(tmp_path), Layout({"train": ("*/*.xml",)}))
+    assert isinstance(source, Files)
+    assert source.paths("train") == [tmp_path / "a/1.xml"]
+
+
+def parquet(folder: Path, *names: str) -> Rows:
+    """A copy of the hub in which files of these names hold one row each."""
+    for name in names:
+        datasets.Dataset.from_list([{"text": name}]).to_parquet(folder / f"hub/owner/name/{name}.parquet")
+    found = open_source(
+        str(folder), Layout({"train": ("train.tsv",)}, Hub("owner/name", "r", splits={"train": ("train",)}))
+    )
+    assert isinstance(found, Rows)
+    return found
+
+
+WHOLE = [
+    ["train"],
+    ["train-00000-of-00002", "train-00001-of-00002"],
+    ["train-00000-of-00002-1f3a", "train-00001-of-00002-9c0d"],
+    ["train-0", "train-1"],  # names that say nothing of how many there are
+]
+NOT_WHOLE = {
+    "one is missing": ["train-00000-of-00003", "train-00002-of-00003"],
+    "the last is missing": ["train-00000-of-00002"],
+    "two sets": ["train-00000-of-00001", "train-00000-of-00002", "train-00001-of-00002"],
+    "two copies of a set": ["train-00000-of-00001-1f3a", "train-00000-of-00001-9c0d"],
+    "a file and a set": ["train", "train-00000-of-00001"],
+    "a file and another": ["train", "train-0"],
+    "a set and another": ["train-00000-of-00001", "train-0"],
+}
+
+
+@pytest.mark.parametrize("names", WHOLE)
+def test_all_parquet_files_of_one_set_are_read(tmp_path: Path, names: list[str]) -> None:
+    ((_, rows),) = parquet(tmp_path, *names).parts("train")
+    assert [row["text"] for row in rows] == names
+
+
+@pytest.mark.parametrize("form", NOT_WHOLE)
+def test_parquet_files_that_are_no_one_set_are_refused(tmp_path: Path, form: str) -> None:
+    """Some examples would be missing, or counted twice."""
+    source = parquet(tmp_path, *NOT_WHOLE[form])
+    with pytest.raises(
+        TaskError, match=rf"holds .*{NOT_WHOLE[form][0]}\.parquet.*: expected train\.parquet alone, or one whole"
+    ):
+        source.fingerprint("train")
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + 100 * b"x", b"sentence\tlabel\n"])
+def test_a_damaged_parquet_file_is_told(tmp_path: Path, content: bytes) -> None:
+    source = parquet(tmp_path, "train")
+    (tmp_path / "hub/owner/name/train.parquet").write_bytes(content)
+    with pytest.raises(TaskError, match=r"train\.parquet: not a parquet file that can be read"):
+        source.parts("train")
+
+
+@pytest.mark.parametrize("name", ["a/train.tsv", "b/train.xml", "hub/owner/name/train.parquet"])
+def test_a_pointer_of_git_lfs_is_told(tmp_path: Path, name: str) -> None:
+    write(tmp_path / name, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    hub = Hub("owner/name", "r", splits={"train": ("train",)})
+    layout = Layout({"train": ("b/*.xml" if name.startswith("b") else "a/train.tsv",)}, hub if "hub" in name else None)
+    with pytest.raises(TaskError, match=rf"{tmp_path / name} is a pointer of Git LFS, not the data: `git lfs pull`"):
+        open_source(str(tmp_path), layout).fingerprint("train")

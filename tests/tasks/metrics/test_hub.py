@@ -75,6 +75,33 @@ def test_names_and_arguments() -> None:
             parse(wrong)
 
 
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ("evaluate:chrf?word_order", "expected argument=value"),
+        ("evaluate:chrf?word_order=", "expected argument=value"),
+        ("evaluate:chrf?word_order=2&lowercase", "expected argument=value"),
+        ("evaluate:chrf?word_order=1&word_order=2", "each once"),
+        ("evaluate:f1?average=macro+evaluate:f1?average=micro", "two extra metrics are called 'f1'"),
+        ("evaluate:a/f1+evaluate:b/f1", "two extra metrics are called 'f1'"),
+    ],
+)
+def test_what_would_be_left_out_without_a_word_is_refused(extra: str, said: str) -> None:
+    with pytest.raises(TaskError, match=said):
+        parse(extra)
+
+
+@pytest.mark.parametrize(
+    "given", ['{"each": ["a"], "kind": "words"}', "{}", '{"each": [1.0, 2.0]}', '{"some": {"f1": 1.0}}']
+)
+def test_a_metric_that_gives_no_number_is_told(tmp_path: Path, given: str) -> None:
+    folder = metric(tmp_path, "text")
+    script = Path(folder) / "overlap.py"
+    script.write_text(script.read_text().replace('{"each": shared, "overlap": sum(shared), "kind": "words"}', given))
+    with pytest.raises(TaskError, match="overlap gives no number, only"):
+        hub_scores(parse(f"evaluate:{folder}"), ["a b"], [["a", "b"]])
+
+
 def test_a_metric_that_cannot_be_had_says_why(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match=r"cannot load metric evaluate:.*nowhere: \w+:"):
         hub_scores(parse(f"evaluate:{tmp_path}/nowhere"), ["a"], [["a"]])

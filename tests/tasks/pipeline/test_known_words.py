@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tasks.base import Setting, TaskError
+from tasks.base import Prepared, Setting, TaskError
 from tasks.glue import Glue
+from tasks.pipeline.model_files import unused_rows
 from tests.tasks.tiny import checkpoint, write_sst2, write_tsv
 
 Rows = list[tuple[object, ...]]
@@ -47,7 +49,7 @@ TOKENIZERS: dict[str, tuple[Callable[[Any], None], str]] = {
 }
 
 
-def opened(data: Path, model: Path) -> object:
+def opened(data: Path, model: Path) -> Prepared:
     return Glue("sst2").prepare(Setting(model=str(model), data=str(data), max_length=32))
 
 
@@ -60,6 +62,51 @@ def test_damaged_tokenizers(tmp_path: Path, form: str) -> None:
     (model / "tokenizer.json").write_text(json.dumps(saved))
     with pytest.raises(TaskError, match=message):
         opened(write_sst2(tmp_path), model)
+
+
+LOWER: Rows = [("the cat sat on the mat", 1), ("a dog ran", 0), ("where was the old house", 1)] * 4
+UPPER: Rows = [("The cat sat on the mat", 1), ("A dog ran", 0), ("Where was the old house", 1)] * 4
+NAMED: Rows = [*LOWER[:-1], ("Where was the old house", 1)]
+
+
+@pytest.mark.parametrize(
+    ("train", "dev", "said"),
+    [
+        (LOWER, LOWER, []),
+        (NAMED, NAMED, []),  # 1 in 56, as of names in any text
+        (UPPER, LOWER, ["glue/SST-2/train.tsv (train): 12 of 56 words are unknown"]),
+        (LOWER, UPPER, ["glue/SST-2/dev.tsv (reported): 12 of 56 words are unknown"]),
+    ],
+)
+def test_a_tokenizer_that_has_lost_its_lower_casing_is_noted(
+    tmp_path: Path, train: Rows, dev: Rows, said: list[str]
+) -> None:
+    model = checkpoint(tmp_path / "model")
+    saved = json.loads((model / "tokenizer.json").read_text())
+    saved["normalizer"]["lowercase"] = False
+    (model / "tokenizer.json").write_text(json.dumps(saved))
+    notes = opened(written(tmp_path, train, dev), model).notes
+    assert [note.partition(" to the model's")[0] for note in notes if "unknown" in note] == said
+
+
+@pytest.mark.parametrize(
+    ("known", "rows", "said"),
+    [
+        (30522, 30522, False),
+        (50265, 50272, False),  # OPT
+        (50295, 51200, False),  # Phi-2
+        (100015, 102400, False),  # DeepSeek
+        (100, 200, False),
+        (250, 400, True),
+        (28996, 30522, True),  # BERT's cased vocabulary beside its uncased model
+        (29000, 30522, True),  # a vocabulary whose end is gone
+        (100, None, False),
+    ],
+)
+def test_an_embedding_with_many_rows_without_a_token_is_noted(known: int, rows: int | None, said: bool) -> None:
+    tokenizer = SimpleNamespace(get_vocab=lambda: {str(at): at for at in range(known)})
+    expected = f"the tokenizer knows {known:,} tokens, and the model's embedding has {rows:,}" if rows else ""
+    assert unused_rows(tokenizer, rows).partition(":")[0] == expected * said
 
 
 @pytest.mark.parametrize("bound", ["512", "x", [512], {"tokens": 512}, True])
