@@ -168,7 +168,13 @@ def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: 
         if encoder is not None:
             hooks.enter_context(encoder.register_forward_hook(lambda *args: returned.append(args[-1][0])))
         for name, state, weight in fed:
-            layer = layers[name.rpartition(".")[0]]
+            place = name.rpartition(".")[0]
+            layer = layers[place]
+            if isinstance(layers[place.rpartition(".")[0]], nn.MultiheadAttention):
+                raise PrunebenchError(
+                    f"{type(criterion).__name__} ranks by what layers are fed, and nn.MultiheadAttention uses {name} without calling "
+                    "its layer: choose a criterion that needs no layer inputs"
+                )
 
             def hook(
                 _: nn.Module,
@@ -201,7 +207,7 @@ def example_gradients(
     """The gradients of every single example, so that no more than one model-sized gradient is in memory."""
     for batch in batches:
         for i in range(len(batch["index"])):
-            yield (torch.autograd.grad(loss(model, {k: v[i : i + 1] for k, v in batch.items()}), parameters),)
+            yield (gradients_of(loss(model, {k: v[i : i + 1] for k, v in batch.items()}), parameters),)
 
 
 def hessian_products(
@@ -212,10 +218,15 @@ def hessian_products(
 
     for batch in batches:
         with sdpa_kernel(SDPBackend.MATH):
-            grads = torch.autograd.grad(loss(model, batch), parameters, create_graph=True)
+            grads = gradients_of(loss(model, batch), parameters, create_graph=True)
             inner = torch.stack([(g * g.detach()).sum() for g in grads]).sum()
-            products = torch.autograd.grad(inner, parameters)
+            products = gradients_of(inner, parameters)
         yield grads, products
+
+
+def gradients_of(loss: Tensor, parameters: Sequence[nn.Parameter], create_graph: bool = False) -> tuple[Tensor, ...]:
+    """The gradients of a scalar; zeros where it does not depend on a parameter, as of a layer that these inputs do not reach."""
+    return torch.autograd.grad(loss, parameters, create_graph=create_graph, allow_unused=True, materialize_grads=True)
 
 
 def _show(pruner: Pruner, method: str, *vectors: Tensor) -> None:

@@ -28,6 +28,7 @@ from benchmark.pruning.calibrate import (
     Loss,
     a_block_later,
     calibration,
+    gradients_of,
     in_eval_mode,
     show_by_block,
     show_inputs,
@@ -160,7 +161,7 @@ class Once:
         parameters = [self.weights.matrices[i].parameter for i in places]
         for index, batch in enumerate(shown):
             step = Step(index, len(shown), 0.0, self.target, self.target, matrices=len(self.weights.matrices))
-            grads = torch.autograd.grad(loss(self.model, batch), parameters)
+            grads = gradients_of(loss(self.model, batch), parameters)
             for i, grad in zip(places, grads, strict=True):
                 self.criterion.observe(self._state(i), self._weight(i), self._seen(i, grad), step)
 

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.errors import PrunebenchError
+from benchmark.plugins import registry
 from benchmark.pruning.calibrate import calibrator, wants_calibration
+from benchmark.pruning.once import Once
 from benchmark.pruning.prunable import find_prunable
 from benchmark.pruning.pruner import Pruner
 from criteria.base import Criterion, State
@@ -98,6 +100,51 @@ def test_inputs_of_transposed_layers_fit_out_by_in() -> None:
     fed = [(weight.shape[1], shown[0].shape[1]) for name, weight, shown in spy.seen if name == "inputs"]
     assert fed
     assert all(columns == width for columns, width in fed)
+
+
+class Attending(nn.Module):
+    """torch's own Transformer layers, whose attention multiplies by the weights of its last layer without calling it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.encoder(x[:, None])[:, 0]
+        return out
+
+
+@pytest.mark.filterwarnings("ignore:.*belong to no linear layer")
+@pytest.mark.parametrize("by_block", [True, False])
+@pytest.mark.parametrize("name", ["wanda", "sparsegpt"])
+def test_inputs_of_layers_that_are_never_called_cannot_be_shown(name: str, by_block: bool) -> None:
+    """Wanda's scores of such a layer were |W|, beside |W| times a norm, so that all of it went."""
+    model = Attending()
+    pruner = Pruner(model, registry.configure("criteria", name), Steps(), sparsity=0.5, total=1, scope="row")
+    pruner.calibrate = calibrator(model, loss_of, batches, by_block=by_block)
+    with pytest.raises(
+        PrunebenchError, match=r"uses encoder\.layers\.0\.self_attn\.out_proj\.weight without calling its layer"
+    ):
+        pruner.prune()
+
+
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("name", ["fisher", "obert[block=4]", "grasp", "taylor", "wanda", "sparsegpt"])
+def test_a_layer_that_the_inputs_do_not_reach_has_gradients_of_zero(name: str, trained: bool) -> None:
+    """Such as an expert to which no token is routed; calibration ended with torch's RuntimeError."""
+    model, criterion = Blocks(), registry.configure("criteria", name)
+    model.spare = nn.ModuleList([nn.Linear(4, 8)])
+    if trained:
+        pruner = Pruner(model, criterion, Steps(), sparsity=0.5, total=1)
+        pruner.calibrate = calibrator(model, loss_of, batches, by_block=False)
+        loss_of(model, BATCHES[0]).backward()
+        pruner.observe(0.0)
+        pruner.prune()
+        assert pruner.measure() == 0.5
+    else:
+        once = Once(model, criterion, sparsity=0.5)
+        once.prune(loss_of, batches)
+        assert once.measure() == 0.5
 
 
 def test_tokens_are_flattened() -> None:
