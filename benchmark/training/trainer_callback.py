@@ -132,7 +132,7 @@ class PruningCallback(TrainerCallback):
             finite = all_finite(torch.stack(torch._foreach_norm(grads)))
         elif self.pruner.mask.is_cuda:
             finite = True  # nothing skips such a step: training ends with weights that are not finite
-        self.pruner.observe(optimizer.param_groups[0]["lr"], finite)
+        self.pruner.observe(_rate(optimizer, self.pruner), finite)
 
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -190,6 +190,26 @@ class PruningCallback(TrainerCallback):
             self.pruner.settle()  # stopped early, as EarlyStoppingCallback does, at the target
         else:
             self.pruner.finish()
+
+
+def _rate(optimizer: Any, pruner: Pruner) -> float:
+    """The learning rate of the weights that are pruned, the highest where groups differ, which a warning tells once.
+
+    PrunebenchError where the optimizer does not have all of them.
+    """
+    own = {id(parameter) for parameter in pruner.weights.parameters}
+    rates = [group["lr"] for group in optimizer.param_groups for one in group["params"] if id(one) in own]
+    if len(rates) < len(own):
+        raise PrunebenchError(
+            f"the optimizer trains {len(rates)} of the {len(own)} parameters that are pruned: give it the others too, or freeze "
+            "them and pass skip_frozen=True"
+        )
+    if (low := min(rates)) < (high := max(rates)) and not pruner.steps_taken + pruner.steps_skipped:
+        logger.warning(
+            "the weights that are pruned have learning rates from %g to %g: criteria are told the highest", low, high
+        )
+    rate: float = max(rates)
+    return rate
 
 
 def _at_target(pruner: Pruner) -> bool:

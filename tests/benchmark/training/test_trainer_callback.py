@@ -135,6 +135,57 @@ def test_it_is_the_pruner_in_a_loop_of_ones_own(tmp_path: Path) -> None:
     assert torch.equal(pruner.mask, callback.pruner.mask)
 
 
+def groups(of: Any) -> dict[str, list[nn.Parameter]]:
+    """The head, attention and the rest."""
+    found: dict[str, list[nn.Parameter]] = {"classifier": [], "attention": [], "": []}
+    for name, parameter in of.named_parameters():
+        found[next(part for part in found if part in name)].append(parameter)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rates", "told", "warns"),
+    [
+        ({"classifier": 0.5, "attention": 0.01, "": 0.01}, 0.01, False),  # the head's is no matter
+        ({"classifier": 0.5, "attention": 0.01, "": 0.02}, 0.02, True),
+        ({"attention": 0.01, "": 0.01}, 0.01, False),
+    ],
+)
+def test_criteria_are_told_the_rate_of_the_weights_that_are_pruned(
+    rates: dict[str, float], told: float, warns: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    seen: list[float] = []
+    monkeypatch.setattr(
+        Pruner,
+        "observe",
+        lambda self, lr, finite=None, plain=Pruner.observe: (seen.append(lr), plain(self, lr, finite)),
+    )
+
+    def prepare(trainer: Any) -> None:
+        parts = groups(trainer.model)
+        trainer.optimizer = torch.optim.SGD([{"params": parts[name], "lr": rate} for name, rate in rates.items()])
+
+    train(tmp_path, [PruningCallback("principled", sparsity=0.5)], prepare=prepare, lr_scheduler_type="constant")
+    assert seen == [told] * STEPS
+    assert [record.message for record in caplog.records if "learning rates" in record.message] == (
+        ["the weights that are pruned have learning rates from 0.01 to 0.02: criteria are told the highest"]
+        if warns
+        else []
+    )
+
+
+@pytest.mark.parametrize(("left_out", "count"), [("attention", 2), ("", 4)])
+def test_an_optimizer_without_weights_that_are_pruned_is_refused(left_out: str, count: int, tmp_path: Path) -> None:
+    def prepare(trainer: Any) -> None:
+        parts = groups(trainer.model)
+        trainer.optimizer = torch.optim.SGD(
+            [p for name, part in parts.items() if name != left_out for p in part], lr=0.1
+        )
+
+    with pytest.raises(PrunebenchError, match=rf"trains {count} of the 6 parameters that are pruned.*skip_frozen=True"):
+        train(tmp_path, [PruningCallback("magnitude", sparsity=0.5)], prepare=prepare)
+
+
 def test_what_it_leaves_can_be_saved_and_opened(tmp_path: Path) -> None:
     callback = PruningCallback("magnitude", sparsity=0.5)
     trained = train(tmp_path, [callback])
