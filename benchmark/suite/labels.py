@@ -4,6 +4,7 @@ labels: {principled: PINS (ours), magnitude: {text: Magnitude, latex: 'Magnitude
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
@@ -51,9 +52,15 @@ def in_pairs(text: str) -> bool:
 
 
 def _one_line(text: str) -> str:
-    if len(text.splitlines()) != 1:
+    if len(text.splitlines()) != 1 or not _as_seen(text):
         raise ValueError("expected one line of text")
     return text
+
+
+def _as_seen(text: str) -> str:
+    """What a reader tells `text` by: no capitals, runs of blanks or signs without width, and one form of composed letters."""
+    signs = (sign for sign in unicodedata.normalize("NFC", text.lower()) if unicodedata.category(sign) != "Cf")
+    return " ".join("".join(signs).split())
 
 
 class Label(Strict):
@@ -118,7 +125,7 @@ def require_apart(rows: Sequence[tuple[str, str]], tasks: Sequence[str], labels:
         seen: dict[str, str] = {}
         for name in names:
             called = _called(portable_row(name), labels)
-            other = seen.setdefault(" ".join(called.lower().split()), name)
+            other = seen.setdefault(_as_seen(called), name)
             if other != name:
                 raise ValueError(
                     f"'{other}' and '{name}' are both called {called}: {kind} of a table that could not be told apart"

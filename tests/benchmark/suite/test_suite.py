@@ -305,6 +305,7 @@ def test_labels_name_what_the_suite_has_and_change_no_id(key: str, known: str) -
         ({"magnitude + distillation": "T"}, "is nothing of this suite; did you mean 'magnitude'"),
         ({"magnitude": " "}, "expected one line of text"),
         ({"magnitude": "PINS\nours"}, "expected one line of text"),
+        ({"magnitude": "\u200b\ufeff"}, "expected one line of text"),
         ({"magnitude": 3}, "valid string"),
     ],
 )

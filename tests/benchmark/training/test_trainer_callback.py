@@ -155,11 +155,13 @@ def test_criteria_are_told_the_rate_of_the_weights_that_are_pruned(
     rates: dict[str, float], told: float, warns: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     seen: list[float] = []
-    monkeypatch.setattr(
-        Pruner,
-        "observe",
-        lambda self, lr, finite=None, plain=Pruner.observe: (seen.append(lr), plain(self, lr, finite)),
-    )
+    plain = Pruner.observe
+
+    def observe(pruner: Pruner, lr: float, finite: bool | None = None) -> None:
+        seen.append(lr)
+        plain(pruner, lr, finite)
+
+    monkeypatch.setattr(Pruner, "observe", observe)
 
     def prepare(trainer: Any) -> None:
         parts = groups(trainer.model)
