@@ -36,7 +36,7 @@ from benchmark.pruning.calibrate import (
 from benchmark.pruning.masks import Quota, make_mask, parse_scope
 from benchmark.pruning.owl import owl_sparsities
 from benchmark.pruning.prunable import Listed, find_prunable
-from benchmark.pruning.scores import bad_scores, score, sweep
+from benchmark.pruning.scores import bad_scores, fitting_state, score, sweep
 from criteria.base import Criterion, State, Step
 
 SHOWN = ("observe", "observe_inputs", *GRADIENTS)
@@ -186,7 +186,7 @@ class Once:
         """The criterion's statistics of a matrix, begun when first asked for."""
         if i not in self._states:
             weight = self._weight(i)
-            self._states[i] = self.criterion.init(weight, self._generator)
+            self._states[i] = fitting_state(self.criterion, self.criterion.init(weight, self._generator))
             self.criterion.begin_calibration(self._states[i], weight)
         return self._states[i]
 

@@ -50,7 +50,7 @@ from benchmark.pruning.masks import Quota, Shapes, gate, make_mask, parse_scope
 from benchmark.pruning.prunable import find_prunable
 from benchmark.pruning.saved_state import restore, state_of
 from benchmark.pruning.schedules.base import Schedule
-from benchmark.pruning.scores import all_finite, bad_scores, fitting, fitting_mask, score, sweep
+from benchmark.pruning.scores import all_finite, bad_scores, fitting, fitting_mask, fitting_state, score, sweep
 from criteria.base import Criterion, State, Step
 from criteria.common.blocks import fresh, lending
 
@@ -126,7 +126,8 @@ class Pruner:
         self.settled = False
         self.stacks = stacks_of(criterion, self.weights.shapes, self.mask.device)
         generator = torch.Generator().manual_seed(seed)
-        self.states: list[State] = [criterion.init(part, generator) for part in self.as_seen(self.weights.vector.data)]
+        parts = self.as_seen(self.weights.vector.data)
+        self.states: list[State] = [fitting_state(criterion, criterion.init(part, generator)) for part in parts]
         self.calibrate: Calibrate | None = None
         """Set by whoever owns the data."""
         self.on_new_mask: Callable[[Pruner], None] | None = None

@@ -39,7 +39,8 @@ def sweep(criterion: Criterion, state: State, weight: Tensor, quota: Quota, name
 
 
 def fitting(criterion: Criterion, method: str, value: object, weight: Tensor) -> Tensor:
-    """`value` where it is a plain tensor of real numbers of the weight's shape, else PrunebenchError."""
+    """`value`, where the weight lies and without a graph, where it is a plain tensor of real numbers of the weight's shape; else
+    PrunebenchError."""
     if isinstance(value, Tensor) and (value.is_complex() or value.layout != torch.strided):
         raise PrunebenchError(
             f"criterion {type(criterion).__name__}: {method} gave a tensor of {value.dtype}, {value.layout}: expected real numbers in "
@@ -51,7 +52,24 @@ def fitting(criterion: Criterion, method: str, value: object, weight: Tensor) ->
             f"criterion {type(criterion).__name__}: {method} gave {found} for a weight of shape {list(weight.shape)}: "
             "one value a weight"
         )
-    return value
+    if value.is_meta and not weight.is_meta:
+        raise PrunebenchError(
+            f"criterion {type(criterion).__name__}: {method} gave a tensor on the meta device, without numbers"
+        )
+    return value.detach().to(weight.device)
+
+
+def fitting_state(criterion: Criterion, state: object) -> State:
+    """What `init` gave where it is a dict of tensors by name, which checkpoints can hold, else PrunebenchError."""
+    if not isinstance(state, dict):
+        found = f"a {type(state).__name__}"
+    elif wrong := [name for name, value in state.items() if not (isinstance(name, str) and isinstance(value, Tensor))]:
+        found = f"{wrong[0]!r}: {state[wrong[0]]!r}"
+    else:
+        return state
+    raise PrunebenchError(
+        f"criterion {type(criterion).__name__}: init gave {found}: expected a dict of tensors by name, empty where there are none"
+    )
 
 
 def fitting_mask(criterion: Criterion, method: str, value: object, weight: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import nn
 
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.registry import configure
+from benchmark.pruning.once import Once
 from benchmark.pruning.pruner import Pruner
 from benchmark.pruning.schedules.cubic import Cubic
 from criteria.base import Criterion
@@ -136,6 +137,9 @@ FORMS: dict[str, Callable[[Any], Any]] = {
     "whole numbers": lambda weight: weight.abs().long(),
     "complex": lambda weight: torch.complex(weight, weight),
     "sparse": lambda weight: weight.to_sparse(),
+    "learnt": lambda weight: nn.Parameter(weight.abs()),
+    "of a graph": lambda weight: nn.Parameter(weight.clone()) * 2,
+    "meta": lambda weight: weight.abs().to("meta"),
 }
 
 
@@ -152,6 +156,9 @@ FORMS: dict[str, Callable[[Any], Any]] = {
         ("nan", "scores that are not finite in "),
         ("infinite", "scores that are not finite in "),
         ("whole numbers", ""),
+        ("learnt", ""),
+        ("of a graph", ""),
+        ("meta", "score gave a tensor on the meta device, without numbers"),
         ("complex", r"score gave a tensor of torch.complex64, .*: expected real numbers in a dense tensor"),
         ("sparse", r"score gave a tensor of torch.float32, torch.sparse_coo: expected real numbers in a dense tensor"),
     ],
@@ -161,9 +168,35 @@ def test_scores_that_do_not_fit_are_told_by_name(form: str, said: str, elementwi
     pruner = pruner_of(criterion=made())
     if not said:
         assert pruner.scores().dtype == torch.float32
+        pruner.prune()
+        assert pruner.steps_taken == 1
         return
     with pytest.raises(PrunebenchError, match=f"(?s)Mine.*{said}"):
         pruner.scores()
+
+
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (None, "a NoneType"),
+        (torch.zeros(3), "a Tensor"),
+        ([torch.zeros(3)], "a list"),
+        ({"steps": 0}, "'steps': 0"),
+        ({"sum": torch.zeros(3), "seen": None}, "'seen': None"),
+        ({0: torch.zeros(3)}, "0: tensor"),
+    ],
+)
+def test_a_state_that_no_checkpoint_holds_is_refused_at_once(state: object, said: str, trained: bool) -> None:
+    """It ended a run with an AttributeError when its first checkpoint was saved."""
+    criterion = type("Mine", (Magnitude,), {"init": lambda *_: state, "elementwise": False})()
+    begin: Callable[[], object] = partial(pruner_of, criterion=criterion)
+    if not trained:
+        begin = partial(Once(Blocks(), criterion, sparsity=0.5).prune, loss_of, lambda count: [data()] * count)
+    with pytest.raises(
+        PrunebenchError, match=f"criterion Mine: init gave {said}.*: expected a dict of tensors by name"
+    ):
+        begin()
 
 
 @pytest.mark.parametrize("kept", [None, 1.0, torch.ones(3, dtype=torch.bool)])
