@@ -104,8 +104,8 @@ class PreparedTask(Prepared, Generic[E]):
         self.counts = {name: len(split.examples) for name, split in self._splits.items()}
         self.rows = {name: len(split.features) for name, split in self._splits.items()}
         self.splits = self._describe()
-        self._check_tokens()
         self.notes += [*self._samples(layout), *self._trained_on()]
+        self._check_tokens()
 
     # What a task fills in.
 
