@@ -29,15 +29,18 @@ def prunable_matrices(model: str, biases: bool = False) -> tuple[list[Matrix], i
 
 
 def prunable_text(model: str, biases: bool = False) -> str:
-    """A table of the matrices, their shapes and sizes, and the total."""
+    """A table of the matrices, their shapes and sizes, the total, and what else is to be known of them."""
     from tabulate import tabulate
 
-    matrices, parameters = prunable_matrices(model, biases)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        matrices, parameters = prunable_matrices(model, biases)
     total = sum(matrix.parameter.numel() for matrix in matrices)
     rows = [(m.name, *m.shape, f"{m.parameter.numel():,}") for m in matrices]
     table = tabulate(rows, headers=("matrix", "out", "in", "weights"), colalign=("left", "right", "right", "right"))
     share = f"{100 * total / parameters:.1f} % of {parameters:,} parameters (embeddings counted, no task head)"
-    return f"{table}\n\nprunable: {total:,} in {len(matrices)} matrices, {share}"
+    said = [f"prunable: {total:,} in {len(matrices)} matrices, {share}", *(str(warning.message) for warning in told)]
+    return "\n".join([table, "", *said])
 
 
 def _configuration(model: str) -> Any:

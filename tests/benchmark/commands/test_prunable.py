@@ -32,6 +32,14 @@ def test_the_text_ends_with_the_total(tmp_path: Path) -> None:
     assert last.startswith(f"prunable: {2 * 12 * 16**2:,} in 8 matrices")
 
 
+def test_the_text_says_what_stays_dense_inside_the_blocks(tmp_path: Path) -> None:
+    from transformers import XLNetConfig
+
+    XLNetConfig(d_model=16, n_layer=1, n_head=2, d_inner=64, vocab_size=30).save_pretrained(tmp_path)
+    last = prunable_text(str(tmp_path)).splitlines()[-1]
+    assert "% of the weights inside the blocks belong to no linear layer" in last
+
+
 SMALL = {
     "model_type": "bert", "hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 128,
     "vocab_size": 100,
