@@ -1,5 +1,5 @@
-"""Fixtures and settings of all tests: caches of their own, the devices of this machine, the shared folder of real data where it is
-at hand, property tests without deadline."""
+"""Fixtures and settings of all tests: one thread, caches of their own, the devices of this machine, the shared folder of real data
+where it is at hand, property tests without deadline."""
 
 import gc
 import os
@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import settings
+
+# Tensors of tests are tiny: more threads, above all those of several workers, only wait for each other. Torch reads this when it is
+# imported, and processes that tests start inherit it.
+os.environ["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
+
+import torch
 
 settings.register_profile("patient", deadline=None, max_examples=50)  # the machine may be busy
 settings.load_profile("patient")
