@@ -1,7 +1,9 @@
 """pdflatex run on what a test has made."""
 
+import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -18,3 +20,13 @@ def compiled(folder: Path, text: str, timeout: float = 60) -> str:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:]
     return done.stdout
+
+
+def faults(folder: Path, head: str, cases: Mapping[str, str]) -> list[str]:
+    """Case by case, the first thing that is not as it should be in a document of all of them; `head` is what stands before."""
+    bodies = [f"\\typeout{{CASE {case}}}{body}\\clearpage" for case, body in cases.items()]
+    log = compiled(folder, "\n".join([head, r"\begin{document}", *bodies, r"\end{document}"]), timeout=120)
+    _, *said = log.split("CASE ")
+    assert len(said) == len(cases)
+    wrong = (re.search(r"Overfull.*|.*too large.*|.*undefined.*|Missing character.*", one) for one in said)
+    return [f"{case}: {found.group()}" for case, found in zip(cases, wrong, strict=True) if found]
