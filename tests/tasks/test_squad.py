@@ -162,15 +162,6 @@ def test_the_pad_is_no_part_of_a_span(tmp_path: Path, bert: str) -> None:
         torch.testing.assert_close(together[:, row], losses, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["roberta", "distilbert", "deberta-v2", "albert"])
-def test_encoders_of_many_families(tmp_path: Path, kind: str) -> None:
-    prepared = prepare(write_squad(tmp_path), str(checkpoint(tmp_path / "model", kind)))
-    model = prepared.build(seed=0)
-    losses, _ = prepared.forward(model, next(prepared.batches("train", 4, None)))
-    losses.mean().backward()
-    assert len(prepared.evaluate(model, "reported").predictions) == 2
-
-
 @pytest.mark.parametrize(("kind", "message"), [("t5", "encoder-decoder"), ("gpt2", r"\[CLS\]"), ("bart", "an encoder")])
 def test_models_that_do_not_fit_are_refused_before_data_are_read(tmp_path: Path, kind: str, message: str) -> None:
     with pytest.raises(TaskError, match=message):

@@ -49,9 +49,9 @@ def test_options_refuse_what_they_cannot_mean(kind: str, name: str, field: "data
     [one for one in OPTIONS if one[2].type in (int, float)],
     ids=[f"{name}-{one.name}" for _, name, one in OPTIONS if one.type in (int, float)],
 )
-@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "true", "0x10", "1e999"])
-def test_so_do_options_in_a_name(kind: str, name: str, field: "dataclasses.Field[Any]", text: str) -> None:
+def test_so_do_options_in_a_name(kind: str, name: str, field: "dataclasses.Field[Any]") -> None:
     variants = getattr(registry.load(kind, name), "variants", ())
     full = f"{name}/{variants[0]}" if variants else name
-    with pytest.raises(PrunebenchError, match=field.name):
-        registry.configure(kind, f"{full}[{field.name}={text}]")
+    for text in ("nan", "inf", "-inf", "true", "0x10", "1e999"):
+        with pytest.raises(PrunebenchError, match=field.name):
+            registry.configure(kind, f"{full}[{field.name}={text}]")
