@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tasks.base import TaskError
 from tasks.families.data_to_text import TextGeneration, grouped, references
-from tasks.formats.reading import each, field, listed
+from tasks.formats.reading import as_list, each, field
 from tasks.formats.sources import MINI, Hub, Layout, Row
 from tasks.formats.triples import Pair, as_triple, linearise, read_json, read_xml
 
@@ -57,7 +57,7 @@ class Dart(TextGeneration):
 
         def told(entry: tuple[int, Row]) -> Pair:
             place, row = f"{where}, row {entry[0]}", entry[1]
-            triples = [as_triple(one, place) for one in listed(field(row, "tripleset", place), "tripleset", place)]
+            triples = [as_triple(one, place) for one in as_list(field(row, "tripleset", place), "tripleset", place)]
             if not triples:
                 raise TaskError(f"{place}: a record without triples")
             return Pair(linearise(triples), references(row, place))

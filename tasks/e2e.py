@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tasks.base import TaskError
 from tasks.families.data_to_text import TextGeneration, grouped
-from tasks.formats.reading import bounded, each, field, shown, spread, text
+from tasks.formats.reading import as_text, bounded, each, field, shown, single_spaced
 from tasks.formats.sources import Hub, Layout, Row, open_text
 from tasks.formats.triples import Pair
 
@@ -58,8 +58,8 @@ class E2e(TextGeneration):
 
         def pair(entry: tuple[int, Row]) -> Pair:
             place = f"{where}, row {entry[0]}"
-            meaning, told = (text(field(entry[1], name, place), name, place) for name in names)
-            return Pair(linearise(meaning, place), (spread(told),))
+            meaning, told = (as_text(field(entry[1], name, place), name, place) for name in names)
+            return Pair(linearise(meaning, place), (single_spaced(told),))
 
         return grouped(each(enumerate(rows), pair, self.skip_malformed))
 
@@ -86,7 +86,7 @@ def _pair(row: tuple[str, list[str], list[str]]) -> Pair:
     named = dict(zip(header, cells, strict=False))
     if len(cells) != len(header) or not named["ref"].strip():
         raise TaskError(f"{place}: {len(cells)} fields {shown(cells)}; expected a meaning representation and a text")
-    return Pair(linearise(named["mr"], place), (spread(named["ref"]),))
+    return Pair(linearise(named["mr"], place), (single_spaced(named["ref"]),))
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, list[str], list[str]]]:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.base import Outcomes, Setting, Task, TaskError
-from tasks.formats.reading import LINE, bounded, each, field, shown, text, whole
+from tasks.formats.reading import LINE, as_integer, as_text, bounded, each, field, shown
 from tasks.formats.sources import Hub, Layout, Row, read_text
 from tasks.metrics import classification as metrics
 from tasks.metrics.hub import means
@@ -157,7 +157,7 @@ class PreparedGlue(PreparedTask[Example]):
         def example(entry: tuple[int, Row]) -> Example:
             number, row = entry
             place = f"{where}, row {number}"
-            texts = tuple(text(field(row, name, place), name, place, blank=True) for name in spec.hub_texts)
+            texts = tuple(as_text(field(row, name, place), name, place, blank=True) for name in spec.hub_texts)
             label = field(row, "label", place)
             found = class_number(label, len(spec.labels), place) if spec.labels else rating(label, place)
             return Example(texts, found, where.endswith("mismatched"))
@@ -252,7 +252,7 @@ class PreparedGlue(PreparedTask[Example]):
 
 def class_number(label: object, classes: int, place: str) -> int:
     """A hub row's label; TaskError at `place` where it is no class."""
-    found = whole(label, "label", place)
+    found = as_integer(label, "label", place)
     if found not in range(classes):
         raise TaskError(f"{place}: label {shown(label)} is none of 0 to {classes - 1}")
     return found

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tasks.base import ModelError, Outcomes, Setting, Task, TaskError
-from tasks.formats.reading import each, field, text
+from tasks.formats.reading import as_text, each, field
 from tasks.formats.sources import Files, Hub, Layout, Row, instead, read_text
 from tasks.pipeline.checkpoints import fewer_messages
 from tasks.pipeline.features import Feature
@@ -234,7 +234,7 @@ class PreparedLm(PreparedTask[Window]):
 
         def piece(entry: tuple[int, Row]) -> str:
             place = f"{where}, row {entry[0]}"
-            return text(field(entry[1], corpus.column, place), f"`{corpus.column}`", place, blank=True)
+            return as_text(field(entry[1], corpus.column, place), f"`{corpus.column}`", place, blank=True)
 
         few = islice(enumerate(rows), corpus.most.get(split))
         return self._windows(each(few, piece, self.task.skip_malformed), split)
@@ -412,7 +412,7 @@ def _c4(path: Path) -> Iterator[str | TaskError]:
 
 def _document(line: str, place: str) -> str | TaskError:
     try:
-        return text(field(json.loads(line), "text", place), "`text`", place, blank=True)
+        return as_text(field(json.loads(line), "text", place), "`text`", place, blank=True)
     except TaskError as error:
         return error
     except (ValueError, RecursionError) as error:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.base import ModelError, Outcomes, Setting, Task, TaskError
-from tasks.formats.reading import each, field, listed, shown, text, whole
+from tasks.formats.reading import as_integer, as_list, as_text, each, field, shown
 from tasks.formats.sources import Hub, Layout, Row, read_json
 from tasks.metrics import classification as metrics
 from tasks.metrics.hub import means
@@ -132,7 +132,7 @@ class PreparedSquad(PreparedTask[Question]):
                 raise TaskError(
                     f"{place}: is_impossible is true, and answers is {shown(asked['answers'])}; expected none"
                 )
-            answers = [] if given else listed(field(asked, "answers", place), "answers", place)
+            answers = [] if given else as_list(field(asked, "answers", place), "answers", place)
             pairs = [
                 (field(answer, "text", f"{place}.answers[{a}]"), field(answer, "answer_start", f"{place}.answers[{a}]"))
                 for a, answer in enumerate(answers)
@@ -148,7 +148,7 @@ class PreparedSquad(PreparedTask[Question]):
             place, row = f"{where}, row {entry[0]}", entry[1]
             answers = field(row, "answers", place)
             names = ("text", "answer_start")
-            texts, begins = (listed(field(answers, name, place), name, place) for name in names)
+            texts, begins = (as_list(field(answers, name, place), name, place) for name in names)
             if len(texts) != len(begins):
                 raise TaskError(f"{place}: {len(texts)} answers with {len(begins)} places")
             return self.question(row, field(row, "context", place), zip(texts, begins, strict=True), place, split)
@@ -160,12 +160,13 @@ class PreparedSquad(PreparedTask[Question]):
     ) -> Question:
         """The question of a record with `id` and `question`, whose values are checked and whose answers are looked for."""
         known = [
-            (text(one, "an answer's text", place), whole(at, "an answer's answer_start", place)) for one, at in answers
+            (as_text(one, "an answer's text", place), as_integer(at, "an answer's answer_start", place))
+            for one, at in answers
         ]
         question = Question(
             _name(field(asked, "id", place), place),
-            text(field(asked, "question", place), "question", place, blank=True).strip(),
-            text(context, "context", place),
+            as_text(field(asked, "question", place), "question", place, blank=True).strip(),
+            as_text(context, "context", place),
             tuple(one for one, _ in known),
             tuple(at for _, at in known),
         )
@@ -290,7 +291,7 @@ class PreparedSquad(PreparedTask[Question]):
 
 def _name(value: Any, place: str) -> str:
     """A question's id, which some files have as a number."""
-    return str(value) if type(value) is int else text(value, "id", place)
+    return str(value) if type(value) is int else as_text(value, "id", place)
 
 
 def _entries(articles: Any, path: Path) -> Iterator[tuple[str, Any, Any] | TaskError]:
@@ -309,7 +310,7 @@ def _paragraph(holder: Any, place: str) -> tuple[str, list[Any]]:
         return "", [holder]
     entries = _list(holder, "qas", place)
     try:
-        return text(field(holder, "context", place), "context", place), entries
+        return as_text(field(holder, "context", place), "context", place), entries
     except TaskError as error:
         return "", [error]
 
@@ -318,6 +319,6 @@ def _list(holder: Any, name: str, place: str) -> list[Any]:
     try:
         if not isinstance(holder, dict) or not isinstance(holder.get(name), list):
             raise TaskError(f"{place}: expected an object with a list `{name}`")
-        return listed(holder[name], name, place)
+        return as_list(holder[name], name, place)
     except TaskError as error:
         return [error]

@@ -20,7 +20,7 @@ import numpy as np
 
 from tasks.base import Outcomes, TaskError, resample
 from tasks.families.data_to_text import TextGeneration, grouped, references
-from tasks.formats.reading import each, field, listed, text
+from tasks.formats.reading import as_list, as_text, each, field
 from tasks.formats.sources import Hub, Layout, Row
 from tasks.formats.triples import Pair, linearise, parse_triple, plain, read_xml
 
@@ -74,11 +74,11 @@ class Webnlg(TextGeneration):
 
         def told(entry: tuple[int, Row]) -> Pair:
             place, row = f"{where}, row {entry[0]}", entry[1]
-            given = listed(field(row, "input", place), "input", place)
-            triples = [parse_triple(text(one, "a triple", place), place) for one in given]
+            given = as_list(field(row, "input", place), "input", place)
+            triples = [parse_triple(as_text(one, "a triple", place), place) for one in given]
             if not triples:
                 raise TaskError(f"{place}: a record without triples")
-            category = text(field(row, "category", place), "category", place)
+            category = as_text(field(row, "category", place), "category", place)
             source = linearise([(plain(s), p, plain(o)) for s, p, o in triples])
             return Pair(source, references(row, place), category)
 

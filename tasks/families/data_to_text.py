@@ -25,8 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.base import Batch, ModelError, Outcomes, Setting, Task, TaskError
-from tasks.formats.reading import field, listed, spread
-from tasks.formats.reading import text as checked
+from tasks.formats.reading import as_list, as_text, field, single_spaced
 from tasks.formats.sources import Layout, Row
 from tasks.formats.triples import Pair
 from tasks.metrics.hub import means
@@ -56,8 +55,8 @@ def grouped(pairs: Iterable[Pair | TaskError]) -> list[Pair | TaskError]:
 
 def references(row: Row, place: str) -> tuple[str, ...]:
     """A hub row's texts: its `references` or, in training, its `target`; TaskError where there is none or it is no text."""
-    given = listed(field(row, "references", place), "references", place) or [field(row, "target", place)]
-    texts = [spread(checked(one, "a reference", place, blank=True)) for one in given]
+    given = as_list(field(row, "references", place), "references", place) or [field(row, "target", place)]
+    texts = [single_spaced(as_text(one, "a reference", place, blank=True)) for one in given]
     if not any(texts):
         raise TaskError(f"{place}: a record without text")
     return tuple(filter(None, texts))
@@ -288,7 +287,7 @@ class PreparedText(PreparedTask[Pair]):
             prompts = [ids[: int(features.scalar["start"][row])] for ids, row in zip(prompts, first, strict=True)]
         answers = generate(model, prompts, self.plan)
         found = self.tokenizer.batch_decode(answers, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return [" ".join(text.split()) for text in found]
+        return [single_spaced(text) for text in found]
 
     @property
     def plan(self) -> Plan:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tasks.base import Batch, ModelError, Outcomes, Setting, Task, TaskError
 from tasks.formats.columns import FEW, check_column, scan_columns
-from tasks.formats.reading import each, field, listed, shown, text
+from tasks.formats.reading import as_list, as_text, each, field, shown
 from tasks.formats.sources import Layout, Row
 from tasks.formats.tags import SCHEMES, Sentence, check_scheme, entity_types, read_tag, to_iob2
 from tasks.metrics.entities import entity_metrics, entity_outcomes
@@ -130,8 +130,8 @@ class PreparedTagging(PreparedTask[Sentence]):
 
         def sentence(entry: tuple[int, Row]) -> Sentence:
             place, row = f"{where}, row {entry[0]}", entry[1]
-            tokens, given = (listed(field(row, name, place), name, place) for name in ("tokens", "ner_tags"))
-            words = tuple(text(word, "a token", place, blank=True) for word in tokens)
+            tokens, given = (as_list(field(row, name, place), name, place) for name in ("tokens", "ner_tags"))
+            words = tuple(as_text(word, "a token", place, blank=True) for word in tokens)
             tags = [self.tag_name(tag, place) for tag in given]
             if len(words) != len(tags):
                 raise TaskError(f"{place}: {len(words)} tokens and {len(tags)} ner_tags")

@@ -3,6 +3,7 @@
 each(records, parse, skip)      parse(record) of every record; of a malformed one the TaskError, raised or (skip) yielded
 """
 
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -51,7 +52,7 @@ def bounded(line: str, place: str) -> str:
     return line
 
 
-def text(value: Any, what: str, place: str, blank: bool = False) -> str:
+def as_text(value: Any, what: str, place: str, blank: bool = False) -> str:
     """`value` as a text; TaskError where it is none, holds half a surrogate pair, is too long, or is blank and `blank` does not allow
     that."""
     if not isinstance(value, str) or not (blank or value.strip()):
@@ -63,7 +64,7 @@ def text(value: Any, what: str, place: str, blank: bool = False) -> str:
     return bounded(value, place)
 
 
-def whole(value: Any, what: str, place: str) -> int:
+def as_integer(value: Any, what: str, place: str) -> int:
     """A whole number, also written as 16.0; TaskError for anything else, truth values among it."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or value != int(value):
@@ -71,7 +72,7 @@ def whole(value: Any, what: str, place: str) -> int:
     return int(value)
 
 
-def listed(value: Any, what: str, place: str) -> list[Any]:
+def as_list(value: Any, what: str, place: str) -> list[Any]:
     """A list (or a column's array) as a list; TaskError for anything else, and for one of more than `ENTRIES`."""
     if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__len__") or not hasattr(value, "__iter__"):
         raise TaskError(f"{place}: {what} is {shown(value)}; expected a list")
@@ -81,14 +82,11 @@ def listed(value: Any, what: str, place: str) -> list[Any]:
 
 
 def shown(value: Any) -> str:
-    """A value as a message shows it: as JSON has it, cut short."""
-    found = (
-        {None: "null", True: "true", False: "false"}.get(value) if value is None or isinstance(value, bool) else None
-    )
-    found = found or repr(value)
+    """A value as a message shows it, cut short; null, true and false as files spell them."""
+    found = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
     return found if len(found) <= SHOWN else found[: SHOWN - 3] + "..."
 
 
-def spread(text_of: str) -> str:
-    """A text with every run of white space as one blank."""
-    return " ".join(text_of.split())
+def single_spaced(text: str) -> str:
+    """A text with every run of white space as one space, and none at its ends."""
+    return " ".join(text.split())

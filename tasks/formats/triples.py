@@ -13,8 +13,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from tasks.base import TaskError
-from tasks.formats.reading import bounded, each, field, listed, shown, spread
-from tasks.formats.reading import text as checked
+from tasks.formats.reading import as_list, as_text, bounded, each, field, shown, single_spaced
 from tasks.formats.sources import read_json as load
 
 Triple = tuple[str, str, str]
@@ -36,7 +35,7 @@ def linearise(triples: Sequence[Triple]) -> str:
 
 def plain(term: str) -> str:
     """A WebNLG subject or object as text: underscores are spaces, the quotes around a literal are left out."""
-    term = " ".join(term.replace("_", " ").split())
+    term = single_spaced(term.replace("_", " "))
     return term[1:-1] if len(term) > 1 and term[0] == term[-1] == '"' else term
 
 
@@ -56,11 +55,11 @@ def read_xml(path: Path, clean: bool, skip: bool = False) -> Iterator[Pair | Tas
     def pair(entry: Element) -> Pair:
         triples = [
             parse_triple(bounded(one.text or "", _place(path, one)), _place(path, one))
-            for one in listed(entry.findall("modifiedtripleset/mtriple"), "modifiedtripleset", _place(path, entry))
+            for one in as_list(entry.findall("modifiedtripleset/mtriple"), "modifiedtripleset", _place(path, entry))
         ]
         texts = [
-            spread(bounded(lex.text or "", _place(path, lex)))
-            for lex in listed(list(entry.iter("lex")), "lex", _place(path, entry))
+            single_spaced(bounded(lex.text or "", _place(path, lex)))
+            for lex in as_list(list(entry.iter("lex")), "lex", _place(path, entry))
         ]
         if not triples or not any(texts):
             missing = "triples (modifiedtripleset/mtriple)" if not triples else "text (lex)"
@@ -106,9 +105,9 @@ def read_json(path: Path, skip: bool = False) -> Iterator[Pair | TaskError]:
 
 def _json_pair(record: Any) -> Pair:
     """The pair of a record; the TaskError of a malformed one begins with the place within it."""
-    triples = [as_triple(one, "") for one in listed(field(record, "tripleset", ""), "tripleset", "")]
-    notes = listed(field(record, "annotations", ""), "annotations", "")
-    texts = [spread(checked(field(one, "text", ""), "an annotation's text", "", blank=True)) for one in notes]
+    triples = [as_triple(one, "") for one in as_list(field(record, "tripleset", ""), "tripleset", "")]
+    notes = as_list(field(record, "annotations", ""), "annotations", "")
+    texts = [single_spaced(as_text(field(one, "text", ""), "an annotation's text", "", blank=True)) for one in notes]
     if not triples or not any(texts):
         raise TaskError(f": a record without {'text' if triples else 'triples'}")
     return Pair(linearise(triples), tuple(filter(None, texts)))
@@ -116,10 +115,10 @@ def _json_pair(record: Any) -> Pair:
 
 def as_triple(value: Any, place: str) -> Triple:
     """A list of subject, property and object, each a text; TaskError at `place` for anything else."""
-    parts = listed(value, "a triple", place)
+    parts = as_list(value, "a triple", place)
     if len(parts) != 3:
         raise TaskError(f"{place}: triple {shown(value)} has {len(parts)} parts; expected subject, property, object")
-    subject, relation, thing = (checked(part, f"a part of the triple {shown(value)}", place) for part in parts)
+    subject, relation, thing = (as_text(part, f"a part of the triple {shown(value)}", place) for part in parts)
     return subject, relation, thing
 
 
