@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tasks.base import TaskError
 from tasks.families.data_to_text import TextGeneration, grouped, references
-from tasks.formats.reading import as_list, each, field
+from tasks.formats.reading import as_list, each_row, field
 from tasks.formats.sources import MINI, Hub, Layout, Row
 from tasks.formats.triples import Pair, as_triple, linearise, read_json, read_xml
 
@@ -55,14 +55,13 @@ class Dart(TextGeneration):
     def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[Pair | TaskError]:
         """Rows with `tripleset` and `references` or, in training, a row per `target`."""
 
-        def told(entry: tuple[int, Row]) -> Pair:
-            place, row = f"{where}, row {entry[0]}", entry[1]
+        def pair(row: Row, place: str) -> Pair:
             triples = [as_triple(one, place) for one in as_list(field(row, "tripleset", place), "tripleset", place)]
             if not triples:
                 raise TaskError(f"{place}: a record without triples")
             return Pair(linearise(triples), references(row, place))
 
-        return grouped(each(enumerate(rows), told, self.skip_malformed))
+        return grouped(each_row(rows, where, pair, self.skip_malformed))
 
 
 def _name(folder: Path, part: str) -> str:

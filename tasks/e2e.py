@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tasks.base import TaskError
 from tasks.families.data_to_text import TextGeneration, grouped
-from tasks.formats.reading import as_text, bounded, each, field, shown, single_spaced
+from tasks.formats.reading import as_text, bounded, each, each_row, field, shown, single_spaced
 from tasks.formats.sources import Hub, Layout, Row, open_text
 from tasks.formats.triples import Pair
 
@@ -56,12 +56,11 @@ class E2e(TextGeneration):
         """Rows with the columns `meaning_representation` and `human_reference`."""
         names = ("meaning_representation", "human_reference")
 
-        def pair(entry: tuple[int, Row]) -> Pair:
-            place = f"{where}, row {entry[0]}"
-            meaning, told = (as_text(field(entry[1], name, place), name, place) for name in names)
+        def pair(row: Row, place: str) -> Pair:
+            meaning, told = (as_text(field(row, name, place), name, place) for name in names)
             return Pair(linearise(meaning, place), (single_spaced(told),))
 
-        return grouped(each(enumerate(rows), pair, self.skip_malformed))
+        return grouped(each_row(rows, where, pair, self.skip_malformed))
 
 
 def linearise(representation: str, place: str) -> str:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.base import Outcomes, Setting, Task, TaskError
-from tasks.formats.reading import LINE, as_integer, as_text, bounded, each, field, shown
+from tasks.formats.reading import LINE, as_integer, as_text, bounded, each, each_row, field, shown
 from tasks.formats.sources import Hub, Layout, Row, read_text
 from tasks.metrics import classification as metrics
 from tasks.metrics.hub import means
@@ -154,15 +154,13 @@ class PreparedGlue(PreparedTask[Example]):
         """Rows of nyu-mll/glue: named texts, and `label` as a class number or a score."""
         spec = self.task.spec
 
-        def example(entry: tuple[int, Row]) -> Example:
-            number, row = entry
-            place = f"{where}, row {number}"
+        def example(row: Row, place: str) -> Example:
             texts = tuple(as_text(field(row, name, place), name, place, blank=True) for name in spec.hub_texts)
             label = field(row, "label", place)
             found = class_number(label, len(spec.labels), place) if spec.labels else rating(label, place)
             return Example(texts, found, where.endswith("mismatched"))
 
-        return each(enumerate(rows), example, self.task.skip_malformed)
+        return each_row(rows, where, example, self.task.skip_malformed)
 
     def _read(self, split: str) -> tuple[Sequence[Example], Sequence[str]]:
         """As of any task; TaskError where all labels are the same, which nothing can be learnt from or measured by, where the scores

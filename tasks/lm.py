@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tasks.base import ModelError, Outcomes, Setting, Task, TaskError
-from tasks.formats.reading import as_text, each, field
+from tasks.formats.reading import as_text, each, each_row, field
 from tasks.formats.sources import Files, Hub, Layout, Row, instead, read_text
 from tasks.pipeline.checkpoints import fewer_messages
 from tasks.pipeline.features import Feature
@@ -232,12 +232,11 @@ class PreparedLm(PreparedTask[Window]):
         corpus = self.text.corpus
         assert corpus is not None
 
-        def piece(entry: tuple[int, Row]) -> str:
-            place = f"{where}, row {entry[0]}"
-            return as_text(field(entry[1], corpus.column, place), f"`{corpus.column}`", place, blank=True)
+        def piece(row: Row, place: str) -> str:
+            return as_text(field(row, corpus.column, place), f"`{corpus.column}`", place, blank=True)
 
-        few = islice(enumerate(rows), corpus.most.get(split))
-        return self._windows(each(few, piece, self.task.skip_malformed), split)
+        few = islice(rows, corpus.most.get(split))
+        return self._windows(each_row(few, where, piece, self.task.skip_malformed), split)
 
     def encode(self, examples: Sequence[Window]) -> Iterator[Sequence[Feature]]:
         """A row for each window."""

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.base import ModelError, Outcomes, Setting, Task, TaskError
-from tasks.formats.reading import as_integer, as_list, as_text, each, field, shown
+from tasks.formats.reading import as_integer, as_list, as_text, each, each_row, field, shown
 from tasks.formats.sources import Hub, Layout, Row, read_json
 from tasks.metrics import classification as metrics
 from tasks.metrics.hub import means
@@ -144,8 +144,7 @@ class PreparedSquad(PreparedTask[Question]):
     def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterator[Question | TaskError]:
         """Rows of rajpurkar/squad: answers as lists of text and answer_start."""
 
-        def question(entry: tuple[int, Row]) -> Question:
-            place, row = f"{where}, row {entry[0]}", entry[1]
+        def question(row: Row, place: str) -> Question:
             answers = field(row, "answers", place)
             names = ("text", "answer_start")
             texts, begins = (as_list(field(answers, name, place), name, place) for name in names)
@@ -153,7 +152,7 @@ class PreparedSquad(PreparedTask[Question]):
                 raise TaskError(f"{place}: {len(texts)} answers with {len(begins)} places")
             return self.question(row, field(row, "context", place), zip(texts, begins, strict=True), place, split)
 
-        return each(enumerate(rows), question, self.task.skip_malformed)
+        return each_row(rows, where, question, self.task.skip_malformed)
 
     def question(
         self, asked: Any, context: Any, answers: Iterable[tuple[Any, Any]], place: str, split: str

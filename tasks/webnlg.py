@@ -20,7 +20,7 @@ import numpy as np
 
 from tasks.base import Outcomes, TaskError, resample
 from tasks.families.data_to_text import TextGeneration, grouped, references
-from tasks.formats.reading import as_list, as_text, each, field
+from tasks.formats.reading import as_list, as_text, each_row, field
 from tasks.formats.sources import Hub, Layout, Row
 from tasks.formats.triples import Pair, linearise, parse_triple, plain, read_xml
 
@@ -72,8 +72,7 @@ class Webnlg(TextGeneration):
     def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[Pair | TaskError]:
         """Rows with `input` (a list of triples), `category`, and `references` or, in training, a row per `target`."""
 
-        def told(entry: tuple[int, Row]) -> Pair:
-            place, row = f"{where}, row {entry[0]}", entry[1]
+        def pair(row: Row, place: str) -> Pair:
             given = as_list(field(row, "input", place), "input", place)
             triples = [parse_triple(as_text(one, "a triple", place), place) for one in given]
             if not triples:
@@ -82,7 +81,7 @@ class Webnlg(TextGeneration):
             source = linearise([(plain(s), p, plain(o)) for s, p, o in triples])
             return Pair(source, references(row, place), category)
 
-        return grouped(each(enumerate(rows), told, self.skip_malformed))
+        return grouped(each_row(rows, where, pair, self.skip_malformed))
 
     def marks(self, examples: Sequence[Pair], trained: Iterable[Pair]) -> Outcomes:
         """`unseen` [examples]: whether no training example is of the category."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tasks.base import Batch, ModelError, Outcomes, Setting, Task, TaskError
 from tasks.formats.columns import FEW, check_column, scan_columns
-from tasks.formats.reading import as_list, as_text, each, field, shown
+from tasks.formats.reading import as_list, as_text, each, each_row, field, shown
 from tasks.formats.sources import Layout, Row
 from tasks.formats.tags import SCHEMES, Sentence, check_scheme, entity_types, read_tag, to_iob2
 from tasks.metrics.entities import entity_metrics, entity_outcomes
@@ -128,16 +128,15 @@ class PreparedTagging(PreparedTask[Sentence]):
     def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterator[Sentence | TaskError]:
         """Rows with `tokens` and `ner_tags`, as texts or as numbers in the order of the columns' own class names."""
 
-        def sentence(entry: tuple[int, Row]) -> Sentence:
-            place, row = f"{where}, row {entry[0]}", entry[1]
+        def sentence(row: Row, place: str) -> Sentence:
             tokens, given = (as_list(field(row, name, place), name, place) for name in ("tokens", "ner_tags"))
             words = tuple(as_text(word, "a token", place, blank=True) for word in tokens)
             tags = [self.tag_name(tag, place) for tag in given]
             if len(words) != len(tags):
                 raise TaskError(f"{place}: {len(words)} tokens and {len(tags)} ner_tags")
-            return self._known(Sentence(words, tuple(to_iob2(tags)), entry[0]), place)
+            return self._known(Sentence(words, tuple(to_iob2(tags))), place)
 
-        found = each(enumerate(rows), sentence, self.task.skip_malformed)
+        found = each_row(rows, where, sentence, self.task.skip_malformed)
         return (one for one in found if isinstance(one, TaskError) or one.words)
 
     def content(self, example: Sentence) -> object:

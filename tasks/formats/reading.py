@@ -1,6 +1,7 @@
 """Values from outside: a record's fields as what they must be, or a TaskError; and what becomes of a record that is malformed.
 
-each(records, parse, skip)      parse(record) of every record; of a malformed one the TaskError, raised or (skip) yielded
+each(records, parse, skip)             parse(record) of every record; of a malformed one the TaskError, raised or (skip) yielded
+each_row(rows, where, parse, skip)     the same of the hub's rows: parse(row, place), where messages name `place`
 """
 
 import json
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from tasks.base import TaskError
+from tasks.formats.sources import Row
 
 R = TypeVar("R")
 E = TypeVar("E")
@@ -34,6 +36,12 @@ def each(records: Iterable[R | TaskError], parse: Callable[[R], E], skip: bool) 
                 raise TaskError(f"{error} (skip_malformed=true passes over such records)") from error
             found = error
         yield found
+
+
+def each_row(rows: Iterable[Row], where: str, parse: Callable[[Row, str], E], skip: bool) -> Iterator[E | TaskError]:
+    """As `each`, of rows of the hub, which `parse` gets with their place: `where` and the row's number, from 0."""
+    places = ((row, f"{where}, row {number}") for number, row in enumerate(rows))
+    return each(places, lambda placed: parse(*placed), skip)
 
 
 def field(holder: Any, name: str, place: str) -> Any:

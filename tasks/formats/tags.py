@@ -26,11 +26,11 @@ _PREFIXES = {"L": "E", "U": "S", "M": "I", "W": "S"}
 
 @dataclass(frozen=True)
 class Sentence:
-    """Words with one tag each; `line` is where the sentence begins in its file, counted from 1."""
+    """Words with one tag each; `line` is where the sentence begins in its file, counted from 1; 0 where it comes from no file."""
 
     words: tuple[str, ...]
     tags: tuple[str, ...]
-    line: int
+    line: int = 0
 
 
 def read_tag(text: str, typed: bool = False) -> str:
