@@ -233,11 +233,14 @@ class PreparedSquad(PreparedTask[Question]):
 
     def outcomes(self, model: nn.Module, split: str) -> tuple[Outcomes, list[str]]:
         """EM and F1 of every question, and the predicted answers."""
-        questions = self.examples(split)
         answers = self.answers(model, split)
+        return self.scored(answers, self.examples(split)), answers
+
+    def scored(self, answers: Sequence[str], questions: Sequence[Question]) -> Outcomes:
+        """EM and F1 [questions] of an answer to each."""
         pairs = zip(answers, questions, strict=True)
         scores = np.array([self.task.score(answer, question.answers) for answer, question in pairs])
-        return {"exact_match": scores[:, 0], "f1": scores[:, 1]}, answers
+        return {"exact_match": scores[:, 0], "f1": scores[:, 1]}
 
     def compared(self, split: str, predictions: Sequence[str], outcomes: Outcomes) -> Compared:
         """Predicted answers, and the gold ones of each question; the empty text where there is none."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from torch import nn
 
 from tasks.base import Outcomes, Setting, TaskError
 from tasks.formats.sources import Hub, Layout
@@ -76,16 +75,13 @@ class PreparedSquadV2(PreparedSquad):
         """The best span, or nothing where [CLS] scores higher by more than the threshold."""
         return "" if null - score > self.task.threshold else answer
 
-    def outcomes(self, model: nn.Module, split: str) -> tuple[Outcomes, list[str]]:
-        """EM and F1 of every question, whether it has an answer, and the predicted answers."""
-        outcomes, answers = super().outcomes(model, split)
-        has_answer = np.array([bool(question.answers) for question in self.examples(split)])
-        return outcomes | {"has_answer": has_answer}, answers
+    def scored(self, answers: Sequence[str], questions: Sequence[Question]) -> Outcomes:
+        """EM and F1 [questions] of an answer to each, and whether the question has one."""
+        has_answer = np.array([bool(question.answers) for question in questions])
+        return super().scored(answers, questions) | {"has_answer": has_answer}
 
     @property
     def floor(self) -> dict[str, float]:
         """Metrics of leaving every question unanswered."""
         questions = self.examples("reported")
-        scores = np.array([self.task.score("", question.answers) for question in questions])
-        has_answer = np.array([bool(question.answers) for question in questions])
-        return self.task.aggregate({"exact_match": scores[:, 0], "f1": scores[:, 1], "has_answer": has_answer})
+        return self.task.aggregate(self.scored([""] * len(questions), questions))
