@@ -162,37 +162,32 @@ class PreparedGlue(PreparedTask[Example]):
 
         return each_row(rows, where, example, self.task.skip_malformed)
 
-    def _read(self, split: str) -> tuple[Sequence[Example], Sequence[str]]:
-        """As of any task; TaskError where all labels are the same, which nothing can be learnt from or measured by, where the scores
-        of more than a few examples are on another scale, or where a column of texts holds a few that recur: it is another column, or
-        has lost its texts."""
-        read, notes = super()._read(split)
-        if len(read) > 1 and len({example.label for example in read}) == 1:
-            labels = self.task.spec.labels
-            found = labels[int(read[0].label)] if labels else f"{read[0].label:g}"
+    def check_examples(self, examples: Sequence[Example], where: str, split: str) -> None:
+        """TaskError where all labels are the same, which nothing can be learnt from or measured by, where the scores of more than a
+        few examples are on another scale, where a column of texts holds a few that recur (it is another column, or has lost its
+        texts), or where most pairs are one text twice."""
+        columns, labels, count = self.task.spec.texts, self.task.spec.labels, len(examples)
+        if count > 1 and len({one.label for one in examples}) == 1:
+            found = labels[int(examples[0].label)] if labels else f"{examples[0].label:g}"
             wanted = " and ".join(labels) or "scores that differ"
+            raise TaskError(f"{where}: the label of all {count:,} examples is {found}; expected {wanted}")
+        if not labels and count > OFTEN and (most := max(one.label for one in examples)) <= 1:
             raise TaskError(
-                f"{self.source.describe(split)} ({split}): the label of all {len(read):,} examples is {found}; expected {wanted}"
+                f"{where}: the largest score of {count:,} examples is {most:g}; expected scores from 0 to 5, not from 0 to 1"
             )
-        if not self.task.spec.labels and len(read) > OFTEN and (most := max(one.label for one in read)) <= 1:
-            raise TaskError(
-                f"{self.source.describe(split)} ({split}): the largest score of {len(read):,} examples is {most:g}; expected scores "
-                "from 0 to 5, not from 0 to 1"
-            )
-        for column, texts in zip(self.task.spec.texts, zip(*(one.texts for one in read), strict=True), strict=True):
+        for column, texts in zip(columns, zip(*(one.texts for one in examples), strict=True), strict=True):
             different = set(texts)
-            if len(different) <= FEW and len(read) > OFTEN * len(different):
+            if len(different) <= FEW and count > OFTEN * len(different):
                 raise TaskError(
-                    f"{self.source.describe(split)} ({split}): column {column!r} has {len(different)} different texts in "
-                    f"{len(read):,} examples, such as {shown(min(different))}; expected texts that differ"
+                    f"{where}: column {column!r} has {len(different)} different texts in {count:,} examples, such as "
+                    f"{shown(min(different))}; expected texts that differ"
                 )
-        same = sum(len(set(one.texts)) == 1 for one in read)
-        if len(self.task.spec.texts) == 2 and len(read) > OFTEN and 2 * same > len(read):
+        same = [one.texts[0] for one in examples if len(set(one.texts)) == 1]
+        if len(columns) == 2 and count > OFTEN and 2 * len(same) > count:
             raise TaskError(
-                f"{self.source.describe(split)} ({split}): both texts of {same:,} of {len(read):,} examples are the same, such as "
-                f"{shown(next(one.texts[0] for one in read if len(set(one.texts)) == 1))}; expected two columns of texts"
+                f"{where}: both texts of {len(same):,} of {count:,} examples are the same, such as {shown(same[0])}; expected two "
+                "columns of texts"
             )
-        return read, notes
 
     def content(self, example: Example) -> object:
         """The texts, whatever their label and whichever of MNLI's files they stand in."""

@@ -189,16 +189,14 @@ class PreparedSquad(PreparedTask[Question]):
             )
         return question._replace(begins=tuple(-1 if begin is None else begin for begin in begins))
 
-    def _read(self, split: str) -> tuple[Sequence[Question], Sequence[str]]:
-        """As of any task; a note counts questions whose answers do not stand in their paragraph, TaskError where these are most."""
-        read, notes = super()._read(split)
-        lost = sum(bool(one.answers) and not any(answer in one.context for answer in one.answers) for one in read)
-        said = f"the answers of {lost:,} of {len(read):,} questions do not stand in their paragraphs"
-        if 2 * lost > len(read):
-            raise TaskError(
-                f"{self.source.describe(split)} ({split}): {said}; expected each question with its own paragraph"
-            )
-        return read, [*notes, f"{split}: {said}"] if lost else notes
+    def check_examples(self, examples: Sequence[Question], where: str, split: str) -> None:
+        """A note counts questions whose answers do not stand in their paragraph; TaskError where these are most."""
+        lost = sum(bool(one.answers) and not any(answer in one.context for answer in one.answers) for one in examples)
+        said = f"the answers of {lost:,} of {len(examples):,} questions do not stand in their paragraphs"
+        if 2 * lost > len(examples):
+            raise TaskError(f"{where}: {said}; expected each question with its own paragraph")
+        if lost:
+            self.notes.append(f"{split}: {said}")
 
     def content(self, example: Question) -> object:
         """Question and paragraph, whatever the id."""

@@ -63,13 +63,12 @@ class PreparedSquadV2(PreparedSquad):
 
     task: SquadV2
 
-    def _read(self, split: str) -> tuple[Sequence[Question], Sequence[str]]:
-        """As of any task; TaskError where all of more than a few questions have answers, or none has: nothing decides between them."""
-        read, notes = super()._read(split)
-        if len(read) > FEW and len({bool(one.answers) for one in read}) == 1:
-            said = "has an answer; a set of such questions is squad's" if read[0].answers else "is unanswerable"
-            raise TaskError(f"{self.source.describe(split)} ({split}): each of {len(read):,} questions {said}")
-        return read, notes
+    def check_examples(self, examples: Sequence[Question], where: str, split: str) -> None:
+        """As in v1.1; TaskError, too, where of more than a few questions all have answers, or none has: there is nothing to decide."""
+        super().check_examples(examples, where, split)
+        if len(examples) > FEW and len({bool(one.answers) for one in examples}) == 1:
+            said = "has an answer; a set of such questions is squad's" if examples[0].answers else "is unanswerable"
+            raise TaskError(f"{where}: each of {len(examples):,} questions {said}")
 
     def decide(self, answer: str, score: float, null: float) -> str:
         """The best span, or nothing where [CLS] scores higher by more than the threshold."""

@@ -143,29 +143,26 @@ class PreparedTagging(PreparedTask[Sentence]):
         """The words, wherever they stand in a file; short sentences, such as a match's result, recur by themselves."""
         return example.words if len(example.words) > SHORT else None
 
-    def _read(self, split: str) -> tuple[Sequence[Sentence], Sequence[str]]:
-        """As of any task; TaskError where all words have one tag, which nothing can be learnt from or measured by, or stand alone, or
-        where sentences have more words on average than `max_length` lets the model read."""
-        read, notes = super()._read(split)
-        place = f"{self.source.describe(split)} ({split})"
-        tags = [tag for sentence in read for tag in sentence.tags]
-        if len(read) > 1 and len(set(tags)) == 1:
+    def check_examples(self, examples: Sequence[Sentence], where: str, split: str) -> None:
+        """TaskError where all words have one tag, which nothing can be learnt from or measured by, or stand alone, or where sentences
+        have more words on average than `max_length` lets the model read."""
+        tags = [tag for sentence in examples for tag in sentence.tags]
+        if len(examples) > 1 and len(set(tags)) == 1:
             raise TaskError(
-                f"{place}: the tag of all {len(tags):,} words is {tags[0]}; expected O and tags of entities"
+                f"{where}: the tag of all {len(tags):,} words is {tags[0]}; expected O and tags of entities"
             )
-        alone = sum(len(sentence.words) == 1 for sentence in read)
-        if len(read) > FEW and alone > ALONE * len(read):
+        alone = sum(len(sentence.words) == 1 for sentence in examples)
+        if len(examples) > FEW and alone > ALONE * len(examples):
             raise TaskError(
-                f"{place}: {alone:,} of {len(read):,} sentences have one word; expected sentences of several words, in column files "
-                "with blank lines between sentences alone, not after every word"
+                f"{where}: {alone:,} of {len(examples):,} sentences have one word; expected sentences of several words, in column "
+                "files with blank lines between sentences alone, not after every word"
             )
-        words = sum(len(sentence.words) for sentence in read)
-        if words > self.setting.max_length * len(read):
+        words = sum(len(sentence.words) for sentence in examples)
+        if words > self.setting.max_length * len(examples):
             raise TaskError(
-                f"{place}: {words:,} words in {len(read):,} sentences, of which at most {self.setting.max_length} each can be read; "
-                "expected blank lines between sentences, or a larger max_length"
+                f"{where}: {words:,} words in {len(examples):,} sentences, of which at most {self.setting.max_length} each can be "
+                "read; expected blank lines between sentences, or a larger max_length"
             )
-        return read, notes
 
     def tag_name(self, tag: object, place: str) -> str:
         """A tag of the hub's rows by name."""

@@ -53,7 +53,7 @@ SHARED = 0.02
 FEW = 20
 """Examples up to which repeated ones say nothing of a file."""
 
-_read: Recent[tuple[Sequence[Any], Sequence[str]]] = Recent(16)
+_reads: Recent[tuple[Sequence[Any], Sequence[str]]] = Recent(16)
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,9 @@ class PreparedTask(Prepared, Generic[E]):
     def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterable[E | TaskError]:
         """The examples of rows in the hub's schema; `where` names their place in error messages."""
         raise NotImplementedError
+
+    def check_examples(self, examples: Sequence[E], where: str, split: str) -> None:
+        """TaskError where the examples read for `split` cannot be a benchmark's; what it appends to `notes` goes into the record."""
 
     def encode(self, examples: Sequence[E]) -> Iterable[Sequence[Feature]]:
         """For each example its tokenized rows, all with the same columns."""
@@ -295,7 +298,7 @@ class PreparedTask(Prepared, Generic[E]):
         """The examples of a split's files up to `limit`, read and tokenized once per content."""
         task = (repr(self.task), type(self).__qualname__, self.setting.code)
         content = (self.source.fingerprint(split), *task, split, *self.reading)
-        everything, notes = _read.get(content, lambda: self._read(split))
+        everything, notes = _reads.get(content, lambda: self._read(split))
         self.notes += notes
         self.read_counts[split] = len(everything)
         positions = sample(len(everything), limit)
@@ -326,10 +329,11 @@ class PreparedTask(Prepared, Generic[E]):
             # Where the folder lies is the machine's affair.
             first = str(skipped[0]).replace(f"{self.source.folder}/", "")
             self.notes.append(f"{split}: {len(skipped)} malformed records passed over, the first: {first}")
-        notes, self.notes = self.notes, before
         contents = self._contents(read)
         if len(contents) > FEW and len(contents) >= 2 * (different := len(set(contents))):
-            notes.append(f"{split}: {len(contents) - different:,} of {len(read):,} examples repeat others")
+            self.notes.append(f"{split}: {len(contents) - different:,} of {len(read):,} examples repeat others")
+        self.check_examples(read, f"{self.source.describe(split)} ({split})", split)
+        notes, self.notes = self.notes, before
         return tuple(read), tuple(notes)
 
     def _examples(self, split: str) -> Iterator[E | TaskError]:

@@ -187,7 +187,7 @@ def tokens(data: str, model: str, *names: str) -> None:
                 taken = f"{time.perf_counter() - began:.1f} s, {time.process_time() - busy:.1f} s of the processor"
                 print(f"{task}, {opened.rows}, {turn}: {taken}")
                 cache._features.values.clear()
-                prepared._read.values.clear()
+                prepared._reads.values.clear()
 
 
 def compare(reference: str, board: str) -> None:
