@@ -21,6 +21,7 @@ and `outcomes`. `prunebench new task NAME` writes one that works.
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import isfinite
 from numbers import Integral, Real
@@ -208,6 +209,18 @@ class Task(ABC):
 def resample(outcomes: Outcomes, index: NDArray[np.intp]) -> Outcomes:
     """The outcomes of the examples at `index` (repeats allowed): one bootstrap sample."""
     return {name: values[index] for name, values in outcomes.items()}
+
+
+@contextmanager
+def in_eval_mode(model: nn.Module) -> Iterator[None]:
+    """Within, no module of `model` trains; afterwards each is in the mode that it was in."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 TYPES: dict[object, tuple[type, str]] = {

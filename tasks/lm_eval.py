@@ -25,13 +25,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from tasks.base import Evaluation, Outcomes, Setting, Task, TaskError
+from tasks.base import Evaluation, Outcomes, Setting, Task, TaskError, in_eval_mode
 from tasks.formats.sources import Layout, hash_text
 from tasks.lm import CORPORA, LOGITS, Lm, PreparedLm, Window
 from tasks.pipeline.batching import sample
 from tasks.pipeline.checkpoints import fewer_messages
 from tasks.pipeline.features import Feature, pack
-from tasks.pipeline.prepared import Split, evaluating
+from tasks.pipeline.prepared import Split
 
 PERCENT = frozenset({"acc", "acc_norm", "acc_mutual_info", "acc_bytes", "exact_match", "f1", "mcc", "em"})
 """Metrics that the harness gives as shares; they are reported in percent, all others as they are."""
@@ -155,7 +155,7 @@ class PreparedLmEval(PreparedLm):
         """The harness's scores of `model` on the documents."""
         if split != "reported":
             raise TaskError(f"no split {split!r}: the harness's tasks are for evaluation")
-        with evaluating(model), quietly():
+        with in_eval_mode(model), torch.no_grad(), quietly():
             found = self._run(model)
             outcomes, numbers = self._of_documents(found), self._of_corpus(found)
         metrics = self.task.aggregate(outcomes)

@@ -19,6 +19,7 @@ from benchmark.pruning.loop_checks import CALIBRATIONS
 from benchmark.pruning.pruner import Calibrate, Pruner, Settle
 from benchmark.pruning.walk import blocks_of, walk
 from criteria.base import Criterion, State
+from tasks.base import in_eval_mode
 
 Loss = Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
 """(model, batch) -> mean task loss, a scalar."""
@@ -67,18 +68,6 @@ def calibrator(
         return True
 
     return run
-
-
-@contextmanager
-def in_eval_mode(model: nn.Module) -> Iterator[None]:
-    """Within, no module of `model` trains; afterwards each is in the mode that it was in."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 def calibration(criterion: Criterion, batches: Batches) -> list[Mapping[str, Tensor]]:

@@ -29,7 +29,6 @@ from benchmark.pruning.calibrate import (
     a_block_later,
     calibration,
     gradients_of,
-    in_eval_mode,
     show_by_block,
     show_inputs,
 )
@@ -38,6 +37,7 @@ from benchmark.pruning.owl import owl_sparsities
 from benchmark.pruning.prunable import Listed, find_prunable
 from benchmark.pruning.scores import bad_scores, fitting_state, score, sweep
 from criteria.base import Criterion, State, Step
+from tasks.base import in_eval_mode
 
 SHOWN = ("observe", "observe_inputs", *GRADIENTS)
 """The methods of a criterion that are shown calibration batches."""

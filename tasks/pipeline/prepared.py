@@ -13,7 +13,6 @@ and gets reading, limits, the held-out part, tokenizing once, batches, model bui
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -22,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks.base import Batch, Evaluation, ModelError, Outcomes, Prepared, Setting, Task, TaskError
+from tasks.base import Batch, Evaluation, ModelError, Outcomes, Prepared, Setting, Task, TaskError, in_eval_mode
 from tasks.formats.sources import Files, Layout, Row, hash_text, open_source
 from tasks.metrics.hub import HubMetric, hub_scores, parse
 from tasks.pipeline.batching import Rows, budgeted, carve, grouped, in_order, sample
@@ -261,7 +260,7 @@ class PreparedTask(Prepared, Generic[E]):
 
     def evaluate(self, model: nn.Module, split: str) -> Evaluation:
         """Metrics, outcomes and predictions on `heldout` or `reported`; the model is put in eval mode, then back."""
-        with evaluating(model):
+        with in_eval_mode(model), torch.no_grad():
             outcomes, predictions = self.outcomes(model, split)
         numbers: dict[str, float] = {}
         if self.extra:
@@ -392,19 +391,6 @@ class PreparedTask(Prepared, Generic[E]):
             if limit is not None and limit < self.read_counts[split]:
                 notes.append(f"{split}: a fixed sample of {limit} of {self.read_counts[split]} examples")
         return notes
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in eval mode without gradients, then each module in the mode it was in."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 def to_device(batch: Mapping[str, Tensor], model: nn.Module) -> Batch:

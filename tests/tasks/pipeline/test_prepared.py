@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from tasks.base import TaskError
+from tasks.base import TaskError, in_eval_mode
 from tasks.pipeline import cache as caching
 from tasks.pipeline.batching import WINDOW, budgeted, carve, grouped, in_order, sample
 from tasks.pipeline.cache import Recent, cached
 from tasks.pipeline.features import Feature, Features, collate, pack
-from tasks.pipeline.prepared import evaluating
 
 EXAMPLES: list[list[Feature]] = [
     [{"input_ids": [1, 2, 3], "labels": [7], "label": 1}],
@@ -168,6 +167,6 @@ def test_evaluation_leaves_every_module_in_its_mode(whole: bool, head: bool) -> 
     model = nn.Sequential(nn.Linear(2, 2), nn.Dropout()).train(whole)
     model[1].train(head)
     before = [module.training for module in model.modules()]
-    with evaluating(model):
+    with in_eval_mode(model):
         assert not any(module.training for module in model.modules())
     assert [module.training for module in model.modules()] == before
