@@ -5,7 +5,7 @@
                    are absent, FOLDER/hub/OWNER/NAME/[CONFIG/]SPLIT*.parquet: a copy of the hub's repository
     data: hub      the datasets library, at the id and revision pinned in the task's file
 
-A task declares a `Layout`, opens it with `open_source`, and is handed paths (`Files`) or rows (`Rows`), never both.
+A task declares a `Layout`, opens it with `open_source`, and is handed paths (`Files`) or rows (`HubRows`), never both.
 """
 
 import hashlib
@@ -91,7 +91,7 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Rows:
+class HubRows:
     """Rows of the hub's schema, from the hub itself (`folder` None) or from its parquet files below `folder`."""
 
     hub: Hub
@@ -144,7 +144,7 @@ class Rows:
         return found
 
 
-Source = Files | Rows
+Source = Files | HubRows
 
 
 def open_source(data: str, layout: Layout) -> Source:
@@ -154,7 +154,7 @@ def open_source(data: str, layout: Layout) -> Source:
             raise TaskError(
                 "data: hub, but this task has no pinned data set on the hub; give a folder of its own files"
             )
-        return Rows(layout.hub)
+        return HubRows(layout.hub)
     if data == "mini":
         return _open_mini(layout)
     folder = Path(data).expanduser()
@@ -164,7 +164,7 @@ def open_source(data: str, layout: Layout) -> Source:
     if layout.hub is not None and not _present(files):
         parquet = folder / "hub" / layout.hub.id
         if parquet.is_dir():
-            return Rows(layout.hub, parquet)
+            return HubRows(layout.hub, parquet)
     return files
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.base import TaskError
 from tasks.e2e import E2e, linearise
-from tasks.formats.sources import Rows, open_source
+from tasks.formats.sources import HubRows, open_source
 from tasks.webnlg import Webnlg
 from tests.tasks.tiny import pairs_of
 
@@ -69,7 +69,7 @@ def test_the_hub_is_asked_for_its_parquet_copy(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(datasets, "load_dataset", load)
     for task in (E2e(revision="abc"), Webnlg("2020")):
         source = open_source("hub", task.layout("hub"))
-        assert isinstance(source, Rows)
+        assert isinstance(source, HubRows)
         source.parts("reported")
     assert asked[0] == (
         ("tuetschek/e2e_nlg", None),

@@ -15,7 +15,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
 from tasks import lm
 from tasks.base import ModelError, Setting, TaskError, resample
-from tasks.formats.sources import Rows, open_source
+from tasks.formats.sources import HubRows, open_source
 from tasks.lm import Lm, PreparedLm, perplexity
 from tests.tasks.tiny import WORDS, checkpoint
 
@@ -311,7 +311,7 @@ def test_the_hub_is_asked_for_pinned_revisions_and_of_c4_for_one_file(monkeypatc
     monkeypatch.setattr(datasets, "load_dataset", load)
     for task in (Lm("wikitext2"), Lm("ptb"), Lm("c4", revision="abc")):
         source = open_source("hub", task.layout())
-        assert isinstance(source, Rows)
+        assert isinstance(source, HubRows)
         source.parts("reported")
     assert asked[0] == (
         ("Salesforce/wikitext", "wikitext-2-raw-v1"),

@@ -10,7 +10,7 @@ import datasets
 import pytest
 
 from tasks.base import TaskError
-from tasks.formats.sources import Files, Hub, Layout, Rows, hash_files, open_source, open_text, read_text
+from tasks.formats.sources import Files, Hub, HubRows, Layout, hash_files, open_source, open_text, read_text
 
 HUB = Hub("owner/name", "0123456789abcdef", "config", {"train": ("train",), "reported": ("validation",)})
 LAYOUT = Layout({"train": ("set/train.tsv",), "reported": ("set/dev/*.tsv",)}, HUB)
@@ -66,7 +66,7 @@ def test_parquet_of_the_hubs_schema_is_read_from_a_folder(tmp_path: Path) -> Non
     for name in ("train-00000-of-00001", "validation-00000-of-00001"):
         datasets.Dataset.from_list(rows).to_parquet(folder / f"{name}.parquet")
     source = open_source(str(tmp_path), LAYOUT)
-    assert isinstance(source, Rows)
+    assert isinstance(source, HubRows)
     assert [(where, list(read)) for where, read in source.parts("train")] == [("hub/owner/name/config/train", rows)]
     assert source.fingerprint("train") != source.fingerprint("reported")
     (folder / "train-00000-of-00001.parquet").unlink()
@@ -90,7 +90,7 @@ def test_the_hub_is_asked_for_the_pinned_revision(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(datasets, "load_dataset", load)
     source = open_source("hub", LAYOUT)
-    assert isinstance(source, Rows)
+    assert isinstance(source, HubRows)
     assert source.parts("reported") == [("owner/name@0123456789ab/config/validation", [{"label": 1}])]
     assert asked == [(("owner/name", "config"), {"split": "validation", "revision": "0123456789abcdef"})]
     assert len(source.fingerprint("train")) == 64
@@ -100,7 +100,7 @@ def test_a_revision_that_may_move_is_fingerprinted_by_its_rows(monkeypatch: pyte
     rows = [{"label": 1}]
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: rows)
     assert LAYOUT.hub is not None
-    moving, standing = (Rows(replace(LAYOUT.hub, revision=name)) for name in ("refs/convert/parquet", "0" * 40))
+    moving, standing = (HubRows(replace(LAYOUT.hub, revision=name)) for name in ("refs/convert/parquet", "0" * 40))
     before = moving.fingerprint("train"), standing.fingerprint("train")
     rows[0] = {"label": 0}
     assert moving.fingerprint("train") != before[0]
@@ -120,7 +120,7 @@ def test_a_hub_that_gives_nothing_is_a_task_error(error: Exception, said: str, m
 
     monkeypatch.setattr(datasets, "load_dataset", load)
     source = open_source("hub", LAYOUT)
-    assert isinstance(source, Rows)
+    assert isinstance(source, HubRows)
     with pytest.raises(TaskError, match=said):
         source.parts("train")
 
@@ -187,14 +187,14 @@ def test_hidden_files_are_no_data(tmp_path: Path, name: str) -> None:
     assert source.paths("train") == [tmp_path / "a/1.xml"]
 
 
-def parquet(folder: Path, *names: str) -> Rows:
+def parquet(folder: Path, *names: str) -> HubRows:
     """A copy of the hub in which files of these names hold one row each."""
     for name in names:
         datasets.Dataset.from_list([{"text": name}]).to_parquet(folder / f"hub/owner/name/{name}.parquet")
     found = open_source(
         str(folder), Layout({"train": ("train.tsv",)}, Hub("owner/name", "r", splits={"train": ("train",)}))
     )
-    assert isinstance(found, Rows)
+    assert isinstance(found, HubRows)
     return found
 
 
