@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tasks.base import Setting, TaskError
 from tasks.families.tagging import PreparedTagging, WordTagging
-from tasks.formats.sources import Layout, hash_file, instead
+from tasks.formats.sources import Layout, first_names, hash_file, instead
 from tasks.formats.tags import Sentence, entity_types
 from tasks.pipeline.cache import Recent
 
@@ -69,7 +69,8 @@ def _one(folder: Path, part: str) -> Path:
     if not found and (said := instead(there)):
         raise TaskError(said)
     if len(found) != 1:
-        held = ", ".join(sorted(path.name for path in folder.iterdir())[:10])
         names = ", ".join(path.name for path in found) or "none"
-        raise TaskError(f"expected one file {part}* in {folder}, found {names} (it holds: {held or 'nothing'})")
+        raise TaskError(
+            f"expected one file {part}* in {folder}, found {names} (it holds: {first_names(folder.iterdir())})"
+        )
     return found[0]

@@ -137,9 +137,9 @@ class HubRows:
             said = instead(there) or f"looked for {wanted}{_beside(wanted)}"
             raise TaskError(f"no {name} rows of {self.hub.id}: {said}")
         if not _is_one_set(found, name):
-            held = ", ".join(path.name for path in found[:10]) + (", ..." if len(found) > 10 else "")
             raise TaskError(
-                f"{folder} holds {held}: expected {name}.parquet alone, or one whole set of {name}-NNNNN-of-NNNNN.parquet"
+                f"{folder} holds {first_names(found)}: expected {name}.parquet alone, or one whole set of "
+                f"{name}-NNNNN-of-NNNNN.parquet"
             )
         return found
 
@@ -310,6 +310,12 @@ def instead(paths: Iterable[Path], expected: str = "a file") -> str:
     return ""
 
 
+def first_names(paths: Iterable[Path]) -> str:
+    """What a message says is there: the names of `paths`, sorted, ten at most; "nothing" where there are none."""
+    names = sorted(path.name for path in paths)
+    return ", ".join(names[:10] + ["..."] * (len(names) > 10)) or "nothing"
+
+
 def _name(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
@@ -317,6 +323,4 @@ def _name(path: Path, folder: Path) -> str:
 def _beside(path: Path) -> str:
     """What stands where `path` was looked for: the nearest folder above it that exists, and up to ten names in it."""
     folder = next(parent for parent in path.parents if parent.is_dir())
-    names = sorted(entry.name for entry in folder.iterdir())
-    listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-    return f" ({folder} holds: {listed or 'nothing'})"
+    return f" ({folder} holds: {first_names(folder.iterdir())})"

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from tasks.base import HubError, ModelError
-from tasks.formats.sources import MINI, hash_files, hash_text
+from tasks.formats.sources import MINI, first_names, hash_files, hash_text
 from tasks.pipeline.cache import Recent
 from tasks.pipeline.gguf_files import check_gguf, gguf_file, loading, quantised, require_gguf, without_bar
 from tasks.pipeline.loaded import Stored, complete
@@ -274,8 +274,7 @@ def open_checkpoint(model: str, embedded: str, trust_remote_code: bool = False) 
         key: tuple[object, ...] = (model, trust_remote_code)
         return _checkpoints.get(key, lambda: _open(model, model, "", trust_remote_code))
     if not (folder / "config.json").is_file():
-        held = ", ".join(sorted(entry.name for entry in folder.iterdir())[:10])
-        raise ModelError(f"model {model!r}: no config.json in {folder} (it holds: {held or 'nothing'})")
+        raise ModelError(f"model {model!r}: no config.json in {folder} (it holds: {first_names(folder.iterdir())})")
     check_folder(model, folder)
     found = {path for pattern in FILES for path in folder.glob(pattern) if path.is_file()}
     fingerprint = hash_files(found, folder)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tasks.base import ModelError
 from tasks.formats.reading import shown
-from tasks.formats.sources import is_pointer
+from tasks.formats.sources import first_names, is_pointer
 from tasks.pipeline.loaded import Stored
 
 SINGLE = ("model.safetensors", "pytorch_model.bin")
@@ -149,10 +149,9 @@ def weight_files(name: str, folder: Path) -> list[Path]:
             return _fetched(name, [folder / single])
         if (folder / (single + INDEX)).is_file():
             return _fetched(name, _shards(name, folder / (single + INDEX)))
-    held = ", ".join(sorted(entry.name for entry in folder.iterdir())[:12])
     raise ModelError(
-        f"model {name!r}: no weights in {folder}: expected {' or '.join(SINGLE)}, or an index and its shards; it holds: {held}. "
-        f"A model drawn at random is asked for as 'random:{name}'"
+        f"model {name!r}: no weights in {folder}: expected {' or '.join(SINGLE)}, or an index and its shards; it holds: "
+        f"{first_names(folder.iterdir())}. A model drawn at random is asked for as 'random:{name}'"
     )
 
 
