@@ -211,8 +211,8 @@ class PreparedLm(PreparedTask[Window]):
     def check_model(self) -> None:
         """ModelError unless the checkpoint is a decoder that takes `max_length` tokens."""
         config, name = self.checkpoint.config, self.setting.model
-        if getattr(config, "is_encoder_decoder", False) or fills_blanks(config):
-            kind = "encoder-decoder" if getattr(config, "is_encoder_decoder", False) else "encoder"
+        if self.checkpoint.encoder_decoder or fills_blanks(config):
+            kind = "encoder-decoder" if self.checkpoint.encoder_decoder else "encoder"
             raise ModelError(f"model {name!r} is an {kind} ({config.model_type}); perplexity needs a decoder")
         super().check_model()
         if self.setting.max_length < 2:
@@ -252,7 +252,7 @@ class PreparedLm(PreparedTask[Window]):
         """Those of `forward`; without gradients, the body runs once and the head on few positions at a time."""
         ids, body = self._ids(batch), getattr(model, "base_model", model)
         last = ids.shape[1] - 1
-        width = max(1, LOGITS // (len(ids) * int(getattr(self.checkpoint.config, "vocab_size", None) or 1)))
+        width = max(1, LOGITS // (len(ids) * (self.checkpoint.vocabulary or 1)))
         if torch.is_grad_enabled() or width >= last or body is model:
             return self.forward(model, batch)[0]
         given = body(**self.model_inputs(batch), use_cache=False)

@@ -183,9 +183,8 @@ class PreparedLmEval(PreparedLm):
         from lm_eval import evaluate
         from lm_eval.models.huggingface import HFLM
 
-        vocabulary = int(getattr(self.checkpoint.config, "vocab_size", None) or 1)
-        batch = max(1, min(MOST, LOGITS // (vocabulary * self.setting.max_length)))
         length = self.setting.max_length
+        batch = max(1, min(MOST, LOGITS // ((self.checkpoint.vocabulary or 1) * length)))
         wrapped = HFLM(model, backend="causal", tokenizer=self.tokenizer, batch_size=batch, max_length=length)
         name = self.theirs.task_name
         # Not simple_evaluate, which sets every random seed and describes the machine for half a minute.

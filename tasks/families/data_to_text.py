@@ -139,7 +139,7 @@ class PreparedText(PreparedTask[Pair]):
     @property
     def decoder_only(self) -> bool:
         """Whether one sequence holds source and target."""
-        return not getattr(self.checkpoint.config, "is_encoder_decoder", False)
+        return not self.checkpoint.encoder_decoder
 
     def check_model(self) -> None:
         """ModelError unless the checkpoint is a language model with an end of text and room for source and target."""

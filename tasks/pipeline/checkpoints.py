@@ -100,6 +100,17 @@ class Checkpoint:
         return frozenset(names)
 
     @property
+    def encoder_decoder(self) -> bool:
+        """Whether an encoder reads and a decoder writes."""
+        return bool(getattr(self.config, "is_encoder_decoder", False))
+
+    @property
+    def vocabulary(self) -> int | None:
+        """Rows of the embedding of tokens; None where the configuration names none."""
+        rows: int | None = getattr(self.config, "vocab_size", None)
+        return rows
+
+    @property
     def own_code(self) -> bool:
         """Whether the checkpoint brings code of its own, and was let run it."""
         tokenizer = getattr(self.tokenizer, "init_kwargs", {})
@@ -135,7 +146,7 @@ class Checkpoint:
         inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         if (getattr(self.config, "type_vocab_size", None) or 0) >= 2:
             inputs["token_type_ids"] = torch.ones_like(ids)
-        if getattr(self.config, "is_encoder_decoder", False):
+        if self.encoder_decoder:
             inputs["decoder_input_ids"] = ids
         return inputs
 

@@ -90,8 +90,8 @@ class PreparedTask(Prepared, Generic[E]):
         """What a reader of the numbers must know: samples of a benchmark, limits, rows passed over."""
         if self.checkpoint.own_code:
             self.notes.append("the model ran code of its own repository (--trust-remote-code)")
-        rows = getattr(self.checkpoint.config, "vocab_size", None)
-        self.notes += [note] if (note := unused_rows(self.tokenizer, rows)) else []
+        if note := unused_rows(self.tokenizer, self.checkpoint.vocabulary):
+            self.notes.append(note)
         settings = self._known_settings()
         if settings is not None:
             self.notes += self.checkpoint.try_out(self.auto, self.longest, **settings)
@@ -152,7 +152,7 @@ class PreparedTask(Prepared, Generic[E]):
     def check_model(self) -> None:
         """ModelError where the checkpoint does not fit the task, TaskError where `max_length` does not; before data are read."""
         config, name = self.checkpoint.config, self.setting.model
-        if self.only_encoders and getattr(config, "is_encoder_decoder", False):
+        if self.only_encoders and self.checkpoint.encoder_decoder:
             raise ModelError(f"model {name!r} is an encoder-decoder ({config.model_type}); this task needs an encoder")
         self.checkpoint.model_class(self.auto)
         if self.auto != "AutoModelForCausalLM" and is_masked(config) and getattr(config, "is_decoder", False):
@@ -160,8 +160,8 @@ class PreparedTask(Prepared, Generic[E]):
                 f"model {name!r} says is_decoder in its configuration: its first token, which this task reads, would see no other; "
                 "remove it"
             )
-        first, encoder = self.tokenizer.cls_token_id, not getattr(config, "is_encoder_decoder", False)
-        if encoder and fills_blanks(config) and first not in (None, *self.tokenizer("a")["input_ids"]):
+        first, encoder = self.tokenizer.cls_token_id, fills_blanks(config) and not self.checkpoint.encoder_decoder
+        if encoder and first not in (None, *self.tokenizer("a")["input_ids"]):
             raise ModelError(
                 f"the tokenizer of model {name!r} puts no {self.tokenizer.cls_token} before a text, which the model has learnt to "
                 "read there: save the tokenizer with its post-processor"
@@ -367,12 +367,12 @@ class PreparedTask(Prepared, Generic[E]):
         return [hash(repr(one)) for one in map(self.content, examples) if one is not None]
 
     def _check_tokens(self) -> None:
-        rows = getattr(self.checkpoint.config, "vocab_size", None)
         for name, split in self._splits.items():
             if "input_ids" in split.features.ragged:
                 where = f"{self.splits[name]} ({name})"
-                note = check_tokens(self.setting.model, self.tokenizer, rows, split.features, where)
-                self.notes += [note] if note else []
+                rows = self.checkpoint.vocabulary
+                if note := check_tokens(self.setting.model, self.tokenizer, rows, split.features, where):
+                    self.notes.append(note)
 
     def _describe(self) -> dict[str, str]:
         splits = {name: self.source.describe(name) for name in ("train", "reported")}
