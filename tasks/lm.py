@@ -55,55 +55,56 @@ RECORDS = 20
 
 @dataclass(frozen=True)
 class Corpus:
-    """Where a text stands and how the published code joins its pieces, by split."""
+    """Where a text stands and how the published code joins its pieces (lines, documents), by split."""
 
     files: Mapping[str, tuple[str, ...]]
     hub: Hub
     column: str
     """The hub's column of text."""
-    joint: Mapping[str, str]
+    separator: Mapping[str, str]
+    """What stands between two pieces."""
     published: Mapping[str, int]
     """Pieces of the published splits."""
-    most: Mapping[str, int]
+    most_pieces: Mapping[str, int]
     """At most so many pieces are read; all where it names none."""
-    windows: int | None = None
+    most_windows: int | None = None
     """At most so many windows are reported."""
 
 
 CORPORA = {
     "wikitext2": Corpus(
-        {"train": ("wikitext-2-raw/wiki.train.raw",), "reported": ("wikitext-2-raw/wiki.test.raw",)},
-        Hub(
+        files={"train": ("wikitext-2-raw/wiki.train.raw",), "reported": ("wikitext-2-raw/wiki.test.raw",)},
+        hub=Hub(
             "Salesforce/wikitext",
             "b08601e04326c79dfdd32d625aee71d232d685c3",
             "wikitext-2-raw-v1",
             {"train": ("train",), "reported": ("test",)},
         ),
-        "text",
-        {"train": " ", "reported": "\n\n"},
-        {"train": 36718, "reported": 4358},
-        {},
+        column="text",
+        separator={"train": " ", "reported": "\n\n"},
+        published={"train": 36718, "reported": 4358},
+        most_pieces={},
     ),
     "ptb": Corpus(
-        {"train": ("ptb/ptb.train.txt",), "reported": ("ptb/ptb.test.txt",)},
-        Hub(
+        files={"train": ("ptb/ptb.train.txt",), "reported": ("ptb/ptb.test.txt",)},
+        hub=Hub(
             "ptb-text-only/ptb_text_only",
             "refs/convert/parquet",
             "penn_treebank",
             {"train": ("train",), "reported": ("test",)},
             converted=True,
         ),
-        "sentence",
-        {"train": " ", "reported": " "},
-        {"train": 42068, "reported": 3761},
-        {},
+        column="sentence",
+        separator={"train": " ", "reported": " "},
+        published={"train": 42068, "reported": 3761},
+        most_pieces={},
     ),
     "c4": Corpus(
-        {
+        files={
             "train": ("c4/en/c4-train.00000-of-01024.json.gz",),
             "reported": ("c4/en/c4-validation.00000-of-00008.json.gz",),
         },
-        Hub(
+        hub=Hub(
             "allenai/c4",
             "1588ec454efa1a09f29cd18ddd04fe05fc8653a2",
             "en",
@@ -113,11 +114,11 @@ CORPORA = {
                 "validation": "en/c4-validation.00000-of-00008.json.gz",
             },
         ),
-        "text",
-        {"train": " ", "reported": " "},
-        {},
-        {"train": 4000, "reported": 1100},
-        256,
+        column="text",
+        separator={"train": " ", "reported": " "},
+        published={},
+        most_pieces={"train": 4000, "reported": 1100},
+        most_windows=256,
     ),
 }
 """Of C4 the first documents of each split's first shard are read; 1,100 and 256 windows are reported, as in the published code."""
@@ -220,12 +221,11 @@ class PreparedLm(PreparedTask[Window]):
 
     def read_file(self, path: Path, split: str) -> Iterator[Window | TaskError]:
         """The windows of a file."""
-        if self.text.corpus is None:
+        corpus = self.text.corpus
+        if corpus is None:
             return self._windows([self._part(_prose(path), path, split)], split)
-        lines = _LINES[self.text.variant](path)
-        return self._windows(
-            each(islice(lines, self.text.corpus.most.get(split)), lambda line: line, self.task.skip_malformed), split
-        )
+        lines = islice(_LINES[self.text.variant](path), corpus.most_pieces.get(split))
+        return self._windows(each(lines, lambda line: line, self.task.skip_malformed), split)
 
     def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterator[Window | TaskError]:
         """The windows of the hub's rows."""
@@ -235,7 +235,7 @@ class PreparedLm(PreparedTask[Window]):
         def piece(row: Row, place: str) -> str:
             return as_text(field(row, corpus.column, place), f"`{corpus.column}`", place, blank=True)
 
-        few = islice(rows, corpus.most.get(split))
+        few = islice(rows, corpus.most_pieces.get(split))
         return self._windows(each_row(few, where, piece, self.task.skip_malformed), split)
 
     def encode(self, examples: Sequence[Window]) -> Iterator[Sequence[Feature]]:
@@ -287,9 +287,9 @@ class PreparedLm(PreparedTask[Window]):
         if corpus is not None:
             self._say_sample(corpus, split, len(found))
         with fewer_messages():  # a text is longer than any model takes, which the tokenizer would say
-            ids = self.tokenizer((corpus.joint[split] if corpus else "").join(sound))["input_ids"]
+            ids = self.tokenizer((corpus.separator[split] if corpus else "").join(sound))["input_ids"]
         length = self.setting.max_length
-        count, most = len(ids) // length, corpus.windows if corpus and split == "reported" else None
+        count, most = len(ids) // length, corpus.most_windows if corpus and split == "reported" else None
         if not count:
             raise TaskError(f"{split}: {len(ids)} tokens make no window of {length} (max_length)")
         if len(ids) % length and (most is None or count < most):
@@ -299,7 +299,7 @@ class PreparedLm(PreparedTask[Window]):
         )
 
     def _say_sample(self, corpus: Corpus, split: str, found: int) -> None:
-        if split in corpus.most:
+        if split in corpus.most_pieces:
             self.notes.append(f"{split}: the first {found} documents of a shard")
         elif self.setting.data != "mini" and found != corpus.published[split]:
             self.notes.append(f"{split}: {found} lines, the published text has {corpus.published[split]}")
