@@ -44,24 +44,16 @@ def matthews_correlation(prediction: Numbers, label: Numbers) -> float:
 
 def pearson(prediction: Numbers, label: Numbers) -> float:
     """Pearson's linear correlation; 0 where either side is constant, but for rounding."""
+    from scipy.stats import pearsonr
 
-    def statistic(x: Numbers, y: Numbers) -> float:
-        from scipy.stats import pearsonr
-
-        return float(pearsonr(x, y).statistic)
-
-    return _correlation(statistic, prediction, label)
+    return _correlation(pearsonr, prediction, label)
 
 
 def spearman(prediction: Numbers, label: Numbers) -> float:
     """Spearman's rank correlation, ties sharing their mean rank; 0 where either side is constant, but for rounding."""
+    from scipy.stats import spearmanr
 
-    def statistic(x: Numbers, y: Numbers) -> float:
-        from scipy.stats import spearmanr
-
-        return float(spearmanr(x, y).statistic)
-
-    return _correlation(statistic, prediction, label)
+    return _correlation(spearmanr, prediction, label)
 
 
 def is_constant(prediction: Numbers, label: Numbers) -> bool:
@@ -112,9 +104,10 @@ def _bag_f1(prediction: str, gold: str, empty_counts: bool) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def _correlation(statistic: Callable[[Numbers, Numbers], float], x: Numbers, y: Numbers) -> float:
+def _correlation(correlate: Callable[[Numbers, Numbers], Any], x: Numbers, y: Numbers) -> float:
+    """In percent what a function of scipy's gives for two sides of one length [n]."""
     if len(x) < 2 or is_constant(x, y) or is_constant(y, y):
         return 0.0
     if not np.isfinite(x).all():
         return float("nan")  # of a broken model, whose run is then refused
-    return 100 * float(statistic(x.astype(np.float64), y.astype(np.float64)))
+    return 100 * float(correlate(x.astype(np.float64), y.astype(np.float64)).statistic)
