@@ -92,7 +92,9 @@ class Webnlg(TextGeneration):
         """Every metric over all entries, and over those of seen and of unseen categories where there are both."""
         metrics = super().aggregate(outcomes)
         unseen = outcomes["unseen"]
-        for name, chosen in (("seen", ~unseen), ("unseen", unseen)) if 0 < unseen.sum() < len(unseen) else ():
+        if unseen.all() or not unseen.any():
+            return metrics
+        for name, chosen in (("seen", ~unseen), ("unseen", unseen)):
             part = super().aggregate(resample(outcomes, np.flatnonzero(chosen)))
             metrics |= {f"{metric}_{name}": value for metric, value in part.items()}
         return metrics

@@ -228,7 +228,7 @@ class PreparedText(PreparedTask[Pair]):
 
     def forward(self, model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """losses [tokens], logits [tokens, vocabulary] of the target tokens, row after row, in fp32."""
-        logits, targets = (self._continue if self.decoder_only else self._translate)(model, batch)
+        logits, targets = self._continue(model, batch) if self.decoder_only else self._translate(model, batch)
         logits = logits.float()
         return nn.functional.cross_entropy(logits, targets, reduction="none"), logits
 

@@ -227,17 +227,16 @@ class Checkpoint:
                     ignore_mismatched_sizes=True, **options,
                 )  # fmt: skip
                 held: Stored = {}  # of a GGUF file the library has told all there is
-                dequantised = ""
-                if self.gguf:
-                    dequantised = quantised(folder / self.gguf)
-                else:
+                if not self.gguf:
                     held = stored(files or weight_files(self.name, config_file(self.path, self.revision).parent))
         except Exception as error:  # a folder of another's making: say which, with the library's reason
             reason = f"its configuration names {error}, which is not known" if isinstance(error, KeyError) else error
             raise ModelError(f"cannot load model {self.name!r} as {auto}: {reason}") from error
         labels = overrides.get("id2label", {})
         missing, notes = complete(self.name, model, report, held, labels, self._own_labels())
-        return Template(model, missing, (*notes, *([dequantised] if dequantised else [])))
+        if self.gguf and (note := quantised(folder / self.gguf)):
+            notes = (*notes, note)
+        return Template(model, missing, notes)
 
     def _configured(self, overrides: Mapping[str, Any]) -> Any:
         """A copy of the configuration with the tokenizer's padding and the task's own settings."""

@@ -383,9 +383,9 @@ class PreparedTask(Prepared, Generic[E]):
 
     def _samples(self, layout: Layout) -> list[str]:
         notes = []
-        for split, expected in layout.published.items() if self.setting.data != "mini" else ():
-            if self.read_counts[split] != expected:
-                held = self.read_counts[split]
+        for split, expected in layout.published.items():
+            held = self.read_counts[split]
+            if held != expected and self.setting.data != "mini":
                 notes.append(f"{self.splits[split]} holds {held} examples, the published benchmark {expected}")
         for split, limit in (("train", self.setting.train_examples), ("reported", self.setting.eval_examples)):
             if limit is not None and limit < self.read_counts[split]:
