@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tasks.base import Setting, TaskError
 from tasks.families.tagging import PreparedTagging, WordTagging
-from tasks.formats.sources import Layout, first_names, hash_file, instead
+from tasks.formats.sources import Layout, first_names, hash_file, wrong_kind
 from tasks.formats.tags import Sentence, entity_types
 from tasks.pipeline.cache import Recent
 
@@ -66,7 +66,7 @@ class Conll(WordTagging):
 def _one(folder: Path, part: str) -> Path:
     there = sorted(folder.glob(f"{part}*"))
     found = [path for path in there if path.is_file()]
-    if not found and (said := instead(there)):
+    if not found and (said := wrong_kind(there)):
         raise TaskError(said)
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"

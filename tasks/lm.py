@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from tasks.base import ModelError, Outcomes, Setting, Task, TaskError
 from tasks.formats.reading import as_text, each, each_row, field
-from tasks.formats.sources import Files, Hub, Layout, Row, instead, read_text
+from tasks.formats.sources import Files, Hub, Layout, Row, read_text, wrong_kind
 from tasks.pipeline.checkpoints import fewer_messages
 from tasks.pipeline.features import Feature
 from tasks.pipeline.prepared import PreparedTask, fills_blanks, to_device
@@ -353,7 +353,7 @@ def _answering(body: nn.Module, given: object) -> Iterator[None]:
 def _found(name: str, data: str) -> Path:
     places = [Path(data).expanduser() / name, Path(name).expanduser()]
     found = [place for place in places if place.is_file()]
-    if not found and (said := instead(places if name.strip() else (), "a text file")):
+    if not found and (said := wrong_kind(places if name.strip() else (), "a text file")):
         raise TaskError(said)
     if not found:
         raise TaskError(f"no file {name!r}, neither below the data folder {data!r} nor below {Path.cwd()}")

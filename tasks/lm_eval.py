@@ -122,14 +122,14 @@ class PreparedLmEval(PreparedLm):
     task: LmEval
 
     def __init__(self, task: LmEval, setting: Setting, layout: Layout, text: Lm) -> None:
-        self.theirs = load_task(task)
+        self.harness_task = load_task(task)
         self.chosen: list[int] = []
         super().__init__(task, setting, layout, text)
         documents = "\n".join(json.dumps(one, sort_keys=True, default=str) for one in self._documents())
         parts = (self.source.fingerprint("train"), self._version, documents)
         self.data_fingerprint = hash_text("\n".join(parts))
-        split = self.theirs.config.test_split or self.theirs.config.validation_split
-        self.splits["reported"] = f"{self.theirs.config.dataset_path or task.variant} ({split}), by the harness"
+        split = self.harness_task.config.test_split or self.harness_task.config.validation_split
+        self.splits["reported"] = f"{self.harness_task.config.dataset_path or task.variant} ({split}), by the harness"
         self._check_score()
 
     @property
@@ -142,14 +142,14 @@ class PreparedLmEval(PreparedLm):
         """The commonest place of the right choice."""
         label = self._labels()
         return (
-            {} if label is None else self.task.floor(dict.fromkeys(["label", *self.theirs.higher_is_better()], label))
+            {}
+            if label is None
+            else self.task.floor(dict.fromkeys(["label", *self.harness_task.higher_is_better()], label))
         )
 
     @property
     def _version(self) -> str:
-        return (
-            f"lm-eval {version('lm-eval')}, {self.task.variant} version {self.theirs.VERSION}, {self.task.shots} shots"
-        )
+        return f"lm-eval {version('lm-eval')}, {self.task.variant} version {self.harness_task.VERSION}, {self.task.shots} shots"
 
     def evaluate(self, model: nn.Module, split: str) -> Evaluation:
         """The harness's scores of `model` on the documents."""
@@ -165,15 +165,15 @@ class PreparedLmEval(PreparedLm):
         """Windows of the text to train on; of the documents a row for each request, which the harness itself does not need."""
         if split == "train":
             return super()._encoded(split, limit)
-        count = len(self.theirs.eval_docs)
+        count = len(self.harness_task.eval_docs)
         self.read_counts[split] = count
         self.chosen = [int(at) for at in sample(count, limit)]
         with quietly():
-            self.theirs.set_config("num_fewshot", self.task.shots)
-            self.theirs.set_fewshot_seed(FEW_SHOT_SEED)
-            self.theirs.build_all_requests(samples=self.chosen, rank=0, world_size=1)
+            self.harness_task.set_config("num_fewshot", self.task.shots)
+            self.harness_task.set_fewshot_seed(FEW_SHOT_SEED)
+            self.harness_task.build_all_requests(samples=self.chosen, rank=0, world_size=1)
         rows: list[list[Feature]] = [[] for _ in self.chosen]
-        for request in self.theirs.instances:
+        for request in self.harness_task.instances:
             written = "".join(part for part in request.args if isinstance(part, str))
             ids = self.tokenizer(written)["input_ids"][-self.setting.max_length :]
             rows[request.doc_id].append({"input_ids": ids or [self.tokenizer.eos_token_id]})
@@ -186,16 +186,16 @@ class PreparedLmEval(PreparedLm):
         length = self.setting.max_length
         batch = max(1, min(MOST, LOGITS // ((self.checkpoint.vocabulary or 1) * length)))
         wrapped = HFLM(model, backend="causal", tokenizer=self.tokenizer, batch_size=batch, max_length=length)
-        name = self.theirs.task_name
+        name = self.harness_task.task_name
         # Not simple_evaluate, which sets every random seed and describes the machine for half a minute.
         found: Mapping[str, Any] = evaluate(
-            wrapped, {"tasks": {name: self.theirs}, "groups": {}}, samples={name: self.chosen}, bootstrap_iters=0
+            wrapped, {"tasks": {name: self.harness_task}, "groups": {}}, samples={name: self.chosen}, bootstrap_iters=0
         )
         return found
 
     def _of_documents(self, found: Mapping[str, Any]) -> Outcomes:
         """Metrics of each document, of those that are their means; the choices made and the right ones where there are such."""
-        logged = found["samples"][self.theirs.task_name]
+        logged = found["samples"][self.harness_task.task_name]
         first = logged[0]["filter"]
         outcomes: Outcomes = {}
         for name, whole in self._results(found).items():
@@ -207,7 +207,7 @@ class PreparedLmEval(PreparedLm):
             if len(kept) == len(self.chosen) and np.isclose(kept.mean(), whole, rtol=1e-9, atol=1e-12):
                 outcomes[_called(metric, kind, first)] = kept
         label = self._labels()
-        if label is not None and self.theirs.OUTPUT_TYPE == "multiple_choice":
+        if label is not None and self.harness_task.OUTPUT_TYPE == "multiple_choice":
             answers = [
                 [float(response[0]) for response in one["filtered_resps"]] for one in logged if one["filter"] == first
             ]
@@ -216,7 +216,7 @@ class PreparedLmEval(PreparedLm):
 
     def _of_corpus(self, found: Mapping[str, Any]) -> dict[str, float]:
         """Every metric as the harness gives it, in percent where it is a share."""
-        first = found["samples"][self.theirs.task_name][0]["filter"]
+        first = found["samples"][self.harness_task.task_name][0]["filter"]
         numbers = {}
         for name, value in self._results(found).items():
             metric, _, kind = name.partition(",")
@@ -225,7 +225,7 @@ class PreparedLmEval(PreparedLm):
 
     def _results(self, found: Mapping[str, Any]) -> dict[str, float]:
         """The harness's numbers by `metric,filter`."""
-        results = found["results"][self.theirs.task_name]
+        results = found["results"][self.harness_task.task_name]
         return {
             name: float(value)
             for name, value in results.items()
@@ -234,23 +234,23 @@ class PreparedLmEval(PreparedLm):
 
     def _labels(self) -> np.ndarray[Any, np.dtype[np.int64]] | None:
         """Place of the right choice in each document; None where there are no choices."""
-        if self.theirs.OUTPUT_TYPE != "multiple_choice":
+        if self.harness_task.OUTPUT_TYPE != "multiple_choice":
             return None
-        found = [self.theirs.doc_to_target(document) for document in self._documents()]
+        found = [self.harness_task.doc_to_target(document) for document in self._documents()]
         return np.array(found, np.int64) if all(isinstance(one, int) and one >= 0 for one in found) else None
 
     def _documents(self) -> list[Any]:
         with quietly():  # reading a row draws random numbers, too
-            documents = self.theirs.eval_docs
+            documents = self.harness_task.eval_docs
             return [documents[at] for at in self.chosen]
 
     def _check_score(self) -> None:
         """TaskError where the task has no such metric, it is no mean, or its direction is another than known here."""
-        known: Mapping[str, bool | None] = self.theirs.higher_is_better()
+        known: Mapping[str, bool | None] = self.harness_task.higher_is_better()
         score = self.task.score
         if score not in known:
             raise TaskError(f"lm_eval/{self.task.variant} has no metric {score!r}: score is one of {', '.join(known)}")
-        aggregation = getattr(self.theirs.aggregation().get(score), "__name__", "")
+        aggregation = getattr(self.harness_task.aggregation().get(score), "__name__", "")
         if aggregation != "mean":
             raise TaskError(
                 f"{score} of lm_eval/{self.task.variant} is one number of the whole corpus ({aggregation}), which no paired test can "

@@ -86,7 +86,7 @@ class Files:
         there = list(matching) if "*" in name else [place]
         found = _plain(there)
         if not found:
-            raise TaskError(f"no {split} data: {instead(there) or f'looked for {place}{_beside(place)}'}")
+            raise TaskError(f"no {split} data: {wrong_kind(there) or f'looked for {place}{_beside(place)}'}")
         return found
 
 
@@ -134,7 +134,7 @@ class HubRows:
         found = _plain(there)
         if not found:
             wanted = folder / f"{name}-*.parquet"
-            said = instead(there) or f"looked for {wanted}{_beside(wanted)}"
+            said = wrong_kind(there) or f"looked for {wanted}{_beside(wanted)}"
             raise TaskError(f"no {name} rows of {self.hub.id}: {said}")
         if not _is_one_set(found, name):
             raise TaskError(
@@ -298,7 +298,7 @@ def is_pointer(path: Path) -> bool:
         return file.read(len(POINTER)) == POINTER
 
 
-def instead(paths: Iterable[Path], expected: str = "a file") -> str:
+def wrong_kind(paths: Iterable[Path], expected: str = "a file") -> str:
     """What stands at the first of `paths` where something stands that is no plain file; empty where nothing does."""
     for path in paths:
         if path.is_dir():

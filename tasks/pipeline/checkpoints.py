@@ -24,7 +24,7 @@ from tasks.base import HubError, ModelError
 from tasks.formats.sources import MINI, first_names, hash_files, hash_text
 from tasks.pipeline.cache import Recent
 from tasks.pipeline.gguf_files import check_gguf, gguf_file, loading, quantised, require_gguf, without_bar
-from tasks.pipeline.loaded import Stored, complete
+from tasks.pipeline.loaded import Stored, check_loaded
 from tasks.pipeline.model_files import check_config, check_folder, check_tokenizer, stored, weight_files
 
 FILES = ("*.json", "*.safetensors", "*.bin", "*.txt", "*.model", "*.py")
@@ -45,7 +45,7 @@ class Template:
     """A loaded model to copy from, the names of the parameters that are drawn, and what a record must say of the rest."""
 
     model: nn.Module
-    missing: frozenset[str]
+    drawn: frozenset[str]
     notes: tuple[str, ...] = ()
 
 
@@ -73,12 +73,12 @@ class Checkpoint:
         """
         template = self._template(auto, config)
         model = copy.deepcopy(template.model)
-        _draw(model, template.missing, seed)
+        _draw(model, template.drawn, seed)
         return model.train()
 
     def drawn(self, auto: str, **config: Any) -> frozenset[str]:
         """Names of the parameters that `build` draws, for the files do not hold them."""
-        return self._template(auto, config).missing
+        return self._template(auto, config).drawn
 
     def model_class(self, auto: str) -> type[nn.Module]:
         """The class that `auto` picks for this configuration; ModelError where the model does not fit the task."""
@@ -233,10 +233,10 @@ class Checkpoint:
             reason = f"its configuration names {error}, which is not known" if isinstance(error, KeyError) else error
             raise ModelError(f"cannot load model {self.name!r} as {auto}: {reason}") from error
         labels = overrides.get("id2label", {})
-        missing, notes = complete(self.name, model, report, held, labels, self._own_labels())
+        drawn, notes = check_loaded(self.name, model, report, held, labels, self._own_labels())
         if self.gguf and (note := quantised(folder / self.gguf)):
             notes = (*notes, note)
-        return Template(model, missing, notes)
+        return Template(model, drawn, notes)
 
     def _configured(self, overrides: Mapping[str, Any]) -> Any:
         """A copy of the configuration with the tokenizer's padding and the task's own settings."""
@@ -343,9 +343,9 @@ def _choose_pad(tokenizer: Any, name: str) -> None:
     tokenizer.pad_token = tokenizer.eos_token
 
 
-def _draw(model: Any, missing: frozenset[str], seed: int) -> None:
+def _draw(model: Any, drawn: frozenset[str], seed: int) -> None:
     """Draw the parameters that the files lacked, by the model's own rule, from a generator forked off under `seed`."""
-    present = [parameter for name, parameter in model.named_parameters() if name not in missing]
+    present = [parameter for name, parameter in model.named_parameters() if name not in drawn]
     for module in model.modules():
         module.__dict__.pop("_is_hf_initialized", None)
     for parameter in present:  # the library's initialisers pass over tensors so marked

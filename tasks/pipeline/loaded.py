@@ -1,7 +1,7 @@
 """Whether a model holds what its checkpoint's files should give it: every weight of the blocks and the embeddings, or a refusal.
 
     model, report = factory.from_pretrained(..., output_loading_info=True)
-    drawn, notes = complete(name, model, report, stored, labels, own)
+    drawn, notes = check_loaded(name, model, report, stored, labels, own)
 
 A pooler and a task head alone may be absent, for those are drawn; which parameters they are is read off the model's structure. The
 library draws whatever else it does not find, casts whatever it does find, and says so in a log only: quantised weights, adapters
@@ -42,7 +42,7 @@ Stored = Mapping[str, str]
 """The type of each tensor in a checkpoint's files, by its name there."""
 
 
-def complete(
+def check_loaded(
     name: str, model: Any, report: Mapping[str, Any], stored: Stored, labels: Mapping[int, str], own: Mapping[int, str]
 ) -> tuple[frozenset[str], tuple[str, ...]]:
     """(parameters to draw, notes for the record) of a loaded model; ModelError where a weight of its body is not in the files.
