@@ -35,30 +35,19 @@ def pretrain_encoder(folder: Path, steps: int) -> None:
     save(model, tokenizer, folder / "encoder")
 
 
-def pretrain_decoder(folder: Path, steps: int) -> None:
-    """Train and save the decoder with its tokenizer."""
-    rng = Random("mini/pretrain/decoder")
+def pretrain_decoder(which: str, folder: Path, steps: int) -> None:
+    """Train and save the decoder or the writer, which differ in their texts alone, with their tokenizer."""
+    rng = Random(f"mini/pretrain/{which}")
     tokenizer = vocabulary.byte_pairs()
     model = models.decoder(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id)
 
     def loss() -> Tensor:
-        return decoder_loss(model, tokenizer, [corpus.record(rng) for _ in range(BATCH)])
-
-    train(list(model.parameters()), loss, steps)
-    save(model, tokenizer, folder / "decoder")
-
-
-def pretrain_writer(folder: Path, steps: int) -> None:
-    """Train and save the writer with its tokenizer, the decoder's."""
-    rng = Random("mini/pretrain/writer")
-    tokenizer = vocabulary.byte_pairs()
-    model = models.decoder(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id)
-
-    def loss() -> Tensor:
+        if which == "decoder":
+            return decoder_loss(model, tokenizer, [corpus.record(rng) for _ in range(BATCH)])
         return writer_loss(model, tokenizer, [corpus.article(rng) for _ in range(ARTICLES)], WINDOW)
 
     train(list(model.parameters()), loss, steps)
-    save(model, tokenizer, folder / "writer")
+    save(model, tokenizer, folder / which)
 
 
 def train(parameters: list[nn.Parameter], loss: Callable[[], Tensor], steps: int) -> None:
@@ -94,8 +83,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int)
     options = parser.parse_args()
     torch.manual_seed(0)
-    pretrain = {"encoder": pretrain_encoder, "decoder": pretrain_decoder, "writer": pretrain_writer}[options.which]
-    pretrain(options.folder, options.steps or STEPS[options.which])
+    steps = options.steps or STEPS[options.which]
+    if options.which == "encoder":
+        pretrain_encoder(options.folder, steps)
+    else:
+        pretrain_decoder(options.which, options.folder, steps)
 
 
 if __name__ == "__main__":
