@@ -80,8 +80,8 @@ def stacks_of(criterion: Criterion, shapes: Shapes, device: torch.device) -> lis
 class Pruner:
     """Prunes `model` to `sparsity` in [0, 1) over `total` optimizer steps; `peak` is the highest learning rate, if it is known.
 
-    PrunebenchError for what does not fit. A model with frozen linear layers is refused unless `skip_frozen` asks for its trained
-    ones alone.
+    PrunebenchError for what does not fit. A model with frozen linear layers, or most of whose weights belong to none, is refused
+    unless `skip_frozen` asks for its trained ones alone.
     """
 
     def __init__(

@@ -45,8 +45,9 @@ logger = logging.getLogger(__name__)
 class PruningCallback(TrainerCallback):
     """Prunes the Trainer's model to `sparsity` in [0, 1) with a criterion: its name with options, a file, or an object.
 
-    `schedule`, `scope` and `seed` are as in a suite. A model with frozen linear layers is refused unless `skip_frozen` asks for
-    its trained ones alone. PrunebenchError for what is out of range, now or when training begins.
+    `schedule`, `scope` and `seed` are as in a suite. A model with frozen linear layers, or most of whose weights belong to none,
+    is refused unless `skip_frozen` asks for its trained ones alone. PrunebenchError for what is out of range, now or when
+    training begins.
     """
 
     def __init__(
@@ -98,9 +99,9 @@ class PruningCallback(TrainerCallback):
             total=state.max_steps,
             scope=self.scope,
             seed=self.seed,
-            peak=args.learning_rate,
             skip_frozen=self.skip_frozen,
         )
+        pruner.peak = _peak(_groups(kwargs["optimizer"], pruner))
         prunable, linear = prunable_of(model)
         logger.log(
             logging.INFO if prunable == linear else logging.WARNING,
@@ -132,7 +133,7 @@ class PruningCallback(TrainerCallback):
             finite = all_finite(torch.stack(torch._foreach_norm(grads)))
         elif self.pruner.mask.is_cuda:
             finite = True  # nothing skips such a step: training ends with weights that are not finite
-        self.pruner.observe(_rate(optimizer, self.pruner), finite)
+        self.pruner.observe(max(float(group["lr"]) for group in _groups(optimizer, self.pruner)), finite)
 
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -192,24 +193,29 @@ class PruningCallback(TrainerCallback):
             self.pruner.finish()
 
 
-def _rate(optimizer: Any, pruner: Pruner) -> float:
-    """The learning rate of the weights that are pruned, the highest where groups differ, which a warning tells once.
-
-    PrunebenchError where the optimizer does not have all of them.
-    """
+def _groups(optimizer: Any, pruner: Pruner) -> list[dict[str, Any]]:
+    """The optimizer's group of each parameter that is pruned; PrunebenchError where it does not have all of them."""
     own = {id(parameter) for parameter in pruner.weights.parameters}
-    rates = [group["lr"] for group in optimizer.param_groups for one in group["params"] if id(one) in own]
-    if len(rates) < len(own):
+    found = [group for group in optimizer.param_groups for one in group["params"] if id(one) in own]
+    if len(found) < len(own):
         raise PrunebenchError(
-            f"the optimizer trains {len(rates)} of the {len(own)} parameters that are pruned: give it the others too, or freeze "
+            f"the optimizer trains {len(found)} of the {len(own)} parameters that are pruned: give it the others too, or freeze "
             "them and pass skip_frozen=True"
         )
-    if (low := min(rates)) < (high := max(rates)) and not pruner.steps_taken + pruner.steps_skipped:
+    return found
+
+
+def _peak(groups: list[dict[str, Any]]) -> float:
+    """The highest learning rate of the weights that are pruned in the run to come; a warning where they have several."""
+    # Warm-up may have set `lr` to 0: schedulers note the rate that they scale as `initial_lr`, OneCycleLR its highest as `max_lr`.
+    rates = [max(float(group.get(name) or 0) for name in ("lr", "initial_lr", "max_lr")) for group in groups]
+    if min(rates) < max(rates):
         logger.warning(
-            "the weights that are pruned have learning rates from %g to %g: criteria are told the highest", low, high
+            "the weights that are pruned have learning rates from %g to %g: criteria are told the highest",
+            min(rates),
+            max(rates),
         )
-    rate: float = max(rates)
-    return rate
+    return max(rates)
 
 
 def _at_target(pruner: Pruner) -> bool:

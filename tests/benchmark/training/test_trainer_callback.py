@@ -143,6 +143,7 @@ def groups(of: Any) -> dict[str, list[nn.Parameter]]:
     return found
 
 
+@pytest.mark.parametrize("warmup", [0, 4])
 @pytest.mark.parametrize(
     ("rates", "told", "warns"),
     [
@@ -152,8 +153,15 @@ def groups(of: Any) -> dict[str, list[nn.Parameter]]:
     ],
 )
 def test_criteria_are_told_the_rate_of_the_weights_that_are_pruned(
-    rates: dict[str, float], told: float, warns: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+    rates: dict[str, float],
+    told: float,
+    warns: bool,
+    warmup: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: Any,
 ) -> None:
+    """And the highest of it, whatever TrainingArguments would have given another optimizer; warm-up begins at 0."""
     seen: list[float] = []
     plain = Pruner.observe
 
@@ -167,8 +175,12 @@ def test_criteria_are_told_the_rate_of_the_weights_that_are_pruned(
         parts = groups(trainer.model)
         trainer.optimizer = torch.optim.SGD([{"params": parts[name], "lr": rate} for name, rate in rates.items()])
 
-    train(tmp_path, [PruningCallback("principled", sparsity=0.5)], prepare=prepare, lr_scheduler_type="constant")
-    assert seen == [told] * STEPS
+    callback = PruningCallback("principled", sparsity=0.5)
+    scheduled = {"lr_scheduler_type": "constant_with_warmup", "warmup_steps": warmup}
+    train(tmp_path, [callback], prepare=prepare, learning_rate=5e-5, **scheduled)
+    assert seen == pytest.approx([told * min(1.0, step / warmup) if warmup else told for step in range(STEPS)])
+    assert callback.pruner is not None
+    assert callback.pruner.peak == told
     assert [record.message for record in caplog.records if "learning rates" in record.message] == (
         ["the weights that are pruned have learning rates from 0.01 to 0.02: criteria are told the highest"]
         if warns
