@@ -77,8 +77,8 @@ def find_prunable(model: nn.Module, biases: bool = False, skip_frozen: bool = Fa
     if not skip_frozen and (said := left_dense(model)):
         if _others(model)[1] > MOST:
             raise PrunebenchError(
-                f"{type(model).__name__}: {said}: the sparsity would be that of the smaller part. Pass skip_frozen=True to prune the "
-                "linear layers alone"
+                f"{type(model).__name__}: {said}: the sparsity would be that of the smaller part. In Python, skip_frozen=True prunes "
+                "the linear layers alone"
             )
         warnings.warn(f"{type(model).__name__}: {said}", stacklevel=2)
     _warn_of_adapters(model, trained)
@@ -90,10 +90,8 @@ def left_dense(model: nn.Module) -> str:
     others, share = _others(model)
     if share <= SOME:
         return ""
-    first = next(iter(others))
-    return (
-        f"{100 * share:.0f} % of the weights inside the blocks belong to no linear layer, {first} first, and stay dense"
-    )
+    largest = max(others, key=others.__getitem__)
+    return f"{100 * share:.0f} % of the weights inside the blocks belong to no linear layer, such as {largest}, and stay dense"
 
 
 def _others(model: nn.Module) -> tuple[dict[str, int], float]:

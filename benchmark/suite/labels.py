@@ -59,8 +59,8 @@ def _one_line(text: str) -> str:
 
 def _as_seen(text: str) -> str:
     """What a reader tells `text` by: no capitals, runs of blanks or signs without width, and one form of composed letters."""
-    signs = (sign for sign in unicodedata.normalize("NFC", text.lower()) if unicodedata.category(sign) != "Cf")
-    return " ".join("".join(signs).split())
+    signs = "".join(sign for sign in text.lower() if unicodedata.category(sign) != "Cf")
+    return " ".join(unicodedata.normalize("NFC", signs).split())
 
 
 class Label(Strict):

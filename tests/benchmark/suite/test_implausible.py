@@ -125,6 +125,7 @@ def test_a_batch_of_everything_is_noted(tmp_path: Path) -> None:
         ("labels: {magnitude: Our method, principled: 'our  METHOD'}", "are both called our  METHOD"),
         ("labels: {magnitude: Ours, principled: 'Ours\u200b'}", "'magnitude' and 'principled' are both called Ours"),
         ("labels: {magnitude: 'Mod\u00e8le', principled: 'Mode\u0300le'}", "'magnitude' and 'principled' are both called Mod"),
+        ("labels: {magnitude: 'Mod\u00e8le', principled: 'Mode\u200b\u0300le'}", "are both called Mod"),
         ("labels: {glue/rte: RTE, glue/cola: RTE}", "'glue/rte' and 'glue/cola' are both called RTE: tasks of a table"),
         ("regularizers: [rdrop, l2_sp]\nlabels: {rdrop: X, l2_sp: X}", "are both called Magnitude + X"),
         ("regularizers: [rdrop]\nlabels: {magnitude + rdrop: A, principled + rdrop: a}", "are both called a: rows"),
