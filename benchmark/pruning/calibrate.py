@@ -29,6 +29,8 @@ Batches = Callable[[int], Iterable[Mapping[str, Tensor]]]
 Fed = tuple[str, State, Tensor]
 """Name, state and [out, in] weights of one matrix whose layer's inputs are shown."""
 
+EXPECTED = "expected loss(model, batch) to be the loss of the model that is pruned"
+
 
 def calibrator(
     model: nn.Module,
@@ -56,8 +58,15 @@ def calibrator(
                 criterion.begin_calibration(state, weight)
             for method, gradients in GRADIENTS.items():
                 if criterion.overrides(method):
+                    reached = torch.zeros((), dtype=torch.bool, device=pruner.mask.device)
                     for parts in gradients(model, loss, shown, pruner.weights.parameters):
-                        _show(pruner, method, *map(_flat, parts))
+                        vectors = [_flat(part) for part in parts]
+                        reached |= vectors[0].any()
+                        _show(pruner, method, *vectors)
+                    if not reached:
+                        raise PrunebenchError(
+                            f"{type(criterion).__name__}: all calibration gradients are zero: {EXPECTED}"
+                        )
             if criterion.overrides("observe_inputs"):
                 fed = list(pruner.matrices())
                 if by_block and settle is not None:
@@ -89,10 +98,17 @@ def wants_calibration(pruner: Pruner) -> bool:
 def show_inputs(
     criterion: Criterion, fed: Sequence[Fed], model: nn.Module, loss: Loss, batches: Sequence[Mapping[str, Tensor]]
 ) -> None:
-    """Forward passes of the whole model, in which the criterion is shown what the layers of the matrices `fed` see."""
+    """Forward passes of the whole model, in which the criterion is shown what the layers of the matrices `fed` see.
+
+    PrunebenchError where no batch reaches any of them.
+    """
+    reached: set[str] = set()
     for batch in batches:
-        with torch.no_grad(), watching(criterion, fed, model, batch):
+        with torch.no_grad(), watching(criterion, fed, model, batch) as called:
             loss(model, batch)
+        reached |= called
+    if fed and not reached:
+        raise PrunebenchError(f"{type(criterion).__name__}: calibration calls no layer that is pruned: {EXPECTED}")
 
 
 def show_by_block(
@@ -138,8 +154,11 @@ def a_block_later(settle: Settle) -> Settle:
 
 
 @contextmanager
-def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: Mapping[str, Tensor]) -> Iterator[None]:
-    """While this lasts the criterion is shown what the layers of the matrices `fed` see of `batch`.
+def watching(
+    criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: Mapping[str, Tensor]
+) -> Iterator[set[str]]:
+    """While this lasts the criterion is shown what the layers of the matrices `fed` see of `batch`; given are the names of those
+    matrices whose layers were called.
 
     A shared layer is shown all its inputs, a bias the constant 1. Padded positions are left out where a layer's input has the shape of
     `attention_mask`. In an encoder-decoder the mask is that of the source, which the encoder's layers see, and those of the decoder
@@ -153,6 +172,7 @@ def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: 
     written = None if encoder is None else batch.get("labels")
     target = written != -100 if written is not None and written.dim() == 2 else mask
     returned: list[Tensor] = []
+    called: set[str] = set()
     with ExitStack() as hooks:
         if encoder is not None:
             hooks.enter_context(encoder.register_forward_hook(lambda *args: returned.append(args[-1][0])))
@@ -173,6 +193,7 @@ def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: 
                 weight: Tensor = weight,
                 reads: bool = layer in reading,
             ) -> None:
+                called.add(name)
                 inputs = arguments[0].detach()
                 of_source = reads or any(arguments[0] is one for one in returned)
                 real = mask if of_source else target
@@ -183,7 +204,7 @@ def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: 
                 )
 
             hooks.enter_context(layer.register_forward_pre_hook(hook))
-        yield
+        yield called
 
 
 def _is_encoder_decoder(model: nn.Module) -> bool:

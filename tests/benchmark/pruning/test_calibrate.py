@@ -147,6 +147,19 @@ def test_a_layer_that_the_inputs_do_not_reach_has_gradients_of_zero(name: str, t
         assert once.measure() == 0.5
 
 
+@pytest.mark.parametrize("by_block", [True, False])
+@pytest.mark.parametrize("name", ["fisher", "obert[block=4]", "grasp", "wanda", "sparsegpt"])
+def test_a_loss_of_another_model_is_refused(name: str, by_block: bool) -> None:
+    """It teaches nothing of the weights that are pruned, which would be ranked by zeros or by their size alone."""
+    model, other = Blocks(), Blocks()
+    pruner = Pruner(model, registry.configure("criteria", name), Steps(), sparsity=0.5, total=1, scope="layer")
+    pruner.calibrate = calibrator(model, lambda _, batch: loss_of(other, batch), batches, by_block=by_block)
+    with pytest.raises(
+        PrunebenchError, match=r"expected loss\(model, batch\) to be the loss of the model that is pruned"
+    ):
+        pruner.prune()
+
+
 def test_tokens_are_flattened() -> None:
     spy = InputsSpy()
     model = Blocks()

@@ -176,7 +176,7 @@ def test_criteria_are_told_the_rate_of_the_weights_that_are_pruned(
         trainer.optimizer = torch.optim.SGD([{"params": parts[name], "lr": rate} for name, rate in rates.items()])
 
     callback = PruningCallback("principled", sparsity=0.5)
-    scheduled = {"lr_scheduler_type": "constant_with_warmup", "warmup_steps": warmup}
+    scheduled: dict[str, Any] = {"lr_scheduler_type": "constant_with_warmup", "warmup_steps": warmup}
     train(tmp_path, [callback], prepare=prepare, learning_rate=5e-5, **scheduled)
     assert seen == pytest.approx([told * min(1.0, step / warmup) if warmup else told for step in range(STEPS)])
     assert callback.pruner is not None
