@@ -223,7 +223,7 @@ def meets(spec: RunSpec, zeros: int, asked: int) -> bool:
 
 def as_read_back(record: Record) -> Record:
     """The record as it would be loaded from its file, with plain Python numbers; RecordError names a field that would not load."""
-    return _read_back(Path(f"{record.id}.json"), _to_bytes(record))
+    return parse_record(record_path(Path(), record.id), _to_bytes(record))
 
 
 def save_record(folder: Path, record: Record, outcomes: bytes) -> Path:
@@ -232,15 +232,11 @@ def save_record(folder: Path, record: Record, outcomes: bytes) -> Path:
     RecordError, and nothing is written, where the record could not be read back.
     """
     path, data = record_path(folder, record.id), _to_bytes(record)
-    _read_back(path, data)
+    parse_record(path, data)
     write_bytes(outcomes_path(folder, record.id), outcomes)
     write_bytes(path, data)
     failure_path(folder, record.id).unlink(missing_ok=True)
     return path
-
-
-def _read_back(path: Path, data: bytes) -> Record:
-    return parse_record(path.stem, data) or _parse_by_steps(path, data)
 
 
 def load_record(path: Path) -> Record:
@@ -249,17 +245,25 @@ def load_record(path: Path) -> Record:
         data = read_regular_file(path, MAX_RECORD)
     except (OSError, ValueError) as error:
         raise RecordError(path, f"not a readable record ({error})") from error
-    return _read_back(path, data)
+    return parse_record(path, data)
 
 
-def parse_record(stem: str, data: bytes) -> Record | None:
-    """The record in `data`; None if anything is wrong with it. Types are strict: "1" is not a number, and neither is NaN."""
+def parse_record(path: Path, data: bytes) -> Record:
+    """The record in `data`, the content of `path`; RecordError says what is wrong.
+
+    Types are strict: "1" is not a number, and neither is NaN.
+    """
     try:
         record = READER.decode(data)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return None
-    holds = record.schema_version == SCHEMA and record.id == record.spec.id == stem and record.metric in record.metrics
-    return record if holds else None
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise RecordError(path, _why_not(data, error)) from error
+    if record.schema_version != SCHEMA:
+        raise RecordError(path, _other_schema(record.schema_version))
+    if record.id != record.spec.id or path.stem != record.id:
+        raise RecordError(path, f"file, id ({record.id}) and spec ({record.spec.id}) do not belong together")
+    if record.metric not in record.metrics:
+        raise RecordError(path, f"headline metric '{record.metric}' is not among {sorted(record.metrics)}")
+    return record
 
 
 def decode_spec(_: type, value: Any) -> Any:
@@ -283,26 +287,20 @@ def _with_seed_0(raw: bytes) -> RunSpec:
 READER = msgspec.json.Decoder(Record, dec_hook=decode_spec)
 
 
-def _parse_by_steps(path: Path, data: bytes) -> Record:
-    """The record in `data`, checked one step at a time; RecordError says which step fails."""
+def _why_not(data: bytes, error: Exception) -> str:
+    """Why `data` could not be decoded: not JSON, of another schema, or else the field that `error`, the decoder's, names."""
     try:
         raw = json.loads(data.decode(), parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise RecordError(path, f"not a readable record ({error or type(error).__name__})") from error
+    except (ValueError, RecursionError) as fault:
+        return f"not a readable record ({fault or type(fault).__name__})"
     version = raw.get("schema") if isinstance(raw, dict) else None
     if version != SCHEMA or isinstance(version, bool):
-        raise RecordError(path, f"record schema {version!r}, this version reads schema {SCHEMA}")
-    try:
-        record = READER.decode(data)
-    except msgspec.ValidationError as error:
-        raise RecordError(path, _sentence(str(error))) from error
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise RecordError(path, f"not a readable record ({error})") from error
-    if record.id != record.spec.id or path.stem != record.id:
-        raise RecordError(path, f"file, id ({record.id}) and spec ({record.spec.id}) do not belong together")
-    if record.metric not in record.metrics:
-        raise RecordError(path, f"headline metric '{record.metric}' is not among {sorted(record.metrics)}")
-    return record
+        return _other_schema(version)
+    return _sentence(str(error)) if isinstance(error, msgspec.ValidationError) else f"not a readable record ({error})"
+
+
+def _other_schema(version: object) -> str:
+    return f"record schema {version!r}, this version reads schema {SCHEMA}"
 
 
 def _sentence(said: str) -> str:

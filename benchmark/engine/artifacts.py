@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.board.board import Board
-from benchmark.board.record import failure_path, outcomes_path, parse_record, predictions_path, record_path, save_record
+from benchmark.board.record import (
+    RecordError,
+    failure_path,
+    outcomes_path,
+    parse_record,
+    predictions_path,
+    record_path,
+    save_record,
+)
 from benchmark.board.weights import weights_path
 from benchmark.engine.sources import refuse_other_sources
 from benchmark.errors import PrunebenchError
@@ -60,9 +68,14 @@ def forget(board: Board, spec: RunSpec) -> None:
 
 def store_artifacts(board: Board, spec: RunSpec, artifacts: Artifacts) -> None:
     """Write the cell's files to `board`, unless it has the record already; PrunebenchError if they are not files of that cell."""
-    record = parse_record(spec.id, artifacts.record) if artifacts.record else None
-    if record is None or artifacts.outcomes is None:
+    if artifacts.record is None or artifacts.outcomes is None:
         raise PrunebenchError(f"{spec.cell}: what came back from its worker is no record of it")
+    try:
+        record = parse_record(record_path(board.records_folder, spec.id), artifacts.record)
+    except RecordError as error:
+        raise PrunebenchError(
+            f"{spec.cell}: what came back from its worker is no record of it: {error.reason}"
+        ) from error
     if hashlib.sha256(artifacts.outcomes).hexdigest() != record.outcomes_sha256:
         raise PrunebenchError(f"{spec.cell}: its outcomes were damaged on the way")
     with locked(board.locks, spec.id):
