@@ -193,8 +193,8 @@ def failure_reason(path: Path) -> str:
         return f"unreadable {path.name}"
 
 
-def as_json(part: Part) -> dict[str, Any]:
-    """The part as JSON values, every field by its name in the file."""
+def as_json(part: Struct) -> dict[str, Any]:
+    """A record, or a part of one, as JSON values, every field by its name in the file."""
     raw: dict[str, Any] = msgspec.to_builtins(part, enc_hook=_plain)
     return raw
 

@@ -48,7 +48,7 @@ class StartAgainError(Exception):
 
 
 class Facts(msgspec.Struct):
-    """Numbers that a checkpoint holds beside its tensors, with the types that they must have."""
+    """What a checkpoint holds beside its tensors, with the types that it must have."""
 
     step: int
     since: Count
@@ -59,6 +59,10 @@ class Facts(msgspec.Struct):
     resumed: list[Count]
     parts: Count
     commits: list[str]
+    python: tuple[int, tuple[int, ...], float | None]
+    """State of Python's random generator."""
+    numpy: tuple[str, list[int], int, int, float]
+    """State of NumPy's."""
 
 
 @dataclass
@@ -84,7 +88,7 @@ class Checkpointer:
             tensors, facts = unpack(read_regular_file(self.path, LARGEST))
             if facts.get("identity") != dict(self.identity):
                 raise ValueError("it is of another run, data or model")
-            restore(run, tensors, check(run, tensors, facts), facts)
+            restore(run, tensors, check(run, tensors, facts))
             reason = ""
         except Exception as error:  # contents that do not fit may raise anything
             reason = str(error) or type(error).__name__
@@ -109,7 +113,7 @@ class Checkpointer:
         if parallel.agreed(passed >= 60 * self.minutes or ended) or stop:
             tensors, facts = capture(run)
             if parallel.rank() == 0:
-                write_bytes(self.path, pack(tensors, {"identity": dict(self.identity), **facts}))
+                write_bytes(self.path, pack(tensors, {"identity": dict(self.identity), **as_json(facts)}))
             self.since = time.monotonic()
         if stop:
             raise interrupt.Interrupted(stop)
@@ -120,8 +124,8 @@ def discard(folder: Path, run_id: str) -> None:
     checkpoint_path(folder, run_id).unlink(missing_ok=True)
 
 
-def capture(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The state of `run` as named tensors and JSON values."""
+def capture(run: Run) -> tuple[dict[str, Tensor], Facts]:
+    """The state of `run`: named tensors, and everything else."""
     score, step, best = run.best or (None, None, {})
     moments = run.optimizer.torch.state_dict()["state"]
     tensors = {
@@ -135,25 +139,26 @@ def capture(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
         **_prefixed("generator", _generators(run.device)),
     }
     now = time.perf_counter()
-    facts = {
-        "step": run.step,
-        "since": run.since,
-        "parts": run.parts,
-        "best": [score, step],
-        "curve": [as_json(point) for point in run.curve],
-        "intervals": run.intervals,
-        "seconds": [now - run.started, now - run.began],
-        "resumed": run.resumed,
-        "commits": run.commits,
-        "python": random.getstate(),
-        "numpy": _numpy_state(),
-    }
+    version, internal, gauss = random.getstate()
+    facts = Facts(
+        step=run.step,
+        since=run.since,
+        parts=run.parts,
+        best=(score, step),
+        curve=run.curve,
+        intervals=run.intervals,
+        seconds=(now - run.started, now - run.began),
+        resumed=run.resumed,
+        commits=run.commits,
+        python=(version, internal, gauss),
+        numpy=_numpy_state(),
+    )
     return tensors, facts
 
 
 def check(run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Facts:
-    """The numbers of a checkpoint, with their types; ValueError if its content cannot be a state of `run`."""
-    found = msgspec.convert({name: facts.get(name) for name in Facts.__struct_fields__}, Facts)
+    """`facts`, read from a checkpoint, with their types; ValueError if its content cannot be a state of `run`."""
+    found = msgspec.convert(facts, Facts)
     steps = [point.step for point in found.curve]
     if not 1 <= found.step <= run.total:
         raise ValueError(f"it says step {found.step} of {run.total}")
@@ -176,7 +181,7 @@ def check(run: Run, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> 
     return found
 
 
-def restore(run: Run, tensors: Mapping[str, Tensor], found: Facts, facts: Mapping[str, Any]) -> None:
+def restore(run: Run, tensors: Mapping[str, Tensor], found: Facts) -> None:
     """Restore in place what `capture` returned; random generators last, since nothing may draw from them afterwards."""
     run.running.copy_(tensors["running"])
     for i, vector in enumerate(run.optimizer.vectors):
@@ -197,7 +202,7 @@ def restore(run: Run, tensors: Mapping[str, Tensor], found: Facts, facts: Mappin
     run.started, run.elapsed = run.started - total, interval
     run.resumed = [*found.resumed, run.step]
     run.commits = list(dict.fromkeys([*found.commits, *run.commits]))
-    _set_generators(_under("generator", tensors), facts, run.device)
+    _set_generators(_under("generator", tensors), found, run.device)
 
 
 def pack(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
@@ -236,18 +241,18 @@ def _generators(device: torch.device) -> dict[str, Tensor]:
     return {f"{kind}.{rank}": state for kind, mine in own.items() for rank, state in enumerate(parallel.gathered(mine))}
 
 
-def _numpy_state() -> list[Any]:
-    kind, keys, *rest = np.random.get_state(legacy=True)
-    return [kind, np.asarray(keys).tolist(), *rest]
+def _numpy_state() -> tuple[str, list[int], int, int, float]:
+    state: Any = np.random.get_state(legacy=True)
+    kind, keys, position, has_gauss, gauss = state
+    return kind, keys.tolist(), position, has_gauss, gauss
 
 
-def _set_generators(states: Mapping[str, Tensor], facts: Mapping[str, Any], device: torch.device) -> None:
+def _set_generators(states: Mapping[str, Tensor], found: Facts, device: torch.device) -> None:
     rank = parallel.rank()
     if f"cpu.{rank}" in states:  # missing if the run resumes in more processes than saved it
         torch.set_rng_state(states[f"cpu.{rank}"])
     if f"cuda.{rank}" in states:
         torch.cuda.set_rng_state(states[f"cuda.{rank}"], device)
-    version, internal, gauss = facts["python"]
-    random.setstate((version, tuple(internal), gauss))
-    kind, keys, *rest = facts["numpy"]
-    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
+    random.setstate(found.python)
+    kind, keys, position, has_gauss, gauss = found.numpy
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), position, has_gauss, gauss))
