@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
+from typing import Literal, Protocol
 
 from benchmark.board.board import Board
 from benchmark.board.record import predictions_path, record_path, save_record
@@ -31,6 +31,10 @@ from tasks.pipeline.whole import check_held, holding
 
 PARTS = 4
 """Parts of a batch after running out of memory: a quarter of the activations at a time."""
+
+
+Outcome = Literal["finished", "failed", "standing", "left", "busy"]
+"""What became of a cell: run now, with a record or a failure; it had a record; it had failed before; another runner has it."""
 
 
 class Watcher(Protocol):
@@ -104,8 +108,8 @@ class CellRunner:
         self.options = self.teachers.options
         self.wanted_teachers = taught_by(board.suite.cells())
 
-    def attempt(self, spec: RunSpec, wait: bool) -> bool:
-        """Run the cell unless it has a record or failed before; returns False if another runner has it and `wait` is false.
+    def attempt(self, spec: RunSpec, wait: bool) -> Outcome:
+        """Run the cell unless it has a record or failed before; "busy" if another runner has it and `wait` is false.
 
         WriteError if the board's folder was moved, Interrupted if a signal was received; nothing has been written then.
         """
@@ -116,25 +120,25 @@ class CellRunner:
         except OSError as error:
             raise disk_trouble(error) or error from None
 
-    def _attempt(self, spec: RunSpec, wait: bool) -> bool:
+    def _attempt(self, spec: RunSpec, wait: bool) -> Outcome:
         again = was_started(self.board.locks, spec.id)
         with locked(self.board.locks, spec.id, wait) as mine:
             if not parallel.agreed(mine):
-                return False
+                return "busy"
             if parallel.agreed(self.board.is_done(spec)):
                 self.done.standing.append(spec.id)
-            elif parallel.agreed(not self.settings.retry_failed and self.board.failure(spec) is not None):
+                return "standing"
+            if parallel.agreed(not self.settings.retry_failed and self.board.failure(spec) is not None):
                 self.done.left[spec.id] = self.board.failure(spec) or ""
-            else:
-                if again and parallel.rank() == 0:
-                    board = self.board
-                    remove_leftovers(
-                        spec.id, board.records_folder, board.checkpoints, board.weights_folder, self.teachers.folder
-                    )
-                self._run(spec)
-        return True
+                return "left"
+            if again and parallel.rank() == 0:
+                board = self.board
+                remove_leftovers(
+                    spec.id, board.records_folder, board.checkpoints, board.weights_folder, self.teachers.folder
+                )
+            return self._run(spec)
 
-    def _run(self, spec: RunSpec) -> None:
+    def _run(self, spec: RunSpec) -> Outcome:
         try:
             result = self._run_within_memory(spec)
             if parallel.rank() == 0:
@@ -151,9 +155,10 @@ class CellRunner:
                 raise  # the other processes may be in the middle of a step: all of them end here
             if not known and environment.is_device_lost():
                 raise DeviceLostError(f"the GPU answers no more after {spec.cell} ({reason}): start again") from error
-            return
+            return "failed"
         self.done.finished.append(spec.id)
         self.watcher.finished(spec, result.record.score, result.record.cost.total_seconds)
+        return "finished"
 
     def _run_within_memory(self, spec: RunSpec) -> Result:
         """Run the cell; if memory runs out, run it once more with every batch in parts."""

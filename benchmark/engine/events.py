@@ -50,18 +50,15 @@ def attempt(runner: CellRunner, spec: RunSpec, send: Send) -> bool:
 
     Returns False if this process can run no other cell, because its GPU is lost.
     """
-    standing = len(runner.done.standing)
     try:
-        taken = runner.attempt(spec, wait=False)
+        outcome = runner.attempt(spec, wait=False)
     except DeviceLostError:  # the cell's failure has been sent
         return False
     except Exception as error:  # a cell's own failure is caught below this; a full disk is everybody's
         send(["trouble", spec.id, message_of(error)])
         return True
-    if not taken:
-        send(["busy", spec.id])
-    elif len(runner.done.standing) > standing:
-        send(["standing", spec.id])
-    elif spec.id in runner.done.left:
-        send(["left", spec.id, runner.done.left[spec.id]])
+    if outcome in ("busy", "standing"):
+        send([outcome, spec.id])
+    elif outcome == "left":
+        send([outcome, spec.id, runner.done.left[spec.id]])
     return True

@@ -44,15 +44,16 @@ def _unfinished(runner: CellRunner, cells: list[RunSpec]) -> list[RunSpec]:
 def _once_through(runner: CellRunner, cells: Sequence[RunSpec]) -> list[RunSpec]:
     """Try the cells in turn; returns those to try again: held by others, or not reached because others finished so many."""
     held: list[RunSpec] = []
-    ahead, vain = deque(cells), 0
+    ahead, in_a_row = deque(cells), 0
     while ahead:
-        spec, before = ahead.popleft(), len(runner.done.standing)
-        if not runner.attempt(spec, wait=False):
+        spec = ahead.popleft()
+        outcome = runner.attempt(spec, wait=False)
+        if outcome == "busy":
             held.append(spec)
             if len(held) == 1 and parallel.size() == 1:
                 ahead = deque(_from_own_place(list(ahead), runner.wanted_teachers))
-        vain = vain + 1 if len(runner.done.standing) > before else 0
-        if vain == PATIENCE and parallel.size() == 1:
+        in_a_row = in_a_row + 1 if outcome == "standing" else 0
+        if in_a_row == PATIENCE and parallel.size() == 1:
             return [*held, *ahead]
     return held
 

@@ -8,7 +8,7 @@ import pytest
 from benchmark.board.outcomes import load_outcomes, pack_outcomes
 from benchmark.board.record import Record, save_record
 from benchmark.engine import local
-from benchmark.engine.cell import CellRunner
+from benchmark.engine.cell import CellRunner, Outcome
 from benchmark.engine.local import _from_own_place, run_cells
 from benchmark.suite.spec import RunSpec
 from tests.benchmark.boards import CPU, Watched, finish, make_board
@@ -42,7 +42,7 @@ def test_what_others_finish_is_listed_and_not_locked(tmp_path: Path, monkeypatch
     locked: list[str] = []
     attempt = CellRunner.attempt
 
-    def watched(self: CellRunner, spec: RunSpec, wait: bool) -> bool:
+    def watched(self: CellRunner, spec: RunSpec, wait: bool) -> Outcome:
         locked.append(spec.id)
         return attempt(self, spec, wait)
 
