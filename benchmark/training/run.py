@@ -69,9 +69,9 @@ class Options:
     """Folder of tokenized data; None keeps it in memory."""
     trust_remote_code: bool = False
     progress: Progress = silent
-    check: Callable[[Prepared], None] = lambda prepared: None  # noqa: ARG005 - a null object
+    check: Callable[[Prepared], None] = silent
     """Called when the task is open, before training; raises if the cell must not run on this data or model."""
-    watch: Callable[[Run], None] = lambda run: None  # noqa: ARG005 - a null object
+    watch: Callable[[Run], None] = silent
     """Called just before training starts; diagnostics attach observers here, which must not change the run."""
     split: str = "reported"
     """The split that the trained model is scored on. Tuning uses `heldout`, and never looks at the reported split."""
@@ -145,15 +145,22 @@ def _run(spec: RunSpec, options: Options) -> Result:
     regularizer: Regularizer = registry.configure("regularizers", spec.regularizer)
     environment.seed_everything(spec.seed)
     if not spec.is_trained:
-        return prune_untrained(spec, prepared, regularizer, device, options, started)
-    return _trained(spec, prepared, regularizer, device, options, started)
+        job: Job = _untrained(spec, prepared, regularizer, device, started)
+    else:
+        job = _trained(spec, prepared, regularizer, device, total, options, started)
+    return _finished(job, options)
 
 
 def _trained(
-    spec: RunSpec, prepared: Prepared, regularizer: Regularizer, device: torch.device, options: Options, started: float
-) -> Result:
-    """A cell that is trained and pruned meanwhile, or a dense one."""
-    total = spec.training.total(prepared.rows["train"])
+    spec: RunSpec,
+    prepared: Prepared,
+    regularizer: Regularizer,
+    device: torch.device,
+    total: int,
+    options: Options,
+    started: float,
+) -> Run:
+    """Train a cell for `total` steps, and prune it meanwhile where it is not a dense one."""
     model = prepare(prepared.build(spec.seed), device)
     parallel.decorrelate(spec.seed)
     environment.prepare_threads(model)
@@ -177,21 +184,21 @@ def _trained(
         compile_steps(model)
     if isinstance(pruner, Pruner):
         pruner.calibrate = calibration(job)
-    asked = time.perf_counter()
-    teacher = _teacher(spec, regularizer, prepared, device, options)
+    before = time.perf_counter()
+    teacher = _teacher(job, options)
     environment.reset_peak(device)
-    job.started += time.perf_counter() - asked  # a teacher's training is the cost of its own cell
+    job.started += time.perf_counter() - before  # a teacher's training is the cost of its own cell
     regularizer.begin(_remembered(job, teacher, options), teacher)
     if options.checkpoints is not None:
         _keep_checkpoints(job, options.checkpoints, options)
     options.watch(job)
     train(job)
-    return finished(job, options)
+    return job
 
 
-def prune_untrained(
-    spec: RunSpec, prepared: Prepared, regularizer: Regularizer, device: torch.device, options: Options, started: float
-) -> Result:
+def _untrained(
+    spec: RunSpec, prepared: Prepared, regularizer: Regularizer, device: torch.device, started: float
+) -> Job:
     """A cell of 0 steps: the model as it comes, pruned once, with no optimizer, no gradient kept and no flat vector."""
     model = prepared.build(spec.seed).to(device=device, dtype=PRECISIONS[spec.precision])
     environment.prepare_threads(model)
@@ -210,11 +217,11 @@ def prune_untrained(
         )
     job = Job(spec, prepared, model, pruner, regularizer, device, 0, started=started)
     if isinstance(pruner, Once):
-        pruner.prune(*shown(job))
-    return finished(job, options)
+        pruner.prune(*_loss_and_batches(job))
+    return job
 
 
-def finished(job: Job, options: Options) -> Result:
+def _finished(job: Job, options: Options) -> Result:
     """The result of a run whose weights are what is to be reported: evaluated, recorded."""
     device, model, prepared = job.device, job.model, job.prepared
     trained = time.perf_counter()
@@ -326,11 +333,11 @@ def _scorer(
 
 def calibration(job: Job) -> Calibrate:
     """Shows a criterion that needs calibration the first training batches of the run, the same for every criterion."""
-    return calibrator(job.model, *shown(job), by_block=job.spec.calibration_inputs == "pruned")
+    return calibrator(job.model, *_loss_and_batches(job), by_block=job.spec.calibration_inputs == "pruned")
 
 
-def shown(job: Job) -> tuple[Loss, Batches]:
-    """The mean loss of a batch, and what gives so many of the run's first training batches."""
+def _loss_and_batches(job: Job) -> tuple[Loss, Batches]:
+    """Functions for calibration: the mean loss of a batch, and the first batches of the run's training data, as many as asked for."""
     # Not the job itself: its pruner will hold these functions, and a cycle would keep the model's memory beyond the run.
     prepared, device, spec = job.prepared, job.device, job.spec
 
@@ -346,16 +353,15 @@ def shown(job: Job) -> tuple[Loss, Batches]:
     return loss, batches
 
 
-def _teacher(
-    spec: RunSpec, regularizer: Regularizer, prepared: Prepared, device: torch.device, options: Options
-) -> nn.Module | None:
+def _teacher(job: Run, options: Options) -> nn.Module | None:
     """A dense model fine-tuned on the same task and seed, where the regularizer asks for one."""
-    if not regularizer.needs_teacher:
+    if not job.regularizer.needs_teacher:
         return None
+    dense, prepared, device = job.spec.dense(), job.prepared, job.device
     # A teacher's training sets the global generators; the student's dropout must not depend on who trained it.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        weights = options.teacher(spec.dense(), prepared) if options.teacher else train_teacher(spec.dense(), options)
-        teacher = prepared.build(spec.seed)
+        weights = options.teacher(dense, prepared) if options.teacher else train_teacher(dense, options)
+        teacher = prepared.build(dense.seed)
     teacher.load_state_dict(weights)
     return prepare(teacher, device).eval().requires_grad_(False)
 
