@@ -9,23 +9,12 @@ from benchmark.errors import PrunebenchError, choices
 LEAST_MINUTES = 15
 """Shortest time limit: in a job's last 10 minutes submitit takes every signal for the end of its time, even preemption."""
 
-KEYS = {
-    "partition": "partition",
-    "time": "time",
-    "account": "account",
-    "qos": "qos",
-    "cpus": "cpus_per_task",
-    "mem": "mem",
-    "gpus": "gpus_per_node",
-    "gres": "gres",
-    "constraint": "constraint",
-    "nodelist": "nodelist",
-    "exclude": "exclude",
-    "reservation": "reservation",
-    "comment": "comment",
-    "nice": "nice",
-}
-"""Key of --slurm: name of submitit's parameter, or of sbatch's option."""
+KEYS = (
+    *("partition", "time", "account", "qos", "cpus", "mem", "gpus"),
+    *("gres", "constraint", "nodelist", "exclude", "reservation", "comment", "nice"),
+)
+NAMES = {"cpus": "cpus_per_task", "gpus": "gpus_per_node"}
+"""Keys that submitit calls otherwise; the others have its names, which are those of sbatch's options."""
 OWN = {"reservation", "nice"}
 """Those that submitit does not know and passes on to sbatch."""
 NUMBERS = {"cpus", "gpus", "nice"}
@@ -64,8 +53,8 @@ def parse_slurm(text: str | None, gpus: float | None = None) -> SlurmOptions:
     values = {key: _number(key, value) if key in NUMBERS else value for key, value in given.items()}
     return SlurmOptions(
         minutes,
-        {KEYS[key]: value for key, value in values.items() if key not in OWN},
-        {KEYS[key]: value for key, value in values.items() if key in OWN},
+        {NAMES.get(key, key): value for key, value in values.items() if key not in OWN},
+        {key: value for key, value in values.items() if key in OWN},
     )
 
 
