@@ -75,19 +75,9 @@ for _name, (_pattern, _first) in SCALARS.items():
 def load_yaml(source: Path | str, name: str = "") -> Any:
     """The value in a file or a text; PrunebenchError with file and line where it cannot be read."""
     name = name or str(source)
+    text = _text(source, name) if isinstance(source, Path) else source
     try:
-        if isinstance(source, Path):
-            try:
-                source = read_regular_file(source, LARGEST).decode()
-            except UnicodeDecodeError:
-                raise
-            except ValueError as error:
-                raise PrunebenchError(f"{name}: {error}") from error
-        return yaml.load(source, Loader=_Loader)
-    except OSError as error:
-        raise PrunebenchError(f"{name}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise PrunebenchError(f"{name}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+        return yaml.load(text, Loader=_Loader)
     except RecursionError as error:
         raise PrunebenchError(f"{name}: not valid YAML: nested too deeply") from error
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
@@ -96,12 +86,24 @@ def load_yaml(source: Path | str, name: str = "") -> Any:
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         said = [getattr(error, "context", None), getattr(error, "problem", None)]
         reason = ", ".join(part for part in said if part) or str(error) or type(error).__name__
-        if mark and isinstance(source, str):
-            if name_ := _bracketed(source, mark.line):
+        if mark:
+            if name_ := _bracketed(text, mark.line):
                 reason += f'. In a list, a name with options needs quotes: "{name_}"'
-            near = source.splitlines()[max(0, mark.line - 1) : mark.line + 1]
+            near = text.splitlines()[max(0, mark.line - 1) : mark.line + 1]
             reason += next((f". {hint}" for line in near if (hint := unspaced(line))), "")
         raise PrunebenchError(f"{name}{where}: not valid YAML: {reason}") from error
+
+
+def _text(path: Path, name: str) -> str:
+    """The text in a file; PrunebenchError, which begins with `name`, where it cannot be read."""
+    try:
+        return read_regular_file(path, LARGEST).decode()
+    except OSError as error:
+        raise PrunebenchError(f"{name}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise PrunebenchError(f"{name}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    except ValueError as error:  # not an ordinary file, or too large
+        raise PrunebenchError(f"{name}: {error}") from error
 
 
 def unspaced(text: str) -> str:
