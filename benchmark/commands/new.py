@@ -15,7 +15,7 @@ from benchmark.machine.atomic import WriteError, write_text
 from benchmark.plugins import classes, registry
 
 BOARD = "board"
-PLURALS = {"criterion": "criteria", "regularizer": "regularizers", "schedule": "schedules", "task": "tasks"}
+PLURALS = {kind.singular: kind.name for kind in classes.KINDS.values()}
 """What can be written, and the kind of plugin that it is."""
 USAGES = {
     "criterion": ": `criteria: [magnitude, {name}]` in a suite, or `prunebench compare BOARD --add {name}`",
