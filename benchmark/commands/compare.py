@@ -118,11 +118,11 @@ def compare(
         say_table(printed, partial(render, table, "text"))
     else:
         say(printed, render(table, format))
-    for line in _closing(wider, done.failed | done.left, cells):
+    for line in _closing(wider, done.failures, cells):
         say(told, line)
     if damaged := unreadable([board]):
         say(Console(stderr=True), damaged)
-    return 1 if done.failed or done.left else 0
+    return 1 if done.failures else 0
 
 
 def marked(table: Table, added: Sequence[Row]) -> Table:

@@ -27,7 +27,7 @@ def run_board(
         require_ready(board, cells, settings)
         if parallel.rank() > 0:
             done = run_cells(board, cells, Silent(), settings)
-            return 1 if done.failed or done.left else 0
+            return 1 if done.failures else 0
         return _shown(board, cells, run_cells, settings, track)
 
 
@@ -48,7 +48,7 @@ def _shown(board: Board, cells: list[RunSpec], run_cells: Engine, settings: Sett
         write_text(board.folder / "table.md", table_text(board, "markdown") + "\n")
     for line in _closing(board, cells, done):
         say(console, line)
-    return 1 if done.failed or done.left else 0
+    return 1 if done.failures else 0
 
 
 def weights_room(board: Board, cells: list[RunSpec], settings: Settings) -> str:
@@ -72,8 +72,10 @@ def _closing(board: Board, cells: list[RunSpec], done: Done) -> list[str]:
     lines = [f"{len(done.finished)} cells run, {len(done.standing)} were done, {len(done.failed)} failed."]
     files = {spec.id: failure_path(board.records_folder, spec.id) for spec in cells}
     lines += failures((spec.cell, done.failed[spec.id], files[spec.id]) for spec in cells if spec.id in done.failed)
-    left = ((spec.cell, done.left[spec.id], files[spec.id]) for spec in cells if spec.id in done.left)
-    lines += failures(left, "FAILED before, left alone:")
-    lines += ["--retry-failed tries them again."] if done.left else []
+    before = (
+        (spec.cell, done.failed_before[spec.id], files[spec.id]) for spec in cells if spec.id in done.failed_before
+    )
+    lines += failures(before, "FAILED before, left alone:")
+    lines += ["--retry-failed tries them again."] if done.failed_before else []
     lines += [f"unreadable, not counted: {problem}" for problem in board.index().problems]
     return lines

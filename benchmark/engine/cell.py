@@ -33,7 +33,7 @@ PARTS = 4
 """Parts of a batch after running out of memory: a quarter of the activations at a time."""
 
 
-Outcome = Literal["finished", "failed", "standing", "left", "busy"]
+Outcome = Literal["finished", "failed", "standing", "failed before", "busy"]
 """What became of a cell: run now, with a record or a failure; it had a record; it had failed before; another runner has it."""
 
 
@@ -60,7 +60,12 @@ class Done:
     finished: list[str] = field(default_factory=list)
     standing: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
-    left: dict[str, str] = field(default_factory=dict)
+    failed_before: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Reasons of all cells that failed, now or before, by id."""
+        return self.failed | self.failed_before
 
 
 @dataclass(frozen=True)
@@ -129,8 +134,8 @@ class CellRunner:
                 self.done.standing.append(spec.id)
                 return "standing"
             if parallel.agreed(not self.settings.retry_failed and self.board.failure(spec) is not None):
-                self.done.left[spec.id] = self.board.failure(spec) or ""
-                return "left"
+                self.done.failed_before[spec.id] = self.board.failure(spec) or ""
+                return "failed before"
             if again and parallel.rank() == 0:
                 board = self.board
                 remove_leftovers(

@@ -2,7 +2,7 @@
 
 ["ready", ""] once a worker takes cells, ["started", id], ["progress", id, steps done, steps planned, loss, sparsity],
 ["noted", id, text], and one that ends an attempt: ["finished", id, score, seconds], ["failed", id, reason], ["standing", id] if the
-record was there already, ["left", id, reason] if the cell failed before, ["busy", id] if another runner has it, ["trouble", id, text]
+record was there already, ["failed before", id, reason], ["busy", id] if another runner has it, ["trouble", id, text]
 if no runner could go on (a full disk).
 """
 
@@ -16,7 +16,7 @@ from benchmark.training.train import Progress
 Event = list[str | int | float]
 Send = Callable[[Event], None]
 
-LAST = ("finished", "failed", "standing", "left", "busy", "trouble")
+LAST = ("finished", "failed", "standing", "failed before", "busy", "trouble")
 """Kinds of events that end an attempt at a cell."""
 
 
@@ -59,6 +59,6 @@ def attempt(runner: CellRunner, spec: RunSpec, send: Send) -> bool:
         return True
     if outcome in ("busy", "standing"):
         send([outcome, spec.id])
-    elif outcome == "left":
-        send([outcome, spec.id, runner.done.left[spec.id]])
+    elif outcome == "failed before":
+        send([outcome, spec.id, runner.done.failed_before[spec.id]])
     return True

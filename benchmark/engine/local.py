@@ -36,7 +36,7 @@ def _unfinished(runner: CellRunner, cells: list[RunSpec]) -> list[RunSpec]:
     """Cells without a record, by one listing of the folder instead of a lock for each."""
     if parallel.size() > 1:  # all processes of a run must come to the same cells
         return cells
-    standing = runner.board.index().ids
+    standing = runner.board.done(cells)
     runner.done.standing += [spec.id for spec in cells if spec.id in standing]
     return [spec for spec in cells if spec.id not in standing]
 

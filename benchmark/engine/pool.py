@@ -34,9 +34,9 @@ class PoolEngine:
     def __call__(self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings) -> Done:
         """See Engine (base.py)."""
         scheduler = Scheduler(board, cells, watcher, settings)
-        workers = _Workers(scheduler, settings, self._places(board, settings, min(self.jobs, scheduler.left)))
+        workers = _Workers(scheduler, settings, self._places(board, settings, min(self.jobs, scheduler.unfinished)))
         try:
-            while scheduler.left:
+            while scheduler.unfinished:
                 workers.start()
                 workers.listen()
         finally:

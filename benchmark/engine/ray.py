@@ -55,7 +55,7 @@ class RayEngine:
         absolute = replace(board, folder=board.folder.absolute())
         # Ray has tried again before it says that a task died.
         scheduler = Scheduler(absolute, cells, watcher, settings, max_deaths=1)
-        if not scheduler.left:
+        if not scheduler.unfinished:
             return scheduler.done
         with cluster(self.address, self.jobs) as ray:
             gpus = gpus_each(ray, self.gpus, settings.device)
@@ -63,7 +63,7 @@ class RayEngine:
             given = settings if gpus else replace(settings, device="cpu")
             tasks = _Tasks(ray, scheduler, given, gpus, self.jobs or MOST)
             try:
-                while scheduler.left:
+                while scheduler.unfinished:
                     tasks.submit()
                     tasks.collect()
             finally:

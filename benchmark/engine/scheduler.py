@@ -33,11 +33,11 @@ class Scheduler:
     ) -> None:
         self.board, self.watcher, self.max_deaths, self.done = board, watcher, max_deaths, Done()
         named = {spec.id: spec for spec in cells}
-        standing = board.index().ids & named.keys()
+        standing = board.done(named.values())
         self.done.standing = [run_id for run_id in named if run_id in standing]
         if not settings.retry_failed:
             failures = {run_id: board.failure(spec) for run_id, spec in named.items() if run_id not in standing}
-            self.done.left = {run_id: reason for run_id, reason in failures.items() if reason is not None}
+            self.done.failed_before = {run_id: reason for run_id, reason in failures.items() if reason is not None}
         self.teaching = taught_by(board.suite.cells())
         """Ids of dense cells whose weights others want."""
         self.teacher = {
@@ -45,7 +45,7 @@ class Scheduler:
             for run_id, spec in named.items()
             if registry.asks(spec.regularizer, "needs_teacher")
         }
-        missing = [run_id for run_id in named if run_id not in standing and run_id not in self.done.left]
+        missing = [run_id for run_id in named if run_id not in standing and run_id not in self.done.failed_before]
         first = [run_id for run_id in missing if run_id in self.teaching]
         self.waiting = {run_id: named[run_id] for run_id in dict.fromkeys(first + missing)}
         self.running: dict[str, RunSpec] = {}
@@ -61,7 +61,7 @@ class Scheduler:
         """Data on which no cell was seen to train yet."""
 
     @property
-    def left(self) -> int:
+    def unfinished(self) -> int:
         """Cells waiting or running."""
         return len(self.waiting) + len(self.running)
 
@@ -151,8 +151,8 @@ class Scheduler:
             self.watcher.failed(spec, str(facts[0]))
         elif kind == "standing":
             self.done.standing.append(spec.id)
-        elif kind == "left":
-            self.done.left[spec.id] = str(facts[0])
+        elif kind == "failed before":
+            self.done.failed_before[spec.id] = str(facts[0])
         else:
             pause = min(SHORTEST * 2 ** self._asked[spec.id], LONGEST)
             self._asked[spec.id] += 1

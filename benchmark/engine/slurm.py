@@ -56,14 +56,14 @@ class SlurmEngine:
     def __call__(self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings) -> Done:
         """See Engine (base.py)."""
         scheduler = Scheduler(board, cells, watcher, settings)
-        if not scheduler.left:
+        if not scheduler.unfinished:
             return scheduler.done
         queue = _Queue(scheduler, settings, executor(board, self.options), self.jobs or MOST)
         pause = SHORTEST
         try:
-            while scheduler.left:
+            while scheduler.unfinished:
                 pause = SHORTEST if queue.step() else min(1.5 * pause, LONGEST)
-                if scheduler.left:
+                if scheduler.unfinished:
                     time.sleep(pause)
         finally:
             queue.cancel()

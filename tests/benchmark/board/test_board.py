@@ -143,12 +143,12 @@ def test_a_failed_cell_is_left_alone_until_it_is_asked_for(tmp_path: Path, broke
     board = make_board(tmp_path / "board", criteria=[str(broken)])
     ((failed, reason),) = finish(board).failed.items()
     again = finish(board)
-    assert (again.finished, again.failed, again.left) == ([], {}, {failed: reason})
+    assert (again.finished, again.failed, again.failed_before) == ([], {}, {failed: reason})
     broken.write_text(NOT_FINITE.replace('weight * float("nan")', "weight.abs()"))
     load.cache_clear()
     _breach.cache_clear()
     done = run_cells(board, board.cells(), Watched(), replace(CPU, retry_failed=True))
-    assert (len(done.finished), len(done.standing), done.failed, done.left) == (1, 1, {}, {})
+    assert (len(done.finished), len(done.standing), done.failed, done.failed_before) == (1, 1, {}, {})
     assert board.failures() == {}
     assert list(board.records_folder.glob("*.failed.json")) == []
 

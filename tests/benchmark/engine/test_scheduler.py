@@ -52,7 +52,7 @@ def test_nobody_waits_for_tokens_while_there_is_other_data(tmp_path: Path) -> No
     assert fourth == next(spec for spec in board.cells() if spec not in first)
     squad = next(spec for spec in first if spec.task == "squad")
     scheduler.handle(["started", squad.id])
-    assert scheduler.left == len(board.cells())
+    assert scheduler.unfinished == len(board.cells())
     scheduler.handle(["progress", squad.id, 1, 5, 0.5, 0.0])
     following = [spec.task for spec in iter(scheduler.take, None)]
     left = sum(spec.task == "squad" for spec in board.cells()) - 1
@@ -103,7 +103,7 @@ def test_finished_and_failed_cells_are_not_started(board: Board) -> None:
     board.fail(plain, "no reason", "log")
     scheduler, _ = open_scheduler(board)
     assert scheduler.done.standing == [dense.id]
-    assert scheduler.done.left == {plain.id: "no reason"}
+    assert scheduler.done.failed_before == {plain.id: "no reason"}
     assert not {dense.id, plain.id} & scheduler.waiting.keys()
 
 
