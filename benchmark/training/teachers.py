@@ -29,12 +29,8 @@ class Teachers:
 
     def __init__(self, board: Board, options: Options) -> None:
         self.folder, self.locks = board.cache / "teachers", board.locks
-        self._options = replace(options, teacher=None)
-
-    @property
-    def options(self) -> Options:
+        self.options = replace(options, teacher=self.get)
         """The options of runs that are taught by these teachers."""
-        return replace(self._options, teacher=self.get)
 
     def get(self, spec: RunSpec, prepared: Prepared, parts: int = 1) -> dict[str, Tensor]:
         """Weights of the dense run `spec` on the data and model of `prepared`; trained now, with each batch in `parts`, if missing."""
@@ -42,11 +38,11 @@ class Teachers:
         with locked(self.locks, spec.id):
             weights = self._kept(name, spec, prepared)
             if not parallel.agreed(weights is not None) or weights is None:
-                weights = train_teacher(spec, replace(self._options, parts=parts))
+                weights = train_teacher(spec, replace(self.options, parts=parts))
                 if parallel.rank() == 0:
                     save_weights(self.folder, name, weights)
-                    if self._options.checkpoints:
-                        discard(self._options.checkpoints, spec.id)
+                    if self.options.checkpoints:
+                        discard(self.options.checkpoints, spec.id)
         return weights
 
     def _kept(self, name: str, spec: RunSpec, prepared: Prepared) -> dict[str, Tensor] | None:
