@@ -78,7 +78,8 @@ def report_lines(findings: list[Finding]) -> list[str]:
     lines = []
     for finding in findings:
         lines.append(f"{finding.state:<8} {finding.what:<{width}}  {finding.found}")
-        lines += [" " * (width + 11) + finding.remedy] * bool(finding.remedy)
+        if finding.remedy:
+            lines.append(" " * (width + 11) + finding.remedy)
     wrong = [finding.what for finding in findings if finding.state == "wrong"]
     return [
         *lines,

@@ -108,19 +108,20 @@ def model_findings(board: Board, cells: Sequence[RunSpec]) -> Iterator[Finding]:
 
     A folder that is not at hand, a hub's model among them, is noted and not fetched; what the package brings is sound.
     """
-    finished = [spec for spec in cells if record_path(board.records_folder, spec.id).exists()]
+    finished: dict[tuple[str, str], list[RunSpec]] = {}
+    for spec in cells:
+        if record_path(board.records_folder, spec.id).exists():
+            finished.setdefault((spec.task, spec.model), []).append(spec)
     absent: dict[str, None] = {}
-    for spec in {(one.task, one.model): one for one in reversed(finished)}.values():
-        zeros = [
-            one for one in finished if (one.task, one.model) == (spec.task, spec.model) and _dense_zeros(board, one)
-        ]
-        embedded = spec.model.removeprefix(RANDOM) == "mini"
-        if unread(spec.task) or (embedded and not zeros):
+    for (task, model), of_model in finished.items():
+        zeros = [spec for spec in of_model if _dense_zeros(board, spec)]
+        place = model.removeprefix(RANDOM)
+        if unread(task) or (place == "mini" and not zeros):
             continue
-        if not embedded and not Path(spec.model.removeprefix(RANDOM)).expanduser().exists():  # a folder, or a GGUF file
-            absent[spec.model] = None
+        if place != "mini" and not Path(place).expanduser().exists():  # a folder, or a GGUF file
+            absent[model] = None
             continue
-        yield from _opened(board, spec, zeros)
+        yield from _opened(board, of_model[0], zeros)
     for model in absent:
         yield Finding(f"model {model}", "is not at hand and was not looked at (--model FOLDER)", wrong=False)
 

@@ -18,7 +18,10 @@ def open_sources(board: Board, cells: Sequence[RunSpec], options: Options) -> No
     """
     wrong: dict[str, list[str]] = {}  # what is wrong, and with which tasks
     closed: dict[str, str] = {}  # models that the hub did not give, which takes it a while to say
-    for spec in reversed({(one.task, one.data, one.model): one for one in reversed(cells)}.values()):
+    firsts: dict[tuple[str, str, str], RunSpec] = {}
+    for cell in cells:
+        firsts.setdefault((cell.task, cell.data, cell.model), cell)
+    for spec in firsts.values():
         if spec.model in closed:
             wrong[closed[spec.model]].append(spec.task)
             continue
@@ -29,11 +32,13 @@ def open_sources(board: Board, cells: Sequence[RunSpec], options: Options) -> No
             continue  # the cell's own fault, which it tells
         except PrunebenchError as error:
             reason = str(error).removeprefix(f"{spec.task}: ")
-            wrong.setdefault(reason, []).extend([spec.task] * (reason != str(error)))
+            tasks = wrong.setdefault(reason, [])
+            if reason != str(error):
+                tasks.append(spec.task)
             if isinstance(error.__cause__, HubError):
                 closed[spec.model] = reason
     if wrong:
-        lines = (", ".join(tasks) + ": " * bool(tasks) + reason for reason, tasks in wrong.items())
+        lines = (f"{', '.join(tasks)}: {reason}" if tasks else reason for reason, tasks in wrong.items())
         raise PrunebenchError("\n".join(lines))
 
 

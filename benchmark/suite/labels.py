@@ -93,8 +93,8 @@ def spelled_as_recorded(
             continue
         if name is None:
             meant = _meant(key, suite["tasks"])
-            there = meant in {name.partition("[")[0] for name in known}
-            hint = f"it is the label of '{meant}'{': name that' * there}. " if meant not in ("", key) else ""
+            what_to_do = ": name that" if meant in {name.partition("[")[0] for name in known} else ""
+            hint = f"it is the label of '{meant}'{what_to_do}. " if meant not in ("", key) else ""
             raise ValueError(f"'{key}' is nothing of this suite; {hint}{choices(key, known)}")
         if name in found:
             raise ValueError(f"'{name}' is named twice")

@@ -268,7 +268,7 @@ def _check_folders(origin: _Origin, suite: Suite) -> None:
         is_asked = name in origin.places or not only_looks()
         if names_path(name, text) and is_asked and _folder(text, Path.cwd()) is None:
             relative = name not in origin.places and not text.startswith(("/", "~"))
-            looked = " (looked beside the suite and below the working directory)" * relative
+            looked = " (looked beside the suite and below the working directory)" if relative else ""
             raise PrunebenchError(f"{origin.field(name)}: no folder {_short(text)}{looked}; expected {PLACES[name]}")
 
 
