@@ -63,11 +63,13 @@ class _Workers:
     scheduler: Scheduler
     settings: Settings
     places: list[dict[str, str]]
+    """Environment variables of each process that may be started."""
     workers: dict[int, Worker] = field(default_factory=dict)
+    """The running ones by their position in `places`."""
 
     def start(self) -> None:
         """Give cells to idle and to new processes, as long as a cell can start."""
-        for place, needed in enumerate(self.places):
+        for place, environment in enumerate(self.places):
             worker = self.workers.get(place)
             if worker is not None and worker.spec is not None:
                 continue
@@ -75,7 +77,7 @@ class _Workers:
             if spec is None:
                 return
             if worker is None:
-                worker = self.workers[place] = Worker.start(self.scheduler.board, self.settings, needed)
+                worker = self.workers[place] = Worker.start(self.scheduler.board, self.settings, environment)
             worker.give(spec)
 
     def listen(self) -> None:

@@ -51,9 +51,13 @@ class Scheduler:
         self.running: dict[str, RunSpec] = {}
         self.deaths: Counter[str] = Counter()
         self._begun: set[str] = set()
-        self._shown: dict[str, Progress] = {}
-        self._asked: Counter[str] = Counter()
-        self._later: dict[str, float] = {}
+        """Ids of cells whose present runner has said that it began."""
+        self._progress: dict[str, Progress] = {}
+        """The watcher's progress functions by cell."""
+        self._times_busy: Counter[str] = Counter()
+        """How often each cell was found in the hands of another runner."""
+        self._not_before: dict[str, float] = {}
+        """The clock at which such a cell is tried again."""
         self._untaught = set(self.teacher.values())
         """Ids of teachers whose weights were not seen yet."""
         self._data = set(map(_data_of, self.waiting.values()))
@@ -84,10 +88,10 @@ class Scheduler:
             return
         if kind == "started":
             self._begun.add(spec.id)
-            self._show(spec)
+            self._progress_of(spec)
         elif kind == "progress":
             self._unread.discard(_data_of(spec))
-            self._show(spec)(*facts)  # type: ignore[arg-type]
+            self._progress_of(spec)(*facts)  # type: ignore[arg-type]
         elif kind == "noted":
             self.watcher.noted(spec, str(facts[0]))
         elif kind == "trouble":
@@ -113,7 +117,7 @@ class Scheduler:
         """Waiting cells that can start now, in order."""
         now, awaited = time.monotonic(), self._teachers_in_training()
         for run_id, spec in self.waiting.items():
-            if self._later.get(run_id, 0.0) <= now and self.teacher.get(run_id) not in awaited:
+            if self._not_before.get(run_id, 0.0) <= now and self.teacher.get(run_id) not in awaited:
                 yield spec
 
     def _teachers_in_training(self) -> set[str]:
@@ -124,11 +128,11 @@ class Scheduler:
         trained = {self.teacher[run_id] for run_id in self.running if run_id in self.teacher}
         return {one for one in self._untaught if one in self.waiting or one in self.running or one in trained}
 
-    def _show(self, spec: RunSpec) -> Progress:
+    def _progress_of(self, spec: RunSpec) -> Progress:
         """The watcher's progress function of this cell, created once even if the cell is started again."""
-        if spec.id not in self._shown:
-            self._shown[spec.id] = self.watcher.started(spec)
-        return self._shown[spec.id]
+        if spec.id not in self._progress:
+            self._progress[spec.id] = self.watcher.started(spec)
+        return self._progress[spec.id]
 
     def _score(self, spec: RunSpec) -> list[str | int | float]:
         """Score and seconds of the cell's record."""
@@ -137,11 +141,11 @@ class Scheduler:
 
     def _close(self, spec: RunSpec, kind: str, facts: list[str | int | float]) -> None:
         # Its runner died behind the record, and the next one found it.
-        if kind == "standing" and spec.id in self._shown:
+        if kind == "standing" and spec.id in self._progress:
             kind, facts = "finished", self._score(spec)
         del self.running[spec.id]
         if kind in ("finished", "failed"):
-            self._show(spec)
+            self._progress_of(spec)
         if kind == "finished":
             self._unread.discard(_data_of(spec))  # a cell of 0 steps reports no progress
             self.done.finished.append(spec.id)
@@ -154,9 +158,9 @@ class Scheduler:
         elif kind == "failed before":
             self.done.failed_before[spec.id] = str(facts[0])
         else:
-            pause = min(SHORTEST * 2 ** self._asked[spec.id], LONGEST)
-            self._asked[spec.id] += 1
-            self._later[spec.id] = time.monotonic() + pause
+            pause = min(SHORTEST * 2 ** self._times_busy[spec.id], LONGEST)
+            self._times_busy[spec.id] += 1
+            self._not_before[spec.id] = time.monotonic() + pause
             self.waiting[spec.id] = spec
 
 

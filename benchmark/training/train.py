@@ -67,7 +67,7 @@ class Job:
 
 
 def stop_if_signalled(_: "Run") -> None:
-    """What a run does after each step that keeps no checkpoints."""
+    """The `after_step` of a run that is not saved: end it if a signal asks to."""
     parallel.raise_if_signalled()
 
 
