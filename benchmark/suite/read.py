@@ -65,9 +65,8 @@ def load_suite(
     for key, place in places.items():
         require_place(key, place)
         raw[key] = str(_folder(place, Path.cwd()) or place)
-        for override in raw.get("overrides", {}).values() if isinstance(raw.get("overrides"), dict) else ():
-            if isinstance(override, dict):
-                override.pop(key, None)
+        for override in _overrides(raw).values():
+            override.pop(key, None)
     origin = _Origin(path, tuple(changes or ()), tuple(places))
     _check_budgets(origin, raw)
     if not only_looks():
@@ -145,18 +144,23 @@ def _changed(settings: dict[str, Any], keys: list[str], value: Any, path: Path) 
     return on_top(settings, {key: value})
 
 
+def _overrides(raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The raw overrides by pattern, without those that hold no settings, which are refused later."""
+    found = raw.get("overrides")
+    return {pattern: own for pattern, own in found.items() if isinstance(own, dict)} if isinstance(found, dict) else {}
+
+
 def _locate(raw: dict[str, Any], folder: Path) -> None:
     """Make paths relative to the board absolute, if such a folder or plugin exists there."""
-    overrides = raw.get("overrides")
-    for node in (raw, *(overrides.values() if isinstance(overrides, dict) else ())):
+    for node in (raw, *_overrides(raw).values()):
         for key in ("model", "data"):
-            text = node.get(key) if isinstance(node, dict) else None
+            text = node.get(key)
             if isinstance(text, str):
                 drawn = RANDOM if key == "model" and text.startswith(RANDOM) else ""
                 name = text.removeprefix(drawn)
                 node[key] = drawn + str(_folder(name, folder, Path.cwd()) or name)
         for key in ("criteria", "regularizers", "schedule"):
-            given = node.get(key) if isinstance(node, dict) else None
+            given = node.get(key)
             if isinstance(given, str):
                 node[key] = located(given, folder)
             elif isinstance(given, list):
@@ -249,10 +253,8 @@ def _check_cells(origin: _Origin, suite: Suite) -> None:
 
 def _check_budgets(origin: _Origin, raw: Mapping[str, Any]) -> None:
     """PrunebenchError where a budget is null, which would otherwise become the default of three epochs."""
-    overrides = raw.get("overrides")
-    tasks = overrides if isinstance(overrides, dict) else {}
-    for where, settings in (("", raw), *((f"overrides.{task}.", own) for task, own in tasks.items())):
-        training = settings.get("training") if isinstance(settings, dict) else None
+    for where, settings in (("", raw), *((f"overrides.{task}.", own) for task, own in _overrides(raw).items())):
+        training = settings.get("training")
         for key in ("epochs", "steps"):
             if isinstance(training, dict) and key in training and training[key] is None:
                 field = origin.field(f"{where}training.{key}")
