@@ -68,6 +68,7 @@ BUDGETS = {
 ALL_BUDGETS = tuple(board for boards in BUDGETS.values() for board in boards.values())
 FINE_TUNINGS = {
     "MRPC at 0.9": "minilm-mrpc",
+    "CoLA at 0.5": "minilm-cola-15-50",
     "CoLA at 0.8": "minilm-cola-15-80",
     "CoLA at 0.9": "minilm-cola-15",
     "STS-B at 0.9": "minilm-stsb-15",
