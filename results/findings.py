@@ -407,7 +407,7 @@ def over_magnitude(boards: dict[str, str]) -> str:
 
 
 def over_magnitude_by_budget() -> str:
-    """The same for the boards that differ in their budget alone."""
+    """`over_magnitude` of the boards that differ in their budget alone."""
     return over_magnitude({f"{task}, {steps}": boards[steps] for task, boards in BUDGETS.items() for steps in boards})
 
 

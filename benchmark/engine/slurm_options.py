@@ -9,10 +9,8 @@ from benchmark.errors import PrunebenchError, choices
 LEAST_MINUTES = 15
 """Shortest time limit: in a job's last 10 minutes submitit takes every signal for the end of its time, even preemption."""
 
-KEYS = (
-    *("partition", "time", "account", "qos", "cpus", "mem", "gpus"),
-    *("gres", "constraint", "nodelist", "exclude", "reservation", "comment", "nice"),
-)
+KEYS = ("partition", "time", "account", "qos", "cpus", "mem", "gpus", "gres", "constraint", "nodelist", "exclude",
+        "reservation", "comment", "nice")  # fmt: skip
 NAMES = {"cpus": "cpus_per_task", "gpus": "gpus_per_node"}
 """Keys that submitit calls otherwise; the others have its names, which are those of sbatch's options."""
 OWN = {"reservation", "nice"}

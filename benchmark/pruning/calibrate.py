@@ -142,7 +142,7 @@ def show_by_block(
 
 
 def a_block_later(settle: Settle) -> Settle:
-    """`settle` for a block's matrices once the next block was fed what they give unpruned; the last block's are left to the caller."""
+    """Delays `settle` by one block, so that each block is fed what unpruned ones give. The caller settles the last block."""
     waiting: Sequence[int] = []
 
     def later(places: Sequence[int]) -> None:
@@ -157,8 +157,8 @@ def a_block_later(settle: Settle) -> Settle:
 def watching(
     criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: Mapping[str, Tensor]
 ) -> Iterator[set[str]]:
-    """While this lasts the criterion is shown what the layers of the matrices `fed` see of `batch`; given are the names of those
-    matrices whose layers were called.
+    """While this lasts the criterion is shown what the layers of the matrices `fed` see of `batch`. Yields the names of the
+    matrices whose layers were called so far.
 
     A shared layer is shown all its inputs, a bias the constant 1. Padded positions are left out where a layer's input has the shape of
     `attention_mask`. In an encoder-decoder the mask is that of the source, which the encoder's layers see, and those of the decoder

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from benchmark.errors import PrunebenchError
 
 SOME, MOST = 0.05, 0.5
-"""Shares of a model's matrices inside the blocks that may belong to no linear layer: without a word, and at all."""
+"""Up to the first share, weights inside the blocks may belong to no linear layer without a warning; above the second the model is
+refused."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,10 @@ def find_prunable(model: nn.Module, biases: bool = False, skip_frozen: bool = Fa
             "stay dense. "
             "Unfreeze them (merge adapters into their base first), or pass skip_frozen=True to prune the trained ones alone"
         )
-    if not skip_frozen and (said := left_dense(model)):
-        if _others(model)[1] > MOST:
+    others, share = _others(model)
+    if not skip_frozen and share > SOME:
+        said = _stay_dense(others, share)
+        if share > MOST:
             raise PrunebenchError(
                 f"{type(model).__name__}: {said}: the sparsity would be that of the smaller part. In Python, skip_frozen=True prunes "
                 "the linear layers alone"
@@ -86,10 +89,12 @@ def find_prunable(model: nn.Module, biases: bool = False, skip_frozen: bool = Fa
 
 
 def left_dense(model: nn.Module) -> str:
-    """What a reader of the sparsity must know where more than a few matrices inside the blocks belong to no linear layer; else ""."""
+    """A note on the sparsity where more than a few weights inside the blocks belong to no linear layer; else ""."""
     others, share = _others(model)
-    if share <= SOME:
-        return ""
+    return _stay_dense(others, share) if share > SOME else ""
+
+
+def _stay_dense(others: dict[str, int], share: float) -> str:
     largest = max(others, key=others.__getitem__)
     return f"{100 * share:.0f} % of the weights inside the blocks belong to no linear layer, such as {largest}, and stay dense"
 

@@ -202,7 +202,7 @@ class Names:
 
 
 STANDARD = Names()
-"""The names of the field's papers alone."""
+"""The usual names, without labels of a suite or of plugins."""
 
 
 def names_of(suite: "Suite") -> Names:

@@ -58,7 +58,7 @@ def _one_line(text: str) -> str:
 
 
 def _as_seen(text: str) -> str:
-    """What a reader tells `text` by: no capitals, runs of blanks or signs without width, and one form of composed letters."""
+    """`text` without what a reader cannot see or overlooks: capitals, runs of blanks, signs without width, how accents are encoded."""
     signs = "".join(sign for sign in text.lower() if unicodedata.category(sign) != "Cf")
     return " ".join(unicodedata.normalize("NFC", signs).split())
 
