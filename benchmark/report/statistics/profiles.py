@@ -50,7 +50,11 @@ def stratified_interval(
     resamples: int = 2000,
 ) -> Interval:
     """Bootstrap interval of a statistic of `scores` [runs, tasks]: runs are redrawn within each task, tasks stay. nan for one run,
-    which leaves nothing to redraw."""
+    which leaves nothing to redraw.
+
+    Of few runs it is too narrow, for means of n redrawn runs have a variance (n - 1) / n times that of n new ones, and percentiles
+    leave out that the spread itself is uncertain. `cautions` says so.
+    """
     given = np.asarray(scores, dtype=np.float64)
     if len(given) < 2:
         return Interval(float("nan"), float("nan"))

@@ -79,7 +79,8 @@ def cautions(seeds: int | None, cells: int) -> list[str]:
         )
     if seeds is not None and 2 <= seeds < 10:
         found.append(
-            f"{seeds} seeds: the true standard deviation may be {sd_factor(seeds):.1f} times the one shown (95 % bound)."
+            f"{seeds} seeds: the true standard deviation may be {sd_factor(seeds):.1f} times the one shown (95 % bound). Intervals of "
+            "the interquartile mean redraw so few runs that they are too narrow."
         )
     if smallest_p(cells) > LEVEL:
         found.append(

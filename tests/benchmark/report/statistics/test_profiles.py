@@ -15,6 +15,7 @@ from benchmark.report.statistics.profiles import (
     relative,
     stratified_interval,
 )
+from benchmark.report.statistics.seeds import cautions
 
 SCORES = arrays(np.float64, (3, 2), elements=st.floats(0, 100))
 
@@ -56,6 +57,14 @@ def test_stratified_interval_redraws_runs_within_tasks() -> None:
     assert 55 <= low < 65 < high <= 75
     same = np.array([[10.0, 100.0]] * 3)
     assert stratified_interval(np.mean, same, rng=np.random.default_rng(0), resamples=50) == (55.0, 55.0)
+
+
+def test_the_interval_of_three_runs_is_too_narrow_as_cautions_say() -> None:
+    """It holds the true value in 72 % of 700 simulations, in place of 95; 150 leave two standard errors of 7 points."""
+    rng = np.random.default_rng(0)
+    found = [stratified_interval(interquartile_mean, rng.normal(size=(3, 1)), rng, resamples=200) for _ in range(150)]
+    assert 0.6 <= np.mean([low <= 0 <= high for low, high in found]) <= 0.86
+    assert "interquartile mean" in "".join(cautions(3, 20))
 
 
 def test_one_run_has_no_interval() -> None:

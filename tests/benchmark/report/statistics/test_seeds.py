@@ -14,6 +14,13 @@ def test_t_interval_agrees_with_scipy() -> None:
     assert t_interval(values) == pytest.approx((low, high))
 
 
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_the_t_interval_of_few_normal_seeds_leaves_out_the_truth_one_time_in_twenty(seeds: int) -> None:
+    """1000 simulations leave a standard error of 0.7 points."""
+    intervals = np.array([t_interval(scores) for scores in np.random.default_rng(0).normal(size=(1000, seeds))])
+    assert 0.93 <= ((intervals[:, 0] <= 0) & (intervals[:, 1] >= 0)).mean() <= 0.97
+
+
 def test_one_value_has_no_spread() -> None:
     assert np.isnan(sd([80.0]))
     assert np.isnan(t_interval([80.0])).all()
@@ -52,6 +59,15 @@ def test_pairs_that_show_no_spread_do_not_count_unless_all_do() -> None:
     assert np.isnan(paired_sd([[80.0], [81.0]]))
 
 
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_the_smallest_detectable_difference_is_found_four_times_in_five(seeds: int) -> None:
+    """By scipy's t test; 20000 simulations leave a standard error of 0.3 points."""
+    shift = minimum_detectable_difference(2.0, seeds)
+    differences = np.random.default_rng(0).normal(shift, 2.0, size=(20_000, seeds))
+    found = stats.ttest_1samp(differences, 0.0, axis=1).pvalue < 0.05
+    assert found.mean() == pytest.approx(0.8, abs=0.012)
+
+
 def test_more_runs_detect_smaller_differences() -> None:
     found = [minimum_detectable_difference(1.0, n) for n in (2, 3, 5, 10, 100)]
     assert found == sorted(found, reverse=True)
@@ -63,5 +79,5 @@ def test_cautions_say_what_few_seeds_cannot_show() -> None:
     assert "seed noise" in cautions(1, 20)[0]
     assert any("p = 0.0625" in text for text in cautions(5, 20))
     assert any("Wilcoxon" in text for text in cautions(6, 4))
-    assert any("6.3 times" in text for text in cautions(3, 20))
+    assert any("6.3 times" in text and "too narrow" in text for text in cautions(3, 20))
     assert cautions(10, 20) == []
