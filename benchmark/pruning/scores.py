@@ -5,6 +5,7 @@ from torch import Tensor
 
 from benchmark.errors import PrunebenchError
 from benchmark.pruning.masks import Quota
+from benchmark.pruning.selection import MOST
 from criteria.base import Criterion, State
 
 
@@ -92,5 +93,7 @@ def bad_scores(criterion: Criterion, scores: Tensor, name: str) -> str:
 
 def all_finite(vector: Tensor) -> bool:
     """Whether all of `vector` [n] is finite."""
-    # At the speed of memory; a sum of squares that overflows says nothing.
-    return bool(torch.isfinite(torch.dot(vector, vector))) or bool(torch.isfinite(vector).all())
+    # At the speed of memory; a sum of squares that overflows says nothing. Of longer vectors CUDA computes no dot product.
+    return all(
+        bool(torch.isfinite(torch.dot(part, part))) or bool(torch.isfinite(part).all()) for part in vector.split(MOST)
+    )

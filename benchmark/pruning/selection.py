@@ -16,6 +16,8 @@ LOWEST = -(1 << 31)
 """The key below those of all floats; as 32 bits, the float -0.0."""
 INFINITE = 0x7F80_0000
 """The key of infinity: the bits of a positive float are its key."""
+MOST = 1 << 30
+"""Scores that are counted in 32 bits; of a model of billions, ranked as one, more may be alike than these can say."""
 
 
 def keep_highest(scores: Tensor, k: int) -> Tensor:
@@ -36,6 +38,8 @@ def keep_highest_rows(rows: Tensor, k: int) -> Tensor:
     threads that looks for its k-th value."""
     if k == 0:
         return torch.ones_like(rows, dtype=torch.bool)
+    if torch.are_deterministic_algorithms_enabled():  # torch before 2.10 then refuses kthvalue on CUDA
+        return _keep_above(rows, rows.sort(dim=1).values[:, k - 1 : k], k)
     return _keep_above(rows, rows.kthvalue(k, dim=1, keepdim=True).values, k)
 
 
@@ -69,10 +73,12 @@ def _radix_kth(scores: Tensor, k: int) -> Tensor:
 
 
 def _histogram(bins: Tensor) -> Tensor:
-    """How often each of 0 to BINS - 1 occurs (int64) in `bins` (int32). On CUDA `bincount` would wait, and `histc` is exact."""
-    if bins.device.type == "cpu":
+    """How often each of 0 to BINS - 1 occurs (int64) in `bins` (int32). On CUDA `bincount` would wait, and `histc` is exact, but torch
+    before 2.8 refuses it where deterministic algorithms are asked for."""
+    if bins.device.type == "cpu" or torch.are_deterministic_algorithms_enabled():
         return torch.bincount(bins, minlength=BINS)
-    return torch.histc(bins, bins=BINS, min=0, max=BINS).to(torch.int64)
+    first, *others = (torch.histc(part, bins=BINS, min=0, max=BINS).to(torch.int64) for part in bins.split(MOST))
+    return sum(others, first)
 
 
 def _float_of(keys: Tensor) -> Tensor:
@@ -87,7 +93,8 @@ def _keep_above(scores: Tensor, threshold: Tensor, k: int) -> Tensor:
     keep = scores > threshold
     tied = scores == threshold
     strictly_below = scores.shape[-1] - keep.sum(-1, keepdim=True) - tied.sum(-1, keepdim=True)
-    return keep | (tied & (tied.cumsum(-1, dtype=torch.int32) > k - strictly_below))
+    counting = torch.int32 if scores.shape[-1] <= MOST else torch.int64
+    return keep | (tied & (tied.cumsum(-1, dtype=counting) > k - strictly_below))
 
 
 def _keep_above_host(values: NDArray[np.float32], threshold: float, k: int) -> NDArray[np.bool_]:

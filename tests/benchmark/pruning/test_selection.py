@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmark.pruning import selection
+from benchmark.pruning.scores import all_finite
 from benchmark.pruning.selection import (
     INFINITE,
     _float_of,
@@ -158,6 +160,52 @@ def test_many_zeros(share: float, tied: float, device: torch.device) -> None:
     k = round(share * 200_000)
     for scores in (torch.rand(200_000, generator=random), torch.randn(200_000, generator=random)):
         assert torch.equal(kept(scores * lives, k, device), by_sorting(scores * lives, k))
+
+
+def test_long_vectors_are_counted_in_parts(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "MOST", 1000)
+    monkeypatch.setattr("benchmark.pruning.scores.MOST", 1000)
+    scores = torch.randn(2500, generator=torch.Generator().manual_seed(0)).round()
+    for k in (1, 1200, 2499):
+        assert torch.equal(kept(scores, k, device), by_sorting(scores, k))
+        assert torch.equal(by_radix(scores, k), by_sorting(scores, k))
+    assert all_finite(scores.to(device))
+    scores[2400] = torch.nan
+    assert not all_finite(scores.to(device))
+
+
+def test_counts_on_a_device_are_of_so_many_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+    histc = torch.histc
+
+    def watched(part: Tensor, **options: Any) -> Tensor:
+        counted.append(len(part))
+        return histc(part, **options)
+
+    monkeypatch.setattr(torch, "histc", watched)
+    monkeypatch.setattr(selection, "MOST", 1000)
+    assert keep_highest(torch.empty(2500, device="meta"), 1200).shape == (2500,)
+    assert counted == [1000, 1000, 500] * 3
+
+
+@pytest.mark.parametrize("warn_only", [False, True])
+def test_deterministic_algorithms_may_be_asked_for(
+    warn_only: bool, device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the Trainer's `full_determinism` does: torch before 2.10 then refuses `histc` and `kthvalue` on CUDA, or warns."""
+    for place, name in ((torch, "histc"), (Tensor, "kthvalue")):
+        monkeypatch.setattr(place, name, lambda *_, **__: pytest.fail("refused on CUDA"))
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    rows = torch.randint(-9, 9, (3, 500), generator=torch.Generator().manual_seed(0)).float()
+    torch.use_deterministic_algorithms(True, warn_only=warn_only)
+    try:
+        masks = [kept(row, 200, device) for row in rows]
+        together = keep_highest_rows(rows.to(device), 200).cpu()
+        assert keep_highest_rows(torch.empty(3, 500, device="meta"), 200).shape == (3, 500)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert torch.equal(torch.stack(masks), together)
+    assert torch.equal(together, torch.stack([by_sorting(row, 200) for row in rows]))
 
 
 @pytest.mark.parametrize("k", [-1, 4, sys.maxsize])
