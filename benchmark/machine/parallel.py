@@ -62,7 +62,12 @@ def joined(device: str) -> Iterator[None]:
         )
     _number("MASTER_PORT")
     if cuda:
-        torch.cuda.set_device(_number("LOCAL_RANK", "0"))
+        if (number := _number("LOCAL_RANK", "0")) >= (gpus := torch.cuda.device_count()):
+            raise PrunebenchError(
+                f"LOCAL_RANK is {number}, and this process sees {gpus} GPU{'s' * (gpus != 1)}: expected a GPU of its own for each "
+                "process (torchrun --nproc-per-node), or --device cpu"
+            )
+        torch.cuda.set_device(number)
     # Both: gradients go over nccl where they lie on GPUs, decisions about cells over gloo.
     dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
     try:

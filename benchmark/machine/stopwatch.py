@@ -30,9 +30,10 @@ class Stopwatch:
             self.total += time.perf_counter() - started
             return
         start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        start.record()
+        stream = torch.cuda.current_stream(self.device)  # of the model's GPU, which need not be the current one
+        start.record(stream)
         yield
-        end.record()
+        end.record(stream)
         self.pairs.append((start, end))
         if len(self.pairs) == FOLD:
             self._fold()

@@ -43,10 +43,11 @@ def fold(importance: Product, window: Window, weight: Tensor, grad: Tensor, m: T
     """As `smoothing.fold`; M, A and U contiguous."""
     n = m.numel()
     a, u = (*averages, m, m)[:2]  # an address for what is not there
-    _fold[(triton.cdiv(n, BLOCK),)](
-        weight.reshape(-1), grad.reshape(-1), m, a, u, n, importance.eta, 1 / (window.k + 1), *window.shares,
-        signed=importance.signed, first=window.k == 0, closing=window.closing, spread=len(averages) == 2, block=BLOCK,
-    )  # fmt: skip
+    with torch.cuda.device_of(weight):  # Triton launches on the current device
+        _fold[(triton.cdiv(n, BLOCK),)](
+            weight.reshape(-1), grad.reshape(-1), m, a, u, n, float(importance.eta), 1 / (window.k + 1), *window.shares,
+            signed=importance.signed, first=window.k == 0, closing=window.closing, spread=len(averages) == 2, block=BLOCK,
+        )  # fmt: skip
 
 
 def checked(device: torch.device) -> Fold:

@@ -17,6 +17,8 @@ from benchmark.board.weights import load_weights
 from benchmark.engine.cell import Settings
 from benchmark.engine.local import run_cells
 from benchmark.engine.progress import Silent
+from benchmark.errors import PrunebenchError
+from benchmark.machine import parallel
 from benchmark.pruning.calibrate import calibrator
 from benchmark.pruning.pruner import Pruner
 from benchmark.suite.spec import RunSpec, Training
@@ -118,6 +120,16 @@ def test_what_the_first_process_has_is_everybodys(tmp_path: Path) -> None:
     done = torchrun(2, [str(script)])
     assert done.returncode == 0, done.stderr
     assert [Path(f"{script}.{rank}").read_text() for rank in (0, 1)] == ["[True, False, True] [7.0, 7.0]"] * 2
+
+
+def test_a_process_without_a_gpu_of_its_own_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    expected = "LOCAL_RANK is 1, and this process sees 1 GPU: expected a GPU of its own for each process"
+    with pytest.raises(PrunebenchError, match=expected), parallel.joined("auto"):
+        pass
 
 
 def test_calibrated_masks_and_weights_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,8 @@ class Event:
     def __init__(self, enable_timing: bool) -> None:
         assert enable_timing
 
-    def record(self) -> None:
+    def record(self, stream: object) -> None:
+        assert stream == "that of cuda:1"
         Event.now += 1
         self.at = Event.now
 
@@ -41,8 +42,9 @@ class Event:
 
 def test_on_cuda_the_device_tells_and_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"that of {device}")
     monkeypatch.setattr(stopwatch, "FOLD", 4)
-    watch = Stopwatch(torch.device("cuda"))
+    watch = Stopwatch(torch.device("cuda:1"))
     for _ in range(3):
         with watch.running():
             pass
