@@ -50,15 +50,7 @@ BETA1, BETA2 = 0.85, 0.99
 class NaivePruner:
     """Scores the parameters called `names` and zeroes the lowest on `schedule`, a parameter at a time."""
 
-    def __init__(
-        self,
-        names: set[str],
-        schedule: Schedule,
-        sparsity: float,
-        total: int,
-        *,
-        window: int = 10,
-    ) -> None:
+    def __init__(self, names: set[str], schedule: Schedule, sparsity: float, total: int, *, window: int = 10) -> None:
         self.names, self.schedule, self.target, self.total = names, schedule, sparsity, total
         self.window = window
         self.importance: dict[str, Tensor] = {}

@@ -64,10 +64,10 @@ def pick_engine(options: EngineOptions | None = None, device: str = "auto") -> E
 
         return SlurmEngine(parse_slurm(options.slurm, options.gpus), options.jobs)
     pick_device(device)
-    if (options.jobs or 1) > 1:
+    if options.jobs is not None and options.jobs > 1:
         from benchmark.engine.pool import PoolEngine
 
-        return PoolEngine(options.jobs or 1)
+        return PoolEngine(options.jobs)
     from benchmark.engine.local import run_cells
 
     return run_cells

@@ -34,6 +34,8 @@ class PoolEngine:
     def __call__(self, board: Board, cells: Iterable[RunSpec], watcher: Watcher, settings: Settings) -> Done:
         """See Engine (base.py)."""
         scheduler = Scheduler(board, cells, watcher, settings)
+        if not scheduler.unfinished:
+            return scheduler.done
         workers = _Workers(scheduler, settings, self._places(board, settings, min(self.jobs, scheduler.unfinished)))
         try:
             while scheduler.unfinished:
@@ -45,7 +47,7 @@ class PoolEngine:
 
     def _places(self, board: Board, settings: Settings, jobs: int) -> list[dict[str, str]]:
         """Environment variables of each process, for as many as fit."""
-        gpus = visible_gpus(settings.device) if jobs else []
+        gpus = visible_gpus(settings.device)
         need = memory_needed(board) if gpus else 0
         fitting = jobs_that_fit(jobs, gpus, free_memory(gpus), need)
         if fitting < jobs:
@@ -53,7 +55,7 @@ class PoolEngine:
                 f"{fitting} jobs instead of {jobs}: more would not have {need / 2**30:.1f} GiB of free GPU memory each",
                 stacklevel=2,
             )
-        return variables(fitting, gpus) if fitting else []
+        return variables(fitting, gpus)
 
 
 @dataclass
@@ -83,9 +85,7 @@ class _Workers:
     def listen(self) -> None:
         """Handle events until a process is idle, or for a moment."""
         at = {worker.connection: place for place, worker in self.workers.items()}
-        if not at:
-            time.sleep(TICK)
-        for connection in wait(list(at), TICK) if at else ():
+        for connection in wait(list(at), TICK):
             place = at[connection]  # type: ignore[index]
             try:
                 event = self.workers[place].connection.recv()

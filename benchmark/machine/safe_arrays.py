@@ -1,6 +1,7 @@
 """Unpacks arrays of numbers that others wrote, of a bounded size: an archive of a kilobyte may hold a terabyte."""
 
 import io
+import math
 import zipfile
 from typing import Any
 
@@ -41,10 +42,8 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
         if dtype.kind not in "biuf" or dtype.hasobject:
             raise ValueError(f"'{entry.filename}' holds {dtype}, expected numbers")
         body = stream.read(entry.file_size + 1)
-        count = 1
-        for length in shape:
-            count *= length
-        if min(shape, default=0) < 0 or count * dtype.itemsize != len(body):
-            raise ValueError(f"'{entry.filename}' holds {len(body)} bytes, expected {count * dtype.itemsize}")
+        expected = math.prod(shape) * dtype.itemsize
+        if min(shape, default=0) < 0 or expected != len(body):
+            raise ValueError(f"'{entry.filename}' holds {len(body)} bytes, expected {expected}")
         flat = np.frombuffer(body, dtype)
         return flat.reshape(shape, order="F" if fortran else "C").copy()

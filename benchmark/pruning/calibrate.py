@@ -32,12 +32,7 @@ Fed = tuple[str, State, Tensor]
 EXPECTED = "expected loss(model, batch) to be the loss of the model that is pruned"
 
 
-def calibrator(
-    model: nn.Module,
-    loss: Loss,
-    batches: Batches,
-    by_block: bool,
-) -> Calibrate:
+def calibrator(model: nn.Module, loss: Loss, batches: Batches, by_block: bool) -> Calibrate:
     """A function for `Pruner.calibrate`, which returns whether the criterion was shown anything.
 
     `batches(n)` returns n training batches, the same ones for every criterion.
