@@ -50,6 +50,11 @@ def compile_steps(model: nn.Module) -> None:
     model.compile(backend=BACKEND, dynamic=True, options=OPTIONS)
 
 
+def forget() -> None:
+    """Drop all graphs of this process: they hold addresses of one cell's parameters and memory of their own, which would pile up."""
+    torch.compiler.reset()
+
+
 @contextmanager
 def eager() -> Iterator[None]:
     """Within, compiled models run uncompiled: evaluation has many shapes, too many to compile for a few uses each."""

@@ -30,7 +30,7 @@ from benchmark.suite.consistency import check_spec, validated
 from benchmark.suite.identity import identified, identity
 from benchmark.suite.spec import RunSpec
 from benchmark.training.checkpoint import Checkpointer, StartAgainError, checkpoint_path
-from benchmark.training.compiled import Choice, compile_steps, eager, repays
+from benchmark.training.compiled import Choice, compile_steps, eager, forget, repays
 from benchmark.training.contract import require_contract, require_scores
 from benchmark.training.cpu import prepare
 from benchmark.training.make_record import make_record
@@ -192,7 +192,11 @@ def _trained(
     if options.checkpoints is not None:
         _keep_checkpoints(job, options.checkpoints, options)
     options.watch(job)
-    train(job)
+    try:
+        train(job)
+    finally:
+        if job.compiled:
+            forget()
     return job
 
 

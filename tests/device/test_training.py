@@ -53,13 +53,16 @@ def test_steps_as_graphs_are_the_plain_steps() -> None:
     """In bf16 both, so that only the first steps can be told to be the same; of every width graphs are recorded, none is left out."""
     training = Training(steps=40, batch_size=8, lr=1e-4, train_examples=200, eval_examples=32, max_length=48)
     spec = RunSpec(task="glue/sst2", criterion="soft_movement", regularizer="rdrop", sparsity=0.5, training=training)
-    plain, fast = run(spec, Options(device="cuda")), run(spec, Options(device="cuda", compile=True))
+    plain, *fast = (
+        run(spec, Options(device="cuda", compile=compiled)).record.curve for compiled in (False, True, True)
+    )
     counters = torch._dynamo.utils.counters
     assert not counters["graph_break"]
     assert not counters["inductor"]["cudagraph_skips"]
-    for ours, theirs in zip(fast.record.curve[:10], plain.record.curve[:10], strict=True):
-        assert ours.loss == pytest.approx(theirs.loss, rel=0.05)
-    assert run(spec, Options(device="cuda", compile=True)).record.curve == fast.record.curve
+    # The gradient of an embedding is added up in no certain order, so that not even two compiled runs are the same.
+    for curve in fast:
+        for ours, theirs in zip(curve[:10], plain[:10], strict=True):
+            assert ours.loss == pytest.approx(theirs.loss, rel=0.05)
 
 
 def test_batches_arrive_as_they_were(device: torch.device) -> None:

@@ -105,6 +105,15 @@ def test_a_compiled_run_is_the_plain_run() -> None:
     assert "compiled" not in plain.record.environment
 
 
+@pytest.mark.usefixtures("traced")
+def test_nothing_compiled_outlives_its_run() -> None:
+    torch._dynamo.utils.counters.clear()
+    spec = RunSpec(task="glue/sst2", training=TRAINING)
+    for count in (1, 2):
+        run(spec, Options(device="cpu", compile=True))
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == count
+
+
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
