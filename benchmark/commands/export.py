@@ -21,8 +21,7 @@ from benchmark.machine.atomic import WriteError, reason_of, require_room, write_
 from benchmark.pruning.semi_structured import SCOPE, require_cuda
 from benchmark.report.escape import clean, for_markdown
 from benchmark.suite.spec import RunSpec
-from benchmark.training.cpu import prepare
-from benchmark.training.run import PRECISIONS, Options, open_task, run
+from benchmark.training.run import Options, build_model, open_task, run
 from benchmark.training.teachers import Teachers
 from tasks.base import Prepared
 from tasks.pipeline.whole import make_folder
@@ -81,7 +80,7 @@ def _finished(board: Board, spec: RunSpec, record: Record, device: str) -> tuple
     else:
         chosen = environment.pick_device(device)
         prepared = open_task(spec, options)
-        model = prepare(prepared.build(spec.seed).to(PRECISIONS[spec.precision]), chosen)
+        model = build_model(spec, prepared, chosen)
         load_kept(model, weights, record)
         with environment.autocast(chosen):
             evaluation = prepared.evaluate(model, "reported")

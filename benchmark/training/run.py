@@ -161,9 +161,8 @@ def _trained(
     started: float,
 ) -> Run:
     """Train a cell for `total` steps, and prune it meanwhile where it is not a dense one."""
-    model = prepare(prepared.build(spec.seed), device)
+    model = build_model(spec, prepared, device)
     parallel.decorrelate(spec.seed)
-    environment.prepare_threads(model)
     pruner = make_pruner(model, spec, total)
     job = Run(
         spec=spec,
@@ -204,8 +203,7 @@ def _untrained(
     spec: RunSpec, prepared: Prepared, regularizer: Regularizer, device: torch.device, started: float
 ) -> Job:
     """A cell of 0 steps: the model as it comes, pruned once, with no optimizer, no gradient kept and no flat vector."""
-    model = prepared.build(spec.seed).to(device=device, dtype=PRECISIONS[spec.precision])
-    environment.prepare_threads(model)
+    model = build_model(spec, prepared, device)
     environment.reset_peak(device)
     pruner: Once | Unpruned
     if spec.is_dense:
@@ -298,6 +296,13 @@ def open_few(spec: RunSpec, options: Options) -> Prepared:
     """`open_task` with eight examples of each split: what is wrong with data or model shows within seconds."""
     few = spec.training.model_copy(update={"train_examples": 8, "eval_examples": 8})
     return open_task(spec.model_copy(update={"training": few}), options)
+
+def build_model(spec: RunSpec, prepared: Prepared, device: torch.device) -> nn.Module:
+    """The cell's model on `device` as its run has it, prepared for training or in the spec's precision; sets the number of threads."""
+    model = prepared.build(spec.seed)
+    environment.prepare_threads(model)
+    return prepare(model, device) if spec.is_trained else model.to(device=device, dtype=PRECISIONS[spec.precision])
+
 
 
 def make_pruner(model: nn.Module, spec: RunSpec, total: int) -> Pruner | Dense:

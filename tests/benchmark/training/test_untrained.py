@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from benchmark.board.record import as_json, load_record, meets, save_record
 from benchmark.errors import PrunebenchError
 from benchmark.suite.spec import RunSpec, Training
-from benchmark.training.run import Options, Result, run
+from benchmark.training.run import Options, Result, build_model, run
 
 NONE = Training(steps=0, batch_size=4, max_length=48, train_examples=100, eval_examples=12)
 CPU = Options(device="cpu")
@@ -71,6 +72,14 @@ def test_half_precision(precision: str) -> None:
     }
     assert result.record.environment["precision"] == f"{precision} weights"
     assert result.record.sparsity.met
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_only_what_is_trained_is_prepared_for_it(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = nn.Linear(1, 1)
+    monkeypatch.setattr("benchmark.training.run.prepare", lambda *_: asked)
+    of = spec(training=NONE.model_copy(update={"steps": steps}))
+    assert (build_model(of, ran(DENSE).prepared, torch.device("cpu")) is asked) == (steps > 0)
 
 
 def test_a_fresh_head_is_refused() -> None:
