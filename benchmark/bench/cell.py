@@ -229,7 +229,7 @@ def compared(
             f"The naive loop has a teacher on every step and evaluates every {EVERY} steps, as published (seconds of both, and how "
             f"many evaluations, are given); ours evaluates where the protocol asks, at the end.",
             "'without its teacher' leaves the naive teacher's seconds out: like for like where ours has no regularizer.",
-            *(["Both sides in bf16 autocast with TF32; the last two columns: the naive loop in fp32 without TF32, as published."]
+            *(["Both sides in bf16 autocast; the last two columns: the naive loop in fp32, as published."]
               if published else []),
         ],
         targets=targets,

@@ -38,11 +38,10 @@ def peak(device: str, criterion: str, shape: dict[str, Any], steps: int) -> Foun
     import torch
 
     from benchmark.bench.stepper import Shape, Stepper
-    from benchmark.machine.environment import peak_bytes, prepare_device, reset_peak
+    from benchmark.machine.environment import peak_bytes, reset_peak
     from benchmark.pruning.schedules.cubic import Cubic
 
     place = torch.device(device)
-    prepare_device(place)
     reset_peak(place)
     step = Stepper(Shape(**shape), place, criterion, Cubic(initial=10, final=max(1, steps - 21), window=10), steps)
     for _ in range(steps):
@@ -72,14 +71,12 @@ def naive(spec: dict[str, Any], device: str, precision: str = "ours") -> Found:
 
     from benchmark.bench.cell import opened, ready
     from benchmark.bench.naive import run_naive
-    from benchmark.machine.environment import autocast, prepare_device
+    from benchmark.machine.environment import autocast
     from benchmark.suite.spec import RunSpec
 
     ready()
     wanted = RunSpec.model_validate(spec)
     place = torch.device(device)
-    if precision == "ours":
-        prepare_device(place)
     with autocast(place) if precision == "ours" else nullcontext():
         found = run_naive(wanted, opened(wanted), place)
     return {"score": found.score, "seconds": found.seconds, "evaluations": found.evaluations, **found.parts}

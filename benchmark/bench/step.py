@@ -18,7 +18,6 @@ from benchmark.bench.result import Section, Target
 from benchmark.bench.stepper import SPARSITY, Shape, Stepper, shape_for, sized
 from benchmark.bench.timing import Seconds, Tell, added, interleave, interval
 from benchmark.machine.atomic import write_text
-from benchmark.machine.environment import prepare_device
 from benchmark.pruning.schedules.cubic import Cubic
 from benchmark.suite.spec import DENSE
 
@@ -149,7 +148,6 @@ def write_profile(device: torch.device, quick: bool, criterion: str, path: Path,
 
     warm = 12
     total = warm + PROFILED + 2
-    prepare_device(device)
     shape = sized(shape_for(device, quick), batch)
     step = Stepper(shape, device, criterion, Cubic(initial=1, final=total - 3), total)
     for _ in range(warm):

@@ -56,7 +56,6 @@ def chosen(names: Sequence[str]) -> list[str]:
 def measure(job: Job, names: Sequence[str], folder: Path, show: Callable[[Section], None]) -> Path:
     """Measure sections one by one, saving each beside older ones of this device; returns the table's path."""
     wanted = chosen(names)
-    environment.prepare_device(job.device)
     machine = environment.describe(job.device) | {"cores": str(os.cpu_count())}
     device = machine["device"] if job.device.type == "cuda" else f"{machine['device']}, {machine['threads']} threads"
     # A quick run never overwrites measured figures.

@@ -61,7 +61,7 @@ def export_cell(
     prepared, model, score = _finished(board, spec, record, device)
     said, stored = "", torch.float16 if semi_structured else DTYPES[dtype]
     if stored is not torch.float32:
-        score = _rounded(prepared, model, stored)
+        score = _rounded(prepared, model, stored, spec.precision)
         said = f"\nThe weights are stored as {str(stored).removeprefix('torch.')}; so rounded they score {score:.2f} here.\n"
     if semi_structured:
         said += _compressed(prepared, model, record)
@@ -82,7 +82,7 @@ def _finished(board: Board, spec: RunSpec, record: Record, device: str) -> tuple
         prepared = open_task(spec, options)
         model = build_model(spec, prepared, chosen)
         load_kept(model, weights, record)
-        with environment.autocast(chosen):
+        with environment.autocast(chosen, spec.precision):
             evaluation = prepared.evaluate(model, "reported")
         score = evaluation.metrics[record.metric]
         digest = hashlib.sha256(pack_outcomes(evaluation.outcomes)).hexdigest()
@@ -94,7 +94,7 @@ def _finished(board: Board, spec: RunSpec, record: Record, device: str) -> tuple
     return prepared, model, score
 
 
-def _rounded(prepared: Prepared, model: nn.Module, dtype: torch.dtype) -> float:
+def _rounded(prepared: Prepared, model: nn.Module, dtype: torch.dtype, precision: str) -> float:
     """The score of the weights as they will be read back, in the precision of the record's score.
 
     What no file holds, such as the frequencies of rotary positions, is not rounded: who reads the folder computes it anew.
@@ -102,7 +102,7 @@ def _rounded(prepared: Prepared, model: nn.Module, dtype: torch.dtype) -> float:
     for stored in model.state_dict().values():
         if stored.is_floating_point():
             stored.copy_(stored.to(dtype))
-    with environment.autocast(next(model.parameters()).device):
+    with environment.autocast(next(model.parameters()).device, precision):
         return prepared.evaluate(model, "reported").metrics[prepared.metric]
 
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,31 +52,22 @@ def jobs_that_fit(jobs: int, gpus: Sequence[str], free: Sequence[int], need: int
     """How many of `jobs` processes fit: on each GPU as many as have `need` bytes of its free memory, but at least one."""
     if not gpus:
         return jobs
-    fitting = [max(1, memory // max(need, 1)) for memory in free]
+    fitting = [max(1, memory // need) for memory in free]
     # Dealt out in turn, so what fits is what fits on the GPU that is full first.
-    return next(
-        (job for job in range(jobs) if job // len(gpus) >= fitting[job % len(gpus)]),
-        jobs,
-    )
+    return next((job for job in range(jobs) if job // len(gpus) >= fitting[job % len(gpus)]), jobs)
 
 
 def memory_needed(board: Board) -> int:
     """Bytes of GPU memory that a cell of this board needs, estimated from its finished cells, or else from its models' files."""
-    peaks: Iterable[int] = (
-        record.cost.peak_bytes for record in board.records()[0] if "autocast" in record.environment.get("precision", "")
-    )
-    largest = max(peaks, default=0)
-    if largest:
-        return max(LEAST, int(MARGIN * largest))
-    return max((_guess(model) for model in {spec.model for spec in board.suite.cells()}), default=UNKNOWN)
+    if peaks := [record.cost.peak_bytes for record in board.records()[0] if "cuda" in record.environment]:
+        return max(LEAST, int(MARGIN * max(peaks)))
+    return max(_guess(model) for model in {spec.model for spec in board.suite.cells()})
 
 
 def _guess(model: str) -> int:
     """Bytes that training `model`, a folder or a hub id, may take: LEAST is for activations and the CUDA context."""
     folder = EMBEDDED if model == "mini" else Path(model)
-    stored = max(
-        (sum(path.stat().st_size for path in folder.rglob(f"*{kind}")) for kind in (".safetensors", ".bin")), default=0
-    )
+    stored = max(sum(path.stat().st_size for path in folder.rglob(f"*{kind}")) for kind in (".safetensors", ".bin"))
     return LEAST + TRAINED * stored if stored else UNKNOWN
 
 

@@ -35,13 +35,7 @@ def pick_device(name: str = "auto") -> torch.device:
         raise PrunebenchError(f"unknown device '{name}'; {choices(str(name), ('auto', 'cpu', 'cuda'))}")
     if name == "cuda" and not torch.cuda.is_available():
         raise PrunebenchError("device 'cuda' was asked for, but torch finds no CUDA device here; choices: auto, cpu")
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
-
-
-def prepare_device(device: torch.device) -> None:
-    """Allow TF32 for what autocast leaves in fp32 on CUDA. A CPU always computes in fp32."""
-    if device.type == "cuda":
-        torch.set_float32_matmul_precision("high")
+    return torch.device("cpu" if name == "cpu" or not torch.cuda.is_available() else "cuda")
 
 
 THREADS = torch.get_num_threads()
@@ -61,9 +55,14 @@ def is_tiny(model: nn.Module) -> bool:
     return sum(parameter.numel() for parameter in model.parameters()) < TINY
 
 
-def autocast(device: torch.device) -> AbstractContextManager[object]:
-    """bf16 autocast on CUDA; nothing on a CPU."""
-    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
+def autocast(device: torch.device, precision: str = "fp32") -> AbstractContextManager[object]:
+    """bf16 autocast over fp32 weights on CUDA; nothing on a CPU, or where weights are kept in 16 bits.
+
+    What it leaves in fp32 stays so: TF32 has no number for most rotary positions beyond 2,048
+    (https://github.com/huggingface/transformers/issues/48428).
+    """
+    mixed = device.type == "cuda" and precision == "fp32"
+    return torch.autocast("cuda", torch.bfloat16) if mixed else nullcontext()
 
 
 def seed_everything(seed: int) -> None:
@@ -76,8 +75,9 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "alloc_failed")
-"""Parts of messages of torch's allocator, and of CUDA's libraries without room for a workspace (CUBLAS_STATUS_ALLOC_FAILED)."""
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "alloc_failed", "allocation_failed")
+"""Parts of messages of torch's allocator, and of CUDA's libraries without room for a workspace: CUBLAS_STATUS_ALLOC_FAILED, cuDNN's
+..._DEVICE_ALLOCATION_FAILED."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -101,8 +101,7 @@ def is_device_lost() -> bool:
 def free_memory() -> None:
     """Return unused memory to the device."""
     gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    torch.cuda.empty_cache()  # nothing where CUDA is not in use
 
 
 def reset_peak(device: torch.device) -> None:
@@ -133,6 +132,7 @@ def describe(device: torch.device) -> dict[str, str]:
         "precision": "bf16 autocast" if device.type == "cuda" else "fp32",
         "threads": str(torch.get_num_threads()),
         "commit": git_commit(),
+        **({"cuda": str(torch.version.cuda)} if device.type == "cuda" else {}),
         **{name: _version(name) for name in PACKAGES},
     }
 

@@ -128,7 +128,6 @@ def _run(spec: RunSpec, options: Options) -> Result:
     spec = identified(spec)
     check_spec(spec)
     device = environment.pick_device(options.device)
-    environment.prepare_device(device)
     started = time.perf_counter()
     prepared = open_task(spec, options)
     options.check(prepared)
@@ -227,7 +226,7 @@ def _finished(job: Job, options: Options) -> Result:
     """The result of a run whose weights are what is to be reported: evaluated, recorded."""
     device, model, prepared = job.device, job.model, job.prepared
     trained = time.perf_counter()
-    with environment.autocast(device), eager():
+    with environment.autocast(device, job.spec.precision), eager():
         evaluation = prepared.evaluate(model, options.split)
     if options.split == "reported":
         require_scores(job.spec, prepared, evaluation)
@@ -297,12 +296,12 @@ def open_few(spec: RunSpec, options: Options) -> Prepared:
     few = spec.training.model_copy(update={"train_examples": 8, "eval_examples": 8})
     return open_task(spec.model_copy(update={"training": few}), options)
 
+
 def build_model(spec: RunSpec, prepared: Prepared, device: torch.device) -> nn.Module:
     """The cell's model on `device` as its run has it, prepared for training or in the spec's precision; sets the number of threads."""
     model = prepared.build(spec.seed)
     environment.prepare_threads(model)
     return prepare(model, device) if spec.is_trained else model.to(device=device, dtype=PRECISIONS[spec.precision])
-
 
 
 def make_pruner(model: nn.Module, spec: RunSpec, total: int) -> Pruner | Dense:
@@ -351,7 +350,8 @@ def _loss_and_batches(job: Job) -> tuple[Loss, Batches]:
     prepared, device, spec = job.prepared, job.device, job.spec
 
     def loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-        with environment.autocast(device), eager():  # a compiled backward cannot be differentiated again
+        # Not compiled: a compiled backward cannot be differentiated again.
+        with environment.autocast(device, spec.precision), eager():
             losses = prepared.losses(model, batch)
             return losses.mean() if losses.numel() else losses.sum()
 

@@ -22,21 +22,9 @@ QUICK = bool(os.environ.get("PROBE_QUICK"))
 DEVICE = torch.device(os.environ.get("PROBE_DEVICE", "cuda"))
 CUDA = DEVICE.type == "cuda"
 NEEDED = (
-    *(
-        "torch",
-        "triton",
-        "transformers",
-        "tokenizers",
-        "datasets",
-        "evaluate",
-        "seqeval",
-        "sacrebleu",
-        "rouge_score",
-        "nltk",
-        "typer",
-    ),
-    *("pydantic", "msgspec", "yaml", "rich", "numpy", "sklearn", "matplotlib", "safetensors", "pytest", "hypothesis"),
-)
+    "torch", "triton", "transformers", "tokenizers", "datasets", "evaluate", "seqeval", "sacrebleu", "rouge_score", "nltk", "typer",
+    "pydantic", "msgspec", "yaml", "rich", "numpy", "sklearn", "matplotlib", "safetensors", "pytest", "hypothesis",
+)  # fmt: skip
 
 
 def wait() -> None:
@@ -99,11 +87,9 @@ def machine() -> None:
 def step() -> None:
     """Milliseconds of each part of a step, each waited for; of a whole step; and how long the host is busy with it."""
     from benchmark.bench.stepper import BERT_BASE, MINILM, TINY, Stepper, loss_of
-    from benchmark.machine.environment import prepare_device
     from benchmark.pruning.schedules.cubic import Cubic
     from benchmark.training.compiled import compile_steps
 
-    prepare_device(DEVICE)
     rounds = 2 if QUICK else 30
     names = ["dense", "principled", "magnitude", "movement", "soft_movement", "l0"] + ["principled, compiled"] * CUDA
     for shape in (TINY,) if QUICK else (BERT_BASE, MINILM):

@@ -88,7 +88,6 @@ def test_a_task_gives_the_losses_and_answers_of_the_cpu(task: str, accelerator: 
     training = Training(batch_size=6, train_examples=24, eval_examples=12, max_length=48)
     prepared = open_task(RunSpec(task=task, training=training), Options())
     host, away = prepared.build(0).eval(), prepared.build(0).eval().to(accelerator)
-    torch.set_float32_matmul_precision("highest")
     with torch.no_grad():
         for batch in prepared.batches("train", 6, 0):
             (there,) = list(prefetched([batch], accelerator, prepared.pads))
@@ -103,7 +102,6 @@ def test_a_text_is_the_likeliest_token_after_token(device: torch.device) -> None
     """Prompts of several lengths in one batch against each alone, the whole text read again for every token."""
     prepared = open_task(RunSpec(task="e2e[beams=1]"), Options())
     model: Any = prepared.build(0).eval().to(device)
-    torch.set_float32_matmul_precision("highest")
     drawn = np.random.default_rng(0)
     prompts = [drawn.integers(5, 60, size).astype(np.int32) for size in (3, 9, 5, 6)]
     plan = Plan(1, 12, 1.0, pad=0, end=model.config.eos_token_id, decoder_only=True)

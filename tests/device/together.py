@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from benchmark.machine.environment import autocast, prepare_device, seed_everything
+from benchmark.machine.environment import autocast, seed_everything
 from benchmark.pruning.dense import Dense
 from benchmark.pruning.pruner import Pruner
 from benchmark.suite.spec import RunSpec
@@ -105,7 +105,6 @@ def clock() -> float:
 
 def main(steps: str = "100", data: str = "mini", model: str = "mini") -> None:
     """Print how far apart the two ways end, and how long they take."""
-    prepare_device(DEVICE)
     total, lr = 4 if QUICK else int(steps), 1e-3 if model == "mini" else 5e-5
     training = {"steps": total, "batch_size": 16, "lr": lr, "max_length": 48, "eval_examples": 300}
     asked = {"task": "glue/sst2", "data": data, "model": model, "schedule": "cubic[window=5]", "training": training}

@@ -36,8 +36,10 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
         pick_device("tpu")
 
 
-def test_a_cpu_stays_exact_fp32() -> None:
-    with autocast(CPU):
+@pytest.mark.parametrize(("kind", "precision"), [("cpu", "fp32"), ("cpu", "bf16"), ("cuda", "bf16"), ("cuda", "fp16")])
+def test_a_cpu_stays_exact_fp32_and_weights_of_16_bits_compute_as_they_are(kind: str, precision: str) -> None:
+    with autocast(torch.device(kind), precision):
+        assert not torch.is_autocast_enabled(kind)
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 

@@ -53,8 +53,7 @@ def prepare(data: Path, model: str, task: E2e | None = None, **options: Any) -> 
 
 
 def first_batch(prepared: PreparedText, size: int, device: torch.device) -> Batch:
-    """On the device, and multiplied there in whole fp32."""
-    torch.set_float32_matmul_precision("highest")
+    """On the device."""
     return moved(next(prepared.batches("train", size, seed=0)), lambda tensor: tensor.to(device))
 
 
