@@ -40,7 +40,6 @@ SECTIONS: dict[str, Callable[[Job], Iterable[Section]]] = {
 }
 """Sections by name."""
 
-
 UNMEASURED = {"targets": [], "notes": ["A quick run: it tries the code; the figures mean nothing."]}
 """Fields of a section of a quick run, which has no targets."""
 

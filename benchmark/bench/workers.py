@@ -136,16 +136,8 @@ def _checked(
     for workers, (cells, wall) in ((1, alone), (2, pair)):
         measured = 3600 * len(cells) / wall
         plain, fitted = (simulate(grown(cells, 1, 1.0, more), workers, world).per_hour for more in (0.0, beyond))
-        rows.append(
-            [
-                str(workers),
-                str(len(cells)),
-                f"{measured:.0f}",
-                f"{plain:.0f}",
-                f"{fitted:.0f}",
-                f"{fitted / measured:.2f}",
-            ]
-        )
+        rates = [f"{rate:.0f}" for rate in (measured, plain, fitted)]
+        rows.append([str(workers), str(len(cells)), *rates, f"{fitted / measured:.2f}"])
         off = abs(fitted / measured - 1)
     targets = [Target(name="simulation of two runners off by", measured=off, bound=0.15, kind="at most", unit="")]
     slower = sum(cell.seconds for cell in pair[0]) / sum(cell.seconds for cell in alone[0])

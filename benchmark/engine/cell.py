@@ -32,7 +32,6 @@ from tasks.pipeline.whole import check_held, holding
 PARTS = 4
 """Parts of a batch after running out of memory: a quarter of the activations at a time."""
 
-
 Outcome = Literal["finished", "failed", "standing", "failed before", "busy"]
 """What became of a cell: run now, with a record or a failure; it had a record; it had failed before; another runner has it."""
 

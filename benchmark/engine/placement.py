@@ -1,7 +1,6 @@
 """Assigns CPU threads and GPUs to the processes of `--jobs N` on one machine."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -50,8 +49,6 @@ def visible_gpus(device: str) -> list[str]:
 
 def jobs_that_fit(jobs: int, gpus: Sequence[str], free: Sequence[int], need: int) -> int:
     """How many of `jobs` processes fit: on each GPU as many as have `need` bytes of its free memory, but at least one."""
-    if not gpus:
-        return jobs
     fitting = [max(1, memory // need) for memory in free]
     # Dealt out in turn, so what fits is what fits on the GPU that is full first.
     return next((job for job in range(jobs) if job // len(gpus) >= fitting[job % len(gpus)]), jobs)
@@ -73,12 +70,10 @@ def _guess(model: str) -> int:
 
 def free_memory(gpus: Sequence[str]) -> list[int]:
     """Free bytes of each GPU by nvidia-smi, which needs no CUDA context here; without it, as good as infinite."""
-    endless = [1 << 50] * len(gpus)
-    if not gpus or not shutil.which("nvidia-smi"):
-        return endless
     command = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits", "-i", ",".join(gpus)]
     with suppress(OSError, subprocess.SubprocessError, ValueError):
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
         found = [int(line) << 20 for line in done.stdout.split()]
-        return found if len(found) == len(gpus) else endless
-    return endless
+        if len(found) == len(gpus):
+            return found
+    return [1 << 50] * len(gpus)

@@ -48,7 +48,9 @@ class PoolEngine:
     def _places(self, board: Board, settings: Settings, jobs: int) -> list[dict[str, str]]:
         """Environment variables of each process, for as many as fit."""
         gpus = visible_gpus(settings.device)
-        need = memory_needed(board) if gpus else 0
+        if not gpus:
+            return variables(jobs, gpus)
+        need = memory_needed(board)
         fitting = jobs_that_fit(jobs, gpus, free_memory(gpus), need)
         if fitting < jobs:
             warnings.warn(

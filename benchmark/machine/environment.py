@@ -17,16 +17,8 @@ from torch import nn
 from benchmark.errors import PrunebenchError, choices
 
 PACKAGES = (
-    "prunebench",
-    "torch",
-    "transformers",
-    "datasets",
-    "numpy",
-    "scikit-learn",
-    "seqeval",
-    "sacrebleu",
-    "rouge-score",
-)
+    "prunebench", "torch", "transformers", "datasets", "numpy", "scikit-learn", "seqeval", "sacrebleu", "rouge-score",
+)  # fmt: skip
 
 
 def pick_device(name: str = "auto") -> torch.device:
