@@ -43,7 +43,7 @@ def visible_gpus(device: str) -> list[str]:
     if device == "cpu" or not torch.cuda.is_available():
         return []
     count = torch.cuda.device_count()
-    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     return (named or [str(index) for index in range(count)])[:count]
 
 
