@@ -92,12 +92,13 @@ def statistics(pruner: Pruner) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_the_same_statistics_and_masks_as_on_the_cpu(criterion: str, accelerator: torch.device) -> None:
+    """But for a few weights: of two whose scores are equal up to rounding the other one may go, and then both move otherwise."""
     (host, there), (device, here) = driven(criterion, torch.device("cpu")), driven(criterion, accelerator)
-    for name, value in statistics(host).items():
-        torch.testing.assert_close(statistics(device)[name].cpu(), value, rtol=1e-4, atol=1e-6, msg=f"{name} differs")
-    torch.testing.assert_close(here.vector.detach().cpu(), there.vector.detach(), rtol=1e-4, atol=1e-5)
-    differ = (host.mask != device.mask.cpu()).float().mean().item()
-    assert differ <= 1e-3, f"{differ:.2%} of the mask differs"
+    pairs = {name: (statistics(device)[name], value, 1e-6) for name, value in statistics(host).items()}
+    pairs |= {"weights": (here.vector.detach(), there.vector.detach(), 1e-5), "mask": (device.mask, host.mask, 0.0)}
+    for name, (found, expected, least) in pairs.items():
+        alike = torch.isclose(found.cpu().double(), expected.double(), rtol=1e-4, atol=least)
+        assert alike.double().mean() >= 0.999, f"{int((~alike).sum())} of {alike.numel()} of {name} differ"
     assert int((~device.mask).sum()) == int((~host.mask).sum()) or not device.criterion.exact
 
 
