@@ -4,12 +4,14 @@ Cells of scope 2:4 are timed compressed, on its GPU, where it has one.
 """
 
 import copy
-from collections.abc import Sequence
+import gzip
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from statistics import median
 
 import torch
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from benchmark.bench.timing import interleave
@@ -18,7 +20,7 @@ from benchmark.board.record import Record
 from benchmark.board.weights import check_fit, kept_weights, weight_problems
 from benchmark.errors import PrunebenchError
 from benchmark.pruning.semi_structured import SCOPE, convert
-from benchmark.report.measured import Measured, compressed_bytes
+from benchmark.report.efficiency import Measured
 from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, open_task
 from tasks.base import Batch, Prepared
@@ -92,3 +94,27 @@ def _built(prepared: Prepared, spec: RunSpec, weights: dict[str, Tensor]) -> nn.
         raise PrunebenchError(f"{spec.cell}: kept weights that do not fit its model: {error}") from error
     model.load_state_dict(weights)
     return model
+
+
+def packed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Every tensor as a bit per entry (`NAME.mask`, uint8) and its non-zero values (`NAME.values`), flat.
+
+    A tensor that this would not make smaller is kept as it is. Nothing is lost but the sign of -0.0.
+    """
+    found: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        flat = tensor.detach().cpu().contiguous().flatten()
+        kept = flat != 0
+        values = flat[kept]
+        if values.numel() * flat.element_size() + (flat.numel() + 7) // 8 >= flat.numel() * flat.element_size():
+            found[name] = tensor.detach().cpu().contiguous().clone()
+            continue
+        padded = torch.nn.functional.pad(kept.to(torch.uint8), (0, -kept.numel() % 8)).view(-1, 8)
+        found[f"{name}.mask"] = (padded << torch.arange(8, dtype=torch.uint8)).sum(1).to(torch.uint8)
+        found[f"{name}.values"] = values.clone()
+    return found
+
+
+def compressed_bytes(state: Mapping[str, Tensor]) -> int:
+    """Bytes of the packed weights as a gzipped safetensors file: what pruning saves on disk and in transfer."""
+    return len(gzip.compress(save(packed(state)), compresslevel=6, mtime=0))

@@ -15,7 +15,7 @@ show.py          the words of cells, caption and notes
 text.py, markdown.py, latex.py, html.py, data.py    one format each, chosen by render.py
 
 floors.py        what a constant answer scores; records are corrected by it before a table is made
-published.py, efficiency.py, settings.py    other tables (measured.py: sizes and latency, from weights)
+published.py, efficiency.py, settings.py    other tables
 significance.py  which cells of a table differ, tested over items
 grid.py, summary.py    a table's scores as arrays, and what statistics/ says of them
 figures/, page/, site.py    figures of a board, its page, a site of many boards

@@ -1,16 +1,16 @@
 """What pruning costs and what it saves: four different sizes, theoretical FLOPs, and the time and memory of training.
 
-Everything here comes from records. Bytes on disk and latency need weights: see `measured.py`; pass what it measured.
+Everything here comes from records, but for bytes on disk and latency, which commands/measure.py measures on kept weights.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from statistics import fmean
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
 
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell, Run
 from benchmark.report.fields import Slot, key
 from benchmark.report.layout import Key, Line, line_of
-from benchmark.report.measured import Measured, latency_note
 from benchmark.report.names import STANDARD, Names
 from benchmark.report.table import Table
 from benchmark.suite.spec import RunSpec
@@ -23,6 +23,18 @@ shared matrix counts once. A dense kernel does more, because it multiplies zeros
 Quantity = tuple[Callable[[Record], float | None], Callable[[float], str]]
 """A number of a record, and how it is written."""
 ROWS = ("task", "criterion", "regularizer", "sparsity")
+NOISE = 0.05
+"""A speed-up smaller than this share counts as none."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of one model: bytes of its compressed weights, and milliseconds of a forward pass, medians."""
+
+    compressed_bytes: int
+    dense_milliseconds: float
+    pruned_milliseconds: float
+    device: str
 
 
 def efficiency_table(
@@ -107,6 +119,26 @@ def _facts(trained: bool, latency: str) -> dict[str, str]:
         "Peak memory": "CUDA allocations, or resident memory on a CPU",
     }
     return facts | ({"Latency": latency} if latency else {})
+
+
+def latency_note(measured: Collection[Measured]) -> str:
+    """What the forward passes say about speed, a part for each device on which models were timed; empty if none was."""
+    devices = dict.fromkeys(one.device for one in measured)
+    return "; ".join(_on(device, [one for one in measured if one.device == device]) for device in devices)
+
+
+def _on(device: str, timed: Collection[Measured]) -> str:
+    """What they say of the models that were timed on one device."""
+    ratios = [one.dense_milliseconds / one.pruned_milliseconds for one in timed]
+    models = f"{len(timed)} {'model' if len(timed) == 1 else 'models'}"
+    spread = (
+        f"{min(ratios):.2f}"
+        if len(timed) == 1
+        else f"{min(ratios):.2f} to {max(ratios):.2f}, median {median(ratios):.2f}"
+    )
+    if median(ratios) < 1 / (1 - NOISE):
+        return f"zeros bring no speed-up on this device ({device}): the dense model takes {spread} times as long ({models})"
+    return f"on this device ({device}) the dense model takes {spread} times as long as the pruned one ({models})"
 
 
 def size(count: float) -> str:

@@ -1,13 +1,17 @@
 """Bytes and latency of cells whose weights were kept."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 from benchmark.board.board import Board
 from benchmark.board.weights import kept_weights, weights_path
 from benchmark.commands import measure
+from benchmark.commands.measure import compressed_bytes, packed
 from benchmark.errors import PrunebenchError
 
 CELL = "glue/sst2 magnitude 0.5 seed 0"
@@ -47,3 +51,47 @@ def test_without_kept_weights_nothing_is_measured(board_copy: Path) -> None:
         path.unlink()
     with pytest.raises(PrunebenchError, match="no weights were kept; run the board with --save-weights"):
         measure.measure_cells(board, [board.record(board.find(CELL))])
+
+
+def unpacked(found: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors that `packed` took apart, shaped as in `like`; -0.0 comes back as 0.0."""
+    state: dict[str, Tensor] = {}
+    for name, model in like.items():
+        if name in found:
+            state[name] = found[name]
+            continue
+        bits = (found[f"{name}.mask"].unsqueeze(1) >> torch.arange(8, dtype=torch.uint8)) & 1
+        kept = bits.flatten()[: model.numel()].bool()
+        flat = torch.zeros(model.numel(), dtype=found[f"{name}.values"].dtype)
+        flat[kept] = found[f"{name}.values"]
+        state[name] = flat.view(model.shape)
+    return state
+
+
+def sparse_linear(share: float, size: int = 128) -> nn.Linear:
+    """A linear layer with this share of zeros."""
+    layer = nn.Linear(size, size, bias=False)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        layer.weight.copy_(torch.randn(size, size, generator=generator))
+        layer.weight.view(-1)[: round(share * size * size)] = 0
+    return layer
+
+
+def test_packing_is_exact_and_keeps_what_it_cannot_shrink() -> None:
+    state = {
+        "sparse": sparse_linear(0.9).weight,
+        "dense": sparse_linear(0.0).weight,
+        "odd": torch.tensor([0.0, 0, 3, 0, 0]),
+    }
+    found = packed(state)
+    assert set(found) == {"sparse.mask", "sparse.values", "dense", "odd.mask", "odd.values"}
+    assert found["odd.mask"].tolist() == [4]
+    for name, tensor in unpacked(found, state).items():
+        assert torch.equal(tensor, state[name])
+
+
+def test_compression_saves_what_pruning_removed() -> None:
+    dense, pruned = sparse_linear(0.0).state_dict(), sparse_linear(0.9).state_dict()
+    assert compressed_bytes(pruned) < 0.15 * compressed_bytes(dense)
+    assert compressed_bytes(pruned) == compressed_bytes(pruned)
