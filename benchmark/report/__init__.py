@@ -19,5 +19,5 @@ published.py, efficiency.py, settings.py    other tables
 significance.py  which cells of a table differ, tested over items
 grid.py, summary.py    a table's scores as arrays, and what statistics/ says of them
 figures/, page/, site.py    figures of a board, its page, a site of many boards
-names.py, columns.py, numbers.py, filenames.py, escape.py    how things are called, printed and escaped
+names.py, numbers.py, filenames.py, escape.py    how things are called, printed and escaped
 """

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmark.report.cells import Cell
-from benchmark.report.columns import sparsity_of, task_of
 from benchmark.report.fields import TableError
 from benchmark.report.layout import Line
 from benchmark.report.marks import comparable
 from benchmark.report.names import distinct
+from benchmark.report.show import sparsity_of, task_of
 from benchmark.report.statistics.intervals import LOGARITHMIC, Floats, additive
 from benchmark.report.statistics.multiple import DIGITS
 from benchmark.report.table import TASKS, Table

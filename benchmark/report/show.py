@@ -1,11 +1,12 @@
-"""The words of a cell and of a caption, before any writer decorates them."""
+"""The words of a cell, of a column and of a caption, before any writer decorates them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from benchmark.report.cells import Cell
+from benchmark.report.layout import Line
 from benchmark.report.marks import IN_HEADS, notes
-from benchmark.report.names import listed
+from benchmark.report.names import listed, percent
 from benchmark.report.numbers import number
 from benchmark.report.sheet import Row, Sheet, shared
 from benchmark.report.table import Table
@@ -67,6 +68,22 @@ def _spread(cell: Cell, table: Table) -> str:
         return f"± {number(cell.sd, table.digits)}"
     low, high = cell.interval
     return f"[{number(low, table.digits)}, {number(high, table.digits)}]"
+
+
+def task_of(table: Table, column: Line) -> str:
+    """`SST-2 (Acc.)` for a column of the layout TASKS, or what the average there is called."""
+    if column.average:
+        return column.average
+    text, label = str(column.key[0]), column.labels[0]
+    metric = label.removeprefix(f"{text} (").removesuffix(")") if label != text else ""
+    name = table.called.scored(text, metric)
+    return f"{name} ({table.called.metric(metric)})" if metric else name
+
+
+def sparsity_of(column: Line) -> str:
+    """`90 %` for a column of the layout TASKS; `dense` where nothing is pruned."""
+    value = column.key[1]
+    return percent(value) if isinstance(value, float) else str(value)
 
 
 def caption(table: Table, best: str, second: str, subscript: bool = False) -> list[str]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.report.columns import sparsity_of
 from benchmark.report.names import Names, listed, percent
+from benchmark.report.show import sparsity_of
 from benchmark.report.statistics.multiple import LEVEL
 from benchmark.report.summary import Summary
 from benchmark.report.table import Table

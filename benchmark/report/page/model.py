@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.board.record import Point, Record
 from benchmark.report.cells import Cell
-from benchmark.report.columns import sparsity_of, task_of
 from benchmark.report.escape import clean
 from benchmark.report.layout import Line
 from benchmark.report.names import Names
-from benchmark.report.show import show
+from benchmark.report.show import show, sparsity_of, task_of
 from benchmark.report.summary import Summary, summarize
 from benchmark.report.table import Table, build_table
 from benchmark.suite.spec import GATE, RunSpec

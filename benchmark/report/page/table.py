@@ -3,13 +3,12 @@
 import re
 
 from benchmark.report.cells import Cell
-from benchmark.report.columns import sparsity_of, task_of
 from benchmark.report.escape import for_html, tied
 from benchmark.report.html import decorated, raised
 from benchmark.report.layout import Line
 from benchmark.report.names import listed
 from benchmark.report.sheet import HEADS, sheets
-from benchmark.report.show import LEGEND, show, symbols_of, unit
+from benchmark.report.show import LEGEND, show, sparsity_of, symbols_of, task_of, unit
 from benchmark.report.table import Table
 
 SIDEWAYS = '<p class="sideways" hidden>More columns to the right: scroll the table sideways <span>&rarr;</span></p>\n'

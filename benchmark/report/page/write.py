@@ -12,7 +12,6 @@ from pathlib import Path
 from tabulate import tabulate
 
 from benchmark.machine.atomic import write_text
-from benchmark.report.columns import sparsity_of, task_of
 from benchmark.report.efficiency import efficiency_table
 from benchmark.report.escape import clean, for_html, tied
 from benchmark.report.fields import TableError
@@ -23,6 +22,7 @@ from benchmark.report.page.lead import lead
 from benchmark.report.page.model import PageBoard, board_data, embedded
 from benchmark.report.page.table import headline
 from benchmark.report.published import Published, published_table
+from benchmark.report.show import sparsity_of, task_of
 from benchmark.report.summary import Summary, method_rows, pair_rows, remarks_of
 
 HERE = Path(__file__).parent
