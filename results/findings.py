@@ -33,8 +33,7 @@ from benchmark.report.marks import bimodal, passes
 from benchmark.report.numbers import number
 from benchmark.report.statistics.intervals import Floats, Interval, additive, percentiles, sd, t_interval
 from benchmark.report.statistics.multiple import holm
-from benchmark.report.statistics.paired import same_items
-from benchmark.report.statistics.resampling import bootstrap
+from benchmark.report.statistics.resampling import bootstrap, same_items
 from benchmark.suite.labels import method_of
 from benchmark.suite.spec import DENSE
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from benchmark.board.record import Record
-from benchmark.report.statistics.paired import Outcomes
+from benchmark.report.statistics.resampling import Outcomes
 from tasks.metrics.classification import is_constant
 
 if TYPE_CHECKING:

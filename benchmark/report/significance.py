@@ -24,8 +24,7 @@ from benchmark.report.marks import TEXTS, notes, rivals
 from benchmark.report.names import listed
 from benchmark.report.statistics.intervals import Floats, additive
 from benchmark.report.statistics.multiple import LEVEL, against_the_best, step_down, studentised
-from benchmark.report.statistics.paired import Outcomes, same_items
-from benchmark.report.statistics.resampling import bootstrap
+from benchmark.report.statistics.resampling import Outcomes, bootstrap, same_items
 from benchmark.report.table import Table, transposed
 from benchmark.suite.labels import method_of
 

@@ -11,6 +11,14 @@ from tabulate import tabulate
 from benchmark.report.escape import clean
 from benchmark.report.grid import Grid, grid_of
 from benchmark.report.names import listed
+from benchmark.report.statistics.aggregates import (
+    RankIntervals,
+    interquartile_mean,
+    probability_of_improvement,
+    rank_intervals,
+    relative,
+    stratified_interval,
+)
 from benchmark.report.statistics.intervals import Floats, Interval
 from benchmark.report.statistics.multiple import (
     LEVEL,
@@ -21,13 +29,6 @@ from benchmark.report.statistics.multiple import (
     smallest_friedman_p,
     wilcoxon,
 )
-from benchmark.report.statistics.profiles import (
-    interquartile_mean,
-    probability_of_improvement,
-    relative,
-    stratified_interval,
-)
-from benchmark.report.statistics.ranks import RankIntervals, rank_intervals
 from benchmark.report.statistics.seeds import cautions, minimum_detectable_difference, paired_sd, smallest_p
 from benchmark.report.table import Table
 

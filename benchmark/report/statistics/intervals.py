@@ -1,9 +1,11 @@
-"""Mean, spread and intervals of one number measured under several seeds."""
+"""Mean, spread and intervals of one number measured under several seeds, and what all statistics share."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from benchmark.errors import PrunebenchError
 
 Floats = NDArray[np.float64]
 
@@ -13,6 +15,10 @@ LOGARITHMIC = frozenset({"perplexity"})
 
 CONFIDENCE = 0.95
 """The confidence of every interval that is printed."""
+
+
+class StatisticsError(PrunebenchError):
+    """Numbers that do not pair, or too few of them."""
 
 
 class Interval(NamedTuple):

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.report.statistics.intervals import Floats
-from benchmark.report.statistics.paired import StatisticsError
+from benchmark.report.statistics.intervals import Floats, StatisticsError
 
 LEVEL = 0.05
 """The level of every test that tables, statistics and pages report."""
@@ -93,23 +92,11 @@ def wilcoxon(first: ArrayLike, second: ArrayLike) -> Signed:
     return Signed(float(np.median(gaps)), float(stats.wilcoxon(differing).pvalue))
 
 
-def mean_ranks(scores: ArrayLike) -> Floats:
-    """Mean rank over cells of `scores` [methods, cells], 1 the best (highest), ties sharing their mean rank: [methods]."""
-    from scipy import stats
-
-    ranks = np.asarray(stats.rankdata(-complete(scores), axis=0), dtype=np.float64)
-    return np.asarray(ranks.mean(axis=1))
-
-
 def friedman(scores: ArrayLike) -> float:
-    """The p value of Friedman's test over `scores` [methods >= 3, cells]: do the methods' mean ranks differ at all? Demšar 2006."""
+    """The p value of Friedman's test (Demšar 2006) over `scores` [methods >= 3, cells >= 2]: do mean ranks differ at all?"""
     from scipy import stats
 
     given = complete(scores)
-    if given.shape[0] < 3 or given.shape[1] < 2:
-        raise StatisticsError(
-            f"Friedman's test needs 3 methods and 2 cells, found {given.shape[0]} and {given.shape[1]}"
-        )
     if np.all(given == given[0]):
         return 1.0
     return float(stats.friedmanchisquare(*given).pvalue)

@@ -1,18 +1,21 @@
-"""A metric on many bootstrap samples of the items at once.
+"""A metric of several models on many bootstrap samples of the same test items at once.
 
 A sample is a row of counts, how often each item was drawn. Metrics that depend on sums over items (accuracy, F1, Matthews,
 Pearson, entity F1, BLEU, any mean) are then one product of counts and columns; the rest is computed sample by sample.
 """
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.report.statistics.intervals import Floats
-from benchmark.report.statistics.paired import Outcomes, Score
+from benchmark.report.statistics.intervals import Floats, StatisticsError
 
+Outcomes = Mapping[str, NDArray[Any]]
+"""Per-example numbers, arrays of one first dimension [items, ...]."""
+Score = Callable[[Outcomes], float]
+"""A metric in percent from per-example outcomes: `lambda outcomes: task.aggregate(outcomes)[metric]`."""
 CELLS = 4_000_000
 """Counts held in memory at once."""
 MOST_NATS = 100.0
@@ -26,6 +29,17 @@ class Sums(NamedTuple):
 
     columns: Floats
     finish: Callable[[Floats], Floats]
+
+
+def same_items(runs: Sequence[Outcomes]) -> int:
+    """How many items all runs share. StatisticsError: other names, other lengths, or other labels."""
+    names = set(runs[0])
+    sizes = {len(values) for run in runs for values in run.values()}
+    if any(set(run) != names for run in runs) or len(sizes) != 1:
+        raise StatisticsError(f"outcomes do not pair: fields {[sorted(run) for run in runs]}, items {sorted(sizes)}")
+    if "label" in names and any(not np.array_equal(run["label"], runs[0]["label"]) for run in runs):
+        raise StatisticsError("outcomes do not pair: their labels differ, so these are not the same items in order")
+    return sizes.pop()
 
 
 def counted(index: NDArray[np.intp], items: int) -> Floats:

@@ -10,7 +10,7 @@ from benchmark.report.fields import TableError
 from benchmark.report.grid import grid_of
 from benchmark.report.names import Names
 from benchmark.report.significance import compare, reference_row, with_significance
-from benchmark.report.statistics.paired import Outcomes
+from benchmark.report.statistics.resampling import Outcomes
 from benchmark.report.summary import summarize, summary_text
 from benchmark.report.table import build_table
 from tests.benchmark.report.factory import make_board, make_record, make_sparsity, make_spec

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
-from benchmark.report.statistics.paired import Outcomes
-from benchmark.report.statistics.resampling import bootstrap, by_sums, chunks, one_by_one
+from benchmark.report.statistics.intervals import StatisticsError
+from benchmark.report.statistics.resampling import Outcomes, bootstrap, by_sums, chunks, one_by_one, same_items
 from tasks.conll2003 import Conll2003
 from tasks.glue import Glue
 from tasks.squad import Squad
@@ -90,3 +90,28 @@ def test_all_runs_of_a_task_see_the_same_samples(monkeypatch: pytest.MonkeyPatch
     assert together.sum(axis=0) == pytest.approx(100)  # what one gets right the other gets wrong
     monkeypatch.setattr("benchmark.report.statistics.resampling.CELLS", 7 * ITEMS)
     assert bootstrap([BITS], score, "accuracy", ITEMS, 50, seed=0)[0] == pytest.approx(together[0])
+
+
+def run(*correct: int) -> Outcomes:
+    """Outcomes of one run."""
+    return {"correct": np.array(correct, dtype=bool)}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"correct": np.zeros(3)},
+        {"right": np.zeros(2)},
+        {"correct": np.zeros(2), "label": np.zeros(2)},
+    ],
+)
+def test_runs_on_other_items_are_refused(other: Outcomes) -> None:
+    with pytest.raises(StatisticsError, match="do not pair"):
+        same_items([run(1, 0), other])
+
+
+def test_other_labels_are_other_items() -> None:
+    first = {"prediction": np.array([1, 0]), "label": np.array([1, 0])}
+    second = {"prediction": np.array([1, 0]), "label": np.array([0, 1])}
+    with pytest.raises(StatisticsError, match="labels differ"):
+        same_items([first, second])
