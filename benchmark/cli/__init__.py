@@ -6,13 +6,13 @@ import os
 import sys
 from pathlib import Path
 
-from benchmark.cli import running, tuning, showing, diagnosing, measuring, keeping, extending  # isort: skip - the order of the help
+from benchmark.cli import running, showing, measuring, keeping, extending  # isort: skip - the order of the help
 from benchmark.cli.app import app, echo
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import MACHINE, reason_of
 from benchmark.plugins.files import only_look
 
-__all__ = ["app", "diagnosing", "extending", "keeping", "main", "measuring", "running", "showing", "tuning"]
+__all__ = ["app", "extending", "keeping", "main", "measuring", "running", "showing"]
 
 LONGEST = 200
 """Longest file name in a message, in characters."""
