@@ -13,7 +13,7 @@ from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record
 from benchmark.commands.side_by_side import several_models, shown, side_by_side, with_floors
-from benchmark.errors import PrunebenchError, choices
+from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.report.names import names_of
@@ -137,8 +137,6 @@ def comparison(boards: Sequence[Board], view: View, keep: frozenset[str] | None 
 
 def arrangement(view: View, models: bool) -> dict[str, Any]:
     """Fields of rows and columns, and how many of the row fields label blocks; several models are blocks of the paper's layout."""
-    if view.layout not in LAYOUTS:
-        raise PrunebenchError(f"layout: found '{view.layout}'; {choices(view.layout, LAYOUTS)}")
     layout = LAYOUTS[view.layout]
     rows = tuple(view.rows or (("model",) if models else ()) + layout["rows"])
     labels = [name in ("model", "sparsity") for name in rows]

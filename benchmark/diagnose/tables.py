@@ -10,8 +10,7 @@ from benchmark.board.record import Record
 from benchmark.diagnose.fidelity import Fidelity, by_layer, slope, spearman
 from benchmark.diagnose.store import Diagnosis
 from benchmark.report.cells import Cell, Run
-from benchmark.report.fields import Value
-from benchmark.report.layout import Line
+from benchmark.report.layout import Line, Value
 from benchmark.report.table import Table
 from benchmark.suite.labels import method_of
 from benchmark.suite.spec import RunSpec

@@ -2,9 +2,7 @@
 
 A table, in the order in which it is made:
 
-plan.py          which runs it shows, each with its record or the reason there is none
-fields.py        what rows and columns may stand for
-layout.py        its rows and columns, and which runs stand where
+layout.py        which runs it shows, each with its record or the reason there is none; its rows and columns
 cells.py         one cell: runs, mean, spread
 marks.py         what is said about cells: best and second, and what keeps a number from being compared
 average.py       averages over tasks

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from benchmark.report.fields import Slot, TableError, value
+from benchmark.report.layout import Slot, TableError, value
 from benchmark.report.statistics.intervals import LOGARITHMIC, Floats, Interval, additive, t_interval
 from benchmark.suite.spec import RunSpec
 
@@ -137,5 +137,3 @@ def _refuse_mixture(slots: Sequence[Slot], axes: tuple[str, ...]) -> None:
                 f"a cell would mix runs that differ in {', '.join(others)} ({field}: {found}): "
                 f"add it to the rows or columns ({', '.join(axes)}), or take fewer runs"
             )
-        if slot.spec.seed == first.spec.seed:
-            raise TableError(f"two runs of one cell and seed: {slot.spec.cell}")

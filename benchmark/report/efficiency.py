@@ -9,8 +9,7 @@ from statistics import fmean, median
 
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell, Run
-from benchmark.report.fields import Slot, key
-from benchmark.report.layout import Key, Line, line_of
+from benchmark.report.layout import Key, Line, Slot, key, line_of
 from benchmark.report.names import STANDARD, Names
 from benchmark.report.table import Table
 from benchmark.suite.spec import RunSpec

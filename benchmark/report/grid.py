@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmark.report.cells import Cell
-from benchmark.report.fields import TableError
-from benchmark.report.layout import Line
+from benchmark.report.layout import Line, TableError
 from benchmark.report.marks import comparable
 from benchmark.report.names import distinct
 from benchmark.report.show import sparsity_of, task_of

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
-from benchmark.errors import choices
 from benchmark.report.cells import Cell
 from benchmark.report.escape import as_seen, for_latex
-from benchmark.report.fields import TableError
 from benchmark.report.filenames import slug
+from benchmark.report.layout import TableError
 from benchmark.report.sheet import Row, Sheet, Span, Words, cut_long, sheets
 from benchmark.report.show import LEGEND, Shown, caption, lettered, merged, remarks, show, symbols_of, trace_lines
 from benchmark.report.table import Table
@@ -65,14 +64,12 @@ def write_latex(
     wording: str | None = None,
     label: str | None = None,
 ) -> str:
-    r"""`table` environments (`table*` for `width="page"`) that compile with \usepackage{booktabs}. TableError: an unknown
-    width, words or a label that LaTeX cannot set.
+    r"""`table` environments (`table*` for `width="page"`) that compile with \usepackage{booktabs}. TableError: words or a
+    label that LaTeX cannot set.
 
     Without a width, the table takes a column if it fits there whole and above the smallest print, else a page. `wording` is LaTeX
     that stands in place of the caption's own sentences, `label` is the key of \label; of several tables, each adds its number.
     """
-    if width is not None and width not in WIDTHS:
-        raise TableError(f"width: found '{width}'; {choices(width, WIDTHS)}")
     _require_latex(wording, label)
     in_column = fit(table, sheets(table)[0], WIDTHS["column"])
     easily = in_column and in_column.size != r"\scriptsize" and in_column.wrap == inf

@@ -10,9 +10,8 @@ from numpy.typing import ArrayLike
 
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell
-from benchmark.report.fields import RIVALS, Slot
 from benchmark.report.floors import gives_one_answer
-from benchmark.report.layout import Line
+from benchmark.report.layout import RIVALS, Line, Slot
 from benchmark.report.numbers import rounded
 from benchmark.report.statistics.intervals import LOGARITHMIC, Floats, additive
 from benchmark.report.statistics.multiple import DIGITS

@@ -13,8 +13,7 @@ from pathlib import Path
 from benchmark.board.record import Record
 from benchmark.errors import PrunebenchError
 from benchmark.report.cells import Cell, Run
-from benchmark.report.fields import Value
-from benchmark.report.layout import Line
+from benchmark.report.layout import Line, Value
 from benchmark.report.marks import TEXTS, notes
 from benchmark.report.names import Names, percent
 from benchmark.report.sheet import metric_of

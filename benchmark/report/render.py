@@ -4,8 +4,6 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from benchmark.errors import choices
-from benchmark.report.fields import TableError
 from benchmark.report.table import Table
 
 FORMATS = {
@@ -23,8 +21,6 @@ def render(table: Table, format: str = "text", *, trace: bool = False, **options
 
     `options` are the writer's own: `width` in characters and `colors` of text, `width` ("column" or "page") of LaTeX.
     """
-    if format not in FORMATS:
-        raise TableError(f"format: found '{format}'; {choices(format, FORMATS)}")
     module, name = FORMATS[format].split(".")
     write: Callable[..., str] = getattr(import_module(f"benchmark.report.{module}"), name)
     return write(table, trace, **options)

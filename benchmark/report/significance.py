@@ -18,8 +18,7 @@ from benchmark.board.record import Record
 from benchmark.errors import choices
 from benchmark.plugins.labels import letters
 from benchmark.report.cells import Cell
-from benchmark.report.fields import RIVALS, TableError
-from benchmark.report.layout import Line, dense_on_rows
+from benchmark.report.layout import RIVALS, Line, TableError, dense_on_rows
 from benchmark.report.marks import TEXTS, notes, rivals
 from benchmark.report.names import listed
 from benchmark.report.statistics.intervals import Floats, additive

@@ -9,18 +9,26 @@ Nothing here trains or reads a file. Every cell keeps the ids of the records beh
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal
 
 from benchmark.board.record import Record
-from benchmark.errors import choices
 from benchmark.report.average import averages
 from benchmark.report.cells import Cell, make_cell
 from benchmark.report.facts import describe, seeds_of, subject_of
-from benchmark.report.fields import Slot, TableError, check_axes
-from benchmark.report.layout import Layout, Line, dense_on_rows, lay_out
+from benchmark.report.layout import (
+    Layout,
+    Line,
+    Slot,
+    TableError,
+    check_axes,
+    dense_on_rows,
+    lay_out,
+    planned,
+    seed_groups,
+    slots_of,
+)
 from benchmark.report.marks import Note, gated, marks_of, notes, odd_ones, passes, rank_lines
 from benchmark.report.names import STANDARD, Names, listed
-from benchmark.report.plan import alike, planned, slots_of
 from benchmark.report.statistics.intervals import LOGARITHMIC
 from benchmark.suite.spec import GATE, RunSpec
 
@@ -129,19 +137,16 @@ def build_table(
     `metric` is `headline`, a metric's name, or `all`; `failures` maps ids of failed runs to reasons; `strict` refuses
     missing cells; `average` adds one over all tasks, or, where it is None, over GLUE's where a pruned row is complete.
     The first `blocks` fields of the rows label blocks; `gate` is the suite's.
-    TableError: unknown fields or metric, runs that would be pooled though
-    they differ, nothing to show.
+    TableError: unknown fields or metric, runs that would be pooled though they differ, nothing to show.
     """
     row_fields, column_fields = tuple(rows), tuple(columns)
     if metric == "all" and "metric" not in (*row_fields, *column_fields):
         column_fields = (*column_fields, "metric")
     check_axes(row_fields, column_fields)
-    if spread not in get_args(Spread):
-        raise TableError(f"spread: found '{spread}'; {choices(spread, get_args(Spread))}")
     plan, by_id = planned(records, specs)
     slots = slots_of(plan, by_id, metric, failures or {})
     axes = (*row_fields, *column_fields)
-    groups = alike(slots, axes)
+    groups = seed_groups(slots, axes)
     planned_runs = [[slot.spec for slot in group] for group in groups]
     named = {} if "metric" in axes else {group[0].spec.task: group[0].metric for group in groups}
     layout = lay_out(groups, row_fields, column_fields, named)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from benchmark.board.record import Record
 from benchmark.errors import choices
-from benchmark.report.fields import TableError
 from benchmark.report.figures.cost import cost_figure
 from benchmark.report.figures.layers import has_layers, layer_figure
 from benchmark.report.figures.ranks import rank_figure
 from benchmark.report.figures.score import score_figure
 from benchmark.report.figures.series import PlotBoard, board_of
-from benchmark.report.figures.style import FORMATS, WIDTHS, lettering, save
+from benchmark.report.figures.style import WIDTHS, lettering, save
 from benchmark.report.figures.training import has_curves, training_figure
 from benchmark.report.filenames import file_names
+from benchmark.report.layout import TableError
 from benchmark.report.names import STANDARD, Names, percent
 from benchmark.report.summary import Summary, summarize
 from benchmark.suite.spec import GATE, RunSpec
@@ -39,14 +39,10 @@ def plot_board(
     """Write every figure the records allow, or the one called `figure`, into `folder` as pdf, svg or png; the paths in order.
 
     `width` is that of a paper's `column` or `page`; None is a column where a figure fits one; `font` is `serif` or `sans`.
-    TableError: an unknown format, width, font or figure, or a dark one that is not svg.
+    TableError: an unknown figure, or a dark one that is not svg.
     """
-    if format not in FORMATS:
-        raise TableError(f"figure format: found '{format}'; {choices(format, FORMATS)}")
     if dark and format != "svg":
         raise TableError(f"dark figures are SVG, found '{format}': choose --format svg")
-    if width is not None and width not in WIDTHS:
-        raise TableError(f"figure width: found '{width}'; {choices(width, WIDTHS)}")
     inches = WIDTHS[width] if width else None
     found = {name: draw for name, _, draw in figures(records, specs, gate=gate, names=names, width=inches)}
     if figure is not None and figure not in found:

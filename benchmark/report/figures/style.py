@@ -12,16 +12,13 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmark.errors import choices
 from benchmark.machine.atomic import write_bytes
 from benchmark.report.escape import clean, for_html
-from benchmark.report.fields import TableError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = ("pdf", "svg", "png")
 INK = "#1b1b1e"
 """Text, axes and the dense line; becomes the page's own text colour in inline figures."""
 PALE = "#e8e8ec"
@@ -114,9 +111,7 @@ def look(position: int) -> Look:
 
 @contextmanager
 def lettering(font: str) -> Iterator[None]:
-    """Within, figures are drawn and saved in the font of this name; TableError for one that is not in FONTS."""
-    if font not in FONTS:
-        raise TableError(f"font: found '{font}'; {choices(font, FONTS)}")
+    """Within, figures are drawn and saved in the font of this name in FONTS."""
     token = _font.set(font)
     try:
         yield
@@ -235,7 +230,7 @@ def mark_unranked(axis: "Axes") -> None:
 
 
 def save(figure: "Figure", path: Path, dark: bool = False) -> Path:
-    """Write the figure in the format of the path's ending, one of FORMATS, atomically, with the same bytes every time.
+    """Write the figure in the format of the path's ending (pdf, svg or png), atomically, with the same bytes every time.
 
     `dark` is for a dark page: pale text and lines on a transparent ground; SVG alone.
     """

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as changed
 
-from benchmark.report.fields import TableError
+from benchmark.report.layout import TableError
 from benchmark.report.names import STANDARD, Names
 from benchmark.report.render import render
 from benchmark.report.sheet import sheets

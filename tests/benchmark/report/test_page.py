@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.report.fields import TableError
 from benchmark.report.page.model import PageBoard, command, embedded
 from benchmark.report.page.write import page, write_page
 from tests.benchmark.report.factory import make_board, make_record, make_spec
@@ -128,8 +127,3 @@ def test_the_file_is_the_same_twice_and_two_boards_share_it(tmp_path: Path) -> N
     assert first == write_page(boards, tmp_path / "b.html").read_bytes()
     ids = re.findall(r'\bid="([^"]+)"', first.decode())
     assert len(ids) == len(set(ids))
-
-
-def test_a_page_needs_a_board() -> None:
-    with pytest.raises(TableError, match="at least one board"):
-        page([])

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.report import escape
-from benchmark.report.fields import TableError
 from benchmark.report.render import FORMATS, render
 from benchmark.report.table import Table, build_table
 from tests.benchmark.report.factory import make_board, make_record, make_spec
@@ -66,11 +65,6 @@ def test_every_format_has_the_numbers_the_caption_and_the_gap(table: Table, name
         assert "Mini board" in out
     if name not in ("csv", "text"):
         assert "zeros / prunable weights" in out
-
-
-def test_an_unknown_format_names_the_choices(table: Table) -> None:
-    with pytest.raises(TableError, match="did you mean 'latex'"):
-        render(table, "latexx")
 
 
 def test_text_marks_best_second_and_partial(table: Table) -> None:

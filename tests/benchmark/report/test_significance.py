@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from benchmark.board.record import Record
-from benchmark.report.fields import TableError
 from benchmark.report.grid import grid_of
+from benchmark.report.layout import TableError
 from benchmark.report.names import Names
 from benchmark.report.significance import compare, reference_row, with_significance
 from benchmark.report.statistics.resampling import Outcomes

@@ -6,7 +6,7 @@ import pytest
 from benchmark.board.index import PRINTED, shortened
 from benchmark.board.record import Record
 from benchmark.report.cells import Cell
-from benchmark.report.fields import TableError
+from benchmark.report.layout import TableError
 from benchmark.report.table import Table, build_table
 from tests.benchmark.report.factory import make_board, make_record, make_sparsity, make_spec
 
@@ -157,12 +157,6 @@ def test_runs_that_differ_in_more_than_the_seed_are_never_pooled() -> None:
     with pytest.raises(TableError, match="schedule: cubic and linear"):
         build_table(schedules)
     assert len(build_table(schedules, rows=("criterion", "schedule")).rows) == 2
-
-
-def test_two_records_of_one_run_are_refused_by_name() -> None:
-    record = make_record(make_spec())
-    with pytest.raises(TableError, match=record.id):
-        build_table([record, record])
 
 
 def test_bad_requests_name_the_choices() -> None:
