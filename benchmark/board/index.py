@@ -60,11 +60,7 @@ def shortened(record: Record) -> Record:
     return replace(record, curve=[], sparsity=replace(record.sparsity, layers=[]), environment=environment)
 
 
-def _id(spec: RunSpec) -> str:
-    return spec.id
-
-
-WRITER = Encoder(enc_hook=_id)
+WRITER = Encoder(enc_hook=lambda spec: spec.id)
 """A spec is written as its id alone, because whoever reads the index has the suite's cells."""
 
 

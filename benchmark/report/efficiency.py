@@ -21,6 +21,9 @@ TOKENS = 128
 shared matrix counts once. A dense kernel does more, because it multiplies zeros too."""
 Quantity = tuple[Callable[[Record], float | None], Callable[[float], str]]
 """A number of a record, and how it is written."""
+_count, _seconds, _milliseconds, _percent = (
+    pattern.format for pattern in ("{:,.0f}", "{:.2f} s", "{:.2f} ms", "{:.1f} %")
+)
 ROWS = ("task", "criterion", "regularizer", "sparsity")
 NOISE = 0.05
 """A speed-up smaller than this share counts as none."""
@@ -156,19 +159,3 @@ def flops(count: float) -> str:
             return f"{count:.3g}{unit}"
         count /= 1000
     return f"{count:.3g} T"
-
-
-def _count(number: float) -> str:
-    return f"{number:,.0f}"
-
-
-def _seconds(number: float) -> str:
-    return f"{number:.2f} s"
-
-
-def _milliseconds(number: float) -> str:
-    return f"{number:.2f} ms"
-
-
-def _percent(number: float) -> str:
-    return f"{number:.1f} %"

@@ -27,8 +27,6 @@ SELECTIONS = {
     "heldout": "best weights on held-out training data",
     "best_dev": "best weights on the reported split itself (optimistic)",
 }
-
-
 SEVERAL_ROWS = ("squad", "text")
 """Families of tasks whose examples may have several rows each."""
 MOST = 5
@@ -78,16 +76,16 @@ def describe(
     planned = len({spec.id for specs in runs for spec in specs})
     finished = len({record.id for record in records})
     specs, records = [specs[0] for specs in runs], _told_apart(records)
+    prunable = _by_task(records, lambda record: f"{record.sparsity.prunable:,} prunable")
     facts = {
         "Cells": f"{MEANS[spread]}, {METRICS.get(metric, metric)} {_unit(records, metric)}; missing and failed runs are "
         "shown as such",
         "Seeds": _seeds(runs),
         "Selection": _by_task(specs, _selection),
         "Pruning": _pruning(specs),
-        "Sparsity": "; ".join(
-            filter(None, ["zeros / prunable weights, counted on the final weights", _by_task(records, _prunable)])
-        ),
-        "Model": _by_task(records, _model) or _by_task(specs, lambda spec: spec.model),
+        "Sparsity": "zeros / prunable weights, counted on the final weights" + (f"; {prunable}" if prunable else ""),
+        "Model": _by_task(records, lambda r: f"{r.spec.model} [{r.model_fingerprint[:8]}]")
+        or _by_task(specs, lambda spec: spec.model),
         "Data": _by_task(records, _data) or _by_task(specs, lambda spec: spec.data),
         "Budget": _by_task(specs, _budget),
         "Epochs": _by_task([record for record in records if record.cost.steps], _epochs),
@@ -169,14 +167,6 @@ def _method(spec: RunSpec) -> str:
     criterion = "" if spec.tuned.trials else f"{spec.criterion}, "
     fed = f", {FED}" if spec.calibration_inputs == "pruned" else ""
     return f"{spec.method}: {criterion}scope {spec.scope}, schedule {spec.schedule}{fed}"
-
-
-def _prunable(record: Record) -> str:
-    return f"{record.sparsity.prunable:,} prunable"
-
-
-def _model(record: Record) -> str:
-    return f"{record.spec.model} [{record.model_fingerprint[:8]}]"
 
 
 def _data(record: Record) -> str:

@@ -3,7 +3,6 @@
 A suite's `labels` come first, then the tables below, then the `label` of a plugin. Records, CSV and JSON keep the full spelling.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -272,8 +271,5 @@ def _base(text: str, name_of: Callable[[str], str], options_of: Callable[[dict[s
 
 def _options(options: Mapping[str, str]) -> str:
     """` (signed, no window, beta1 0.9)`."""
-    return f" ({', '.join(_option(key.replace('_', ' '), text) for key, text in options.items())})"
-
-
-def _option(key: str, text: str) -> str:
-    return {"true": key, "false": f"no {key}"}.get(text, f"{key} {re.sub(r'_', ' ', text)}")
+    said = [{"true": key, "false": f"no {key}"}.get(text, f"{key} {text}") for key, text in options.items()]
+    return f" ({', '.join(said)})".replace("_", " ")

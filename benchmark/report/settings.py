@@ -23,7 +23,9 @@ ROWS: Mapping[str, Setting] = {
     "Model": lambda spec: portable(spec.model),
     "Optimizer": _trained(lambda spec: {"adamw": "AdamW", "adamax": "Adamax"}[spec.training.optimizer]),
     "Learning rate": _trained(lambda spec: "tuned" if spec.tuned.trials else f"{spec.training.lr:g}"),
-    "Warm-up": _trained(lambda spec: _warmup(spec.training.warmup)),
+    "Warm-up": _trained(
+        lambda spec: f"{percent(share)} of steps" if (share := spec.training.warmup) < 1 else f"{share:g} steps"
+    ),
     "Weight decay": _trained(lambda spec: f"{spec.training.weight_decay:g}"),
     "Gradient clipping": _trained(lambda spec: "none" if spec.training.clip is None else f"{spec.training.clip:g}"),
     "Batch size": lambda spec: f"{spec.training.batch_size}",
@@ -74,7 +76,3 @@ def settings_table(records: Sequence[Record], specs: Sequence[RunSpec], *, title
 
 def _values(texts: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(text for text in texts if text))
-
-
-def _warmup(share: float) -> str:
-    return f"{percent(share)} of steps" if share < 1 else f"{share:g} steps"

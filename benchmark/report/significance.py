@@ -56,8 +56,7 @@ class Comparison:
     family: int
     """Hypotheses that were tested together."""
     resamples: int
-    reference_place: tuple[int, int] | None = None
-    """Where the reference stands; None where it is not known."""
+    reference_place: tuple[int, int]
 
     @property
     def smallest_p(self) -> float:
@@ -208,8 +207,7 @@ def _marked(table: Table, comparisons: Sequence[Comparison], against: str) -> li
         kind = _kind(cells[i][j], comparison, against)
         if kind:
             cells[i][j] = replace(cells[i][j], marks=(*cells[i][j].marks, kind))
-    bests = dict.fromkeys(one.reference_place for one in comparisons if against == "best")
-    for i, j in filter(None, bests):
+    for i, j in {one.reference_place for one in comparisons if against == "best"}:
         if cells[i][j].rank != 1:
             cells[i][j] = replace(cells[i][j], marks=(*cells[i][j].marks, "tied"))
     return cells
@@ -309,13 +307,9 @@ class _Sampler:
             return found[metric]
 
         observed = additive(metric, [score(outcomes) for outcomes in flat])
-        drawn = additive(metric, bootstrap(flat, score, metric, items, self.resamples, _seed(task)))
+        seed = crc32(task.encode())  # of its own, because its items are others
+        drawn = additive(metric, bootstrap(flat, score, metric, items, self.resamples, seed))
         ends = np.cumsum([0, *(len(of_cell) for of_cell in loaded)])
         sides = [slice(start, end) for start, end in pairwise(ends)]
         scores = np.array([np.mean(observed[side]) for side in sides])
         return scores, np.stack([drawn[side].mean(axis=0) for side in sides], axis=1), items
-
-
-def _seed(task: str) -> int:
-    """Each task has a seed of its own, because its items are others."""
-    return crc32(task.encode())

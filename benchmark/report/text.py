@@ -3,7 +3,7 @@
 A table that is wider than the terminal is cut between families of tasks, never in the middle of a line.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from textwrap import wrap
 
 from rich.cells import cell_len
@@ -23,17 +23,13 @@ SHORTEST = 12
 
 def write_text(table: Table, trace: bool = False, width: int | None = None, colors: bool = False) -> str:
     """Title, tables, caption and notes, cleaned of control characters; no line of a table is longer than `width` characters."""
-    cut = sheets(table, _fits(table, width))
+    cut = sheets(table, None if width is None else lambda sheet: _Grid(table, sheet).least(width) <= width)
     table = lettered(table, cut)
     made = [_Grid(table, sheet, width) for sheet in cut]
     parts = [clean(table.title), *(grid.text(colors) for grid in made), _below(table, [g.sheet for g in made], width)]
     if trace:
         parts.append("\n".join(["Records:", *(f"  {clean(line)}" for line in trace_lines(table))]))
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _fits(table: Table, width: int | None) -> Callable[[Sheet], bool] | None:
-    return None if width is None else lambda sheet: _Grid(table, sheet).least(width) <= width
 
 
 class _Grid:

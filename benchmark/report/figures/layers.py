@@ -32,7 +32,8 @@ def layer_figure(board: PlotBoard, task: str, width: float | None = None) -> "Fi
 
     methods = board.cells[task]
     sparsities = board.sparsities(task)
-    names = _names([record for found in methods.values() for cell in found.values() for record in board.runs(cell)])
+    runs = [record for found in methods.values() for cell in found.values() for record in board.runs(cell)]
+    names = list(dict.fromkeys(layer.name for record in runs for layer in record.sparsity.layers))
     width = width or PAGE
     most = int(LETTERS_AN_INCH * width)
     said = words(board.task(task), min(LONGEST, int(IN_TITLE * width)))
@@ -62,10 +63,6 @@ def shortened(names: list[str]) -> list[str]:
             parts = [part[1:] for part in parts]
         parts = [part[::-1] for part in parts]
     return [".".join(part) for part in parts]
-
-
-def _names(records: list[Record]) -> list[str]:
-    return list(dict.fromkeys(layer.name for record in records for layer in record.sparsity.layers))
 
 
 def _mean(records: list[Record], names: list[str]) -> list[float]:

@@ -112,9 +112,8 @@ def _panel(
     for method, by_sparsity in methods.items():
         offset = (board.position(method) - (len(board.methods) - 1) / 2) * shift
         _line(axis, board, method, {places[s] + offset: cell for s, cell in sorted(by_sparsity.items())})
-    cells = [cell for by_sparsity in methods.values() for cell in by_sparsity.values()]
-    dense = board.dense.get(task)
-    shown = [*cells, *([dense] if dense is not None else [])]
+    shown, dense = board.cells_of(task), board.dense.get(task)
+    cells = [cell for cell in shown if not cell.dense]
     seen = [value for cell in cells for value in cell.values] + _lines_across(axis, board, dense, cells)
     if seen:
         space = MARGIN * (max(seen) - min(seen) or 1.0)

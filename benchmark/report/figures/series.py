@@ -70,15 +70,10 @@ class PlotBoard:
         taken = Counter(cut.values())
         return {name: text if taken[text] == 1 else words(found[name], WHOLE) for name, text in cut.items()}
 
-    def metric(self, name: str) -> str:
-        """The name of a metric as figures print it."""
-        return words(self.table.called.metric(name))
-
     def scale(self, cell: Cell) -> str:
         """The metric of a cell on an axis: `Acc. (%)`, `Mcc`, or with an arrow down where less is better."""
-        if cell.less_is_better:
-            return f"{self.metric(cell.metric)} \N{DOWNWARDS ARROW}"
-        return self.metric(cell.metric) + ("" if cell.metric in NOT_PERCENT else " (%)")
+        name = words(self.table.called.metric(cell.metric))
+        return name + (" \N{DOWNWARDS ARROW}" if cell.less_is_better else "" if cell.metric in NOT_PERCENT else " (%)")
 
     def unranked(self, task: str) -> bool:
         """Whether tables do not rank the task, for a dense run of it is too close to the trivial predictor."""

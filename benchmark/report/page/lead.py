@@ -123,7 +123,8 @@ def _best_first(table: Table, columns: Mapping[int, Column], names: Sequence[str
 def _where(table: Table, tested: Sequence[int], columns: Sequence[int]) -> str:
     """`everywhere`, `at 90 %`, or `at 80 % on SST-2`: columns by sparsity, tasks named where they are not all that were tested."""
     if len(columns) == len(tested):
-        return "everywhere" if len(tested) > 1 else _one(table, columns[0])
+        (first, *more) = tested
+        return "everywhere" if more else f"at {sparsity_of(table.columns[first])} on {_task(table, first)}"
     by_sparsity: dict[str, list[str]] = {}
     for j in columns:
         by_sparsity.setdefault(sparsity_of(table.columns[j]), []).append(_task(table, j))
@@ -138,10 +139,6 @@ def _where(table: Table, tested: Sequence[int], columns: Sequence[int]) -> str:
 
 def _task(table: Table, j: int) -> str:
     return table.called.task(str(table.columns[j].key[0]))
-
-
-def _one(table: Table, j: int) -> str:
-    return f"at {sparsity_of(table.columns[j])} on {_task(table, j)}"
 
 
 def _rests_on_items(table: Table, comparisons: "Sequence[Comparison]", columns: Mapping[int, Column]) -> str:

@@ -34,7 +34,7 @@ def against_best(
             if name in ("dense", "principled"):
                 continue
             p = 0.01 if j in behind.get(name, ()) else 0.5
-            found.append(Comparison((i, j), name, "principled", "", -10.0 + i, p, 4 * len(columns), 4000))
+            found.append(Comparison((i, j), name, "principled", "", -10.0 + i, p, 4 * len(columns), 4000, (4, j)))
     return found
 
 
@@ -67,7 +67,7 @@ def test_it_says_what_survives_the_correction(table: Table, behind: dict[str, tu
 def test_where_every_method_falls_behind_somewhere_none_leads(table: Table) -> None:
     found = against_best(table, {"random": (A,), "magnitude": (A,), "movement": (A,)}, (A,))
     i = next(i for i, line in enumerate(table.rows) if line.labels[0] == "random")
-    found.append(Comparison((i, B), "principled", "random", "", -1.0, 0.01, 8, 4000))
+    found.append(Comparison((i, B), "principled", "random", "", -1.0, 0.01, 8, 4000, (1, B)))
     assert lead(table, found, None)[0].startswith(
         "No method leads everywhere: each one falls behind another somewhere; "
     )

@@ -39,7 +39,7 @@ def one_board(
         for i, p in ((1, 0.001), (2, 0.01), (3, 0.4)):
             gap = table.cells[i][j].mean - table.cells[4][j].mean  # type: ignore[operator]
             where = " ".join(line.labels)
-            found.append(Comparison((i, j), table.rows[i].labels[0], "principled", where, gap, p, 16, 4000))
+            found.append(Comparison((i, j), table.rows[i].labels[0], "principled", where, gap, p, 16, 4000, (4, j)))
     board = PageBoard(
         title, records, specs, folder=plain.folder, records_at=plain.records_at, comparisons=found if tested else ()
     )
