@@ -14,7 +14,6 @@ from benchmark.cli.app import (
     Model,
     app,
     echo,
-    echo_coloured,
     open_board,
     tell_unreadable,
     terminal,
@@ -125,7 +124,7 @@ def table(
     if output is not None:
         write_text(output, text + "\n")
     elif options.get("colors"):
-        echo_coloured(text)
+        typer.echo(text)  # the names in it were escaped when it was written
     else:
         echo(text)
 

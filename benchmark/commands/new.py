@@ -10,7 +10,7 @@ from string import Template
 
 from benchmark.board.board import require_outside
 from benchmark.commands.check import CONTRACTS
-from benchmark.errors import PrunebenchError, choices
+from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import WriteError, write_text
 from benchmark.plugins import classes, registry
 
@@ -42,8 +42,6 @@ def new(kind: str, name: str, folder: Path, package: Path | None = None, llm: bo
         raise PrunebenchError(f"--llm is for a board, not for a {kind}")
     if kind == BOARD:
         return _new_board(name, folder, package, "suite-llm.yaml.txt" if llm else "suite.yaml.txt")
-    if kind not in PLURALS:
-        raise PrunebenchError(f"cannot write a new '{kind}'; {choices(kind, [*PLURALS, BOARD])}")
     check_name(kind, name)
     if package is not None:
         return _new_package(kind, name, package)

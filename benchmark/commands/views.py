@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from numpy.typing import NDArray
-
 from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record
@@ -20,15 +18,13 @@ from benchmark.report.names import names_of
 from benchmark.report.published import load_published, published_table, quoted
 from benchmark.report.render import render
 from benchmark.report.significance import compare, with_significance
+from benchmark.report.statistics.resampling import Outcomes
 from benchmark.report.table import LAYOUTS, TASKS, Table, build_table
 from benchmark.suite.suite import no_cell
 from tasks.pipeline.whole import holding
 
 if TYPE_CHECKING:
-    from benchmark.report.page.model import PageBoard
-
-Aggregated = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, float]]
-"""Metrics in percent from per-example outcomes."""
+    from benchmark.report.page.board import PageBoard
 
 
 @dataclass(frozen=True)
@@ -162,11 +158,11 @@ def notes_text(boards: Sequence[Board], format: str, only: Sequence[str] = (), *
     return render(settings_table(records, specs, title=side.title, names=names), format, **options)
 
 
-def aggregate(task: str) -> Aggregated:
-    """The function of the task called `task` that makes metrics from per-example outcomes."""
-    own: Aggregated = registry.configure("tasks", task).aggregate
+def aggregate(task: str) -> Callable[[Outcomes], Mapping[str, float]]:
+    """The function of the task called `task` that makes metrics, in percent, from per-example outcomes."""
+    own: Callable[[Outcomes], Mapping[str, float]] = registry.configure("tasks", task).aggregate
 
-    def aggregated(outcomes: Mapping[str, NDArray[Any]]) -> Mapping[str, float]:
+    def aggregated(outcomes: Outcomes) -> Mapping[str, float]:
         try:
             return own(outcomes)
         except (Exception, KeyboardInterrupt):
@@ -257,7 +253,7 @@ def write_report(boards: Sequence[Board], path: Path, published: bool = False) -
 
 def page_board(board: Board, records_at: str = "") -> "PageBoard":
     """The data of a board that a page needs, with tests of its table if outcomes allow them."""
-    from benchmark.report.page.model import PageBoard
+    from benchmark.report.page.board import PageBoard
 
     records, problems = board.records()
     found = PageBoard(

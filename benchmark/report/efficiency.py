@@ -63,7 +63,7 @@ def efficiency_table(
         title=title,
         row_fields=ROWS,
         column_fields=("quantity",),
-        rows=tuple(line_of(values, ROWS, found[0].spec.is_dense) for values, found in groups.items()),
+        rows=tuple(line_of(values, ROWS, found[0].spec.is_dense, {}) for values, found in groups.items()),
         columns=tuple(Line((name,), (name,)) for name in columns),
         cells=tuple(tuple(_cell(get, found) for get in columns.values()) for found in groups.values()),
         facts=_facts(trained, latency_note(taken.values())),

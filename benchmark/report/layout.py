@@ -237,7 +237,7 @@ def _ordered(keys: set[Key], fields: tuple[str, ...], order: dict[tuple[str, Val
     return sorted(keys, key=lambda k: [order[field, content] for field, content in zip(fields, k, strict=True)])
 
 
-def line_of(values: Key, fields: tuple[str, ...], dense: bool, headline: Mapping[str, str] | None = None) -> Line:
+def line_of(values: Key, fields: tuple[str, ...], dense: bool, headline: Mapping[str, str]) -> Line:
     """A line and its labels; `headline` has the metrics that stand beside tasks."""
-    labels = tuple(label(field, value, headline or {}) for field, value in zip(fields, values, strict=True))
+    labels = tuple(label(field, value, headline) for field, value in zip(fields, values, strict=True))
     return Line(values, labels, dense)

@@ -8,6 +8,7 @@ Perplexities are compared by their logarithms, in nats, which are means over tok
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from math import nan
 from zlib import crc32
@@ -78,8 +79,9 @@ def compare(
     The family is all cells that are returned (against `best`, the best ones too); p is corrected over it by step-down max-T.
     """
     against = reference_row(table, against)
-    sampler = _Sampler({record.id: record for record in records}, load, aggregate, resamples)
-    family = list(_family_of(table, sampler, against))
+    by_id = {record.id: record for record in records}
+    draw = partial(_drawn, by_id=by_id, load=load, aggregate=aggregate, resamples=resamples)
+    family = list(_family_of(table, against, draw, resamples))
     if not family:
         return []
     adjusted = step_down([statistic for _, statistic, _ in family], np.stack([null for *_, null in family], axis=1))
@@ -90,7 +92,9 @@ def compare(
     ]
 
 
-def _family_of(table: Table, sampler: "_Sampler", against: str) -> Iterator[tuple[Comparison, float, Floats]]:
+def _family_of(
+    table: Table, against: str, draw: Callable[[Sequence[Cell]], tuple[Floats, Floats, int]], resamples: int
+) -> Iterator[tuple[Comparison, float, Floats]]:
     """Every comparison, its p not yet known, with its statistic and what that is in each bootstrap sample without a difference.
 
     Against `best`, the best cell itself is of the family too.
@@ -105,7 +109,7 @@ def _family_of(table: Table, sampler: "_Sampler", against: str) -> Iterator[tupl
             reference = _reference(members, cells, names, against)
             if reference is None:
                 continue
-            scores, draws, items = sampler.of([cells[i] for i in members])
+            scores, draws, items = draw([cells[i] for i in members])
             if items < FEWEST:
                 continue
             base = members.index(reference)
@@ -124,7 +128,7 @@ def _family_of(table: Table, sampler: "_Sampler", against: str) -> Iterator[tupl
                     difference=float(scores[k] - scores[base]),
                     p_adjusted=nan,
                     family=0,
-                    resamples=sampler.resamples,
+                    resamples=resamples,
                     reference_place=(reference, j) if upright else (j, reference),
                 )
                 yield comparison, float(statistics[k]), nulls[:, k]
@@ -274,42 +278,36 @@ def _two_sided(scores: Floats, draws: Floats, base: int) -> tuple[Floats, Floats
     return np.abs([observed for observed, _ in pairs]), np.abs(np.stack([null for _, null in pairs], axis=1))
 
 
-@dataclass(frozen=True)
-class _Sampler:
-    """Bootstrap scores of cells; the same items are drawn for every cell of a task, whatever its column."""
+def _drawn(
+    cells: Sequence[Cell], *, by_id: Mapping[str, Record], load: Load, aggregate: Aggregate, resamples: int
+) -> tuple[Floats, Floats, int]:
+    """Mean scores [cells], their bootstrap means [resamples, cells] on the same items of the task, and the number of items; of
+    perplexity all in its logarithm."""
+    runs = [[by_id[run.ids[0]] for run in cell.runs] for cell in cells]
+    loaded = [[load(record) for record in of_cell] for of_cell in runs]
+    flat = [outcomes for of_cell in loaded for outcomes in of_cell]
+    items = same_items(flat)
+    metric, task = cells[0].metric, runs[0][0].spec.task
+    score_all = aggregate(task)
 
-    by_id: Mapping[str, Record]
-    load: Load
-    aggregate: Aggregate
-    resamples: int
+    def score(outcomes: Outcomes) -> float:
+        try:
+            found = score_all(outcomes)
+        except Exception as error:  # a task's own code, on outcomes that may be another task's
+            told = f"{type(error).__name__}: {error}"
+            raise TableError(
+                f"{runs[0][0].id}.npz: its outcomes do not fit the task {task} ({told}): `verify` says more"
+            ) from error
+        if metric not in found:
+            raise TableError(
+                f"{metric} is one number for a whole corpus: it cannot be compared over items (leave out --against)"
+            )
+        return found[metric]
 
-    def of(self, cells: Sequence[Cell]) -> tuple[Floats, Floats, int]:
-        """Mean scores [cells], their bootstrap means [resamples, cells] on the same drawn items, and the number of items; of
-        perplexity all in its logarithm."""
-        runs = [[self.by_id[run.ids[0]] for run in cell.runs] for cell in cells]
-        loaded = [[self.load(record) for record in of_cell] for of_cell in runs]
-        flat = [outcomes for of_cell in loaded for outcomes in of_cell]
-        items = same_items(flat)
-        score_all, metric, task = self.aggregate(runs[0][0].spec.task), cells[0].metric, runs[0][0].spec.task
-
-        def score(outcomes: Outcomes) -> float:
-            try:
-                found = score_all(outcomes)
-            except Exception as error:  # a task's own code, on outcomes that may be another task's
-                told = f"{type(error).__name__}: {error}"
-                raise TableError(
-                    f"{runs[0][0].id}.npz: its outcomes do not fit the task {task} ({told}): `verify` says more"
-                ) from error
-            if metric not in found:
-                raise TableError(
-                    f"{metric} is one number for a whole corpus: it cannot be compared over items (leave out --against)"
-                )
-            return found[metric]
-
-        observed = additive(metric, [score(outcomes) for outcomes in flat])
-        seed = crc32(task.encode())  # of its own, because its items are others
-        drawn = additive(metric, bootstrap(flat, score, metric, items, self.resamples, seed))
-        ends = np.cumsum([0, *(len(of_cell) for of_cell in loaded)])
-        sides = [slice(start, end) for start, end in pairwise(ends)]
-        scores = np.array([np.mean(observed[side]) for side in sides])
-        return scores, np.stack([drawn[side].mean(axis=0) for side in sides], axis=1), items
+    observed = additive(metric, [score(outcomes) for outcomes in flat])
+    seed = crc32(task.encode())  # of its own, because its items are others
+    drawn = additive(metric, bootstrap(flat, score, metric, items, resamples, seed))
+    ends = np.cumsum([0, *(len(of_cell) for of_cell in loaded)])
+    sides = [slice(start, end) for start, end in pairwise(ends)]
+    scores = np.array([np.mean(observed[side]) for side in sides])
+    return scores, np.stack([drawn[side].mean(axis=0) for side in sides], axis=1), items

@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmark.engine.cell import Watcher
-from benchmark.errors import PrunebenchError, choices
+from benchmark.errors import PrunebenchError
 from benchmark.suite.spec import RunSpec
 from benchmark.training.train import Progress
-
-TRACKERS = ("tensorboard", "wandb", "mlflow")
-"""Modules of this package, named as the packages that they need; each has an `Opener` called `open_session`."""
 
 
 class Session(Protocol):
@@ -90,7 +87,7 @@ class Tracking:
 
 @contextmanager
 def tracked(watcher: Watcher, tracker: str | None, folder: Path) -> Iterator[Watcher]:
-    """`watcher`, which also tells `tracker` if one is named; PrunebenchError if it is unknown or not installed."""
+    """`watcher`, which also tells `tracker` if one is named; PrunebenchError if it is not installed."""
     if tracker is None:
         yield watcher
         return
@@ -102,9 +99,7 @@ def tracked(watcher: Watcher, tracker: str | None, folder: Path) -> Iterator[Wat
 
 
 def opener_of(tracker: str) -> Opener:
-    """How the tracker called `tracker` opens a session."""
-    if tracker not in TRACKERS:
-        raise PrunebenchError(f"unknown tracker '{tracker}'; {choices(tracker, TRACKERS)}")
+    """How a tracker opens a session: `open_session` of the module here that is called as the package that it needs."""
     try:
         found: Opener = import_module(f"benchmark.tracking.{tracker}").open_session
     except ImportError as error:

@@ -40,15 +40,12 @@ def cost_figure(board: PlotBoard, width: float | None = None) -> "Figure":
 
 
 def _panel(axis: "Axes", board: PlotBoard, task: str) -> None:
-    sparsities = board.sparsities(task)
-    dense = board.dense.get(task)
-    scale = board.scale(dense) if dense is not None else ""
+    cells, sparsities = board.cells_of(task), board.sparsities(task)
     for method, by_sparsity in board.cells[task].items():
         style = look(board.position(method))
         # The legend takes the first entry of a name, which is to have a marker of full size.
         axis.plot([], [], color=style.color, marker=style.marker, linestyle="none", label=board.method(method))
         for sparsity, cell in by_sparsity.items():
-            scale = board.scale(cell)
             _reach(axis, board, cell, style.color)
             axis.plot(
                 *_points(board, cell),
@@ -59,10 +56,9 @@ def _panel(axis: "Axes", board: PlotBoard, task: str) -> None:
                 linestyle="none",
                 alpha=0.8,
             )
-    if dense is not None and dense.runs:
-        _dense(axis, board, dense)
+    if task in board.dense:
+        _dense(axis, board, board.dense[task])
     axis.set_title(board.task(task), loc="left")
-    cells = board.cells_of(task)
     runs = [record for cell in cells for record in board.runs(cell)]
     taken = [record.cost.train_seconds for record in runs]
     trained = not runs or any(record.spec.is_trained for record in runs)
@@ -71,7 +67,7 @@ def _panel(axis: "Axes", board: PlotBoard, task: str) -> None:
         logarithmic(axis, "x")
     if wide(cells, [value for cell in cells for value in cell.values]):
         logarithmic(axis, "y")
-    axis.set_ylabel(scale)
+    axis.set_ylabel(board.scale(cells[0]) if cells else "")
     if board.unranked(task):
         mark_unranked(axis)
 
