@@ -11,7 +11,7 @@ FEWEST = 3
 
 
 def averages(
-    columns: Sequence[Line], fields: tuple[str, ...], grid: Sequence[Sequence[Cell]], glue: bool = False
+    columns: Sequence[Line], fields: tuple[str, ...], cells: Sequence[Sequence[Cell]], glue: bool = False
 ) -> tuple[list[Line], list[list[Cell]]]:
     """Average columns and their cells [rows][average columns].
 
@@ -22,29 +22,29 @@ def averages(
     groups: dict[tuple[object, ...], list[int]] = {}
     loose = [i for i, field in enumerate(fields) if field in ("task", "metric")]
     for j, line in enumerate(columns):
-        if any("gate" in row[j].marks for row in grid):
+        if any("gate" in row[j].marks for row in cells):
             continue
         if glue and not str(line.key[fields.index("task")]).startswith("glue/"):
             continue
         fixed = tuple(part for i, part in enumerate(line.key) if i not in loose)
-        groups.setdefault((_error(j, grid), *fixed), []).append(j)
+        groups.setdefault((_error(j, cells), *fixed), []).append(j)
     at = fields.index("task")
     least = FEWEST if glue else 2
     kept = [members for members in groups.values() if len({columns[j].key[at] for j in members}) >= least]
-    lines = [_line([columns[j] for j in members], fields, _error(members[0], grid)) for members in kept]
-    cells = [[_average([(str(columns[j].key[at]), row[j]) for j in members]) for members in kept] for row in grid]
+    lines = [_line([columns[j] for j in members], fields, _error(members[0], cells)) for members in kept]
+    made = [[_average([(str(columns[j].key[at]), row[j]) for j in members]) for members in kept] for row in cells]
     if glue:
-        shown = [k for k in range(len(lines)) if any(row[k].runs and not row[k].dense for row in cells)]
-        return [lines[k] for k in shown], [[row[k] for k in shown] for row in cells]
-    return lines, cells
+        shown = [k for k in range(len(lines)) if any(row[k].runs and not row[k].dense for row in made)]
+        return [lines[k] for k in shown], [[row[k] for k in shown] for row in made]
+    return lines, made
 
 
-def _error(j: int, grid: Sequence[Sequence[Cell]]) -> str:
+def _error(j: int, cells: Sequence[Sequence[Cell]]) -> str:
     """The metric of a column of which less is better; "" where more is."""
-    return next((row[j].metric for row in grid if row[j].less_is_better), "")
+    return next((row[j].metric for row in cells if row[j].less_is_better), "")
 
 
-def _line(members: Sequence[Line], fields: tuple[str, ...], error: str = "") -> Line:
+def _line(members: Sequence[Line], fields: tuple[str, ...], error: str) -> Line:
     at = fields.index("task")
     tasks = list(dict.fromkeys(str(line.key[at]) for line in members))
     glue = all(task.startswith("glue/") for task in tasks)

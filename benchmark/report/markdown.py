@@ -11,13 +11,13 @@ from benchmark.report.table import Table
 def write_markdown(table: Table, trace: bool = False) -> str:
     """Heading, table, caption, notes and facts; every string escaped."""
     (sheet,) = sheets(table)
-    parts = [f"# {for_markdown(table.title)}" if table.title else "", _grid(table, sheet), _below(table, sheet)]
+    parts = [f"# {for_markdown(table.title)}" if table.title else "", _body(table, sheet), _below(table, sheet)]
     if trace:
         parts.append("\n".join(["Records:", "", *(f"- {for_markdown(line)}" for line in trace_lines(table))]))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _grid(table: Table, sheet: Sheet) -> str:
+def _body(table: Table, sheet: Sheet) -> str:
     levels = [[word for word, span in level for _ in range(span)] for level in sheet.heads]
     heads = ["<br>".join(_words(table, word) for word in column if word.text) for column in zip(*levels, strict=True)]
     if len(table.column_fields) > 1:

@@ -21,8 +21,8 @@ from benchmark.report.cells import Cell
 from benchmark.report.escape import for_html
 from benchmark.report.filenames import file_names
 from benchmark.report.layout import Line
+from benchmark.report.page.board import PageBoard
 from benchmark.report.page.lead import Column, columns_of, lead
-from benchmark.report.page.model import PageBoard
 from benchmark.report.page.write import document, page
 from benchmark.report.show import show, sparsity_of, task_of
 from benchmark.report.table import Table

@@ -9,8 +9,8 @@ import numpy as np
 from tabulate import tabulate
 
 from benchmark.report.escape import clean
-from benchmark.report.grid import Grid, grid_of
 from benchmark.report.names import listed
+from benchmark.report.scores import Scores, scores_of
 from benchmark.report.statistics.aggregates import (
     RankIntervals,
     interquartile_mean,
@@ -50,9 +50,9 @@ class Pair:
 
 @dataclass(frozen=True)
 class Summary:
-    """Statistics of one grid. Arrays are [methods] in the grid's order; percentages are of the way from floor to dense model."""
+    """Statistics of a table's scores. Arrays are [methods] in their order; percentages are of the way from floor to dense model."""
 
-    grid: Grid
+    scores: Scores
     ranks: RankIntervals
     middle: tuple[float, ...]
     """Interquartile mean in percent of the way from the floor to dense (of the raw score where a dense score is missing)."""
@@ -64,23 +64,23 @@ class Summary:
     groups: tuple[tuple[int, ...], ...]
     """Methods that Nemenyi's test does not separate."""
     detectable: tuple[float, ...]
-    """Per cell of the grid: the smallest true difference of two rows that these paired seeds would find with power 0.8."""
+    """Per cell: the smallest true difference of two rows that these paired seeds would find with power 0.8."""
     open_questions: tuple[str, ...]
 
     @property
     def ranks_can_tell(self) -> bool:
         """Whether so many cells can show, by Friedman's test and then Nemenyi's, that two methods differ in rank at all."""
-        return self.friedman_can_tell and self.critical_difference < len(self.grid.methods) - 1
+        return self.friedman_can_tell and self.critical_difference < len(self.scores.methods) - 1
 
     @property
     def friedman_can_tell(self) -> bool:
         """Whether Friedman's test over so many cells can go below LEVEL at all."""
-        return smallest_friedman_p(len(self.grid.methods), len(self.grid.cells)) < LEVEL
+        return smallest_friedman_p(len(self.scores.methods), len(self.scores.cells)) < LEVEL
 
     @property
     def smallest_pair_p(self) -> float:
         """The smallest p that Wilcoxon's test over so many cells can give a pair, after Holm."""
-        return min(1.0, smallest_p(len(self.grid.cells)) * len(self.pairs))
+        return min(1.0, smallest_p(len(self.scores.cells)) * len(self.pairs))
 
     @property
     def pairs_can_tell(self) -> bool:
@@ -90,31 +90,31 @@ class Summary:
 
 def summarize(table: Table, resamples: int = 2000) -> Summary | None:
     """The statistics of a table in the default layout, the same each time; None with fewer than two methods or no complete column."""
-    grid = grid_of(table)
-    methods, cells, seeds = grid.scores.shape
+    scores = scores_of(table)
+    methods, cells, seeds = scores.values.shape
     if methods < 2 or cells < 1:
         return None
     rng = np.random.default_rng(0)
-    means = grid.scores.mean(axis=2)
-    is_relative = bool(np.all(grid.dense > grid.floor))
-    runs = [relative(found.T, grid.dense, grid.floor) if is_relative else found.T for found in grid.scores]
+    means = scores.values.mean(axis=2)
+    is_relative = bool(np.all(scores.dense > scores.floor))
+    runs = [relative(found.T, scores.dense, scores.floor) if is_relative else found.T for found in scores.values]
     tested = methods > 2 and cells > 1
-    ranks = rank_intervals(grid.scores, rng, resamples)
+    ranks = rank_intervals(scores.values, rng, resamples)
     gap = critical_difference(methods, cells) if tested else float("nan")
     return Summary(
-        grid=grid,
+        scores=scores,
         ranks=ranks,
         middle=tuple(interquartile_mean(found) for found in runs),
         middle_interval=tuple(
             stratified_interval(interquartile_mean, found, rng=rng, resamples=min(resamples, 500)) for found in runs
         ),
         is_relative=is_relative,
-        pairs=_pairs(grid, runs),
+        pairs=_pairs(scores, runs),
         friedman_p=friedman(means) if tested else float("nan"),
         critical_difference=gap,
         groups=tuple(inseparable(ranks.mean_rank, gap)) if tested else (),
-        detectable=tuple(minimum_detectable_difference(paired_sd(grid.scores[:, c]), seeds) for c in range(cells)),
-        open_questions=tuple(_open(grid, is_relative)),
+        detectable=tuple(minimum_detectable_difference(paired_sd(scores.values[:, c]), seeds) for c in range(cells)),
+        open_questions=tuple(_open(scores, is_relative)),
     )
 
 
@@ -133,7 +133,7 @@ def summary_text(summary: Summary, width: int | None = None) -> str:
 def method_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
     """Head and rows, best mean rank first."""
     order = np.argsort(summary.ranks.mean_rank, kind="stable")
-    rows = [[summary.grid.word(summary.grid.methods[m]), *_method(summary, int(m))] for m in order]
+    rows = [[summary.scores.word(summary.scores.methods[m]), *_method(summary, int(m))] for m in order]
     return ["Method", "Mean rank [95 %]", "Place", "IQM [95 %]"], rows
 
 
@@ -142,7 +142,7 @@ def pair_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
     tested = summary.pairs_can_tell
     rows = [
         [
-            *(summary.grid.word(pair.first), summary.grid.word(pair.second), f"{round(pair.median, 2) + 0.0:+.2f}"),
+            *(summary.scores.word(pair.first), summary.scores.word(pair.second), f"{round(pair.median, 2) + 0.0:+.2f}"),
             *([f"{pair.p_adjusted:.3g}"] if tested else []),
             f"{pair.improvement:.2f}",
         ]
@@ -171,29 +171,29 @@ def _with_bounds(value: float, low: float, high: float, digits: int) -> str:
 
 def remarks_of(summary: Summary) -> list[str]:
     """What the tests say and what stays open, a sentence each."""
-    grid = summary.grid
-    seeds = f"{'1 seed' if grid.seeds == 1 else f'{grid.seeds} seeds'} each" if grid.alike else "of unlike seeds"
-    runs = "runs" if grid.alike else "cells' means over their seeds"
-    cells = [grid.word(name) for name in grid.cells]
+    scores = summary.scores
+    seeds = f"{'1 seed' if scores.seeds == 1 else f'{scores.seeds} seeds'} each" if scores.alike else "of unlike seeds"
+    runs = "runs" if scores.alike else "cells' means over their seeds"
+    cells = [scores.word(name) for name in scores.cells]
     way = ", in percent of the way from the floor to the dense model" if summary.is_relative else ""
-    way += ", and so are median differences, for cells have unlike units" if way and _is_mixed(grid) else ""
+    way += ", and so are median differences, for cells have unlike units" if way and _is_mixed(scores) else ""
     lines = [
         f"{_cells(len(cells))} (task x sparsity), {seeds}: {', '.join(cells)}.",
         f"IQM: the mean of the middle half of all {runs}{way}.",
     ]
     lines += [*_ranks_say(summary), _pairs_say(summary)]
-    if any(grid.nats):
+    if any(scores.nats):
         lines.append("Perplexity counts as its logarithm, the mean negative log-likelihood of a token in nats.")
     found = [
         f"{gap:.2g} nats on {name}" if nats else f"{gap:.1f} on {name}"
-        for name, gap, nats in zip(cells, summary.detectable, grid.nats, strict=True)
+        for name, gap, nats in zip(cells, summary.detectable, scores.nats, strict=True)
         if np.isfinite(gap) and gap > 0
     ]
     same = [name for name, gap in zip(cells, summary.detectable, strict=True) if gap == 0]
-    points = "" if all(grid.nats) else ", in points"
+    points = "" if all(scores.nats) else ", in points"
     if found:
         lines.append(
-            f"Smallest true difference of two rows{points}, that {grid.seeds} paired seeds would find with power 0.8 "
+            f"Smallest true difference of two rows{points}, that {scores.seeds} paired seeds would find with power 0.8 "
             f"(two-sided t at {LEVEL:g}, one comparison alone; the median over pairs of rows): {', '.join(found)}."
         )
     if same:
@@ -207,7 +207,7 @@ def _ranks_say(summary: Summary) -> list[str]:
     """Friedman's and Nemenyi's tests, or what keeps them from telling anything apart."""
     if not np.isfinite(summary.friedman_p):
         return []
-    methods, cells, gap = summary.grid.methods, len(summary.grid.cells), summary.critical_difference
+    methods, cells, gap = summary.scores.methods, len(summary.scores.cells), summary.critical_difference
     if not summary.friedman_can_tell:
         least = smallest_friedman_p(len(methods), cells)
         return [
@@ -221,7 +221,7 @@ def _ranks_say(summary: Summary) -> list[str]:
             f"{friedman_says}two mean ranks would have to differ by {gap:.2f} ({family}) and cannot by more than "
             f"{len(methods) - 1}: no two methods are separable by rank."
         ]
-    groups = ["{" + ", ".join(summary.grid.word(methods[m]) for m in group) + "}" for group in summary.groups]
+    groups = ["{" + ", ".join(summary.scores.word(methods[m]) for m in group) + "}" for group in summary.groups]
     return [
         f"{friedman_says}mean ranks closer than {gap:.2f} are not separable ({family}).",
         f"Not separable by rank: {'; '.join(groups) or 'none'}.",
@@ -233,44 +233,44 @@ def _cells(count: int) -> str:
 
 
 def _pairs_say(summary: Summary) -> str:
-    family = f"Wilcoxon over {_cells(len(summary.grid.cells))}, Holm over a family of {len(summary.pairs)} pairs"
+    family = f"Wilcoxon over {_cells(len(summary.scores.cells))}, Holm over a family of {len(summary.pairs)} pairs"
     if not summary.pairs_can_tell:
         return f"{family}: p cannot go below {summary.smallest_pair_p:.3g}, so none is printed and no pair is separable by it."
     found = [
-        f"{summary.grid.word(pair.first)} and {summary.grid.word(pair.second)}"
+        f"{summary.scores.word(pair.first)} and {summary.scores.word(pair.second)}"
         for pair in summary.pairs
         if pair.p_adjusted < LEVEL
     ]
     return f"{family}: separable at {LEVEL:g}: {'; '.join(found) or 'no pair'}."
 
 
-def _open(grid: Grid, is_relative: bool) -> list[str]:
-    lines = cautions(grid.seeds if grid.alike else None, len(grid.cells))
+def _open(scores: Scores, is_relative: bool) -> list[str]:
+    lines = cautions(scores.seeds if scores.alike else None, len(scores.cells))
     if not is_relative:
         lines.append(
             "A dense score is missing or not above its floor: scores are pooled as they are, over unlike metrics."
         )
-    if grid.left_out:
+    if scores.left_out:
         lines.append(
             "Left out for being incomplete, not ranked, or without a dense score above the floor: "
-            f"{', '.join(map(grid.word, grid.left_out))}."
+            f"{', '.join(map(scores.word, scores.left_out))}."
         )
-    if len(set(grid.tasks)) < len(grid.cells):
+    if len(set(scores.tasks)) < len(scores.cells):
         lines.append("Sparsities of one task are not independent cells: p values over cells are somewhat too small.")
     return lines
 
 
-def _is_mixed(grid: Grid) -> bool:
+def _is_mixed(scores: Scores) -> bool:
     """Whether some cells have scores in nats and others in points."""
-    return any(grid.nats) and not all(grid.nats)
+    return any(scores.nats) and not all(scores.nats)
 
 
-def _pairs(grid: Grid, runs: Sequence[Floats]) -> tuple[Pair, ...]:
-    both = list(combinations(range(len(grid.methods)), 2))
-    means = np.stack([run.mean(axis=0) for run in runs]) if _is_mixed(grid) else grid.scores.mean(axis=2)
+def _pairs(scores: Scores, runs: Sequence[Floats]) -> tuple[Pair, ...]:
+    both = list(combinations(range(len(scores.methods)), 2))
+    means = np.stack([run.mean(axis=0) for run in runs]) if _is_mixed(scores) else scores.values.mean(axis=2)
     tests = [wilcoxon(means[a], means[b]) for a, b in both]
     adjusted = holm([test.p for test in tests])
     return tuple(
-        Pair(grid.methods[a], grid.methods[b], test.median, float(p), probability_of_improvement(runs[a], runs[b]))
+        Pair(scores.methods[a], scores.methods[b], test.median, float(p), probability_of_improvement(runs[a], runs[b]))
         for (a, b), test, p in zip(both, tests, adjusted, strict=True)
     )

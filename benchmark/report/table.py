@@ -151,22 +151,28 @@ def build_table(
     named = {} if "metric" in axes else {group[0].spec.task: group[0].metric for group in groups}
     layout = lay_out(groups, row_fields, column_fields, named)
     used = list({slot.record.id: slot.record for slot in slots if slot.record is not None}.values())
-    grid = _gated(layout, dense_on_rows(row_fields, column_fields), _grid(layout, axes, used), gate)
+    cells = _gated(layout, dense_on_rows(row_fields, column_fields), _cells(layout, axes, used), gate)
     row_lines, column_lines = list(layout.rows), list(layout.columns)
     if average or (average is None and "task" in column_fields):
-        row_lines, column_lines, grid = _with_averages(
-            row_lines, column_lines, row_fields, column_fields, grid, glue=average is None
+        row_lines, column_lines, cells = _with_averages(
+            row_lines, column_lines, row_fields, column_fields, cells, glue=average is None
         )
-    grid = _ranked(row_lines, column_lines, row_fields, column_fields, grid, digits)
+    cells = _ranked(row_lines, column_lines, row_fields, column_fields, cells, digits)
+    failed = {slot.spec.id for slot in slots if slot.failure is not None}
+    left_out = by_id.keys() - {spec.id for spec in plan}
+    facts = describe(planned_runs, used, len(failed), len(left_out), spread, metric)
+    shown = {slot.spec.task for slot in slots}
+    if without := [spec.task for spec in plan if spec.task not in shown]:
+        facts["Without this metric"] = listed(without)
     table = Table(
         title=title,
         row_fields=row_fields,
         column_fields=column_fields,
         rows=tuple(row_lines),
         columns=tuple(column_lines),
-        cells=tuple(tuple(row) for row in grid),
-        facts=_facts(planned_runs, used, slots, plan, by_id, spread, metric) | _gate_says(slots, gate),
-        notes=notes([cell for row in grid for cell in row]),
+        cells=tuple(tuple(row) for row in cells),
+        facts=facts | _gate_says(slots, gate),
+        notes=notes([cell for row in cells for cell in row]),
         spread=spread,
         digits=digits,
         blocks=blocks,
@@ -174,61 +180,38 @@ def build_table(
         seeds=seeds_of(planned_runs),
         names=names,
     )
-    if strict:
-        refuse_incomplete(table)
+    if strict and (lacking := table.incomplete()):
+        count = f"{len(lacking)} cells are" if len(lacking) > 1 else "1 cell is"
+        raise TableError(f"{count} not complete:\n" + "\n".join(f"  {line}" for line in lacking))
     return table
 
 
-def _facts(
-    runs: Sequence[Sequence[RunSpec]],
-    used: Sequence[Record],
-    slots: Sequence[Slot],
-    plan: Sequence[RunSpec],
-    by_id: Mapping[str, Record],
-    spread: str,
-    metric: str,
-) -> dict[str, str]:
-    failed = {slot.spec.id for slot in slots if slot.failure is not None}
-    shown = {slot.spec.task for slot in slots}
-    without = dict.fromkeys(spec.task for spec in plan if spec.task not in shown)
-    facts = describe(runs, used, len(failed), len(by_id.keys() - {spec.id for spec in plan}), spread, metric)
-    return facts | ({"Without this metric": listed(without)} if without else {})
-
-
-def refuse_incomplete(table: Table) -> None:
-    """TableError naming every cell that lacks runs."""
-    found = table.incomplete()
-    if found:
-        count = f"{len(found)} cells are" if len(found) > 1 else "1 cell is"
-        raise TableError(f"{count} not complete:\n" + "\n".join(f"  {line}" for line in found))
-
-
-def _grid(layout: Layout, axes: tuple[str, ...], used: Sequence[Record]) -> list[list[Cell]]:
+def _cells(layout: Layout, axes: tuple[str, ...], used: Sequence[Record]) -> list[list[Cell]]:
     odd = {
         "data": odd_ones(used, "data_fingerprint", "task", *(f for f in ("data",) if f in axes)),
         "model": odd_ones(used, "model_fingerprint", "task", "model"),
     }
     all_optimistic = all(record.selected.optimistic for record in used)
-    grid = [[Cell() for _ in layout.columns] for _ in layout.rows]
+    cells = [[Cell() for _ in layout.columns] for _ in layout.rows]
     for (i, j), slots in layout.places.items():
         cell = make_cell(slots, axes)
-        grid[i][j] = replace(cell, marks=marks_of(slots, cell, odd, all_optimistic))
-    return grid
+        cells[i][j] = replace(cell, marks=marks_of(slots, cell, odd, all_optimistic))
+    return cells
 
 
-def _gated(layout: Layout, upright: bool, grid: list[list[Cell]], gate: float) -> list[list[Cell]]:
-    """`grid` with the marks of tasks that do not pass the gate, and of cells whose runs lie apart.
+def _gated(layout: Layout, upright: bool, cells: list[list[Cell]], gate: float) -> list[list[Cell]]:
+    """`cells` with the marks of tasks that do not pass the gate, and of cells whose runs lie apart.
 
     A task's dense runs speak for its cells on the same column, or on the same row where methods are columns.
     """
     places: dict[tuple[int, str], list[tuple[int, int]]] = {}
     for (i, j), slots in layout.places.items():
         places.setdefault((j if upright else i, slots[0].spec.task), []).append((i, j))
-    marked = [list(row) for row in grid]
+    marked = [list(row) for row in cells]
     for members in places.values():
         slots = [slot for place in members for slot in layout.places[place]]
         dense = [slot.record for slot in slots if slot.record is not None and slot.spec.is_dense]
-        found = gated(dense, [grid[i][j] for i, j in members], gate)
+        found = gated(dense, [cells[i][j] for i, j in members], gate)
         for (i, j), cell in zip(members, found, strict=True):
             marked[i][j] = cell
     return marked
@@ -260,15 +243,15 @@ def _with_averages(
     columns: list[Line],
     row_fields: tuple[str, ...],
     column_fields: tuple[str, ...],
-    grid: list[list[Cell]],
+    cells: list[list[Cell]],
     glue: bool,
 ) -> tuple[list[Line], list[Line], list[list[Cell]]]:
     if "task" in column_fields:
-        lines, cells = averages(columns, column_fields, grid, glue)
-        return rows, columns + lines, [old + new for old, new in zip(grid, cells, strict=True)]
+        lines, more = averages(columns, column_fields, cells, glue)
+        return rows, columns + lines, [old + new for old, new in zip(cells, more, strict=True)]
     if "task" in row_fields:
-        lines, cells = averages(rows, row_fields, transposed(grid))
-        return rows + lines, columns, grid + transposed(cells)
+        lines, more = averages(rows, row_fields, transposed(cells))
+        return rows + lines, columns, cells + transposed(more)
     raise TableError("an average over tasks needs 'task' in the rows or columns")
 
 
@@ -277,14 +260,14 @@ def _ranked(
     columns: Sequence[Line],
     row_fields: tuple[str, ...],
     column_fields: tuple[str, ...],
-    grid: list[list[Cell]],
+    cells: list[list[Cell]],
     digits: int,
 ) -> list[list[Cell]]:
     if dense_on_rows(row_fields, column_fields):
-        return transposed([rank_lines(rows, row_fields, column, digits) for column in transposed(grid)])
-    return [rank_lines(columns, column_fields, row, digits) for row in grid]
+        return transposed([rank_lines(rows, row_fields, column, digits) for column in transposed(cells)])
+    return [rank_lines(columns, column_fields, row, digits) for row in cells]
 
 
-def transposed(grid: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
+def transposed(cells: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
     """Rows for columns."""
-    return [list(column) for column in zip(*grid, strict=True)]
+    return [list(column) for column in zip(*cells, strict=True)]

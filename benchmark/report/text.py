@@ -23,16 +23,16 @@ SHORTEST = 12
 
 def write_text(table: Table, trace: bool = False, width: int | None = None, colors: bool = False) -> str:
     """Title, tables, caption and notes, cleaned of control characters; no line of a table is longer than `width` characters."""
-    cut = sheets(table, None if width is None else lambda sheet: _Grid(table, sheet).least(width) <= width)
+    cut = sheets(table, None if width is None else lambda sheet: _Lines(table, sheet).least(width) <= width)
     table = lettered(table, cut)
-    made = [_Grid(table, sheet, width) for sheet in cut]
-    parts = [clean(table.title), *(grid.text(colors) for grid in made), _below(table, [g.sheet for g in made], width)]
+    made = [_Lines(table, sheet, width) for sheet in cut]
+    parts = [clean(table.title), *(lines.text(colors) for lines in made), _below(table, cut, width)]
     if trace:
         parts.append("\n".join(["Records:", *(f"  {clean(line)}" for line in trace_lines(table))]))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-class _Grid:
+class _Lines:
     """One sheet as lines of characters."""
 
     def __init__(self, table: Table, sheet: Sheet, limit: int | None = None) -> None:

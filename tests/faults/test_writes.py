@@ -24,7 +24,7 @@ from benchmark.commands.new import new
 from benchmark.machine.atomic import WriteError, disk_trouble, write_text
 from benchmark.report.figures.style import save
 from benchmark.report.page import write as page_writer
-from benchmark.report.page.model import PageBoard
+from benchmark.report.page.board import PageBoard
 from tasks.pipeline.features import Features
 from tests.benchmark.boards import make_board
 from tests.benchmark.report.factory import make_board as make_records

@@ -71,7 +71,7 @@ def figures(
         yield "score-sparsity", "Score against sparsity", partial(score_figure, board, width=width)
         yield "score-cost", "Score against time", partial(cost_figure, board, width=width)
     found = summary or summarize(board.table)
-    if found is not None and len(found.grid.methods) > 2:
+    if found is not None and len(found.scores.methods) > 2:
         yield "ranks", "Mean ranks and critical difference", partial(rank_figure, found, width)
     yield from _by_task(board, training, width)
 

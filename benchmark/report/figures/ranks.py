@@ -22,8 +22,8 @@ def rank_figure(summary: Summary, width: float | None = None) -> "Figure":
     """One row per method, best on top; rank 1 is best. `width` in inches."""
     from matplotlib.figure import Figure
 
-    ranks, methods = summary.ranks, summary.grid.methods
-    full = [summary.grid.word(name) for name in methods]
+    ranks, methods = summary.ranks, summary.scores.methods
+    full = [summary.scores.word(name) for name in methods]
     width = width or (COLUMN if max(len(words(text)) for text in full) <= SHORT else PAGE)
     said = [words(text, min(LONGEST, int(LETTERS_AN_INCH * width))) for text in full]
     order = [int(m) for m in np.argsort(ranks.mean_rank, kind="stable")]
@@ -40,7 +40,8 @@ def rank_figure(summary: Summary, width: float | None = None) -> "Figure":
         axis.set_ylim(len(order) - 0.4, -0.6)
         axis.set_xlim(0.7, len(order) + 0.3 + 0.12 * len(summary.groups))
         axis.set_xticks(range(1, len(order) + 1))
-        axis.set_xlabel(_over(summary))
+        cells = len(summary.scores.cells)
+        axis.set_xlabel(f"Mean rank over {cells} {'cells' if cells > 1 else 'cell'}, 1 is best")
         figure.supxlabel(wrapped(_how_to_read(summary), width), fontsize=7)
         axis.grid(axis="y", visible=False)
     return figure
@@ -51,11 +52,6 @@ def _bars(axis: "Axes", summary: Summary, order: list[int]) -> None:
     for i, group in enumerate(summary.groups):
         rows = [order.index(m) for m in group]
         axis.plot([right + 0.12 * i] * 2, [min(rows) - 0.25, max(rows) + 0.25], color=INK, linewidth=2)
-
-
-def _over(summary: Summary) -> str:
-    cells = len(summary.grid.cells)
-    return f"Mean rank over {cells} {'cells' if cells > 1 else 'cell'}, 1 is best"
 
 
 def _how_to_read(summary: Summary) -> str:

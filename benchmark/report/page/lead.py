@@ -155,12 +155,14 @@ def _ranks_add(summary: Summary | None) -> str:
     """Says that mean ranks separate nothing, where that is so, because the list of conclusions below says it too."""
     if summary is None or not np.isfinite(summary.friedman_p):
         return ""
-    apart = summary.friedman_p < LEVEL and not any(len(group) == len(summary.grid.methods) for group in summary.groups)
+    apart = summary.friedman_p < LEVEL and not any(
+        len(group) == len(summary.scores.methods) for group in summary.groups
+    )
     return "" if apart else " Mean ranks over the columns, which look at no items, tell no method apart."
 
 
 def _by_ranks(called: Names, summary: Summary) -> tuple[str, str]:
-    cells, names, ranks = len(summary.grid.cells), summary.grid.methods, summary.ranks.mean_rank
+    cells, names, ranks = len(summary.scores.cells), summary.scores.methods, summary.ranks.mean_rank
     order = [int(m) for m in np.argsort(ranks, kind="stable")]
     nothing = f"Nothing can be told apart by rank: {_said(called, [names[m] for m in order])}."
     if not summary.ranks_can_tell:

@@ -17,8 +17,8 @@ from benchmark.report.escape import clean, for_html, tied
 from benchmark.report.figures.plot import figures
 from benchmark.report.figures.style import inline_svg, lettering
 from benchmark.report.html import fragment
+from benchmark.report.page.board import PageBoard, board_data, embedded
 from benchmark.report.page.lead import lead
-from benchmark.report.page.model import PageBoard, board_data, embedded
 from benchmark.report.page.table import headline
 from benchmark.report.published import Published, published_table
 from benchmark.report.show import sparsity_of, task_of

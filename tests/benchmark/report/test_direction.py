@@ -11,12 +11,12 @@ from benchmark.report.cells import Cell, Run
 from benchmark.report.figures.score import score_figure
 from benchmark.report.figures.series import board_of
 from benchmark.report.floors import UNKNOWN, _may_be_constant
-from benchmark.report.grid import grid_of
 from benchmark.report.marks import bimodal, passes
 from benchmark.report.numbers import number, rounded
-from benchmark.report.page.model import PageBoard
+from benchmark.report.page.board import PageBoard
 from benchmark.report.page.write import page
 from benchmark.report.render import render
+from benchmark.report.scores import scores_of
 from benchmark.report.show import unit
 from benchmark.report.significance import compare, with_significance
 from benchmark.report.statistics.resampling import by_sums, counted
@@ -236,13 +236,13 @@ def test_statistics_rank_the_smallest_first() -> None:
         for seed in (0, 1)
     ]
     table = build_table(records, [made.spec for made in records])
-    assert np.all(grid_of(table).scores < 0)
+    assert np.all(scores_of(table).values < 0)
     summary = summarize(table)
     assert summary is not None
-    by_name = dict(zip(summary.grid.methods, summary.ranks.mean_rank, strict=True))
+    by_name = dict(zip(summary.scores.methods, summary.ranks.mean_rank, strict=True))
     assert by_name == {"magnitude": 2.0, "wanda": 1.0, "random": 3.0}
     assert summary.is_relative
-    middle = dict(zip(summary.grid.methods, summary.middle, strict=True))
+    middle = dict(zip(summary.scores.methods, summary.middle, strict=True))
     # Of the way from log 500 to log 20; a factor moves floor, dense and pruned alike, but the floor is 500 in all.
     assert 77 < middle["magnitude"] < 80 < 92 < middle["wanda"] < 95
     assert middle["random"] < 0
@@ -256,11 +256,11 @@ def test_statistics_take_the_logarithm() -> None:
         for seed, score in enumerate(scores)
     ]
     table = build_table(records, [made.spec for made in records])
-    grid = grid_of(table)
-    assert grid.nats == (True,)
-    assert grid.methods == ("magnitude", "wanda")
-    assert grid.scores[:, 0] == pytest.approx(-np.log(np.array([seeds["magnitude"], seeds["wanda"]])))
-    assert (*grid.dense, *grid.floor) == pytest.approx((-np.log(20), -np.log(500)))
+    scores = scores_of(table)
+    assert scores.nats == (True,)
+    assert scores.methods == ("magnitude", "wanda")
+    assert scores.values[:, 0] == pytest.approx(-np.log(np.array([seeds["magnitude"], seeds["wanda"]])))
+    assert (*scores.dense, *scores.floor) == pytest.approx((-np.log(20), -np.log(500)))
     summary = summarize(table)
     assert summary is not None
     assert summary.middle == pytest.approx(

@@ -23,7 +23,7 @@ from benchmark.report.figures.style import COLORS, COLUMN, INK, PAGE, PALE, draw
 from benchmark.report.figures.training import training_figure
 from benchmark.report.layout import TableError
 from benchmark.report.names import Names
-from benchmark.report.page.model import PageBoard
+from benchmark.report.page.board import PageBoard
 from benchmark.report.page.write import write_page
 from tests.benchmark.report.factory import make_board, make_record, make_spec
 

@@ -10,9 +10,9 @@ from msgspec import structs
 
 from benchmark.board.record import Record
 from benchmark.report.average import averages
-from benchmark.report.grid import grid_of
 from benchmark.report.names import Names
 from benchmark.report.render import render
+from benchmark.report.scores import scores_of
 from benchmark.report.table import Table, build_table
 from tests.benchmark.report.factory import make_record, make_spec
 
@@ -50,7 +50,7 @@ def test_every_dense_run_has_to_pass(dense: tuple[float, ...], gate: float, pass
     table = build_table(records("glue/rte", dense, a=(70.0, 71.0), b=(60.0, 61.0)), gate=gate)
     assert all(("gate" in found) != passes for found in marks(table).values())
     assert table.ranked == passes
-    assert grid_of(table).methods == (("a", "b") if passes else ())
+    assert scores_of(table).methods == (("a", "b") if passes else ())
     assert any(note.kind == "gate" for note in table.notes) != passes
     assert ("; glue/rte does not" in table.facts.get("Gate", "")) != passes
 
@@ -75,7 +75,7 @@ def test_what_does_not_count_is_shown_and_in_no_average() -> None:
     assert table.columns[-1].labels[0] == "average of 2 tasks"
     assert [cell.rank for cell in table.cells[2]] == [0, 0, 0, 0]
     assert [cell.rank for cell in table.cells[1]] == [0, 1, 1, 1]
-    assert grid_of(table).left_out == ("glue/qnli (accuracy) 0.8",)
+    assert scores_of(table).left_out == ("glue/qnli (accuracy) 0.8",)
     lines, _ = averages(table.columns[:2], table.column_fields, [row[:2] for row in table.cells])
     assert lines == []
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from benchmark.report.names import STANDARD, Names
+from benchmark.report.page.board import PageBoard
 from benchmark.report.page.lead import lead
-from benchmark.report.page.model import PageBoard
 from benchmark.report.significance import Comparison
 from benchmark.report.summary import summarize
 from benchmark.report.table import Table

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.report.page.model import PageBoard, command, embedded
+from benchmark.report.page.board import PageBoard, command, embedded
 from benchmark.report.page.write import page, write_page
 from tests.benchmark.report.factory import make_board, make_record, make_spec
 

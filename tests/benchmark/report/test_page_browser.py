@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.report.page.model import PageBoard
+from benchmark.report.page.board import PageBoard
 from benchmark.report.page.write import write_page
 from tests.benchmark.report.factory import make_board
 

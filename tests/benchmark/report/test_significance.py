@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from benchmark.board.record import Record
-from benchmark.report.grid import grid_of
 from benchmark.report.layout import TableError
 from benchmark.report.names import Names
+from benchmark.report.scores import scores_of
 from benchmark.report.significance import compare, reference_row, with_significance
 from benchmark.report.statistics.resampling import Outcomes
 from benchmark.report.summary import summarize, summary_text
@@ -122,14 +122,14 @@ def test_transposed_tables_are_compared_alike() -> None:
     assert {c.place for c in one} == {(j, i) for c in other for i, j in [c.place]}
 
 
-def test_the_grid_holds_complete_cells_only_and_names_the_rest() -> None:
+def test_the_scores_are_of_complete_cells_only_and_names_the_rest() -> None:
     specs, records = make_board()
     gone = make_spec("random", 0.5, task="squad").id
-    grid = grid_of(build_table([record for record in records if record.id != gone], specs, average=True))
-    assert grid.scores.shape == (4, 3, 2)
-    assert grid.methods == ("random", "magnitude", "movement", "principled")
-    assert grid.left_out == ("squad (f1) 0.5",)
-    assert grid.dense.tolist() == [90.0, 90.0, 89.0]
+    scores = scores_of(build_table([record for record in records if record.id != gone], specs, average=True))
+    assert scores.values.shape == (4, 3, 2)
+    assert scores.methods == ("random", "magnitude", "movement", "principled")
+    assert scores.left_out == ("squad (f1) 0.5",)
+    assert scores.dense.tolist() == [90.0, 90.0, 89.0]
 
 
 def test_summary_of_a_board_with_a_clear_order() -> None:
@@ -218,7 +218,7 @@ def test_rank_tests_say_what_they_could_reach(methods: int, sparsities: int, sai
     specs, records = make_board(criteria=criteria, sparsities=(0.5, 0.8)[:sparsities])
     found = summarize(build_table(records, specs), resamples=20)
     assert found is not None
-    assert len(found.grid.cells) == 2 * sparsities
+    assert len(found.scores.cells) == 2 * sparsities
     assert found.ranks_can_tell == can_tell
     text = summary_text(found)
     assert said in text
@@ -243,7 +243,7 @@ def test_the_interquartile_mean_counts_from_the_floor() -> None:
     specs, records = make_board(criteria={"stuck": 52.7, "half": 71.1}, sparsities=(0.5,), tasks=("glue/rte",))
     found = summarize(build_table(records, specs), resamples=50)
     assert found is not None
-    assert found.grid.floor.tolist() == [52.7]
+    assert found.scores.floor.tolist() == [52.7]
     stuck, half = found.middle
     assert stuck == pytest.approx(0, abs=1e-6)
     assert half == pytest.approx(100 * 18.4 / 37.3)
@@ -293,15 +293,15 @@ def test_statistics_leave_out_what_the_table_does_not_rank(change: dict[str, Any
     """A row that is never ranked goes; a column in which one row is not ranked goes for all."""
     records = [make_record(make_spec(name, 0.8), score) for name, score in {"a": 60.0, "b": 70.0, "c": 75.0}.items()]
     records.append(make_record(make_spec("odd", 0.8), 99.0, **change))
-    grid = grid_of(build_table(records))
-    assert grid.methods == ("a", "b", "c")
-    assert grid.left_out == ("odd",)
+    scores = scores_of(build_table(records))
+    assert scores.methods == ("a", "b", "c")
+    assert scores.left_out == ("odd",)
     assert "above the floor: odd." in summary_text(summarize(build_table(records), resamples=20))  # type: ignore[arg-type]
     records.append(make_record(make_spec("odd", 0.5), 99.0))
     records += [make_record(make_spec(name, 0.5), 80.0) for name in ("a", "b", "c")]
-    grid = grid_of(build_table(records))
-    assert grid.methods == ("a", "b", "c", "odd")
-    assert grid.left_out == ("glue/rte (accuracy) 0.8",)
+    scores = scores_of(build_table(records))
+    assert scores.methods == ("a", "b", "c", "odd")
+    assert scores.left_out == ("glue/rte (accuracy) 0.8",)
 
 
 @pytest.mark.parametrize(
@@ -367,8 +367,8 @@ def test_a_task_without_a_dense_score_is_left_out_and_the_others_keep_their_unit
     assert found is not None
     assert whole.is_relative
     assert found.is_relative
-    assert set(found.grid.tasks) == {"glue/rte"}
-    assert found.grid.left_out == ("squad (f1) 0.5", "squad (f1) 0.8")
+    assert set(found.scores.tasks) == {"glue/rte"}
+    assert found.scores.left_out == ("squad (f1) 0.5", "squad (f1) 0.8")
 
 
 @pytest.mark.parametrize("order", [("self_regularization", "none"), ("none", "self_regularization")])

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from benchmark.errors import PrunebenchError
-from benchmark.report.page.model import PageBoard
+from benchmark.report.page.board import PageBoard
 from benchmark.report.significance import Comparison
 from benchmark.report.site import MANIFEST, SiteBoard, write_site
 from tests.benchmark.report.factory import make_board

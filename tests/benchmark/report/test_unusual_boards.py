@@ -14,7 +14,7 @@ from benchmark.board.record import Record
 from benchmark.report.figures.plot import figures
 from benchmark.report.figures.style import COLUMN, drawing
 from benchmark.report.names import Names
-from benchmark.report.page.model import PageBoard
+from benchmark.report.page.board import PageBoard
 from benchmark.report.page.write import page
 from benchmark.report.render import render
 from benchmark.report.sheet import sheets
