@@ -22,7 +22,7 @@ Reference: Ren & Zhu, Pruning Pre-trained Language Models with Principled Import
 from dataclasses import dataclass
 
 from criteria.base import Step
-from criteria.common.smoothing import Importance, Product, Smoothed
+from criteria.common.smoothing import Importance, Smoothed
 
 
 @dataclass(frozen=True)
@@ -36,4 +36,4 @@ class Principled(Smoothed):
 
     def importance(self, step: Step) -> Importance:
         """|S|, or S itself."""
-        return Product(step.lr if self.lr_term else 0.0, self.signed)
+        return Importance(step.lr if self.lr_term else 0.0, self.signed)

@@ -15,7 +15,7 @@ Reference: Zhang et al., PLATON: Pruning Large Transformer Models with Upper Con
 from dataclasses import dataclass
 
 from criteria.base import Step
-from criteria.common.smoothing import Importance, Product, Smoothed
+from criteria.common.smoothing import Importance, Smoothed
 
 
 @dataclass(frozen=True)
@@ -24,4 +24,4 @@ class Sensitivity(Smoothed):
 
     def importance(self, step: Step) -> Importance:
         """|theta g|."""
-        return Product()
+        return Importance()

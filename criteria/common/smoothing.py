@@ -33,9 +33,6 @@ from criteria.common.blocks import blocks, fresh
 from criteria.common.options import require_at_least, require_range
 from criteria.common.search import Linear, Log, Range
 
-Importance = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(out, weight, grad) -> out, filled with the importance of these weights; all three are flat views of one length."""
-
 EARLY = 2.0**-64
 """The scale of the running mean while it stands in for the score."""
 
@@ -84,21 +81,16 @@ class Smoothed(Criterion):
         return {**state, "seen": torch.zeros(2, dtype=torch.int64)}
 
     @abstractmethod
-    def importance(self, step: Step) -> Importance:
+    def importance(self, step: Step) -> "Importance":
         """What is smoothed."""
 
     def observe(self, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
         """Fold this step's importance into the window; a window that has ended first enters A and U."""
-        importance = self.importance(step)
         started, k = bool(state["seen"][0]), step.index % self.window if self.smooth else 0
         closing = started and k == 0 and "A" in state
         averages = [state[name] for name in ("A", "U") if name in state]
         window = Window(k if started else 0, closing, (1 - self.beta1, 1 - self.beta2))
-        kernel = one_pass(weight.device)
-        if kernel and isinstance(importance, Product):
-            kernel(importance, window, weight, grad, state["M"], averages)
-        else:
-            fold(importance, window, weight, grad, state["M"], averages)
+        fold_on(weight.device)(self.importance(step), window, weight, grad, state["M"], averages)
         state["seen"] += torch.tensor([1, closing])
 
     def version(self, state: State) -> int | None:
@@ -126,14 +118,14 @@ class Smoothed(Criterion):
 
 
 @dataclass(frozen=True)
-class Product:
-    """|g (theta - eta g)|, which is |theta g| with eta = 0; `signed`: -g (theta - eta g)."""
+class Importance:
+    """I = |g (theta - eta g)|, which is |theta g| with eta = 0; `signed`: -g (theta - eta g)."""
 
     eta: float = 0.0
     signed: bool = False
 
     def __call__(self, out: Tensor, theta: Tensor, g: Tensor) -> Tensor:
-        """Fill `out` with it."""
+        """`out` filled with I; all are flat views of one length."""
         moved = torch.sub(theta, g, alpha=self.eta, out=out) if self.eta else theta
         found = torch.mul(moved, g, out=out)
         return found.neg_() if self.signed else found.abs_()
@@ -164,18 +156,18 @@ def fold(
             importance(mean, theta, g)
 
 
-Fold = Callable[[Product, Window, Tensor, Tensor, Tensor, list[Tensor]], None]
+Fold = Callable[[Importance, Window, Tensor, Tensor, Tensor, list[Tensor]], None]
 
 
 @cache
-def one_pass(device: torch.device) -> Fold | None:
-    """`fold` as one kernel, where that works: on CUDA with Triton and a C compiler, and where it gives what `fold` gives."""
+def fold_on(device: torch.device) -> Fold:
+    """`fold`, as one kernel where that works: on CUDA with Triton and a C compiler, and where it gives what `fold` gives."""
     if device.type != "cuda":
-        return None
+        return fold
     try:
         from criteria.common.smoothing_kernel import checked
 
         return checked(device)
     except Exception as error:  # whatever a compiler may raise: the criterion goes on without it
         warnings.warn(f"smoothed criteria take several passes, for their kernel cannot be used: {error}", stacklevel=2)
-        return None
+        return fold

@@ -10,7 +10,7 @@ import triton.language as tl
 from torch import Tensor
 
 from criteria.common import smoothing
-from criteria.common.smoothing import Fold, Product, Window
+from criteria.common.smoothing import Fold, Importance, Window
 
 BLOCK = 1024
 
@@ -39,7 +39,9 @@ def _fold(  # type: ignore[no-untyped-def]  # Triton reads annotations itself, a
     tl.store(m + at, found, inside)
 
 
-def fold(importance: Product, window: Window, weight: Tensor, grad: Tensor, m: Tensor, averages: list[Tensor]) -> None:
+def fold(
+    importance: Importance, window: Window, weight: Tensor, grad: Tensor, m: Tensor, averages: list[Tensor]
+) -> None:
     """As `smoothing.fold`; M, A and U contiguous."""
     n = m.numel()
     a, u = (*averages, m, m)[:2]  # an address for what is not there
@@ -55,8 +57,8 @@ def checked(device: torch.device) -> Fold:
     for window in (Window(0, True, (0.15, 0.01)), Window(3, False, (0.15, 0.01))):
         given = torch.linspace(-1, 2, 505, device=device).view(5, 101)
         ours, theirs = given.clone(), given.clone()
-        fold(Product(0.1), window, ours[0], ours[1], ours[2], [ours[3], ours[4]])
-        smoothing.fold(Product(0.1), window, theirs[0], theirs[1], theirs[2], [theirs[3], theirs[4]])
+        fold(Importance(0.1), window, ours[0], ours[1], ours[2], [ours[3], ours[4]])
+        smoothing.fold(Importance(0.1), window, theirs[0], theirs[1], theirs[2], [theirs[3], theirs[4]])
         if not torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6):
             raise RuntimeError("it gives other numbers than torch's operations")
     return fold

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from criteria.common import smoothing
-from criteria.common.smoothing import Product, Window
+from criteria.common.smoothing import Importance, Window
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ WINDOWS = [
 @pytest.mark.parametrize("n", [1, 1024, 2500])
 @pytest.mark.parametrize("kept", [0, 1, 2])
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
-@pytest.mark.parametrize("importance", [Product(), Product(1e-3), Product(0.5, signed=True)], ids=str)
-def test_the_same_numbers(importance: Product, window: Window, kept: int, n: int, kernel: ModuleType) -> None:
+@pytest.mark.parametrize("importance", [Importance(), Importance(1e-3), Importance(0.5, signed=True)], ids=str)
+def test_the_same_numbers(importance: Importance, window: Window, kept: int, n: int, kernel: ModuleType) -> None:
     if window.closing and not kept:
         pytest.skip("nothing to close a window into")
     given = (
@@ -59,14 +59,14 @@ def test_it_is_tried_before_it_is_used(kernel: ModuleType, monkeypatch: pytest.M
 
 def test_where_it_cannot_run_torch_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "criteria.common.smoothing_kernel", None)
-    smoothing.one_pass.cache_clear()
+    smoothing.fold_on.cache_clear()
     with pytest.warns(UserWarning, match="their kernel cannot be used"):
-        assert smoothing.one_pass(torch.device("cuda")) is None
-    smoothing.one_pass.cache_clear()
+        assert smoothing.fold_on(torch.device("cuda")) is smoothing.fold
+    smoothing.fold_on.cache_clear()
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_elsewhere_nothing_of_it_is_looked_for(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "criteria.common.smoothing_kernel", raising=False)
-    assert smoothing.one_pass(torch.device(device)) is None
+    assert smoothing.fold_on(torch.device(device)) is smoothing.fold
     assert "criteria.common.smoothing_kernel" not in sys.modules
