@@ -20,14 +20,13 @@ from criteria.base import Criterion, State
 from criteria.checks import trials
 from criteria.checks.optional import compensation, cost, gates, own_rule, predictions, search_space, sweeping
 from criteria.checks.surroundings import put_back, random_states, settings
-from criteria.checks.trials import SHAPES, Moment
+from criteria.checks.trials import SHAPES, STEPS, Moment
 from criteria.common.slips import slips
 
 Seen = tuple[str, str]
 """A check's name and what was seen, in words; what does not apply is "skipped, because ..."."""
 WIDE = (16, 20)
 """The matrix of the planted example."""
-STEPS = trials.LAST
 SEED = "the seed alone"
 
 
@@ -318,16 +317,16 @@ def planted_example(criterion: Criterion) -> str:
 CHECKS: dict[str, Callable[[Criterion], str]] = {
     "hyperparameters": hyperparameters,
     "shape": shape,
+    "inputs untouched": inputs_untouched,
+    "surroundings untouched": surroundings_untouched,
+    "own statistics": own_statistics,
     "finiteness": finiteness,
     "order in fp32": order,
     "version": version,
     "determinism": determinism,
-    "inputs untouched": inputs_untouched,
-    "surroundings untouched": surroundings_untouched,
-    "own statistics": own_statistics,
     "saved state": saved_state,
-    "flat view": flat_view,
     "dependence": dependence,
+    "flat view": flat_view,
     "planted example": planted_example,
     "gates": gates,
     "own rule": own_rule,
@@ -338,22 +337,7 @@ CHECKS: dict[str, Callable[[Criterion], str]] = {
     "cost": cost,
 }
 """The checks by name, in the order in which they run; each takes a criterion and says what was seen."""
-CHEAP = (
-    "hyperparameters",
-    "shape",
-    "inputs untouched",
-    "surroundings untouched",
-    "own statistics",
-    "finiteness",
-    "order in fp32",
-    "version",
-    "determinism",
-    "dependence",
-    "flat view",
-    "gates",
-    "own rule",
-    "compensation",
-)
+CHEAP = set(CHECKS) - {"saved state", "planted example", "sweeping", "search space", "predictions", "cost"}
 """The quick checks, without which a criterion's row says nothing."""
 
 

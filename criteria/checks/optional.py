@@ -10,10 +10,9 @@ from torch import Tensor
 
 from criteria.base import Criterion
 from criteria.checks import trials
-from criteria.checks.trials import SHAPES, Moment
+from criteria.checks.trials import SHAPES, STEPS, Moment
 from criteria.magnitude import Magnitude
 
-STEPS = trials.LAST
 NOTHING = "skipped, because it declares nothing to tune"
 ROUNDS, SECONDS = 20, 0.1
 """A time is measured at most ROUNDS times and for at most SECONDS in all; the fastest counts."""
@@ -86,10 +85,12 @@ def compensation(criterion: Criterion) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Half:
-    """Lets the lower half of every `group` neighbours of a row go; of all columns that are shown where the group is 1."""
+    """Lets the lower half of every `group` neighbours of a row go, of all columns that are shown where the group is 1; and notes the
+    columns that it was asked about and what it told."""
 
     group: int
     drop: float = 0.5
+    asked: list[tuple[int, Tensor]] = dataclasses.field(default_factory=list)
 
     def __call__(self, scores: Tensor, start: int) -> Tensor:
         rest = start % self.group + scores.shape[1] % self.group
@@ -97,7 +98,9 @@ class Half:
             f"columns {start} to {start + scores.shape[1]} cut a group of {self.group}: ask `choose` about whole groups"
         )
         parts = scores.reshape(-1, self.group if self.group > 1 else scores.shape[1])
-        return (parts.argsort(dim=1).argsort(dim=1) >= int(self.drop * parts.shape[1])).view(scores.shape)
+        kept = (parts.argsort(dim=1).argsort(dim=1) >= int(self.drop * parts.shape[1])).view(scores.shape)
+        self.asked.append((start, kept))
+        return kept.clone()
 
 
 def sweeping(criterion: Criterion) -> str:
@@ -109,7 +112,7 @@ def sweeping(criterion: Criterion) -> str:
     for group in (1, 2, 4):
         state = trials.start(criterion, [moment])
         next(trials.play(criterion, state, [moment]))
-        weight, choose = moment.weight.clone(), _Noted(group)
+        weight, choose = moment.weight.clone(), Half(group)
         mask = criterion.sweep(state, weight, choose)
         assert mask.dtype == torch.bool, f"{name}.sweep gives {mask.dtype}: return a bool tensor, True = kept"
         trials.assert_shape(criterion, mask, tuple(weight.shape), "from sweep")
@@ -124,18 +127,6 @@ def sweeping(criterion: Criterion) -> str:
     criterion.sweep(state, whole, Half(1, 0.0))
     assert torch.allclose(whole, moment.weight), f"{name}.sweep moves weights although none is pruned"
     return "masks as told, in groups of 1, 2 and 4"
-
-
-@dataclasses.dataclass(frozen=True)
-class _Noted:
-    """`Half` of a group, which notes the columns that it was asked about and what it told."""
-
-    group: int
-    asked: list[tuple[int, Tensor]] = dataclasses.field(default_factory=list)
-
-    def __call__(self, scores: Tensor, start: int) -> Tensor:
-        self.asked.append((start, Half(self.group)(scores, start)))
-        return self.asked[-1][1].clone()
 
 
 def search_space(criterion: Criterion) -> str:

@@ -46,12 +46,12 @@ class Trial:
     def checks(self) -> dict[str, Callable[[], str]]:
         """The checks in the order of a run; each begins afresh, whatever one that failed left behind."""
         in_order: dict[str, Callable[[], str]] = {
-            "first loss": self.first_loss,
+            "first loss": partial(self.differentiable, "before the first evaluation"),
             "leaves alone": self.leaves_alone,
             "resumes at the start": partial(self.resumes, "at the start"),
             "evaluations": self.evaluations,
             "owns its state": self.owns_its_state,
-            "later loss": self.later_loss,
+            "later loss": partial(self.differentiable, "after two evaluations"),
             "leaves alone later": self.leaves_alone,
             "resumes after evaluations": partial(self.resumes, "after evaluations"),
             "goes on": self.goes_on,
@@ -83,15 +83,8 @@ class Trial:
         """Tell of an evaluation; the score only where it is asked for."""
         regularizer.evaluated(model, score if regularizer.needs_score else None, sparsity)
 
-    def first_loss(self) -> str:
-        """Before the first evaluation there may be no teacher yet."""
-        return self._differentiable("before the first evaluation")
-
-    def later_loss(self) -> str:
-        """After evaluations."""
-        return self._differentiable("after two evaluations")
-
-    def _differentiable(self, when: str) -> str:
+    def differentiable(self, when: str) -> str:
+        """A finite scalar that trains the student alone, also while there is no teacher yet."""
         self.student.zero_grad()
         loss = self.loss(self.regularizer, self.student)
         assert isinstance(loss, Tensor) and loss.shape == (), (  # noqa: PT018 (one thing to do)

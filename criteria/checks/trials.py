@@ -10,7 +10,7 @@ from criteria.base import Criterion, State, Step
 
 SHAPES = ((6, 10), (10, 4), (3, 7))
 """Matrices of the trials, [out, in]."""
-TOKENS, EXAMPLES, LAST = 12, 3, 24
+TOKENS, EXAMPLES, STEPS = 12, 3, 24
 """Tokens a layer is fed, examples with a gradient of their own, and the planned steps."""
 
 
@@ -100,7 +100,7 @@ def calibrate(criterion: Criterion, state: State, moment: Moment) -> None:
 
 def step(index: int) -> Step:
     """Step `index` of the trials: half of the target sparsity at first, all of it after a few steps."""
-    return Step(index, LAST, 0.01, sparsity=min(0.5, 0.25 + 0.05 * index), target=0.5)
+    return Step(index, STEPS, 0.01, sparsity=min(0.5, 0.25 + 0.05 * index), target=0.5)
 
 
 def start(criterion: Criterion, moments: Sequence[Moment]) -> State:
