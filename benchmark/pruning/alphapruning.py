@@ -50,7 +50,7 @@ def alpha_sparsities(model: nn.Module, matrices: Sequence[Matrix], sparsity: flo
 
 def alpha_of(matrix: Matrix) -> float:
     """alpha_W of one matrix; PrunebenchError where its eigenvalues have no tail."""
-    weight = matrix.view(matrix.parameter.detach().view(-1)).double()
+    weight = matrix.data.double()
     if not weight.isfinite().all():
         raise _no_tail(matrix, "it holds weights that are not finite")
     found = eigenvalues(weight)

@@ -162,7 +162,8 @@ def watching(
     """
     layers = dict(model.named_modules())
     mask = batch["attention_mask"].bool() if "attention_mask" in batch else None
-    encoder: nn.Module | None = model.get_encoder() if _is_encoder_decoder(model) else None  # type: ignore[operator]
+    encoder_decoder = getattr(getattr(model, "config", None), "is_encoder_decoder", False)
+    encoder: nn.Module | None = model.get_encoder() if encoder_decoder else None  # type: ignore[operator]
     reading = set(layers.values()) if encoder is None else set(encoder.modules())
     written = None if encoder is None else batch.get("labels")
     target = written != -100 if written is not None and written.dim() == 2 else mask
@@ -200,10 +201,6 @@ def watching(
 
             hooks.enter_context(layer.register_forward_pre_hook(hook))
         yield called
-
-
-def _is_encoder_decoder(model: nn.Module) -> bool:
-    return bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
 
 
 def example_gradients(

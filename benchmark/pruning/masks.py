@@ -120,18 +120,16 @@ class Scope(Kind):
             "(training.steps 0)"
         )
 
-    @property
-    def settles_each(self) -> bool:
-        """Whether no matrix competes with another, at a pattern's own sparsity."""
-        return self.shares is not None
-
     def quotas(self, shapes: Shapes, sparsity: float) -> "list[Quota] | None":
         """How much of each matrix is pruned at `sparsity`; None if that depends on how the scores of all matrices compare."""
         return self.shares(shapes, self, sparsity) if self.shares else None
 
     def apportioned(self, sparsities: Sequence[float], shapes: Shapes, sparsity: float) -> "list[Quota]":
         """Quotas at these sparsities of the matrices, which together make `sparsity`."""
-        return _apportioned(sparsities, shapes, self.count(sparsity, shapes), rows=self.two_dimensional)
+        sizes = [_size(shape) for shape in shapes]
+        exact = [share * size for share, size in zip(sparsities, sizes, strict=True)]
+        counts = apportion(exact, sizes, self.count(sparsity, shapes))
+        return [Quota(count, shape, rows=self.two_dimensional) for count, shape in zip(counts, shapes, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -268,33 +266,26 @@ def _each(scores: Tensor, shapes: Shapes, scope: Scope, sparsity: float) -> Tens
     return torch.cat([quota(part.view(quota.shape)).flatten() for part, quota in zip(parts, quotas, strict=True)])
 
 
-def _same_share(shapes: Shapes, scope: Scope, sparsity: float, rows: bool = False) -> "list[Quota]":
-    """The same sparsity in every matrix, or with `rows` in every row of every matrix."""
-    return _apportioned([sparsity] * len(shapes), shapes, scope.count(sparsity, shapes), rows)
+def _same_share(shapes: Shapes, scope: Scope, sparsity: float) -> list[Quota]:
+    """The same sparsity in every matrix."""
+    return scope.apportioned([sparsity] * len(shapes), shapes, sparsity)
 
 
-def _erk_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":
+def _erk_share(shapes: Shapes, scope: Scope, sparsity: float) -> list[Quota]:
     """Each matrix at its Erdos-Renyi-Kernel sparsity."""
-    return _apportioned(erk_sparsities(shapes, sparsity), shapes, scope.count(sparsity, shapes))
+    return scope.apportioned(erk_sparsities(shapes, sparsity), shapes, sparsity)
 
 
-def _dense_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota]":  # noqa: ARG001
+def _dense_share(shapes: Shapes, scope: Scope, sparsity: float) -> list[Quota]:  # noqa: ARG001
     """Refused: how much of each matrix goes depends on more than shapes."""
     raise scope.needs_dense()
 
 
-def _pattern_share(shapes: Shapes, scope: Scope, sparsity: float) -> "list[Quota] | None":
+def _pattern_share(shapes: Shapes, scope: Scope, sparsity: float) -> list[Quota] | None:
     """m - n of every m neighbours; None on the way there, where the lowest of the whole model go first."""
     if scope.count(sparsity, shapes) * scope.b != total(shapes) * (scope.b - scope.a):
         return None
     return [Quota(_size(shape) // scope.b * (scope.b - scope.a), shape, group=scope.b) for shape in shapes]
-
-
-def _apportioned(sparsities: Sequence[float], shapes: Shapes, k: int, rows: bool = False) -> "list[Quota]":
-    """Quotas at these sparsities, `k` weights in all."""
-    sizes = [_size(shape) for shape in shapes]
-    counts = apportion([s * n for s, n in zip(sparsities, sizes, strict=True)], sizes, k)
-    return [Quota(count, shape, rows) for count, shape in zip(counts, shapes, strict=True)]
 
 
 def _together(parts: Sequence[Tensor], counts: Sequence[int]) -> list[Tensor]:
@@ -361,7 +352,7 @@ SCOPES: dict[str, Kind] = {
     "global": Kind(_global),
     "published": Kind(_global, biases=True),
     "layer": Kind(_each, shares=_same_share),
-    "row": Kind(_each, shares=partial(_same_share, rows=True), two_dimensional=True),
+    "row": Kind(_each, shares=_same_share, two_dimensional=True),
     "erk": Kind(_each, shares=_erk_share),
     "owl": Kind(_each, shares=_dense_share, shares_by="inputs"),
     "owl[row]": Kind(_each, shares=_dense_share, shares_by="inputs", two_dimensional=True),

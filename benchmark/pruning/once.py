@@ -192,7 +192,7 @@ class Once:
 
     def _weight(self, i: int) -> Tensor:
         """A copy of a matrix in fp32 [out, in]."""
-        return self._seen(i, self.weights.matrices[i].parameter.detach())
+        return self.weights.matrices[i].data.to(torch.float32, copy=True)
 
     def _seen(self, i: int, stored: Tensor) -> Tensor:
         """A copy in fp32 [out, in] of what has a matrix's stored shape."""
@@ -200,8 +200,7 @@ class Once:
 
     def _write(self, i: int, weight: Tensor, kept: Tensor) -> None:
         """Put a matrix back, with zeros for what is pruned."""
-        matrix = self.weights.matrices[i]
-        matrix.view(matrix.parameter.data.view(-1)).copy_(weight.masked_fill_(~kept, 0))
+        self.weights.matrices[i].data.copy_(weight.masked_fill_(~kept, 0))
 
 
 class Unpruned:

@@ -34,13 +34,12 @@ def owl_sparsities(
     """The sparsity of each matrix of the dense `model`; PrunebenchError where a block's would not lie in [0, 1)."""
     blocks = blocks_of_matrices(model, matrices)
     wanda, generator = Wanda(), torch.Generator()
-    states = [wanda.init(matrix.view(matrix.parameter.detach().view(-1)), generator) for matrix in matrices]
-    fed = [(matrix.name, state, matrix.parameter) for matrix, state in zip(matrices, states, strict=True)]
+    fed = [(matrix.name, wanda.init(matrix.data, generator), matrix.data) for matrix in matrices]
     show_inputs(wanda, fed, model, loss, batches)
 
     def scores(i: int) -> Tensor:
-        weight = matrices[i].view(matrices[i].parameter.detach().view(-1)).float()
-        return wanda.score(states[i], weight).flatten()
+        _, state, weight = fed[i]
+        return wanda.score(state, weight.float()).flatten()
 
     outliers = [outlier_share(torch.cat([scores(i) for i in block.places])) for block in blocks]
     shares = allocate(outliers, [block.size for block in blocks], sparsity)

@@ -35,8 +35,13 @@ class Matrix:
         rows, columns = self.parameter.shape
         return (columns, rows) if self.transposed else (rows, columns)
 
+    @property
+    def data(self) -> Tensor:
+        """The parameter's own memory as [out, in], without a graph."""
+        return self.view(self.parameter.data)
+
     def view(self, stored: Tensor) -> Tensor:
-        """A flat tensor in the parameter's memory order as [out, in], without a copy."""
+        """What has the parameter's memory order as [out, in], without a copy."""
         out, inputs = self.shape
         return stored.view(inputs, out).t() if self.transposed else stored.view(out, inputs)
 

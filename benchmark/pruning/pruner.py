@@ -373,8 +373,8 @@ class Pruner:
 
         def settle(places: Sequence[int]) -> None:
             for i in places:  # calibration looks at a copy of the weights, which is what goes on through the model
-                matrix, kept = self.weights.matrices[i], choose(i)
-                matrix.view(matrix.parameter.data).copy_(views[i].masked_fill(~kept, 0))
+                kept = choose(i)
+                self.weights.matrices[i].data.copy_(views[i].masked_fill(~kept, 0))
 
         calibrated = self.calibrate is not None and self.calibrate(self, settle)
         for i in range(len(views)):

@@ -289,7 +289,7 @@ class Suite(Strict):
 
 def inputs_of(asked: Inputs | None, criterion: str, schedule: str, scope: str) -> Inputs:
     """Which layer inputs the cell is calibrated on. Cells that need none get `dense`, the default, which ids leave out."""
-    if asked == "dense" or schedule.partition("[")[0] != "one_shot" or not parse_scope(scope).settles_each:
+    if asked == "dense" or schedule.partition("[")[0] != "one_shot" or parse_scope(scope).shares is None:
         return "dense"
     if registry.is_builtin("criteria", criterion):
         plugin: Criterion = registry.configure("criteria", criterion)
