@@ -83,11 +83,7 @@ class Files:
     def _expand(self, name: str, split: str) -> list[Path]:
         place = self.folder / name  # an absolute name stands for itself
         matching = (path for path in self.folder.glob(name) if not path.name.startswith("."))  # such as a Mac's ._NAME
-        there = list(matching) if "*" in name else [place]
-        found = _plain(there)
-        if not found:
-            raise TaskError(f"no {split} data: {wrong_kind(there) or f'looked for {place}{_beside(place)}'}")
-        return found
+        return _plain(list(matching) if "*" in name else [place], f"{split} data", place)
 
 
 @dataclass(frozen=True)
@@ -130,12 +126,9 @@ class HubRows:
     def _parquet(self, name: str) -> list[Path]:
         assert self.folder is not None
         folder = self.folder / self.hub.config
-        there = [*folder.glob(f"{name}.parquet"), *folder.glob(f"{name}-*.parquet")]
-        found = _plain(there)
-        if not found:
-            wanted = folder / f"{name}-*.parquet"
-            said = wrong_kind(there) or f"looked for {wanted}{_beside(wanted)}"
-            raise TaskError(f"no {name} rows of {self.hub.id}: {said}")
+        shards = f"{name}-*.parquet"
+        there = [*folder.glob(f"{name}.parquet"), *folder.glob(shards)]
+        found = _plain(there, f"{name} rows of {self.hub.id}", folder / shards)
         if not _is_one_set(found, name):
             raise TaskError(
                 f"{folder} holds {first_names(found)}: expected {name}.parquet alone, or one whole set of "
@@ -280,10 +273,12 @@ def _wanted(layout: Layout) -> str:
     return ", ".join(name for names in layout.files.values() for name in names)
 
 
-def _plain(paths: Iterable[Path]) -> list[Path]:
-    """Those of `paths` that are plain files, which pipes and devices are not; TaskError where one is too large to be read, or only
-    points at what was not fetched."""
+def _plain(paths: Sequence[Path], what: str, wanted: Path) -> list[Path]:
+    """Those of `paths` that are plain files, which pipes and devices are not; TaskError where none is, so that there is no `what`
+    where `wanted` was looked for, and where one is too large to be read, or only points at what was not fetched."""
     found = sorted(path for path in paths if path.is_file())
+    if not found:
+        raise TaskError(f"no {what}: {wrong_kind(paths) or f'looked for {wanted}{_beside(wanted)}'}")
     for path in found:
         if (size := path.stat().st_size) > LARGEST:
             raise TaskError(f"{path}: {size:,} bytes; expected {LARGEST:,} at most")

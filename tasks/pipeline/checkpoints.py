@@ -270,29 +270,24 @@ def open_checkpoint(model: str, embedded: str, trust_remote_code: bool = False) 
     if model.startswith(RANDOM):
         opened = open_checkpoint(model.removeprefix(RANDOM), embedded, trust_remote_code)
         return replace(opened, name=model, fingerprint=hash_text(RANDOM + opened.fingerprint), random=True)
-    path = str(MINI / embedded) if model == "mini" else model
-    folder = Path(path).expanduser()
-    if gguf := gguf_file(model, folder):
-        fingerprint = hash_files([gguf], gguf.parent)
-        named = (str(gguf), fingerprint, trust_remote_code)
-        return _checkpoints.get(
-            named, lambda: _open(model, str(gguf.parent), fingerprint, trust_remote_code, gguf.name)
-        )
-    if folder.is_file():
+    folder = MINI / embedded if model == "mini" else Path(model).expanduser()
+    path, fingerprint, gguf = model, "", gguf_file(model, folder)
+    if gguf:
+        path, fingerprint = str(gguf.parent), hash_files([gguf], gguf.parent)
+    elif folder.is_file():
         raise ModelError(f"model {model!r} is a file; expected a folder with config.json, or a file that ends in .gguf")
-    if not folder.is_dir():
-        key: tuple[object, ...] = (model, trust_remote_code)
-        return _checkpoints.get(key, lambda: _open(model, model, "", trust_remote_code))
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"model {model!r}: no config.json in {folder} (it holds: {first_names(folder.iterdir())})")
-    check_folder(model, folder)
-    found = {path for pattern in FILES for path in folder.glob(pattern) if path.is_file()}
-    fingerprint = hash_files(found, folder)
-    key = (str(folder), fingerprint, trust_remote_code)
-    return _checkpoints.get(key, lambda: _open(model, str(folder), fingerprint, trust_remote_code))
+    elif folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ModelError(f"model {model!r}: no config.json in {folder} (it holds: {first_names(folder.iterdir())})")
+        check_folder(model, folder)
+        found = {file for pattern in FILES for file in folder.glob(pattern) if file.is_file()}
+        path, fingerprint = str(folder), hash_files(found, folder)
+    named = gguf.name if gguf else ""
+    key = (path, named, fingerprint, trust_remote_code)
+    return _checkpoints.get(key, lambda: _open(model, path, fingerprint, trust_remote_code, named))
 
 
-def _open(name: str, path: str, fingerprint: str, trust_remote_code: bool, gguf: str = "") -> Checkpoint:
+def _open(name: str, path: str, fingerprint: str, trust_remote_code: bool, gguf: str) -> Checkpoint:
     import transformers
 
     revision: str | None = None

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from tasks.base import ModelError
@@ -183,20 +184,13 @@ def stored(files: Iterable[Path]) -> Stored:
 
 
 def _header(path: Path) -> dict[str, str]:
-    if path.suffix != ".safetensors":
-        return {name: str(tensor.dtype) for name, tensor in _pickled(path).items() if isinstance(tensor, Tensor)}
+    if path.suffix != ".safetensors":  # pickled: tensors alone are read, so that the file runs no code
+        held = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: str(tensor.dtype) for name, tensor in held.items() if isinstance(tensor, Tensor)}
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:
         return {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 - it is no mapping
-
-
-def _pickled(path: Path) -> dict[str, Any]:
-    """Tensors alone are read: the file runs no code."""
-    import torch
-
-    found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return found
 
 
 def check_tokenizer(name: str, tokenizer: Any, vocabulary: int | None, folder: Path | None) -> None:
