@@ -7,16 +7,11 @@ https://aclanthology.org/W03-0419.
 
 from dataclasses import dataclass
 
-from tasks.base import Setting, TaskError
+from tasks.base import Setting
 from tasks.families.tagging import PreparedTagging, WordTagging
-from tasks.formats.reading import shown
 from tasks.formats.sources import Hub, Layout
-from tasks.formats.tags import read_tag
 
 TYPES = ("LOC", "MISC", "ORG", "PER")
-
-HUB_TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
-"""The hub's numbering of tags."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +36,4 @@ class Conll2003(WordTagging):
 class PreparedConll2003(PreparedTagging):
     """CoNLL-2003 opened."""
 
-    def tag_name(self, tag: object, place: str) -> str:
-        """A tag of the hub's rows, which are numbered."""
-        if isinstance(tag, int) and not isinstance(tag, bool) and 0 <= tag < len(HUB_TAGS):
-            return HUB_TAGS[tag]
-        if isinstance(tag, str) and (known := read_tag(tag)):
-            return known
-        raise TaskError(f"{place}: tag {shown(tag)}; expected a number from 0 to {len(HUB_TAGS) - 1}")
+    hub_tags = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")

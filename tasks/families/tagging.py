@@ -78,6 +78,8 @@ class PreparedTagging(PreparedTask[Sentence]):
     task: WordTagging
     auto = "AutoModelForTokenClassification"
     only_encoders = False
+    hub_tags: ClassVar[tuple[str, ...]] = ()
+    """Tags in the order in which the hub's rows number them; empty where these have texts alone."""
 
     def __init__(self, task: WordTagging, setting: Setting, layout: Layout, types: Sequence[str]) -> None:
         self.types = tuple(sorted(types))
@@ -126,7 +128,7 @@ class PreparedTagging(PreparedTask[Sentence]):
         return each(self.task.read(path), known, self.task.skip_malformed)
 
     def read_rows(self, rows: Iterable[Row], where: str, split: str) -> Iterator[Sentence | TaskError]:
-        """Rows with `tokens` and `ner_tags`, as texts or as numbers in the order of the columns' own class names."""
+        """Rows with `tokens` and `ner_tags`, as texts or as numbers of `hub_tags`."""
 
         def sentence(row: Row, place: str) -> Sentence:
             tokens, given = (as_list(field(row, name, place), name, place) for name in ("tokens", "ner_tags"))
@@ -168,9 +170,10 @@ class PreparedTagging(PreparedTask[Sentence]):
         """A tag of the hub's rows by name."""
         if isinstance(tag, str) and (known := read_tag(tag)):
             return known
-        raise TaskError(
-            f"{place}: tag {shown(tag)}; expected the text of a tag, for this task knows no numbering of tags"
-        )
+        if isinstance(tag, int) and not isinstance(tag, bool) and 0 <= tag < len(self.hub_tags):
+            return self.hub_tags[tag]
+        expected = f"a number from 0 to {len(self.hub_tags) - 1}" if self.hub_tags else "the text of a tag"
+        raise TaskError(f"{place}: tag {shown(tag)}; expected {expected}")
 
     def _known(self, sentence: Sentence, place: str) -> Sentence:
         for word, tag in zip(sentence.words, sentence.tags, strict=True):

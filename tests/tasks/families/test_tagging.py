@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from tasks.base import Batch, ModelError, Setting, TaskError
 from tasks.conll import Conll
-from tasks.conll2003 import HUB_TAGS, Conll2003
+from tasks.conll2003 import Conll2003, PreparedConll2003
 from tasks.families.tagging import UNLABELLED, PreparedTagging, spaced
 from tests.tasks.tiny import checkpoint
+
+HUB_TAGS = PreparedConll2003.hub_tags
 
 SENTENCES = [
     ("the I-LOC", "grey I-LOC", "river I-LOC", "ran O", "to O", "bank B-ORG"),
