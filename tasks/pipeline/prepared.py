@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from tasks.base import Batch, Evaluation, ModelError, Outcomes, Prepared, Setting, Task, TaskError, in_eval_mode
 from tasks.formats.sources import Files, Layout, Row, hash_text, open_source
-from tasks.metrics.hub import HubMetric, hub_scores, parse
+from tasks.metrics.hub import hub_scores, parse
 from tasks.pipeline.batching import Rows, budgeted, carve, grouped, in_order, sample
 from tasks.pipeline.cache import Recent, cached
 from tasks.pipeline.checkpoints import open_checkpoint
@@ -77,7 +77,9 @@ class PreparedTask(Prepared, Generic[E]):
 
     def __init__(self, task: Task, setting: Setting, layout: Layout) -> None:
         self.task, self.setting = task, setting
-        self.extra = self.hub_metrics()
+        extra = getattr(task, "extra", "")
+        self.extra = parse(extra) if isinstance(extra, str) else []
+        """Metrics of the evaluate hub that an option `extra` names: `compared` is then asked, and `aggregate` adds `means`."""
         self.metric, self.lower_is_better = task.metric, task.lower_is_better
         self.checkpoint = open_checkpoint(setting.model, self.embedded, setting.trust_remote_code)
         self.model_fingerprint = self.checkpoint.fingerprint
@@ -138,12 +140,6 @@ class PreparedTask(Prepared, Generic[E]):
     def outcomes(self, model: nn.Module, split: str) -> tuple[Outcomes, list[str]]:
         """Per-example numbers and predicted texts of a model in eval mode, gradients off."""
         raise NotImplementedError
-
-    def hub_metrics(self) -> Sequence[HubMetric]:
-        """Metrics of the evaluate hub: those that a text in an option `extra` names. `compared` is then asked, and `aggregate` adds
-        `means`."""
-        extra = getattr(self.task, "extra", "")
-        return parse(extra) if isinstance(extra, str) else ()
 
     def compared(self, split: str, predictions: Sequence[str], outcomes: Outcomes) -> Compared:
         """What the hub's metrics get: a prediction for each example, and its references."""
