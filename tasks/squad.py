@@ -157,37 +157,28 @@ class PreparedSquad(PreparedTask[Question]):
     def question(
         self, asked: Any, context: Any, answers: Iterable[tuple[Any, Any]], place: str, split: str
     ) -> Question:
-        """The question of a record with `id` and `question`, whose values are checked and whose answers are looked for."""
+        """The question of a record with `id` and `question`, its answers' places mended.
+
+        TaskError where an answer is missing, or while training not in the paragraph; in evaluation such a one begins at -1.
+        """
         known = [
             (as_text(one, "an answer's text", place), as_integer(at, "an answer's answer_start", place))
             for one, at in answers
         ]
-        question = Question(
-            _name(field(asked, "id", place), place),
-            as_text(field(asked, "question", place), "question", place, blank=True).strip(),
-            as_text(context, "context", place),
-            tuple(one for one, _ in known),
-            tuple(at for _, at in known),
-        )
-        return self.check(question, place, split)
-
-    def check(self, question: Question, place: str, split: str) -> Question:
-        """The question with its answers' places mended; TaskError where an answer is missing or not in the paragraph."""
-        if not question.answers and not self.task.unanswerable:
-            raise TaskError(f"{place}: question {question.id!r} has no answer; a set with such questions is squad_v2's")
-        begins = tuple(
-            locate(question.context, text, begin)
-            for text, begin in zip(question.answers, question.begins, strict=True)
-        )  # fmt: skip
+        name = _name(field(asked, "id", place), place)
+        text = as_text(field(asked, "question", place), "question", place, blank=True).strip()
+        context = as_text(context, "context", place)
+        if not known and not self.task.unanswerable:
+            raise TaskError(f"{place}: question {name!r} has no answer; a set with such questions is squad_v2's")
+        begins = [locate(context, answer, begin) for answer, begin in known]
         if split == "train" and None in begins:
-            wrong = begins.index(None)
-            at = max(question.begins[wrong], 0)
-            found = question.context[at : at + len(question.answers[wrong])]
+            answer, begin = known[begins.index(None)]
+            found = context[max(begin, 0) :][: len(answer)]
             raise TaskError(
-                f"{place}: question {question.id!r}: expected the answer {question.answers[wrong]!r} at character "
-                f"{question.begins[wrong]} of its paragraph, found {found!r}"
+                f"{place}: question {name!r}: expected the answer {answer!r} at character {begin} of its paragraph, found {found!r}"
             )
-        return question._replace(begins=tuple(-1 if begin is None else begin for begin in begins))
+        places = tuple(-1 if begin is None else begin for begin in begins)
+        return Question(name, text, context, tuple(answer for answer, _ in known), places)
 
     def check_examples(self, examples: Sequence[Question], where: str, split: str) -> None:
         """A note counts questions whose answers do not stand in their paragraph; TaskError where these are most."""
