@@ -6,7 +6,6 @@ check is refused.
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 
 from benchmark.plugins import classes, registry
@@ -15,8 +14,8 @@ from benchmark.pruning.schedules import checks as schedules
 from benchmark.suite.spec import RunSpec
 from criteria.checks import criterion as criteria
 from criteria.checks import regularizer as regularizers
-from tasks.base import Evaluation, Prepared, Task
-from tasks.checks.scores import OF_A_RUN
+from tasks.base import Evaluation, Prepared
+from tasks.checks.scores import OF_A_RUN, Scored
 
 LOSSES = ("first loss", "leaves alone", "evaluations", "later loss", "averages")
 """Cheap checks of a regularizer: its loss is finite, trains and is a mean, and neither it nor an evaluation changes the models."""
@@ -57,24 +56,11 @@ def _breach(kind: str, text: str, total: int, sparsity: float) -> str:
         return next((words for check in checks if (words := _words(check))), "")
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """What a run has evaluated; see `tasks.checks.scores.Scored`."""
-
-    task: Task
-    prepared: Prepared
-    evaluation: Evaluation
-
-    @property
-    def name(self) -> str:
-        return type(self.task).__name__
-
-
 def require_scores(spec: RunSpec, prepared: Prepared, evaluation: Evaluation) -> None:
     """BrokenPluginError where a third party's task gives scores or outcomes that no record should hold."""
     if registry.is_builtin("tasks", spec.task):
         return
-    scored = _Scored(registry.configure("tasks", spec.task), prepared, evaluation)
+    scored = Scored(registry.configure("tasks", spec.task), prepared, evaluation)
     for check in OF_A_RUN:
         try:
             check(scored)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,24 +11,18 @@ from tasks.base import Evaluation, Outcomes, Prepared, Task, resample
 from tasks.checks.trials import Trial
 
 
-class Scored(Protocol):
-    """A task, opened, and one evaluation on its reported examples."""
+@dataclass(frozen=True)
+class Scored:
+    """A task, opened, and one evaluation on its reported examples: what a run has of a trial."""
+
+    task: Task
+    prepared: Prepared
+    evaluation: Evaluation
 
     @property
     def name(self) -> str:
         """What the task is called in advice."""
-
-    @property
-    def task(self) -> Task:
-        """The task as configured."""
-
-    @property
-    def prepared(self) -> Prepared:
-        """The task opened."""
-
-    @property
-    def evaluation(self) -> Evaluation:
-        """A model on the reported examples."""
+        return type(self.task).__name__
 
 
 def evaluation(trial: Trial) -> str:
@@ -62,7 +56,7 @@ def evaluation(trial: Trial) -> str:
     return "the same three times"
 
 
-def from_outcomes(scored: Scored) -> str:
+def from_outcomes(scored: Scored | Trial) -> str:
     """Metrics are numbers, those that `aggregate` makes of the outcomes."""
     name, found = scored.name, scored.evaluation
     for key, value in found.metrics.items():
@@ -77,7 +71,7 @@ def from_outcomes(scored: Scored) -> str:
     return ", ".join(found.metrics)
 
 
-def one_each(scored: Scored) -> str:
+def one_each(scored: Scored | Trial) -> str:
     """Outcomes are finite numbers, one for each reported example in each array."""
     _fit(scored.name, scored.evaluation.outcomes, scored.prepared.counts["reported"], "reported")
     return ", ".join(scored.evaluation.outcomes)
@@ -102,7 +96,7 @@ def _fit(name: str, found: Outcomes, count: int, split: str) -> None:
         assert np.isfinite(values).all(), f"{what} is not finite: keep what is counted, and divide in aggregate"
 
 
-def metrics(trial: Scored) -> str:
+def metrics(trial: Scored | Trial) -> str:
     """The headline is among the metrics, which are finite; it is a percentage, and so is its floor, unless less of it is better."""
     found, headline, floor = trial.evaluation.metrics, trial.prepared.metric, trial.prepared.floor
     assert headline in trial.task.aggregate(trial.evaluation.outcomes), (
@@ -133,7 +127,7 @@ def metrics(trial: Scored) -> str:
     return ", ".join(f"{name} {value:.1f}" for name, value in found.items())
 
 
-def resampling(trial: Scored) -> str:
+def resampling(trial: Scored | Trial) -> str:
     """Examples drawn with repeats aggregate as any others, and their order does not matter."""
     drawn, count = trial.evaluation.outcomes, trial.prepared.counts["reported"]
     generator = np.random.default_rng(0)
@@ -148,7 +142,7 @@ def resampling(trial: Scored) -> str:
     return "with repeats, one example, in reverse"
 
 
-def _headline(trial: Scored, drawn: Outcomes, what: str) -> float:
+def _headline(trial: Scored | Trial, drawn: Outcomes, what: str) -> float:
     value = trial.task.aggregate(drawn).get(trial.prepared.metric, math.nan)
     assert math.isfinite(value), (
         f"{trial.name}.aggregate gives {trial.prepared.metric} = {value} for {what}: paired tests resample the outcomes, so it must "
