@@ -147,7 +147,7 @@ class Lm(Task):
                 raise TaskError(f"lm/{self.variant} has its own text; a file is read as lm[path=FILE]")
             return PreparedLm(self, setting, self.layout(), self)
         folder, layout = self.own_files(setting.data)
-        return PreparedLm(self, replace(setting, data=str(folder)), layout, self)
+        return PreparedLm(self, replace(setting, data=folder), layout, self)
 
     @property
     def corpus(self) -> Corpus | None:
@@ -168,13 +168,13 @@ class Lm(Task):
         """The perplexity by the frequencies of the same tokens."""
         return {"perplexity": perplexity(outcomes["unigram"], outcomes["tokens"])}
 
-    def own_files(self, data: str) -> tuple[Path, Layout]:
+    def own_files(self, data: str) -> tuple[str, Layout]:
         """The nearest folder that holds both files, and their names below it."""
         if not self.path:
             raise TaskError("lm needs a text: lm[path=FILE], lm[path=FILE,train=FILE], or lm/wikitext2, lm/ptb, lm/c4")
         files = {"train": _found(self.train or self.path, data), "reported": _found(self.path, data)}
         folder = Path(os.path.commonpath([file.parent for file in files.values()]))
-        return folder, Layout({split: (file.relative_to(folder).as_posix(),) for split, file in files.items()})
+        return str(folder), Layout({split: (file.relative_to(folder).as_posix(),) for split, file in files.items()})
 
 
 class PreparedLm(PreparedTask[Window]):

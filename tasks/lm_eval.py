@@ -81,16 +81,12 @@ class LmEval(Task):
 
     def prepare(self, setting: Setting) -> "PreparedLmEval":
         """Read, check and tokenize."""
-        require_harness()
+        if find_spec("lm_eval") is None:
+            raise TaskError("tasks lm_eval/* need the lm-evaluation-harness: pip install 'prunebench[lm-eval]'")
         if setting.heldout:
             raise TaskError("the harness's tasks are for evaluation: nothing can be held out of them (selection: last)")
-        if self.text in CORPORA:
-            text = Lm(self.text)
-            layout, data = text.layout(), setting.data
-        else:
-            text = Lm(path=self.text, train=self.text)
-            folder, layout = text.own_files(setting.data)
-            data = str(folder)
+        text = Lm(self.text) if self.text in CORPORA else Lm(path=self.text, train=self.text)
+        data, layout = (setting.data, text.layout()) if text.variant else text.own_files(setting.data)
         hub = layout.hub and replace(layout.hub, splits=dict.fromkeys(layout.files, layout.hub.splits["train"]))
         trained = Layout(dict.fromkeys(layout.files, layout.files["train"]), hub)
         return PreparedLmEval(self, replace(setting, data=data), trained, text)
@@ -141,11 +137,9 @@ class PreparedLmEval(PreparedLm):
     def floor(self) -> dict[str, float]:
         """The commonest place of the right choice."""
         label = self._labels()
-        return (
-            {}
-            if label is None
-            else self.task.floor(dict.fromkeys(["label", *self.harness_task.higher_is_better()], label))
-        )
+        if label is None:
+            return {}
+        return self.task.floor(dict.fromkeys(["label", *self.harness_task.higher_is_better()], label))
 
     @property
     def _version(self) -> str:
@@ -157,9 +151,11 @@ class PreparedLmEval(PreparedLm):
             raise TaskError(f"no split {split!r}: the harness's tasks are for evaluation")
         with in_eval_mode(model), torch.no_grad(), quietly():
             found = self._run(model)
-            outcomes, numbers = self._of_documents(found), self._of_corpus(found)
+            outcomes = self._of_documents(found)
         metrics = self.task.aggregate(outcomes)
-        return Evaluation(metrics | {name: value for name, value in numbers.items() if name not in metrics}, outcomes)
+        for name, metric, _, value in self._results(found):
+            metrics.setdefault(name, value * (100.0 if metric in PERCENT else 1.0))
+        return Evaluation(metrics, outcomes)
 
     def _encoded(self, split: str, limit: int | None) -> Split[Window]:
         """Windows of the text to train on; of the documents a row for each request, which the harness itself does not need."""
@@ -196,41 +192,28 @@ class PreparedLmEval(PreparedLm):
     def _of_documents(self, found: Mapping[str, Any]) -> Outcomes:
         """Metrics of each document, of those that are their means; the choices made and the right ones where there are such."""
         logged = found["samples"][self.harness_task.task_name]
-        first = logged[0]["filter"]
         outcomes: Outcomes = {}
-        for name, whole in self._results(found).items():
-            metric, _, kind = name.partition(",")
+        for name, metric, kind, whole in self._results(found):
             values = [one.get(metric) for one in logged if one["filter"] == kind]
             if not all(isinstance(value, int | float | np.number) for value in values):
                 continue
             kept = np.array(values, np.float64)
             if len(kept) == len(self.chosen) and np.isclose(kept.mean(), whole, rtol=1e-9, atol=1e-12):
-                outcomes[_called(metric, kind, first)] = kept
+                outcomes[name] = kept
         label = self._labels()
-        if label is not None and self.harness_task.OUTPUT_TYPE == "multiple_choice":
-            answers = [
-                [float(response[0]) for response in one["filtered_resps"]] for one in logged if one["filter"] == first
-            ]
+        if label is not None:
+            responses = [one["filtered_resps"] for one in logged if one["filter"] == logged[0]["filter"]]
+            answers = [[float(response[0]) for response in one] for one in responses]
             outcomes |= {"prediction": np.array([int(np.argmax(one)) for one in answers]), "label": label}
         return outcomes
 
-    def _of_corpus(self, found: Mapping[str, Any]) -> dict[str, float]:
-        """Every metric as the harness gives it, in percent where it is a share."""
+    def _results(self, found: Mapping[str, Any]) -> Iterator[tuple[str, str, str, float]]:
+        """(name here, metric, filter, value) of the harness's numbers; the filter stands in the name where it is not the first."""
         first = found["samples"][self.harness_task.task_name][0]["filter"]
-        numbers = {}
-        for name, value in self._results(found).items():
-            metric, _, kind = name.partition(",")
-            numbers[_called(metric, kind, first)] = value * (100.0 if metric in PERCENT else 1.0)
-        return numbers
-
-    def _results(self, found: Mapping[str, Any]) -> dict[str, float]:
-        """The harness's numbers by `metric,filter`."""
-        results = found["results"][self.harness_task.task_name]
-        return {
-            name: float(value)
-            for name, value in results.items()
-            if "," in name and "_stderr," not in name and isinstance(value, int | float | np.number)
-        }
+        for key, value in found["results"][self.harness_task.task_name].items():
+            metric, _, kind = key.partition(",")
+            if kind and not metric.endswith("_stderr") and isinstance(value, int | float | np.number):
+                yield metric if kind == first else f"{metric}_{kind}", metric, kind, float(value)
 
     def _labels(self) -> np.ndarray[Any, np.dtype[np.int64]] | None:
         """Place of the right choice in each document; None where there are no choices."""
@@ -260,12 +243,6 @@ class PreparedLmEval(PreparedLm):
             raise TaskError(
                 f"the harness calls {score} {'higher' if known[score] else 'lower'} is better: not known here"
             )
-
-
-def require_harness() -> None:
-    """TaskError, with what to install, where the harness is missing."""
-    if find_spec("lm_eval") is None:
-        raise TaskError("tasks lm_eval/* need the lm-evaluation-harness: pip install 'prunebench[lm-eval]'")
 
 
 def load_task(task: LmEval) -> Any:
@@ -299,11 +276,6 @@ def quietly() -> Iterator[None]:
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
-
-
-def _called(metric: str, kind: str, first: str) -> str:
-    """A metric's name here: with the filter behind it where that is not the first."""
-    return metric if kind == first else f"{metric}_{kind}"
 
 
 def _near(name: str, names: Sequence[str]) -> str:
