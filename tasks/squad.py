@@ -285,31 +285,26 @@ def _name(value: Any, place: str) -> str:
     return str(value) if type(value) is int else as_text(value, "id", place)
 
 
-def _entries(articles: Any, path: Path) -> Iterator[tuple[str, Any, Any] | TaskError]:
+def _entries(articles: list[Any], path: Path) -> Iterator[tuple[str, Any, Any] | TaskError]:
     """(place, paragraph's text, question entry) of an official file's nested lists; a TaskError for an entry that is none."""
     for a, article in enumerate(articles):
-        for p, holder in enumerate(_list(article, "paragraphs", f"{path}: data[{a}]")):
+        try:
+            paragraphs = _list(article, "paragraphs", f"{path}: data[{a}]")
+        except TaskError as error:
+            yield error
+            continue
+        for p, holder in enumerate(paragraphs):
             place = f"{path}: data[{a}].paragraphs[{p}]"
-            context, asked = _paragraph(holder, place)
-            for q, entry in enumerate(asked):
-                yield entry if isinstance(entry, TaskError) else (f"{place}.qas[{q}]", context, entry)
-
-
-def _paragraph(holder: Any, place: str) -> tuple[str, list[Any]]:
-    """A paragraph's text and its question entries."""
-    if isinstance(holder, TaskError):
-        return "", [holder]
-    entries = _list(holder, "qas", place)
-    try:
-        return as_text(field(holder, "context", place), "context", place), entries
-    except TaskError as error:
-        return "", [error]
+            try:
+                context = as_text(field(holder, "context", place), "context", place)
+                asked = _list(holder, "qas", place)
+            except TaskError as error:
+                yield error
+                continue
+            yield from ((f"{place}.qas[{q}]", context, entry) for q, entry in enumerate(asked))
 
 
 def _list(holder: Any, name: str, place: str) -> list[Any]:
-    try:
-        if not isinstance(holder, dict) or not isinstance(holder.get(name), list):
-            raise TaskError(f"{place}: expected an object with a list `{name}`")
-        return as_list(holder[name], name, place)
-    except TaskError as error:
-        return [error]
+    if not isinstance(holder, dict) or not isinstance(holder.get(name), list):
+        raise TaskError(f"{place}: expected an object with a list `{name}`")
+    return as_list(holder[name], name, place)
