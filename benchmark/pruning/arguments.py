@@ -59,10 +59,10 @@ def require_model(model: object, skip_frozen: object) -> None:
         raise PrunebenchError(f"model {found}: expected a torch.nn.Module, such as a transformers model")
     if any(parameter.is_meta for parameter in model.parameters()):
         raise PrunebenchError(f"{type(model).__name__} is on the meta device, without weights: load them first")
-    require_choice("skip_frozen", skip_frozen)
+    require_bool("skip_frozen", skip_frozen)
 
 
-def require_choice(name: str, value: object) -> None:
+def require_bool(name: str, value: object) -> None:
     """PrunebenchError unless `value` is True or False."""
     if not isinstance(value, bool):
         raise PrunebenchError(f"{name} {value!r}: expected True or False")

@@ -17,7 +17,7 @@ from benchmark.machine import environment, parallel
 from benchmark.plugins import registry
 from benchmark.plugins.broken import BrokenPluginError
 from benchmark.plugins.files import VARIABLE, brings_code, files_run
-from benchmark.pruning.arguments import require_choice, require_whole
+from benchmark.pruning.arguments import require_bool, require_whole
 from benchmark.pruning.calibrate import Batches, Loss, calibrator
 from benchmark.pruning.dense import Dense
 from benchmark.pruning.flat import PrunableWeights
@@ -97,7 +97,7 @@ class Options:
         for name in ("cache", "checkpoints"):
             if not isinstance(getattr(self, name), Path | None):
                 raise PrunebenchError(f"{name} {getattr(self, name)!r}: expected a pathlib.Path of a folder, or None")
-        require_choice("trust_remote_code", self.trust_remote_code)
+        require_bool("trust_remote_code", self.trust_remote_code)
         if self.split not in ("reported", "heldout"):
             raise PrunebenchError(f"split {self.split!r}: expected 'reported' or 'heldout'")
         if self.compile != "auto" and not isinstance(self.compile, bool):

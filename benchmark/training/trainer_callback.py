@@ -27,7 +27,7 @@ from benchmark.board.weights import unshared
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import write_bytes
 from benchmark.plugins import registry
-from benchmark.pruning.arguments import require_choice, require_sparsity, require_whole
+from benchmark.pruning.arguments import require_bool, require_sparsity, require_whole
 from benchmark.pruning.calibrate import calibrator, wants_calibration
 from benchmark.pruning.masks import parse_scope
 from benchmark.pruning.prunable import prunable_of
@@ -66,7 +66,7 @@ class PruningCallback(TrainerCallback):
             )
         require_sparsity(sparsity)
         require_whole("seed", seed, 0)
-        require_choice("skip_frozen", skip_frozen)
+        require_bool("skip_frozen", skip_frozen)
         parse_scope(scope)
         self.criterion: Criterion = (
             registry.configure("criteria", criterion) if isinstance(criterion, str) else criterion
