@@ -306,13 +306,13 @@ def _open(name: str, path: str, fingerprint: str, trust_remote_code: bool, gguf:
     except ModelError:
         raise
     except Exception as error:  # the library's, the hub's and the network's errors alike
+        reason = " ".join(str(error).split())
         if fingerprint:
             taken = "a GGUF file" if gguf else "a folder"
-            raise ModelError(f"cannot open model {name!r}, taken as {taken}: {' '.join(str(error).split())}") from error
-        reason = " ".join(str(error).split()).rstrip(".")
+            raise ModelError(f"cannot open model {name!r}, taken as {taken}: {reason}") from error
         raise HubError(
-            f"cannot open model {name!r}, taken as a hub id (no such folder here): {reason}. A folder that holds the model serves "
-            "as well: --model DIR"
+            f"cannot open model {name!r}, taken as a hub id (no such folder here): {reason.rstrip('.')}. A folder that holds the "
+            "model serves as well: --model DIR"
         ) from error
     folder = Path(path) if fingerprint and not gguf else None
     check_tokenizer(name, tokenizer, getattr(config, "vocab_size", None), folder)
