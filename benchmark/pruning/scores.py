@@ -43,21 +43,15 @@ def fitting(criterion: Criterion, method: str, value: object, weight: Tensor) ->
     """`value`, where the weight lies and without a graph, where it is a plain tensor of real numbers of the weight's shape; else
     PrunebenchError."""
     if isinstance(value, Tensor) and (value.is_complex() or value.layout != torch.strided):
-        raise PrunebenchError(
-            f"criterion {type(criterion).__name__}: {method} gave a tensor of {value.dtype}, {value.layout}: expected real numbers in "
-            "a dense tensor"
-        )
-    if not isinstance(value, Tensor) or value.shape != weight.shape:
-        found = list(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
-        raise PrunebenchError(
-            f"criterion {type(criterion).__name__}: {method} gave {found} for a weight of shape {list(weight.shape)}: "
-            "one value a weight"
-        )
-    if value.is_meta and not weight.is_meta:
-        raise PrunebenchError(
-            f"criterion {type(criterion).__name__}: {method} gave a tensor on the meta device, without numbers"
-        )
-    return value.detach().to(weight.device)
+        found = f"a tensor of {value.dtype}, {value.layout}: expected real numbers in a dense tensor"
+    elif not isinstance(value, Tensor) or value.shape != weight.shape:
+        shape = list(value.shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        found = f"{shape} for a weight of shape {list(weight.shape)}: one value a weight"
+    elif value.is_meta and not weight.is_meta:
+        found = "a tensor on the meta device, without numbers"
+    else:
+        return value.detach().to(weight.device)
+    raise PrunebenchError(f"criterion {type(criterion).__name__}: {method} gave {found}")
 
 
 def fitting_state(criterion: Criterion, state: object) -> State:

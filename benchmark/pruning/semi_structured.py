@@ -5,7 +5,7 @@ Reference: Mishra et al., Accelerating Sparse Deep Neural Networks, 2021, https:
 """
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchmark.errors import PrunebenchError
 from benchmark.pruning.prunable import Matrix, find_prunable
@@ -27,24 +27,18 @@ def convert(model: nn.Module) -> None:
 
     For inference only. PrunebenchError for what is not 2:4, or what torch cannot compress; the model is then half changed.
     """
+    from torch.sparse import to_sparse_semi_structured
+
     require_cuda(next(model.parameters()).device)
     model.half()
     for matrix in find_prunable(model):
         require_pattern(matrix)
         owner, _, name = matrix.name.rpartition(".")
         try:
-            compressed = compress(matrix.parameter.detach())
+            compressed = to_sparse_semi_structured(matrix.parameter.detach().contiguous())
         except RuntimeError as error:
             raise PrunebenchError(f"{matrix.name} cannot be compressed: {error}") from error
         setattr(model.get_submodule(owner), name, nn.Parameter(compressed, requires_grad=False))
-
-
-def compress(weight: Tensor) -> Tensor:
-    """`weight` [out, in], fp16 and 2:4, in torch's compressed form."""
-    from torch.sparse import to_sparse_semi_structured
-
-    compressed: Tensor = to_sparse_semi_structured(weight.contiguous())
-    return compressed
 
 
 def require_pattern(matrix: Matrix) -> None:

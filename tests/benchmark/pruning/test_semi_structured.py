@@ -48,7 +48,7 @@ def anywhere(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
         return weight.clone()
 
     monkeypatch.setattr(semi_structured, "require_cuda", lambda _: None)
-    monkeypatch.setattr(semi_structured, "compress", kept)
+    monkeypatch.setattr(torch.sparse, "to_sparse_semi_structured", kept)
     return seen
 
 
