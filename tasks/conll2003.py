@@ -25,9 +25,7 @@ class Conll2003(WordTagging):
         """Read, check and tokenize."""
         layout = Layout(
             {"train": ("conll2003/eng.train",), "reported": ("conll2003/eng.testb",)},
-            Hub(
-                "lhoestq/conll2003", self.revision, splits={"train": ("train",), "reported": ("test",)}, converted=True
-            ),
+            Hub("lhoestq/conll2003", self.revision, converted=True),
             {"train": 14041, "reported": 3453},
         )
         return PreparedConll2003(self, setting, layout, TYPES)

@@ -42,9 +42,7 @@ class E2e(TextGeneration):
         """trainset.csv is trained on, testset_w_refs.csv reported."""
         return Layout(
             {"train": ("e2e/trainset.csv",), "reported": ("e2e/testset_w_refs.csv",)},
-            Hub(
-                "tuetschek/e2e_nlg", self.revision, splits={"train": ("train",), "reported": ("test",)}, converted=True
-            ),
+            Hub("tuetschek/e2e_nlg", self.revision, converted=True),
             {"train": 4862, "reported": 630},
         )
 

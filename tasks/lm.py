@@ -74,12 +74,7 @@ class Corpus:
 CORPORA = {
     "wikitext2": Corpus(
         files={"train": ("wikitext-2-raw/wiki.train.raw",), "reported": ("wikitext-2-raw/wiki.test.raw",)},
-        hub=Hub(
-            "Salesforce/wikitext",
-            "b08601e04326c79dfdd32d625aee71d232d685c3",
-            "wikitext-2-raw-v1",
-            {"train": ("train",), "reported": ("test",)},
-        ),
+        hub=Hub("Salesforce/wikitext", "b08601e04326c79dfdd32d625aee71d232d685c3", "wikitext-2-raw-v1"),
         column="text",
         separator={"train": " ", "reported": "\n\n"},
         published={"train": 36718, "reported": 4358},
@@ -87,13 +82,7 @@ CORPORA = {
     ),
     "ptb": Corpus(
         files={"train": ("ptb/ptb.train.txt",), "reported": ("ptb/ptb.test.txt",)},
-        hub=Hub(
-            "ptb-text-only/ptb_text_only",
-            "refs/convert/parquet",
-            "penn_treebank",
-            {"train": ("train",), "reported": ("test",)},
-            converted=True,
-        ),
+        hub=Hub("ptb-text-only/ptb_text_only", "refs/convert/parquet", "penn_treebank", converted=True),
         column="sentence",
         separator={"train": " ", "reported": " "},
         published={"train": 42068, "reported": 3761},

@@ -58,7 +58,7 @@ class Webnlg(TextGeneration):
         if self.variant not in FILES:
             raise TaskError(f"unknown variant webnlg/{self.variant}; the choices are {', '.join(FILES)}")
         train, test = FILES[self.variant]
-        hub = Hub("GEM/web_nlg", self.revision, "en", {"train": ("train",), "reported": ("test",)}, True)
+        hub = Hub("GEM/web_nlg", self.revision, "en", converted=True)
         return Layout(
             {"train": (train,), "reported": (test,)},
             hub if self.variant == "2020" else None,

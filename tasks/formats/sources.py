@@ -44,7 +44,7 @@ class Hub:
     id: str
     revision: str
     config: str = ""
-    splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    splits: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"train": ("train",), "reported": ("test",)})
     converted: bool = False
     """The revision is one of the hub's own parquet copies (CONFIG/SPLIT/*.parquet), kept of data sets that were scripts."""
     files: Mapping[str, str] = field(default_factory=dict)
