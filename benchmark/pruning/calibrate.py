@@ -121,7 +121,7 @@ def show_by_block(
     block holds is left to the caller.
     """
     forward = partial(loss, model)
-    blocks = blocks_of(model, forward, batches[0]) if batches else []
+    blocks = blocks_of(model, forward, batches[0])
     if not blocks:
         show_inputs(criterion, [fed(i) for i in range(len(names))], model, loss, batches)
         return

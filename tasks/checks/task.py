@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import get_type_hints
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tasks.base import Setting, Task
 from tasks.checks import data as checks_data
@@ -116,8 +116,10 @@ def forward(trial: Trial) -> str:
     copies = {key: tensor.clone() for key, tensor in batch.items()}
     losses, logits = trial.prepared.forward(model, batch)
     assert all(torch.equal(batch[key], copies[key]) for key in copies), f"{name}.forward changes its batch: use copies"
-    assert (losses.dim(), logits.dim()) == (1, 2), _shapes(name, losses, logits)
-    assert 0 < len(losses) == len(logits), _shapes(name, losses, logits)
+    assert (losses.dim(), logits.dim()) == (1, 2) and 0 < len(losses) == len(logits), (  # noqa: PT018 (one thing)
+        f"{name}.forward gives losses {list(losses.shape)} and logits {list(logits.shape)}: expected [decisions] and "
+        '[decisions, classes], one row for each loss (reduction="none"); one column in regression'
+    )
     for what, tensor in (("losses", losses), ("logits", logits)):
         assert tensor.dtype == torch.float32, (
             f"{what} of {name}.forward are {tensor.dtype}: call .float() on the logits"
@@ -167,13 +169,6 @@ CHECKS: dict[str, Callable[[Trial], str]] = {
     "saving": saving,
 }
 """The checks by name, in the order in which they run; each takes a trial and says what was seen."""
-
-
-def _shapes(name: str, losses: Tensor, logits: Tensor) -> str:
-    return (
-        f"{name}.forward gives losses {list(losses.shape)} and logits {list(logits.shape)}: expected [decisions] and "
-        '[decisions, classes], one row for each loss (reduction="none"); one column in regression'
-    )
 
 
 def _reached(name: str, model: nn.Module) -> str:

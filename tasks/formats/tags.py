@@ -64,14 +64,10 @@ def entity_types(sentences: Sequence[Sentence]) -> set[str]:
 
 def check_scheme(sentence: Sentence, scheme: str, path: Path) -> None:
     """TaskError with file and line of the first tag that breaks the rules of `scheme`."""
-    for offset, (tag, complaint) in enumerate(zip(sentence.tags, _complaints(sentence.tags, scheme), strict=True)):
-        if complaint:
+    padded = ["O", *sentence.tags, "O"]
+    for offset, tag in enumerate(sentence.tags):
+        if complaint := _RULES[scheme](padded[offset], tag, padded[offset + 2]):
             raise TaskError(f"{path}:{sentence.line + offset}: tag {tag!r} {complaint} in {scheme}")
-
-
-def _complaints(tags: Sequence[str], scheme: str) -> list[str]:
-    padded = ["O", *tags, "O"]
-    return [_RULES[scheme](*triple) for triple in zip(padded, tags, padded[2:], strict=False)]
 
 
 def _no_ends(_before: str, tag: str, _after: str) -> str:

@@ -7,8 +7,7 @@ form does, not as the one it was made from.
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, redirect_stderr
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -82,11 +81,9 @@ def loading(name: str) -> dict[str, Any]:
     return {"gguf_file": name} | ({"quantization_config": kind(dequantize=True)} if kind else {})
 
 
-@contextmanager
-def without_bar(name: str) -> Iterator[None]:
+def without_bar(name: str) -> AbstractContextManager[object]:
     """Of a GGUF file's tensors the library shows a bar of progress that its settings do not reach."""
-    with redirect_stderr(io.StringIO()) if name else nullcontext():
-        yield
+    return redirect_stderr(io.StringIO()) if name else nullcontext()
 
 
 def quantised(path: Path) -> str:

@@ -24,18 +24,16 @@ BUFFERS = ("position_ids", "token_type_ids", "masked_bias", "inv_freq")
 """Constants that older versions of the library wrote among the weights."""
 
 HINTS = {
-    "lora_": "merge the adapters into the model before it is saved",
-    "base_layer": "merge the adapters into the model before it is saved",
-    "qweight": "the weights are quantised: save them in full precision",
-    "SCB": "the weights are quantised: save them in full precision",
-    "absmax": "the weights are quantised: save them in full precision",
-    "module.": "the names begin with a wrapper's: save the wrapped model",
-    "_orig_mod.": "the names begin with a wrapper's: save the wrapped model",
-    "weight_orig": "make masks final by torch.nn.utils.prune.remove(module, 'weight') before the model is saved",
-    "weight_mask": "make masks final by torch.nn.utils.prune.remove(module, 'weight') before the model is saved",
-    "parametrizations": "remove the parametrizations before the model is saved",
+    ("lora_", "base_layer"): "merge the adapters into the model before it is saved",
+    ("qweight", "SCB", "absmax"): "the weights are quantised: save them in full precision",
+    ("module.", "_orig_mod."): "the names begin with a wrapper's: save the wrapped model",
+    (
+        "weight_orig",
+        "weight_mask",
+    ): "make masks final by torch.nn.utils.prune.remove(module, 'weight') before the model is saved",
+    ("parametrizations",): "remove the parametrizations before the model is saved",
 }
-"""What a part of an unexpected name tells of how the file was made."""
+"""What parts of an unexpected name tell of how the file was made."""
 
 
 Stored = Mapping[str, str]
@@ -108,7 +106,7 @@ def _likeness(one: str, other: str) -> int:
 
 
 def _hint(key: str) -> str:
-    return next((f" ({hint})" for part, hint in HINTS.items() if part in key), "")
+    return next((f" ({hint})" for parts, hint in HINTS.items() if any(part in key for part in parts)), "")
 
 
 def _refuse_unknown(name: str, model: Any, unexpected: set[str]) -> None:
