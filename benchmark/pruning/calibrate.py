@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from benchmark.errors import PrunebenchError
 from benchmark.pruning.loop_checks import CALIBRATIONS
 from benchmark.pruning.pruner import Calibrate, Pruner, Settle
-from benchmark.pruning.walk import blocks_of, walk
+from benchmark.pruning.walk import Batch, blocks_of, walk
 from criteria.base import Criterion, State
 from tasks.base import in_eval_mode
 
-Loss = Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
+Loss = Callable[[nn.Module, Batch], Tensor]
 """(model, batch) -> mean task loss, a scalar."""
-Batches = Callable[[int], Iterable[Mapping[str, Tensor]]]
+Batches = Callable[[int], Iterable[Batch]]
 """Gives so many calibration batches."""
 
 Fed = tuple[str, State, Tensor]
@@ -74,7 +74,7 @@ def calibrator(model: nn.Module, loss: Loss, batches: Batches, by_block: bool) -
     return run
 
 
-def calibration(criterion: Criterion, batches: Batches) -> list[Mapping[str, Tensor]]:
+def calibration(criterion: Criterion, batches: Batches) -> list[Batch]:
     """The batches that the criterion asks for; PrunebenchError where there are none, because its ranking would mean nothing."""
     shown = list(batches(criterion.calibration))
     if not shown:
@@ -91,7 +91,7 @@ def wants_calibration(pruner: Pruner) -> bool:
 
 
 def show_inputs(
-    criterion: Criterion, fed: Sequence[Fed], model: nn.Module, loss: Loss, batches: Sequence[Mapping[str, Tensor]]
+    criterion: Criterion, fed: Sequence[Fed], model: nn.Module, loss: Loss, batches: Sequence[Batch]
 ) -> None:
     """Forward passes of the whole model, in which the criterion is shown what the layers of the matrices `fed` see.
 
@@ -112,7 +112,7 @@ def show_by_block(
     fed: Callable[[int], Fed],
     model: nn.Module,
     loss: Loss,
-    batches: Sequence[Mapping[str, Tensor]],
+    batches: Sequence[Batch],
     settle: Settle,
 ) -> None:
     """Block after block: show the inputs of its layers, then `settle` its matrices (by their places in `names`), which prunes them.
@@ -149,9 +149,7 @@ def a_block_later(settle: Settle) -> Settle:
 
 
 @contextmanager
-def watching(
-    criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: Mapping[str, Tensor]
-) -> Iterator[set[str]]:
+def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: Batch) -> Iterator[set[str]]:
     """While this lasts the criterion is shown what the layers of the matrices `fed` see of `batch`. Yields the names of the
     matrices whose layers were called so far.
 
@@ -204,7 +202,7 @@ def watching(
 
 
 def example_gradients(
-    model: nn.Module, loss: Loss, batches: Iterable[Mapping[str, Tensor]], parameters: Sequence[nn.Parameter]
+    model: nn.Module, loss: Loss, batches: Iterable[Batch], parameters: Sequence[nn.Parameter]
 ) -> Iterator[tuple[Sequence[Tensor]]]:
     """The gradients of every single example, so that no more than one model-sized gradient is in memory."""
     for batch in batches:
@@ -213,7 +211,7 @@ def example_gradients(
 
 
 def hessian_products(
-    model: nn.Module, loss: Loss, batches: Iterable[Mapping[str, Tensor]], parameters: Sequence[nn.Parameter]
+    model: nn.Module, loss: Loss, batches: Iterable[Batch], parameters: Sequence[nn.Parameter]
 ) -> Iterator[tuple[Sequence[Tensor], Sequence[Tensor]]]:
     """g and H g of each batch, by differentiating g . stop(g), with an attention kernel that has a second derivative."""
     from torch.nn.attention import SDPBackend, sdpa_kernel

@@ -11,7 +11,7 @@ batch instead, at the dense weights, with nothing clipped and nothing moved; the
 held for all matrices at once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,7 @@ from benchmark.pruning.masks import Quota, make_mask, parse_scope
 from benchmark.pruning.owl import owl_sparsities
 from benchmark.pruning.prunable import Listed, find_prunable
 from benchmark.pruning.scores import bad_scores, fitting_state, score, sweep
+from benchmark.pruning.walk import Batch
 from criteria.base import Criterion, State, Step
 from tasks.base import in_eval_mode
 
@@ -98,7 +99,7 @@ class Once:
         zeros = sum(int((parameter == 0).sum()) for parameter in parameters)
         return zeros / sum(parameter.numel() for parameter in parameters)
 
-    def _quotas(self, loss: Loss, shown: Sequence[Mapping[str, Tensor]]) -> list[Quota] | None:
+    def _quotas(self, loss: Loss, shown: Sequence[Batch]) -> list[Quota] | None:
         """How much of each matrix goes; None where they compete."""
         matrices = self.weights.matrices
         match self.scope.shares_by:
@@ -110,7 +111,7 @@ class Once:
                 sparsities = alpha_sparsities(self.model, matrices, self.target, self.scope.tau)
         return self.scope.apportioned(sparsities, self.weights.shapes, self.target)
 
-    def _together(self, loss: Loss, shown: Sequence[Mapping[str, Tensor]]) -> None:
+    def _together(self, loss: Loss, shown: Sequence[Batch]) -> None:
         """One mask from the scores of all matrices."""
         places = range(len(self.weights.matrices))
         self._observed(places, loss, shown)
@@ -129,7 +130,7 @@ class Once:
             self.criterion.compensate(self._state(i), weight, kept)
             self._write(i, weight, kept)
 
-    def _each(self, quotas: Sequence[Quota], loss: Loss, shown: Sequence[Mapping[str, Tensor]]) -> None:
+    def _each(self, quotas: Sequence[Quota], loss: Loss, shown: Sequence[Batch]) -> None:
         """Each matrix by itself, block by block where calibration allows it."""
         done: set[int] = set()
 
@@ -154,7 +155,7 @@ class Once:
                 settle(block.places)
         settle(i for i in everything if i not in done)
 
-    def _observed(self, places: Sequence[int], loss: Loss, shown: Sequence[Mapping[str, Tensor]]) -> None:
+    def _observed(self, places: Sequence[int], loss: Loss, shown: Sequence[Batch]) -> None:
         """The gradient of each batch, as if each were a step at a rate of 0."""
         if not self.criterion.overrides("observe"):
             return
@@ -165,7 +166,7 @@ class Once:
             for i, grad in zip(places, grads, strict=True):
                 self.criterion.observe(self._state(i), self._weight(i), self._seen(i, grad), step)
 
-    def _gradients(self, method: str, places: Sequence[int], loss: Loss, shown: Sequence[Mapping[str, Tensor]]) -> None:
+    def _gradients(self, method: str, places: Sequence[int], loss: Loss, shown: Sequence[Batch]) -> None:
         """What `method` of the criterion wants of these matrices, where it has it."""
         if not self.criterion.overrides(method):
             return

@@ -12,7 +12,7 @@ pruned by less than nothing or whole, the released code prunes 1 % of it or all,
 Reference: Yin et al., Outlier Weighed Layerwise Sparsity (OWL), ICML 2024 (2023), https://arxiv.org/abs/2310.05175
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from benchmark.pruning.blockwise import blocks_of_matrices, spread_over_matrices
 from benchmark.pruning.calibrate import Loss, show_inputs
 from benchmark.pruning.prunable import Matrix
+from benchmark.pruning.walk import Batch
 from criteria.wanda import Wanda
 
 M = 5.0
@@ -29,7 +30,7 @@ LAMBDA = 0.08
 
 
 def owl_sparsities(
-    model: nn.Module, matrices: Sequence[Matrix], loss: Loss, batches: Sequence[Mapping[str, Tensor]], sparsity: float
+    model: nn.Module, matrices: Sequence[Matrix], loss: Loss, batches: Sequence[Batch], sparsity: float
 ) -> list[float]:
     """The sparsity of each matrix of the dense `model`; PrunebenchError where a block's would not lie in [0, 1)."""
     blocks = blocks_of_matrices(model, matrices)
