@@ -139,7 +139,7 @@ class Prepared(ABC):
         generation) or a span end. Logits have one column in regression. Loss and logits are fp32 and finite."""
 
     def losses(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-        """The losses [decisions] of `forward`, for who needs no logits: a task with a large vocabulary may then keep few of them."""
+        """The losses [decisions] of `forward` alone: a task with a large vocabulary may then hold few logits at a time."""
         return self.forward(model, batch)[0]
 
     @abstractmethod

@@ -48,7 +48,6 @@ LOGITS = 1 << 26
 REPORTED = 0.1
 """Share of a text without a training text of its own that is reported: its end."""
 
-
 RECORDS = 20
 """Lines of a file that are looked at for JSON."""
 

@@ -29,7 +29,6 @@ from tasks.pipeline.spans import best_spans, locate, null_scores, paragraph, pos
 MASKED = -1e4
 """Logit of positions that cannot be an answer: no probability in fp32, yet finite for regularizers."""
 
-
 LEAST = 16
 """Shortest window, in tokens, that leaves question and paragraph some room."""
 

@@ -35,10 +35,8 @@ Shapes = Sequence[Shape]
 Mask = Callable[[Tensor, Shapes, "Scope", float], Tensor]
 """(scores [n], shapes, scope, sparsity) -> mask [n]."""
 
-
 Quotas = Callable[[Shapes, "Scope", float], "list[Quota] | None"]
 """(shapes, scope, sparsity) -> a quota for each matrix, or None where all of them compete at that sparsity."""
-
 
 SharesBy = Literal["shapes", "inputs", "spectra"]
 """What decides how much of each matrix goes: the shapes of all matrices, what the dense model's layers are fed (owl.py), or the

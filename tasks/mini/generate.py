@@ -27,7 +27,6 @@ SIZES = {
 UNSEEN = 0.5
 """Share of reserved names in evaluation texts."""
 
-
 LONG = 0.3
 """Share of the passages with two facts, where the question's clues must be matched; the others have one."""
 

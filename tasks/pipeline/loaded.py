@@ -35,7 +35,6 @@ HINTS = {
 }
 """What parts of an unexpected name tell of how the file was made."""
 
-
 Stored = Mapping[str, str]
 """The type of each tensor in a checkpoint's files, by its name there."""
 

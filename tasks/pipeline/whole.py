@@ -14,7 +14,6 @@ from pathlib import Path
 UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 """What file systems answer that cannot sync a folder: the rename itself has been made."""
 
-
 MOVED = "the folder was moved, removed or replaced meanwhile"
 
 _held: dict[Path, tuple[int, int]] = {}
