@@ -167,6 +167,15 @@ def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: 
     target = written != -100 if written is not None and written.dim() == 2 else mask
     returned: list[Tensor] = []
     called: set[str] = set()
+
+    def observe(name: str, state: State, weight: Tensor, reads: bool, _: nn.Module, given: tuple[Tensor, ...]) -> None:
+        called.add(name)
+        inputs = given[0].detach()
+        real = mask if reads or any(given[0] is one for one in returned) else target
+        kept = inputs[real] if real is not None and inputs.shape[:-1] == real.shape else inputs
+        tokens = kept.reshape(-1, kept.shape[-1]).float()
+        criterion.observe_inputs(state, weight, torch.ones_like(tokens[:, :1]) if name.endswith(".bias") else tokens)
+
     with ExitStack() as hooks:
         if encoder is not None:
             hooks.enter_context(encoder.register_forward_hook(lambda *args: returned.append(args[-1][0])))
@@ -178,26 +187,9 @@ def watching(criterion: Criterion, fed: Sequence[Fed], model: nn.Module, batch: 
                     f"{type(criterion).__name__} ranks by what layers are fed, and nn.MultiheadAttention uses {name} without calling "
                     "its layer: choose a criterion that needs no layer inputs"
                 )
-
-            def hook(
-                _: nn.Module,
-                arguments: tuple[Tensor, ...],
-                name: str = name,
-                state: State = state,
-                weight: Tensor = weight,
-                reads: bool = layer in reading,
-            ) -> None:
-                called.add(name)
-                inputs = arguments[0].detach()
-                of_source = reads or any(arguments[0] is one for one in returned)
-                real = mask if of_source else target
-                kept = inputs[real] if real is not None and inputs.shape[:-1] == real.shape else inputs
-                tokens = kept.reshape(-1, kept.shape[-1]).float()
-                criterion.observe_inputs(
-                    state, weight, torch.ones_like(tokens[:, :1]) if name.endswith(".bias") else tokens
-                )
-
-            hooks.enter_context(layer.register_forward_pre_hook(hook))
+            hooks.enter_context(
+                layer.register_forward_pre_hook(partial(observe, name, state, weight, layer in reading))
+            )
         yield called
 
 
