@@ -44,9 +44,7 @@ class Movement(Criterion):
     """The accumulated -theta g, over latent weights."""
 
     latent: ClassVar[bool] = True
-    search: ClassVar[Mapping[str, Range]] = {
-        "score_lr": Log(1e-3, 1e-1),
-    }
+    search: ClassVar[Mapping[str, Range]] = {"score_lr": Log(1e-3, 1e-1)}
 
     score_optimizer: str = "sgd"
     """What moves S along -theta g: sgd (the paper's formula) or adam (the released code)."""

@@ -60,9 +60,7 @@ class Webnlg(TextGeneration):
         train, test = FILES[self.variant]
         hub = Hub("GEM/web_nlg", self.revision, "en", converted=True)
         return Layout(
-            {"train": (train,), "reported": (test,)},
-            hub if self.variant == "2020" else None,
-            PUBLISHED[self.variant],
+            {"train": (train,), "reported": (test,)}, hub if self.variant == "2020" else None, PUBLISHED[self.variant]
         )
 
     def read_file(self, path: Path, split: str) -> Iterable[Pair | TaskError]:
