@@ -339,12 +339,10 @@ class PreparedTask(Prepared, Generic[E]):
         else:
             parts = ((where, self.read_rows(rows, where, split)) for where, rows in self.source.parts(split))
         for place, examples in parts:
-            empty = True
-            for example in examples:
-                empty = False
-                yield example
-            if empty:
+            held = list(examples)
+            if not held:
                 raise TaskError(f"{place}: no examples ({split}, data: {self.setting.data})")
+            yield from held
 
     def _encode(self, examples: Sequence[E]) -> Iterator[Sequence[Feature]]:
         for start in range(0, len(examples), CHUNK):
