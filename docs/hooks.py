@@ -152,7 +152,7 @@ def commands_page() -> str:
     for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
         arguments = [p for p in command.params if p.param_type_name == "argument"]
         options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
-        usage = " ".join(["prunebench", name, *(p.metavar or (p.name or "").upper() for p in arguments)])
+        usage = " ".join(["prunebench", name, *map(placeholder, arguments)])
         parts += [f"## {name}", f"`{usage}`", escaped(command.help or "")]
         rows = [
             f"| {spelling(p)} | {default_of(p)} | {escaped(getattr(p, 'help', '') or '')} |"
@@ -166,11 +166,17 @@ def commands_page() -> str:
 def spelling(parameter: Any) -> str:
     """How a parameter is written: an argument by its placeholder, an option with its placeholder or its choices."""
     if parameter.param_type_name == "argument":
-        return f"`{parameter.metavar or (parameter.name or '').upper()}`"
+        return f"`{placeholder(parameter)}`"
     words = ", ".join([*parameter.opts, *parameter.secondary_opts])
     found = re.search(r"Literal\[(.*?)\]", str(getattr(getattr(parameter, "type_descriptor", None), "annotation", "")))
     value = parameter.metavar or (found[1].replace("'", "") if found else "")
     return f"`{words}`" + (f" {escaped(value)}" if value else "")
+
+
+def placeholder(argument: Any) -> str:
+    """How an argument stands in a usage line: `BOARD...` where several may follow, `[BOARD]` where none has to."""
+    name = (argument.metavar or argument.name.upper()) + "..." * (argument.nargs != 1)
+    return name if argument.required else f"[{name}]"
 
 
 def default_of(parameter: Any) -> str:

@@ -44,9 +44,10 @@ class Interruptible(TyperGroup):
             return super().invoke(ctx)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """List every command with its whole help text."""
+        """List every command with the first paragraph of its help, whole."""
+        found = [(name, self.commands[name].help or "") for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, self.commands[name].help or "") for name in self.list_commands(ctx)])
+            formatter.write_dl([(name, text.partition("\n\n")[0]) for name, text in found])
 
 
 class Command(TyperCommand):
@@ -117,24 +118,37 @@ BoardArgument = Annotated[
     Path, typer.Argument(metavar="BOARD", help="Folder with a suite.yaml.", callback=board_folder)
 ]
 BoardArguments = Annotated[
-    list[Path], typer.Argument(metavar="BOARD...", help="Folders with a suite.yaml.", callback=board_folder)
+    list[Path],
+    typer.Argument(metavar="BOARD", help="Folders with a suite.yaml, one or several.", callback=board_folder),
 ]
 Changes = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the suite: training.epochs=2.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change the suite for this call, such as training.epochs=2; may be repeated.",
+    ),
 ]
-Data = Annotated[str | None, typer.Option(metavar="DIR", help="Read the data here: hub, mini, or a folder.")]
-Model = Annotated[str | None, typer.Option(metavar="DIR", help="Use this model: a folder or a hub id.")]
+Data = Annotated[str | None, typer.Option(metavar="DIR", help="Where the data are: a folder, hub, or mini (embedded).")]
+Model = Annotated[str | None, typer.Option(metavar="DIR", help="The model: a folder, a hub id, or mini (embedded).")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run; auto is CUDA where there is one.")]
-Only = Annotated[str, typer.Option(metavar="PATTERN", help="Only cells whose task or name matches, such as 'glue/*'.")]
+Only = Annotated[
+    str,
+    typer.Option(metavar="PATTERN", help="Only cells whose task or name matches, such as 'glue/*' or '* seed 0'."),
+]
 Track = Annotated[
     Literal["tensorboard", "wandb", "mlflow"] | None,
     typer.Option(help="Also send progress and scores to this tracker."),
 ]
 CheckpointMinutes = Annotated[
     float,
-    typer.Option(min=0, metavar="MINUTES", help="Save a cell in training so often; an interrupt saves it anyway."),
+    typer.Option(
+        min=0, metavar="MINUTES", help="Save a cell in training every so many minutes; an interrupt saves it anyway."
+    ),
 ]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try cells again that failed before.")]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Run cells again that failed before; without, they are left alone.")
+]
 Compile = Annotated[
     bool,
     typer.Option(

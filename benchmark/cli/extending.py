@@ -7,19 +7,20 @@ from typing import Annotated, Literal
 import typer
 
 from benchmark.cli import completing
-from benchmark.cli.app import Changes, Data, Kind, Model, app, board_folder, echo, open_board, typed
+from benchmark.cli.app import Changes, Data, Kind, Model, app, board_folder, echo, open_board, terminal, typed
 from benchmark.errors import PrunebenchError
 
 
 @app.command("list")
 def list_plugins(
-    kind: Annotated[Kind | None, typer.Argument(help="What to list; everything if left out.")] = None,
+    kind: Annotated[Kind | None, typer.Argument(metavar="KIND", help="What to list; everything if left out.")] = None,
 ) -> None:
     """List plugins: name, one-line summary, options with their defaults."""
     from benchmark.commands.list import catalogue_lines
     from benchmark.plugins.classes import KINDS
 
-    echo("\n".join(line for name in ([kind] if kind else KINDS) for line in catalogue_lines(name)))
+    width = terminal().get("width")
+    echo("\n".join(line for name in ([kind] if kind else KINDS) for line in catalogue_lines(name, width)))
 
 
 @app.command()
@@ -36,7 +37,7 @@ def check(
     data: Data = None,
     model: Model = None,
 ) -> None:
-    """Try a plugin on its contract: what passed, or what failed and what to do."""
+    """Test whether a plugin does what its kind must: what passed, what failed, and what to do."""
     from benchmark.commands.check import verdicts
 
     found, told = verdicts(plugin, kind, data, model)
@@ -55,7 +56,8 @@ def check(
 def new(
     context: typer.Context,
     kind: Annotated[
-        Literal["criterion", "regularizer", "schedule", "task", "board"], typer.Argument(help="What to write.")
+        Literal["criterion", "regularizer", "schedule", "task", "board"],
+        typer.Argument(metavar="KIND", help="What to write."),
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as my_idea.")],
     folder: Annotated[Path, typer.Option(metavar="DIR", help="Where to write its file.")] = Path(),
@@ -63,7 +65,10 @@ def new(
         Path | None, typer.Option(metavar="DIR", help="Write an installable package around it into this new folder.")
     ] = None,
     llm: Annotated[
-        bool, typer.Option("--llm", help="A board of decoders pruned once, without training, by perplexity.")
+        bool,
+        typer.Option(
+            "--llm", help="A board of decoders that are pruned once, without training, and scored by perplexity."
+        ),
     ] = False,
 ) -> None:
     """Write a plugin (one file that already works), a package around it, or a board; nothing is overwritten."""
@@ -94,7 +99,7 @@ def prunable(
 def doctor(
     board: Annotated[
         Path | None,
-        typer.Argument(metavar="[BOARD]", help="Check this board's data and models too.", callback=board_folder),
+        typer.Argument(metavar="BOARD", help="Check this board's data and models too.", callback=board_folder),
     ] = None,
     changes: Changes = None,
     data: Data = None,

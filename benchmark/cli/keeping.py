@@ -14,13 +14,13 @@ from benchmark.errors import PrunebenchError
 def merge(
     board: BoardArgument,
     others: Annotated[
-        list[Path], typer.Argument(metavar="OTHER...", help="Boards, or folders of records.", callback=board_folder)
+        list[Path], typer.Argument(metavar="OTHER", help="Boards, or folders of records.", callback=board_folder)
     ],
     changes: Changes = None,
     data: Data = None,
     model: Model = None,
 ) -> None:
-    """Bring records of the same suite from other machines or people into BOARD, refusing conflicting ones by name."""
+    """Bring records of the same suite from other machines or people into BOARD; if any conflict, name them and take none."""
     from benchmark.commands.merge import merge as merge_records
 
     echo(merge_records(open_board(board, changes, data, model), others).summary())
@@ -42,10 +42,16 @@ def export(
     model: Model = None,
     device: Device = "auto",
     semi_structured: Annotated[
-        bool, typer.Option("--semi-structured", help="In fp16, scored and timed as compressed 2:4 weights: CUDA alone.")
+        bool,
+        typer.Option(
+            "--semi-structured", help="Write fp16, scored and timed as compressed 2:4 weights; on CUDA alone."
+        ),
     ] = False,
     dtype: Annotated[
-        str, typer.Option(help="What weights are stored as: float32, bfloat16 or float16; zeros stay zeros.")
+        str,
+        typer.Option(
+            metavar="TYPE", help="What weights are stored as: float32, bfloat16 or float16; zeros stay zeros."
+        ),
     ] = "float32",
 ) -> None:
     """Write a finished cell as a Hugging Face model folder: pruned weights, tokenizer, model card."""
@@ -77,7 +83,7 @@ def verify(
     device: Device = "auto",
     trust_remote_code: Annotated[bool, typer.Option(help="With --rerun: let a hub model run its own code.")] = False,
 ) -> None:
-    """Check BOARD's records: ids, schema, checksums, metrics against outcomes, sparsity against weights; 1 if any is off."""
+    """Check BOARD's records: ids, schema, checksums, metrics against outcomes, sparsity against weights; exit 1 if one is wrong."""
     from benchmark.commands.rerun import Rerun
     from benchmark.commands.verify import of_exported, verify_board
 

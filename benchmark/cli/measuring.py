@@ -38,11 +38,18 @@ def diagnose(
         bool, typer.Option(help="Train the cells again, to measure fidelity, churn and correlation.")
     ] = False,
     at: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of training after which fidelity is measured; 0: first masking.")
+        float,
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="Share of training after which fidelity is measured; 0: first masking."
+        ),
     ] = 0.0,
-    bins: Annotated[int, typer.Option(min=2, max=1000, help="Quantile bins of each matrix that are zeroed.")] = 5,
-    singles: Annotated[int, typer.Option(min=2, max=100_000, help="Single weights that are zeroed.")] = 64,
-    batches: Annotated[int, typer.Option(min=1, max=10_000, help="Batches on which the loss is measured.")] = 2,
+    bins: Annotated[
+        int, typer.Option(min=2, max=1000, metavar="N", help="Quantile bins of each matrix that are zeroed.")
+    ] = 5,
+    singles: Annotated[int, typer.Option(min=2, max=100_000, metavar="N", help="Single weights that are zeroed.")] = 64,
+    batches: Annotated[
+        int, typer.Option(min=1, max=10_000, metavar="N", help="Batches on which the loss is measured.")
+    ] = 2,
     format: Annotated[Format, typer.Option(help="How to print the tables.")] = "text",
     figures: Annotated[Literal["pdf", "svg", "png"], typer.Option(help="Vector or bitmap.")] = "pdf",
     changes: Changes = None,
@@ -50,7 +57,7 @@ def diagnose(
     model: Model = None,
     device: Device = "auto",
 ) -> None:
-    """Say what BOARD's criteria really do: fidelity to the loss, churn of masks, overlap and correlation; BOARD/diagnose/ has all."""
+    """Say how well the scores of BOARD's criteria predict the loss, how much masks change and agree; BOARD/diagnose/ has all."""
     from benchmark.diagnose.fidelity import Probing
     from benchmark.diagnose.train import train as train_again
     from benchmark.diagnose.write import NOTHING, printed, tables, write_all
@@ -93,7 +100,7 @@ def bench(
     sections: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SECTION]...",
+            metavar="SECTION",
             help="step, selection, cell, memory, startup, records, workers; all if left out.",
         ),
     ] = None,
@@ -105,15 +112,16 @@ def bench(
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where tables and raw numbers go.")] = Path(
         "results/cost"
     ),
-    steps: Annotated[int, typer.Option(min=4, help="Optimizer steps of each whole cell.")] = 60,
+    steps: Annotated[int, typer.Option(min=4, metavar="N", help="Optimizer steps of each whole cell.")] = 60,
     naive: Annotated[
         bool,
-        typer.Option(help="Whole cells also by the naive loop; without, the harness's alone, five times."),
+        typer.Option(help="Run whole cells by the naive loop too; with --no-naive the harness's alone, five times."),
     ] = True,
     without: Annotated[
         str | None,
         typer.Option(
-            metavar="NAMES", help="Whole cells on a CPU with and without: linear, dropout or allocator, by commas."
+            metavar="NAMES",
+            help="Run whole cells on a CPU with and without these: linear, dropout, allocator, by commas.",
         ),
     ] = None,
     criteria: Annotated[

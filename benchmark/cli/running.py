@@ -102,7 +102,7 @@ def compare(
         list[str],
         typer.Option(
             metavar="NAME|FILE",
-            help="A criterion, or 'criterion + regularizer', to add as a row.",
+            help="A criterion, or 'criterion + regularizer', to add as a row; may be repeated.",
             autocompletion=completing.criteria,
         ),
     ],
@@ -150,7 +150,10 @@ def status(board: BoardArgument, changes: Changes = None, data: Data = None, mod
 def tune(
     board: BoardArgument,
     trials: Annotated[
-        int, typer.Option(min=1, max=10_000, help="Trials for every row, task and sparsity, earlier ones counted.")
+        int,
+        typer.Option(
+            min=1, max=10_000, metavar="N", help="Trials for every row, task and sparsity, earlier ones counted."
+        ),
     ],
     only: Only = "*",
     lr: Annotated[
@@ -161,7 +164,10 @@ def tune(
         ),
     ] = "",
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, help="Of the trials; by default one that BOARD does not report.")
+        int | None,
+        typer.Option(
+            min=0, max=2**32 - 1, metavar="N", help="Seed of the trials; one that BOARD does not report if left out."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where to write the tuned board; BOARD-tuned if left out.")

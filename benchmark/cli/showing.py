@@ -33,24 +33,37 @@ def table(
     ] = "paper",
     width: Annotated[
         Literal["column", "page"] | None,
-        typer.Option(help="LaTeX: table or table*; column where it fits, if left out."),
+        typer.Option(
+            help="LaTeX: as wide as a column (table) or the page (table*); column where it fits, if left out."
+        ),
     ] = None,
-    rows: Annotated[str | None, typer.Option(help="What makes a row: sparsity,method if left out.")] = None,
-    columns: Annotated[str | None, typer.Option(help="What makes a column: task if left out.")] = None,
-    metric: Annotated[str, typer.Option(help="headline, all, or a metric's name.")] = "headline",
+    rows: Annotated[
+        str | None,
+        typer.Option(metavar="FIELDS", help="What makes a row, by commas; sparsity,method if left out."),
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="FIELDS", help="What makes a column, by commas; task if left out.")
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(metavar="NAME", help="A metric; headline is each task's own, all shows every one.")
+    ] = "headline",
     spread: Annotated[
         Literal["sd", "interval", "none"], typer.Option(help="Standard deviation, 95 % interval, or neither.")
     ] = "sd",
-    digits: Annotated[int, typer.Option(min=0, max=6, help="Digits after the point.")] = 1,
+    digits: Annotated[int, typer.Option(min=0, max=6, metavar="N", help="Digits after the point.")] = 1,
     average: Annotated[
         bool | None,
         typer.Option(
-            help="An average over all tasks, for complete rows; if left out, over GLUE's, and none in CSV and JSON."
+            help="Add an average over all tasks, of complete rows; if left out, over GLUE's, and none in CSV and JSON."
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option(help="Refuse a table with missing cells.")] = False,
+    strict: Annotated[bool, typer.Option(help="End with an error if a cell is missing.")] = False,
     against: Annotated[
-        str | None, typer.Option(metavar="ROW", help="Mark differences from ROW (or 'best'), tested.")
+        str | None,
+        typer.Option(
+            metavar="ROW",
+            help="Test over the test items which cells differ from ROW, or may be the best ('best'), and mark them.",
+        ),
     ] = None,
     trace: Annotated[bool, typer.Option(help="Add the record ids behind every cell.")] = False,
     only: Annotated[
@@ -67,10 +80,10 @@ def table(
         typer.Option(metavar="KEY", help="LaTeX: the key of \\label; made from the board's folder if left out."),
     ] = None,
     notes: Annotated[
-        bool, typer.Option("--notes", help="Settings by task and all that was recorded, instead.")
+        bool, typer.Option("--notes", help="Print each task's settings and all that was recorded, no scores.")
     ] = False,
-    published: Annotated[bool, typer.Option(help="Quote published figures above our rows.")] = False,
-    efficiency: Annotated[bool, typer.Option(help="Sizes, FLOPs and costs instead.")] = False,
+    published: Annotated[bool, typer.Option(help="Quote figures of papers above our rows.")] = False,
+    efficiency: Annotated[bool, typer.Option(help="Print sizes, FLOPs and costs, no scores.")] = False,
     measure: Annotated[bool, typer.Option(help="With --efficiency: compressed bytes and latency too.")] = False,
     changes: Changes = None,
     data: Data = None,
@@ -78,7 +91,7 @@ def table(
 ) -> None:
     """Print the comparison table of BOARD, or of several boards of one protocol, from their records; nothing is trained.
 
-    Choose rows, their order and their names with --set, on a finished board too: --set 'criteria=[principled, magnitude]'
+    Choose rows, their order and their names with --set: --set 'criteria=[principled, magnitude]'
     --set labels.principled='PINS (ours)'. A name with LaTeX of its own:
     --set "labels.magnitude={text: Magnitude, latex: 'Magnitude \\citep{han2015}'}".
     """
@@ -159,7 +172,7 @@ def _only_one(boards: list[Any]) -> Any:
 
 @app.command()
 def statistics(board: BoardArgument, changes: Changes = None, data: Data = None, model: Model = None) -> None:
-    """Ranks with intervals, tests between rows, and what BOARD's runs cannot settle."""
+    """Print ranks with intervals, tests between rows, and what BOARD's runs cannot decide."""
     from benchmark.commands.views import statistics_text
 
     opened = open_board(board, changes, data, model)
@@ -176,13 +189,19 @@ def plot(
         typer.Option(help="219 or 455 pt, a column and a page of ACL's style; column where it fits, if left out."),
     ] = None,
     figure: Annotated[
-        str | None, typer.Option(metavar="NAME", help="This figure alone, such as score-sparsity; all if left out.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="One figure: score-sparsity, score-cost, ranks, training-TASK-SPARSITY or layers-TASK; all if left out.",
+        ),
     ] = None,
     font: Annotated[
         Literal["serif", "sans"], typer.Option(help="Letters like those of a paper's text, or of a web page.")
     ] = "serif",
     dark: Annotated[bool, typer.Option("--dark", help="Pale lines for a dark page; with --format svg.")] = False,
-    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to; BOARD/figures if left out.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where to write; BOARD/figures if left out.")
+    ] = None,
     changes: Changes = None,
     data: Data = None,
     model: Model = None,
@@ -206,9 +225,9 @@ def plot(
 def report(
     boards: BoardArguments,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to; BOARD/report.html if left out.")
+        Path | None, typer.Option(metavar="FILE", help="Where to write; BOARD/report.html if left out.")
     ] = None,
-    published: Annotated[bool, typer.Option(help="Set published figures beside ours.")] = False,
+    published: Annotated[bool, typer.Option(help="Quote figures of papers too.")] = False,
     changes: Changes = None,
     data: Data = None,
     model: Model = None,

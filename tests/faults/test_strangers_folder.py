@@ -212,7 +212,7 @@ def test_odd_sources_are_read_or_refused_in_words(tmp_path: Path, monkeypatch: p
     (tmp_path / "broken.py").write_text("def (")
     path = tmp_path / "mine.py"
     path.write_bytes(source.encode(errors="surrogateescape"))
-    assert _entry_lines(entry_of(KINDS["criteria"], "mine", path, "me"))
+    assert _entry_lines(entry_of(KINDS["criteria"], "mine", path, "me"), (), None)
     assert isinstance(label_of("criteria", str(path)), str)
     assert canonical("criteria", str(path)) == str(path)
     try:

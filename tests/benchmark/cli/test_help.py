@@ -40,11 +40,11 @@ def test_h_is_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown([*before, "-h"], capsys) == shown([*before, "--help"], capsys)
 
 
-def test_every_command_is_listed_with_its_whole_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_is_listed_with_its_first_sentences(capsys: pytest.CaptureFixture[str]) -> None:
     text = " ".join(shown(["--help"], capsys).split())
     assert "A benchmark of pruning criteria for pretrained language models." in text
     for name in COMMANDS:
-        assert f" {name} {' '.join(ROOT.commands[name].help.split())}" in text
+        assert f" {name} {' '.join(ROOT.commands[name].help.partition(chr(10) * 2)[0].split())}" in text
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -164,10 +164,11 @@ def test_the_list_agrees_with_the_classes(kind: str) -> None:
 
 
 def test_shown_options_can_be_given_back() -> None:
-    """What `list` shows as option=default is a valid option, and changes nothing."""
+    """What `list` shows as option=default is a valid option, and changes nothing; one that all plugins have is shown once."""
     for kind in KINDS:
         entry: Entry | None = None
         entries = {e.name: e for e in catalogue.catalogue(kind)}
+        entries["all"] = next(iter(entries.values()))
         for line in catalogue_lines(kind)[1:]:
             if line.startswith("  ") and line[2] != " ":
                 entry = entries[line.split("/")[0].split()[0].rstrip(",")]
@@ -175,3 +176,11 @@ def test_shown_options_can_be_given_back() -> None:
                 assert entry is not None
                 name = entry.full_names[0]
                 assert canonical(kind, f"{name}[{line.split()[0]}]") == name
+    assert sum("skip_malformed=false" in line for line in catalogue_lines("tasks")) == 1
+
+
+def test_lists_keep_to_the_width_of_the_terminal() -> None:
+    for kind in KINDS:
+        wide, narrow = catalogue_lines(kind), catalogue_lines(kind, 80)
+        assert " ".join(" ".join(wide).split()) == " ".join(" ".join(narrow).split())
+        assert [line for line in narrow if len(line) > 80 and len(line.split()) > 3] == []
