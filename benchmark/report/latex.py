@@ -283,7 +283,7 @@ def _cell(shown: Shown, pad: _Pad) -> str:
         spread += rf"\phantom{{{'0' * (len(room) - len(spread))}}}"
     if not spread and room and not shown.runs:
         spread = rf"\phantom{{{room}}}"
-    spread = rf"$_{{{spread}}}$" if spread else ""
+    spread = rf"$_{{{spread}}}$".replace("e", r"\mathrm{e}") if spread else ""  # of 8.6e6: not a variable
     return value + spread + notes + (f" {shown.count}" if shown.count else "")
 
 

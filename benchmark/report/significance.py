@@ -185,15 +185,11 @@ def with_significance(table: Table, comparisons: Sequence[Comparison], against: 
     if not comparisons:
         return replace(table, facts={**table.facts, "Significance": untested})
     first = comparisons[0]
-    how = f"(paired bootstrap over the test items, {first.resamples} draws; step-down max-T, level {LEVEL:g})"
-    unmarked = (
-        "a cell below the best without it is worse on items like these, for these trained models, if it was tested: averages and "
-        "incomplete cells are not"
-    )
     texts = {
-        "tied": f"not separable from the best of its column {how}; {unmarked}",
-        "above": f"better than {row} {how}",
-        "below": f"worse than {row} {how}",
+        "tied": "not significantly worse than any other row of its column; cells below the best without this mark are (averages and "
+        "incomplete cells are not tested)",
+        "above": f"significantly better than {row}",
+        "below": f"significantly worse than {row}",
     }
     reachable = first.smallest_p < LEVEL
     cells = _marked(table, comparisons if reachable else (), against)
@@ -223,7 +219,8 @@ def _family(comparisons: Sequence[Comparison], against: str, reachable: bool) ->
         ("is worse than any other row of its column", "are") if against == "best" else (f"differs from {against}", "do")
     )
     cells = "1 cell was tested" if first.family == 1 else f"{first.family} cells were tested together"
-    asked = f"{cells}, whether {'it' if first.family == 1 else 'each'} {tested}"
+    how = f"paired bootstrap over the test items, {first.resamples} draws, step-down max-T"
+    asked = f"{cells}, whether {'it' if first.family == 1 else 'each'} {tested} ({how})"
     if not reachable:
         return f"{asked}; {first.resamples} draws cannot go below p = {first.smallest_p:.3g}, so nothing is marked"
     decided = sum(comparison.p_adjusted < LEVEL for comparison in comparisons)

@@ -174,33 +174,59 @@ def remarks_of(summary: Summary) -> list[str]:
     scores = summary.scores
     seeds = f"{'1 seed' if scores.seeds == 1 else f'{scores.seeds} seeds'} each" if scores.alike else "of unlike seeds"
     runs = "runs" if scores.alike else "cells' means over their seeds"
-    cells = [scores.word(name) for name in scores.cells]
+    cells = [_parts(scores.word(name)) for name in scores.cells]
     way = ", in percent of the way from the floor to the dense model" if summary.is_relative else ""
     way += ", and so are median differences, for cells have unlike units" if way and _is_mixed(scores) else ""
     lines = [
-        f"{_cells(len(cells))} (task x sparsity), {seeds}: {', '.join(cells)}.",
+        f"{_cells(len(cells))} (task x sparsity), {seeds}: {_columns(cells)}.",
+        *["Place: where a method may stand by mean rank, 1 is best (95 %)."] * (len(cells) > 1),
         f"IQM: the mean of the middle half of all {runs}{way}.",
+        f"Median difference: the first's scores minus the second's{_unit(scores)}, over the cells; positive where the first is better. "
+        "P(first wins): how often a run of the first beats one of the second.",
     ]
     lines += [*_ranks_say(summary), _pairs_say(summary)]
     if any(scores.nats):
         lines.append("Perplexity counts as its logarithm, the mean negative log-likelihood of a token in nats.")
-    found = [
-        f"{gap:.2g} nats on {name}" if nats else f"{gap:.1f} on {name}"
-        for name, gap, nats in zip(cells, summary.detectable, scores.nats, strict=True)
-        if np.isfinite(gap) and gap > 0
-    ]
-    same = [name for name, gap in zip(cells, summary.detectable, strict=True) if gap == 0]
+    found: dict[str, list[str]] = {}
+    for (task, sparsity), gap, nats in zip(cells, summary.detectable, scores.nats, strict=True):
+        if np.isfinite(gap) and gap > 0:
+            said = f"{gap:.2g} nats" if nats else f"{gap:.1f}"
+            found.setdefault(task, []).append(f"{said} at {sparsity}" if sparsity else said)
+    same = [cell for cell, gap in zip(cells, summary.detectable, strict=True) if gap == 0]
     points = "" if all(scores.nats) else ", in points"
     if found:
         lines.append(
             f"Smallest true difference of two rows{points}, that {scores.seeds} paired seeds would find with power 0.8 "
-            f"(two-sided t at {LEVEL:g}, one comparison alone; the median over pairs of rows): {', '.join(found)}."
+            f"(two-sided t at {LEVEL:g}, one comparison alone; the median over pairs of rows): "
+            f"{'; '.join(f'{task} {listed(gaps)}' for task, gaps in found.items())}."
         )
     if same:
         lines.append(
-            f"On {listed(same)} every seed shows the same differences, so nothing can be said of what other seeds would find."
+            f"On {_columns(same)} every seed shows the same differences, so nothing can be said of what other seeds would find."
         )
     return [*lines, *summary.open_questions]
+
+
+def _parts(cell: str) -> tuple[str, str]:
+    """Task and sparsity of a cell that is called `SST-2 (Acc.) at 80 %`; its name alone where two would be called alike."""
+    task, at, sparsity = cell.rpartition(" at ")
+    return (task, sparsity) if at else (cell, "")
+
+
+def _columns(cells: Sequence[tuple[str, str]]) -> str:
+    """`SST-2 (Acc.) and SQuAD (F1) at 80 % and 90 %; RTE (Acc.) at 50 %`."""
+    sparsities: dict[str, list[str]] = {}
+    for task, sparsity in cells:
+        sparsities.setdefault(task, []).append(sparsity)
+    tasks: dict[str, list[str]] = {}
+    for task, found in sparsities.items():
+        tasks.setdefault(listed(found), []).append(task)
+    return "; ".join(f"{listed(names)} at {at}" if at else listed(names) for at, names in tasks.items())
+
+
+def _unit(scores: Scores) -> str:
+    """The unit of a median difference, where all cells have one."""
+    return "" if _is_mixed(scores) else ", in nats" if all(scores.nats) else ", in points"
 
 
 def _ranks_say(summary: Summary) -> list[str]:
