@@ -46,6 +46,7 @@ def _shown(board: Board, cells: list[RunSpec], run_cells: Engine, settings: Sett
             done = run_cells(board, cells, watcher, settings)
         say_table(console, lambda **options: table_text(board, "text", **options))
         write_text(board.folder / "table.md", table_text(board, "markdown") + "\n")
+    say(console, f"wrote {board.folder / 'table.md'}")
     for line in _closing(board, cells, done):
         say(console, line)
     return 1 if done.failures else 0

@@ -24,7 +24,7 @@ def gates(criterion: Criterion) -> str:
         assert not criterion.overrides("gate"), (
             f"{type(criterion).__name__}.gate is never asked: set latent: ClassVar[bool] = True"
         )
-        return "skipped, because nothing is latent"
+        return "skipped, because it has no latent weights"
     moment = trials.history(SHAPES[0], 1)[0]
     state, mask = trials.start(criterion, [moment]), trials.half(moment.weight)
     for training in (True, False):
@@ -44,7 +44,7 @@ def gates(criterion: Criterion) -> str:
 def own_rule(criterion: Criterion) -> str:
     """Criteria that are not exact decide by `keep`: a bool tensor shaped like the weight."""
     if criterion.exact:
-        return "skipped, because the harness ranks its scores exactly"
+        return "skipped, because it has none: the lowest scores are pruned"
     assert criterion.overrides("keep"), (
         f"{type(criterion).__name__} is not exact but has no rule of its own: define keep"
     )
@@ -107,7 +107,7 @@ def sweeping(criterion: Criterion) -> str:
     """`sweep` asks about every column once, gives the mask that it was told, and with nothing to prune moves nothing."""
     name = type(criterion).__name__
     if not criterion.overrides("sweep"):
-        return "skipped, because its masks are chosen from its scores"
+        return "skipped, because it has no sweep: masks are chosen from its scores"
     moment = trials.history((6, 12), 1)[0]
     for group in (1, 2, 4):
         state = trials.start(criterion, [moment])

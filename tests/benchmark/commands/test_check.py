@@ -182,7 +182,7 @@ def test_the_command_tells_what_was_skipped(
     *lines, last = capsys.readouterr().out.splitlines()
     told = [line.split()[0] for line in lines]
     assert set(told) == {"passed", "skipped"}
-    assert "skipped gates: because nothing is latent" in lines
+    assert "skipped gates: because it has no latent weights" in lines
     assert last == (
         f"magnitude keeps the contract of criteria: {told.count('passed')} checks passed, {told.count('skipped')} skipped"
     )
