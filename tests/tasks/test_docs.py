@@ -1,4 +1,4 @@
-"""docs/tasks.md names every task, option, file and revision, and the task that it teaches keeps the contract and runs."""
+"""docs/tasks.md names every task, option, file and revision; the task that docs/task.md teaches keeps the contract and runs."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,8 @@ from tasks.glue import Glue
 from tasks.squad import Squad
 
 TASKS = Path(__file__).parents[2] / "tasks"
-TEXT = (TASKS.parent / "docs" / "tasks.md").read_text(encoding="utf-8")
+DOCS = TASKS.parent / "docs"
+TEXT = (DOCS / "tasks.md").read_text(encoding="utf-8")
 BUILT_IN = [entry for entry in catalogue("tasks") if entry.owner == "prunebench"]
 NAMES = [
     f"{entry.name}/{variant}" if variant else entry.name for entry in BUILT_IN for variant in entry.variants or ("",)
@@ -75,7 +76,7 @@ REVIEWS = "text,label\n" + "".join(
 @pytest.fixture
 def plugin(tmp_path: Path) -> str:
     """The documentation's task, with data, as the string that names it."""
-    (code,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "task.md").read_text(encoding="utf-8"), flags=re.DOTALL)
     (tmp_path / "csv_text.py").write_text(code)
     for name in ("train", "test"):
         (tmp_path / f"{name}.csv").write_text(REVIEWS)
