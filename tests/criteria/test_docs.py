@@ -8,11 +8,14 @@ from benchmark.plugins import registry
 
 HERE = Path(__file__).parent
 TEXT = (HERE.parents[1] / "docs" / "criteria.md").read_text(encoding="utf-8")
-ROWS = dict(re.findall(r"^\| `(\w+)` \|(.*)$", TEXT, flags=re.MULTILINE))
+FOUND = re.findall(r"^\| `(\w+)` \|(.*)$", TEXT, flags=re.MULTILINE)
+ROWS = dict(FOUND)
+"""The last row of each plugin: that of its checks."""
 
 
-def test_every_plugin_has_a_row_and_every_row_a_plugin() -> None:
-    assert set(ROWS) == {*registry.builtin_names("criteria"), *registry.builtin_names("regularizers")}
+def test_every_plugin_has_a_row_in_its_table_and_one_among_the_checks() -> None:
+    plugins = [*registry.builtin_names("criteria"), *registry.builtin_names("regularizers")]
+    assert sorted(name for name, _ in FOUND) == sorted(2 * plugins)
 
 
 def test_every_row_names_a_check_that_exists() -> None:
