@@ -127,6 +127,11 @@ def test_points_align_marks_stand_behind_the_spread_and_each_cell_leaves_their_r
     assert r"PINS & \textbf{81.0}$_{1.0\phantom{0}}$\hphantom{" + mark + r"} \\" in latex
 
 
+def test_the_exponent_of_a_spread_is_upright() -> None:
+    latex = render(build_table(cells({"magnitude": (1e6, 3e6, 5e6)}), **BLOCKS), "latex")
+    assert r"$_{2.0\mathrm{e}6}$" in latex
+
+
 @pytest.mark.parametrize(
     ("values", "stack"),
     [
