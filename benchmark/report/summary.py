@@ -181,8 +181,8 @@ def remarks_of(summary: Summary) -> list[str]:
         f"{_cells(len(cells))} (task x sparsity), {seeds}: {_columns(cells)}.",
         *["Place: where a method may stand by mean rank, 1 is best (95 %)."] * (len(cells) > 1),
         f"IQM: the mean of the middle half of all {runs}{way}.",
-        f"Median difference: the first's scores minus the second's{_unit(scores)}, over the cells; positive where the first is better. "
-        "P(first wins): how often a run of the first beats one of the second.",
+        f"Median difference: the first's scores minus the second's{_unit(scores)}, over the cells; positive where the first is better."
+        " P(first wins): how often a run of the first beats one of the second.",
     ]
     lines += [*_ranks_say(summary), _pairs_say(summary)]
     if any(scores.nats):
