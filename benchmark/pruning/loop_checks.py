@@ -23,8 +23,6 @@ class Loop:
         """Whether any gradient that was observed was not all zeros; None where none was looked at."""
         self.moved: bool | None = None
         """Whether weights were seen to move between `observe` and `prune`; None while no learning rate above 0 was told."""
-        self.first_unseen = False
-        """Whether the first step was pruned before anything was observed."""
         self.before: Tensor | None = None
         """The weights that `observe` saw, until they were seen to move."""
 
@@ -42,8 +40,18 @@ class Loop:
             self.before = None
 
 
+def require_observed(pruner: "Pruner") -> None:
+    """PrunebenchError unless a criterion that learns from gradients was shown those of the step that `prune` ends, and once."""
+    if pruner.criterion.overrides("observe") and pruner.steps_observed != pruner.steps_taken + 1:
+        raise PrunebenchError(
+            f"prune() ends step {pruner.steps_taken + 1}, and {type(pruner.criterion).__name__} was shown the gradients of "
+            f"{pruner.steps_observed} steps: call observe(lr), optimizer.step() and prune() once each in every step, in this order "
+            "(where gradients are accumulated, when they are whole)"
+        )
+
+
 def require_steps(pruner: "Pruner") -> None:
-    """PrunebenchError unless the loop took `total` steps and called `observe` in each of them."""
+    """PrunebenchError unless the loop took `total` steps, with gradients that were no zeros alone and weights that moved."""
     name, done = type(pruner.criterion).__name__, pruner.steps_taken + pruner.steps_skipped
     learns = pruner.criterion.overrides("observe")
     if pruner.steps_skipped and not pruner.steps_taken:
@@ -51,27 +59,12 @@ def require_steps(pruner: "Pruner") -> None:
             f"the gradients were finite in none of {pruner.steps_skipped} steps, so nothing was trained: try a lower learning rate, "
             "or fp32"
         )
-    if learns and pruner.steps_taken and not pruner.steps_observed:
-        raise PrunebenchError(
-            f"{name} was shown no gradient in {pruner.steps_taken} steps: call observe(lr) in every step, after clipping and before "
-            "the optimizer"
-        )
     if done != pruner.total:
         skipped = f", {pruner.steps_skipped} of them skipped" if pruner.steps_skipped else ""
         raise PrunebenchError(
             f"finish() after {done} of {pruner.total} steps{skipped}, at sparsity "
             f"{pruner.scheduled if pruner.steps_taken else 0:g} of {pruner.target:g}: give the Pruner the number of "
             "optimizer steps that the loop takes, and call prune() once after each; to end early with the mask in force, call settle()"
-        )
-    if learns and pruner.steps_observed != pruner.steps_taken:
-        raise PrunebenchError(
-            f"{name} was shown the gradients of {pruner.steps_observed} steps, {pruner.steps_taken} were taken: call observe(lr) once "
-            "in every step"
-        )
-    if learns and pruner.loop.first_unseen:
-        raise PrunebenchError(
-            f"prune() was called before {name} was shown the first gradient: call observe(lr), optimizer.step() and prune(), in "
-            "this order"
         )
     if learns and pruner.loop.saw_gradient is False:
         raise PrunebenchError(
@@ -99,9 +92,19 @@ def require_own_weights(pruner: "Pruner") -> None:
         if parameter is not matrix.parameter or parameter.data_ptr() not in ours or not parameter.requires_grad:
             frozen = parameter is matrix.parameter and not parameter.requires_grad
             raise PrunebenchError(
-                f"{matrix.name} {'was frozen' if frozen else 'has been replaced'} after the Pruner was made: make it once layers, "
-                "precision, device and what is frozen are settled, and load weights in place (load_state_dict without assign)"
+                f"{matrix.name} {'was frozen' if frozen else 'has been replaced'} after the Pruner was made: make it once weights are "
+                "loaded, and layers, precision, device and what is frozen are settled"
             )
+
+
+def require_latent(pruner: "Pruner") -> None:
+    """PrunebenchError if a latent criterion's model has got other weights before the first step: those underneath would come back."""
+    if not torch.equal(pruner.effective, pruner.gated(pruner.gates(training=True))):
+        raise PrunebenchError(
+            f"the model's weights changed after the Pruner was made and before the first observe(lr), and "
+            f"{type(pruner.criterion).__name__} trains those that it had before: make the Pruner once weights are loaded, and call "
+            "observe(lr) before the first optimizer.step()"
+        )
 
 
 def require_calibration(pruner: "Pruner") -> None:

@@ -43,6 +43,8 @@ from benchmark.pruning.loop_checks import (
     require_calibration,
     require_dtype,
     require_finite_model,
+    require_latent,
+    require_observed,
     require_own_weights,
     require_steps,
 )
@@ -50,7 +52,7 @@ from benchmark.pruning.masks import Quota, Shapes, gate, make_mask, parse_scope
 from benchmark.pruning.prunable import find_prunable
 from benchmark.pruning.saved_state import restore, state_of
 from benchmark.pruning.schedules.base import Schedule
-from benchmark.pruning.scores import all_finite, bad_scores, fitting, fitting_mask, fitting_state, score, sweep
+from benchmark.pruning.scores import all_finite, bad_scores, fitting, fitting_mask, fitting_state, observe, score, sweep
 from criteria.base import Criterion, State, Step
 from criteria.common.blocks import fresh, lending
 
@@ -145,7 +147,7 @@ class Pruner:
         self.effective = self.weights.vector.data
         """The weights [n] that the forward pass uses: of a latent criterion, a second vector."""
         if criterion.latent:
-            self.effective = self._gated(self.gates(training=True))
+            self.effective = self.gated(self.gates(training=True))
             self.weights.point_at(self.effective)
         self._keep_for_rewind()
 
@@ -181,6 +183,8 @@ class Pruner:
             require_dtype(self)
             grad, vector, step = self.weights.collect(), self.weights.vector.data, self.step(lr)
             if finite is None:  # a loop that knows what is finite is ours, and waits for no GPU
+                if self.criterion.latent and not (self.steps_taken or self.steps_observed or self.steps_skipped):
+                    require_latent(self)
                 self.loop.observed(vector, grad, lr)
             self.skipping = not (all_finite(grad) if finite is None else finite)
             # The gates that this forward pass used, before the states change.
@@ -190,17 +194,19 @@ class Pruner:
             else:
                 self.steps_observed += 1
                 for state, weight, part in zip(self.states, self.as_seen(vector), self.as_seen(grad), strict=True):
-                    self.criterion.observe(state, weight, part, step)
+                    observe(self.criterion, state, weight, part, step)
             if gates is not None:
                 gate(grad, gates, out=grad)  # the chain rule through weight * gate
                 self.weights.point_at(vector)
 
     def prune(self) -> None:
-        """After the optimizer step: compute a new mask if one is due, and apply the mask if the schedule says so."""
+        """After the optimizer step: compute a new mask if one is due, and apply the mask if the schedule says so.
+
+        PrunebenchError if a criterion that learns from gradients was not shown those of this step, once.
+        """
         if not self.steps_taken:
             require_calibration(self)
             require_own_weights(self)
-            self.loop.first_unseen = not (self.steps_observed or self.steps_skipped)
         with self.stopwatch.running():
             self.loop.pruned(self.weights.vector.data)
             if self.skipping:  # the optimizer left the weights as they were
@@ -208,6 +214,7 @@ class Pruner:
                 if self.criterion.latent:
                     self._apply()
                 return
+            require_observed(self)
             index = self.steps_taken
             self.steps_taken += 1
             if self.schedule.due(index, self.total):
@@ -222,9 +229,9 @@ class Pruner:
     def finish(self) -> None:
         """Apply the final mask for good: exactly the target sparsity, or what a criterion that is not exact keeps.
 
-        PrunebenchError if the loop did not take `total` steps, did not show every gradient to a criterion that learns from them
-        (or showed zeros alone), if the model's weights are not those that the Pruner was made of, or if any of them is not
-        finite. To end a run early with its current mask, call `settle`.
+        PrunebenchError if the loop did not take `total` steps or showed zeros alone to a criterion that learns from gradients, if
+        the model's weights are not those that the Pruner was made of, or if any of them is not finite. To end a run early with its
+        current mask, call `settle`.
         """
         require_calibration(self)
         require_own_weights(self)
@@ -320,10 +327,10 @@ class Pruner:
     def _evaluation_weights(self) -> Tensor:
         """The flat weights with the current mask, or the latent criterion's evaluation gates, applied."""
         if self.criterion.latent and not self.settled:
-            return self._gated(self.gates(training=False))
-        return self._gated(self.mask)
+            return self.gated(self.gates(training=False))
+        return self.gated(self.mask)
 
-    def _gated(self, gates: Tensor) -> Tensor:
+    def gated(self, gates: Tensor) -> Tensor:
         """The flat weights times `gates`, in a vector of their own."""
         vector = self.weights.vector.data
         return gate(vector, gates, out=fresh(vector.shape, vector.device))

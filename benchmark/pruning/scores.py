@@ -1,4 +1,4 @@
-"""Asks a criterion for the scores or the mask of one tensor, and checks what it gives."""
+"""Shows a criterion one tensor, or asks for its scores or mask, and checks what it does and gives."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,18 @@ from torch import Tensor
 from benchmark.errors import PrunebenchError
 from benchmark.pruning.masks import Quota
 from benchmark.pruning.selection import MOST
-from criteria.base import Criterion, State
+from criteria.base import Criterion, State, Step
+
+
+def observe(criterion: Criterion, state: State, weight: Tensor, grad: Tensor, step: Step) -> None:
+    """Show one tensor and its gradient; PrunebenchError where `observe` wrote to one of them, with which the optimizer goes on."""
+    versions = weight._version, grad._version
+    criterion.observe(state, weight, grad, step)
+    if (weight._version, grad._version) != versions:
+        raise PrunebenchError(
+            f"criterion {type(criterion).__name__}: observe changes the weights or their gradient in place, and so the training: work "
+            "on a copy (grad.abs(), not grad.abs_())"
+        )
 
 
 def score(criterion: Criterion, state: State, weight: Tensor) -> Tensor:

@@ -16,9 +16,11 @@ from benchmark.pruning.once import Once
 from benchmark.pruning.pruner import Pruner
 from benchmark.pruning.schedules.cubic import Cubic
 from criteria.base import Criterion
+from criteria.l0 import L0
 from criteria.magnitude import Magnitude
 from criteria.movement import Movement
 from criteria.sensitivity import Sensitivity
+from criteria.soft_movement import SoftMovement
 from tests.benchmark.toys import Blocks, LastGradient, Steps, data, loss_of, one_matrix, step, weight_of, zeros
 
 NAN, INF = float("nan"), float("inf")
@@ -118,6 +120,18 @@ def test_weights_that_are_trained_on_after_the_end_are_measured_as_they_are() ->
     assert pruner.measure() < 0.1
 
 
+@pytest.mark.parametrize("elementwise", [True, False])
+@pytest.mark.parametrize(
+    "write", [lambda _, grad: grad.abs_(), lambda weight, _: weight.mul_(0.9), lambda weight, grad: grad.mul_(weight)]
+)
+def test_an_observe_that_writes_to_what_it_is_shown_is_refused(write: Callable[..., Any], elementwise: bool) -> None:
+    """The optimizer would have taken its step along what the criterion left."""
+    own: dict[str, Any] = {"elementwise": elementwise, "observe": lambda *given: write(*given[2:4])}
+    pruner = pruner_of(criterion=type("Mine", (Magnitude,), own)())
+    with pytest.raises(PrunebenchError, match="Mine: observe changes the weights or their gradient in place"):
+        pruner.observe(0.1)
+
+
 class Scores(Magnitude):
     """Whatever a test wants of `score`."""
 
@@ -207,45 +221,46 @@ def test_a_mask_of_another_shape_is_told_by_name(kept: object) -> None:
         loop(pruner, 4)
 
 
-def loop(pruner: Pruner, steps: int, observed: Callable[[int], bool] = lambda _: True) -> None:
-    for index in range(steps):
-        if observed(index):
+def loop(pruner: Pruner, steps: int, observed: bool = True) -> None:
+    for _ in range(steps):
+        if observed:
             pruner.observe(0.1)
         pruner.prune()
 
 
 @pytest.mark.parametrize(
-    ("criterion", "steps", "observed", "said"),
+    ("criterion", "steps", "said"),
     [
-        (Magnitude(), 10, True, "after 10 of 20 steps"),
-        (Magnitude(), 25, True, "after 25 of 20 steps"),
-        (Magnitude(), 0, True, "after 0 of 20 steps, at sparsity 0 of 0.5"),
-        (Sensitivity(), 19, True, "after 19 of 20 steps"),
-        (Sensitivity(), 20, False, "was shown no gradient in 20 steps: call observe"),
-        (Sensitivity(), 10, False, "was shown no gradient in 10 steps: call observe"),
+        (Magnitude(), 10, "after 10 of 20 steps"),
+        (Magnitude(), 25, "after 25 of 20 steps"),
+        (Magnitude(), 0, "after 0 of 20 steps, at sparsity 0 of 0.5"),
+        (Sensitivity(), 19, "after 19 of 20 steps"),
     ],
 )
-def test_a_loop_that_cannot_have_been_meant_does_not_finish(
-    criterion: Any, steps: int, observed: bool, said: str
-) -> None:
+def test_a_loop_that_cannot_have_been_meant_does_not_finish(criterion: Any, steps: int, said: str) -> None:
     pruner = pruner_of(criterion=criterion, total=20)
-    loop(pruner, steps, lambda _: observed)
+    loop(pruner, steps)
     with pytest.raises(PrunebenchError, match=said):
         pruner.finish()
     assert not pruner.settled
 
 
-@pytest.mark.parametrize(("every", "said"), [(2, "10 steps, 20 were taken"), (19, "2 steps, 20 were taken")])
-def test_every_step_is_shown(every: int, said: str) -> None:
-    pruner = pruner_of(criterion=Sensitivity(), total=20)
-    loop(pruner, 20, lambda index: index % every == 0)
+@pytest.mark.parametrize("criterion", [Sensitivity(), Movement()], ids=str)
+@pytest.mark.parametrize(("before", "times"), [(0, 0), (0, 2), (1, 0), (2, 3)])
+def test_a_step_that_was_not_shown_once_is_refused_at_once(before: int, times: int, criterion: Criterion) -> None:
+    """Such as one that was shown with every part of accumulated gradients; it was told after the whole training."""
+    pruner = pruner_of(criterion=criterion, total=20)
+    loop(pruner, before)
+    for _ in range(times):
+        pruner.observe(0.1)
+    said = rf"prune\(\) ends step {before + 1}, and \w+ was shown the gradients of {before + times} steps"
     with pytest.raises(PrunebenchError, match=said):
-        pruner.finish()
+        pruner.prune()
 
 
 def test_a_criterion_without_statistics_need_not_observe_and_settle_ends_early() -> None:
     pruner = pruner_of(total=5)
-    loop(pruner, 5, lambda _: False)
+    loop(pruner, 5, observed=False)
     pruner.finish()
     early = pruner_of(total=100)
     loop(early, 5)
@@ -390,6 +405,36 @@ def test_weights_loaded_in_place_are_fine() -> None:
     assert zeros(model) == round(0.5 * pruner.mask.numel())
 
 
+@pytest.mark.parametrize("criterion", [Movement(), SoftMovement(), L0()], ids=str)
+def test_weights_loaded_over_latent_ones_are_refused(criterion: Criterion) -> None:
+    """Those that the Pruner holds underneath would be trained in their place."""
+    model = Blocks()
+    pruner = pruner_of(model, criterion=criterion)
+    model.load_state_dict(Blocks(seed=1).state_dict())
+    loss_of(model, data()).backward()
+    with pytest.raises(PrunebenchError, match="make the Pruner once weights are loaded"):
+        pruner.observe(0.1)
+
+
+@pytest.mark.parametrize("criterion", [Movement(), SoftMovement(), L0()], ids=str)
+@pytest.mark.parametrize("taken", [0, 2])
+def test_a_model_and_a_pruner_are_restored_in_either_order(criterion: Criterion, taken: int) -> None:
+    model = Blocks()
+    pruner = pruner_of(model, criterion=criterion)
+    loop(pruner, taken)
+    saved, weights = pruner.state_dict(), copy.deepcopy(model.state_dict())
+    for pruner_first in (False, True):
+        other = Blocks(seed=1)
+        resumed = pruner_of(other, criterion=criterion)
+        if pruner_first:
+            resumed.load_state_dict(saved)
+        other.load_state_dict(weights)
+        if not pruner_first:
+            resumed.load_state_dict(saved)
+        resumed.observe(0.1)
+        assert torch.equal(resumed.weights.vector, saved["latent"])
+
+
 @pytest.mark.parametrize("criterion", [LastGradient(), Sensitivity(), Movement()])
 @pytest.mark.parametrize("form", ["a copy is trained", "cleared", "set to none", "zeroed"])
 def test_gradients_that_are_all_zeros_are_refused(form: str, criterion: Criterion) -> None:
@@ -482,9 +527,13 @@ def turned(order: str, criterion: Criterion, rates: list[float]) -> Pruner:
 @pytest.mark.parametrize("criterion", [Sensitivity(), Movement(), LastGradient()], ids=str)
 @pytest.mark.parametrize("order", ["step first", "step last", "no step"])
 def test_an_optimizer_that_steps_elsewhere_or_not_at_all(order: str, criterion: Criterion) -> None:
-    with pytest.raises(
-        PrunebenchError, match=r"the weights moved in no step between observe\(lr\).*: call optimizer\.step\(\) "
-    ):
+    known = criterion.latent and order == "step first"  # at the first step already
+    said = (
+        r"before the first optimizer\.step\(\)"
+        if known
+        else r"the weights moved in no step between .*: call optimizer\.step\(\)"
+    )
+    with pytest.raises(PrunebenchError, match=said):
         turned(order, criterion, [0.1] * 4).finish()
 
 
@@ -503,7 +552,7 @@ def test_a_criterion_that_learns_nothing_may_be_called_in_any_order() -> None:
 @pytest.mark.parametrize("criterion", [Sensitivity(), Movement()], ids=str)
 def test_a_loop_that_observes_last(criterion: Criterion) -> None:
     """Each mask would then lag a step behind its gradient."""
-    with pytest.raises(PrunebenchError, match=r"prune\(\) was called before \w+ was shown the first gradient"):
+    with pytest.raises(PrunebenchError, match=r"prune\(\) ends step 1, and \w+ was shown the gradients of 0 steps"):
         turned("step and prune first", criterion, [0.1] * 4).finish()
 
 
