@@ -217,7 +217,21 @@ def hessian_products(
 
 
 def gradients_of(loss: Tensor, parameters: Sequence[nn.Parameter], create_graph: bool = False) -> tuple[Tensor, ...]:
-    """The gradients of a scalar; zeros where it does not depend on a parameter, as of a layer that these inputs do not reach."""
+    """The gradients of a scalar; zeros where it does not depend on a parameter, as of a layer that these inputs do not reach.
+
+    PrunebenchError where it is no scalar with a gradient.
+    """
+    if not isinstance(loss, Tensor):
+        found = repr(loss)
+    elif loss.numel() != 1:
+        found = f"a tensor of shape {list(loss.shape)}"
+    else:
+        found = "" if loss.requires_grad else "a number without a gradient"
+    if found:
+        raise PrunebenchError(
+            f"the loss of a calibration batch is {found}: {EXPECTED}, one number (under the Trainer what the model returns as its "
+            "loss, for which its batches need labels)"
+        )
     return torch.autograd.grad(loss, parameters, create_graph=create_graph, allow_unused=True, materialize_grads=True)
 
 

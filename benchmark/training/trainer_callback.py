@@ -264,9 +264,10 @@ def _inner(optimizer: Any) -> torch.optim.Optimizer:
     return found
 
 
-def _loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-    loss: Tensor = model(**{name: tensor for name, tensor in batch.items() if name != "index"}).loss
-    return loss
+def _loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Any:
+    """The model's own loss, which stands where the Trainer looks for it; None where it gives none."""
+    outputs = model(**{name: tensor for name, tensor in batch.items() if name != "index"})
+    return outputs.get("loss") if isinstance(outputs, Mapping) else outputs[0]
 
 
 def _batches(loader: DataLoader[Any], args: TrainingArguments) -> Any:
@@ -276,7 +277,7 @@ def _batches(loader: DataLoader[Any], args: TrainingArguments) -> Any:
         plain = DataLoader(loader.dataset, batch_size=args.per_device_train_batch_size, collate_fn=loader.collate_fn)
         with torch.random.fork_rng(devices=[]):
             for batch in islice(plain, count):
-                moved = {name: tensor.to(args.device) for name, tensor in batch.items()}
+                moved = {name: value.to(args.device) for name, value in batch.items() if isinstance(value, Tensor)}
                 yield moved | {"index": torch.arange(len(next(iter(moved.values()))))}
 
     return first

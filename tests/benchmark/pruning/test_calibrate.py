@@ -1,8 +1,9 @@
 """Calibration: a spy criterion is shown exact inputs, per-example gradients and Hessian products, and training notices nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -158,6 +159,33 @@ def test_a_loss_of_another_model_is_refused(name: str, by_block: bool) -> None:
         PrunebenchError, match=r"expected loss\(model, batch\) to be the loss of the model that is pruned"
     ):
         pruner.prune()
+
+
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("name", ["fisher", "obert[block=4]", "grasp"])
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        (lambda _: None, "is None"),
+        (lambda loss: loss.item(), r"is \d\.\d+"),
+        (lambda loss: loss.detach(), "is a number without a gradient"),
+        (lambda loss: loss.expand(3), r"is a tensor of shape \[3\]"),
+    ],
+)
+def test_a_loss_that_is_no_number_with_a_gradient_is_refused(form: Any, said: str, name: str, trained: bool) -> None:
+    """Such as that of a model whose batches have no labels."""
+    model, criterion = Blocks(), registry.configure("criteria", name)
+
+    def loss(*given: Any) -> Any:
+        return form(loss_of(*given))
+
+    prune: Callable[[], None] = partial(Once(model, criterion, sparsity=0.5).prune, loss, batches)
+    if trained:
+        pruner = Pruner(model, criterion, Steps(), sparsity=0.5, total=1)
+        pruner.calibrate = calibrator(model, loss, batches, by_block=False)
+        prune = pruner.prune
+    with pytest.raises(PrunebenchError, match=f"the loss of a calibration batch {said}: expected .* one number"):
+        prune()
 
 
 def test_tokens_are_flattened() -> None:

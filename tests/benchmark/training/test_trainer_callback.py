@@ -57,6 +57,8 @@ def train(
     compute_metrics: Any = None,
     eval_dataset: Any = None,
     prepare: Any = lambda trainer: None,  # noqa: ARG005
+    trained: Any = None,
+    collate: Any = transformers.default_data_collator,
     **options: Any,
 ) -> Any:
     settings = {
@@ -64,12 +66,12 @@ def train(
         "max_grad_norm": 1.0, "save_strategy": "no", "report_to": [], "use_cpu": True, "disable_tqdm": True,
         "logging_strategy": "no", "seed": 1,
     }  # fmt: skip
-    trained = model()
+    trained = trained or model()
     trainer = transformers.Trainer(
         model=trained,
         args=transformers.TrainingArguments(**(settings | options)),
         train_dataset=rows(),
-        data_collator=transformers.default_data_collator,
+        data_collator=collate,
         callbacks=callbacks,
         compute_metrics=compute_metrics,
         eval_dataset=eval_dataset,
@@ -252,6 +254,34 @@ def test_only_what_is_pruned_once_is_calibrated_block_by_block(
         monkeypatch.setattr(calibrate, name, noting)
     train(tmp_path, [PruningCallback("wanda", sparsity=0.5, schedule=schedule, scope=scope)])
     assert set(shown) == {"show_by_block" if by_block else "show_inputs"}
+
+
+class Giving(nn.Module):
+    """A model that is none of the library's, and gives its loss in one of the forms that the Trainer reads."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        self.inner, self.form = model(), form
+
+    def forward(self, input_ids: Any, attention_mask: Any, labels: Any = None, note: Any = None) -> Any:
+        found = self.inner(input_ids=input_ids, attention_mask=attention_mask, labels=labels)
+        if self.form == "tuple":
+            return found.loss, found.logits
+        return {"loss": found.loss, "logits": found.logits} if self.form == "dict" else found
+
+
+def noted(features: Any) -> Any:
+    return {**transformers.default_data_collator(features), "note": ["text"] * len(features)}
+
+
+@pytest.mark.parametrize("criterion", ["fisher", "wanda"])
+@pytest.mark.parametrize("form", ["tuple", "dict", "texts in a batch"])
+def test_calibration_takes_what_the_trainer_takes(form: str, criterion: str, tmp_path: Path) -> None:
+    callback = PruningCallback(criterion, sparsity=0.5, schedule="one_shot")
+    collate = noted if form == "texts in a batch" else transformers.default_data_collator
+    train(tmp_path, [callback], trained=Giving(form), collate=collate, remove_unused_columns=False)
+    assert callback.pruner is not None
+    assert callback.pruner.measure() == 0.5
 
 
 class Killed(Exception):  # noqa: N818 - no error
