@@ -53,12 +53,22 @@ def export(
             metavar="TYPE", help="What weights are stored as: float32, bfloat16 or float16; zeros stay zeros."
         ),
     ] = "float32",
+    trust_remote_code: Annotated[bool, typer.Option(help="Let a hub model run its own code.")] = False,
 ) -> None:
     """Write a finished cell as a Hugging Face model folder: pruned weights, tokenizer, model card."""
     from benchmark.commands.export import export_cell
 
     opened = open_board(board, changes, data, model, runs=True)
-    score = export_cell(opened, opened.find(cell), folder, device, echo, semi_structured=semi_structured, dtype=dtype)
+    score = export_cell(
+        opened,
+        opened.find(cell),
+        folder,
+        device,
+        echo,
+        semi_structured=semi_structured,
+        dtype=dtype,
+        trust_remote_code=trust_remote_code,
+    )
     stored = "float16" if semi_structured else dtype
     recorded = "as recorded" if stored == "float32" else f"rounded to {stored}"
     echo(f"{folder}: the exported model scores {score:.2f}, {recorded}")

@@ -56,6 +56,7 @@ def diagnose(
     data: Data = None,
     model: Model = None,
     device: Device = "auto",
+    trust_remote_code: Annotated[bool, typer.Option(help="With --train: let a hub model run its own code.")] = False,
 ) -> None:
     """Say how well the scores of BOARD's criteria predict the loss, how much masks change and agree; BOARD/diagnose/ has all."""
     from benchmark.diagnose.fidelity import Probing
@@ -63,7 +64,7 @@ def diagnose(
     from benchmark.diagnose.write import NOTHING, printed, tables, write_all
     from tasks.pipeline.whole import holding
 
-    if not train and (unused := typed(context, ("at", "bins", "singles", "batches", "device"))):
+    if not train and (unused := typed(context, ("at", "bins", "singles", "batches", "device", "trust_remote_code"))):
         raise PrunebenchError(f"{', '.join(unused)}: only used with --train; add it, or leave this out")
     record = _record(board) if board.suffix == ".json" and board.is_file() else None
     if record and typed(context, ("only",)):
@@ -75,7 +76,8 @@ def diagnose(
     tell_unreadable(opened)
     tell = partial(echo, err=format != "text")  # what programs read holds the tables alone
     with holding(opened.folder):
-        failed = train_again(opened, cells, Probing(at, bins, singles, batches), device, tell) if train else 0
+        probing = Probing(at, bins, singles, batches)
+        failed = train_again(opened, cells, probing, device, tell, trust_remote_code) if train else 0
         made = list(tables(opened, cells))
         paths = write_all(opened, made, cells, figures)
     if text := printed(made, format):

@@ -39,6 +39,7 @@ def export_cell(
     *,
     semi_structured: bool = False,
     dtype: str = "float32",
+    trust_remote_code: bool = False,
 ) -> float:
     """Write model, tokenizer and card to `folder`; the score that the written weights, rounded to `dtype`, gave just now.
 
@@ -58,7 +59,7 @@ def export_cell(
     if folder.is_dir() and any(folder.iterdir()):
         raise PrunebenchError(f"{folder}: not empty; export writes to a new folder")
     require_room(folder, otherwise="; choose another folder")
-    prepared, model, score = _finished(board, spec, record, device)
+    prepared, model, score = _finished(board, spec, record, _options(board, device, trust_remote_code))
     said, stored = "", torch.float16 if semi_structured else DTYPES[dtype]
     if stored is not torch.float32:
         score = _rounded(prepared, model, stored, spec.precision)
@@ -69,16 +70,15 @@ def export_cell(
     return score
 
 
-def _finished(board: Board, spec: RunSpec, record: Record, device: str) -> tuple[Prepared, nn.Module, float]:
+def _finished(board: Board, spec: RunSpec, record: Record, options: Options) -> tuple[Prepared, nn.Module, float]:
     """The cell's model and its score; PrunebenchError where that is not the recorded one."""
-    options = _options(board, device)
     weights = kept_weights(board.weights_folder, spec.id)
     if weights is None:
         result = run(spec, options)
         prepared, model = result.prepared, result.model
         score, digest = result.record.score, result.record.outcomes_sha256
     else:
-        chosen = environment.pick_device(device)
+        chosen = environment.pick_device(options.device)
         prepared = open_task(spec, options)
         model = build_model(spec, prepared, chosen)
         load_kept(model, weights, record)
@@ -141,15 +141,15 @@ in fp16 ({dense_ms / ms:.2f} times as fast). To compress: load the model in fp16
 """
 
 
-def _options(board: Board, device: str) -> Options:
+def _options(board: Board, device: str, trust_remote_code: bool) -> Options:
     """How to open or train the cell: with the board's caches, or in memory alone where nothing can be written there."""
     try:
         make_folder(board.locks)
         with tempfile.TemporaryFile(dir=board.locks):
             pass
     except OSError:
-        return Options(device=device)
-    return Teachers(board, Options(device=device, cache=board.cache / "data")).options
+        return Options(device=device, trust_remote_code=trust_remote_code)
+    return Teachers(board, Options(device, board.cache / "data", trust_remote_code)).options
 
 
 def _write(

@@ -22,10 +22,15 @@ Say = Callable[[str], None]
 
 
 def train(
-    board: Board, cells: Sequence[RunSpec], probing: Probing, device: str = "auto", say: Say = lambda _: None
+    board: Board,
+    cells: Sequence[RunSpec],
+    probing: Probing,
+    device: str = "auto",
+    say: Say = lambda _: None,
+    trust_remote_code: bool = False,
 ) -> int:
     """Diagnose the cells that were not diagnosed with these settings; 1 where one failed, else 0."""
-    options = Teachers(board, Options(device=device, cache=board.cache / "data")).options
+    options = Teachers(board, Options(device, board.cache / "data", trust_remote_code)).options
     failed = 0
     for spec in cells:
         if not spec.is_trained:

@@ -1,6 +1,8 @@
 """An exported model is a Hugging Face folder that gives the recorded score again."""
 
+import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from benchmark.pruning import semi_structured
 from benchmark.training.run import Options, open_task
 from tests.benchmark.boards import write_suite
 
+ROOT = Path(__file__).resolve().parents[3]
 Weights = dict[str, Tensor]
 LAYER = "bert.encoder.layer.1.attention.self.query.weight"
 
@@ -50,6 +53,39 @@ def test_from_pretrained_gives_the_recorded_score(finished: Path, tmp_path: Path
         assert (evaluation.outcomes[name] == values).all()
     zeros = sum(int((model.get_parameter(layer.name) == 0).sum()) for layer in record.sparsity.layers)
     assert zeros == record.sparsity.zeros
+
+
+OWN = """
+from transformers import BertConfig, BertModel, BertForSequenceClassification
+class OwnConfig(BertConfig):
+    model_type = "own-kind"
+class OwnModel(BertModel):
+    config_class = OwnConfig
+class OwnClassifier(BertForSequenceClassification):
+    config_class = OwnConfig
+"""
+
+
+def test_a_model_with_code_of_its_own_is_exported_where_it_may_run(tmp_path: Path) -> None:
+    """A board that was run with --trust-remote-code could not be exported."""
+    own = shutil.copytree(ROOT / "tasks" / "mini" / "encoder", tmp_path / "model")
+    classes = {
+        "AutoConfig": "OwnConfig",
+        "AutoModel": "OwnModel",
+        "AutoModelForSequenceClassification": "OwnClassifier",
+    }
+    config = json.loads((own / "config.json").read_text()) | {"model_type": "own-kind"}
+    config["auto_map"] = {auto: f"own.{name}" for auto, name in classes.items()}
+    (own / "config.json").write_text(json.dumps(config))
+    (own / "own.py").write_text(OWN)
+    board = Board.open(write_suite(tmp_path / "board", model=str(own), criteria=["magnitude"]))
+    settings = Settings(device="cpu", save_weights=True, trust_remote_code=True)
+    assert not run_cells(board, board.cells(), Silent(), settings).failed
+    spec = board.find("glue/sst2 magnitude 0.5 seed 0")
+    with pytest.raises(PrunebenchError, match="trust_remote_code"):
+        export_cell(board, spec, tmp_path / "out")
+    assert export_cell(board, spec, tmp_path / "out", trust_remote_code=True) == board.record(spec).score
+    assert (tmp_path / "out" / "own.py").is_file()
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
