@@ -59,7 +59,9 @@ def measure_cells(board: Board, records: Sequence[Record]) -> dict[str, Measured
                 found[record.id], device=where, dense_milliseconds=dense_ms, pruned_milliseconds=pruned_ms
             )
     if not found:
-        raise PrunebenchError(f"{board.folder}: no weights were kept; run the board with --save-weights")
+        raise PrunebenchError(
+            f"{board.folder}: no weights were kept of a cell and its dense run; --save-weights keeps those of cells that are run"
+        )
     return found
 
 

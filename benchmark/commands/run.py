@@ -1,10 +1,12 @@
 """`prunebench run`: runs the missing cells of a board, then writes and prints its table."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 
 from benchmark.board.board import Board
-from benchmark.board.record import failure_path
-from benchmark.board.weights import room, size_of
+from benchmark.board.record import failure_path, predictions_path
+from benchmark.board.weights import room, size_of, weights_path
 from benchmark.commands.views import table_text
 from benchmark.engine.base import Engine, EngineOptions, pick_engine
 from benchmark.engine.cell import CellRunner, Done, Settings, require_ready
@@ -47,7 +49,7 @@ def _shown(board: Board, cells: list[RunSpec], run_cells: Engine, settings: Sett
         say_table(console, lambda **options: table_text(board, "text", **options))
         write_text(board.folder / "table.md", table_text(board, "markdown") + "\n")
     say(console, f"wrote {board.folder / 'table.md'}")
-    for line in _closing(board, cells, done):
+    for line in [*_closing(board, cells, done), *not_kept(board, done.standing, settings)]:
         say(console, line)
     return 1 if done.failures else 0
 
@@ -66,6 +68,23 @@ def weights_room(board: Board, cells: list[RunSpec], settings: Settings) -> str:
     total = sum(sizes[spec.task, spec.model] for spec in cells)
     runs = "1 run" if len(cells) == 1 else f"{len(cells)} runs"
     return f"--save-weights: the weights of {runs} will take {room(total, board.weights_folder)}"
+
+
+def not_kept(board: Board, standing: Sequence[str], settings: Settings) -> list[str]:
+    """What was asked to be kept, and is not there of cells in `standing`, which had a record before."""
+    asked = (
+        ("--save-weights", settings.save_weights, board.weights_folder, weights_path),
+        ("--save-predictions", settings.save_predictions, board.records_folder, predictions_path),
+    )
+    lines = []
+    for option, wanted, folder, path in asked:
+        count = sum(not path(folder, run_id).exists() for run_id in standing) if wanted else 0
+        if count:
+            cells = "1 cell that was" if count == 1 else f"{count} cells that were"
+            lines.append(
+                f"{option}: nothing is kept of {cells} done before, and not run again; without its record a cell is run again"
+            )
+    return lines
 
 
 def _closing(board: Board, cells: list[RunSpec], done: Done) -> list[str]:

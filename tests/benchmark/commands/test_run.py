@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.board.weights import weights_path
-from benchmark.commands.run import weights_room
+from benchmark.commands.run import not_kept, weights_room
 from benchmark.engine.cell import Settings
 from benchmark.engine.local import run_cells
 from benchmark.engine.sources import open_sources
@@ -27,6 +27,33 @@ def test_the_room_that_is_told_is_the_room_that_is_taken(tmp_path: Path) -> None
     run_cells(board, cells, Watched(), Settings(device="cpu", save_weights=True))
     taken = sum(weights_path(board.weights_folder, spec.id).stat().st_size for spec in cells)
     assert abs(taken / 1e9 - float(found[2])) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "said"),
+    [
+        ({}, (), []),
+        ({"save_weights": True}, (), ["--save-weights: nothing is kept of 2 cells"]),
+        ({"save_weights": True}, ("weights/a.safetensors",), ["--save-weights: nothing is kept of 1 cell that"]),
+        ({"save_weights": True}, ("weights/a.safetensors", "weights/b.safetensors"), []),
+        (
+            {"save_weights": True, "save_predictions": True},
+            (),
+            ["--save-weights", "--save-predictions: nothing is kept"],
+        ),
+    ],
+)
+def test_what_is_not_kept_of_finished_cells_is_told(
+    tmp_path: Path, asked: dict[str, bool], there: tuple[str, ...], said: list[str]
+) -> None:
+    """They are not run again: the option did nothing, without a word."""
+    board = make_board(tmp_path)
+    for name in there:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    lines = not_kept(board, ["a", "b"], Settings(**asked))
+    assert len(lines) == len(said)
+    assert all(line.startswith(begin) for line, begin in zip(lines, said, strict=True))
 
 
 def test_a_task_that_cannot_be_opened_is_no_harm(tmp_path: Path) -> None:
