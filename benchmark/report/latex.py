@@ -119,7 +119,8 @@ def _tex(table: Table, text: str) -> str:
     """`text` escaped, with the LaTeX of the labels that have it."""
     placeholders = table.called.placeholders
     parts = re.split(f"([{''.join(placeholders)}])", text) if placeholders else [text]
-    return "".join(placeholders[part] if part in placeholders else for_latex(part) for part in parts)
+    made = "".join(placeholders[part] if part in placeholders else for_latex(part) for part in parts)
+    return f"{{}}{made}" if made[:1] in ("[", "*") else made  # as in `for_latex`
 
 
 def _words(table: Table, words: Words) -> str:

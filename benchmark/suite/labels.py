@@ -16,14 +16,18 @@ from benchmark.plugins.labels import LABELS, labelled, letters
 from benchmark.plugins.spelling import canonical
 from benchmark.suite.spec import DENSE, Strict, portable, portable_row
 
-WORDS = {
+TEXT = {
     "emph", "mbox", "underline", "textbf", "textit", "textsc", "texttt", "textrm", "textsf", "textsl", "textsubscript",
-    "textsuperscript", "mathrm", "mathbf", "mathit", "mathsf", "mathcal", "dagger", "ddagger", "star", "ast", "times", "pm", "ell",
+    "textsuperscript",
+}  # fmt: skip
+MATH = {
+    "mathrm", "mathbf", "mathit", "mathsf", "mathcal", "dagger", "ddagger", "star", "ast", "times", "pm", "ell",
     "infty", "to", "uparrow", "downarrow", "rightarrow", "leftarrow", "le", "ge", "approx", "sim", "alpha", "beta", "gamma",
     "delta", "epsilon", "varepsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau",
     "phi", "varphi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Sigma", "Phi", "Psi", "Omega",
 }  # fmt: skip
-"""Commands that a label may hold beside citations: a board may come from a stranger, and LaTeX commands can read files."""
+"""Commands that a label may hold beside citations, those of `MATH` between dollars alone: a board may come from a stranger, and LaTeX
+commands can read files."""
 CITATION = r"\\(?:cite[a-zA-Z]*\*?(?:\[[^\[\]\\{}%#&$]*\])*|ref)\{[\w:.,+/ -]+\}"
 
 
@@ -31,11 +35,14 @@ def _latex(text: str) -> str:
     """`text`, which stands in a paper as it is; ValueError where it would not compile there, or holds other commands."""
     rest = re.sub(CITATION, "", text)
     for word in re.findall(r"\\([a-zA-Z]+|.?)", rest):
-        if word not in WORDS and word not in tuple(",; &%$#_{}"):
+        if word not in TEXT | MATH and word not in tuple(",; &%$#_{}"):
             raise ValueError(f"\\{word} is no command that a label may hold; expected \\cite..., \\textsc and the like")
+    for word in re.findall(r"\\([a-zA-Z]+)", " ".join(re.sub(r"\\[^a-zA-Z]", "", rest).split("$")[::2])):
+        if word in MATH:
+            raise ValueError(f"\\{word} is a command of mathematics: write it between dollars, $\\{word}...$")
     plain = re.sub(r"\\([a-zA-Z]+|.)", "", rest)
     outside = "".join(plain.split("$")[::2])
-    if wrong := next((sign for sign in "%#&~" if sign in plain), "") or next((s for s in "^_" if s in outside), ""):
+    if wrong := next((sign for sign in "%#&" if sign in plain), "") or next((s for s in "^_" if s in outside), ""):
         raise ValueError(f"'{wrong}' is a command of LaTeX: write \\{wrong}" + (", or $...$" if wrong in "^_" else ""))
     if not in_pairs(text) or "^^" in plain:
         raise ValueError("its braces or dollars do not come in pairs")

@@ -39,6 +39,12 @@ def cells(scores: dict[str, tuple[float, ...]], task: str = "glue/sst2") -> list
     return made
 
 
+@pytest.mark.parametrize("label", ["*Ours", "[T] Ours", "[2pt]"])
+def test_a_label_is_no_argument_of_the_row_before(label: str) -> None:
+    names = Names({"taylor": "Ours"}, latex={"taylor": label}).in_latex()
+    assert rf"\\{chr(10)}{{}}{label} &" in render(board(names=names), "latex")
+
+
 def test_labels_stand_as_latex_in_rows_and_caption_and_all_else_is_escaped() -> None:
     latex = render(board(names=LABELS), "latex")
     assert latex.count(r"Magnitude \citep{han2015} &") == 2
