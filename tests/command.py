@@ -1,16 +1,22 @@
 """A command of prunebench, called in this process."""
 
 import sys
+from collections.abc import Callable
 
 import pytest
 
 from benchmark import cli
 
+Command = Callable[..., tuple[int, str, str]]
+"""What the fixture `command` is: words to (exit code, what was printed, what was printed as an error)."""
+Printed = Callable[..., tuple[int, str]]
+"""What the fixture `prunebench` is: words to (exit code, everything that was printed)."""
+
 
 def call(
     capture: "pytest.CaptureFixture[str]", monkeypatch: pytest.MonkeyPatch, *words: object
 ) -> tuple[int, str, str]:
-    """(exit code, what was printed, what was printed as an error); what was printed before is dropped."""
+    """Exit code and the two streams; what was printed before is dropped."""
     capture.readouterr()
     monkeypatch.setattr(sys, "argv", ["prunebench", *map(str, words)])
     code = 0

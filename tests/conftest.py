@@ -3,7 +3,7 @@ where it is at hand, property tests without deadline."""
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,9 @@ from hypothesis import settings
 os.environ["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
 
 import torch
+
+from tests.command import Command, Printed, call
+from tests.tasks.tiny import checkpoint
 
 settings.register_profile("patient", deadline=None, max_examples=50)  # the machine may be busy
 settings.load_profile("patient")
@@ -46,6 +49,30 @@ def _imported_for_good() -> None:
     """Garbage collections, which some runs ask for, need not go through what is alive now, modules above all."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Calls the console script in this process: exit code, what was printed, what was printed as an error."""
+    return lambda *words: call(capfd, monkeypatch, *words)
+
+
+@pytest.fixture
+def prunebench(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Printed:
+    """Calls the console script in this process: exit code and everything that was printed."""
+
+    def run(*words: object) -> tuple[int, str]:
+        code, out, err = call(capfd, monkeypatch, *words)
+        return code, out + err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Gives the folder of a tiny random model of a family, made once: configuration, tokenizer, base weights."""
+    folder = tmp_path_factory.mktemp("models")
+    return lambda kind: str(folder / kind if (folder / kind).exists() else checkpoint(folder / kind, kind))
 
 
 @pytest.fixture(scope="session")

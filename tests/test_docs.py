@@ -118,14 +118,6 @@ def test_paths_in_the_text_exist() -> None:
             assert (ROOT / path).exists() or path in WRITTEN, f"{page.name}: {path}"
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    """The console script in this process; its exit code."""
-    monkeypatch.setattr(sys, "argv", ["prunebench", *words])
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    return caught.value.code if isinstance(caught.value.code, int) else 0
-
-
 @pytest.mark.slow
 def test_the_python_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All its code, block after block; what it prints are sparsities, behind a score."""

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmark.commands.run import run_board
+from benchmark.engine.cell import Settings
 from benchmark.plugins.registry import load
 from tests.benchmark.boards import make_board
+from tests.command import Command
 from tests.tasks.tiny import checkpoint, write_sst2, write_tsv
-from tests.test_docs import PAGES, ROOT, blocks, call, commands
+from tests.test_docs import PAGES, ROOT, blocks, commands
 
 SMALL = {"steps": 4, "batch_size": 4, "lr": 0.001, "max_length": 32, "train_examples": 24, "eval_examples": 20}
 """A budget of seconds."""
@@ -30,8 +33,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("workshop")
     criteria = ["random", "magnitude"]
     mini = make_board(base / "work/results/mini", criteria=criteria, sparsities=[0.8, 0.9], training=SMALL)
-    with pytest.MonkeyPatch.context() as patch:
-        assert call(patch, "run", str(mini.folder), "--save-weights") == 0
+    assert run_board(mini, "*", Settings(save_weights=True)) == 0
     shutil.copytree(mini.folder, base / "other/mini")
     data = write_sst2(base / "glue")
     for name in ("MRPC", "RTE"):
@@ -92,7 +94,7 @@ RUN = [page for page in PAGES if list(steps(page)) and page.name != "tutorial.md
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
 def test_the_commands_of_a_page_run_in_their_order(
-    page: Path, workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path, workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     load.cache_clear()
     shutil.copytree(workshop, tmp_path, dirs_exist_ok=True)
@@ -106,27 +108,27 @@ def test_the_commands_of_a_page_run_in_their_order(
             suite.write_text(content)
             shrink(suite)
     for words in steps(page):
-        assert call(monkeypatch, *short(words)) == 0, shlex.join(words)
+        assert command(*short(words))[0] == 0, shlex.join(words)
         if words[:2] == ["new", "board"]:
             shrink(Path(words[2]) / "suite.yaml")
 
 
 @pytest.mark.slow
-def test_the_tutorial_from_beginning_to_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_tutorial_from_beginning_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
     """Its commands and code, in their order, in an empty folder; trainings made short."""
     load.cache_clear()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-    done = []
+    done, printed = [], ""
     for language, words, content in re.findall(r"^```(\w+)([^\n]*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         if language == "console":
             for line in content.splitlines():
                 given = shlex.split(line.removeprefix("$ "))[1:]
-                assert call(monkeypatch, *given) == 0, line
+                code, out, _ = command(*given)
+                assert code == 0, line
                 done.append(given[0])
+                printed += out
                 if given[:2] == ["new", "board"]:
                     shrink(Path(given[2]) / "suite.yaml")
         elif "title=" in words:
@@ -136,15 +138,14 @@ def test_the_tutorial_from_beginning_to_end(
             exec(compile(content, "tutorial.md", "exec"), named)
             assert "reach=10" in str(named["criterion"])
     assert done == ["new", "check", "check", "new", "run", "compare", "statistics", "new"]
-    printed = capsys.readouterr().out
     assert "→ My idea (reach 100)" in printed
     assert "nothing is compared" in printed, "four steps teach the dense model too little to compare with"
     assert (tmp_path / "my-idea" / "prunebench_my_idea.py").is_file()
 
 
 @pytest.mark.slow
-def test_lists_and_the_doctor_run_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_and_the_doctor_run_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     for words in (["list"], ["list", "criteria"], ["doctor"]):
-        assert call(monkeypatch, *words) == 0, words
+        assert command(*words)[0] == 0, words

@@ -17,7 +17,6 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from benchmark import cli
 from benchmark.board.board import Board
 from benchmark.board.outcomes import pack_outcomes
 from benchmark.board.record import record_path, save_record
@@ -38,6 +37,7 @@ from tasks.glue import Glue
 from tasks.pipeline.checkpoints import open_checkpoint
 from tests.benchmark.boards import TINY
 from tests.benchmark.report.factory import make_record
+from tests.command import Command
 from tests.faults.boards import OUTCOMES, finished
 from tests.faults.disk import files
 
@@ -285,7 +285,7 @@ def test_a_model_runs_its_own_code_only_where_it_is_let(tmp_path: Path) -> None:
 
 
 def test_a_strangers_board_can_be_looked_at_without_running_its_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     """Commands that show run no plugin file; a variable lets them; commands that run cells do, unless it forbids them."""
     ran = tmp_path / "ran"
@@ -293,28 +293,21 @@ def test_a_strangers_board_can_be_looked_at_without_running_its_files(
     (board.folder / "trap.py").write_text(f"open({str(ran)!r}, 'w')\n")
     suite = TINY | {"criteria": ["random", "trap.py"], "regularizers": ["none"]}
     (board.folder / "suite.yaml").write_text(yaml.safe_dump(suite))
-    for command in ("status", "table", "verify", "statistics", "report"):
-        monkeypatch.setattr("sys.argv", ["prunebench", command, str(board.folder)])
-        with suppress(SystemExit):
-            cli.main()
-        printed = capsys.readouterr()
-        shown = (
-            "Random",
-            "2 of 3 cells have a record",
-            "2 done, 0 failed, 1 missing",
-            "report.html",
-            "no column is complete",
-        )
-        assert any(words in printed.out for words in shown), printed
+    for name, shown in {
+        "status": "2 done, 0 failed, 1 missing",
+        "table": "Random",
+        "verify": "2 of 3 cells have a record",
+        "statistics": "no column is complete",
+        "report": "report.html",
+    }.items():
+        assert shown in command(name, board.folder)[1]
     assert not ran.exists()
-    for said, command, runs in (("no", "run", False), ("yes", "status", True), ("", "run", True)):
+    for said, name, runs in (("no", "run", False), ("yes", "status", True), ("", "run", True)):
         ran.unlink(missing_ok=True)
         registry.load.cache_clear()
         monkeypatch.setenv(plugin_files.VARIABLE, said)
-        monkeypatch.setattr("sys.argv", ["prunebench", command, str(board.folder)])
-        with suppress(SystemExit):
-            cli.main()
-        assert ran.exists() == runs, (said, command)
+        command(name, board.folder)
+        assert ran.exists() == runs, (said, name)
 
 
 @pytest.mark.parametrize(

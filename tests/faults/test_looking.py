@@ -12,16 +12,10 @@ from msgspec.structs import replace
 from benchmark.board.board import Board
 from benchmark.board.outcomes import pack_outcomes
 from benchmark.board.record import Record, outcomes_path, save_record
-from tests.command import call
+from tests.command import Printed
 from tests.faults.boards import finished
 
 LONG = "a" * 300
-
-
-def prunebench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: object) -> tuple[int, str]:
-    """(exit code, everything that was printed) of a command."""
-    code, out, err = call(capsys, monkeypatch, *words)
-    return code, out + err
 
 
 def rewrite(board: Board, change: Any) -> None:
@@ -62,11 +56,11 @@ ODD = (no_layers, empty_layers, one_layer_without_a_name, no_curve, no_loss, not
 @pytest.mark.parametrize("change", ODD)
 @pytest.mark.parametrize("command", ["plot {} --format svg", "report {}"])
 def test_figures_of_records_that_lack_something_are_drawn(
-    tmp_path: Path, capsys: Any, monkeypatch: Any, change: Any, command: str
+    tmp_path: Path, prunebench: Printed, change: Any, command: str
 ) -> None:
     board = finished(tmp_path / "board")
     rewrite(board, change)
-    code, said = prunebench(capsys, monkeypatch, *command.format(board.folder).split())
+    code, said = prunebench(*command.format(board.folder).split())
     assert (code, "Traceback" in said) == (0, False), said
 
 
@@ -81,14 +75,14 @@ def test_figures_of_records_that_lack_something_are_drawn(
     ids=lambda found: " ".join(found),
 )
 def test_outcomes_of_another_task_are_told_where_they_are_compared(
-    tmp_path: Path, capsys: Any, monkeypatch: Any, outcomes: dict[str, Any]
+    tmp_path: Path, prunebench: Printed, outcomes: dict[str, Any]
 ) -> None:
     board = finished(tmp_path / "board")
     data = pack_outcomes(outcomes)
     for spec in board.suite.cells():
         record = replace(board.record(spec), outcomes_sha256=hashlib.sha256(data).hexdigest())
         save_record(board.records_folder, record, data)
-    code, said = prunebench(capsys, monkeypatch, "table", board.folder, "--against", "best")
+    code, said = prunebench("table", board.folder, "--against", "best")
     assert code == 2, said
     assert said.count("\n") == 1
     assert "do not fit the task glue/sst2" in said
@@ -96,11 +90,11 @@ def test_outcomes_of_another_task_are_told_where_they_are_compared(
 
 @pytest.mark.parametrize("words", ["status {}", "table {}", "merge BOARD {}", "verify {}", "new board {}", "report {}"])
 def test_a_name_that_no_file_system_holds_is_one_sentence(
-    tmp_path: Path, capsys: Any, monkeypatch: Any, words: str
+    tmp_path: Path, prunebench: Printed, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     board = finished(tmp_path / "board")
-    code, said = prunebench(capsys, monkeypatch, *words.replace("BOARD", str(board.folder)).format(LONG).split())
+    code, said = prunebench(*words.replace("BOARD", str(board.folder)).format(LONG).split())
     assert code == 2, said
     assert said.startswith("prunebench: ")
     assert said.count("\n") == 1
@@ -108,13 +102,13 @@ def test_a_name_that_no_file_system_holds_is_one_sentence(
 
 @pytest.mark.parametrize("command", ["status", "table", "verify"])
 def test_a_current_folder_that_is_gone_is_one_sentence(
-    tmp_path: Path, capsys: Any, monkeypatch: Any, command: str
+    tmp_path: Path, prunebench: Printed, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    code, said = prunebench(capsys, monkeypatch, command, "board")
+    code, said = prunebench(command, "board")
     os.chdir(tmp_path)
     assert code == 2, said
     assert said.startswith("prunebench: ")
@@ -138,14 +132,14 @@ def test_a_current_folder_that_is_gone_is_one_sentence(
     ],
     ids=lambda text: text[:24],
 )
-def test_an_odd_value_in_a_suite_is_one_sentence(tmp_path: Path, capsys: Any, monkeypatch: Any, value: str) -> None:
+def test_an_odd_value_in_a_suite_is_one_sentence(tmp_path: Path, prunebench: Printed, value: str) -> None:
     folder = tmp_path / "board"
     folder.mkdir()
     kept = ["tasks: [glue/sst2]", "criteria: [random]", "sparsities: [0.5]", "seeds: [0]", "training: {steps: 5}"]
     key = value.partition(":")[0]
     lines = [line for line in kept if not line.startswith(f"{key}:")]
     (folder / "suite.yaml").write_text("\n".join([*lines, value]) + "\n")
-    code, said = prunebench(capsys, monkeypatch, "table", folder)
+    code, said = prunebench("table", folder)
     assert code == 2, said[:500]
     assert said.startswith(f"prunebench: {folder / 'suite.yaml'}"), said[:500]
     assert len(said) < 600

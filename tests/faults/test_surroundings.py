@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.machine import parallel
 from benchmark.machine.atomic import WriteError, disk_trouble, require_room
 from tests.benchmark.boards import finish, make_board
-from tests.command import call
+from tests.command import Command
 
 UTF8_OFF = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
@@ -27,10 +26,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     finish(board)
     return board.folder
-
-
-def run(words: list[Any], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
-    return call(capfd, monkeypatch, *words)
 
 
 @pytest.mark.parametrize(
@@ -45,11 +40,7 @@ def run(words: list[Any], capfd: pytest.CaptureFixture[str], monkeypatch: pytest
     ids=str,
 )  # fmt: skip
 def test_looking_is_not_disturbed(
-    folder: Path,
-    odd: dict[str, str],
-    capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    folder: Path, odd: dict[str, str], command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name, text in odd.items():
         monkeypatch.setenv(name, text)
@@ -58,7 +49,7 @@ def test_looking_is_not_disturbed(
         ["table", folder],
         ["plot", folder, "--figure", "score-cost", "--output", tmp_path],
     ):
-        code, out, err = run(words, capfd, monkeypatch)
+        code, out, err = command(*words)
         assert code == 0, err
         assert "Magnitude" in out or words[0] != "table" or odd == {"COLUMNS": "1"}
         assert out.strip() or words[0] == "plot"
@@ -81,14 +72,14 @@ def test_looking_is_not_disturbed(
     ids=str,
 )
 def test_running_names_what_is_wrong(
-    tmp_path: Path, odd: dict[str, str], said: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, odd: dict[str, str], said: str, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("RANK", "MASTER_PORT", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
     for name, text in odd.items():
         monkeypatch.setenv(name, text)
     board = make_board(tmp_path / "b")
-    code, _, err = run(["run", board.folder, "--device", "cpu"], capfd, monkeypatch)
+    code, _, err = command("run", board.folder, "--device", "cpu")
     assert code == 2
     assert err.startswith("prunebench: ")
     assert said in err

@@ -29,7 +29,7 @@ from tasks.pipeline.features import Features
 from tests.benchmark.boards import make_board
 from tests.benchmark.report.factory import make_board as make_records
 from tests.benchmark.report.factory import make_record, make_spec
-from tests.command import call
+from tests.command import Command
 from tests.faults.disk import BROKEN, DENIED, FULL, READONLY, STEPS, failing, files
 
 Output = Callable[[Path, int], None]
@@ -166,19 +166,12 @@ def test_what_is_the_disks_and_what_is_a_cells() -> None:
 # A whole board.
 
 
-def prunebench(capfd: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        return call(capfd, patch, *words)
-
-
 @pytest.mark.parametrize("at", [1, 2, 4, 6])
-def test_a_full_disk_stops_the_board_with_a_sentence(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], at: int
-) -> None:
+def test_a_full_disk_stops_the_board_with_a_sentence(tmp_path: Path, command: Command, at: int) -> None:
     """At whichever file: exit code 2, no cell marked as failed, finished records stand; the next run does the rest."""
     board = make_board(tmp_path / "board")
     with failing("write", at=at):
-        code, _, said = prunebench(capfd, "run", board.folder, "--device", "cpu")
+        code, _, said = command("run", board.folder, "--device", "cpu")
     assert code == 2
     assert said.startswith("prunebench: ")
     assert re.search(r"No space left on device\. .*[Ff]inished records are safe", said)
@@ -187,15 +180,13 @@ def test_a_full_disk_stops_the_board_with_a_sentence(
     standing = {path: path.read_bytes() for path in board.records_folder.glob("*.json")}
     assert all(load_record(path) for path in standing)
     assert not list(board.folder.rglob("*.tmp"))
-    code, printed, _ = prunebench(capfd, "run", board.folder, "--device", "cpu")
+    code, printed, _ = command("run", board.folder, "--device", "cpu")
     assert code == 0
     assert f"{3 - len(standing)} cells run, {len(standing)} were done, 0 failed." in printed
     assert {path: path.read_bytes() for path in standing} == standing
 
 
-def test_a_disk_that_reads_only(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_reads_only(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders cannot even be made: a sentence all the same."""
     board = make_board(tmp_path / "board")
     original = Path.mkdir
@@ -206,7 +197,7 @@ def test_a_disk_that_reads_only(
         original(path, *words, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Path, "mkdir", refused)
-    code, _, said = prunebench(capfd, "run", board.folder, "--device", "cpu")
+    code, _, said = command("run", board.folder, "--device", "cpu")
     assert code == 2
     assert "Read-only file system" in said
     assert str(board.folder) in said
@@ -215,7 +206,7 @@ def test_a_disk_that_reads_only(
 
 
 def test_an_unreadable_record_is_named_and_left(
-    finished_copy: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    finished_copy: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rights are refused by hand: tests may run as root, who may read everything."""
     path = sorted((finished_copy / "records").glob("*.json"))[0]
@@ -227,7 +218,7 @@ def test_an_unreadable_record_is_named_and_left(
         return original(name, *words, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "open", refused)
-    code, printed, _ = prunebench(capfd, "status", finished_copy)
+    code, printed, _ = command("status", finished_copy)
     assert code == 0
     assert f"unreadable, not counted: {path}: not a readable record ([Errno 13] Permission denied" in printed
     assert "in all 2 of 3 done" in printed
@@ -241,11 +232,11 @@ def test_an_unreadable_record_is_named_and_left(
     [(("run",), "records"), (("run", "--save-weights"), "weights"), (("compare", "--add", "taylor"), "records")],
 )
 def test_a_place_that_is_no_folder_is_told_before_training(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], words: tuple[str, ...], place: str
+    tmp_path: Path, command: Command, words: tuple[str, ...], place: str
 ) -> None:
     board = make_board(tmp_path / "board")
     (board.folder / place).write_text("")
-    code, out, said = prunebench(capfd, words[0], board.folder, *words[1:], "--device", "cpu")
+    code, out, said = command(words[0], board.folder, *words[1:], "--device", "cpu")
     assert (code, out, said.strip()) == (2, "", f"prunebench: {board.folder / place}: is no folder")
 
 

@@ -37,11 +37,6 @@ HEADERS = {
 }
 
 
-@pytest.fixture(scope="session")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(checkpoint(tmp_path_factory.mktemp("bert")))
-
-
 def prepare(data: Path, model: str, variant: str = "sst2", **options: Any) -> PreparedGlue:
     fields = {name: options.pop(name) for name in list(options) if name in Glue.__dataclass_fields__}
     return Glue(variant, **fields).prepare(Setting(data=str(data), model=model, **{"max_length": 32, **options}))

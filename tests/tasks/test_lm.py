@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from tests.tasks.tiny import WORDS, checkpoint
 LENGTH = 32
 
 
-@pytest.fixture(scope="module")
-def decoder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(checkpoint(tmp_path_factory.mktemp("model"), "gpt2"))
+@pytest.fixture
+def decoder(model: Callable[[str], str]) -> str:
+    return model("gpt2")
 
 
 def lines(count: int = 120, words: int = 12) -> list[str]:

@@ -18,11 +18,6 @@ from tasks.squad_v2 import SquadV2
 from tests.tasks.tiny import checkpoint, question, squad_json, write_squad
 
 
-@pytest.fixture(scope="session")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(checkpoint(tmp_path_factory.mktemp("bert")))
-
-
 def prepare(data: Path, model: str, task: Squad | None = None, **options: Any) -> PreparedSquad:
     return (task or Squad()).prepare(Setting(data=str(data), model=model, **{"max_length": 48, **options}))
 

@@ -2,15 +2,14 @@
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmark import cli
 from benchmark.commands.prunable import prunable_matrices, prunable_text
 from benchmark.errors import PrunebenchError
+from tests.command import Command
 from tests.tasks.tiny import checkpoint
 
 
@@ -105,15 +104,10 @@ def test_a_configuration_that_makes_no_model_is_refused_in_a_sentence(
     assert not any(word in said for word in (*ADVICE, "Warning"))
 
 
-def test_the_command_says_it_in_a_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_says_it_in_a_line(tmp_path: Path, command: Command) -> None:
     (tmp_path / "config.json").write_text("null")
-    monkeypatch.setattr(sys, "argv", ["prunebench", "prunable", str(tmp_path)])
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    out, err = capfd.readouterr()
-    assert (caught.value.code, out, len(err.splitlines())) == (2, "", 1)
+    code, out, err = command("prunable", tmp_path)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
 
 
 def test_a_folder_without_a_configuration_and_a_model_that_the_hub_does_not_give(

@@ -4,7 +4,6 @@ import csv
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark import cli
 from benchmark.board.board import Board
 from benchmark.diagnose.fidelity import Fidelity, Probing
 from benchmark.diagnose.observed_run import observe_run
@@ -28,7 +26,7 @@ from benchmark.suite.spec import RunSpec
 from benchmark.training.run import Options, run
 from tests.benchmark.boards import Watched, make_board
 from tests.benchmark.plugin_sources import PLUGIN
-from tests.command import call
+from tests.command import Command, Printed
 
 MOVEMENT = "movement[score_schedule=weights]"
 """It has to be told the learning rate's share of its peak."""
@@ -296,21 +294,7 @@ def test_cells_that_fail_are_said_and_the_others_go_on(tmp_path: Path) -> None:
     ]
 
 
-Command = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def prunebench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Calls the console script in this process; exit code and everything printed."""
-
-    def run(*words: object) -> tuple[int, str]:
-        code, out, err = call(capsys, monkeypatch, *words)
-        return code, out + err
-
-    return run
-
-
-def test_the_command(board: Board, prunebench: Command) -> None:
+def test_the_command(board: Board, prunebench: Printed) -> None:
     code, printed = prunebench("diagnose", board.folder, "--figures", "svg")
     assert code == 0
     assert re.search(r"PLATON +on the dense run", printed)
@@ -335,7 +319,7 @@ def test_the_command(board: Board, prunebench: Command) -> None:
     assert f"wrote {len(written)} files" in printed
 
 
-def test_one_cell_by_its_record(board: Board, prunebench: Command) -> None:
+def test_one_cell_by_its_record(board: Board, prunebench: Printed) -> None:
     spec = cell(board, MOVEMENT)
     code, printed = prunebench("diagnose", board.records_folder / f"{spec.id}.json", "--format", "markdown")
     assert code == 0
@@ -343,7 +327,7 @@ def test_one_cell_by_its_record(board: Board, prunebench: Command) -> None:
     assert "PLATON" not in printed
 
 
-def test_nothing_yet(tmp_path: Path, prunebench: Command) -> None:
+def test_nothing_yet(tmp_path: Path, prunebench: Printed) -> None:
     made = make_board(tmp_path / "tiny")
     code, printed = prunebench("diagnose", made.folder)
     assert code == 0
@@ -353,9 +337,8 @@ def test_nothing_yet(tmp_path: Path, prunebench: Command) -> None:
 @pytest.mark.parametrize("format", ["text", "markdown", "latex", "html", "csv", "json"])
 @pytest.mark.parametrize("trained", [False, True])
 def test_what_programs_read_holds_the_tables_alone(
-    format: str, trained: bool, board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    format: str, trained: bool, board: Board, tmp_path: Path, command: Command
+) -> None:
     """Lines about progress and files go to stderr, and so does that there is nothing yet."""
     folder = Path(shutil.copytree(board.folder, tmp_path / "tiny"))
     if trained:
@@ -364,12 +347,8 @@ def test_what_programs_read_holds_the_tables_alone(
         shutil.rmtree(folder / "diagnose")
         shutil.rmtree(folder / "weights")
     how = ["--bins", "2", "--singles", "6", "--batches", "1", "--device", "cpu", "--only", "*random*"]
-    words = ["diagnose", str(folder), "--format", format, *(["--train", *how] if trained else [])]
-    monkeypatch.setattr(sys, "argv", ["prunebench", *words])
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    assert not caught.value.code
-    out, err = capfd.readouterr()
+    code, out, err = command("diagnose", folder, "--format", format, *(["--train", *how] if trained else []))
+    assert code == 0
     lines = ["wrote ", "glue/sst2 random 0.5 seed 0: diagnosed" if trained else "nothing is diagnosed yet"]
     assert [line in (out if format == "text" else err) for line in lines] == [True, True]
     assert [line in (err if format == "text" else out) for line in lines] == [False, False]
@@ -394,7 +373,7 @@ PLACES = {
 
 @pytest.mark.parametrize("form", PLACES)
 def test_a_record_is_found_from_wherever_it_is_named(
-    form: str, board: Board, tmp_path: Path, prunebench: Command, monkeypatch: pytest.MonkeyPatch
+    form: str, board: Board, tmp_path: Path, prunebench: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, name = PLACES[form]
     folder, spec = Path(shutil.copytree(board.folder, tmp_path / "tiny")), cell(board, MOVEMENT)
@@ -409,7 +388,7 @@ def test_a_record_is_found_from_wherever_it_is_named(
 
 @pytest.mark.parametrize("name", ["x.json", "./x.json", "sub/x.json", "records/../x.json", "/x.json"])
 def test_a_file_that_is_no_record_is_refused_in_a_sentence(
-    name: str, tmp_path: Path, prunebench: Command, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, prunebench: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in ("sub", "records"):
         (tmp_path / folder).mkdir()
@@ -424,7 +403,7 @@ def test_a_file_that_is_no_record_is_refused_in_a_sentence(
     )
 
 
-def test_weights_that_are_not_the_records_are_one_sentence(board: Board, tmp_path: Path, prunebench: Command) -> None:
+def test_weights_that_are_not_the_records_are_one_sentence(board: Board, tmp_path: Path, prunebench: Printed) -> None:
     folder = Path(shutil.copytree(board.folder, tmp_path / "tiny"))
     path = folder / "weights" / f"{cell(board, 'random').id}.safetensors"
     path.write_bytes(b"damaged")

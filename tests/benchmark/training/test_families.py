@@ -9,7 +9,6 @@ from benchmark.errors import PrunebenchError
 from benchmark.suite.spec import RunSpec, Training
 from benchmark.training.run import Options, Result, run
 from tasks.base import ModelError
-from tests.tasks.tiny import checkpoint
 
 ENCODERS = ["bert", "roberta", "distilbert", "electra", "deberta-v2", "albert", "mpnet", "modernbert"]
 WRITERS = ["gpt2", "llama", "bart", "t5"]
@@ -22,13 +21,6 @@ TRAINING = Training(
 
 ENCODER_LAYER = 4 * 16 * 16 + 2 * 16 * 32
 """Prunable weights of a layer of width 16 with a feed-forward of 32."""
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """The folder of a tiny random model of a family: configuration, tokenizer, no weights."""
-    folder = tmp_path_factory.mktemp("families")
-    return lambda kind: str(folder / kind if (folder / kind).exists() else checkpoint(folder / kind, kind))
 
 
 def pruned(task: str, model: str, **changes: Any) -> Result:

@@ -24,6 +24,7 @@ from benchmark.tune.write import outcome, write_tuned
 from tasks.formats.sources import MINI
 from tasks.pipeline.prepared import PreparedTask
 from tests.benchmark.boards import finish, make_board
+from tests.command import Command
 
 pytest.importorskip("optuna")
 
@@ -234,26 +235,19 @@ def test_what_cannot_be_tuned_is_said_before_anything_runs(tmp_path: Path, monke
     assert not (board.folder / "tuning").exists()
 
 
-def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from benchmark import cli
-
+def test_the_command(tmp_path: Path, command: Command) -> None:
     board = make_board(tmp_path / "tiny", criteria=["random", "magnitude"])
-    words = ["prunebench", "tune", str(board.folder), "--trials", "1", "--only", "*random*", "--device", "cpu"]
-    monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    printed = capsys.readouterr().out
-    assert caught.value.code == 0
+    words = ["tune", board.folder, "--trials", 1, "--only", "*random*", "--device", "cpu"]
+    code, printed, _ = command(*words)
+    assert code == 0
     assert "glue/sst2 random 0.5: trial 1 of 1: " in printed
     assert "not tuned: glue/sst2 magnitude 0.5: 0 of 1 trials" in printed
     assert [spec.criterion for spec in Board.open(tmp_path / "tiny-tuned").cells()] == ["dense", "random"]
     (path,) = (board.folder / "tuning").glob("*.json")
     assert json.loads(path.read_text())["best"] == 0
-    monkeypatch.setattr(sys, "argv", [*words, "--lr", "1e-3"])
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    assert caught.value.code == 2
-    assert "expected LOW,HIGH such as 1e-5,1e-4" in capsys.readouterr().err
+    code, _, err = command(*words, "--lr", "1e-3")
+    assert code == 2
+    assert "expected LOW,HIGH such as 1e-5,1e-4" in err
 
 
 def test_all_data_and_models_are_opened_before_the_first_trial(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import shlex
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from benchmark.tune.write import HEAD, outcome, require_free, write_tuned
 from tasks.formats.sources import MINI
 from tests.benchmark.boards import make_board
 from tests.benchmark.report.factory import make_record
+from tests.command import Command
 
 
 def tried(board: Board, only: str = "*", trials: int = 1, lr: float = 0.001, data: str = "d") -> Board:
@@ -119,27 +119,19 @@ def test_a_random_model_of_the_suite_is_named_from_the_new_folder(tmp_path: Path
 
 
 def test_the_last_printed_command_runs_what_was_tuned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     pytest.importorskip("optuna")
-    from benchmark import cli
-
-    def prunebench(*words: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["prunebench", *words, "--device", "cpu"])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        assert caught.value.code == 0
-        return capsys.readouterr().out
-
     shutil.copytree(MINI / "encoder", tmp_path / "models/mine")
     shutil.copytree(MINI / "glue/SST-2", tmp_path / "data/glue/SST-2")
     board = make_board(tmp_path / "a board/tiny", labels={"random": "Chance", "magnitude": "Mag"})
     monkeypatch.chdir(tmp_path)
     given = ["--only", "*magnitude*", "--model", "models/mine", "--data", "data"]
-    printed = prunebench("tune", str(board.folder), "--trials", "1", *given)
-    command = shlex.split(printed.strip().split("\n")[-1].rpartition(", ")[2])
-    assert command[0] == "prunebench"
-    prunebench(*command[1:])
+    code, printed, _ = command("tune", board.folder, "--trials", "1", *given, "--device", "cpu")
+    assert code == 0
+    name, *words = shlex.split(printed.strip().split("\n")[-1].rpartition(", ")[2])
+    assert name == "prunebench"
+    assert command(*words, "--device", "cpu")[0] == 0
     records, problems = Board.open(tmp_path / "a board/tiny-tuned").records()
     assert not problems
     assert {(record.spec.model, record.spec.data) for record in records} == {("mine", "files")}

@@ -19,7 +19,7 @@ from tasks.metrics.text import text_metrics, text_outcomes
 from tasks.pipeline.decided import moved
 from tasks.webnlg import Webnlg
 from tests.tasks.metrics.test_hub import metric
-from tests.tasks.tiny import checkpoint, write_csv
+from tests.tasks.tiny import write_csv
 
 ROWS = [
     ("name[the king], area[city]", "the king is in the city ."),
@@ -31,12 +31,6 @@ ROWS = [
     ("name[dog], near[tower]", "a dog sat on the green tower ."),
 ]
 DECODERS, ENCODER_DECODERS = ["gpt2", "llama"], ["bart", "t5"]
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    folder = tmp_path_factory.mktemp("models")
-    return lambda kind: str(folder / kind if (folder / kind).exists() else checkpoint(folder / kind, kind))
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ from tasks.base import Batch, ModelError, Setting, TaskError
 from tasks.conll import Conll
 from tasks.conll2003 import Conll2003, PreparedConll2003
 from tasks.families.tagging import UNLABELLED, PreparedTagging, spaced
-from tests.tasks.tiny import checkpoint
 
 HUB_TAGS = PreparedConll2003.hub_tags
 
@@ -24,12 +23,6 @@ SENTENCES = [
     ("catdog I-MISC", "is O", "towering I-LOC"),
 ]
 GOLD = [["B-LOC", "I-LOC", "I-LOC", "O", "O", "B-ORG"], ["B-PER", "B-PER", "O", "O"], ["B-MISC", "O", "B-LOC"]]
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    folder = tmp_path_factory.mktemp("models")
-    return lambda kind: str(folder / kind if (folder / kind).exists() else checkpoint(folder / kind, kind))
 
 
 @pytest.fixture(scope="session")
