@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmark.board.board import Board
 from benchmark.engine import placement
 from benchmark.engine.placement import jobs_that_fit, threads_each, variables
+from benchmark.engine.ray import gpus_each
+from benchmark.errors import PrunebenchError
 from tests.benchmark.boards import finish, make_board
 
 GIB = 1 << 30
@@ -74,3 +77,24 @@ def test_no_gpu_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert placement.visible_gpus("auto") == ["0", "1"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a, GPU-b")
     assert placement.visible_gpus("cuda") == ["GPU-a", "GPU-b"]
+
+
+def test_a_ray_cell_asks_for_no_more_gpus_than_a_node_has() -> None:
+    """A task that asks for more than any node has would wait for ever."""
+
+    class Nodes:
+        def __init__(self, *gpus: float) -> None:
+            self.gpus = gpus
+
+        def nodes(self) -> list[dict[str, Any]]:
+            return [{"Alive": True, "Resources": {"CPU": 1.0} | ({"GPU": n} if n else {})} for n in self.gpus]
+
+    assert gpus_each(Nodes(0.0, 0.0), None, "auto") == 0
+    assert gpus_each(Nodes(0.0, 8.0), None, "auto") == 1
+    assert gpus_each(Nodes(0.0, 8.0), 0.25, "auto") == 0.25
+    assert gpus_each(Nodes(0.0, 8.0), None, "cpu") == 0
+    for nodes, gpus, device in ((Nodes(0.0), None, "cuda"), (Nodes(0.0), 0.5, "auto"), (Nodes(4.0), 0.0, "cuda")):
+        with pytest.raises(PrunebenchError, match="GPUs a cell, but the largest node"):
+            gpus_each(nodes, gpus, device)
+    with pytest.raises(PrunebenchError, match="a cell uses one GPU"):
+        gpus_each(Nodes(8.0), 2.0, "auto")

@@ -5,20 +5,17 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmark.board.board import Board
-from benchmark.engine.artifacts import collect_artifacts, store_artifacts
 from benchmark.engine.cell import Done, Settings
-from benchmark.engine.ray import RayEngine, gpus_each
+from benchmark.engine.ray import RayEngine
 from benchmark.engine.ray_task import FolderMarker
 from benchmark.errors import PrunebenchError
-from tests.benchmark.boards import CPU, Watched, finish, make_board
+from tests.benchmark.boards import CPU, NOT_FINITE, Watched, finish, make_board
 from tests.benchmark.engine.same import left_behind, same
 
 pytestmark = [
@@ -92,12 +89,12 @@ def test_nodes_that_do_not_see_the_folder_send_what_they_made(
 ) -> None:
     """Records, predictions, weights and the teacher come back; the student gets the teacher, and the reasons of failures come too."""
     monkeypatch.setattr(FolderMarker, "write", lambda _: None)
-    (tmp_path / "nan.py").write_text(NOT_FINITE)
-    changes: dict[str, Any] = {"criteria": ["random + distillation", "nan.py"]}
+    (tmp_path / "broken.py").write_text(NOT_FINITE)
+    changes: dict[str, Any] = {"criteria": ["random + distillation", "broken.py"]}
     board = make_board(tmp_path, **changes)
     everything = Settings(device="cpu", save_predictions=True, save_weights=True)
     done = RayEngine(cluster.address)(board, board.cells(), Watched(), everything)
-    failed = [spec for spec in board.suite.cells() if "nan.py" in spec.criterion]
+    failed = [spec for spec in board.suite.cells() if "broken.py" in spec.criterion]
     assert set(done.failed) == {spec.id for spec in failed}
     assert all("Traceback" in (board.records_folder / f"{spec.id}.failed.json").read_text() for spec in failed)
     assert len(done.finished) == 2
@@ -108,65 +105,6 @@ def test_nodes_that_do_not_see_the_folder_send_what_they_made(
     finish(here)
     ours = {record.id: record.outcomes_sha256 for record in board.records()[0]}
     assert ours == {record.id: record.outcomes_sha256 for record in here.records()[0]}
-
-
-NOT_FINITE = '''"""Scores that are not numbers."""
-
-from dataclasses import dataclass
-
-from criteria.base import Criterion
-
-
-@dataclass(frozen=True)
-class Nan(Criterion):
-    """Never finite."""
-
-    def score(self, state, weight):
-        return weight * float("nan")
-'''
-
-
-def test_no_gpus_no_cells_on_gpus(cluster: Any) -> None:
-    """A task that asks for more than any node has would wait for ever."""
-
-    class Nodes:
-        def __init__(self, *gpus: float) -> None:
-            self.gpus = gpus
-
-        def nodes(self) -> list[dict[str, Any]]:
-            return [{"Alive": True, "Resources": {"CPU": 1.0} | ({"GPU": n} if n else {})} for n in self.gpus]
-
-    assert gpus_each(Nodes(0.0, 0.0), None, "auto") == 0
-    assert gpus_each(Nodes(0.0, 8.0), None, "auto") == 1
-    assert gpus_each(Nodes(0.0, 8.0), 0.25, "auto") == 0.25
-    assert gpus_each(Nodes(0.0, 8.0), None, "cpu") == 0
-    for nodes, gpus, device in ((Nodes(0.0), None, "cuda"), (Nodes(0.0), 0.5, "auto"), (Nodes(4.0), 0.0, "cuda")):
-        with pytest.raises(PrunebenchError, match="GPUs a cell, but the largest node"):
-            gpus_each(nodes, gpus, device)
-    with pytest.raises(PrunebenchError, match="a cell uses one GPU"):
-        gpus_each(Nodes(8.0), 2.0, "auto")
-
-
-def test_parcels(finished_board: Board, tmp_path: Path) -> None:
-    """Nothing but a whole record of the very cell is taken, and a standing one stays."""
-    board = make_board(tmp_path)
-    dense, random, _ = board.suite.cells()
-    artifacts = collect_artifacts(finished_board, dense)
-    for wrong in (
-        replace(artifacts, record=b"{}"),
-        replace(artifacts, outcomes=b"damaged"),
-        replace(artifacts, outcomes=None),
-        collect_artifacts(finished_board, random),
-    ):
-        with pytest.raises(PrunebenchError, match=r"is no record of it|damaged on the way"):
-            store_artifacts(board, dense, wrong)
-        assert not board.is_done(dense)
-    store_artifacts(board, dense, replace(artifacts, teachers={"../../escaped.safetensors": b"x"}))
-    assert board.record(dense) == finished_board.record(dense)
-    assert not list(tmp_path.rglob("*escaped*"))
-    before = (board.records_folder / f"{dense.id}.json").stat().st_mtime_ns
-    store_artifacts(board, dense, artifacts)
-    assert (board.records_folder / f"{dense.id}.json").stat().st_mtime_ns == before
 
 
 def test_a_cluster_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
