@@ -2,10 +2,10 @@
 
 import errno
 import os
+import pkgutil
 import re
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,7 +16,6 @@ import pytest
 
 from benchmark.board.board import Board
 from benchmark.board.record import record_path, save_record
-from benchmark.commands.export import export_cell
 from benchmark.commands.merge import merge
 from benchmark.commands.views import plot, write_report
 from benchmark.engine.cell import CellRunner, Settings
@@ -29,6 +28,7 @@ from benchmark.training.checkpoint import checkpoint_path
 from tasks.pipeline.whole import holding, write_whole
 from tests.benchmark.boards import TINY, make_board
 from tests.benchmark.forked import Forked, prunebench
+from tests.command import Command
 from tests.faults.boards import finished
 
 LONG = TINY["training"] | {"steps": 400}
@@ -171,9 +171,8 @@ def test_a_signal_swallowed_by_a_destructor_stops_the_run_all_the_same(tmp_path:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_command_that_a_swallowed_signal_met_at_its_end_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
-    from benchmark import cli
     from benchmark.commands import list as listing
 
     def lines(_: str) -> list[str]:
@@ -181,11 +180,9 @@ def test_a_command_that_a_swallowed_signal_met_at_its_end_says_so(
         return []
 
     monkeypatch.setattr(listing, "catalogue_lines", lines)
-    monkeypatch.setattr(sys, "argv", ["prunebench", "list", "criteria"])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 143
-    assert "prunebench: interrupted" in capsys.readouterr().err
+    code, _, err = command("list", "criteria")
+    assert code == 143
+    assert "prunebench: interrupted" in err
 
 
 @pytest.fixture
@@ -236,40 +233,29 @@ def test_a_run_in_a_terminal_that_is_closed_saves_its_cell(tmp_path: Path) -> No
     assert list(board.checkpoints.glob("*.checkpoint"))
 
 
-def test_an_export_that_is_ended_says_so_and_leaves_nothing(tmp_path: Path) -> None:
-    board = make_board(tmp_path / "board", criteria=["magnitude"])
-    run_cells(board, board.cells(), Silent(), Settings(device="cpu"))
-    cell, target = board.suite.cells()[-1].id, tmp_path / "out" / "exported"
-    process = prunebench("export", board.folder, cell, target)
-    when(lambda: target.parent.exists(), process)  # while it writes, or just before
-    process.send_signal(signal.SIGTERM)
-    said = process.communicate(timeout=60)
-    if process.returncode == 0 or "as recorded" in said:  # it was done before the signal came
-        return
-    assert process.returncode == 128 + signal.SIGTERM, said
-    assert "prunebench: interrupted" in said
-    left = list(target.parent.iterdir()) if target.parent.exists() else []
-    assert left in ([], [target])  # whole where it had its name already, and only the last sentence was missing
-    assert not left or {"config.json", "model.safetensors"} <= {path.name for path in target.iterdir()}
-
-
-def test_a_signal_while_an_export_gets_its_name_leaves_nothing_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("place", "left"),
+    [("benchmark.commands.export.write_text", []), ("os.rmdir", ["exported"])],
+    ids=["written", "named"],
+)
+def test_an_export_that_is_ended_leaves_the_whole_folder_or_nothing(
+    board_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command, place: str, left: list[str]
 ) -> None:
-    board = make_board(tmp_path / "board", criteria=["magnitude"])
-    run_cells(board, board.cells(), Silent(), Settings(device="cpu"))
-    original, target = os.rmdir, tmp_path / "out" / "exported"
+    """The signal comes while the last file is written, and while the folder gets its name."""
+    original = pkgutil.resolve_name(place)
 
-    def removed(path: Any, **options: Any) -> None:
+    def hit(path: Any, *more: Any, **options: Any) -> None:
         if ".exported." in str(path):
             signal.raise_signal(signal.SIGTERM)
-        original(path, **options)
+        original(path, *more, **options)
 
-    monkeypatch.setattr(os, "rmdir", removed)
-    with pytest.raises(interrupt.Interrupted), interrupt.catching():
-        export_cell(board, board.suite.cells()[-1], target)
-    assert list(target.parent.iterdir()) == [target]
-    assert {"config.json", "model.safetensors", "README.md"} <= {path.name for path in target.iterdir()}
+    monkeypatch.setattr(place, hit)
+    cell, target = Board.open(board_copy).suite.cells()[-1].id, tmp_path / "out" / "exported"
+    code, _, err = command("export", board_copy, cell, target)
+    assert code == 128 + signal.SIGTERM
+    assert "prunebench: interrupted" in err
+    assert [path.name for path in target.parent.iterdir()] == left
+    assert not left or {"config.json", "model.safetensors", "README.md"} <= {path.name for path in target.iterdir()}
 
 
 def test_a_merge_that_is_ended_between_two_records_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,11 +333,14 @@ def test_the_checkpoint_of_a_teacher_that_is_still_missing_is_kept(tmp_path: Pat
 # A board that nothing can be written to.
 
 
-def test_a_cell_of_a_read_only_board_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cell_of_a_read_only_board_is_exported(
+    board_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights were not kept, so it is trained again."""
     from benchmark.commands import export
 
-    board = make_board(tmp_path / "board", criteria=["magnitude"])
-    run_cells(board, board.cells(), Silent(), Settings(device="cpu"))
+    board = Board.open(board_copy)
+    shutil.rmtree(board.weights_folder)
     before = sorted(board.folder.rglob("*"))
 
     def refuse(folder: Path) -> None:  # the superuser may write anywhere, so the system cannot be asked to refuse
