@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+import transformers
 from torch import Tensor, nn
 
 from benchmark.pruning.calibrate import calibrator
@@ -19,97 +20,35 @@ IDS = torch.arange(24).view(2, 12) % 20 + 2
 MASK = torch.tensor([[1] * 12, [1] * 8 + [0] * 4])
 
 
-def bert() -> Any:
-    from transformers import BertConfig, BertForSequenceClassification
-
-    sizes: dict[str, Any] = {
-        "hidden_size": 16,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 2,
-        "intermediate_size": 24,
-    }
-    return BertForSequenceClassification(BertConfig(vocab_size=32, **sizes))
-
-
-def roberta() -> Any:
-    from transformers import RobertaConfig, RobertaForTokenClassification
-
-    sizes: dict[str, Any] = {
-        "hidden_size": 16,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 24,
-    }
-    return RobertaForTokenClassification(RobertaConfig(vocab_size=32, **sizes))
-
-
-def gpt2() -> Any:
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    return GPT2LMHeadModel(GPT2Config(vocab_size=32, n_embd=16, n_layer=3, n_head=2, n_positions=32))
-
-
-def llama() -> Any:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    sizes: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 3, "intermediate_size": 24}
-    return LlamaForCausalLM(LlamaConfig(vocab_size=32, num_attention_heads=2, num_key_value_heads=1, **sizes))
-
-
-def t5() -> Any:
-    from transformers import T5Config, T5ForConditionalGeneration
-
-    return T5ForConditionalGeneration(
-        T5Config(
-            vocab_size=32,
-            d_model=16,
-            d_kv=8,
-            d_ff=24,
-            num_layers=2,
-            num_decoder_layers=3,
-            num_heads=2,
-            decoder_start_token_id=0,
-        )
-    )
-
-
-def tagger() -> Any:
-    """The encoder of an encoder-decoder, which tags what it reads."""
-    from transformers import T5Config, T5ForTokenClassification
-
-    return T5ForTokenClassification(T5Config(vocab_size=32, d_model=16, d_kv=8, d_ff=24, num_layers=2, num_heads=2))
-
-
-def bart() -> Any:
-    from transformers import BartConfig, BartForConditionalGeneration
-
-    sizes: dict[str, Any] = {"encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24}
-    heads: dict[str, Any] = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
-    return BartForConditionalGeneration(BartConfig(vocab_size=32, d_model=16, **sizes, **heads))
-
-
-def albert() -> Any:
-    from transformers import AlbertConfig, AlbertModel
-
-    sizes: dict[str, Any] = {
-        "hidden_size": 16,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 24,
-    }
-    return AlbertModel(AlbertConfig(vocab_size=32, embedding_size=8, **sizes))
-
-
-MODELS = {"bert": bert, "roberta": roberta, "gpt2": gpt2, "llama": llama, "t5": t5}
+ENCODER: dict[str, Any] = {"vocab_size": 32, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
+T5: dict[str, Any] = {"vocab_size": 32, "d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2}
+SIDES = {
+    f"{side}_{what}": n
+    for side in ("encoder", "decoder")
+    for what, n in (("layers", 2), ("ffn_dim", 24), ("attention_heads", 2))
+}
+BUILDS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    # name: (the model's class, the type of its configuration, sizes)
+    "bert": ("BertForSequenceClassification", "bert", ENCODER | {"num_hidden_layers": 3}),
+    "roberta": ("RobertaForTokenClassification", "roberta", ENCODER | {"num_hidden_layers": 2}),
+    "gpt2": ("GPT2LMHeadModel", "gpt2", {"vocab_size": 32, "n_embd": 16, "n_layer": 3, "n_head": 2, "n_positions": 32}),
+    "llama": ("LlamaForCausalLM", "llama", ENCODER | {"num_hidden_layers": 3, "num_key_value_heads": 1}),
+    "t5": ("T5ForConditionalGeneration", "t5", T5 | {"num_decoder_layers": 3, "decoder_start_token_id": 0}),
+    "albert": ("AlbertModel", "albert", ENCODER | {"num_hidden_layers": 2, "embedding_size": 8}),
+    "bart": ("BartForConditionalGeneration", "bart", {"vocab_size": 32, "d_model": 16, **SIDES}),
+    "tagger": ("T5ForTokenClassification", "t5", T5),  # the encoder of an encoder-decoder, which tags what it reads
+}
+MODELS = ("bert", "roberta", "gpt2", "llama", "t5")
 
 ACROSS = ("EncDecAttention.k.", "EncDecAttention.v.", "encoder_attn.k_proj.", "encoder_attn.v_proj.")
 """Layers of decoders that are fed what the encoder returned."""
 
 
 def built(name: str) -> Any:
+    cls, kind, sizes = BUILDS[name]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return {**MODELS, "albert": albert, "bart": bart, "tagger": tagger}[name]().eval()
+        return getattr(transformers, cls)(transformers.AutoConfig.for_model(kind, **sizes)).eval()
 
 
 def loss(model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:

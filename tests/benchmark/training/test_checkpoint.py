@@ -172,52 +172,43 @@ def interrupted(toy: Toy, tmp_path: Path) -> Path:
     return checkpoint_path(tmp_path, spec_id(tmp_path))
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "foreign", "other data", "older"])
-def test_a_bad_checkpoint_is_set_aside_and_the_cell_starts_from_the_beginning(
-    toy: Toy, tmp_path: Path, damage: str
-) -> None:
-    path = interrupted(toy, tmp_path)
-    data = path.read_bytes()
+def of(change: Callable[[bytes], bytes]) -> Callable[[Path], object]:
+    """Other bytes than were written."""
+    return lambda path: path.write_bytes(change(path.read_bytes()))
+
+
+def flipped(data: bytes) -> bytes:
     middle = len(data) // 2
-    tensors, known = unpack(data)
-    bad = {
-        "truncated": data[:-100],
-        "flipped": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
-        "empty": b"",
-        "foreign": b"hello" * 100,
-        "other data": pack(tensors, known | {"identity": known["identity"] | {"data": "other"}}),
-        "older": save(tensors) + hashlib.sha256(save(tensors)).digest(),
-    }[damage]
-    path.write_bytes(bad)
-    said: list[str] = []
-    result = toy({"criterion": "principled"}, said=said)
-    assert result.record.cost.resumed == []
-    assert path.with_suffix(".damaged").read_bytes() == bad
-    assert not path.exists()
-    assert len(said) == 1
-    assert "set aside as" in said[0]
-    assert facts(result) == facts(toy({"criterion": "principled"}, options=Options()))
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+def by_an_older_version(data: bytes) -> bytes:
+    """Tensors and their checksum, and nothing of the run."""
+    tensors = save(unpack(data)[0])
+    return tensors + hashlib.sha256(tensors).digest()
+
+
+def edited(change: Callable[[dict[str, Tensor], dict[str, Any]], object]) -> Callable[[Path], object]:
+    """A whole checkpoint with something changed in its tensors, or in what is known beside them."""
+
+    def write(path: Path) -> None:
+        tensors, known = unpack(path.read_bytes())
+        change(tensors, known)
+        path.write_bytes(pack(tensors, known))
+
+    return write
 
 
 def told(**changes: Any) -> Callable[[Path], object]:
     """A whole checkpoint that says something else."""
 
-    def write(path: Path) -> None:
-        tensors, known = unpack(path.read_bytes())
-        path.write_bytes(pack(tensors, known | changes))
-
-    return write
+    return edited(lambda _, known: known.update(changes))
 
 
 def held(change: Callable[[dict[str, Tensor]], object]) -> Callable[[Path], object]:
     """A whole checkpoint that holds something else."""
 
-    def write(path: Path) -> None:
-        tensors, known = unpack(path.read_bytes())
-        change(tensors)
-        path.write_bytes(pack(tensors, known))
-
-    return write
+    return edited(lambda tensors, _: change(tensors))
 
 
 def instead(make: Callable[[Path], object]) -> Callable[[Path], object]:
@@ -234,6 +225,12 @@ def sparse(path: Path) -> None:
 
 
 ODD: dict[str, Callable[[Path], object]] = {
+    "the end missing": of(lambda data: data[:-100]),
+    "one bit": of(flipped),
+    "nothing": of(lambda _: b""),
+    "something else": of(lambda _: b"hello" * 100),
+    "an older version's": of(by_an_older_version),
+    "of other data": edited(lambda _, known: known["identity"].update(data="other")),
     "a step that is never reached": told(step=10**9),
     "one step too many": told(step=13),
     "no step": told(step=0),
@@ -266,13 +263,17 @@ ODD: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", ODD)
-def test_a_checkpoint_that_cannot_be_of_this_run_is_set_aside(toy: Toy, tmp_path: Path, damage: str) -> None:
+def test_a_checkpoint_that_cannot_be_of_this_run_is_set_aside_as_it_is_and_the_run_begins_anew(
+    toy: Toy, tmp_path: Path, damage: str
+) -> None:
     path = interrupted(toy, tmp_path)
     ODD[damage](path)
+    odd = os.lstat(path)
     said: list[str] = []
     result = toy({"criterion": "principled"}, said=said)
     assert result.record.cost.resumed == []
-    assert os.path.lexists(path.with_suffix(".damaged"))
+    aside = os.lstat(path.with_suffix(".damaged"))
+    assert (aside.st_ino, aside.st_size, aside.st_mtime_ns) == (odd.st_ino, odd.st_size, odd.st_mtime_ns)
     assert not os.path.lexists(path)
     assert len(said) == 1
     assert "set aside as" in said[0]
