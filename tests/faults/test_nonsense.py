@@ -3,15 +3,14 @@
 import os
 import shlex
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-from benchmark import cli
 from benchmark.board.board import PAGES
+from benchmark.commands.new import PLURALS
 from tests.benchmark.boards import finish, make_board
-from tests.command import call
+from tests.command import Command
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +35,6 @@ def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "full" / "mine.txt").write_text("mine")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def run(words: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    code, _, err = call(capfd, monkeypatch, *shlex.split(words))
-    return code, err.strip()
 
 
 def left(folder: Path) -> dict[str, bytes]:
@@ -180,20 +174,21 @@ COMMANDS = [
     ("check glue/sst2 --model ''", "--model ''"),
     # new
     ("new thing x", "is not one of"),
-    ("new criterion ''", "''"),
-    ("new criterion a/b", "a/b"),
-    ("new criterion ../x", "../x"),
-    ("new criterion class", "class"),
-    ("new criterion 1x", "1x"),
-    ("new criterion magnitude", "there is a criterion 'magnitude' already"),
+    *(
+        (f"new criterion {name}", "cannot be the name of a criterion: expected lower-case letters")
+        for name in ("''", "a/b", "../x", "class", "1x", "MyIdea", "my-idea")
+    ),
+    ("new criterion base", "files of that name hold no plugins"),
+    ("new criterion magnitude", "there is a criterion 'magnitude' already, in prunebench"),
+    ("new task glue", "there is a task 'glue' already"),
+    ("new regularizer none", "there is a regularizer 'none' already"),
     ("new criterion ok --folder file", "file"),
     ("new criterion ok --package full", "full: not empty"),
     ("new criterion ok --package file", "file"),
-    ("new criterion ok --llm", ""),
+    *((f"new {kind} ok --llm", f"--llm is for a board, not for a {kind}") for kind in PLURALS),
     ("new board ok --package p", "leave --package out"),
     ("new board b", "there already, and left as it is"),
-    ("new board ..", ".."),
-    ("new board 'a b'", "cannot be the name of a board"),
+    *((f"new board {name}", "cannot be the name of a board") for name in ("..", "'a b'", "a/b")),
     (f"new task {'a' * 300}", ""),
     # diagnose
     ("diagnose nowhere", "no board there"),
@@ -253,25 +248,18 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(("words", "said"), COMMANDS, ids=[words for words, _ in COMMANDS])
-def test_nonsense(
-    place: Path, words: str, said: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_nonsense(place: Path, words: str, said: str, command: Command) -> None:
     before, record = left(place), next(place.glob("b/records/*.json")).stem
-    code, error = run(words.replace("RECORD", record), monkeypatch, capfd)
+    code, _, error = command(*shlex.split(words.replace("RECORD", record)))
     assert code == 2, error
     assert "Traceback" not in error
-    assert error.splitlines()[-1].startswith(("prunebench: ", "Error: "))
+    assert error.strip().splitlines()[-1].startswith(("prunebench: ", "Error: "))
     assert said in error
     assert left(place) == before
 
 
 @pytest.mark.parametrize("add", ["magnitude", "magnitude --add magnitude"])
-def test_a_row_that_the_suite_lists_is_not_called_new(
-    place: Path, add: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["prunebench", *shlex.split(f"compare b --device cpu --add {add}")])
-    with pytest.raises(SystemExit):
-        cli.main()
-    printed = capfd.readouterr().out
+def test_a_row_that_the_suite_lists_is_not_called_new(place: Path, add: str, command: Command) -> None:
+    _, printed, _ = command(*f"compare b --device cpu --add {add}".split())
     assert "named by --add; suite.yaml lists it already" in printed
     assert "To keep the row" not in printed

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from benchmark import cli
 from benchmark.board.board import Board
 from benchmark.board.outcomes import load_outcomes, pack_outcomes
 from benchmark.board.record import (
+    Record,
     RecordError,
     as_json,
     failure_path,
@@ -36,6 +36,7 @@ from benchmark.commands.views import View, plot, table_text, write_report
 from benchmark.machine import safe_arrays
 from benchmark.machine.safe_arrays import unpack
 from tests.benchmark.report.factory import make_record, make_spec
+from tests.command import Printed
 from tests.faults.boards import OUTCOMES, finished
 from tests.faults.disk import files
 
@@ -50,18 +51,20 @@ JSON = st.recursive(
 )
 
 
-def tried(folder: Path, data: bytes) -> None:
-    """Loads, or says why not."""
+def tried(folder: Path, data: bytes) -> Record | None:
+    """The record, or None where it is said why not."""
     path = record_path(folder, ID)
     folder.mkdir(exist_ok=True)
     path.write_bytes(data)
-    said = f"{path}: "
+    load_records(folder)
+    found, said = None, f"{path}: "
     try:
-        assert load_record(path).id == ID
+        found = load_record(path)
     except RecordError as error:
         said = str(error)
     assert said.startswith(f"{path}: ")
-    load_records(folder)
+    assert found is None or found.id == ID
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +99,14 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 PLACES = places(json.loads(WHOLE))
 
 
-@given(st.sampled_from(PLACES), JSON)
-def test_any_value_at_any_place(folder: Path, place: tuple[Any, ...], value: Any) -> None:
+ODD = st.sampled_from([True, 1.0, "1", 10**400, 1e308, "NaN", "true", "last", "\ud800"])
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(PLACES), JSON | ODD)
+def test_any_value_at_any_place_is_read_as_it_stands_or_refused(
+    folder: Path, place: tuple[Any, ...], value: Any
+) -> None:
     raw = json.loads(WHOLE)
     if not place:
         raw = value
@@ -106,7 +115,11 @@ def test_any_value_at_any_place(folder: Path, place: tuple[Any, ...], value: Any
         for key in place[:-1]:
             node = node[key]
         node[place[-1]] = value
-    tried(folder, json.dumps(raw).encode())
+    if record := tried(folder, json.dumps(raw).encode()):
+        found: Any = as_json(record)
+        for key in place:
+            found = found[key]
+        assert found == value or (isinstance(found, float) and found == float(value))
 
 
 @pytest.mark.parametrize(
@@ -250,23 +263,11 @@ def nasty(folder: Path) -> Board:
     return board
 
 
-def test_nothing_reaches_terminal_sheet_page_or_paper(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_reaches_terminal_sheet_page_or_paper(tmp_path: Path, prunebench: Printed) -> None:
     board = nasty(tmp_path / "board")
-    for words in (
-        ["status"],
-        ["table"],
-        ["table", "--metric", "all"],
-        ["statistics"],
-        ["verify"],
-        ["table", "--trace"],
-    ):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sys.argv", ["prunebench", words[0], str(board.folder), *words[1:]])
-            with suppress(SystemExit):
-                cli.main()
-        printed = capfd.readouterr()
-        for letter in ("\x1b", "\x07", "\u202e", "\x00"):
-            assert letter not in printed.out + printed.err, words
+    for words in ("status", "table", "table --metric all", "statistics", "verify", "table --trace"):
+        _, printed = prunebench(*words.split(), board.folder)
+        assert not set(printed) & set("\x1b\x07\u202e\x00"), words
     view = View(metric="all")
     assert "\x1b" not in table_text(board, "text", view, trace=True)
     html = table_text(board, "html", view)

@@ -8,11 +8,9 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
-
 from benchmark.board.board import Board
 from benchmark.machine.lock import locked
-from tests.benchmark.boards import TINY, facts, finish, make_board, times
+from tests.benchmark.boards import TINY, facts, make_board, times
 from tests.benchmark.forked import Forked, prunebench
 
 
@@ -29,27 +27,18 @@ def counted(runner: Forked) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Board:
-    """A part of the same board, run in this process."""
-    board = make_board(tmp_path_factory.mktemp("alone"))
-    assert len(finish(board).finished) == 3
-    return board
-
-
-@pytest.mark.parametrize("count", [2, 4])
-def test_every_cell_exactly_once(tmp_path: Path, count: int, alone: Board) -> None:
+def test_every_cell_exactly_once(tmp_path: Path, finished_board: Board) -> None:
     board = make_board(tmp_path / "board", criteria=["random", "magnitude"], seeds=[0, 1])
-    runners = start(board, count)
+    runners = start(board, 4)
     cells = board.suite.cells()
     shares = [counted(runner) for runner in runners]
-    assert [runner.returncode for runner in runners] == [0] * count
+    assert [runner.returncode for runner in runners] == [0] * 4
     assert sum(run for run, _ in shares) == len(cells) == 6
     assert all(sum(share) == len(cells) for share in shares)
     assert set(times(board)) == {f"{spec.id}.json" for spec in cells}
     assert not list(board.folder.rglob("*.tmp"))
-    for spec in alone.suite.cells():
-        ours, theirs = (b.records_folder / f"{spec.id}.json" for b in (board, alone))
+    for spec in finished_board.suite.cells():
+        ours, theirs = (b.records_folder / f"{spec.id}.json" for b in (board, finished_board))
         assert facts(ours) | {"environment": 0} == facts(theirs) | {"environment": 0}
         assert ours.with_suffix(".npz").read_bytes() == theirs.with_suffix(".npz").read_bytes()
 

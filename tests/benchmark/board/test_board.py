@@ -2,17 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmark.board.board import Board
-from benchmark.board.record import RecordError, failure_path, outcomes_path, record_path
+from benchmark.board.record import failure_path, outcomes_path, record_path
 from benchmark.engine.local import run_cells
 from benchmark.errors import PrunebenchError
 from benchmark.plugins.registry import load
-from benchmark.training.contract import _breach
 from tests.benchmark.boards import CPU, NOT_FINITE, Watched, finish, make_board, times
 
 # Done and not done.
@@ -45,31 +43,6 @@ def test_only_what_is_asked_for_is_run(tmp_path: Path) -> None:
         board.cells("rte")
     assert len(finish(board, "glue/sst2 dense*").finished) == 1
     assert len(times(board)) == 1
-
-
-@pytest.mark.parametrize("content", ["", "{", '{"schema": 1}', "[]"])
-def test_an_unreadable_record_is_reported_and_made_again(tmp_path: Path, content: str) -> None:
-    board = make_board(tmp_path, criteria=["random"])
-    spec = board.suite.cells()[0]
-    path = record_path(board.records_folder, spec.id)
-    path.parent.mkdir()
-    path.write_text(content)
-    assert not board.is_done(spec)
-    assert [problem.path for problem in board.unreadable(board.cells())] == [path]
-    with pytest.raises(RecordError):
-        board.record(spec)
-    assert finish(board, "*dense*").finished == [spec.id]
-    assert board.unreadable(board.cells()) == []
-
-
-def test_a_stray_file_is_reported_and_left(tmp_path: Path) -> None:
-    board = make_board(tmp_path)
-    board.records_folder.mkdir()
-    stray = board.records_folder / "notes.json"
-    stray.write_text("mine")
-    assert [problem.path for problem in board.records()[1]] == [stray]
-    assert board.unreadable(board.cells()) == []
-    assert stray.read_text() == "mine"
 
 
 def test_no_board(tmp_path: Path, finished_board: Board) -> None:
@@ -137,20 +110,6 @@ def test_a_failing_cell_is_noted_and_the_others_finish(tmp_path: Path, broken: P
     assert board.failures() == {failed.id: reason}
     assert "Traceback" in failure_path(board.records_folder, failed.id).read_text()
     assert board.records()[1] == []
-
-
-def test_a_failed_cell_is_left_alone_until_it_is_asked_for(tmp_path: Path, broken: Path) -> None:
-    board = make_board(tmp_path / "board", criteria=[str(broken)])
-    ((failed, reason),) = finish(board).failed.items()
-    again = finish(board)
-    assert (again.finished, again.failed, again.failed_before) == ([], {}, {failed: reason})
-    broken.write_text(NOT_FINITE.replace('weight * float("nan")', "weight.abs()"))
-    load.cache_clear()
-    _breach.cache_clear()
-    done = run_cells(board, board.cells(), Watched(), replace(CPU, retry_failed=True))
-    assert (len(done.finished), len(done.standing), done.failed, done.failed_before) == (1, 1, {}, {})
-    assert board.failures() == {}
-    assert list(board.records_folder.glob("*.failed.json")) == []
 
 
 def test_a_failure_beside_an_unreadable_record_is_not_forgotten(tmp_path: Path) -> None:

@@ -9,15 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from benchmark.board.outcomes import load_outcomes, pack_outcomes
 from benchmark.board.record import (
     Record,
     RecordError,
-    as_json,
     as_read_back,
     failure_path,
     load_record,
@@ -162,30 +159,6 @@ def test_what_does_not_hold_together_names_file_and_field(
     assert str(caught.value).startswith(f"{path}: ")
 
 
-ODD = st.sampled_from(
-    [None, True, 1, 1.0, "1", -1, 0.5, 10**400, "", [], {}, [1], {"a": 1.0}, "NaN", 1e308, "true", "last", "\ud800"]
-)
-FIELDS = st.sampled_from(
-    ["schema", "id", "metric", "metrics", "metrics.accuracy", "curve", "sparsity.met", "sparsity.layers", "cost.steps", "notes",
-     "spec.seed", "spec.training.lr", "selected.protocol", "selected.score", "teacher", "floor", "environment.torch", "new"]
-)  # fmt: skip
-
-
-@given(field=FIELDS, value=ODD)
-def test_an_odd_value_is_read_as_it_stands_or_refused(
-    tmp_path_factory: pytest.TempPathFactory, field: str, value: Any
-) -> None:
-    path, _ = saved(tmp_path_factory.mktemp("record"))
-    edited(path, put(field, value))
-    try:
-        found: Any = as_json(load_record(path))
-    except RecordError:
-        return
-    for key in field.split("."):
-        found = found[key]
-    assert found == value
-
-
 def test_a_renamed_record_is_refused(tmp_path: Path) -> None:
     path, _ = saved(tmp_path)
     with pytest.raises(RecordError, match="do not belong together"):
@@ -232,23 +205,6 @@ def test_a_file_that_comes_in_pieces_or_shrinks(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "read", lambda *_: b"")
     with pytest.raises(RecordError, match="became shorter while it was read"):
         load_record(path)
-
-
-# Whole or not at all.
-
-
-def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "deep" / "file.txt"
-    atomic.write_text(path, "old")
-
-    def full(_: int) -> None:
-        raise OSError("no space left")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(atomic.WriteError, match="no space left"):
-        atomic.write_text(path, "new")
-    assert path.read_text() == "old"
-    assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
 
 
 def test_written_files_can_be_read_by_others(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,37 +20,17 @@ from benchmark.engine.cell import Settings
 from benchmark.plugins.registry import load
 from benchmark.training.contract import _breach
 from tests.benchmark.boards import NOT_FINITE, TINY, make_board, times
-from tests.command import call
+from tests.command import Command, Printed
 
 ROOT = Path(__file__).resolve().parents[3]
-Command = Callable[..., tuple[int, str]]
 
-
-@pytest.fixture
-def prunebench(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """Calls the console script in this process; exit code and everything printed."""
-    load.cache_clear()
-
-    def run(*arguments: object) -> tuple[int, str]:
-        code, out, err = call(capfd, monkeypatch, *arguments)
-        return code, out + err
-
-    yield run
-    load.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Board:
-    """A finished board; not to be changed."""
-    board = make_board(tmp_path_factory.mktemp("finished") / "tiny")
-    assert benchmark.commands.run.run_board(board, "*", Settings(device="cpu")) == 0
-    return board
+pytestmark = pytest.mark.usefixtures("fresh_registry")
 
 
 # Running.
 
 
-def test_a_board_from_suite_to_table(tmp_path: Path, prunebench: Command) -> None:
+def test_a_board_from_suite_to_table(tmp_path: Path, prunebench: Printed) -> None:
     board = make_board(tmp_path / "tiny")
     code, printed = prunebench("run", board.folder, "--device", "cpu")
     assert code == 0
@@ -74,22 +53,22 @@ def test_what_is_to_be_compiled(
     command: str,
     flags: list[str],
     choice: object,
-    finished: Board,
-    prunebench: Command,
+    finished_board: Board,
+    prunebench: Printed,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[Settings] = []
     monkeypatch.setattr("benchmark.commands.run.run_board", lambda _, __, settings, *___: asked.append(settings))
     monkeypatch.setattr("benchmark.commands.compare.compare", lambda _, __, settings, *___: asked.append(settings))
     added = ["--add", "taylor"] if command == "compare" else []
-    assert prunebench(command, *flags, finished.folder, *added)[0] == 0
+    assert prunebench(command, *flags, finished_board.folder, *added)[0] == 0
     assert [settings.compile for settings in asked] == [choice]
-    code, printed = prunebench(command, finished.folder, *added, "--compile", "--compile-auto")
+    code, printed = prunebench(command, finished_board.folder, *added, "--compile", "--compile-auto")
     assert (code, len(asked)) == (2, 1)
     assert "--compile and --compile-auto: give one of them" in " ".join(printed.split())
 
 
-def test_only_and_set(tmp_path: Path, prunebench: Command) -> None:
+def test_only_and_set(tmp_path: Path, prunebench: Printed) -> None:
     board = make_board(tmp_path / "tiny", tasks=["glue/sst2", "squad"])
     code, printed = prunebench("run", board.folder, "--only", "*sst2 random*", "--set", "training.steps=3")
     assert code == 0
@@ -105,7 +84,7 @@ def test_only_and_set(tmp_path: Path, prunebench: Command) -> None:
     assert printed == "prunebench: --only 'rte' matches no cell; tasks: glue/sst2, squad\n"
 
 
-def test_given_data_and_model_have_ids_of_their_own(tmp_path: Path, prunebench: Command) -> None:
+def test_given_data_and_model_have_ids_of_their_own(tmp_path: Path, prunebench: Printed) -> None:
     embedded = ROOT / "tasks" / "mini"
     board = make_board(tmp_path / "tiny", criteria=["random"])
     places = ("--data", embedded, "--model", embedded / "encoder")
@@ -118,15 +97,15 @@ def test_given_data_and_model_have_ids_of_their_own(tmp_path: Path, prunebench: 
     assert (record.spec.data, record.spec.model) == ("files", "encoder")
 
 
-def test_predicted_text_only_where_it_is_asked_for(tmp_path: Path, finished: Board, prunebench: Command) -> None:
-    assert list(finished.records_folder.glob("*predictions*")) == []
+def test_predicted_text_only_where_it_is_asked_for(tmp_path: Path, finished_board: Board, prunebench: Printed) -> None:
+    assert list(finished_board.records_folder.glob("*predictions*")) == []
     board = make_board(tmp_path / "tiny")
     assert prunebench("run", board.folder, "--only", "*dense*", "--save-predictions")[0] == 0
     (kept,) = board.records_folder.glob("*.predictions.json.gz")
     assert len(json.loads(gzip.decompress(kept.read_bytes()))) == 24
 
 
-def test_a_failed_cell_is_exit_code_1_and_the_others_finish(tmp_path: Path, prunebench: Command) -> None:
+def test_a_failed_cell_is_exit_code_1_and_the_others_finish(tmp_path: Path, prunebench: Printed) -> None:
     plugin = tmp_path / "broken.py"
     plugin.write_text(NOT_FINITE)
     board = make_board(tmp_path / "tiny", criteria=[str(plugin), "random"])
@@ -152,28 +131,33 @@ def test_a_failed_cell_is_exit_code_1_and_the_others_finish(tmp_path: Path, prun
     code, printed = prunebench("run", board.folder, "--retry-failed")
     assert code == 0
     assert "1 cells run, 2 were done, 0 failed." in printed
+    assert board.failures() == {}
+    assert list(board.records_folder.glob("*.failed.json")) == []
 
 
-def test_an_empty_record_is_reported_and_made_again(tmp_path: Path, prunebench: Command) -> None:
+def test_records_that_cannot_be_read_are_reported_and_made_again(tmp_path: Path, prunebench: Printed) -> None:
+    """An empty one and half of one; a file that is no cell's is named and left."""
     board = make_board(tmp_path / "tiny", criteria=["random"])
-    path = record_path(board.records_folder, board.suite.cells()[0].id)
-    path.parent.mkdir()
-    path.write_text("")
+    board.records_folder.mkdir()
+    paths = [record_path(board.records_folder, spec.id) for spec in board.suite.cells()]
+    for path, content in zip(paths, ("", '{"schema": 1'), strict=True):
+        path.write_text(content)
     stray = board.records_folder / "mine.json"
     stray.write_text("not yours")
     code, printed = prunebench("status", board.folder)
-    assert f"unreadable, not counted: {path}: not a readable record" in printed
+    assert all(f"unreadable, not counted: {path}: not a readable record" in printed for path in paths)
     assert "in all 0 of 2 done; time left unknown until a cell is done" in printed
     code, printed = prunebench("run", board.folder)
     assert code == 0
-    assert f"unreadable, made again: {path}: not a readable record" in printed
+    assert all(f"unreadable, made again: {path}: not a readable record" in printed for path in paths)
     assert f"unreadable, not counted: {stray}: not a readable record" in printed
     assert "2 cells run, 0 were done, 0 failed." in printed
     assert stray.read_text() == "not yours"
-    assert f"{path}" not in prunebench("status", board.folder)[1]
+    printed = prunebench("status", board.folder)[1]
+    assert not any(str(path) in printed for path in paths)
 
 
-def test_interrupted(tmp_path: Path, prunebench: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted(tmp_path: Path, prunebench: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
@@ -186,7 +170,7 @@ def test_interrupted(tmp_path: Path, prunebench: Command, monkeypatch: pytest.Mo
 # Refused before anything runs.
 
 
-def test_a_wrong_suite_is_exit_code_2(tmp_path: Path, prunebench: Command) -> None:
+def test_a_wrong_suite_is_exit_code_2(tmp_path: Path, prunebench: Printed) -> None:
     (tmp_path / "suite.yaml").write_text(json.dumps(TINY | {"sparsities": [1.5]}))
     for command in ("run", "status", "table"):
         code, printed = prunebench(command, tmp_path)
@@ -207,7 +191,7 @@ def test_a_wrong_suite_is_exit_code_2(tmp_path: Path, prunebench: Command) -> No
     ],
 )
 def test_an_option_of_one_value_is_given_once(
-    tmp_path: Path, prunebench: Command, words: tuple[str, ...], said: str
+    tmp_path: Path, prunebench: Printed, words: tuple[str, ...], said: str
 ) -> None:
     """What may be repeated, and flags, may."""
     folder = make_board(tmp_path / "tiny").folder
@@ -219,7 +203,7 @@ def test_an_option_of_one_value_is_given_once(
     assert "is given" not in printed
 
 
-def test_data_that_is_not_here_is_missed_by_who_runs_not_by_who_looks(tmp_path: Path, prunebench: Command) -> None:
+def test_data_that_is_not_here_is_missed_by_who_runs_not_by_who_looks(tmp_path: Path, prunebench: Printed) -> None:
     (tmp_path / "suite.yaml").write_text(json.dumps(TINY | {"data": "missing/folder", "model": "./missing"}))
     code, printed = prunebench("run", tmp_path)
     assert code == 2
@@ -239,18 +223,18 @@ def test_data_that_is_not_here_is_missed_by_who_runs_not_by_who_looks(tmp_path: 
     ],
 )  # fmt: skip
 def test_a_board_may_be_named_by_its_suite(
-    words: tuple[str, ...], finished: Board, tmp_path: Path, prunebench: Command, monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...], finished_board: Board, tmp_path: Path, prunebench: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    board = shutil.copytree(finished.folder, tmp_path / "board")
-    other = shutil.copytree(finished.folder, tmp_path / "other")
+    board = shutil.copytree(finished_board.folder, tmp_path / "board")
+    other = shutil.copytree(finished_board.folder, tmp_path / "other")
     code, printed = prunebench(*(word.format(board / "suite.yaml", other=other / "suite.yaml") for word in words))
     assert code == 0, printed
     monkeypatch.chdir(board)
     assert prunebench("status", "suite.yaml")[0] == 0
 
 
-def test_no_board_is_exit_code_2(tmp_path: Path, prunebench: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_board_is_exit_code_2(tmp_path: Path, prunebench: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     code, printed = prunebench("run", tmp_path)
     assert code == 2
@@ -258,7 +242,7 @@ def test_no_board_is_exit_code_2(tmp_path: Path, prunebench: Command, monkeypatc
     assert "prunebench new board" in prunebench("run", tmp_path / "nothing")[1]
 
 
-def test_a_device_that_is_not_there(tmp_path: Path, prunebench: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_is_not_there(tmp_path: Path, prunebench: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     board = make_board(tmp_path / "tiny")
     code, printed = prunebench("run", board.folder, "--device", "cuda")
@@ -281,8 +265,8 @@ def test_a_device_that_is_not_there(tmp_path: Path, prunebench: Command, monkeyp
         ("table {} --format pdf", "is not one of"),
     ],
 )
-def test_wrong_usage_is_exit_code_2(finished: Board, prunebench: Command, arguments: str, said: str) -> None:
-    code, printed = prunebench(*arguments.format(finished.folder).split())
+def test_wrong_usage_is_exit_code_2(finished_board: Board, prunebench: Printed, arguments: str, said: str) -> None:
+    code, printed = prunebench(*arguments.format(finished_board.folder).split())
     assert code == 2
     assert said in printed
 
@@ -290,17 +274,19 @@ def test_wrong_usage_is_exit_code_2(finished: Board, prunebench: Command, argume
 # Tables.
 
 
-def test_table_and_status_train_nothing(finished: Board, prunebench: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_table_and_status_train_nothing(
+    finished_board: Board, prunebench: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("benchmark.engine.cell.run", lambda *_: pytest.fail("it trained"))
-    code, printed = prunebench("status", finished.folder)
+    code, printed = prunebench("status", finished_board.folder)
     assert code == 0
     assert printed.splitlines() == ["glue/sst2: 3 done, 0 failed, 0 missing", "in all 3 of 3 done; nothing left to run"]
-    before = times(finished)
+    before = times(finished_board)
     for format in ("text", "markdown", "latex", "html", "csv", "json"):
-        code, printed = prunebench("table", finished.folder, "--format", format)
+        code, printed = prunebench("table", finished_board.folder, "--format", format)
         assert code == 0
         assert ("magnitude" if format in ("csv", "json") else "Magnitude") in printed
-    assert times(finished) == before
+    assert times(finished_board) == before
 
 
 @pytest.mark.parametrize(
@@ -319,59 +305,50 @@ def test_table_and_status_train_nothing(finished: Board, prunebench: Command, mo
 )
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_what_shows_results_names_records_that_cannot_be_read(
-    finished: Board,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    words: str,
-    count: int,
+    finished_board: Board, tmp_path: Path, command: Command, words: str, count: int
 ) -> None:
-    folder = tmp_path / "board"
-    shutil.copytree(finished.folder, folder)
-    damaged = [record_path(folder / "records", spec.id) for spec in finished.suite.cells()[-count:] if count]
+    folder = shutil.copytree(finished_board.folder, tmp_path / "board")
+    damaged = [record_path(folder / "records", spec.id) for spec in finished_board.suite.cells()[-count:] if count]
     for path in damaged:
         path.write_bytes(path.read_bytes()[:500])
     given = words.replace("BOARD", str(folder)).replace("OUT", str(tmp_path / "out"))
-    monkeypatch.setattr(sys, "argv", ["prunebench", *given.split()])
-    capfd.readouterr()
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    assert not caught.value.code
-    said = [line for line in capfd.readouterr().err.splitlines() if "prunebench" in line]
+    code, _, err = command(*given.split())
+    assert code == 0
+    said = [line for line in err.splitlines() if "prunebench" in line]
     assert len(said) == min(count, 1)
     assert all(str(path) in said[0] for path in damaged)
     assert all("as missing" in line for line in said)
 
 
-def test_every_number_of_a_table_leads_to_its_records(finished: Board, prunebench: Command) -> None:
-    _, printed = prunebench("table", finished.folder, "--trace")
-    assert all(spec.id in printed for spec in finished.suite.cells())
-    _, printed = prunebench("table", finished.folder, "--format", "json")
-    assert all(spec.id in printed for spec in finished.suite.cells())
+def test_every_number_of_a_table_leads_to_its_records(finished_board: Board, prunebench: Printed) -> None:
+    _, printed = prunebench("table", finished_board.folder, "--trace")
+    assert all(spec.id in printed for spec in finished_board.suite.cells())
+    _, printed = prunebench("table", finished_board.folder, "--format", "json")
+    assert all(spec.id in printed for spec in finished_board.suite.cells())
     json.loads(printed)
 
 
-def test_the_table_shows_what_the_records_say(finished: Board, prunebench: Command) -> None:
-    record = next(record for record in finished.records()[0] if record.spec.criterion == "magnitude")
-    _, printed = prunebench("table", finished.folder, "--format", "csv")
+def test_the_table_shows_what_the_records_say(finished_board: Board, prunebench: Printed) -> None:
+    record = next(record for record in finished_board.records()[0] if record.spec.criterion == "magnitude")
+    _, printed = prunebench("table", finished_board.folder, "--format", "csv")
     assert any(repr(record.score) == cell for row in csv.reader(printed.splitlines()) for cell in row)
 
 
-def test_table_to_a_file(finished: Board, tmp_path: Path, prunebench: Command) -> None:
+def test_table_to_a_file(finished_board: Board, tmp_path: Path, prunebench: Printed) -> None:
     out = tmp_path / "new" / "table.tex"
-    code, printed = prunebench("table", finished.folder, "--format", "latex", "--output", out)
+    code, printed = prunebench("table", finished_board.folder, "--format", "latex", "--output", out)
     assert (code, printed) == (0, "")
     assert r"\begin{tabular}" in out.read_text()
 
 
-def test_strict_refuses_missing_cells(finished: Board, tmp_path: Path, prunebench: Command) -> None:
-    assert prunebench("table", finished.folder, "--strict")[0] == 0
+def test_strict_refuses_missing_cells(finished_board: Board, tmp_path: Path, prunebench: Printed) -> None:
+    assert prunebench("table", finished_board.folder, "--strict")[0] == 0
     code, printed = prunebench("table", make_board(tmp_path / "tiny").folder, "--strict")
     assert code == 2
     assert printed.startswith("prunebench: ")
 
 
-def test_an_unfinished_board_has_a_table_too(tmp_path: Path, prunebench: Command) -> None:
+def test_an_unfinished_board_has_a_table_too(tmp_path: Path, prunebench: Printed) -> None:
     code, printed = prunebench("table", make_board(tmp_path / "tiny").folder)
     assert code == 0
     assert "Magnitude" in printed
@@ -389,7 +366,7 @@ def test_an_unfinished_board_has_a_table_too(tmp_path: Path, prunebench: Command
     ],
 )
 def test_without_a_finished_run_it_is_said(
-    tmp_path: Path, prunebench: Command, words: str, code: int, said: str
+    tmp_path: Path, prunebench: Printed, words: str, code: int, said: str
 ) -> None:
     folder = make_board(tmp_path / "tiny").folder
     given = words.replace("BOARD", str(folder)).replace("OUT", str(tmp_path / "out"))
@@ -424,7 +401,7 @@ def test_heavy_libraries_are_not_imported_for_light_commands(arguments: list[str
     assert done.stdout.splitlines()[-1] == "HEAVY []"
 
 
-def test_list_shows_claims_options_and_variants(prunebench: Command) -> None:
+def test_list_shows_claims_options_and_variants(prunebench: Printed) -> None:
     code, printed = prunebench("list", "criteria")
     assert code == 0
     assert "  principled\n      Keeps the weights whose loss would rise most" in printed
@@ -452,7 +429,7 @@ def test_every_command_on_a_board_takes_the_changes_of_run() -> None:
         assert {"--set", "--data", "--model"} <= options, name
 
 
-def test_what_was_run_with_set_is_shown_and_merged_with_set(tmp_path: Path, prunebench: Command) -> None:
+def test_what_was_run_with_set_is_shown_and_merged_with_set(tmp_path: Path, prunebench: Printed) -> None:
     board, elsewhere = make_board(tmp_path / "tiny"), make_board(tmp_path / "elsewhere")
     changes = ("--set", "training.steps=3", "--model", "mini")
     assert prunebench("run", elsewhere.folder, *changes)[0] == 0
@@ -474,8 +451,8 @@ def test_what_was_run_with_set_is_shown_and_merged_with_set(tmp_path: Path, prun
 # Tables for a paper.
 
 
-def test_caption_label_and_names_of_a_paper_are_options(finished: Board, prunebench: Command) -> None:
-    latex = ("table", finished.folder, "--format", "latex")
+def test_caption_label_and_names_of_a_paper_are_options(finished_board: Board, prunebench: Printed) -> None:
+    latex = ("table", finished_board.folder, "--format", "latex")
     assert r"\label{tab:tiny}" in prunebench(*latex)[1]
     assert r"\label{tab:tiny-notes}" in prunebench(*latex, "--notes")[1]
     assert r"\label{tab:tiny-glue-sst2}" in prunebench(*latex, "--only", "glue/sst2")[1]
@@ -486,7 +463,7 @@ def test_caption_label_and_names_of_a_paper_are_options(finished: Board, prunebe
     assert all(
         text in out for text in (r"\caption{Scores of \emph{ours}.}", r"\label{tab:mine}", r"Random \citep{lee2019} &")
     )
-    assert "citep" not in prunebench("table", finished.folder, "--set", name)[1]
+    assert "citep" not in prunebench("table", finished_board.folder, "--set", name)[1]
 
 
 @pytest.mark.parametrize(
@@ -502,9 +479,9 @@ def test_caption_label_and_names_of_a_paper_are_options(finished: Board, prunebe
     ],
 )
 def test_latex_that_would_not_compile_is_refused(
-    finished: Board, prunebench: Command, option: str, text: str, accepted: bool
+    finished_board: Board, prunebench: Printed, option: str, text: str, accepted: bool
 ) -> None:
-    code, out = prunebench("table", str(finished.folder), "--format", "latex", option, text)
+    code, out = prunebench("table", str(finished_board.folder), "--format", "latex", option, text)
     assert (code == 0) == accepted, out
     assert accepted or f"{option.removeprefix('--')}: " in out
 
@@ -512,9 +489,9 @@ def test_latex_that_would_not_compile_is_refused(
 @pytest.mark.parametrize("option", ["--caption x", "--label x", "--width page"])
 @pytest.mark.parametrize("format", ["text", "markdown", "csv"])
 def test_options_of_latex_outside_of_latex_are_refused(
-    finished: Board, prunebench: Command, option: str, format: str
+    finished_board: Board, prunebench: Printed, option: str, format: str
 ) -> None:
-    code, out = prunebench("table", finished.folder, "--format", format, *option.split())
+    code, out = prunebench("table", finished_board.folder, "--format", format, *option.split())
     assert (code, "add --format latex" in out) == (2, True)
 
 
@@ -537,9 +514,9 @@ SCORES = [
     ],
 )
 def test_options_that_a_table_would_not_use_are_refused(
-    finished: Board, prunebench: Command, kind: str, option: str
+    finished_board: Board, prunebench: Printed, kind: str, option: str
 ) -> None:
-    code, out = prunebench("table", finished.folder, *kind.split(), *option.split())
+    code, out = prunebench("table", finished_board.folder, *kind.split(), *option.split())
     assert code == 2
     assert f"does not use {option.split()[0]}: leave it out\n" in out
 
@@ -552,22 +529,24 @@ def test_options_that_a_table_would_not_use_are_refused(
         "--published --digits 2 --only glue/*", "--layout tasks --strict --trace",
     ],
 )  # fmt: skip
-def test_options_that_a_table_uses(finished: Board, prunebench: Command, words: str) -> None:
-    assert prunebench("table", finished.folder, *words.split())[0] == 0
+def test_options_that_a_table_uses(finished_board: Board, prunebench: Printed, words: str) -> None:
+    assert prunebench("table", finished_board.folder, *words.split())[0] == 0
 
 
-def test_a_table_of_some_cells_keeps_the_dense_model_of_their_tasks(finished: Board, prunebench: Command) -> None:
-    out = prunebench("table", finished.folder, "--only", "*sst2 random*")[1]
+def test_a_table_of_some_cells_keeps_the_dense_model_of_their_tasks(finished_board: Board, prunebench: Printed) -> None:
+    out = prunebench("table", finished_board.folder, "--only", "*sst2 random*")[1]
     assert ("Dense" in out, "Random" in out, "Magnitude" in out) == (True, True, False)
-    code, out = prunebench("table", finished.folder, "--only", "glue/rte")
+    code, out = prunebench("table", finished_board.folder, "--only", "glue/rte")
     assert (code, "--only 'glue/rte' matches no cell; tasks: glue/sst2" in out) == (2, True)
 
 
 def test_records_under_other_settings_are_named_and_where_to_find_how_numbers_were_made(
-    finished: Board, prunebench: Command
+    finished_board: Board, prunebench: Printed
 ) -> None:
-    out = " ".join(prunebench("table", finished.folder, "--set", "training.lr=0.5", "--set", "scope=layer")[1].split())
+    out = " ".join(
+        prunebench("table", finished_board.folder, "--set", "training.lr=0.5", "--set", "scope=layer")[1].split()
+    )
     assert "2 missing runs have records of scope global (here layer), training.lr 0.001 (here 0.5)" in out
     assert "1 missing run has a record of training.lr 0.001 (here 0.5)" in out
-    assert "Other settings" not in prunebench("table", finished.folder)[1]
+    assert "Other settings" not in prunebench("table", finished_board.folder)[1]
     assert "How these numbers were made: prunebench table BOARD --notes" in out

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import cli
 from benchmark.commands.check import kind_of, verdicts
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
+from tests.command import Command
 from tests.tasks.tiny import checkpoint, write_sst2
 
 CRITERION = '''"""Keeps large weights."""
@@ -146,40 +146,21 @@ def test_a_method_with_other_arguments_is_told_once(tmp_path: Path) -> None:
     assert set(failed[1:]) == {"as shape, above"}
 
 
-def test_all_checks_are_told_whichever_fail(tmp_path: Path) -> None:
+def test_the_command_says_what_passed_and_what_failed(tmp_path: Path, command: Command) -> None:
     path = tmp_path / "mine.py"
     path.write_text(CRITERION.replace("return weight.abs()", "return -weight.abs()"))
-    kind, told = verdicts(str(path))
-    assert kind == "criteria"
-    assert [one.name for one in told if not one.passed] == ["planted example"]
-    assert "take out the minus" in next(one.words for one in told if not one.passed)
-    assert len(told) > 5
-
-
-def test_the_command_says_what_passed_and_what_failed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "mine.py"
-    path.write_text(CRITERION.replace("return weight.abs()", "return -weight.abs()"))
-    monkeypatch.setattr("sys.argv", ["prunebench", "check", str(path)])
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    printed = capsys.readouterr().out
-    assert caught.value.code == 1
+    code, printed, _ = command("check", path)
+    assert code == 1
     assert "passed  shape: " in printed
-    assert "FAILED  planted example: " in printed
+    assert printed.count("passed  ") > 5
+    assert re.search("FAILED  planted example: .*take out the minus", printed)
     assert printed.endswith("breaks the contract of criteria: planted example\n")
 
 
-def test_the_command_tells_what_was_skipped(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["prunebench", "check", "magnitude"])
-    try:
-        cli.main()
-    except SystemExit as ended:
-        assert not ended.code  # noqa: PT017
-    *lines, last = capsys.readouterr().out.splitlines()
+def test_the_command_tells_what_was_skipped(command: Command) -> None:
+    code, printed, _ = command("check", "magnitude")
+    assert code == 0
+    *lines, last = printed.splitlines()
     told = [line.split()[0] for line in lines]
     assert set(told) == {"passed", "skipped"}
     assert "skipped gates: because it has no latent weights" in lines

@@ -97,12 +97,6 @@ def test_a_new_board_of_decoders_is_run_without_training(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("kind", PLURALS)
-def test_llm_is_for_boards_alone(kind: str, tmp_path: Path) -> None:
-    with pytest.raises(PrunebenchError, match=f"--llm is for a board, not for a {kind}"):
-        new(kind, "my_idea", tmp_path, llm=True)
-
-
-@pytest.mark.parametrize("kind", PLURALS)
 def test_a_new_package_is_whole(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"scaffolded_{kind}"
     written = new(kind, name, tmp_path, tmp_path / "package")
@@ -132,26 +126,9 @@ def test_what_is_written_is_clean(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize(
-    ("kind", "name", "message"),
-    [
-        ("criterion", "magnitude", r"a criterion 'magnitude' already, in prunebench"),
-        ("task", "glue", r"a task 'glue' already"),
-        ("regularizer", "none", r"a regularizer 'none' already"),
-        ("criterion", "MyIdea", r"'MyIdea' cannot be the name .*lower-case.*my_criterion"),
-        ("criterion", "2nd", r"cannot be the name"),
-        ("criterion", "my-idea", r"cannot be the name"),
-        ("criterion", "../idea", r"cannot be the name"),
-        ("criterion", "class", r"cannot be the name"),
-        ("criterion", "base", r"hold no plugins"),
-        ("board", "a/b", r"cannot be the name of a board"),
-        ("criteria", "x", r"did you mean 'criterion'"),
-    ],
-)
-def test_bad_and_taken_names(kind: str, name: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(PrunebenchError, match=message):
-        new(kind, name, tmp_path / "somewhere")
-    assert not list(tmp_path.iterdir())
+def test_an_unknown_kind_names_the_choices(tmp_path: Path) -> None:
+    with pytest.raises(PrunebenchError, match="did you mean 'criterion'"):
+        new("criteria", "x", tmp_path)
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
@@ -159,13 +136,6 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     with pytest.raises(PrunebenchError, match=r"mine.py: there already"):
         new("criterion", "mine", tmp_path)
     assert (tmp_path / "mine.py").read_text() == "precious"
-    with pytest.raises(PrunebenchError, match="not empty"):
-        new("criterion", "mine", tmp_path, tmp_path)
-    new("board", "one", tmp_path)
-    with pytest.raises(PrunebenchError, match="there already"):
-        new("board", "one", tmp_path)
-    with pytest.raises(PrunebenchError, match="not a package"):
-        new("board", "two", tmp_path, tmp_path / "two")
 
 
 @pytest.mark.parametrize("name", ["criterion", "tensor", "state", "none", "step", "dataclass"])

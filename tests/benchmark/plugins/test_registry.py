@@ -161,13 +161,6 @@ def test_every_built_in_can_be_loaded_under_its_name(kind: str) -> None:
         assert cls.__name__.lower() in classes.class_names(name, KINDS[kind])
 
 
-def test_the_first_line_of_plugins_is_there() -> None:
-    assert {"random", "magnitude", "movement", "sensitivity", "principled"} <= set(builtin_names("criteria"))
-    assert {"none", "distillation", "self_regularization"} <= set(builtin_names("regularizers"))
-    assert {"cubic", "linear", "one_shot", "constant"} <= set(builtin_names("schedules"))
-    assert {"glue", "squad", "conll2003", "e2e"} <= set(builtin_names("tasks"))
-
-
 # Files.
 
 

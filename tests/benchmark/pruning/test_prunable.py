@@ -156,8 +156,6 @@ def test_every_parameter_once_under_its_own_name(kind: str) -> None:
 
 
 def test_gpt2_is_seen_as_out_by_in() -> None:
-    shapes = {matrix.name.rsplit(".", 2)[-2]: matrix.shape for matrix in find_prunable(build("gpt2"))[:1]}
-    assert shapes == {"c_attn": (3 * H, H)}
     assert [matrix.shape for matrix in find_prunable(build("gpt2"))[:4]] == [(3 * H, H), (H, H), (F, H), (H, F)]
 
 

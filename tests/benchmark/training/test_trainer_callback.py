@@ -210,15 +210,7 @@ def test_what_it_leaves_can_be_saved_and_opened(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(trained.parameters(), again.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("value", [80, 1.0, -0.2, float("nan"), "0.8", True, None])
-def test_a_sparsity_that_is_no_share_is_refused_at_once(value: Any) -> None:
-    with pytest.raises(PrunebenchError, match="share of the weights"):
-        PruningCallback("magnitude", sparsity=value)
-
-
-def test_what_cannot_work_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PrunebenchError, match="unknown scope"):
-        PruningCallback("magnitude", sparsity=0.5, scope="everywhere")
+def test_a_training_without_its_saved_pruner_is_not_resumed(tmp_path: Path) -> None:
     callback = PruningCallback("magnitude", sparsity=0.5)
     with pytest.raises(PrunebenchError, match=r"cannot resume at step 4: no pruning\.safetensors in"):
         callback.on_train_begin(

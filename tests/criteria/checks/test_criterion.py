@@ -42,14 +42,6 @@ VARIANTS = [
     "obert[update=false,block=7]",
     "sparsegpt[update=false]",
 ]
-FIELD = {
-    *("random", "magnitude", "gradient", "taylor", "movement", "soft_movement", "l0"),
-    *("sensitivity", "principled", "grasp", "fisher", "obert", "wanda", "sparsegpt"),
-}
-
-
-def test_the_folder_holds_the_field() -> None:
-    assert set(BUILT_IN) >= FIELD
 
 
 @pytest.mark.parametrize("text", BUILT_IN + VARIANTS)

@@ -1,7 +1,5 @@
 """Every built-in regularizer keeps the contract; broken ones are caught with advice."""
 
-import importlib
-import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-import criteria.regularizers
+from benchmark.plugins import registry
 from criteria.checks.regularizer import check_regularizer, checks_of
 from criteria.checks.toy_tasks import TOY_TASKS
 from criteria.regularizers.base import Batch, Forward, Regularizer
@@ -20,25 +18,9 @@ from criteria.regularizers.rdrop import Rdrop
 from criteria.regularizers.self_regularization import SelfRegularization
 
 
-def built_in() -> list[type[Regularizer]]:
-    """The plugins in the folder: classes named as their file, with or without the kind's name."""
-    found = []
-    for info in pkgutil.iter_modules(criteria.regularizers.__path__):
-        module = importlib.import_module(f"criteria.regularizers.{info.name}")
-        for name in (info.name.title().replace("_", ""), info.name.title().replace("_", "") + "Regularizer"):
-            if hasattr(module, name):
-                found.append(getattr(module, name))
-    return found
-
-
-def test_all_are_found() -> None:
-    names = {kind.__name__ for kind in built_in()}
-    assert names == {"NoneRegularizer", "Distillation", "SelfRegularization", "Rdrop", "LabelSmoothing", "L2Sp"}
-
-
-@pytest.mark.parametrize("kind", built_in())
-def test_contract_of_every_built_in(kind: type[Regularizer]) -> None:
-    seen = check_regularizer(kind())
+@pytest.mark.parametrize("name", registry.builtin_names("regularizers"))
+def test_contract_of_every_built_in(name: str) -> None:
+    seen = check_regularizer(registry.configure("regularizers", name))
     assert len(seen) == 10 * len(TOY_TASKS)
     assert len({name for name, _ in seen}) == len(seen)
 
