@@ -85,12 +85,12 @@ def read(path: Path, content: bytes) -> None:
 @example(b"&a {*a : 1}")
 @example(b"<<: 7")
 @example(b"\xff\xfe\x00")
-def test_any_bytes_as_a_suite(suite: Path, content: bytes) -> None:
+def test_any_bytes_are_a_suite_or_refused_soon(suite: Path, content: bytes) -> None:
     read(suite, content)
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=3))
-def test_any_values_in_a_suite(suite: Path, changes: dict[str, Any]) -> None:
+def test_any_values_of_a_suite_are_taken_or_refused_soon(suite: Path, changes: dict[str, Any]) -> None:
     try:
         content = yaml.safe_dump(TINY | changes, allow_unicode=True).encode()
     except (yaml.YAMLError, UnicodeEncodeError):
@@ -122,7 +122,7 @@ def test_what_asks_for_too_much_is_refused_soon(suite: Path, changes: dict[str, 
     assert time.monotonic() - began < 15
 
 
-def test_a_suite_that_is_no_file(tmp_path: Path) -> None:
+def test_a_suite_that_is_no_ordinary_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "suite.yaml")
     with pytest.raises(PrunebenchError, match="no board there"):
         Board.open(tmp_path)
@@ -131,7 +131,7 @@ def test_a_suite_that_is_no_file(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_any_change(key: str, value: str) -> None:
+def test_any_change_is_parsed_or_refused(key: str, value: str) -> None:
     with suppress(PrunebenchError):
         parse_changes([f"{key}={value}", key])
 
@@ -155,7 +155,7 @@ def test_any_change(key: str, value: str) -> None:
 @example("tasks", "../../etc/passwd")
 @example("tasks", "mini.generate")
 @example("criteria", "base")
-def test_any_plugin_string(kind: str, text: str) -> None:
+def test_any_plugin_string_is_configured_or_refused(kind: str, text: str) -> None:
     for read_ in (configure, canonical):
         with suppress(PrunebenchError):
             read_(kind, text)

@@ -248,7 +248,9 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(("words", "said"), COMMANDS, ids=[words for words, _ in COMMANDS])
-def test_nonsense(place: Path, words: str, said: str, command: Command) -> None:
+def test_a_command_that_makes_no_sense_is_refused_and_changes_nothing(
+    place: Path, words: str, said: str, command: Command
+) -> None:
     before, record = left(place), next(place.glob("b/records/*.json")).stem
     code, _, error = command(*shlex.split(words.replace("RECORD", record)))
     assert code == 2, error

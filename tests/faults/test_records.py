@@ -73,12 +73,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(st.integers(0, len(WHOLE)))
-def test_truncated(folder: Path, length: int) -> None:
+def test_a_record_that_is_cut_off_is_read_or_refused(folder: Path, length: int) -> None:
     tried(folder, WHOLE[:length])
 
 
 @given(st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 7)), min_size=1, max_size=4))
-def test_flipped(folder: Path, flips: list[tuple[int, int]]) -> None:
+def test_a_record_with_flipped_bits_is_read_or_refused(folder: Path, flips: list[tuple[int, int]]) -> None:
     data = bytearray(WHOLE)
     for at, bit in flips:
         data[at] ^= 1 << bit
@@ -86,7 +86,7 @@ def test_flipped(folder: Path, flips: list[tuple[int, int]]) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_rubbish(folder: Path, data: bytes) -> None:
+def test_rubbish_is_refused(folder: Path, data: bytes) -> None:
     tried(folder, data)
 
 
@@ -130,7 +130,7 @@ def test_any_value_at_any_place_is_read_as_it_stands_or_refused(
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("field", [b'"accuracy": 80.0', b'"peak_bytes": 268435456', b'"zeros": 800'])
-def test_numbers_that_are_none(folder: Path, text: str, field: bytes) -> None:
+def test_numbers_that_are_none_are_refused(folder: Path, text: str, field: bytes) -> None:
     name = field.split(b":")[0]
     assert field in WHOLE
     tried(folder, WHOLE.replace(field, name + b": " + text.encode(), 1))
@@ -157,7 +157,7 @@ def test_what_never_ends_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("content", ["", "[]", "7", '{"reason": 7}', "[" * 100_000, '{"reason": "\\ud800"}', "\x00"])
-def test_reasons_of_failures(tmp_path: Path, content: str) -> None:
+def test_the_reason_of_a_failure_is_a_text_whatever_its_file_holds(tmp_path: Path, content: str) -> None:
     path = failure_path(tmp_path, ID)
     path.write_text(content)
     assert isinstance(failure_reason(path), str)
@@ -194,12 +194,12 @@ def npy(header: str, body: bytes = b"") -> bytes:
         (b"\x80\x04\x95", "damaged"),
     ],
 )  # fmt: skip
-def test_hostile_outcomes(data: bytes, message: str) -> None:
+def test_hostile_outcomes_are_refused_before_they_are_unpacked(data: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         unpack(data)
 
 
-def test_what_unfolds_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_unfolds_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kilobyte that says it is a megabyte; and one that says it is nothing, and goes on."""
     monkeypatch.setattr(safe_arrays, "UNPACKED", 1 << 16)
     bomb = zipped("a.npy", bytes(1 << 20))

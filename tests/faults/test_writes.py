@@ -144,7 +144,7 @@ def test_nothing_of_a_plugin_is_left_where_its_second_file_fails(tmp_path: Path)
     assert files(tmp_path) == {}
 
 
-def test_the_message(tmp_path: Path) -> None:
+def test_the_message_names_the_file_the_reason_and_what_is_safe(tmp_path: Path) -> None:
     with pytest.raises(WriteError) as caught, failing("write"):
         write_text(tmp_path / "table.md", "x")
     assert str(caught.value) == (

@@ -45,7 +45,7 @@ def test_only_what_is_asked_for_is_run(tmp_path: Path) -> None:
     assert len(times(board)) == 1
 
 
-def test_no_board(tmp_path: Path, finished_board: Board) -> None:
+def test_a_folder_without_a_suite_is_no_board(tmp_path: Path, finished_board: Board) -> None:
     with pytest.raises(PrunebenchError, match=r"nowhere: no board there: expected a folder with a suite\.yaml"):
         Board.open(tmp_path / "nowhere")
     with pytest.raises(PrunebenchError, match=r"choices: .*finished\d"):
@@ -66,7 +66,7 @@ def test_a_run_gives_the_numbers_that_it_always_gave(finished_board: Board) -> N
         assert [point.loss for point in record.curve] == pytest.approx(expected, rel=1e-3), record.spec.criterion
 
 
-def test_cells_by_id_or_name(finished_board: Board) -> None:
+def test_a_cell_is_found_by_its_id_the_beginning_of_it_or_its_name(finished_board: Board) -> None:
     spec = finished_board.suite.cells()[1]
     assert finished_board.find(spec.id) == finished_board.find(spec.id[:10]) == finished_board.find(spec.cell) == spec
     with pytest.raises(PrunebenchError, match="'' names several cells"):

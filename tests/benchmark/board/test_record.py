@@ -48,7 +48,7 @@ def edited(path: Path, edit: Callable[[dict[str, Any]], None]) -> Path:
 # Round trip.
 
 
-def test_round_trip(tmp_path: Path) -> None:
+def test_what_was_saved_is_read_back(tmp_path: Path) -> None:
     path, record = saved(tmp_path)
     assert path == record_path(tmp_path, record.id)
     assert load_record(path) == record

@@ -49,7 +49,7 @@ def test_a_board_from_suite_to_table(tmp_path: Path, prunebench: Printed) -> Non
 
 @pytest.mark.parametrize("command", ["run", "compare"])
 @pytest.mark.parametrize(("flags", "choice"), [([], False), (["--compile"], True), (["--compile-auto"], "auto")])
-def test_what_is_to_be_compiled(
+def test_what_is_to_be_compiled_is_told_to_the_run(
     command: str,
     flags: list[str],
     choice: object,
@@ -68,7 +68,7 @@ def test_what_is_to_be_compiled(
     assert "--compile and --compile-auto: give one of them" in " ".join(printed.split())
 
 
-def test_only_and_set(tmp_path: Path, prunebench: Printed) -> None:
+def test_only_and_set_run_and_show_the_cells_they_name(tmp_path: Path, prunebench: Printed) -> None:
     board = make_board(tmp_path / "tiny", tasks=["glue/sst2", "squad"])
     code, printed = prunebench("run", board.folder, "--only", "*sst2 random*", "--set", "training.steps=3")
     assert code == 0
@@ -157,7 +157,9 @@ def test_records_that_cannot_be_read_are_reported_and_made_again(tmp_path: Path,
     assert not any(str(path) in printed for path in paths)
 
 
-def test_interrupted(tmp_path: Path, prunebench: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_says_how_to_go_on(
+    tmp_path: Path, prunebench: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
@@ -242,7 +244,9 @@ def test_no_board_is_exit_code_2(tmp_path: Path, prunebench: Printed, monkeypatc
     assert "prunebench new board" in prunebench("run", tmp_path / "nothing")[1]
 
 
-def test_a_device_that_is_not_there(tmp_path: Path, prunebench: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_is_not_there_is_refused_before_anything_runs(
+    tmp_path: Path, prunebench: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     board = make_board(tmp_path / "tiny")
     code, printed = prunebench("run", board.folder, "--device", "cuda")

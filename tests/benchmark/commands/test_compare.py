@@ -126,7 +126,7 @@ def test_a_namesake_beside_the_suite_is_not_taken_for_it(
     assert widen(board_copy, [str(path)]).added == ((str(path), "none"),)
 
 
-def test_mistakes(board_copy: Path, tmp_path: Path) -> None:
+def test_rows_that_cannot_be_added_are_refused(board_copy: Path, tmp_path: Path) -> None:
     with pytest.raises(PrunebenchError, match="did you mean 'magnitude'"):
         widen(board_copy, ["magnitud"])
     with pytest.raises(PrunebenchError, match="--add"):

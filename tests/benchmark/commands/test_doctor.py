@@ -57,7 +57,7 @@ def test_what_lets_runs_fail_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor.report_lines(findings)[-1] == "runs will fail until this is mended: Python, no-such-package"
 
 
-def test_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_is_reached_or_another_way_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "HF_HUB_OFFLINE" in doctor.hub().found
     monkeypatch.delenv("HF_HUB_OFFLINE")
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -69,7 +69,7 @@ def test_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("address", ["https://host:port", "http://[::1"])
-def test_an_address_that_is_none(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_is_none_is_a_hub_that_is_missing(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_HUB_OFFLINE")
     monkeypatch.setenv("HF_ENDPOINT", address)
     assert doctor.hub().state == "missing"

@@ -294,7 +294,7 @@ def test_cells_that_fail_are_said_and_the_others_go_on(tmp_path: Path) -> None:
     ]
 
 
-def test_the_command(board: Board, prunebench: Printed) -> None:
+def test_the_command_prints_tables_and_writes_files_and_figures(board: Board, prunebench: Printed) -> None:
     code, printed = prunebench("diagnose", board.folder, "--figures", "svg")
     assert code == 0
     assert re.search(r"PLATON +on the dense run", printed)
@@ -327,7 +327,7 @@ def test_one_cell_by_its_record(board: Board, prunebench: Printed) -> None:
     assert "PLATON" not in printed
 
 
-def test_nothing_yet(tmp_path: Path, prunebench: Printed) -> None:
+def test_where_nothing_is_diagnosed_yet_it_is_said(tmp_path: Path, prunebench: Printed) -> None:
     made = make_board(tmp_path / "tiny")
     code, printed = prunebench("diagnose", made.folder)
     assert code == 0

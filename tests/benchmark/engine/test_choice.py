@@ -31,7 +31,7 @@ def test_local_is_this_process_or_several() -> None:
         ({"gpus": 0.5}, "--gpus is for --engine ray or slurm"),
     ],
 )
-def test_what_does_not_fit(options: dict[str, Any], complaint: str) -> None:
+def test_options_of_another_engine_and_counts_out_of_range_are_refused(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(PrunebenchError, match="^" + complaint.replace("?", "\\?")):
         pick_engine(EngineOptions(**options))
 
@@ -61,7 +61,7 @@ def test_a_machine_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 # --slurm.
 
 
-def test_slurm_options() -> None:
+def test_slurm_options_become_parameters_of_a_job() -> None:
     assert parse_slurm(None) == SlurmOptions()
     found = parse_slurm("partition=gpu,time=1-02:30:00,mem=16G,cpus=4,gpus=1,nice=10,nodelist=n[1,3-5]")
     assert found.minutes == 26 * 60 + 30
@@ -75,7 +75,7 @@ def test_slurm_options() -> None:
 @pytest.mark.parametrize(
     ("time", "minutes"), [("20", 20), ("20:30", 21), ("4:00:00", 240), ("2-0", 2880), ("1-1:30", 1530), ("0:15:00", 15)]
 )
-def test_times(time: str, minutes: int) -> None:
+def test_times_are_read_as_slurm_writes_them_and_rounded_up_to_minutes(time: str, minutes: int) -> None:
     assert parse_slurm(f"time={time}").minutes == minutes
 
 
@@ -91,7 +91,7 @@ def test_times(time: str, minutes: int) -> None:
         ("comment=$(reboot)", "no spaces, quotes or shell characters"),
     ],
 )
-def test_wrong_slurm_options(text: str, complaint: str) -> None:
+def test_slurm_options_that_make_no_sense_are_refused(text: str, complaint: str) -> None:
     with pytest.raises(PrunebenchError) as caught:
         parse_slurm(text)
     assert complaint in str(caught.value)

@@ -26,7 +26,7 @@ SPEC = RunSpec(task="squad", criterion="principled[signed=true]", sparsity=0.8)
         (12000, "3 h 20 min"),
     ],
 )
-def test_durations(seconds: float, text: str) -> None:
+def test_a_duration_is_told_in_its_largest_units(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 

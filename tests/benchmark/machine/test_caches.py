@@ -19,7 +19,9 @@ from benchmark.machine.caches import board_cache, cache_folder
         ({}, "/home/me/.cache/prunebench"),
     ],
 )
-def test_the_folder(variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_caches_lie_where_the_variables_say(
+    variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("PRUNEBENCH_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/home/me")
@@ -28,7 +30,7 @@ def test_the_folder(variables: dict[str, str], expected: str, monkeypatch: pytes
     assert cache_folder() == Path(expected)
 
 
-def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_the_variable_to_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PRUNEBENCH_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))

@@ -25,7 +25,7 @@ from benchmark.machine.environment import (
 CPU = torch.device("cpu")
 
 
-def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_is_picked_or_refused_with_the_choices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert pick_device("auto") == pick_device("cpu") == CPU
     with pytest.raises(PrunebenchError, match="device 'cuda' was asked for, but torch finds no CUDA device here"):

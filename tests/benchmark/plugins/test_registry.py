@@ -75,7 +75,7 @@ def test_the_spelling_loses_nothing(
     assert configure("criteria", canonical("criteria", f"principled[{text}]")) == expected
 
 
-def test_parse() -> None:
+def test_a_name_is_taken_apart_into_plugin_and_options() -> None:
     assert parse("a[x=1,y=b c]") == ("a", {"x": "1", "y": "b c"})
     assert parse("glue/rte[skip_malformed=true]") == ("glue/rte", {"skip_malformed": "true"})
     assert parse("a[path=x=y]") == ("a", {"path": "x=y"})
@@ -95,7 +95,7 @@ def test_parse() -> None:
         ("a[x=1,x=2]", "option 'x' is given twice"),
     ],
 )
-def test_what_is_no_name(text: str, message: str) -> None:
+def test_what_is_no_name_is_refused_with_the_form_expected(text: str, message: str) -> None:
     with pytest.raises(PrunebenchError, match=message):
         parse(text)
 

@@ -92,7 +92,9 @@ def test_where_matrices_compete_no_quota_is_known_beforehand(text: str, sparsity
 
 @pytest.mark.parametrize("text", ALL)
 @given(models(), SPARSITIES)
-def test_exact_count(device: torch.device, text: str, model: tuple[Tensor, Shapes], sparsity: float) -> None:
+def test_exactly_as_many_go_as_the_scope_counts(
+    device: torch.device, text: str, model: tuple[Tensor, Shapes], sparsity: float
+) -> None:
     scores, shapes = model[0].to(device), model[1]
     scope = parse_scope(text)
     s = final_target(scope, sparsity)
@@ -106,7 +108,9 @@ def test_exact_count(device: torch.device, text: str, model: tuple[Tensor, Shape
 
 @pytest.mark.parametrize("text", ALL)
 @given(models(), SPARSITIES)
-def test_idempotent(device: torch.device, text: str, model: tuple[Tensor, Shapes], sparsity: float) -> None:
+def test_ranking_anew_changes_nothing(
+    device: torch.device, text: str, model: tuple[Tensor, Shapes], sparsity: float
+) -> None:
     """Once the pruned are the lowest of all, ranking anew changes nothing."""
     scores, shapes = model[0].to(device), model[1]
     scope = parse_scope(text)

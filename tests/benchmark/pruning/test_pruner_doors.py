@@ -463,13 +463,13 @@ def test_a_learning_rate_is_a_number_from_0_on(lr: Any) -> None:
         pruner_of().observe(lr)
 
 
-def test_a_model_without_weights_in_memory() -> None:
+def test_a_model_without_weights_in_memory_is_refused() -> None:
     with pytest.raises(PrunebenchError, match="Blocks is on the meta device"):
         pruner_of(Blocks().to("meta"))
 
 
 @pytest.mark.parametrize("saved", [None, {}, {"mask": torch.zeros(1)}, "state", Blocks().state_dict(), 5])
-def test_a_state_of_something_else(saved: Any) -> None:
+def test_a_state_of_something_else_is_refused(saved: Any) -> None:
     with pytest.raises(PrunebenchError, match=r"expected what state_dict\(\) of a Pruner of this model gave"):
         pruner_of().load_state_dict(saved)
 
@@ -494,7 +494,7 @@ def test_a_state_of_another_pruner_is_refused_by_what_differs(changes: dict[str,
     assert said in str(caught.value)
 
 
-def test_a_state_of_a_smaller_model() -> None:
+def test_a_state_of_a_smaller_model_is_refused() -> None:
     with pytest.raises(PrunebenchError, match="of a Pruner of this model"):
         pruner_of().load_state_dict(pruner_of(Blocks(width=2)).state_dict())
 
@@ -526,7 +526,7 @@ def turned(order: str, criterion: Criterion, rates: list[float]) -> Pruner:
 
 @pytest.mark.parametrize("criterion", [Sensitivity(), Movement(), LastGradient()], ids=str)
 @pytest.mark.parametrize("order", ["step first", "step last", "no step"])
-def test_an_optimizer_that_steps_elsewhere_or_not_at_all(order: str, criterion: Criterion) -> None:
+def test_an_optimizer_that_steps_elsewhere_or_not_at_all_is_refused(order: str, criterion: Criterion) -> None:
     known = criterion.latent and order == "step first"  # at the first step already
     said = (
         r"before the first optimizer\.step\(\)"
@@ -539,7 +539,7 @@ def test_an_optimizer_that_steps_elsewhere_or_not_at_all(order: str, criterion: 
 
 @pytest.mark.parametrize("rates", [[0.1] * 4, [0.0, 0.0, 0.1, 0.1], [0.0] * 4, [0.1, 0.0, 0.0, 0.0]], ids=str)
 @pytest.mark.parametrize("criterion", [Sensitivity(), Movement(), LastGradient()], ids=str)
-def test_an_optimizer_in_its_place_or_at_rest(rates: list[float], criterion: Criterion) -> None:
+def test_an_optimizer_in_its_place_or_at_rest_is_fine(rates: list[float], criterion: Criterion) -> None:
     """Nothing is said of a warm-up from zero, nor of one that never left it."""
     turned("as it should be", criterion, rates).finish()
 
@@ -550,13 +550,13 @@ def test_a_criterion_that_learns_nothing_may_be_called_in_any_order() -> None:
 
 
 @pytest.mark.parametrize("criterion", [Sensitivity(), Movement()], ids=str)
-def test_a_loop_that_observes_last(criterion: Criterion) -> None:
+def test_a_loop_that_observes_last_is_refused(criterion: Criterion) -> None:
     """Each mask would then lag a step behind its gradient."""
     with pytest.raises(PrunebenchError, match=r"prune\(\) ends step 1, and \w+ was shown the gradients of 0 steps"):
         turned("step and prune first", criterion, [0.1] * 4).finish()
 
 
-def test_an_optimizer_of_other_parameters() -> None:
+def test_an_optimizer_of_other_parameters_is_refused() -> None:
     model = Blocks()
     pruner = pruner_of(model, criterion=Sensitivity())
     optimizer = torch.optim.AdamW(model.head.parameters(), lr=0.1)
@@ -592,7 +592,7 @@ def _gradient(model: nn.Module, name: str, value: float) -> None:
 @pytest.mark.parametrize("at", [0, 3])
 @pytest.mark.parametrize("name", ["blocks.0.bias", "head.weight", "head.bias"])
 @pytest.mark.parametrize("criterion", [Sensitivity(), Movement(), Magnitude()], ids=str)
-def test_a_model_that_ends_with_weights_that_are_not_finite(
+def test_a_model_that_ends_with_weights_that_are_not_finite_is_refused(
     criterion: Criterion, name: str, at: int, value: float, finish: bool
 ) -> None:
     """Its sparsity would be as asked, its answers nan: a bias or a head is never ranked, and criteria pass over such steps."""
@@ -614,7 +614,7 @@ def test_weights_that_are_not_finite_and_pruned_away_are_no_matter() -> None:
 
 
 @pytest.mark.parametrize("criterion", [Sensitivity(), Magnitude()], ids=str)
-def test_a_loop_all_of_whose_steps_were_skipped(criterion: Criterion) -> None:
+def test_a_loop_all_of_whose_steps_were_skipped_is_refused(criterion: Criterion) -> None:
     model = Blocks()
     pruner = pruner_of(model, criterion=criterion)
     for _ in range(4):
@@ -626,7 +626,7 @@ def test_a_loop_all_of_whose_steps_were_skipped(criterion: Criterion) -> None:
 
 @pytest.mark.parametrize("value", [NAN, INF])
 @pytest.mark.parametrize("block", [0, 1])
-def test_a_model_that_is_not_finite_to_begin_with(block: int, value: float) -> None:
+def test_a_model_that_is_not_finite_to_begin_with_is_refused(block: int, value: float) -> None:
     model = Blocks()
     weight_of(model, block).data[0, 1] = value
     with pytest.raises(
@@ -637,7 +637,7 @@ def test_a_model_that_is_not_finite_to_begin_with(block: int, value: float) -> N
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64], ids=str)
-def test_a_model_that_changes_its_precision_on_the_way(kind: torch.dtype) -> None:
+def test_a_model_that_changes_its_precision_on_the_way_is_refused(kind: torch.dtype) -> None:
     model = Blocks()
     pruner = pruner_of(model, criterion=Sensitivity())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -648,7 +648,7 @@ def test_a_model_that_changes_its_precision_on_the_way(kind: torch.dtype) -> Non
 
 
 @pytest.mark.parametrize("shape", [(0,), (2,), (2, 3)], ids=str)
-def test_a_learning_rate_that_is_several(shape: tuple[int, ...]) -> None:
+def test_a_learning_rate_that_is_several_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(PrunebenchError, match=r"observe: lr has shape \(.*\): expected one number"):
         pruner_of().observe(torch.ones(shape))  # type: ignore[arg-type]
 

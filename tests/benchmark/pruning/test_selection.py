@@ -71,7 +71,7 @@ def test_negative_zero_equals_zero(device: torch.device) -> None:
 
 
 @given(selections())
-def test_three_ways_one_mask(device: torch.device, case: tuple[Tensor, int]) -> None:
+def test_three_ways_give_one_mask(device: torch.device, case: tuple[Tensor, int]) -> None:
     scores, k = case
     expected = by_sorting(scores, k)
     assert torch.equal(kept(scores, k, device), expected)
@@ -81,7 +81,7 @@ def test_three_ways_one_mask(device: torch.device, case: tuple[Tensor, int]) -> 
 
 
 @pytest.mark.parametrize("k", range(1, len(EXTREMES) + 1))
-def test_extremes_of_float(k: int, device: torch.device) -> None:
+def test_extremes_of_float_are_ranked_as_a_sort_ranks_them(k: int, device: torch.device) -> None:
     scores = torch.tensor(EXTREMES)
     expected = by_sorting(scores, k)
     assert torch.equal(kept(scores, k, device), expected)
@@ -144,7 +144,7 @@ def test_rows_are_selected_from_each_on_its_own(values: int, k: int, device: tor
     assert torch.equal(keep_highest_rows(rows.to(device), k).cpu(), torch.stack([by_sorting(row, k) for row in rows]))
 
 
-def test_large_random_vector(device: torch.device) -> None:
+def test_a_large_vector_with_ties_is_ranked_as_a_sort_ranks_it(device: torch.device) -> None:
     scores = torch.randn(100_003, generator=torch.Generator().manual_seed(0)).mul(100).round().div(100)
     for k in (1, 50_000, 80_002, 100_003):
         assert torch.equal(kept(scores, k, device), by_sorting(scores, k))
@@ -153,7 +153,7 @@ def test_large_random_vector(device: torch.device) -> None:
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.69, 0.7, 0.71, 0.95, 0.9999])
 @pytest.mark.parametrize("tied", [0.0, 0.7, 1.0])
-def test_many_zeros(share: float, tied: float, device: torch.device) -> None:
+def test_many_zeros_are_ranked_as_a_sort_ranks_them(share: float, tied: float, device: torch.device) -> None:
     """As the scores of weights that were pruned before, among positive and among signed scores; -0.0 is a zero like any other."""
     random = torch.Generator().manual_seed(0)
     lives = torch.rand(200_000, generator=random) >= tied

@@ -60,6 +60,6 @@ def test_one_sentence_about_latency_for_all_models_of_a_device() -> None:
     )
 
 
-def test_units() -> None:
+def test_sizes_and_flops_have_their_unit() -> None:
     assert [size(1), size(1536), size(5 * 2**30)] == ["1 B", "1.5 KiB", "5.0 GiB"]
     assert [flops(999), flops(21_800_000_000)] == ["999", "21.8 G"]

@@ -41,7 +41,7 @@ METHOD = "{criterion: magnitude, scope: layer}"
         ("gate=0.99", "less than a point"),
     ],
 )
-def test_amounts(change: str, said: str, tmp_path: Path) -> None:
+def test_amounts_that_cannot_have_been_meant_are_refused(change: str, said: str, tmp_path: Path) -> None:
     message = refusal(tmp_path, LEAST, change)
     assert message.startswith(f"--set {change.partition('=')[0]}: ")
     assert said in message
@@ -65,12 +65,12 @@ def test_amounts(change: str, said: str, tmp_path: Path) -> None:
         "heldout=0",
     ],
 )
-def test_amounts_that_people_use(change: str, tmp_path: Path) -> None:
+def test_amounts_that_people_use_are_taken(change: str, tmp_path: Path) -> None:
     assert read(tmp_path, LEAST, change).cells()
 
 
 @pytest.mark.parametrize(("share", "examples"), [(0.001, 500), (0.01, 99), (0.1, 9)])
-def test_a_held_out_share_of_less_than_one_example(share: float, examples: int, tmp_path: Path) -> None:
+def test_a_held_out_share_of_less_than_one_example_is_refused(share: float, examples: int, tmp_path: Path) -> None:
     message = refusal(tmp_path, LEAST, f"heldout={share}", f"training.train_examples={examples}")
     assert f"heldout {share:g} of {examples} training examples is less than one example" in message
 
@@ -86,7 +86,7 @@ def test_a_held_out_share_of_less_than_one_example_of_the_split_that_is_there(tm
 
 
 @pytest.mark.parametrize(("epochs", "warmup", "total"), [(1, 3, 2), (1, 200, 2), (0.5, 1.5, 1)])
-def test_a_warm_up_that_does_not_end_in_so_many_epochs(
+def test_a_warm_up_that_does_not_end_in_so_many_epochs_is_refused(
     epochs: float, warmup: float, total: int, tmp_path: Path
 ) -> None:
     (dense, *_) = read(tmp_path, LEAST.replace("squad", "glue/sst2")).cells()
@@ -131,7 +131,7 @@ def test_a_batch_of_everything_is_noted(tmp_path: Path) -> None:
         ("regularizers: [rdrop]\nlabels: {magnitude + rdrop: A, principled + rdrop: a}", "are both called a: rows"),
     ],
 )  # fmt: skip
-def test_rows_that_are_idle_or_look_alike(more: str, said: str, tmp_path: Path) -> None:
+def test_rows_that_are_idle_or_look_alike_are_refused(more: str, said: str, tmp_path: Path) -> None:
     assert said in refusal(tmp_path, f"{BASE}{more}\n")
 
 

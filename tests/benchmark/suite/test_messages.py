@@ -150,7 +150,7 @@ def test_a_label_has_letters(tmp_path: Path, label: str) -> None:
         (BASE + "overrides: {glue/rte: {scope:layer}}", "a colon needs a space behind it: scope: layer"),
     ],
 )
-def test_a_colon_without_a_space(text: str, said: str, tmp_path: Path) -> None:
+def test_a_colon_without_a_space_is_told_with_the_line_as_meant(text: str, said: str, tmp_path: Path) -> None:
     assert said in refusal(tmp_path, text)
 
 
@@ -169,7 +169,7 @@ def test_other_colons_are_no_slip(text: str, tmp_path: Path) -> None:
         (" =3", "expected key=value, for instance"),
     ],
 )
-def test_set_without_an_equals_sign(text: str, said: str) -> None:
+def test_set_without_an_equals_sign_is_told_with_one(text: str, said: str) -> None:
     with pytest.raises(PrunebenchError) as caught:
         parse_changes([text])
     assert said in str(caught.value)
@@ -239,7 +239,7 @@ def test_a_suite_takes_a_row_as_status_prints_it() -> None:
         ("DART", "dart"),
     ],
 )
-def test_a_tasks_name_as_papers_write_it(name: str, meant: str, tmp_path: Path) -> None:
+def test_a_tasks_name_as_papers_write_it_is_answered_with_ours(name: str, meant: str, tmp_path: Path) -> None:
     if not meant:  # a task of its own, which asks for its folder once it is opened
         assert read(tmp_path, BASE, f"tasks=[{name}]").tasks == [name]
         return
@@ -262,7 +262,7 @@ def test_half_a_surrogate_is_told(field: str, tmp_path: Path) -> None:
     "pair",
     ["0.5, 0.50000001", "0.8, 0.9, 0.8000000000000002", "1e-9, 1.0000000001e-9", "0.33333333, 1e-3, 0.333333334"],
 )
-def test_sparsities_that_a_table_shows_alike(pair: str, tmp_path: Path) -> None:
+def test_sparsities_that_a_table_shows_alike_are_refused(pair: str, tmp_path: Path) -> None:
     """Two rows of one name under one heading."""
     with pytest.raises(PrunebenchError, match=r"are both shown as \S+ %: their rows could not be told apart"):
         read(tmp_path, BASE, f"sparsities=[{pair}]")

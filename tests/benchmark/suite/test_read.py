@@ -48,7 +48,7 @@ def test_set_leaves_shared_settings_alone(tmp_path: Path) -> None:
         ("sparsities=0.5", "--set sparsities: found 0.5: expected a list: [0.5]"),
     ],
 )
-def test_changes_that_make_no_sense(tmp_path: Path, change: str, message: str) -> None:
+def test_changes_that_make_no_sense_are_refused_by_their_key(tmp_path: Path, change: str, message: str) -> None:
     assert refusal(tmp_path, BASE, change).startswith(message)
 
 
@@ -242,7 +242,7 @@ def test_a_title_has_no_blanks_around_it(tmp_path: Path) -> None:
         (LEAST + f"scope: {'x' * 5000}", f"suite.yaml: scope: found '{'x' * 99}...: unknown scope"),
     ],
 )
-def test_every_mistake(tmp_path: Path, text: str, message: str) -> None:
+def test_every_mistake_is_said_with_its_place_and_what_was_expected(tmp_path: Path, text: str, message: str) -> None:
     assert refusal(tmp_path, text).startswith(message)
 
 
@@ -275,7 +275,7 @@ def test_every_mistake(tmp_path: Path, text: str, message: str) -> None:
         ),
     ],
 )
-def test_choices_that_contradict_each_other(tmp_path: Path, more: str, message: str) -> None:
+def test_choices_that_contradict_each_other_are_refused_with_the_cell(tmp_path: Path, more: str, message: str) -> None:
     text = LEAST.replace("random", "random, movement" if "movement" in message else "random")
     assert message in refusal(tmp_path, text + more)
 

@@ -153,7 +153,7 @@ def test_an_override_may_name_a_configured_task(tmp_path: Path) -> None:
         ("seed 1", "seed [01]", True),
     ],
 )
-def test_patterns(text: str, pattern: str, found: bool) -> None:
+def test_a_pattern_matches_a_whole_name_and_takes_brackets_as_they_stand(text: str, pattern: str, found: bool) -> None:
     assert matches(text, pattern) == found
 
 

@@ -41,7 +41,7 @@ from benchmark.suite.yaml import LARGEST, load_yaml
         ("principled + none", "principled + none"),
     ],
 )
-def test_scalars(text: str, value: Any) -> None:
+def test_a_scalar_is_what_people_mean_by_it(text: str, value: Any) -> None:
     found = load_yaml(text, name="text")
     assert (found, type(found)) == (value, type(value))
 
@@ -86,19 +86,19 @@ def test_shared_settings() -> None:
         ("9" * 5000, "not valid YAML"),
     ],
 )
-def test_traps(text: str, message: str) -> None:
+def test_traps_of_yaml_are_refused_with_their_place(text: str, message: str) -> None:
     with pytest.raises(PrunebenchError, match=message):
         load_yaml(text, name="suite.yaml")
 
 
-def test_aliases_that_explode() -> None:
+def test_aliases_that_explode_are_refused() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i + 1}: &a{i + 1} [{', '.join([f'*a{i}'] * 10)}]" for i in range(9)]
     with pytest.raises(PrunebenchError, match="line 5, column 5: not valid YAML: more than 100000 values"):
         load_yaml("\n".join(lines), name="suite.yaml")
 
 
-def test_files(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "suite.yaml"
     path.write_text("a: 1")
     assert load_yaml(path) == {"a": 1}

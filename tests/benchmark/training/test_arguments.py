@@ -67,7 +67,7 @@ def test_run_wants_options(options: Any) -> None:
         *(("split", value, "expected 'reported' or 'heldout'") for value in ("train", "dev", "", None, 1)),
     ],
 )  # fmt: skip
-def test_options(name: str, value: Any, said: str) -> None:
+def test_options_refuse_what_they_cannot_mean(name: str, value: Any, said: str) -> None:
     with pytest.raises(PrunebenchError, match=said):
         Options(**{name: value})
 
@@ -87,7 +87,7 @@ def test_options(name: str, value: Any, said: str) -> None:
         *(("skip_frozen", value, "expected True or False") for value in (None, "no", 1)),
     ],
 )  # fmt: skip
-def test_the_callback(name: str, value: Any, said: str) -> None:
+def test_the_callback_refuses_what_it_cannot_mean(name: str, value: Any, said: str) -> None:
     pytest.importorskip("accelerate")
     plain: dict[str, Any] = {"criterion": "magnitude", "sparsity": 0.5}
     with pytest.raises(PrunebenchError, match=said):

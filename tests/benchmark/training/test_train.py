@@ -167,7 +167,7 @@ def test_an_empty_training_split_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
 # The curve.
 
 
-def test_moments() -> None:
+def test_points_of_the_curve_are_spread_evenly_and_end_at_the_last_step() -> None:
     assert evenly_spaced(100, 4) == {25, 50, 75, 100}
     assert evenly_spaced(3, 10) == {1, 2, 3}
     assert evenly_spaced(7, 2) == {4, 7}

@@ -65,7 +65,7 @@ def test_one_cell_one_result_and_each_choice_counts() -> None:
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision(precision: str) -> None:
+def test_half_precision_stays_and_is_recorded(precision: str) -> None:
     result = ran(spec(precision=precision, criterion="magnitude"))
     assert {parameter.dtype for parameter in result.model.parameters()} == {
         {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
@@ -88,7 +88,7 @@ def test_a_fresh_head_is_refused() -> None:
             run(of, CPU)
 
 
-def test_a_model_that_brings_its_head_is_not(tmp_path: Path) -> None:
+def test_a_model_that_brings_its_head_is_pruned(tmp_path: Path) -> None:
     trained = run(RunSpec(task="glue/sst2", training=NONE.model_copy(update={"steps": 2})), CPU)
     trained.prepared.save(trained.model, tmp_path)
     record = run(spec(task="glue/sst2", model=str(tmp_path)), CPU).record

@@ -235,7 +235,7 @@ def test_what_cannot_be_tuned_is_said_before_anything_runs(tmp_path: Path, monke
     assert not (board.folder / "tuning").exists()
 
 
-def test_the_command(tmp_path: Path, command: Command) -> None:
+def test_the_command_tunes_what_only_names_and_writes_the_board(tmp_path: Path, command: Command) -> None:
     board = make_board(tmp_path / "tiny", criteria=["random", "magnitude"])
     words = ["tune", board.folder, "--trials", 1, "--only", "*random*", "--device", "cpu"]
     code, printed, _ = command(*words)
