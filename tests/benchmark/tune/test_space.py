@@ -1,7 +1,5 @@
 """What is searched, and what the sampler makes of it."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +7,6 @@ from hypothesis import strategies as st
 from benchmark.errors import PrunebenchError
 from benchmark.suite.spec import RunSpec, Training
 from benchmark.tune.space import Point, Space, applied, described, digest, space_of, start
-from benchmark.tune.write import _absolute_places, _moved
 from criteria.common.search import Choice, Linear, Log
 
 
@@ -62,7 +59,7 @@ def test_the_start_lies_inside_what_is_searched() -> None:
     assert start(spec, space_of(spec, rates=(1e-5, 1e-4))) == {"lr": 1e-4, "block": 50, "damp": 1e-7}
 
 
-def test_ranges_in_words() -> None:
+def test_ranges_are_described_in_words_and_told_apart_by_a_digest() -> None:
     assert described({"a": Linear(0.5, 2.0), "b": Log(1e-8, 1e-5), "c": Choice((4, 50, 100)), "d": Choice(("x", "y"))}) == {
         "a": "0.5 to 2", "b": "1e-08 to 1e-05 (log)", "c": "4, 50 or 100", "d": "x or y",
     }  # fmt: skip
@@ -109,40 +106,3 @@ def test_the_estimator_comes_nearer_to_the_best() -> None:
     late = [abs(float(point["x"]) - 0.7) for point, _ in tried[20:]]
     early = [abs(float(point["x"]) - 0.7) for point, _ in tried[:10]]
     assert sum(late) / 10 < 0.5 * sum(early) / 10
-
-
-def test_places_are_named_from_the_new_board(tmp_path: Path) -> None:
-    old, new = tmp_path / "boards" / "one", tmp_path / "elsewhere" / "deep" / "two"
-    (old / "model").mkdir(parents=True)
-    (old / "mine.py").touch()
-    (tmp_path / "data").mkdir()
-    suite = {
-        "title": "model", "model": "model", "data": "../../data", "criteria": ["mine.py[power=2] + none", "magnitude"],
-        "overrides": {"squad": {"model": "hub/name"}}, "tuned": [{"criterion": f"{old}/mine.py:Mine", "task": "squad"}],
-    }  # fmt: skip
-    assert _moved(suite, old, new) == {
-        "title": "model", "model": "../../../boards/one/model", "data": "../../../data",
-        "criteria": ["../../../boards/one/mine.py[power=2] + none", "magnitude"],
-        "overrides": {"squad": {"model": "hub/name"}},
-        "tuned": [{"criterion": "../../../boards/one/mine.py:Mine", "task": "squad"}],
-    }  # fmt: skip
-
-
-def test_places_that_are_written_as_absolute_paths_stay_so(tmp_path: Path) -> None:
-    old, new = tmp_path / "one", tmp_path / "deep" / "two"
-    old.mkdir()
-    for name in ("kept.py", "beside.py"):
-        (old / name).touch()
-    written = {
-        "model": str(old), "data": "~/data", "schedule": f"{old}/kept.py[jumps=2]",
-        "criteria": [f"{old}/kept.py:Mine[power=2] + none", "beside.py", "magnitude"],
-    }  # fmt: skip
-    absolute = frozenset(_absolute_places(written))
-    assert absolute == {str(old), "~/data", f"{old}/kept.py"}
-    found = _moved(
-        written | {"tuned": [{"row": f"{old}/beside.py", "criterion": f"{old}/kept.py[power=3]"}]}, old, new, absolute
-    )
-    assert found == written | {
-        "criteria": [f"{old}/kept.py:Mine[power=2] + none", "../../one/beside.py", "magnitude"],
-        "tuned": [{"row": "../../one/beside.py", "criterion": f"{old}/kept.py[power=3]"}],
-    }

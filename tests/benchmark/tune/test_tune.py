@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import benchmark.tune.tune as tuning
 from benchmark.board.board import Board
-from benchmark.commands.new import new
 from benchmark.errors import PrunebenchError
 from benchmark.machine.atomic import WriteError
 from benchmark.suite.spec import RunSpec
@@ -128,23 +126,6 @@ def test_the_tuned_board_runs_and_says_how_it_was_tuned(tuned: Board, tmp_path: 
     assert write_tuned(tuned, outcome(tuned, 3, 1), tmp_path / "tiny-tuned") == path
     with pytest.raises(PrunebenchError, match="this board holds tuned rows"):
         tune(board, Search(3, device="cpu"))
-
-
-def test_paths_of_the_tuned_board_are_written_as_they_were(tmp_path: Path) -> None:
-    """What the suite names by an absolute path stays so; what it names from its folder is named from the new one."""
-    for name, place in (("kept", tmp_path / "ideas"), ("beside", tmp_path / "tiny")):
-        new("criterion", name, place)
-    board = make_board(tmp_path / "tiny", criteria=[f"{tmp_path}/ideas/kept.py[decay=0.5]", "beside.py"])
-    tune(board, Search(1, device="cpu"))
-    path = write_tuned(board, outcome(board, 1, 1), tmp_path / "deep" / "tuned")
-    written = yaml.safe_load(path.read_text())
-    assert written["criteria"] == [f"{tmp_path}/ideas/kept.py[decay=0.5] + none", "../../tiny/beside.py + none"]
-    rows = [cell["row"] for cell in written["tuned"]]
-    assert rows == [f"{tmp_path}/ideas/kept.py[decay=0.5]", "../../tiny/beside.py"]
-    assert [spec.criterion for spec in Board.open(path.parent).cells()][1:] == [
-        f"{tmp_path}/ideas/kept.py[decay=0.5]",
-        str(tmp_path / "tiny/beside.py"),
-    ]
 
 
 def test_fewer_trials_are_those_of_a_shorter_search(tuned: Board) -> None:

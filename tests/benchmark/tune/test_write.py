@@ -10,6 +10,7 @@ import yaml
 
 from benchmark.board.board import Board
 from benchmark.board.record import save_record
+from benchmark.commands.new import new
 from benchmark.errors import PrunebenchError
 from benchmark.suite.read import load_suite
 from benchmark.suite.spec import RunSpec
@@ -108,6 +109,32 @@ def test_the_tuned_suite_has_the_model_and_the_data_of_the_trials(
         folder = tmp_path / place.removeprefix(drawn)
         is_folder = place != "mini" and folder.exists()
         assert getattr(found, key) == (f"{drawn}{folder.resolve()}" if is_folder else place)
+
+
+def test_what_the_suite_names_from_its_folder_is_named_from_the_new_one(tmp_path: Path) -> None:
+    """What it names by an absolute path stays so, and so does what is no place."""
+    old, kept = tmp_path / "boards" / "tiny", f"{tmp_path}/ideas/kept.py:Kept[decay=0.5]"
+    for kind, name, folder in (
+        ("criterion", "kept", tmp_path / "ideas"),
+        ("criterion", "beside", old),
+        ("schedule", "slow", old),
+    ):
+        new(kind, name, folder)
+    for folder in (old / "model", tmp_path / "data"):
+        folder.mkdir()
+    suite = {
+        "title": "model", "model": "model", "data": "../../data", "schedule": "slow.py",
+        "criteria": [kept, "beside.py[decay=0.5]", "magnitude"], "overrides": {"glue/sst2": {"model": "org/name"}},
+    }  # fmt: skip
+    board = tried(make_board(old, **suite))
+    path = write(board, tmp_path / "deep" / "tuned" / "tiny")
+    written, rows = yaml.safe_load(path.read_text()), [kept, "../../../boards/tiny/beside.py[decay=0.5]", "magnitude"]
+    assert {key: written[key] for key in suite} == {
+        "title": "model, tuned", "model": "../../../boards/tiny/model", "data": "../../../data",
+        "schedule": "../../../boards/tiny/slow.py", "criteria": [f"{row} + none" for row in rows], "overrides": suite["overrides"],
+    }  # fmt: skip
+    assert [(cell["row"], cell["criterion"]) for cell in written["tuned"]] == list(zip(rows, rows, strict=True))
+    assert [spec.criterion for spec in Board.open(path.parent).cells()] == [spec.criterion for spec in board.cells()]
 
 
 def test_a_random_model_of_the_suite_is_named_from_the_new_folder(tmp_path: Path) -> None:
