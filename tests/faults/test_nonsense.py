@@ -242,7 +242,7 @@ COMMANDS = [
     # bench
     ("bench records --output file --quick", "file: is no folder; choose another by --output"),
     ("bench records --output /dev/null/x --quick", "/dev/null: is no folder"),
-    ("bench step --batch 2x2 --quick", "--batch is for the profiled step"),
+    ("bench step --batch 2x2 --quick", "--batch is for the profiled step: name it with --profile NAME"),
     ("bench nope --quick", "nope"),
 ]
 

@@ -37,13 +37,3 @@ def test_memory_is_measured_in_processes_of_their_own(tmp_path: Path) -> None:
 def test_a_child_that_fails_says_why() -> None:
     with pytest.raises(PrunebenchError, match="a measuring process failed"):
         call("nothing")
-
-
-def test_an_unknown_section_is_refused() -> None:
-    done = CliRunner().invoke(app, ["bench", "stepp"])
-    assert isinstance(done.exception, PrunebenchError)
-
-
-def test_a_batch_without_a_profile_is_refused() -> None:
-    done = CliRunner().invoke(app, ["bench", "--batch", "8x8"])
-    assert "--profile NAME" in str(done.exception)
