@@ -8,6 +8,7 @@ from torch import Tensor
 
 from benchmark.pruning.masks import gate, make_mask, parse_scope
 from benchmark.pruning.selection import keep_highest, keep_highest_rows
+from tests.benchmark.pruning.test_selection import by_sorting
 
 CASES: dict[str, Callable[[int, torch.Generator], Tensor]] = {
     "normal": lambda n, g: torch.randn(n, generator=g),
@@ -24,13 +25,6 @@ CASES: dict[str, Callable[[int, torch.Generator], Tensor]] = {
 def scores_of(case: str, n: int) -> Tensor:
     """The scores [n] of that kind, on the CPU."""
     return CASES[case](n, torch.Generator().manual_seed(n))
-
-
-def by_sorting(scores: Tensor, k: int) -> Tensor:
-    """The reference: a stable sort, of which the first k go."""
-    mask = torch.ones(len(scores), dtype=torch.bool)
-    mask[scores.argsort(stable=True)[:k]] = False
-    return mask
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pytest
 
 from tasks.base import TaskError
@@ -51,7 +50,7 @@ def test_malformed_rows_name_file_and_line(tmp_path: Path, text: str, message: s
         list(E2e().read_file(write(tmp_path, text), "train"))
 
 
-def test_hub_rows() -> None:
+def test_rows_of_the_hub_are_read_like_the_file() -> None:
     rows = [{"meaning_representation": "name[A]", "human_reference": text} for text in ("One.", "Two.")]
     (pair,) = pairs_of(E2e().read_rows(rows, "hub", "train"))
     assert (pair.source, pair.texts) == ("name : A", ("One.", "Two."))
@@ -59,14 +58,7 @@ def test_hub_rows() -> None:
         list(E2e().read_rows([{"mr": "x"}], "hub", "train"))
 
 
-def test_the_hub_is_asked_for_its_parquet_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-
-    def load(*args: Any, **options: Any) -> list[Any]:
-        asked.append((args, options))
-        return []
-
-    monkeypatch.setattr(datasets, "load_dataset", load)
+def test_the_hub_is_asked_for_its_parquet_copy(asked: list[Any]) -> None:
     for task in (E2e(revision="abc"), Webnlg("2020")):
         source = open_source("hub", task.layout("hub"))
         assert isinstance(source, HubRows)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 import pytest
 import torch
@@ -302,14 +301,7 @@ def test_lengths_that_the_model_or_a_window_cannot_have(
         prepare(Lm(path="a.txt"), tmp_path, decoder, max_length=length)
 
 
-def test_the_hub_is_asked_for_pinned_revisions_and_of_c4_for_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-
-    def load(*args: Any, **options: Any) -> list[Any]:
-        asked.append((args, options))
-        return []
-
-    monkeypatch.setattr(datasets, "load_dataset", load)
+def test_the_hub_is_asked_for_pinned_revisions_and_of_c4_for_one_file(asked: list[Any]) -> None:
     for task in (Lm("wikitext2"), Lm("ptb"), Lm("c4", revision="abc")):
         source = open_source("hub", task.layout())
         assert isinstance(source, HubRows)

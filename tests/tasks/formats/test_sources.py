@@ -81,14 +81,7 @@ def test_own_files_win_over_a_copy_of_the_hub(tmp_path: Path) -> None:
     assert isinstance(open_source(str(tmp_path), LAYOUT), Files)
 
 
-def test_the_hub_is_asked_for_the_pinned_revision(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-
-    def load(*args: Any, **options: Any) -> list[dict[str, int]]:
-        asked.append((args, options))
-        return [{"label": 1}]
-
-    monkeypatch.setattr(datasets, "load_dataset", load)
+def test_the_hub_is_asked_for_the_pinned_revision(asked: list[Any]) -> None:
     source = open_source("hub", LAYOUT)
     assert isinstance(source, HubRows)
     assert source.parts("reported") == [("owner/name@0123456789ab/config/validation", [{"label": 1}])]
