@@ -119,7 +119,9 @@ def test_paths_in_the_text_exist() -> None:
 
 
 @pytest.mark.slow
-def test_the_python_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_of_the_python_page_runs_and_prints_the_sparsities_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All its code, block after block; what it prints are sparsities, behind a score."""
     pytest.importorskip("accelerate")
     monkeypatch.chdir(tmp_path)

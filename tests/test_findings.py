@@ -67,7 +67,7 @@ def test_the_table_of_a_board_is_the_one_that_its_records_give(path: Path) -> No
     assert path.read_text(encoding="utf-8") == table_text(Board.open(path.parent), "markdown") + "\n"
 
 
-def test_there_are_tables() -> None:
+def test_the_findings_have_these_tables() -> None:
     assert {name for _, name, _ in TABLES} >= {"family", "headline", "fidelity", "principled-sensitivity"}
     assert all(text for _, _, text in TABLES)
 

@@ -45,7 +45,7 @@ def squeezed(text: str) -> str:
         ("b log x", r"b\,\mathrm{log}\,x"),
     ],
 )
-def test_latex(formulas: ModuleType, plain: str, expected: str) -> None:
+def test_plain_formulas_become_latex(formulas: ModuleType, plain: str, expected: str) -> None:
     assert squeezed(formulas.latex(plain)) == expected
 
 

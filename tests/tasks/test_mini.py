@@ -55,7 +55,7 @@ def test_the_generator_writes_the_committed_bytes(tmp_path: Path) -> None:
     assert len(made) == 12
 
 
-def test_sizes() -> None:
+def test_the_embedded_files_are_small() -> None:
     data = [path for name in SETS for path in (MINI / name).rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in data) < 1_000_000
     for name in ("encoder", "decoder", "writer"):
@@ -108,7 +108,7 @@ def test_passages_are_not_shared_and_no_place_answers_all() -> None:
 
 
 @pytest.mark.parametrize("split", ["train", "testa", "testb"])
-def test_columns_and_iob1(split: str) -> None:
+def test_every_sentence_has_four_columns_and_iob1_tags(split: str) -> None:
     text = (MINI / f"conll2003/eng.{split}").read_text()
     assert text.startswith("-DOCSTART- -X- ")
     for sentence in sentences(split):
@@ -180,7 +180,7 @@ def test_a_constant_text_scores_low() -> None:
         ("decoder", "AutoModelForCausalLM", 100_000, 480_000),
     ],
 )
-def test_checkpoints_load(name: str, auto: str, low: int, high: int) -> None:
+def test_checkpoints_load_and_are_small(name: str, auto: str, low: int, high: int) -> None:
     import transformers
 
     model = getattr(transformers, auto).from_pretrained(MINI / name)

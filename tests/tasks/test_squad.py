@@ -263,7 +263,9 @@ def test_the_hubs_schema_is_read_from_parquet(tmp_path: Path, bert: str, task: S
     assert prepared.examples("train")[0].answers == ("the cat",)
 
 
-def test_unanswerable_questions(tmp_path: Path, bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unanswerable_questions_count_among_the_scores_and_the_floor(
+    tmp_path: Path, bert: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prepared = prepare(write_squad(tmp_path, "2.0"), bert, SquadV2())
     assert prepared.counts["reported"] == 3
     assert prepared.floor == {

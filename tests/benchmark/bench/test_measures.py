@@ -54,7 +54,7 @@ def test_steps_in_turns_on_one_model() -> None:
     assert [stepper.pruner.reached for stepper in pruned] == [True, True]
 
 
-def test_selections_agree() -> None:
+def test_the_selections_compared_agree_but_for_ties() -> None:
     assert "are equal" in selection.measure(CPU, True, quiet).notes[0]
     scores = torch.tensor([3.0, 1.0, 1.0, 2.0])
     assert selection.by_sort(scores, 2).tolist() == [True, False, False, True]

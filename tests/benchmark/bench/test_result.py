@@ -45,7 +45,9 @@ def test_a_section_takes_the_place_of_the_older_one() -> None:
         (None, "at least", None, "not measured: no GPU"),
     ],
 )
-def test_verdicts(measured: float | None, kind: str, met: bool | None, words: str) -> None:
+def test_a_measured_number_is_judged_by_its_bound(
+    measured: float | None, kind: str, met: bool | None, words: str
+) -> None:
     target = Target.model_validate({"name": "a", "measured": measured, "bound": 1.02, "kind": kind, "why": "no GPU"})
     assert target.met is met
     assert target.verdict == words

@@ -50,7 +50,7 @@ def test_the_grown_board_keeps_its_teachers(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_section(tmp_path: Path) -> None:
+def test_the_section_times_every_reading_command_and_stops_at_an_unreadable_record(tmp_path: Path) -> None:
     section = measure_records(20, tmp_path / "board", quick=True)
     assert section.name == "records-20"
     assert [row[0] for row in section.rows][:2] == ["status, first", "status, again"]

@@ -303,7 +303,9 @@ def test_a_damaged_index_changes_no_answer_and_is_made_anew(folder: Path, damage
 
 @given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255), length=st.integers(1, 64))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_damage(tmp_path_factory: pytest.TempPathFactory, place: float, byte: int, length: int) -> None:
+def test_a_damaged_index_changes_nothing_that_is_read(
+    tmp_path_factory: pytest.TempPathFactory, place: float, byte: int, length: int
+) -> None:
     board = tmp_path_factory.mktemp("any") / "board"
     write_board(board, 2)
     agrees(board / "records")

@@ -47,5 +47,5 @@ def test_every_command_is_listed_with_its_first_sentences(capsys: pytest.Capture
         assert f" {name} {' '.join(ROOT.commands[name].help.partition(chr(10) * 2)[0].split())}" in text
 
 
-def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_prints_the_installed_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(["--version"], capsys) == f"prunebench {version('prunebench')}\n"

@@ -30,7 +30,7 @@ class Mine(Criterion):
 '''
 
 
-def test_kinds_by_name() -> None:
+def test_a_name_tells_its_kind_of_plugin() -> None:
     assert kind_of("principled[signed=true]") == "criteria"
     assert kind_of("none") == "regularizers"
     assert kind_of("cubic") == "schedules"

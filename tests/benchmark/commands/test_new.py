@@ -144,7 +144,7 @@ def test_awkward_names_still_work(name: str, tmp_path: Path) -> None:
     assert registry.configure("criteria", str(path)).decay == 0.9
 
 
-def test_class_names() -> None:
+def test_a_name_becomes_a_class_name() -> None:
     assert class_name("my_2nd_idea", "", "Criterion") == "My2ndIdea"
     assert class_name("true", "", "Criterion") == "TrueCriterion"
 

@@ -135,5 +135,5 @@ def test_a_folder_that_is_not_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mini", "mini-decoder"])
-def test_the_embedded_models(name: str) -> None:
+def test_the_embedded_models_have_matrices_to_prune(name: str) -> None:
     assert prunable_matrices(name)[0]

@@ -206,7 +206,7 @@ def test_strangers_and_orphans_are_notes(board: Board) -> None:
     assert lines[-1] == "2 of 2 cells have a record: 1 wrong, 4 notes"
 
 
-def test_an_exported_folder(board: Board, tmp_path: Path) -> None:
+def test_an_exported_folder_is_verified_against_its_record_and_no_other(board: Board, tmp_path: Path) -> None:
     (spec,) = board.cells("*magnitude*")
     export_cell(board, spec, tmp_path / "model", "cpu")
     (found,) = of_exported(board, tmp_path / "model", None)

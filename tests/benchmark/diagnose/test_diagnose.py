@@ -105,7 +105,7 @@ def test_what_was_diagnosed_is_not_diagnosed_again(board: Board) -> None:
     assert [path.stat().st_mtime_ns for path in paths] == before
 
 
-def test_a_later_masking(board: Board) -> None:
+def test_a_later_masking_can_be_probed(board: Board) -> None:
     churn, fidelity = observe_run(cell(board, "sensitivity"), CPU, Probing(at=0.7, bins=2, singles=2, batches=1))
     assert fidelity
     assert fidelity.step == 4

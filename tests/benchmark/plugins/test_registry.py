@@ -50,7 +50,7 @@ def test_configured_by_one_string() -> None:
         ("  magnitude[ ] ", "magnitude"),
     ],
 )
-def test_one_spelling(text: str, spelling: str) -> None:
+def test_all_spellings_of_a_plugin_have_one_canonical_form(text: str, spelling: str) -> None:
     assert canonical("criteria", text) == spelling
     assert canonical("criteria", spelling) == spelling
     assert configure("criteria", spelling) == configure("criteria", text)

@@ -79,7 +79,7 @@ def gradient(model: nn.Module, batch: Mapping[str, Tensor]) -> list[Tensor]:
     return list(torch.autograd.grad(loss_of(model, batch), [m.parameter for m in find_prunable(model)]))
 
 
-def test_layer_inputs() -> None:
+def test_the_inputs_of_every_layer_are_shown() -> None:
     spy = InputsSpy()
     model, _ = calibrated(spy)
     first, second = model.blocks  # type: ignore[misc]
@@ -207,7 +207,7 @@ def test_a_bias_is_a_column_whose_input_is_one() -> None:
     assert len(spy.told("inputs")) == 2 * 4
 
 
-def test_per_example_gradients() -> None:
+def test_the_gradient_of_every_example_is_shown() -> None:
     spy = ExampleSpy()
     model, _ = calibrated(spy)
     shown = [grad for (grad,) in spy.told("example")]
@@ -231,7 +231,7 @@ def test_per_example_gradients_by_matrix() -> None:
     assert all(torch.equal(ours, theirs) for ours, (theirs,) in zip(flat, whole.told("example"), strict=True))
 
 
-def test_hessian_products() -> None:
+def test_products_with_the_hessian_are_those_of_central_differences() -> None:
     """H g against a central difference of gradients in double precision."""
     spy = HessianSpy()
     model, _ = calibrated(spy)

@@ -46,7 +46,7 @@ from tests.benchmark.toys import (
 # In place.
 
 
-def test_hand_computed_run(device: torch.device) -> None:
+def test_a_run_by_hand_prunes_regrows_and_ends_at_the_target(device: torch.device) -> None:
     """Magnitude at 0.5 of four weights: pruned after the first step, one regrows in the second, another falls."""
     model = one_matrix([[1.0, -2.0], [3.0, 0.5]]).to(device)
     pruner = Pruner(model, Magnitude(), Steps(), sparsity=0.5, total=2)

@@ -27,7 +27,7 @@ DENSE = RunSpec(task="squad")
 # The id.
 
 
-def test_pinned_ids() -> None:
+def test_ids_stay_what_they_were() -> None:
     """A change of these renames every record there is: new fields need a default that means what was meant before."""
     assert PRUNED.id == "c4bffac92bfc8193"
     assert DENSE.id == "44df84ec89f5e90d"
@@ -140,7 +140,7 @@ def test_another_seed_task_or_budget_has_another_dense_run(change: dict[str, Any
     assert PRUNED.model_copy(update=change).dense().id != PRUNED.dense().id
 
 
-def test_readable_names() -> None:
+def test_the_name_of_a_cell_says_task_row_sparsity_and_seed() -> None:
     assert PRUNED.cell == "glue/rte principled[signed=true]+self_regularization 0.8 seed 3"
     assert DENSE.cell == "squad dense seed 0"
 

@@ -56,7 +56,7 @@ def test_every_integer_is_read_back(value: int) -> None:
     assert load_yaml(str(value), name="text") == value
 
 
-def test_shared_settings() -> None:
+def test_settings_shared_by_an_anchor_are_read() -> None:
     text = "long: &long {steps: 9, lr: 1e-3}\ntraining: *long"
     assert load_yaml(text, name="text")["training"] == {"steps": 9, "lr": 1e-3}
 

@@ -50,7 +50,7 @@ def tracking(session: Kept) -> tuple[Tracking, Told]:
     return Tracking(told, lambda *_: session, Path()), told
 
 
-def test_both_are_told() -> None:
+def test_the_tracker_and_the_watcher_behind_it_are_told() -> None:
     session = Kept()
     watcher, told = tracking(session)
     watcher.started(SPEC)(3, 10, 0.5, 0.25)
@@ -137,7 +137,7 @@ def test_a_failed_cell_says_so_in_tensorboard(tmp_path: Path) -> None:
     assert b"no data" in events.Tensors("failed/text_summary")[0].tensor_proto.string_val[0]
 
 
-def test_wandb_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wandb_keeps_a_run_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
@@ -148,7 +148,7 @@ def test_wandb_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(tmp_path.rglob("*.wandb"))
 
 
-def test_mlflow_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mlflow_keeps_a_run_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mlflow: Any = pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     mlflow.set_tracking_uri((tmp_path / "runs").as_uri())

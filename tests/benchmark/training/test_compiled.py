@@ -127,7 +127,9 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
         ("auto", torch.device("cuda", 1), 10_000, True),
     ],
 )  # fmt: skip
-def test_what_is_compiled(choice: compiled.Choice, device: torch.device, total: int, expected: bool) -> None:
+def test_compiling_is_chosen_where_it_repays(
+    choice: compiled.Choice, device: torch.device, total: int, expected: bool
+) -> None:
     assert compiled.repays(choice, device, total) is expected
 
 

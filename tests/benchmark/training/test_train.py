@@ -174,7 +174,7 @@ def test_points_of_the_curve_are_spread_evenly_and_end_at_the_last_step() -> Non
     assert evenly_spaced(1, 1) == {1}
 
 
-def test_the_curve(toy: Callable[..., tuple[Result, ToyTask]]) -> None:
+def test_the_curve_has_rate_sparsity_and_loss_of_every_step(toy: Callable[..., tuple[Result, ToyTask]]) -> None:
     result, _ = toy(schedule="constant[window=4]")
     curve = result.record.curve
     assert [point.step for point in curve] == list(range(1, 13))

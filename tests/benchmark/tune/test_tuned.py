@@ -101,7 +101,7 @@ def test_what_was_tuned_must_be_a_cell_of_this_suite_and_stand_there_once(
     assert reason in refusal(tmp_path, SUITE + text)
 
 
-def test_portable_rows() -> None:
+def test_the_row_of_a_tuned_cell_is_recorded_without_the_folder_of_its_plugin() -> None:
     spec = RunSpec(task="squad", criterion="/a/mine.py[power=2]", sparsity=0.5)
     changes: dict[str, Any] = {"row": "/a/mine.py", "trials": 3, "lr": 5e-5}
     tuned = spec.model_copy(update={"tuned": spec.tuned.model_copy(update=changes)})

@@ -46,7 +46,7 @@ def test_an_entry_is_a_pair_of_modified_triples_and_texts_that_are_not_empty(tmp
     assert raw.source == 'Blue_Cat : servedIn : "Old Town" | Old_Town : partOf : City'
 
 
-def test_terms_as_text() -> None:
+def test_terms_become_plain_text() -> None:
     assert plain('"Madrid,_Spain"') == "Madrid, Spain"
     assert plain('"') == '"'
     assert plain("A_(b)") == "A (b)"

@@ -62,7 +62,7 @@ def test_a_metric_of_one_reference_gets_the_first(tmp_path: Path) -> None:
     assert np.array_equal(columns["extra_overlap_each"], [1.0])
 
 
-def test_names_and_arguments() -> None:
+def test_names_and_arguments_of_extra_metrics_are_parsed() -> None:
     found = parse("evaluate:bertscore+evaluate:chrf?word_order=2&lowercase=true&x=abc")
     assert found == [
         HubMetric("bertscore", {"lang": "en"}),

@@ -54,7 +54,7 @@ def opened(data: Path, model: Path) -> Prepared:
 
 
 @pytest.mark.parametrize("form", TOKENIZERS)
-def test_damaged_tokenizers(tmp_path: Path, form: str) -> None:
+def test_damaged_tokenizers_are_refused(tmp_path: Path, form: str) -> None:
     change, message = TOKENIZERS[form]
     model = checkpoint(tmp_path / "model")
     saved = json.loads((model / "tokenizer.json").read_text())

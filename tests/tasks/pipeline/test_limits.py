@@ -85,7 +85,7 @@ def test_tokens_beyond_the_embedding(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("forgotten", ["tokenizer.json", "tokenizer_config.json"])
-def test_another_models_tokenizer(tmp_path: Path, forgotten: str) -> None:
+def test_the_tokenizer_of_another_model_is_refused(tmp_path: Path, forgotten: str) -> None:
     """A vocabulary of five words where the embedding has hundreds."""
     folder = checkpoint(tmp_path, "bert", vocab_size=400)
     with pytest.raises(ModelError, match=r"knows \d+ tokens, its embedding has 400"):

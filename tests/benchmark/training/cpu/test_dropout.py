@@ -37,7 +37,7 @@ def test_entries_are_independent() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1,), (3,), (5, 7), (0,), (2, 3, 4)])
-def test_every_shape(shape: tuple[int, ...]) -> None:
+def test_a_mask_has_the_shape_asked_for(shape: tuple[int, ...]) -> None:
     assert kept(torch.Size(shape), 0.5).shape == shape
 
 

@@ -91,7 +91,7 @@ def test_gradients_land_in_the_flat_vector(kind: str) -> None:
     torch.testing.assert_close(flat.grad, expected, rtol=1e-5, atol=1e-4)
 
 
-def test_twice_differentiable() -> None:
+def test_it_is_twice_differentiable() -> None:
     """Criteria that ask for Hessian products differentiate the gradient: by hand, for L = sum y^2 / 2, y = a b^T + c."""
     a, b, c = (torch.randn(*shape, requires_grad=True) for shape in ((6, 4), (5, 4), (5,)))
     y = product(a, b, c)
@@ -112,7 +112,7 @@ def test_twice_differentiable() -> None:
         lambda: torch.randn(8, 12)[:, ::2],
     ],
 )
-def test_any_strides(strided: object) -> None:
+def test_inputs_of_any_strides_are_multiplied(strided: object) -> None:
     a: Tensor = strided()  # type: ignore[operator]
     b = torch.randn(5, 6)
     torch.testing.assert_close(product(a, b), a @ b.t(), rtol=1e-5, atol=1e-5)
@@ -176,7 +176,7 @@ def test_a_tiny_model_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert type(changed(nn.Linear(1000, 2000, bias=False))) is FastLinear
 
 
-def test_the_processor_decides(processor: pytest.MonkeyPatch) -> None:
+def test_the_processor_decides_whether_layers_are_replaced(processor: pytest.MonkeyPatch) -> None:
     assert fastest_library() == "oneDNN"
     layer = changed(nn.Linear(2, 2))
     assert type(layer) is FastLinear
