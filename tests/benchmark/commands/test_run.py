@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_the_room_that_is_told_is_the_room_that_is_taken(tmp_path: Path) -> None
     ],
 )
 def test_what_is_not_kept_of_finished_cells_is_told(
-    tmp_path: Path, asked: dict[str, bool], there: tuple[str, ...], said: list[str]
+    tmp_path: Path, asked: dict[str, Any], there: tuple[str, ...], said: list[str]
 ) -> None:
     """They are not run again: the option did nothing, without a word."""
     board = make_board(tmp_path)
