@@ -183,6 +183,11 @@ def terminal(output: object = None) -> dict[str, Any]:
     return {"width": shutil.get_terminal_size().columns, "colors": there and not os.environ.get("NO_COLOR")}
 
 
+def echo_coloured(text: str) -> None:
+    """Print a table with its colours; its names were escaped when it was written."""
+    typer.echo(text)
+
+
 def typed(context: typer.Context, names: Iterable[str]) -> list[str]:
     """Those options among the parameters `names` that the command line gives."""
     return [

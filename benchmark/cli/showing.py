@@ -14,6 +14,7 @@ from benchmark.cli.app import (
     Model,
     app,
     echo,
+    echo_coloured,
     open_board,
     tell_unreadable,
     terminal,
@@ -137,7 +138,7 @@ def table(
     if output is not None:
         write_text(output, text + "\n")
     elif options.get("colors"):
-        typer.echo(text)  # the names in it were escaped when it was written
+        echo_coloured(text)
     else:
         echo(text)
 

@@ -175,7 +175,7 @@ def test_a_command_that_a_swallowed_signal_met_at_its_end_says_so(
 ) -> None:
     from benchmark.commands import list as listing
 
-    def lines(_: str) -> list[str]:
+    def lines(*_: object) -> list[str]:
         Catches()
         return []
 

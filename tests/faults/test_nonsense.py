@@ -213,7 +213,7 @@ COMMANDS = [
     ("verify b --set seeds=[]", "--set seeds"),
     ("verify b --rerun --device tpu", "is not one of"),
     # blank options
-    ("table b --rows ''", "--rows '' is blank: expected a value"),
+    ("table b --rows ''", "--rows '' is blank: expected FIELDS"),
     ("table b --columns ' '", "--columns ' ' is blank"),
     ("table b --caption '' --format latex", "--caption '' is blank: expected TEXT"),
     ("plot b --output ''", "--output '' is blank"),

@@ -250,7 +250,7 @@ def test_a_2_4_cell_is_written_in_fp16_with_its_speed(
 
     monkeypatch.setattr("benchmark.commands.export.require_cuda", lambda _: None)
     monkeypatch.setattr(semi_structured, "require_cuda", lambda _: None)
-    monkeypatch.setattr(semi_structured, "compress", torch.clone)
+    monkeypatch.setattr("torch.sparse.to_sparse_semi_structured", torch.clone)
     spec = two_of_four.find("glue/sst2 magnitude 0.5 seed 0")
     score = export_cell(two_of_four, spec, tmp_path / "out", "cpu", semi_structured=True)
     weights = load_file(tmp_path / "out" / "model.safetensors")

@@ -126,11 +126,6 @@ def test_what_is_written_is_clean(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout
 
 
-def test_an_unknown_kind_names_the_choices(tmp_path: Path) -> None:
-    with pytest.raises(PrunebenchError, match="did you mean 'criterion'"):
-        new("criteria", "x", tmp_path)
-
-
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("precious")
     with pytest.raises(PrunebenchError, match=r"mine.py: there already"):

@@ -270,7 +270,7 @@ def test_statistics_take_the_logarithm() -> None:
     said = remarks_of(summary)
     assert any("logarithm" in line for line in said)
     assert not any("in points" in line for line in said)
-    assert any("nats on" in line for line in said)
+    assert any(" nats at 50 %" in line for line in said)
 
 
 @pytest.mark.parametrize(
