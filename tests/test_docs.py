@@ -90,6 +90,18 @@ def test_every_command_is_documented_somewhere() -> None:
     assert set(click_commands()) <= told
 
 
+def test_the_security_page_names_the_commands_that_may_run_a_models_own_code() -> None:
+    (row,) = re.findall(
+        r"^.*only with `--trust-remote-code` \((.+)\);.*$", (ROOT / "SECURITY.md").read_text(), re.MULTILINE
+    )
+    having = {
+        name
+        for name, command in click_commands().items()
+        if any("--trust-remote-code" in parameter.opts for parameter in command.params)
+    }
+    assert set(re.findall(r"`(\w+)`", row)) == having
+
+
 def test_every_suite_is_valid() -> None:
     suites = [
         load_yaml(content, name=page.name)

@@ -132,6 +132,7 @@ Changes = Annotated[
 Data = Annotated[str | None, typer.Option(metavar="DIR", help="Where the data are: a folder, hub, or mini (embedded).")]
 Model = Annotated[str | None, typer.Option(metavar="DIR", help="The model: a folder, a hub id, or mini (embedded).")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to run; auto is CUDA where there is one.")]
+TrustRemoteCode = Annotated[bool, typer.Option(help="Let a hub model run its own code.")]
 Only = Annotated[
     str,
     typer.Option(metavar="PATTERN", help="Only cells whose task or name matches, such as 'glue/*' or '* seed 0'."),

@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.app import BoardArgument, Changes, Data, Device, Model, app, board_folder, echo, open_board, typed
+from benchmark.cli.app import (
+    BoardArgument,
+    Changes,
+    Data,
+    Device,
+    Model,
+    TrustRemoteCode,
+    app,
+    board_folder,
+    echo,
+    open_board,
+    typed,
+)
 from benchmark.errors import PrunebenchError
 
 
@@ -53,7 +65,7 @@ def export(
             metavar="TYPE", help="What weights are stored as: float32, bfloat16 or float16; zeros stay zeros."
         ),
     ] = "float32",
-    trust_remote_code: Annotated[bool, typer.Option(help="Let a hub model run its own code.")] = False,
+    trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Write a finished cell as a Hugging Face model folder: pruned weights, tokenizer, model card."""
     from benchmark.commands.export import export_cell

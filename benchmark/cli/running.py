@@ -22,6 +22,7 @@ from benchmark.cli.app import (
     Only,
     RetryFailed,
     Track,
+    TrustRemoteCode,
     app,
     echo,
     open_board,
@@ -71,7 +72,7 @@ def run(
             help="Keep the weights of the cells that this call runs; a cell that has a record is not run again."
         ),
     ] = False,
-    trust_remote_code: Annotated[bool, typer.Option(help="Let a hub model run its own code.")] = False,
+    trust_remote_code: TrustRemoteCode = False,
     track: Track = None,
     retry_failed: RetryFailed = False,
     checkpoint_minutes: CheckpointMinutes = 10.0,
@@ -112,6 +113,7 @@ def compare(
     data: Data = None,
     model: Model = None,
     device: Device = "auto",
+    trust_remote_code: TrustRemoteCode = False,
     track: Track = None,
     retry_failed: RetryFailed = False,
     checkpoint_minutes: CheckpointMinutes = 10.0,
@@ -132,7 +134,13 @@ def compare(
     compiles = when_to_compile(compile, compile_auto)
     only_look(False)
     wider = widen(board, add, parsed(changes), data=data, model=model)
-    settings = Settings(device, retry_failed=retry_failed, checkpoint_minutes=checkpoint_minutes, compile=compiles)
+    settings = Settings(
+        device,
+        trust_remote_code=trust_remote_code,
+        retry_failed=retry_failed,
+        checkpoint_minutes=checkpoint_minutes,
+        compile=compiles,
+    )
     sys.exit(compare_rows(wider, only, settings, track, _engine(engine, jobs, address, gpus, slurm), format))
 
 
@@ -176,7 +184,7 @@ def tune(
     data: Data = None,
     model: Model = None,
     device: Device = "auto",
-    trust_remote_code: Annotated[bool, typer.Option(help="Let a hub model run its own code.")] = False,
+    trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Give every row of BOARD the same number of trials on held-out training data, and write the board of the tuned rows."""
     from benchmark.board.board import require_outside

@@ -23,6 +23,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.pruning import semi_structured
 from benchmark.training.run import Options, open_task
 from tests.benchmark.boards import write_suite
+from tests.command import Command
 
 ROOT = Path(__file__).resolve().parents[3]
 Weights = dict[str, Tensor]
@@ -66,8 +67,10 @@ class OwnClassifier(BertForSequenceClassification):
 """
 
 
-def test_a_model_with_code_of_its_own_is_exported_where_it_may_run(tmp_path: Path) -> None:
-    """A board that was run with --trust-remote-code could not be exported."""
+def test_a_model_with_code_of_its_own_is_exported_and_compared_where_it_may_run(
+    tmp_path: Path, command: Command
+) -> None:
+    """A board that was run with --trust-remote-code could not be exported, nor given a row by compare."""
     own = shutil.copytree(ROOT / "tasks" / "mini" / "encoder", tmp_path / "model")
     classes = {
         "AutoConfig": "OwnConfig",
@@ -86,6 +89,9 @@ def test_a_model_with_code_of_its_own_is_exported_where_it_may_run(tmp_path: Pat
         export_cell(board, spec, tmp_path / "out")
     assert export_cell(board, spec, tmp_path / "out", trust_remote_code=True) == board.record(spec).score
     assert (tmp_path / "out" / "own.py").is_file()
+    code, _, told = command("compare", board.folder, "--add", "random", "--device", "cpu")
+    assert (code, "trust_remote_code" in told) == (2, True)
+    assert command("compare", board.folder, "--add", "random", "--device", "cpu", "--trust-remote-code")[0] == 0
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
