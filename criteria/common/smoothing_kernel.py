@@ -42,7 +42,10 @@ def _fold(  # type: ignore[no-untyped-def]  # Triton reads annotations itself, a
 def fold(
     importance: Importance, window: Window, weight: Tensor, grad: Tensor, m: Tensor, averages: list[Tensor]
 ) -> None:
-    """As `smoothing.fold`; M, A and U contiguous."""
+    """As `smoothing.fold`, which folds a formula of a plugin's own; M, A and U contiguous."""
+    if type(importance) is not Importance:
+        smoothing.fold(importance, window, weight, grad, m, averages)
+        return
     n = m.numel()
     a, u = (*averages, m, m)[:2]  # an address for what is not there
     with torch.cuda.device_of(weight):  # Triton launches on the current device

@@ -51,6 +51,19 @@ def test_the_same_numbers(importance: Importance, window: Window, kept: int, n: 
     assert torch.equal(ours[3 + kept :], given[3 + kept :])
 
 
+class Squared(Importance):
+    def __call__(self, out: torch.Tensor, theta: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        return torch.mul(theta, g, out=out).square_()
+
+
+def test_a_formula_of_a_plugins_own_is_folded_as_it_is(kernel: ModuleType) -> None:
+    """The kernel knows the built-in one alone."""
+    for importance in (Squared(), lambda out, theta, g: Squared()(out, theta, g)):
+        m = torch.zeros(3)
+        kernel.fold(importance, WINDOWS[0], torch.tensor([1.0, 2, 3]), torch.full((3,), 2.0), m, [])
+        assert m.tolist() == [4, 16, 36]
+
+
 def test_it_is_tried_before_it_is_used(kernel: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     assert kernel.checked(torch.device("cpu")) is kernel.fold
     monkeypatch.setattr(kernel, "fold", lambda *_: None)
