@@ -199,7 +199,9 @@ def example_gradients(
     """The gradients of every single example, so that no more than one model-sized gradient is in memory."""
     for batch in batches:
         for i in range(len(batch["index"])):
-            yield (gradients_of(loss(model, {k: v[i : i + 1] for k, v in batch.items()}), parameters),)
+            # Under the Trainer batches may hold texts, one for each example, and settings of the forward pass.
+            one = {k: v[i : i + 1] if isinstance(v, Tensor | list) else v for k, v in batch.items()}
+            yield (gradients_of(loss(model, one), parameters),)
 
 
 def hessian_products(

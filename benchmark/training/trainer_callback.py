@@ -277,7 +277,7 @@ def _batches(loader: DataLoader[Any], args: TrainingArguments) -> Any:
         plain = DataLoader(loader.dataset, batch_size=args.per_device_train_batch_size, collate_fn=loader.collate_fn)
         with torch.random.fork_rng(devices=[]):
             for batch in islice(plain, count):
-                moved = {name: value.to(args.device) for name, value in batch.items() if isinstance(value, Tensor)}
-                yield moved | {"index": torch.arange(len(next(iter(moved.values()))))}
+                tensors = {name: value.to(args.device) for name, value in batch.items() if isinstance(value, Tensor)}
+                yield {**batch, **tensors, "index": torch.arange(len(next(iter(tensors.values()))))}
 
     return first

@@ -255,7 +255,12 @@ class Giving(nn.Module):
         super().__init__()
         self.inner, self.form = model(), form
 
-    def forward(self, input_ids: Any, attention_mask: Any, labels: Any = None, note: Any = None) -> Any:
+    def forward(
+        self, input_ids: Any, attention_mask: Any, labels: Any = None, note: Any = None, scale: float = 0.0
+    ) -> Any:
+        if self.form == "texts and settings in a batch":
+            assert note == ["text"] * len(labels)
+            assert scale == 1.0
         found = self.inner(input_ids=input_ids, attention_mask=attention_mask, labels=labels)
         if self.form == "tuple":
             return found.loss, found.logits
@@ -263,14 +268,14 @@ class Giving(nn.Module):
 
 
 def noted(features: Any) -> Any:
-    return {**transformers.default_data_collator(features), "note": ["text"] * len(features)}
+    return {**transformers.default_data_collator(features), "note": ["text"] * len(features), "scale": 1.0}
 
 
 @pytest.mark.parametrize("criterion", ["fisher", "wanda"])
-@pytest.mark.parametrize("form", ["tuple", "dict", "texts in a batch"])
+@pytest.mark.parametrize("form", ["tuple", "dict", "texts and settings in a batch"])
 def test_calibration_takes_what_the_trainer_takes(form: str, criterion: str, tmp_path: Path) -> None:
     callback = PruningCallback(criterion, sparsity=0.5, schedule="one_shot")
-    collate = noted if form == "texts in a batch" else transformers.default_data_collator
+    collate = noted if form == "texts and settings in a batch" else transformers.default_data_collator
     train(tmp_path, [callback], trained=Giving(form), collate=collate, remove_unused_columns=False)
     assert callback.pruner is not None
     assert callback.pruner.measure() == 0.5
