@@ -21,8 +21,7 @@ BACKEND = "inductor"
 OPTIONS = {"triton.cudagraphs": True, "fallback_random": True}
 """CUDA graphs, where there is CUDA; and torch's own dropout, whose draws are those of a run that is not compiled."""
 GRAPHS = 64
-"""Compilations of one function before dynamo gives up on it for good. All heads and tasks of a process share those of the
-library's model classes, and of dynamo's own eight every head takes two."""
+"""Compilations of one function before dynamo gives up on it and runs it as it is: its own limit is eight, and a head takes two."""
 LONG = 10_000
 """Steps from which "auto" compiles, on CUDA: an estimate, not measured on a GPU. Tracing the model, whatever the device, takes 17
 seconds of processor time for MiniLM's shape and 31 for BERT-base's. A compiled step launches 480 and 910 kernels fewer; if each
