@@ -40,6 +40,6 @@ def fresh_registry() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def finished_board(tmp_path_factory: pytest.TempPathFactory) -> Board:
     """A finished board of three cells; not to be changed."""
-    board = make_board(tmp_path_factory.mktemp("tiny", numbered=False))
+    board = make_board(tmp_path_factory.mktemp("finished"))
     assert len(finish(board).finished) == 3
     return board

@@ -457,10 +457,11 @@ def test_what_was_run_with_set_is_shown_and_merged_with_set(tmp_path: Path, prun
 
 def test_caption_label_and_names_of_a_paper_are_options(finished_board: Board, prunebench: Printed) -> None:
     latex = ("table", finished_board.folder, "--format", "latex")
-    assert r"\label{tab:tiny}" in prunebench(*latex)[1]
-    assert r"\label{tab:tiny-notes}" in prunebench(*latex, "--notes")[1]
-    assert r"\label{tab:tiny-glue-sst2}" in prunebench(*latex, "--only", "glue/sst2")[1]
-    assert r"\label{tab:tiny-tasks}" in prunebench(*latex, "--layout", "tasks")[1]
+    key = f"tab:{finished_board.folder.name}"
+    assert rf"\label{{{key}}}" in prunebench(*latex)[1]
+    assert rf"\label{{{key}-notes}}" in prunebench(*latex, "--notes")[1]
+    assert rf"\label{{{key}-glue-sst2}}" in prunebench(*latex, "--only", "glue/sst2")[1]
+    assert rf"\label{{{key}-tasks}}" in prunebench(*latex, "--layout", "tasks")[1]
     name = r"labels.random={text: Random, latex: 'Random \citep{lee2019}'}"
     code, out = prunebench(*latex, "--caption", r"Scores of \emph{ours}.", "--label", "tab:mine", "--set", name)
     assert code == 0
