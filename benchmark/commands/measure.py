@@ -60,7 +60,7 @@ def measure_cells(board: Board, records: Sequence[Record]) -> dict[str, Measured
             )
     if not found:
         raise PrunebenchError(
-            f"{board.folder}: no weights were kept of a cell and its dense run; --save-weights keeps those of cells that are run"
+            f"{board.folder}: no weights were kept of a cell and its dense run; `run --save-weights` keeps those that it trains"
         )
     return found
 

@@ -71,7 +71,7 @@ def weights_room(board: Board, cells: list[RunSpec], settings: Settings) -> str:
 
 
 def not_kept(board: Board, standing: Sequence[str], settings: Settings) -> list[str]:
-    """What was asked to be kept, and is not there of cells in `standing`, which had a record before."""
+    """A line for each kind of file that was asked for and that cells in `standing`, finished before, do not have."""
     asked = (
         ("--save-weights", settings.save_weights, board.weights_folder, weights_path),
         ("--save-predictions", settings.save_predictions, board.records_folder, predictions_path),
@@ -81,9 +81,7 @@ def not_kept(board: Board, standing: Sequence[str], settings: Settings) -> list[
         count = sum(not path(folder, run_id).exists() for run_id in standing) if wanted else 0
         if count:
             cells = "1 cell that was" if count == 1 else f"{count} cells that were"
-            lines.append(
-                f"{option}: nothing is kept of {cells} done before, and not run again; without its record a cell is run again"
-            )
+            lines.append(f"{option}: nothing is kept of {cells} done before; to run a cell again, delete its record")
     return lines
 
 

@@ -22,6 +22,7 @@ from benchmark.plugins import registry
 from benchmark.pruning.dense import Dense
 from benchmark.pruning.pruner import Pruner
 from benchmark.pruning.schedules.base import Schedule
+from benchmark.pruning.scores import observe
 from benchmark.suite.spec import RunSpec, Strict, portable_plugin
 from benchmark.training.run import Options, calibration, run
 from benchmark.training.train import Run
@@ -69,7 +70,7 @@ class Observer(Pruner):
         step = self.step(lr)
         parts = zip(self.states, self.as_seen(self.weights.vector.data), self.as_seen(grad), strict=True)
         for state, weight, part in parts:
-            self.criterion.observe(state, weight, part, step)
+            observe(self.criterion, state, weight, part, step)
 
 
 class ObservedDense(Dense):

@@ -98,7 +98,7 @@ def require_own_weights(pruner: "Pruner") -> None:
 
 
 def require_latent(pruner: "Pruner") -> None:
-    """PrunebenchError if a latent criterion's model has got other weights before the first step: those underneath would come back."""
+    """PrunebenchError if a latent criterion's model got other weights since the Pruner was made, which would train the old ones."""
     if not torch.equal(pruner.effective, pruner.gated(pruner.gates(training=True))):
         raise PrunebenchError(
             f"the model's weights changed after the Pruner was made and before the first observe(lr), and "

@@ -98,7 +98,12 @@ def for_latex(text: str) -> str:
     argument of the row before.
     """
     safe = "".join(_latex_letter(letter) for letter in clean(text)).replace("--", "-{}-").replace(r" \%", r"~\%")
-    return f"{{}}{safe}" if safe[:1] in ("[", "*") else safe
+    return no_argument(safe)
+
+
+def no_argument(latex: str) -> str:
+    r"""`latex` as the first cell of a row: `[` or `*` there would be an argument of the `\\` that ends the row before."""
+    return f"{{}}{latex}" if latex.lstrip()[:1] in ("[", "*") else latex
 
 
 def for_csv(text: str) -> str:

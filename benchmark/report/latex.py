@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import inf
 
 from benchmark.report.cells import Cell
-from benchmark.report.escape import as_seen, for_latex
+from benchmark.report.escape import as_seen, for_latex, no_argument
 from benchmark.report.filenames import slug
 from benchmark.report.layout import TableError
 from benchmark.report.sheet import Row, Sheet, Span, Words, cut_long, sheets
@@ -120,7 +120,7 @@ def _tex(table: Table, text: str) -> str:
     placeholders = table.called.placeholders
     parts = re.split(f"([{''.join(placeholders)}])", text) if placeholders else [text]
     made = "".join(placeholders[part] if part in placeholders else for_latex(part) for part in parts)
-    return f"{{}}{made}" if made[:1] in ("[", "*") else made  # as in `for_latex`
+    return no_argument(made)
 
 
 def _words(table: Table, words: Words) -> str:

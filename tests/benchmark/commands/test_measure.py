@@ -49,7 +49,9 @@ def test_without_kept_weights_nothing_is_measured(board_copy: Path) -> None:
     board = Board.open(board_copy)
     for path in board.weights_folder.iterdir():
         path.unlink()
-    with pytest.raises(PrunebenchError, match="no weights were kept of a cell and its dense run; --save-weights keeps"):
+    with pytest.raises(
+        PrunebenchError, match="no weights were kept of a cell and its dense run; `run --save-weights` keeps"
+    ):
         measure.measure_cells(board, [board.record(board.find(CELL))])
 
 

@@ -39,7 +39,7 @@ def cells(scores: dict[str, tuple[float, ...]], task: str = "glue/sst2") -> list
     return made
 
 
-@pytest.mark.parametrize("label", ["*Ours", "[T] Ours", "[2pt]"])
+@pytest.mark.parametrize("label", ["*Ours", "[T] Ours", "[2pt]", " [2pt]"])
 def test_a_label_is_no_argument_of_the_row_before(label: str) -> None:
     names = Names({"taylor": "Ours"}, latex={"taylor": label}).in_latex()
     assert rf"\\{chr(10)}{{}}{label} &" in render(board(names=names), "latex")
