@@ -22,6 +22,7 @@ from benchmark.cli.app import (
     typed,
 )
 from benchmark.errors import PrunebenchError
+from benchmark.report.numbers import count_of
 
 
 @app.command()
@@ -84,7 +85,7 @@ def diagnose(
         echo(text)
     else:
         tell(NOTHING)
-    tell(f"wrote {len(paths)} files in {opened.folder / 'diagnose'}")
+    tell(f"wrote {count_of(len(paths), 'file')} in {opened.folder / 'diagnose'}")
     sys.exit(failed)
 
 

@@ -76,8 +76,12 @@ def widen(
         raise PrunebenchError("nothing to compare: name a criterion with --add NAME or --add path/to/my_criterion.py")
     add = [spaced(text) for text in add]
     _one_file_each(add, folder)
-    names = list(dict.fromkeys(_canonical(located(text, folder)) for text in add))
     board = Board.open(folder, changes, data=data, model=model)
+    if methods := [text for text in add if text in board.suite.methods]:
+        raise PrunebenchError(
+            f"--add '{methods[0]}': a method of this suite, whose row its table has; run --only '*{methods[0]}*' runs its cells alone"
+        )
+    names = list(dict.fromkeys(_canonical(located(text, folder)) for text in add))
     new = [name for name in names if name not in board.suite.criteria]
     if board.suite.tuned and new:
         raise PrunebenchError(

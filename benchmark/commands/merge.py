@@ -17,6 +17,7 @@ from benchmark.board.record import (
 from benchmark.errors import PrunebenchError
 from benchmark.machine import interrupt
 from benchmark.machine.lock import locked, remove_leftovers
+from benchmark.report.numbers import count_of
 from tasks.pipeline.whole import holding
 
 
@@ -34,7 +35,9 @@ class Merged:
 
     def summary(self) -> str:
         """A summary for the terminal."""
-        lines = [f"{len(self.taken)} records merged, {len(self.standing)} stood already with the same result"]
+        lines = [
+            f"{count_of(len(self.taken), 'record')} merged, {len(self.standing)} stood already with the same result"
+        ]
         if self.foreign:
             lines.append(
                 f"{len(self.foreign)} belong to no cell of this suite and were left: {', '.join(self.foreign)}"

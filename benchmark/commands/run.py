@@ -13,6 +13,7 @@ from benchmark.engine.cell import CellRunner, Done, Settings, require_ready
 from benchmark.engine.progress import Silent, failures, reporter, say, say_table
 from benchmark.machine import parallel
 from benchmark.machine.atomic import write_text
+from benchmark.report.numbers import count_of
 from benchmark.suite.spec import RunSpec
 from benchmark.tracking.watch import tracked
 from benchmark.training.run import Options, open_task
@@ -66,8 +67,7 @@ def weights_room(board: Board, cells: list[RunSpec], settings: Settings) -> str:
                 return f"--save-weights: how much room the weights take cannot be told ({error})"
             sizes[spec.task, spec.model] = size_of(model.state_dict())
     total = sum(sizes[spec.task, spec.model] for spec in cells)
-    runs = "1 run" if len(cells) == 1 else f"{len(cells)} runs"
-    return f"--save-weights: the weights of {runs} will take {room(total, board.weights_folder)}"
+    return f"--save-weights: the weights of {count_of(len(cells), 'run')} will take {room(total, board.weights_folder)}"
 
 
 def not_kept(board: Board, standing: Sequence[str], settings: Settings) -> list[str]:
@@ -87,7 +87,9 @@ def not_kept(board: Board, standing: Sequence[str], settings: Settings) -> list[
 
 def _closing(board: Board, cells: list[RunSpec], done: Done) -> list[str]:
     """What was run, what failed and why, and which records cannot be read."""
-    lines = [f"{len(done.finished)} cells run, {len(done.standing)} were done, {len(done.failed)} failed."]
+    lines = [
+        f"{count_of(len(done.finished), 'cell')} run, {len(done.standing)} done before, {len(done.failed)} failed."
+    ]
     files = {spec.id: failure_path(board.records_folder, spec.id) for spec in cells}
     lines += failures((spec.cell, done.failed[spec.id], files[spec.id]) for spec in cells if spec.id in done.failed)
     before = (

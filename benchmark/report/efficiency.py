@@ -11,6 +11,7 @@ from benchmark.board.record import Record
 from benchmark.report.cells import Cell, Run
 from benchmark.report.layout import Key, Line, Slot, key, line_of
 from benchmark.report.names import STANDARD, Names
+from benchmark.report.numbers import count_of
 from benchmark.report.table import Table
 from benchmark.suite.spec import RunSpec
 
@@ -132,7 +133,7 @@ def latency_note(measured: Collection[Measured]) -> str:
 def _on(device: str, timed: Collection[Measured]) -> str:
     """What they say of the models that were timed on one device."""
     ratios = [one.dense_milliseconds / one.pruned_milliseconds for one in timed]
-    models = f"{len(timed)} {'model' if len(timed) == 1 else 'models'}"
+    models = count_of(len(timed), "model")
     spread = (
         f"{min(ratios):.2f}"
         if len(timed) == 1

@@ -12,6 +12,7 @@ from typing import TypeVar
 from benchmark.board.record import Record
 from benchmark.report.floors import CONSTANT
 from benchmark.report.names import Names, family, listed
+from benchmark.report.numbers import count_of
 from benchmark.suite.spec import RunSpec, portable
 
 T = TypeVar("T", RunSpec, Record)
@@ -94,7 +95,7 @@ def describe(
         "Runs": f"{finished} of {planned} finished" + (f", {failed} failed" if failed else ""),
     }
     if left_out:
-        facts["Left out"] = f"{left_out} records that this board does not plan"
+        facts["Left out"] = f"{count_of(left_out, 'record')} that this board does not plan"
     facts["Remarks of the runs"] = _remarks(text for record in records for text in record.notes if text != CONSTANT)
     return {name: text for name, text in facts.items() if text}
 
@@ -186,7 +187,11 @@ def _budget(spec: RunSpec) -> str:
 
 def _epochs(record: Record) -> str:
     passes, examples = passes_over_data(record), record.counts.get("train", 0)
-    return f"{passes:.2g} passes over the {examples:,} training examples" if passes else "passes not recorded"
+    return (
+        f"{count_of(f'{passes:.2g}', 'pass')} over the {examples:,} training examples"
+        if passes
+        else "passes not recorded"
+    )
 
 
 def passes_over_data(record: Record) -> float:

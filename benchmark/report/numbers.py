@@ -14,6 +14,11 @@ def number(value: float, digits: int) -> str:
     return text.removeprefix("-") if not float(text) else text.replace("-", MINUS)
 
 
+def count_of(count: int | str, noun: str) -> str:
+    """A count and what is counted: `1 cell`, `3 cells`, `2 passes`."""
+    return f"{count} {noun}" if str(count) == "1" else f"{count} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
 def rounded(value: float, digits: int) -> float:
     """The number that `number` prints."""
     return float(f"{value:.1e}") if abs(value) >= LARGE else round(value, digits)

@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from benchmark.report.escape import clean
 from benchmark.report.names import listed
+from benchmark.report.numbers import count_of
 from benchmark.report.scores import Scores, scores_of
 from benchmark.report.statistics.aggregates import (
     RankIntervals,
@@ -172,13 +173,13 @@ def _with_bounds(value: float, low: float, high: float, digits: int) -> str:
 def remarks_of(summary: Summary) -> list[str]:
     """What the tests say and what stays open, a sentence each."""
     scores = summary.scores
-    seeds = f"{'1 seed' if scores.seeds == 1 else f'{scores.seeds} seeds'} each" if scores.alike else "of unlike seeds"
+    seeds = f"{count_of(scores.seeds, 'seed')} each" if scores.alike else "of unlike seeds"
     runs = "runs" if scores.alike else "cells' means over their seeds"
     cells = [_parts(scores.word(name)) for name in scores.cells]
     way = ", in percent of the way from the floor to the dense model" if summary.is_relative else ""
     way += ", and so are median differences, for cells have unlike units" if way and _is_mixed(scores) else ""
     lines = [
-        f"{_cells(len(cells))} (task x sparsity), {seeds}: {_columns(cells)}.",
+        f"{count_of(len(cells), 'cell')} (task x sparsity), {seeds}: {_columns(cells)}.",
         *["Place: where a method may stand by mean rank, 1 is best (95 %)."] * (len(cells) > 1),
         f"IQM: the mean of the middle half of all {runs}{way}.",
         f"Median difference: the first's scores minus the second's{_unit(scores)}, over the cells; positive where the first is better."
@@ -237,11 +238,11 @@ def _ranks_say(summary: Summary) -> list[str]:
     if not summary.friedman_can_tell:
         least = smallest_friedman_p(len(methods), cells)
         return [
-            f"Friedman's test of {len(methods)} methods over {cells} cells cannot go below p = {least:.3g}, so none is printed and "
-            "no method is separable by rank."
+            f"Friedman's test of {len(methods)} methods over {count_of(cells, 'cell')} cannot go below p = {least:.3g}, so none is "
+            "printed and no method is separable by rank."
         ]
     friedman_says = f"Friedman p = {summary.friedman_p:.3g}; "
-    family = f"Nemenyi, {LEVEL:g}, all {len(summary.pairs)} pairs of {len(methods)} methods"
+    family = f"Nemenyi, {LEVEL:g}, all {count_of(len(summary.pairs), 'pair')} of {len(methods)} methods"
     if not summary.ranks_can_tell:
         return [
             f"{friedman_says}two mean ranks would have to differ by {gap:.2f} ({family}) and cannot by more than "
@@ -254,12 +255,9 @@ def _ranks_say(summary: Summary) -> list[str]:
     ]
 
 
-def _cells(count: int) -> str:
-    return "1 cell" if count == 1 else f"{count} cells"
-
-
 def _pairs_say(summary: Summary) -> str:
-    family = f"Wilcoxon over {_cells(len(summary.scores.cells))}, Holm over a family of {len(summary.pairs)} pairs"
+    cells, pairs = count_of(len(summary.scores.cells), "cell"), count_of(len(summary.pairs), "pair")
+    family = f"Wilcoxon over {cells}, Holm over a family of {pairs}"
     if not summary.pairs_can_tell:
         return f"{family}: p cannot go below {summary.smallest_pair_p:.3g}, so none is printed and no pair is separable by it."
     found = [

@@ -22,7 +22,7 @@ def start(board: Board, count: int) -> list[Forked]:
 def counted(runner: Forked) -> tuple[int, int]:
     """(cells run, cells found done) as a runner's last lines say."""
     said = runner.communicate()
-    found = re.search(r"(\d+) cells run, (\d+) were done, 0 failed", said)
+    found = re.search(r"(\d+) cells? run, (\d+) done before, 0 failed", said)
     assert found is not None, said
     return int(found[1]), int(found[2])
 

@@ -124,7 +124,7 @@ def test_processes_of_a_run_import_nothing_from_the_current_folder(tmp_path: Pat
     command = [sys.executable, "-P", "-m", "benchmark", *words]
     done = subprocess.run(command, cwd=stranger, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 cells run" in done.stdout
+    assert "1 cell run" in done.stdout
     assert not mark.exists(), mark.read_text()
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.report.names import Names, listed, percent
+from benchmark.report.numbers import count_of
 from benchmark.report.show import sparsity_of
 from benchmark.report.statistics.multiple import LEVEL
 from benchmark.report.summary import Summary
@@ -143,7 +144,7 @@ def _task(table: Table, j: int) -> str:
 
 def _rests_on_items(table: Table, comparisons: "Sequence[Comparison]", columns: Mapping[int, Column]) -> str:
     seeds = sorted({row[j].n for row in table.cells for j in columns if row[j].n})
-    where = f"{len(columns)} {'columns' if len(columns) > 1 else 'column'}"
+    where = count_of(len(columns), "column")
     return (
         f"Tested over the test items of {where} at {percent(LEVEL)}, corrected over all "
         f"{comparisons[0].family} cells that were compared (max-T). It speaks of these trained models "

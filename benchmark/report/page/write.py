@@ -17,6 +17,7 @@ from benchmark.report.escape import clean, for_html, tied
 from benchmark.report.figures.plot import figures
 from benchmark.report.figures.style import inline_svg, lettering
 from benchmark.report.html import fragment
+from benchmark.report.numbers import count_of
 from benchmark.report.page.board import PageBoard, board_data, embedded
 from benchmark.report.page.lead import lead
 from benchmark.report.page.table import headline
@@ -81,7 +82,7 @@ def document(title: str, body: str, home: str = "", below: str = "", data: str =
 def _counted(boards: Sequence[PageBoard]) -> str:
     done = sum(len({record.id for record in board.records} & set(board.specs_by_id)) for board in boards)
     planned = sum(len(board.specs_by_id) for board in boards)
-    return f"{done} of {planned} runs finished, on {len(boards)} board{'s' if len(boards) > 1 else ''}."
+    return f"{done} of {count_of(planned, 'run')} finished, on {count_of(len(boards), 'board')}."
 
 
 def _filters(boards: Sequence[PageBoard]) -> str:

@@ -5,6 +5,7 @@ from math import isnan, sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
+from benchmark.report.numbers import count_of
 from benchmark.report.statistics.intervals import CONFIDENCE
 from benchmark.report.statistics.multiple import LEVEL
 
@@ -84,7 +85,7 @@ def cautions(seeds: int | None, cells: int) -> list[str]:
         )
     if smallest_p(cells) > LEVEL:
         found.append(
-            f"{cells} task x sparsity {'cell' if cells == 1 else 'cells'}: a Wilcoxon test over so few cannot go below "
+            f"{count_of(cells, 'task x sparsity cell')}: a Wilcoxon test over so few cannot go below "
             f"p = {smallest_p(cells):g}."
         )
     return found

@@ -34,7 +34,7 @@ def test_a_board_from_suite_to_table(tmp_path: Path, prunebench: Printed) -> Non
     board = make_board(tmp_path / "tiny")
     code, printed = prunebench("run", board.folder, "--device", "cpu")
     assert code == 0
-    assert "3 cells run, 0 were done, 0 failed." in printed
+    assert "3 cells run, 0 done before, 0 failed." in printed
     assert "glue/sst2 dense seed 0: " in printed
     assert all(row in printed for row in ("dense", "random", "magnitude"))
     table = (board.folder / "table.md").read_text()
@@ -43,7 +43,7 @@ def test_a_board_from_suite_to_table(tmp_path: Path, prunebench: Printed) -> Non
     before = times(board)
     code, printed = prunebench("run", board.folder)
     assert (code, times(board)) == (0, before)
-    assert "0 cells run, 3 were done, 0 failed." in printed
+    assert "0 cells run, 3 done before, 0 failed." in printed
     assert (board.folder / "table.md").read_text() == table
 
 
@@ -72,7 +72,7 @@ def test_only_and_set_run_and_show_the_cells_they_name(tmp_path: Path, prunebenc
     board = make_board(tmp_path / "tiny", tasks=["glue/sst2", "squad"])
     code, printed = prunebench("run", board.folder, "--only", "*sst2 random*", "--set", "training.steps=3")
     assert code == 0
-    assert "1 cells run, 0 were done, 0 failed." in printed
+    assert "1 cell run, 0 done before, 0 failed." in printed
     changed = Board.open(board.folder, {"training.steps": 3})
     assert [record.cost.steps for record in changed.records()[0]] == [3]
     assert board.records()[0] == []
@@ -111,7 +111,7 @@ def test_a_failed_cell_is_exit_code_1_and_the_others_finish(tmp_path: Path, prun
     board = make_board(tmp_path / "tiny", criteria=[str(plugin), "random"])
     code, printed = prunebench("run", board.folder)
     assert code == 1
-    assert "2 cells run, 0 were done, 1 failed." in printed
+    assert "2 cells run, 0 done before, 1 failed." in printed
     assert f"FAILED glue/sst2 {plugin} 0.5 seed 0: criterion '{plugin}' breaks its contract: Broken gives " in printed
     assert "failed" in (board.folder / "table.md").read_text()
     code, printed = prunebench("status", board.folder)
@@ -130,7 +130,7 @@ def test_a_failed_cell_is_exit_code_1_and_the_others_finish(tmp_path: Path, prun
     _breach.cache_clear()  # both are a process's own: the next command of a user starts afresh
     code, printed = prunebench("run", board.folder, "--retry-failed")
     assert code == 0
-    assert "1 cells run, 2 were done, 0 failed." in printed
+    assert "1 cell run, 2 done before, 0 failed." in printed
     assert board.failures() == {}
     assert list(board.records_folder.glob("*.failed.json")) == []
 
@@ -151,7 +151,7 @@ def test_records_that_cannot_be_read_are_reported_and_made_again(tmp_path: Path,
     assert code == 0
     assert all(f"unreadable, made again: {path}: not a readable record" in printed for path in paths)
     assert f"unreadable, not counted: {stray}: not a readable record" in printed
-    assert "2 cells run, 0 were done, 0 failed." in printed
+    assert "2 cells run, 0 done before, 0 failed." in printed
     assert stray.read_text() == "not yours"
     printed = prunebench("status", board.folder)[1]
     assert not any(str(path) in printed for path in paths)

@@ -131,6 +131,10 @@ def test_rows_that_cannot_be_added_are_refused(board_copy: Path, tmp_path: Path)
         widen(board_copy, ["magnitud"])
     with pytest.raises(PrunebenchError, match="--add"):
         widen(board_copy, [])
+    method = {"mine": {"criterion": "magnitude", "schedule": "one_shot"}}
+    folder = write_suite(tmp_path / "methods", criteria=["mine"], methods=method)
+    with pytest.raises(PrunebenchError, match=r"--add 'mine': a method of this suite, .*run --only '\*mine\*'"):
+        widen(folder, ["mine"])
     (tmp_path / "bad.py").write_text("1 / 0")
     with pytest.raises(PrunebenchError, match="ZeroDivisionError: division by zero"):
         widen(board_copy, [str(tmp_path / "bad.py")])

@@ -162,7 +162,7 @@ def test_two_processes_make_the_records_of_one(tmp_path: Path) -> None:
     assert len(run_cells(one, one.cells(), Silent(), Settings(device="cpu", save_weights=True)).finished) == 5
     said = [rank.communicate(timeout=240) for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, 0], said
-    assert len(re.findall(r"5 cells run, 0 were done, 0 failed", "".join(said))) == 1  # one process speaks
+    assert len(re.findall(r"5 cells run, 0 done before, 0 failed", "".join(said))) == 1  # one process speaks
     for spec in one.suite.cells():
         ours, theirs = one.record(spec), two.record(spec)
         assert theirs.sparsity == ours.sparsity

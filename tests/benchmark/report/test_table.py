@@ -189,7 +189,7 @@ def test_records_of_other_boards_are_left_out_and_counted() -> None:
     stray = make_record(make_spec("stray"))
     table = build_table([*records, stray], specs)
     assert "stray" not in [line.labels[0] for line in table.rows]
-    assert table.facts["Left out"].startswith("1 records")
+    assert table.facts["Left out"].startswith("1 record ")
 
 
 def test_averages_are_over_tasks_and_only_where_all_cells_are_complete() -> None:

@@ -275,7 +275,7 @@ def test_whatever_a_plugin_raises_the_board_goes_on(
     board = make_board(tmp_path / "board", criteria=[str(plugin), "magnitude"], training=training)
     assert run_board(board, "*", Settings(device="cpu")) == 1
     printed = capsys.readouterr().out
-    assert "2 cells run, 0 were done, 1 failed." in printed
+    assert "2 cells run, 0 done before, 1 failed." in printed
     assert raised.partition("(")[0] in printed.rpartition("FAILED glue/sst2")[2]
     assert printed.count("Traceback") == (where != "cell")  # once, and not wherever the failure is told
 
@@ -304,7 +304,7 @@ def test_a_plugin_s_error_is_told_once_for_all_its_cells(
     training = {"steps": 2, "batch_size": 4, "lr": 0.001, "max_length": 16, "train_examples": 16, "eval_examples": 8}
     board = make_board(tmp_path / "board", criteria=[plugin], sparsities=[0.5, 0.8, 0.9], training=training)
     assert run_board(board, "*", Settings(device="cpu")) == 1
-    closing = capsys.readouterr().out.rpartition("cells run")[2]
+    closing = capsys.readouterr().out.rpartition(" run, ")[2]
     assert closing.count(said) == 1
     assert closing.count(f"as glue/sst2 {plugin} 0.5 seed 0, above") == 2
 
