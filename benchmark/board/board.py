@@ -6,10 +6,10 @@ table.md        the table of them all, written by `prunebench run`
 weights/        trained weights, where `run --save-weights` asked for them (weights.py)
 .cache/         locks, and files in which an engine's jobs report: what runners on several machines must all see
 
-A *cell* is one planned run: a task, a criterion, a sparsity and a seed. What can be made again (tokenized data, dense teachers,
-checkpoints, the index) is in the user's cache folder (machine/caches.py) and not here: a board may come from a stranger, and the
-content of a cache is trusted. Locks must be here, because runners on several machines share only the board; they are empty files,
-and are never read.
+A *cell* is one planned run: a task, a criterion, a regularizer, a sparsity and a seed. What can be made again (tokenized data,
+dense teachers, checkpoints, the index) is in the user's cache folder (machine/caches.py) and not here: a board may come from a
+stranger, and the content of a cache is trusted. Locks must be here, because runners on several machines share only the board; they
+are empty files, and are never read.
 """
 
 import json

@@ -72,7 +72,7 @@ class Sparsity(Part, frozen=True, kw_only=True, gc=False):
     exact: bool
     """Whether the criterion promises the exact count; if not, it decides itself how much to prune."""
     met: bool
-    """Whether zeros is exactly the requested count."""
+    """Whether zeros is what was requested (`meets`)."""
     layers: list[Layer]
 
 

@@ -3,8 +3,8 @@
 Layer inputs come from forward hooks, per-example gradients from one backward pass an example, Hessian products from double
 backward. The model is in eval mode (no dropout) meanwhile, and its gradients are not touched, so training is not affected.
 
-Where the scope settles each matrix by itself, layer inputs are shown block after block, as the released Wanda and SparseGPT do:
-a block's matrices are pruned before the next block is fed, with what the pruned one gives.
+Where it is asked for and the scope settles each matrix by itself, layer inputs are shown block after block, as the released Wanda and
+SparseGPT do: a block's matrices are pruned before the next block is fed, with what the pruned one gives.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

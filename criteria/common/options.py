@@ -1,4 +1,4 @@
-"""Checks of a criterion's options: each error names the option, what was found and what was expected."""
+"""Checks of the options of criteria, regularizers and schedules: each error names the option, what was found and what was expected."""
 
 import dataclasses
 from collections.abc import Sequence
