@@ -143,12 +143,17 @@ def test_the_code_of_the_python_page_runs_and_prints_the_sparsities_asked_for(
     assert printed[1:] == pytest.approx([0.5, 0.8, 0.8], abs=1e-3)
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "tutorial.md"])
-def test_the_criterion_of_a_page_passes_every_check(page: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md", "docs/tuning.md", "docs/schedule.md"])
+def test_the_plugin_of_a_page_passes_every_check(name: str, tmp_path: Path) -> None:
     from benchmark.commands.check import verdicts
 
-    (code,) = [content for _, content in blocks(page, "python") if "(Criterion):" in content]
-    path = tmp_path / f"{re.sub('(?<!^)(?=[A-Z])', '_', re.findall(r'class (.+)[(]Criterion', code)[0]).lower()}.py"
+    plugin = r"class (\w+)\((?:Criterion|Schedule)\):"
+    ((code, cls),) = [
+        (content, found[1])
+        for _, content in blocks(ROOT / name, "python")
+        if (found := re.search(plugin, content)) is not None
+    ]
+    path = tmp_path / f"{re.sub('(?<!^)(?=[A-Z])', '_', cls).lower()}.py"
     path.write_text(code)
     assert [f"{one.name}: {one.words}" for one in verdicts(str(path))[1] if not one.passed] == []
 
