@@ -294,9 +294,11 @@ def _lines(runs: Sequence[str]) -> list[str]:
 
 
 def _stacked(runs: Sequence[str]) -> str:
-    """The scores of seeds in tiny print, a pair on each line."""
-    lines = r" \\ ".join(rf"\tiny {for_latex(line)}" for line in _lines(runs))
-    return rf"$\vcenter{{\hbox{{\shortstack[r]{{{lines}}}}}}}$\rule[-4.4pt]{{0pt}}{{13.4pt}}\,"  # the rule keeps rows apart
+    """The scores of seeds in tiny print, a pair on each line of 7 pt."""
+    lines = [rf"\tiny {for_latex(line)}" for line in _lines(runs)]
+    stack, count = r" \\ ".join(lines), len(lines)
+    apart = rf"\rule[-{3.5 * count - 2.6:.1f}pt]{{0pt}}{{{7 * count - 0.6:.1f}pt}}"  # from the rows above and below
+    return rf"$\vcenter{{\hbox{{\shortstack[r]{{{stack}}}}}}}${apart}\,"
 
 
 def _subscript(shown: Shown) -> str:

@@ -139,19 +139,21 @@ def test_the_exponent_of_a_spread_is_upright() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "stack"),
+    ("values", "stack", "high"),
     [
-        ((53.0, 90.0, 52.0), r"\tiny 53.0 90.0 \\ \tiny 52.0"),
-        ((53.0, 90.0), r"\tiny 53.0 90.0"),
-        ((53.0, 90.0, 52.0, 91.0, 92.0), r"\tiny 53.0 90.0 \\ \tiny 52.0 91.0 \\ \tiny 92.0"),
+        ((53.0, 90.0, 52.0), r"\tiny 53.0 90.0 \\ \tiny 52.0", "13.4pt"),
+        ((53.0, 90.0), r"\tiny 53.0 90.0", "6.4pt"),
+        ((53.0, 90.0, 52.0, 91.0, 92.0), r"\tiny 53.0 90.0 \\ \tiny 52.0 91.0 \\ \tiny 92.0", "20.4pt"),
     ],
 )
 def test_seeds_that_lie_apart_are_printed_each_in_pairs_and_never_as_a_mean(
-    values: tuple[float, ...], stack: str
+    values: tuple[float, ...], stack: str, high: str
 ) -> None:
+    """A rule keeps a stack, however high, from the rows above and below."""
     table = build_table(cells({"magnitude": values, "taylor": (80.0,) * len(values)}), **BLOCKS, gate=10)
     latex = render(table, "latex")
     assert rf"\shortstack[r]{{{stack}}}" in latex
+    assert rf"{{0pt}}{{{high}}}" in latex
     assert f"& {sum(values) / len(values):.1f}" not in latex
 
 
