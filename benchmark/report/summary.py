@@ -269,7 +269,7 @@ def _pairs_say(summary: Summary) -> str:
 
 
 def _open(scores: Scores, is_relative: bool) -> list[str]:
-    lines = cautions(scores.seeds if scores.alike else None, len(scores.cells))
+    lines = cautions(scores.seeds if scores.alike else None)
     if not is_relative:
         lines.append(
             "A dense score is missing or not above its floor: scores are pooled as they are, over unlike metrics."

@@ -5,7 +5,6 @@ from math import isnan, sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.report.numbers import count_of
 from benchmark.report.statistics.intervals import CONFIDENCE
 from benchmark.report.statistics.multiple import LEVEL
 
@@ -63,8 +62,8 @@ def sd_factor(n: int) -> float:
     return sqrt((n - 1) / float(stats.chi2.ppf((1 - CONFIDENCE) / 2, n - 1)))
 
 
-def cautions(seeds: int | None, cells: int) -> list[str]:
-    """What so few paired seeds (None: they do not pair) and task x sparsity cells cannot show; empty where ten seeds suffice."""
+def cautions(seeds: int | None) -> list[str]:
+    """What so few paired seeds (None: they do not pair) cannot show; empty where ten seeds suffice."""
     found = []
     if seeds is None:
         found.append(
@@ -82,10 +81,5 @@ def cautions(seeds: int | None, cells: int) -> list[str]:
         found.append(
             f"{seeds} seeds: the true standard deviation may be {sd_factor(seeds):.1f} times the one shown (95 % bound). Intervals of "
             "the interquartile mean redraw so few runs that they are too narrow."
-        )
-    if smallest_p(cells) > LEVEL:
-        found.append(
-            f"{count_of(cells, 'task x sparsity cell')}: a Wilcoxon test over so few cannot go below "
-            f"p = {smallest_p(cells):g}."
         )
     return found

@@ -61,7 +61,7 @@ def test_the_interval_of_three_runs_is_too_narrow_as_cautions_say() -> None:
     rng = np.random.default_rng(0)
     found = [stratified_interval(interquartile_mean, rng.normal(size=(3, 1)), rng, resamples=200) for _ in range(150)]
     assert 0.6 <= np.mean([low <= 0 <= high for low, high in found]) <= 0.86
-    assert "interquartile mean" in "".join(cautions(3, 20))
+    assert "interquartile mean" in "".join(cautions(3))
 
 
 def test_one_run_has_no_interval() -> None:
