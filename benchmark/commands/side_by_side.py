@@ -13,6 +13,7 @@ from benchmark.board.outcomes import load_outcomes
 from benchmark.board.record import Record, RecordError, load_record, record_path
 from benchmark.errors import PrunebenchError
 from benchmark.plugins import registry
+from benchmark.report.facts import subject_of
 from benchmark.report.names import Names, listed, names_of
 from benchmark.suite.spec import RunSpec, Training, portable
 from benchmark.suite.suite import inputs_of
@@ -81,15 +82,18 @@ def side_by_side(boards: Sequence[Board]) -> Side:
     failures: dict[str, str] = {}
     for board, index in zip(boards, indexes, strict=True):
         failures |= board.failures(index.failures)
-    titles = dict.fromkeys(board.title for board in boards) if len(boards) > 1 else [boards[0].suite.title]
+    names = _names_of_all(boards)
+    title = boards[0].suite.title
+    if len({board.title for board in boards}) > 1:  # none of them is true of all
+        title = subject_of(list(specs.values()), names)
     gates = sorted({board.suite.gate for board in boards})
     unlike_gates = f"{listed(f'{gate:g}' for gate in gates)} on these boards: the largest holds for all"
     return Side(
-        title="; ".join(titles),
+        title=title,
         records=list(records.values()),
         specs=list(specs.values()),
         failures={id_: text for id_, text in failures.items() if id_ not in records},
-        names=_names_of_all(boards),
+        names=names,
         gate=gates[-1],
         unlike_gates=unlike_gates if len(gates) > 1 else "",
         other_settings=_other_settings(boards, indexes, list(records.values())),

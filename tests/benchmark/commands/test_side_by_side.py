@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from benchmark.board.board import Board
-from benchmark.commands.side_by_side import side_by_side
 from benchmark.commands.views import View, comparison, tables_text
 from benchmark.errors import PrunebenchError
 from tests.benchmark.boards import TINY, finish, make_board
@@ -33,6 +32,23 @@ def test_rows_of_several_boards_stand_side_by_side(tmp_path: Path, second: dict[
     out = tables_text(boards, "text", View())
     assert [label for label in labels if f"\n{label} " in out] == labels
     assert len(comparison(boards, View()).rows) == len(labels)
+
+
+@pytest.mark.parametrize(
+    ("titles", "said"),
+    [
+        (("One", "Two"), "{Mini model on SST-2: 1 seed"),
+        (("One", ""), "{Mini model on SST-2: 1 seed"),
+        (("One", "One"), "{One. Mini model on SST-2: 1 seed"),
+    ],
+)
+def test_a_caption_says_what_all_boards_are_of(tmp_path: Path, titles: tuple[str, str], said: str) -> None:
+    """Titles that differ are each true of one board alone."""
+    boards = [
+        board(tmp_path / f"{k}", title=title, criteria=[["random"], ["magnitude"]][k]) for k, title in enumerate(titles)
+    ]
+    assert said in tables_text(boards, "latex", View())
+    assert tables_text(boards, "text", View()).startswith(said.strip("{").partition(":")[0].partition(".")[0] + "\n")
 
 
 @pytest.mark.parametrize(("gates", "said"), [((5, 12.5), True), ((5, 5), False)])
@@ -101,7 +117,7 @@ def test_a_board_without_a_title_is_called_by_its_folder(tmp_path: Path, monkeyp
     boards = [board(tmp_path / name, title="", criteria=[row]) for name, row in (("a", "random"), ("b", "taylor"))]
     monkeypatch.chdir(tmp_path / "a")
     here = replace(boards[0], folder=Path())
-    assert side_by_side([here, boards[1]]).title == "a; b"
+    assert [found.title for found in (here, boards[1])] == ["a", "b"]
 
 
 @pytest.mark.parametrize(("inputs", "apart"), [(("dense", "pruned"), True), (("pruned", "pruned"), False)])
