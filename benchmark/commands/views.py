@@ -176,7 +176,7 @@ def aggregate(task: str) -> Callable[[Outcomes], Mapping[str, float]]:
 def published_text(board: Board, format: str, **options: Any) -> str:
     """Published figures beside ours, with the difference and what is not comparable."""
     records, suite = shown(board), board.suite
-    names = names_of(suite) if format == "latex" else None
+    names = None if format in DATA else names_of(suite)
     table = published_table(load_published(), records, suite.cells(), title=suite.title, gate=suite.gate, names=names)
     return render(_of_finished(table, board, records), format, **options)
 

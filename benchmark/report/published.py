@@ -120,8 +120,8 @@ def published_table(
 ) -> Table:
     """One row per figure of a task, metric and sparsity that the board has, and per method of ours it can stand beside.
 
-    Cells of which the board's own table, at its `gate`, gives no mean are shown as there. With `names` the table fits the page of a
-    paper: what is said of a figure is a note, and the facts are comments.
+    Cells of which the board's own table, at its `gate`, gives no mean are shown as there. With `names` the table is for readers, and
+    fits a page or a terminal: what is said of a figure is a note.
     """
     own = build_table(records, specs, metric="all", gate=gate) if records else None
     cells = chain.from_iterable(own.cells) if own else ()
@@ -155,7 +155,7 @@ def published_table(
 
 
 def _in_print(table: Table, pairs: Sequence[tuple[Published, str]], names: Names) -> Table:
-    """The table for a paper; `pairs` are the figure and our method of each row."""
+    """The table for readers; `pairs` are the figure and our method of each row."""
     rows: list[Line] = []
     cells: list[tuple[Cell, ...]] = []
     for (figure, name), (reported, ours, gap, verdict) in zip(pairs, table.cells, strict=True):

@@ -175,7 +175,8 @@ def _folded(board: PageBoard, published: Sequence[Published]) -> str:
     if records:
         cost = efficiency_table(records, board.specs, title="Cost and size", names=board.names)
         parts.append(("Cost and size", fragment(cost)))
-        beside = published_table(published, records, board.specs, title="Published beside reproduced", gate=board.gate)
+        title = "Published beside reproduced"
+        beside = published_table(published, records, board.specs, title=title, gate=board.gate, names=board.names)
         if beside.rows:
             parts.append(("Published figures beside ours", fragment(beside)))
     return "".join(

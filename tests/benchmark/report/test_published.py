@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from benchmark.commands.views import published_text
 from benchmark.report.marks import rivals
 from benchmark.report.names import Names
 from benchmark.report.published import (
@@ -21,6 +22,8 @@ from benchmark.report.published import (
 from benchmark.report.render import FORMATS, render
 from benchmark.report.show import show
 from benchmark.report.table import PAPER, build_table
+from tests.benchmark.boards import finish
+from tests.benchmark.boards import make_board as board_in
 from tests.benchmark.report.factory import make_board, make_record, make_spec
 from tests.benchmark.report.pdflatex import compiled, needs_pdflatex
 
@@ -68,8 +71,7 @@ def test_cells_without_a_mean_show_each_seed_and_no_difference(name: str) -> Non
     """Of 52.7, the floor, and 80.0 there is no mean in the board's own table."""
     specs = [make_spec("movement", 0.5, seed=seed) for seed in (0, 1)]
     records = [make_record(spec, score) for spec, score in zip(specs, (52.7, 80.0), strict=True)]
-    names = Names() if name == "latex" else None
-    table = published_table([figure(task=specs[0].task, metric="accuracy")], records, specs, names=names)
+    table = published_table([figure(task=specs[0].task, metric="accuracy")], records, specs, names=Names())
     (cells,) = table.cells
     assert [show(cell, table).value for cell in cells[1:3]] == ["52.7 / 80.0", ""]
     assert "no mean is given" in render(table, name)
@@ -100,6 +102,19 @@ def test_every_writer_prints_it(name: str) -> None:
     out = render(published_table([figure()], make_board()[1], title="Beside"), name)
     assert "80.0 (n = 3)" in out
     assert "-3.0" in out
+
+
+def test_readers_have_the_names_of_papers_and_a_table_as_wide_as_the_terminal(tmp_path: Path) -> None:
+    board = board_in(tmp_path / "board", criteria=["sensitivity[beta2=0.95]"], sparsities=[0.9])
+    finish(board)
+    for name in ("text", "markdown", "latex", "html"):
+        out = published_text(board, name, **({"width": 100} if name == "text" else {}))
+        assert "SST-2 (Acc.)" in out
+        assert "(accuracy)" not in out
+    out = published_text(board, "text", width=100)
+    assert re.search(r"PLATON +SST-2 \(Acc.\) +90 % +PLATON \(beta2 0.95\) +90.5 \[\w\]", out)
+    assert max(map(len, out.splitlines())) <= 100
+    assert out.count("Difference") == 2  # a head, in one table alone, and what it is
 
 
 @needs_pdflatex
