@@ -136,7 +136,7 @@ def _place(spec: RunSpec) -> tuple[object, ...]:
 def _differences(theirs: RunSpec, ours: RunSpec) -> list[str]:
     """`training.lr 0.0002 (here 0.001)` for each setting in which two runs of one cell differ."""
     one, other = (
-        {name: "not set" if value is None else value for name, value in _settings(spec).items()}
+        {name: "not set" if value in (None, "") else value for name, value in _settings(spec).items()}
         for spec in (theirs, ours)
     )
     return [f"{name} {value} (here {other[name]})" for name, value in one.items() if value != other[name]]

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from benchmark.board.board import Board
+from benchmark.commands.side_by_side import _differences
 from benchmark.commands.views import View, comparison, tables_text
 from benchmark.errors import PrunebenchError
+from benchmark.suite.spec import Plugins, RunSpec, Training
 from tests.benchmark.boards import TINY, finish, make_board
 
 
@@ -118,6 +120,13 @@ def test_a_board_without_a_title_is_called_by_its_folder(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path / "a")
     here = replace(boards[0], folder=Path())
     assert [found.title for found in (here, boards[1])] == ["a", "b"]
+
+
+def test_a_setting_that_a_run_lacks_is_called_not_set() -> None:
+    cell = RunSpec(task="glue/sst2", criterion="random", sparsity=0.5, training=Training(clip=None))
+    other = cell.model_copy(update={"training": Training(), "plugins": Plugins(schedule="0123456789abcdef")})
+    said = ["training.clip not set (here 1.0)", "plugins.schedule not set (here 0123456789abcdef)"]
+    assert _differences(cell, other) == said
 
 
 @pytest.mark.parametrize(("inputs", "apart"), [(("dense", "pruned"), True), (("pruned", "pruned"), False)])

@@ -57,6 +57,9 @@ def test_missing_data_say_what_was_looked_for_and_what_is_there(tmp_path: Path) 
         open_source("hub", Layout(LAYOUT.files))
     with pytest.raises(TaskError, match=r"mini has no set/train\.tsv"):
         open_source("mini", LAYOUT)
+    of_its_own = Layout(dict.fromkeys(LAYOUT.files, (f"{tmp_path}/set/train.tsv",)))
+    with pytest.raises(TaskError, match=r"looked for .*set/train\.tsv \(.*set holds: dev\.tsv\)"):
+        open_source("mini", of_its_own).fingerprint("train")
 
 
 def test_parquet_of_the_hubs_schema_is_read_from_a_folder(tmp_path: Path) -> None:
