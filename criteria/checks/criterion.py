@@ -139,13 +139,17 @@ def version(criterion: Criterion) -> str:
 
 
 def determinism(criterion: Criterion) -> str:
-    """The same history and seed give the same scores bitwise; asking twice changes nothing."""
-    moments = trials.history(SHAPES[0], STEPS)
-    first, second = (list(trials.play(criterion, trials.start(criterion, moments), moments)) for _ in range(2))
-    for index, (one, other) in enumerate(zip(first, second, strict=True)):
-        assert torch.equal(one, other), (
-            f"{type(criterion).__name__} gives other scores in a second run, at step {index}: take all randomness from the "
-            "generator in init, and keep statistics in the state"
+    """The same history and seed give the same scores bitwise, also beside another matrix; asking twice changes nothing."""
+    moments, others = (trials.history(SHAPES[0], STEPS, seed) for seed in (0, 1))
+    first = [scores.clone() for scores in trials.play(criterion, trials.start(criterion, moments), moments)]
+    state, beside = trials.start(criterion, moments), trials.start(criterion, others)
+    for index, one in enumerate(first):
+        for its, moment in ((state, moments[index]), (beside, others[index])):
+            criterion.observe(its, moment.weight, moment.grad, trials.step(index))
+            trials.calibrate(criterion, its, moment)
+        assert torch.equal(one, criterion.score(state, moments[index].weight)), (
+            f"{type(criterion).__name__} gives other scores in a second run, beside another matrix, at step {index}: take all "
+            "randomness from the generator in init, and keep statistics in the state, not on the object, class or module"
         )
     state = trials.start(criterion, moments)
     for _ in trials.play(criterion, state, moments[:3]):

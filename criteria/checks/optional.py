@@ -11,6 +11,7 @@ from torch import Tensor
 from criteria.base import Criterion
 from criteria.checks import trials
 from criteria.checks.trials import SHAPES, STEPS, Moment
+from criteria.common.slips import untyped
 from criteria.magnitude import Magnitude
 
 NOTHING = "skipped, because it declares nothing to tune"
@@ -134,7 +135,9 @@ def search_space(criterion: Criterion) -> str:
     name = type(criterion).__name__
     fields = {field.name: getattr(criterion, field.name) for field in dataclasses.fields(criterion)}  # type: ignore[arg-type]
     for option, space in criterion.search.items():
-        assert option in fields, f"{name}.search names {option!r}, which is no option: choose among {', '.join(fields)}"
+        meant = untyped(type(criterion), option)
+        hint = f"give it a type, {meant}" if meant else f"choose among {', '.join(fields) or 'none'}"
+        assert option in fields, f"{name}.search names {option!r}, which is no option: {hint}"
         for value in space.ends:
             assert type(value) is type(fields[option]), (
                 f"{name}.search gives {option}={value!r}, but the option holds {type(fields[option]).__name__}: write such values"

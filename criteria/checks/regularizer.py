@@ -243,7 +243,7 @@ class Trial:
         once, both = self.loss(self.regularizer, student).item(), self.loss(self.regularizer, student, twice).item()
         assert abs(once - both) <= 1e-4 * max(1.0, abs(once)), (
             f"{self.name}.loss is {once:.6g} on a batch of {self.task.name} and {both:.6g} on the same examples twice: "
-            "take the mean over decisions, not the sum"
+            "take the mean over decisions, not the sum, and call .eval() on a teacher copied from the student"
         )
         return f"{once:.4g} once, {both:.4g} twice"
 

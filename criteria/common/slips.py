@@ -1,4 +1,4 @@
-"""Finds names in a plugin's class that were meant to be names of its base: `oberve`, `elementwize`, `observeInputs`."""
+"""Finds names in a plugin's class that were meant to be names of its base (`oberve`, `elementwize`, `observeInputs`) or options."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -24,6 +24,14 @@ def slips(cls: type, base: type) -> list[tuple[str, str]]:
         if meant:
             found.append((name, meant))
     return found
+
+
+def untyped(cls: type, name: str) -> str:
+    """How to write `name` as an option, if the class sets it without a type (`decay = 0.9`) and so has no such option; else empty."""
+    value = getattr(cls, name, None)
+    if type(value) not in (bool, int, float, str) or any(name in _annotated(above) for above in cls.__mro__):
+        return ""
+    return f"{name}: {type(value).__name__} = {value!r}"
 
 
 def _own(cls: type, base: type) -> Iterable[str]:

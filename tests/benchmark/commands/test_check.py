@@ -137,6 +137,17 @@ def test_one_error_has_one_traceback(tmp_path: Path, wrong: str, told: str) -> N
     assert set(failed[1:]) == {"as shape, above"}
 
 
+def test_one_advice_is_given_once_whatever_the_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "any_name.py"
+    path.write_text(REGULARIZER)
+    registry.load.cache_clear()
+    told = {one.name: one.words for one in verdicts(f"{path}:Loud")[1] if not one.passed}
+    first, *rest = told.values()
+    assert "take the mean over decisions, not the sum" in first
+    assert len(rest) == 4
+    assert set(rest) == {"as classification: averages, above"}
+
+
 def test_a_method_with_other_arguments_is_told_once(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(CRITERION.replace("state: State, weight: Tensor", "weight: Tensor"))

@@ -179,6 +179,24 @@ class HiddenMemory(Criterion):
 
 
 @dataclass(frozen=True)
+class SharedMemory(Criterion):
+    """Keeps calibration on the class, where the next matrix overwrites it."""
+
+    elementwise: ClassVar[bool] = False
+    seen: ClassVar[dict[str, Tensor]] = {}
+
+    def begin_calibration(self, state: State, weight: Tensor) -> None:
+        self.seen["squares"] = torch.zeros(weight.shape[1])
+
+    def observe_inputs(self, state: State, weight: Tensor, inputs: Tensor) -> None:
+        self.seen["squares"] += inputs.square().sum(0)
+
+    def score(self, state: State, weight: Tensor) -> Tensor:
+        squares = self.seen.get("squares", torch.zeros(0))
+        return weight.abs() * squares.sqrt() if len(squares) == weight.shape[1] else weight.abs()
+
+
+@dataclass(frozen=True)
 class LateState(Criterion):
     """Adds a statistic after init, which a harness that restores by init's names does not know."""
 
@@ -298,6 +316,14 @@ class Misspelt(Sensitivity):
     """Tunes what it does not have."""
 
     search: ClassVar[Mapping[str, Range]] = {"beta_1": Linear(0.1, 0.9)}
+
+
+@dataclass(frozen=True)
+class Untyped(Magnitude):
+    """Tunes what has no type, and so is no option."""
+
+    decay = 0.9
+    search: ClassVar[Mapping[str, Range]] = {"decay": Linear(0.1, 0.9)}
 
 
 @dataclass(frozen=True)
@@ -558,6 +584,7 @@ BROKEN = [
     (Versioned(), "version", "would not be ranked again"),
     (GlobalNoise(), "determinism", "generator in init"),
     (Global(), "surroundings untouched", "torch's random state"),
+    (SharedMemory(), "determinism", "beside another matrix.*keep statistics in the state"),
     (Alias(), "determinism", r"\.clone\(\)"),
     (InPlace(), "inputs untouched", "work on copies"),
     (Ages(), "inputs untouched", "changes the state"),
@@ -584,6 +611,7 @@ BROKEN = [
     (Cutter(), "sweeping", "ask `choose` about whole groups"),
     (Shaky(), "sweeping", "although none is pruned"),
     (Misspelt(), "search space", "which is no option: choose among beta1"),
+    (Untyped(), "search space", "which is no option: give it a type, decay: float = 0.9"),
     (OutOfRange(), "search space", "which OutOfRange refuses"),
     (WrongType(), "search space", "the option holds int"),
     (HandsOut(), "predictions", r"\.clone\(\)"),

@@ -126,6 +126,17 @@ class TeacherWithGradient(Regularizer):
         return losses.mean() + (logits.clamp(min=-100) - target).square().mean()
 
 
+@dataclass
+class NoisyTeacher(SelfRegularization):
+    """Its teacher drops out as the student does."""
+
+    def loss(self, losses: Tensor, logits: Tensor, model: nn.Module, batch: Batch) -> Tensor:
+        if self._snapshot is None:
+            return losses.mean()
+        target = self._forward(self._snapshot.train(), batch)[1]
+        return losses.mean() + (logits - target).square().mean()
+
+
 class Forgetful(SelfRegularization):
     def state(self) -> dict[str, Tensor]:
         return {}
@@ -192,6 +203,7 @@ class NotTensors(Regularizer):
     [
         (Vector(), "return a tensor without dimensions"),
         (Sum(), "take the mean over decisions, not the sum"),
+        (NoisyTeacher(), r"call \.eval\(\) on a teacher copied from the student"),
         (Detached(), "keep `losses` and `logits` in the graph"),
         (NaiveEntropy(), "keep it finite where a decision is certain"),
         (SilentlySingular(), "gradient that is not finite"),
