@@ -85,7 +85,8 @@ def module_at(location: str, what: str) -> ModuleType:
     """The module in the file at `location`, run now; PrunebenchError, with `what` it should have been, where that fails."""
     path = plugin_file(location)
     if path is None:
-        raise PrunebenchError(f"{what}: no file {location}")
+        hint = "; name a criterion and a regularizer one at a time" if " + " in location else ""
+        raise PrunebenchError(f"{what}: no file {location}{hint}")
     if not files_run():
         raise BrokenPluginError(
             f"{what}: {path} is not run by commands that only show a board; {VARIABLE}=yes lets them, where you trust it"
@@ -193,6 +194,8 @@ def checked(kind: Kind, cls: Any, owner: str) -> type[Any]:
             f"{kind.singular} {cls!r} of {owner} is no class: expected one derived from {kind.base}"
         )
     if not issubclass(cls, base):
+        if other := _kind_of_class(cls):
+            raise BrokenPluginError(f"{cls.__name__} of {owner} is a {other.singular}, not a {kind.singular}")
         raise BrokenPluginError(
             f"{kind.singular} {cls.__name__} of {owner} lacks its base class: write class {cls.__name__}({kind.base}), "
             f"with {kind.base} from {kind.package}.base"

@@ -27,6 +27,7 @@ from benchmark.plugins.classes import (
 )
 from benchmark.plugins.files import file_called, is_file
 from benchmark.plugins.labels import labelled
+from criteria.common.slips import untyped
 
 NOT_PLUGINS = {"base", "checks"}
 
@@ -125,6 +126,10 @@ def _hint(kind: str, name: str) -> str:
         return "a row has one regularizer at most"
     if (kind, name) == ("criteria", "dense"):
         return "the dense row is on every board: leave it out"
+    if kind == "criteria" and " + " in name:
+        return "name a criterion and a regularizer one at a time"
+    if other := next((one.singular for one in KINDS.values() if name in names(one.name)), ""):
+        return f"'{name}' is a {other}, not a {KINDS[kind].singular}; choices: {', '.join(sorted(names(kind)))}"
     known = sorted(names(kind))
     if meant := labelled(kind, name):
         return f"'{name}' is the label of '{meant}': name it so. choices: {', '.join(known)}"
@@ -211,7 +216,9 @@ def _convert(kind: Kind, name: str, cls: type[Any], options: dict[str, str]) -> 
     values: dict[str, Any] = {}
     for key, text in options.items():
         if key not in fields:
-            raise PrunebenchError(f"{kind.singular} '{name}' has no option '{key}'; {choices(key, fields)}")
+            meant = untyped(cls, key)
+            hint = f"give it a type in {cls.__name__}, {meant}" if meant else choices(key, fields)
+            raise PrunebenchError(f"{kind.singular} '{name}' has no option '{key}'; {hint}")
         try:
             values[key] = TypeAdapter(hints[key]).validate_python(None if text == "none" else text)
         except ValidationError as error:

@@ -90,6 +90,10 @@ def test_a_third_party_cannot_take_a_built_in_name(package: Path, monkeypatch: p
             "class Bad: pass",
             r"Bad of pack 1.2 \(bad_plugin:Bad\) lacks its base class: write class Bad\(Criterion\), with",
         ),
+        (
+            "from criteria.regularizers.base import Regularizer\nclass Bad(Regularizer): pass",
+            r"Bad of pack 1.2 \(bad_plugin:Bad\) is a regularizer, not a criterion$",
+        ),
         ("Bad = 7", "criterion 7 of pack 1.2 .* is no class: expected one derived from Criterion"),
         (
             PLUGIN.format(cls="Bad").replace("@dataclass(frozen=True)\n", ""),

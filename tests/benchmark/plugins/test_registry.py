@@ -117,6 +117,11 @@ def test_what_is_no_name_is_refused_with_the_form_expected(text: str, message: s
         ("tasks", "squad/v2", "unknown task 'squad/v2'; 'squad' has no variants; did you mean 'squad_v2'"),
         ("criteria", "dense", "unknown criterion 'dense'; the dense row is on every board: leave it out"),
         ("regularizers", "distillation + rdrop", "a row has one regularizer at most"),
+        ("criteria", "magnitude + rdrop", "name a criterion and a regularizer one at a time"),
+        ("criteria", "mine.py + rdrop", "name a criterion and a regularizer one at a time"),
+        ("criteria", "magnitude + mine.py", "name a criterion and a regularizer one at a time"),
+        ("criteria", "rdrop", "'rdrop' is a regularizer, not a criterion; choices: fisher"),
+        ("schedules", "magnitude", "'magnitude' is a criterion, not a schedule; choices: constant"),
         ("criteria", "base", "unknown criterion 'base'"),
         ("criteria", "checks", "unknown criterion 'checks'"),
         ("criteria", "options", "unknown criterion 'options'"),
@@ -170,6 +175,15 @@ def test_a_file_by_its_path(tmp_path: Path) -> None:
     assert configure("criteria", f"{path}[power=3]").power == 3.0
     assert canonical("criteria", f"{path}[power=2.0]") == str(path)
     assert configure("criteria", f"{path}:Heaviest").power == 2.0
+
+
+def test_an_option_without_a_type_is_told_how_to_get_one(tmp_path: Path) -> None:
+    path = tmp_path / "heaviest.py"
+    path.write_text(PLUGIN.format(cls="Heaviest").replace("power: float = 2.0", "power = 2.0\n    label = 'Heavy'"))
+    with pytest.raises(PrunebenchError, match=r"no option 'power'; give it a type in Heaviest, power: float = 2.0$"):
+        configure("criteria", f"{path}[power=3]")
+    with pytest.raises(PrunebenchError, match=r"no option 'label'; choices: none$"):
+        configure("criteria", f"{path}[label=3]")
 
 
 def test_a_default_that_is_made_anew_is_left_out(tmp_path: Path) -> None:
