@@ -79,7 +79,7 @@ def cautions(seeds: int | None) -> list[str]:
         )
     if seeds is not None and 2 <= seeds < 10:
         found.append(
-            f"{seeds} seeds: the true standard deviation may be {sd_factor(seeds):.1f} times that of these runs (95 % bound). Intervals "
-            "of the interquartile mean redraw so few runs that they are too narrow."
+            f"{seeds} seeds: the true standard deviation may be {sd_factor(seeds):.1f} times that of these runs (95 % bound). "
+            "Intervals of the interquartile mean redraw so few runs that they are too narrow."
         )
     return found
