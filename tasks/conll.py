@@ -64,7 +64,7 @@ class Conll(WordTagging):
 
 
 def _one(folder: Path, part: str) -> Path:
-    there = sorted(folder.glob(f"{part}*"))
+    there = sorted(path for path in folder.iterdir() if path.name.startswith(part))
     found = [path for path in there if path.is_file()]
     if not found and (said := wrong_kind(there)):
         raise TaskError(said)

@@ -273,7 +273,10 @@ def read_tsv(path: Path, header: bool, columns: tuple[str, ...]) -> Iterator[tup
         names = [str(position) for position in range(len(names))]
     absent = [column for column in columns if column not in names]
     if absent:
-        raise TaskError(f"{path}:1: no column {absent[0]!r}; expected {', '.join(columns)}, found {', '.join(names)}")
+        tabs = "" if len(names) > 1 else " (no tab, which separates columns)"
+        raise TaskError(
+            f"{path}:1: no column {absent[0]!r}; expected {', '.join(columns)}, found {', '.join(names)}{tabs}"
+        )
     twice = [column for column in columns if names.count(column) > 1]
     if twice:
         raise TaskError(f"{path}:1: two columns are called {twice[0]!r}: {', '.join(names)}")
@@ -293,7 +296,10 @@ def parse(fields: list[str], spec: Variant, mismatched: bool) -> Example:
     """The example of a row's texts and label (last); ValueError says what is wrong with it."""
     *texts, label = fields
     if not spec.labels:
-        score = float(label)
+        try:
+            score = float(label)
+        except ValueError:
+            raise ValueError(f"score {shown(label)} is not a number") from None
         if not 0 <= score <= 5:
             raise ValueError(f"score {shown(label)} is not between 0 and 5")
         return Example(tuple(texts), score)

@@ -18,6 +18,7 @@ import gzip
 import io
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -349,7 +350,7 @@ def _found(name: str, data: str) -> Path:
 
 
 def _prose(path: Path) -> str:
-    """The text of a file of the user's own; TaskError where there is none in it, or bytes that no text has."""
+    """The text of a file; TaskError where there is none in it, or bytes that no text has."""
     whole = read_text(path)
     if not whole.strip():
         raise TaskError(f"{path} is empty" if not whole else f"{path} holds blanks alone; expected a text")
@@ -374,7 +375,7 @@ def _is_json(given: str) -> bool:
 def _wikitext(path: Path) -> Iterator[str | TaskError]:
     """Lines with their end, as the hub has them; blank ones are empty. TaskError where words were replaced, as in the other form of
     this text, which is not raw."""
-    whole = read_text(path)
+    whole = _prose(path)
     if (count := whole.count("<unk>")) > whole.count("\n") / 10:
         raise TaskError(
             f"{path}: {count:,} words are <unk>: this is WikiText-2 as words; expected the raw text (wikitext-2-raw)"
@@ -383,7 +384,7 @@ def _wikitext(path: Path) -> Iterator[str | TaskError]:
 
 
 def _ptb(path: Path) -> Iterator[str | TaskError]:
-    return (line.strip() for line in io.StringIO(read_text(path), newline=None))
+    return (line.strip() for line in io.StringIO(_prose(path), newline=None))
 
 
 def _c4(path: Path) -> Iterator[str | TaskError]:
@@ -393,7 +394,7 @@ def _c4(path: Path) -> Iterator[str | TaskError]:
         with gzip.open(path, "rt", encoding="utf-8") as stream:
             for number, line in enumerate(stream, 1):
                 yield _document(line, f"{path}:{number}")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise TaskError(f"{path}:{number + 1}: not gzipped UTF-8: {error}") from error
 
 

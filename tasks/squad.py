@@ -132,6 +132,8 @@ class PreparedSquad(PreparedTask[Question]):
                     f"{place}: is_impossible is true, and answers is {shown(asked['answers'])}; expected none"
                 )
             answers = [] if given else as_list(field(asked, "answers", place), "answers", place)
+            if "is_impossible" in asked and not given and not answers:
+                raise TaskError(f"{place}: is_impossible is false, and answers is []; expected an answer")
             pairs = [
                 (field(answer, "text", f"{place}.answers[{a}]"), field(answer, "answer_start", f"{place}.answers[{a}]"))
                 for a, answer in enumerate(answers)

@@ -55,8 +55,6 @@ def _configuration(model: str) -> Any:
         if folder.is_file():
             raise ModelError(f"model {model!r} is a file; expected a folder with config.json")
         if folder.is_dir():
-            if not (folder / "config.json").is_file():
-                raise ModelError(f"model {model!r}: no config.json in {folder}")
             check_folder(model, folder)
             place = str(folder)
         else:

@@ -15,6 +15,7 @@ from benchmark.pruning.masks import parse_scope
 from benchmark.suite.spec import (
     RANDOM,
     Inputs,
+    Rate,
     Real,
     RunSpec,
     Strict,
@@ -129,7 +130,8 @@ class TunedCell(Tuned):
     sparsity: Annotated[Real, Field(gt=0, lt=1)]
     criterion: str
     """The row's criterion with the options that were found."""
-    found_lr: Annotated[Real, Field(gt=0)]
+    lr: Rate
+    found_lr: Rate
 
     @property
     def place(self) -> tuple[str, str, str, float]:

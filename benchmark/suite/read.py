@@ -333,8 +333,9 @@ def _expected(item: Any) -> str:
     if kind == "literal_error":
         return choices(str(value), re.findall("'([^']+)'", item["ctx"]["expected"]))
     if kind == "list_type" and isinstance(value, (str, int, float)):
-        many = list(range(value)) if isinstance(value, int) and field == "seeds" and 1 < value < 10 else f"[{value}]"
-        return f"expected a list: {many}"
+        ends = re.fullmatch(r"(\d{1,3}) ?(?:-|\.\.) ?(\d{1,3})", str(value))
+        counted = range(int(ends[1]), int(ends[2]) + 1) if ends else range(value if isinstance(value, int) else 0)
+        return f"expected a list: {list(counted) if field == 'seeds' and 1 < len(counted) < 10 else f'[{value}]'}"
     if kind == "too_short" and isinstance(value, list):
         return "expected one at least"
     if field == "clip" and (not value or isinstance(value, str)):

@@ -45,6 +45,8 @@ def _some_or_none(share: float) -> float:
     return share
 
 
+Rate = Annotated[Real, Field(ge=1e-9, le=10)]
+"""A learning rate."""
 Heldout = Annotated[Real, Field(ge=0, le=0.5), AfterValidator(_some_or_none)]
 """A share of the training split that is kept aside."""
 
@@ -63,7 +65,7 @@ class Training(Strict):
     steps: Annotated[Whole, Field(ge=0, le=10**9)] | None = None
     """Optimizer steps. 0 trains nothing: a pretrained model is pruned once and evaluated."""
     batch_size: Annotated[Whole, Field(gt=0, le=2**16)] = 32
-    lr: Annotated[Real, Field(ge=1e-9, le=10)] = 5e-5
+    lr: Rate = 5e-5
     """Peak learning rate: linear warm-up, then linear decay to zero."""
     warmup: Annotated[Real, Field(ge=0)] = 0.1
     """A share of all steps below 1, else steps."""

@@ -194,6 +194,10 @@ class Suite(Strict):
                 raise ValueError(f"{name} is no row of this suite that was tuned")
             if cell.sparsity not in (known := self._sparsities(self._override(cell.task))):
                 raise ValueError(f"{name} is at sparsity {cell.sparsity:g}, expected {' or '.join(map(str, known))}")
+            of_row = self.methods[cell.row].criterion if cell.row in self.methods else cell.row
+            plugin, found = (text.partition("[")[0].strip() for text in (of_row, cell.criterion))
+            if found != plugin:
+                raise ValueError(f"{name} has the criterion {cell.criterion}, expected {plugin} with its options")
             if cell.place in places:
                 raise ValueError(f"{name} at sparsity {cell.sparsity:g} is given twice, expected one result of tuning")
             places.add(cell.place)

@@ -63,7 +63,9 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=f"key '{key}' is given twice", problem_mark=key_node.start_mark)
             seen.add(key if isinstance(key, Hashable) else id(key_node))
             if value.tag.endswith(":null") and not value.value and not unspaced(str(key)):
-                problem = f"'{key}' is left blank: expected a value, or no such key"
+                problem = f"'{key_node.value}' is left blank: expected a value, or no such key"
+                if re.fullmatch(r"\d{3}", str(key_node.value)):
+                    problem += " (1,000 is written 1000)"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
         return super().construct_mapping(node, deep)
 

@@ -161,6 +161,16 @@ def open_source(data: str, layout: Layout) -> Source:
     return files
 
 
+NOT_TEXT = {
+    b"\x1f\x8b": "compressed by gzip",
+    b"PK\x03\x04": "a zip archive",
+    b"PAR1": "a Parquet file",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+"""What files are that begin with these bytes."""
+
+
 def read_text(path: Path) -> str:
     """The file's text: UTF-8, a byte order mark dropped, line ends untouched; TaskError gives the line of a bad byte."""
     try:
@@ -169,6 +179,8 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise TaskError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
+        if made := next((kind for start, kind in NOT_TEXT.items() if raw.startswith(start)), ""):
+            raise TaskError(f"{path}: {made}; expected a text in UTF-8") from error
         line = raw[: error.start].count(b"\n") + 1
         raise TaskError(f"{path}:{line}: not UTF-8 ({error.reason}, byte {error.start})") from error
 
@@ -202,7 +214,8 @@ def read_json(path: Path) -> tuple[str, Any]:
     try:
         return text, json.loads(text)
     except json.JSONDecodeError as error:
-        raise TaskError(f"{path}:{error.lineno}: not JSON: {error.msg} (column {error.colno:,})") from error
+        more = "; expected one JSON document, not one on each line" if error.msg == "Extra data" else ""
+        raise TaskError(f"{path}:{error.lineno}: not JSON: {error.msg} (column {error.colno:,}){more}") from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists within lists without end
         raise TaskError(f"{path}:1: not JSON that can be read: {error}") from error
 

@@ -48,7 +48,7 @@ def parse_triple(text: str, place: str) -> Triple:
 
 
 def read_xml(path: Path, clean: bool, skip: bool = False) -> Iterator[Pair | TaskError]:
-    """One pair per `entry` with its `lex` texts and category; `clean` makes terms `plain`. Triples are the `mtriple`s of
+    """One pair per `entry` with its English `lex` texts and category; `clean` makes terms `plain`. Triples are the `mtriple`s of
     `modifiedtripleset`. TaskError names file and line of broken XML, a malformed triple, an entry without triples or texts;
     `skip` yields it in the place of an entry."""
 
@@ -60,9 +60,10 @@ def read_xml(path: Path, clean: bool, skip: bool = False) -> Iterator[Pair | Tas
         texts = [
             single_spaced(bounded(lex.text or "", _place(path, lex)))
             for lex in as_list(list(entry.iter("lex")), "lex", _place(path, entry))
+            if lex.get("lang") in (None, "", "en")
         ]
         if not triples or not any(texts):
-            missing = "triples (modifiedtripleset/mtriple)" if not triples else "text (lex)"
+            missing = "triples (modifiedtripleset/mtriple)" if not triples else "English text (lex)"
             raise TaskError(f"{_place(path, entry)}: entry {entry.get('eid', '')!r} has no {missing}")
         if clean:
             triples = [(plain(subject), relation, plain(value)) for subject, relation, value in triples]

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from tasks.base import HubError, ModelError
-from tasks.formats.sources import MINI, first_names, hash_files, hash_text
+from tasks.formats.sources import MINI, hash_files, hash_text
 from tasks.pipeline.cache import Recent
 from tasks.pipeline.gguf_files import check_gguf, gguf_file, loading, quantised, require_gguf, without_bar
 from tasks.pipeline.loaded import Stored, check_loaded
@@ -277,8 +277,6 @@ def open_checkpoint(model: str, embedded: str, trust_remote_code: bool = False) 
     elif folder.is_file():
         raise ModelError(f"model {model!r} is a file; expected a folder with config.json, or a file that ends in .gguf")
     elif folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise ModelError(f"model {model!r}: no config.json in {folder} (it holds: {first_names(folder.iterdir())})")
         check_folder(model, folder)
         found = {file for pattern in FILES for file in folder.glob(pattern) if file.is_file()}
         path, fingerprint = str(folder), hash_files(found, folder)

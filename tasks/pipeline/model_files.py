@@ -55,14 +55,24 @@ ATTENTION = ("eager", "sdpa", "flex_attention")
 
 
 def check_folder(name: str, folder: Path) -> None:
-    """ModelError where the folder holds what is no plain file or folder, for a pipe or a device never ends, or where its
-    configuration is refused. Nothing else in it is read."""
+    """ModelError where the folder holds what is no plain file or folder, for a pipe or a device never ends, where it has no
+    configuration, or where that is refused. Nothing else in it is read."""
+    _refuse_adapter(name, folder)
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"model {name!r}: no config.json in {folder} (it holds: {first_names(folder.iterdir())})")
     for path, mode, size in _entries(name, folder):
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise ModelError(f"model {name!r}: {path} is a pipe, a socket or a device; expected a plain file")
         if path.name == "config.json" and size > CONFIG:
             raise ModelError(f"model {name!r}: {path} has {size:,} bytes; expected {CONFIG:,} at most")
     check_config(name, folder / "config.json")
+
+
+def _refuse_adapter(name: str, folder: Path) -> None:
+    if (folder / "adapter_config.json").is_file():
+        raise ModelError(
+            f"model {name!r}: {folder} holds an adapter (adapter_config.json): merge it into its model first"
+        )
 
 
 def check_config(name: str, path: Path) -> None:
@@ -141,10 +151,7 @@ def _check_share(name: str, path: Path, key: str, value: Any) -> None:
 
 def weight_files(name: str, folder: Path) -> list[Path]:
     """The files that hold the weights, as the library chooses them; ModelError where there are none, or a shard is missing."""
-    if (folder / "adapter_config.json").is_file():
-        raise ModelError(
-            f"model {name!r}: {folder} holds an adapter (adapter_config.json): merge it into its model first"
-        )
+    _refuse_adapter(name, folder)
     for single in SINGLE:
         if (folder / single).is_file():
             return _fetched(name, [folder / single])

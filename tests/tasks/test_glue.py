@@ -129,6 +129,12 @@ def test_scores_out_of_range_and_wrong_headers_are_refused(tmp_path: Path, bert:
     write_variant(tmp_path, "stsb", ["1.0", "5.5"])
     with pytest.raises(TaskError, match=r"train\.tsv:3: score '5.5' is not between 0 and 5"):
         prepare(tmp_path, bert, "stsb")
+    write_variant(tmp_path, "stsb", ["1.0", ""])
+    with pytest.raises(TaskError, match=r"train\.tsv:3: score '' is not a number"):
+        prepare(tmp_path, bert, "stsb")
+    write_tsv(write_sst2(tmp_path) / "glue/SST-2/train.tsv", [["sentence,label"], ["a cat,1"]])
+    with pytest.raises(TaskError, match=r"no column 'sentence'; .*found sentence,label \(no tab, which separates"):
+        prepare(tmp_path, bert)
     write_tsv(write_sst2(tmp_path) / "glue/SST-2/train.tsv", [["index", "sentence"], ["0", "the test set"]])
     with pytest.raises(TaskError, match=r"train\.tsv:1: no column 'label'; expected sentence, label, found index"):
         prepare(tmp_path, bert)

@@ -194,6 +194,18 @@ def test_wikitext_whose_words_were_replaced_is_not_raw(tmp_path: Path, decoder: 
         assert prepare(Lm("wikitext2"), tmp_path, decoder, max_length=8).counts["reported"] > 1
 
 
+@pytest.mark.parametrize(
+    ("text", "said"), [('{"text": "the cat"}\n' * 40, "not a text but JSON"), ("t\0h\0e\0", "a byte of zero")]
+)
+def test_a_published_text_must_be_a_text_too(tmp_path: Path, decoder: str, text: str, said: str) -> None:
+    folder = tmp_path / "wikitext-2-raw"
+    folder.mkdir()
+    for name in ("train", "test"):
+        (folder / f"wiki.{name}.raw").write_text(text)
+    with pytest.raises(TaskError, match=said):
+        prepare(Lm("wikitext2"), tmp_path, decoder, max_length=8)
+
+
 def c4(folder: Path, documents: list[Any], name: str = "validation.00000-of-00008") -> Path:
     path = folder / f"c4/en/c4-{name}.json.gz"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -237,7 +249,8 @@ def test_malformed_documents_name_file_and_line_or_are_passed_over(
 def test_a_file_that_is_no_gzip_is_refused(tmp_path: Path, decoder: str) -> None:
     c4(tmp_path, [{"text": line} for line in lines(30)], "train.00000-of-01024")
     path = c4(tmp_path, [])
-    for broken in (b"plain", gzip.compress(b"{}" * 500)[:20], gzip.compress(b"\xff\xfe")):
+    torn = gzip.compress(b"{}" * 500)
+    for broken in (b"plain", torn[:20], torn[:10] + b"\xff" * 8 + torn[18:], gzip.compress(b"\xff\xfe")):
         path.write_bytes(broken)
         with pytest.raises(TaskError, match=r"json\.gz:1: not gzipped UTF-8"):
             prepare(Lm("c4"), tmp_path, decoder)

@@ -179,6 +179,11 @@ def test_options_out_of_range_are_refused(tmp_path: Path, bert: str) -> None:
             '[{"text": "x", "answer_start": 0}]}]}]}]}',
             r"qas\[0\]: is_impossible is true, and answers is \[\{.*; expected none",
         ),
+        (
+            '{"data": [{"paragraphs": [{"context": "x", "qas": [{"id": "q", "question": "?", "is_impossible": false, "answers": '
+            "[]}]}]}]}",
+            r"qas\[0\]: is_impossible is false, and answers is \[\]; expected an answer",
+        ),
         ('{"date": []}', r"train-v1\.1\.json:1: expected an object with `data`"),
         ('{"data": [{"title": "x"}]}', r"data\[0\]: expected an object with a list `paragraphs`"),
         (

@@ -132,6 +132,7 @@ def test_a_title_has_no_blanks_around_it(tmp_path: Path) -> None:
         (LEAST + "seeds: [-1]", "suite.yaml: seeds.0: found -1: expected at least 0"),
         (LEAST + "seeds: [a]", "suite.yaml: seeds.0: found 'a': expected a whole number"),
         (LEAST + "seeds: 3", "suite.yaml: seeds: found 3: expected a list: [0, 1, 2]"),
+        (LEAST + "seeds: 1-3", "suite.yaml: seeds: found '1-3': expected a list: [1, 2, 3]"),
         (LEAST + "seeds: []", "suite.yaml: seeds: found []: expected one at least"),
         (
             LEAST + "regularizers: [nome]",
@@ -160,6 +161,10 @@ def test_a_title_has_no_blanks_around_it(tmp_path: Path) -> None:
         (
             LEAST + "overrides: {squad: {sparsities: }}",
             "suite.yaml, line 4, column 21: not valid YAML: 'sparsities' is left blank",
+        ),
+        (
+            LEAST + "training: {steps: 1,000}",
+            "suite.yaml, line 4, column 21: not valid YAML: '000' is left blank: expected a value, or no such key (1,000 is",
         ),
         (
             LEAST + f"labels: {{random: {'x' * 101}}}",

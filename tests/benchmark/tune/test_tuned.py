@@ -91,6 +91,12 @@ OTHER = "overrides: {glue/rte: {sparsities: [0.6]}}\n"
         (FOUND.replace("trials: 20", "trials: 0"), "is no row of this suite that was tuned"),
         (FOUND.replace("0.8", "0.7"), "principled + distillation is at sparsity 0.7, expected 0.5 or 0.8"),
         (FOUND + OTHER, "principled + distillation is at sparsity 0.8, expected 0.6"),
+        (
+            FOUND.replace("criterion: magnitude", "criterion: taylor"),
+            "has the criterion taylor, expected magnitude with",
+        ),
+        (FOUND.replace("found_lr: 0.003", "found_lr: 100"), "tuned.1.found_lr: found 100: expected at most 10"),
+        (FOUND.replace("found_lr: 0.003, lr: 0.001", "found_lr: 0.003"), "'tuned.1.lr' is missing"),
         (TWICE, "principled + distillation at sparsity 0.8 is given twice, expected one result of tuning"),
         (TWICE.replace("window=7", "window=9", 1), "is given twice"),
     ],

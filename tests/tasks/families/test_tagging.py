@@ -183,6 +183,8 @@ def test_column_files_of_any_scheme_and_place(
     [
         (lambda: Conll(), r"conll needs the folder of its files"),
         (lambda: Conll(path="none"), r"no folder 'none', neither below"),
+        (lambda: Conll(path="own", reported="/dev"), r"expected one file /dev\* in .*own, found none"),
+        (lambda: Conll(path="own", reported="**"), r"expected one file \*\*\* in .*own, found none"),
         (lambda: Conll(path="own"), r"expected one file test\* in .*own, found none \(it holds: dev.txt, train.txt\)"),
         (lambda: Conll(path="own", reported="dev", scheme="iob2"), r"train.txt:3: tag 'I-LOC' follows no word .* iob2"),
         (lambda: Conll2003(scheme="iob"), r"scheme is 'iob'; the choices are auto, iob1, iob2, bioes"),

@@ -1,5 +1,6 @@
 """Where data come from: folders, local copies of the hub, the hub itself (its library replaced), and what is said when not."""
 
+import gzip
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,7 @@ import datasets
 import pytest
 
 from tasks.base import TaskError
-from tasks.formats.sources import Files, Hub, HubRows, Layout, hash_files, open_source, open_text, read_text
+from tasks.formats.sources import Files, Hub, HubRows, Layout, hash_files, open_source, open_text, read_json, read_text
 
 HUB = Hub("owner/name", "0123456789abcdef", "config", {"train": ("train",), "reported": ("validation",)})
 LAYOUT = Layout({"train": ("set/train.tsv",), "reported": ("set/dev/*.tsv",)}, HUB)
@@ -131,6 +132,27 @@ def test_text_keeps_its_line_ends_and_loses_its_byte_order_mark(tmp_path: Path) 
         read_text(path)
     with pytest.raises(TaskError, match="cannot read"):
         read_text(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (gzip.compress(b"text"), "compressed by gzip"),
+        ("text".encode("utf-16"), "UTF-16"),
+        (b"PK\x03\x04\xff", "a zip archive"),
+        (b"PAR1\xff", "a Parquet file"),
+    ],
+)
+def test_what_is_no_text_is_called_what_it_is(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(TaskError, match=f"file: {said}; expected a text in UTF-8"):
+        read_text(tmp_path / "file")
+
+
+def test_json_on_each_line_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text('{"a": 1}\n{"a": 2}\n')
+    with pytest.raises(TaskError, match=r"file:2: not JSON: .*; expected one JSON document, not one on each line"):
+        read_json(tmp_path / "file")
 
 
 def pipe(path: Path) -> None:

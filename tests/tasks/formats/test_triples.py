@@ -42,6 +42,10 @@ def test_an_entry_is_a_pair_of_modified_triples_and_texts_that_are_not_empty(tmp
     assert pair.source == "Blue Cat : servedIn : Old Town | Old Town : partOf : City"
     assert pair.texts == ("A blue cat & more.", "Blue Cat.")
     assert pair.category == "Food"
+    (english,) = pairs_of(
+        read_xml(write(tmp_path, ENTRY.replace('<lex lid="Id3">', '<lex lid="Id3" lang="ru">')), clean=True)
+    )
+    assert english.texts == ("A blue cat & more.",)
     (raw,) = pairs_of(read_xml(write(tmp_path, ENTRY), clean=False))
     assert raw.source == 'Blue_Cat : servedIn : "Old Town" | Old_Town : partOf : City'
 
@@ -59,7 +63,8 @@ def test_terms_become_plain_text() -> None:
         (("Old_Town | partOf | City", "Old_Town | partOf"), r"a.xml:8: triple 'Old_Town \| partOf' has 2 parts"),
         (("</lex>", "</le>"), r"a.xml:11: not well-formed XML: mismatched tag"),
         (("modifiedtripleset", "set"), r"a.xml:4: entry 'Id1' has no triples"),
-        (("lex", "text"), r"a.xml:4: entry 'Id1' has no text"),
+        (("lex", "text"), r"a.xml:4: entry 'Id1' has no English text"),
+        (("<lex", '<lex lang="ru"'), r"a.xml:4: entry 'Id1' has no English text"),
     ],
 )
 def test_malformed_xml_names_file_and_line(tmp_path: Path, change: tuple[str, str], message: str) -> None:

@@ -142,6 +142,8 @@ FOLDERS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
         r"pointer of Git LFS",
     ),
     "an adapter": (("model.safetensors",), "adapter_config.json", "{}", r"holds an adapter"),
+    "an adapter alone": (("model.safetensors", "config.json"), "adapter_config.json", "{}", r"holds an adapter"),
+    "no configuration": (("config.json",), "", "", r"no config.json in .*model.safetensors"),
     "no tokenizer": (("tokenizer.json", "tokenizer_config.json"), "", "", r"no tokenizer in"),
 }
 
