@@ -39,6 +39,7 @@ from benchmark.errors import PrunebenchError
 from benchmark.machine.safe_read import MAX_RECORD, read_regular_file
 from benchmark.pruning.masks import parse_scope
 from benchmark.pruning.prunable import find_prunable
+from benchmark.report.numbers import count_of
 from benchmark.suite.spec import RunSpec
 from benchmark.training.run import PRECISIONS, Options, open_few
 from tasks.base import ModelError, Prepared
@@ -68,7 +69,7 @@ def verify_board(
     records = sum(record_path(board.records_folder, spec.id).exists() for spec in chosen)
     wrong = sum(finding.wrong for finding in found)
     notes = len(found) - wrong
-    tell(f"{records} of {len(chosen)} cells have a record: {wrong} wrong, {notes} note{'s' * (notes != 1)}")
+    tell(f"{records} of {len(chosen)} cells have a record: {wrong} wrong, {count_of(notes, 'note')}")
     return wrong > 0
 
 

@@ -128,9 +128,9 @@ def _hint(kind: str, name: str) -> str:
         return "the dense row is on every board: leave it out"
     if kind == "criteria" and " + " in name:
         return "name a criterion and a regularizer one at a time"
-    if other := next((one.singular for one in KINDS.values() if name in names(one.name)), ""):
-        return f"'{name}' is a {other}, not a {KINDS[kind].singular}; choices: {', '.join(sorted(names(kind)))}"
     known = sorted(names(kind))
+    if other := next((one.singular for one in KINDS.values() if name in names(one.name)), ""):
+        return f"'{name}' is a {other}, not a {KINDS[kind].singular}; choices: {', '.join(known)}"
     if meant := labelled(kind, name):
         return f"'{name}' is the label of '{meant}': name it so. choices: {', '.join(known)}"
     if meant := file_called(name) or _family_of(kind, name):

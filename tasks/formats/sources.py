@@ -168,7 +168,7 @@ NOT_TEXT = {
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",
 }
-"""What files are that begin with these bytes."""
+"""First bytes of files that are no UTF-8 text, and what such a file is."""
 
 
 def read_text(path: Path) -> str:
